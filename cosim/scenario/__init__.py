@@ -1,0 +1,1 @@
+"""What a scenario file may say: one model per section, checked as a whole."""

@@ -1,0 +1,102 @@
+"""Field types that scenario models share: strict base model, durations, paths.
+
+pydantic stands only at this edge: models check what a user wrote, and the rest of the code works
+on plain dataclasses, arrays and numbers.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+
+class StrictModel(BaseModel):
+    """Base of all scenario models: unknown keys, NaN and infinities are errors."""
+
+    model_config = ConfigDict(
+        extra="forbid", allow_inf_nan=False, frozen=True, use_attribute_docstrings=True
+    )
+
+
+_UNIT_S = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)\s*")
+
+
+def parse_duration_s(value: Any) -> float:
+    """Return a duration [s] from ``90s``, ``15min``, ``25h``, ``7d`` or a plain number of seconds.
+
+    Raises:
+        ValueError: If it is not such a duration, is negative, or is not finite.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError("expected a duration such as 90s, 15min, 25h or 7d")
+    if isinstance(value, str):
+        match = _DURATION.fullmatch(value)
+        if match is None:
+            raise ValueError(f"expected a duration such as 90s, 15min, 25h or 7d (got {value!r})")
+        seconds = float(match[1]) * _UNIT_S[match[2]]
+    else:
+        seconds = float(value)
+    if not math.isfinite(seconds) or seconds < 0:
+        raise ValueError(f"a duration must be finite and not negative (got {value!r})")
+    return seconds
+
+
+DurationS = Annotated[
+    float,
+    BeforeValidator(parse_duration_s),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0},
+                {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*(s|min|h|d)\s*$"},
+            ],
+            "examples": ["90s", "15min", "25h", "7d"],
+        }
+    ),
+]
+"""A duration in seconds; written with a unit, such as ``15min``."""
+
+
+class ScenarioText(str):
+    """A string from a scenario file that remembers the folder it was written in."""
+
+    base_dir: Path
+
+    def __new__(cls, text: str, base_dir: Path) -> ScenarioText:
+        """Make a string that carries `base_dir`, against which a path in it is resolved."""
+        self = super().__new__(cls, text)
+        self.base_dir = base_dir
+        return self
+
+
+def resolve_path(value: Any) -> Any:
+    """Return a path relative to the file that names it (the working directory for ``--set``)."""
+    if isinstance(value, ScenarioText):
+        return value.base_dir / Path(str(value)).expanduser()
+    return value
+
+
+def _existing_file(value: Any) -> Any:
+    path = resolve_path(value)
+    if isinstance(path, (str, Path)):
+        path = Path(path)
+        if path.is_dir():
+            raise ValueError(f"is a folder, a file is expected (got '{path}')")
+        if not path.is_file():
+            raise ValueError(f"no such file (got '{path}')")
+    return path
+
+
+InputFile = Annotated[
+    Path, BeforeValidator(_existing_file), WithJsonSchema({"type": "string", "format": "path"})
+]
+"""An existing file; relative to the scenario file that names it."""
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
