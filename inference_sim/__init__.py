@@ -1,0 +1,1 @@
+"""LLM serving simulator on SimPy: usable alone, without mosaik, Vessim or controllers."""

@@ -1,0 +1,298 @@
+"""A cluster: gateway, router and replicas on one SimPy clock, advanced step by step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import simpy
+
+from inference_sim.errors import InferenceSimError
+from inference_sim.execution import EngineProfile, Roofline
+from inference_sim.gateway import Gateway
+from inference_sim.hardware import GpuSpec
+from inference_sim.kv_cache import KvCache, plan_blocks
+from inference_sim.meter import Meter, MeterReading
+from inference_sim.models import ModelSpec
+from inference_sim.power import PowerModel
+from inference_sim.replica import Process, Replica
+from inference_sim.request import Outcome, Request
+from inference_sim.routing import ROUTERS
+from inference_sim.scheduling import VllmScheduler
+from inference_sim.telemetry import (
+    ROLLING_WINDOW_S,
+    RollingPercentile,
+    StepTelemetry,
+    tpot_s,
+    ttft_s,
+)
+from inference_sim.workload import Arrival
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterConfig:
+    """A deployment.
+
+    Attributes:
+        max_batch_tokens: Most tokens of one prefill; None for the model's whole context.
+        host_power_w: Constant power of the host, per GPU [W].
+        pue: Facility power over IT power.
+        admission_rate_per_s: Highest admission rate [requests/s]; infinite for no limit.
+        burst: Tokens that the gateway's bucket holds [requests].
+        stepwise: One event per iteration (a check of the segment engine; slow).
+    """
+
+    model: ModelSpec
+    gpu: GpuSpec
+    engine: EngineProfile
+    power: PowerModel
+    replicas: int = 1
+    tensor_parallel: int = 1
+    router: str = "round_robin"
+    batch_cap: int = 128
+    max_batch_tokens: int | None = None
+    memory_utilisation: float = 0.9
+    kv_blocks: int | None = None
+    host_power_w: float = 0.0
+    pue: float = 1.0
+    admission_rate_per_s: float = math.inf
+    burst: int = 1
+    overflow: Literal["wait", "reject"] = "wait"
+    stepwise: bool = False
+
+    @property
+    def gpus(self) -> int:
+        """Number of GPUs."""
+        return self.replicas * self.tensor_parallel
+
+    @property
+    def idle_power_w(self) -> float:
+        """Facility power with nothing running [W]."""
+        return self.gpus * (self.power.idle_w + self.host_power_w) * self.pue
+
+    @property
+    def peak_power_w(self) -> float:
+        """The most the facility can draw [W]."""
+        return self.gpus * (self.power.max_w + self.host_power_w) * self.pue
+
+
+class Cluster:
+    """Serves a stream of requests in simulated time.
+
+    State lives through the whole run: :meth:`step` continues where the last one ended.
+
+    Args:
+        config: The deployment.
+        stream: Requests in order of arrival.
+
+    Raises:
+        ModelDoesNotFit: If a GPU cannot hold the model and one request.
+        InferenceSimError: If the deployment cannot be simulated for another reason.
+    """
+
+    def __init__(self, config: ClusterConfig, stream: Iterable[Arrival]) -> None:
+        self.config = config
+        self.env = simpy.Environment()
+        blocks = config.kv_blocks or plan_blocks(
+            config.model, config.gpu, config.tensor_parallel, config.memory_utilisation
+        )
+        max_batch_tokens = config.max_batch_tokens or config.model.max_context_tokens
+        self.max_context_tokens = min(config.model.max_context_tokens, max_batch_tokens)
+        roofline = Roofline(config.model, config.gpu, config.engine, config.tensor_parallel)
+        self.replicas = [
+            Replica(
+                self.env,
+                index,
+                roofline,
+                VllmScheduler(config.batch_cap, max_batch_tokens),
+                KvCache(blocks),
+                Meter(
+                    config.power,
+                    config.tensor_parallel,
+                    config.gpu.peak_flops,
+                    config.gpu.peak_bytes_per_s,
+                ),
+                stepwise=config.stepwise,
+            )
+            for index in range(config.replicas)
+        ]
+        router = ROUTERS[config.router](self.replicas)
+        self.gateway = Gateway(
+            self.env,
+            lambda request: router().submit(request),
+            rate_per_s=config.admission_rate_per_s,
+            burst=config.burst,
+            overflow=config.overflow,
+        )
+        self.batch_cap = config.batch_cap
+        self.arrived = self.completed = self.rejected = 0
+        self.exhausted = False
+        self.busy_s = self.flops = 0.0
+        self._too_long: list[Request] = []
+        self._ended: list[Request] = []
+        self._admitted_before = self._preemptions_before = 0
+        self._ttft: RollingPercentile | None = None
+        self._tpot: RollingPercentile | None = None
+        self.env.process(self._arrive(stream))
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that have arrived and not ended."""
+        return self.arrived - self.completed - self.rejected
+
+    @property
+    def drained(self) -> bool:
+        """Whether every request of the stream has arrived and ended."""
+        return self.exhausted and self.in_flight == 0
+
+    def apply(self, settings: Mapping[str, float]) -> None:
+        """Set actuators by name: ``admission_rate`` [requests/s], ``batch_cap`` [sequences].
+
+        Raises:
+            InferenceSimError: On an unknown actuator or a value out of range.
+        """
+        for name, value in settings.items():
+            if name == "admission_rate":
+                if not value >= 0:
+                    raise InferenceSimError(f"admission_rate must be at least 0 (got {value!r})")
+                if value != self.gateway.rate_per_s:
+                    self.gateway.set_rate(value)
+            elif name == "batch_cap":
+                if not (value >= 1 and value == int(value)):
+                    raise InferenceSimError(
+                        f"batch_cap must be a whole number from 1 (got {value!r})"
+                    )
+                if value != self.batch_cap:
+                    self.batch_cap = int(value)
+                    for replica in self.replicas:
+                        replica.set_batch_cap(self.batch_cap)
+            else:
+                raise InferenceSimError(
+                    f"unknown actuator '{name}'; known: admission_rate, batch_cap"
+                )
+
+    def step(self, until_s: float) -> StepTelemetry:
+        """Run from where the last step ended to `until_s` [s] and report."""
+        since_s = self.env.now
+        arrived, completed, rejected = self.arrived, self.completed, self.rejected
+        self.env.run(until=until_s)
+        readings = [replica.flush(until_s) for replica in self.replicas]
+        ended, ttft, tpot = self._collect()
+        step_s = until_s - since_s
+        if self._ttft is None or self._tpot is None:
+            steps = max(1, math.ceil(ROLLING_WINDOW_S / step_s))
+            self._ttft, self._tpot = RollingPercentile(99, steps), RollingPercentile(99, steps)
+        self._ended.extend(ended)
+        return self._report(
+            readings,
+            step_s,
+            counts=(
+                self.arrived - arrived,
+                self.completed - completed,
+                self.rejected - rejected,
+            ),
+            percentiles=(self._ttft.add_step(ttft), self._tpot.add_step(tpot)),
+        )
+
+    def take_ended(self) -> list[Request]:
+        """Return the requests that completed or were rejected since the last call."""
+        ended, self._ended = self._ended, []
+        return ended
+
+    def take_in_flight(self) -> list[Request]:
+        """Return what is still waiting or running, with the energy spent on it; ends the run."""
+        waiting = list(self.gateway.waiting)
+        running: list[Request] = []
+        for replica in self.replicas:
+            waiting += replica.waiting
+            decoding = list(replica.running)
+            replica.meter.settle_running(decoding, replica.prefilling)
+            running += decoding + replica.prefilling
+        for request in running:
+            request.outcome = Outcome.RUNNING
+        return sorted(waiting + running, key=lambda request: request.request_id)
+
+    def _arrive(self, stream: Iterable[Arrival]) -> Process:
+        env, submit, longest = self.env, self.gateway.submit, self.max_context_tokens
+        kv = self.replicas[0].kv
+        for time_s, prompt, output, class_id in stream:
+            if time_s > env.now:
+                yield env.timeout(time_s - env.now)
+            request = Request(self.arrived, env.now, prompt, output, class_id)
+            self.arrived += 1
+            if prompt + output > longest or not kv.can_ever_hold(prompt + output):
+                request.outcome = Outcome.REJECTED
+                request.reason = "context_too_long"
+                self._too_long.append(request)
+            else:
+                submit(request)
+        self.exhausted = True
+
+    def _collect(self) -> tuple[list[Request], list[float], list[float]]:
+        """Take what ended in the step: requests, and the latencies that came to be known [s]."""
+        rejected = self.gateway.rejected + self._too_long
+        self.gateway.rejected = []
+        self._too_long = []
+        completed: list[Request] = []
+        ttft: list[float] = []
+        for replica in self.replicas:
+            completed += replica.ended
+            ttft += map(ttft_s, replica.first_tokens)
+            replica.ended = []
+            replica.first_tokens = []
+        self.completed += len(completed)
+        self.rejected += len(rejected)
+        tpot = [tpot_s(request) for request in completed if request.output_tokens > 1]
+        return completed + rejected, ttft, tpot
+
+    def _report(
+        self,
+        readings: list[MeterReading],
+        step_s: float,
+        counts: tuple[int, int, int],
+        percentiles: tuple[float, float],
+    ) -> StepTelemetry:
+        config, replicas = self.config, self.replicas
+        busy_s = sum(reading.busy_s for reading in readings)
+        batch_seconds = sum(reading.batch_seconds for reading in readings)
+        flops = sum(reading.flops for reading in readings)
+        served_j = sum(reading.energy_j for reading in readings)
+        self.busy_s += busy_s
+        self.flops += flops
+        idle_s = len(replicas) * step_s - busy_s
+        idle_j = max(idle_s, 0.0) * config.tensor_parallel * config.power.idle_w
+        gpu_w = (served_j + idle_j) / step_s
+        host_w = config.gpus * config.host_power_w
+        admitted, self._admitted_before = (
+            self.gateway.admitted - self._admitted_before,
+            self.gateway.admitted,
+        )
+        preemptions = sum(replica.preemptions for replica in replicas)
+        preempted, self._preemptions_before = (
+            preemptions - self._preemptions_before,
+            preemptions,
+        )
+        return StepTelemetry(
+            facility_power_w=(gpu_w + host_w) * config.pue,
+            gpu_power_w=gpu_w,
+            host_power_w=host_w,
+            attributed_power_w=served_j / step_s,
+            arrived=counts[0],
+            admitted=admitted,
+            completed=counts[1],
+            rejected=counts[2],
+            preemptions=preempted,
+            gateway_waiting=len(self.gateway.waiting),
+            replica_waiting=sum(len(replica.waiting) for replica in replicas),
+            running=sum(len(replica.running) + len(replica.prefilling) for replica in replicas),
+            busy_fraction=busy_s / (len(replicas) * step_s),
+            kv_utilisation=sum(replica.kv.utilisation for replica in replicas) / len(replicas),
+            batch_mean=batch_seconds / busy_s if busy_s else 0.0,
+            mfu=flops / (len(replicas) * step_s * config.gpu.peak_flops),
+            ttft_p99_s=percentiles[0],
+            tpot_p99_s=percentiles[1],
+            admission_rate_per_s=self.gateway.rate_per_s,
+            batch_cap=self.batch_cap,
+        )

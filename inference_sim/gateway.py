@@ -1,0 +1,117 @@
+"""The gateway: a token bucket in front of the cluster, with a waiting line.
+
+A request that arrives while a token is there passes at once and takes it. Otherwise it waits in
+line, first come first served, or is shed (``overflow="reject"``). Tokens accrue at the admission
+rate, up to ``burst``. The rate can change at any time; the line and the tokens are kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Literal
+
+import simpy
+
+from inference_sim.request import Outcome, Request
+
+_ROUNDING = 1e-9  # tokens; a wake-up may come that much early in floating point
+
+
+class Gateway:
+    """Releases requests at no more than the admission rate.
+
+    Args:
+        env: The cluster's clock.
+        release: Called with each request that passes.
+        rate_per_s: Admission rate [requests/s]; infinite for no limit.
+        burst: Most tokens that accrue [requests].
+        overflow: What happens to a request without a token: it waits, or is rejected.
+    """
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        release: Callable[[Request], None],
+        *,
+        rate_per_s: float = math.inf,
+        burst: int = 1,
+        overflow: Literal["wait", "reject"] = "wait",
+    ) -> None:
+        self.env = env
+        self.waiting: deque[Request] = deque()
+        self.rejected: list[Request] = []
+        self.admitted = 0
+        self._release, self._overflow, self._burst = release, overflow, float(burst)
+        self._rate_per_s = rate_per_s
+        self._tokens = self._burst
+        self._accrued_s = env.now
+        self._wake_id = 0  # only the latest wake-up counts
+
+    @property
+    def rate_per_s(self) -> float:
+        """Admission rate in force [requests/s]."""
+        return self._rate_per_s
+
+    def set_rate(self, rate_per_s: float) -> None:
+        """Change the admission rate from now on [requests/s]; 0 holds everything back."""
+        self._accrue()
+        self._rate_per_s = rate_per_s
+        self._drain()
+
+    def submit(self, request: Request) -> None:
+        """Admit `request`, queue it, or reject it."""
+        if math.isinf(self._rate_per_s) and not self.waiting:
+            self._admit(request)
+            return
+        self._accrue()
+        if not self.waiting and self._tokens >= 1.0 - _ROUNDING:
+            self._tokens -= 1.0
+            self._admit(request)
+        elif self._overflow == "reject":
+            request.outcome = Outcome.REJECTED
+            request.reason = "admission_rate"
+            self.rejected.append(request)
+        else:
+            self.waiting.append(request)
+            if len(self.waiting) == 1:
+                self._schedule_wake()
+
+    def _admit(self, request: Request) -> None:
+        request.admitted_s = self.env.now
+        self.admitted += 1
+        self._release(request)
+
+    def _accrue(self) -> None:
+        now = self.env.now
+        if math.isinf(self._rate_per_s):
+            self._tokens = self._burst
+        else:
+            grown = self._tokens + (now - self._accrued_s) * self._rate_per_s
+            self._tokens = min(self._burst, grown)
+        self._accrued_s = now
+
+    def _drain(self) -> None:
+        """Admit from the line while tokens last, and wake up for the next one."""
+        while self.waiting and (
+            math.isinf(self._rate_per_s) or self._tokens >= 1.0 - _ROUNDING
+        ):
+            self._tokens -= 1.0
+            self._admit(self.waiting.popleft())
+        self._tokens = max(self._tokens, 0.0)
+        self._schedule_wake()
+
+    def _schedule_wake(self) -> None:
+        self._wake_id += 1
+        if not self.waiting or self._rate_per_s <= 0:
+            return
+        wake_id = self._wake_id
+        delay_s = max(0.0, (1.0 - self._tokens) / self._rate_per_s)
+        timeout = self.env.timeout(delay_s)
+        timeout.callbacks.append(lambda _: self._on_wake(wake_id))
+
+    def _on_wake(self, wake_id: int) -> None:
+        if wake_id == self._wake_id:
+            self._accrue()
+            self._drain()

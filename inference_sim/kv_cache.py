@@ -1,0 +1,134 @@
+"""Paged KV cache (Kwon et al., "PagedAttention", SOSP 2023), accounted without a loop over requests.
+
+A sequence of context c (its newest token included, which the next iteration writes) holds
+ceil((c - 1) / block_size) blocks. It needs another one when its last block is full. While it
+decodes, (free slots of its last block + decode-iteration count) modulo the block size does not
+change, so one counter per such residue class tells how many blocks any number of iterations needs.
+"""
+
+from __future__ import annotations
+
+from inference_sim.errors import ModelDoesNotFit
+from inference_sim.hardware import GpuSpec
+from inference_sim.models import BYTES_PER_VALUE, ModelSpec
+
+BLOCK_SIZE = 16  # tokens; vLLM's default
+
+
+class KvCache:
+    """The KV blocks of one replica.
+
+    Attributes:
+        blocks: Number of blocks.
+        free: Blocks that no sequence holds.
+        watermark: Blocks that admission leaves free, so that running sequences can grow.
+    """
+
+    __slots__ = ("_classes", "block_size", "blocks", "free", "sequences", "watermark")
+
+    def __init__(self, blocks: int, block_size: int = BLOCK_SIZE, watermark: float = 0.01) -> None:
+        self.blocks = blocks
+        self.block_size = block_size
+        self.watermark = int(watermark * blocks)
+        self.free = blocks
+        self.sequences = 0
+        self._classes = [0] * block_size
+
+    @property
+    def utilisation(self) -> float:
+        """Share of the blocks in use."""
+        return 1.0 - self.free / self.blocks
+
+    def blocks_for(self, tokens: int) -> int:
+        """Return the blocks that hold `tokens`."""
+        return -(-tokens // self.block_size)
+
+    def can_admit(self, tokens: int) -> bool:
+        """Tell whether a prompt of `tokens` fits and leaves the watermark free."""
+        return self.free - self.blocks_for(tokens) >= self.watermark
+
+    def can_ever_hold(self, tokens: int) -> bool:
+        """Tell whether a sequence that grows to `tokens` fits into an empty cache."""
+        return self.blocks_for(tokens) + self.watermark <= self.blocks
+
+    def allocate_prompt(self, tokens: int) -> None:
+        """Take the blocks of a prompt, before its prefill."""
+        self.free -= self.blocks_for(tokens)
+
+    def release_prompt(self, tokens: int) -> None:
+        """Give back the blocks of a prompt whose request ended with its prefill."""
+        self.free += self.blocks_for(tokens)
+
+    def join(self, context: int, iteration: int) -> None:
+        """Count a prefilled sequence of `context` tokens into the decode batch."""
+        self._classes[self._residue(context, iteration)] += 1
+        self.sequences += 1
+
+    def leave(self, context: int, iteration: int) -> None:
+        """Take a sequence of now `context` tokens out of the decode batch and free its blocks."""
+        self._classes[self._residue(context, iteration)] -= 1
+        self.sequences -= 1
+        self.free += self.blocks_for(context - 1)
+
+    def blocks_needed(self, iteration: int, iterations: int) -> int:
+        """Return the blocks that the next `iterations` decode iterations take."""
+        size, classes = self.block_size, self._classes
+        rounds, rest = divmod(iterations, size)
+        needed = rounds * self.sequences
+        for offset in range(iteration, iteration + rest):
+            needed += classes[offset % size]
+        return needed
+
+    def affordable_iterations(self, iteration: int, wanted: int) -> int:
+        """Return how many of the next `wanted` decode iterations the free blocks allow."""
+        size, free = self.block_size, self.free
+        if -(-wanted // size) * self.sequences <= free:
+            return wanted
+        rounds = free // self.sequences
+        left = free - rounds * self.sequences
+        done = rounds * size
+        while done < wanted:
+            left -= self._classes[(iteration + done) % size]
+            if left < 0:
+                return done
+            done += 1
+        return wanted
+
+    def advance(self, iteration: int, iterations: int) -> None:
+        """Take the blocks of `iterations` decode iterations."""
+        self.free -= self.blocks_needed(iteration, iterations)
+
+    def _residue(self, context: int, iteration: int) -> int:
+        return (iteration - (context - 1)) % self.block_size
+
+
+def plan_blocks(
+    model: ModelSpec, gpu: GpuSpec, tensor_parallel: int, memory_utilisation: float
+) -> int:
+    """Return how many KV blocks fit beside the weights on each GPU of a replica.
+
+    Memory is ``memory_gib * memory_utilisation - weights``, as vLLM plans it (activations, of the
+    order of 1 GiB, are taken to fit into what ``memory_utilisation`` leaves).
+
+    Raises:
+        ModelDoesNotFit: If not one request of the shortest useful length fits.
+    """
+    gib = 1024**3
+    available = gpu.memory_gib * gib * memory_utilisation
+    weights = model.parameters * BYTES_PER_VALUE / tensor_parallel
+    block_bytes = (
+        model.layers * model.kv_bytes_per_token_per_layer(tensor_parallel) * BLOCK_SIZE
+    )
+    # One request of the model's context, but no more than 2048 tokens: below that a replica
+    # cannot serve anything that people send.
+    smallest = min(model.max_context_tokens, 2048) / BLOCK_SIZE * block_bytes
+    missing = weights + smallest - available
+    if missing > 0:
+        raise ModelDoesNotFit(
+            f"'{model.name}' does not fit on {tensor_parallel} x {gpu.name}: each GPU needs "
+            f"{weights / gib:.1f} GiB for weights and {smallest / gib:.1f} GiB for one request of "
+            f"{int(smallest / block_bytes * BLOCK_SIZE)} tokens, and has {available / gib:.1f} GiB "
+            f"({memory_utilisation:.0%} of {gpu.memory_gib:g}): {missing / gib:.1f} GiB are missing; "
+            "raise tensor_parallel or take a larger GPU"
+        )
+    return int((available - weights) // block_bytes)

@@ -1,0 +1,198 @@
+"""The energy meter of a replica: power of every iteration, integrated exactly over each step.
+
+At a step's end the segments of the step are expanded to iterations with NumPy, power is evaluated
+on the arrays and integrated; an iteration across the boundary is split in proportion of time. A
+segment still under way is counted up to the boundary. It may be cut short later, but only to a
+prefix that contains everything counted so far, so nothing is ever taken back.
+
+Energy is attributed to requests in O(1) each by two running counters: joules per decoding
+sequence (an iteration's energy over its batch) and joules per prefill token. A request's share is
+a counter's growth between its joining and its leaving.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference_sim.power import PowerModel
+from inference_sim.request import Request
+from inference_sim.segment import FIELDS, Segment
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class MeterReading:
+    """What a replica's GPUs did in one interval.
+
+    Attributes:
+        energy_j: Energy of all its GPUs while they served [J].
+        busy_s: Time with an iteration under way [s].
+        flops: Useful FLOPs per GPU.
+        batch_seconds: Integral of the batch size over the busy time [sequences * s].
+    """
+
+    energy_j: float = 0.0
+    busy_s: float = 0.0
+    flops: float = 0.0
+    batch_seconds: float = 0.0
+
+
+class _Shares:
+    """Attribution marks of one kind: (request, segment index, signed weight)."""
+
+    __slots__ = ("indices", "requests", "total", "weights")
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.indices: list[int] = []
+        self.weights: list[float] = []
+        self.total = 0.0  # the counter at the last flush [J per unit of weight]
+
+    def mark(self, request: Request, index: int, weight: float) -> None:
+        self.requests.append(request)
+        self.indices.append(index)
+        self.weights.append(weight)
+
+    def settle(self, growth: Array, first_index: int) -> None:
+        """Credit the marks; `growth` is the counter's growth per segment [J], shape (segments,)."""
+        counter = np.empty(len(growth) + 1)
+        counter[0] = self.total
+        np.cumsum(growth, out=counter[1:])
+        counter[1:] += self.total
+        if self.requests:
+            at = np.asarray(self.indices) - first_index
+            credits = counter[at] * np.asarray(self.weights)
+            for request, credit in zip(self.requests, credits.tolist(), strict=True):
+                request.energy_j += credit
+            self.requests.clear()
+            self.indices.clear()
+            self.weights.clear()
+        self.total = float(counter[-1])
+
+
+class Meter:
+    """Integrates the power of a replica of `gpus` GPUs that work in lockstep."""
+
+    def __init__(
+        self, power: PowerModel, gpus: int, peak_flops: float, peak_bytes_per_s: float
+    ) -> None:
+        self._power, self._gpus = power, gpus
+        self._peak_flops, self._peak_bytes_per_s = peak_flops, peak_bytes_per_s
+        self._rows = array("d")
+        self._first_index = 0  # index of the first segment in _rows
+        self._since_s = 0.0
+        self._decode, self._prefill = _Shares(), _Shares()
+        self.iterations = 0
+        self.batch_sum = 0.0
+        self.batch_square_sum = 0.0
+        self.batch_max = 0
+
+    @property
+    def closed_segments(self) -> int:
+        """Number of segments recorded so far: the index of the next one."""
+        return self._first_index + len(self._rows) // FIELDS
+
+    def record(self, segment: Segment) -> None:
+        """Add a segment that has ended."""
+        self._rows.extend(segment)
+        n, batch = segment.iterations, segment.batch
+        self.iterations += n
+        self.batch_sum += n * batch
+        self.batch_square_sum += n * batch * batch
+        if batch > self.batch_max:
+            self.batch_max = batch
+
+    def start_decode(self, request: Request) -> None:
+        """Let `request` bear its share of the decode iterations from now on."""
+        self._decode.mark(request, self.closed_segments, -1.0)
+
+    def stop_decode(self, request: Request) -> None:
+        """End the share of `request`."""
+        self._decode.mark(request, self.closed_segments, 1.0)
+
+    def start_prefill(self, request: Request, tokens: int) -> None:
+        """Let `request` bear the share of its `tokens` in the prefill that begins."""
+        self._prefill.mark(request, self.closed_segments, -float(tokens))
+
+    def stop_prefill(self, request: Request, tokens: int) -> None:
+        """End the share of `request` in the prefill that has just been recorded."""
+        self._prefill.mark(request, self.closed_segments, float(tokens))
+
+    def flush(self, until_s: float, under_way: Segment | None = None) -> MeterReading:
+        """Integrate from the last flush to `until_s` [s].
+
+        Args:
+            until_s: End of the interval, not before the last one [s].
+            under_way: The segment that has begun and not ended, as planned.
+        """
+        since_s, self._since_s = self._since_s, until_s
+        rows = np.frombuffer(self._rows, dtype=np.float64).reshape(-1, FIELDS).copy()
+        closed = len(rows)
+        first_index, self._first_index = self._first_index, self.closed_segments
+        self._rows = array("d")
+        if closed and rows[0, 0] < since_s:  # it was under way at the last flush
+            rows[0] = _segment(rows[0]).window(since_s, until_s)
+        if under_way is not None and under_way.start_s < until_s:
+            rows = np.vstack([rows, under_way.window(since_s, until_s)])
+        if not len(rows):
+            return MeterReading()
+        energy_j, reading = self._integrate(rows, since_s, until_s)
+        decoding = rows[:, _PREFILL_TOKENS] == 0
+        per_sequence = np.where(decoding, energy_j / rows[:, _BATCH], 0.0)
+        per_token = np.where(decoding, 0.0, energy_j / np.maximum(rows[:, _PREFILL_TOKENS], 1.0))
+        self._decode.settle(per_sequence, first_index)
+        self._prefill.settle(per_token, first_index)
+        return reading
+
+    def settle_running(self, decoding: list[Request], prefilling: list[Request]) -> None:
+        """Credit requests that are still being served with what was metered up to the last flush."""
+        for request in decoding:
+            request.energy_j += self._decode.total
+        for request in prefilling:
+            request.energy_j += self._prefill.total * request.prefill_tokens
+
+    def _integrate(self, rows: Array, since_s: float, until_s: float) -> tuple[Array, MeterReading]:
+        """Return the energy of each row in [since, until], shape (rows,) [J], and the sums."""
+        iterations = rows[:, _ITERATIONS].astype(np.int64)
+        offsets = np.cumsum(iterations) - iterations
+        columns = np.repeat(rows, iterations, axis=0).T
+        (start, _, duration, duration_step, gpu_s, gpu_step, sampling_s) = columns[:7]
+        (flops, flops_step, hbm_bytes, hbm_bytes_step, batch, _) = columns[7:]
+        i = np.arange(len(start)) - np.repeat(offsets, iterations)
+
+        begin = start + i * duration + duration_step * (i * (i - 1) / 2)
+        seconds = duration + duration_step * i
+        inside = np.minimum(begin + seconds, until_s) - np.maximum(begin, since_s)
+        np.clip(inside, 0.0, None, out=inside)
+        flop_rate = (flops + flops_step * i) / seconds
+        power_w = self._power.busy_w(
+            flop_rate / self._peak_flops,
+            (hbm_bytes + hbm_bytes_step * i) / (seconds * self._peak_bytes_per_s),
+            (gpu_s + gpu_step * i) / seconds,
+            sampling_s / seconds,
+        )
+        energy_j = np.add.reduceat(power_w * inside, offsets) * self._gpus
+        reading = MeterReading(
+            energy_j=float(energy_j.sum()),
+            busy_s=float(inside.sum()),
+            flops=float(flop_rate @ inside),
+            batch_seconds=float(batch @ inside),
+        )
+        return energy_j, reading
+
+
+_ITERATIONS = Segment._fields.index("iterations")
+_BATCH = Segment._fields.index("batch")
+_PREFILL_TOKENS = Segment._fields.index("prefill_tokens")
+
+
+def _segment(row: Array) -> Segment:
+    values = dict(zip(Segment._fields, row.tolist(), strict=True))
+    for name in ("iterations", "batch", "prefill_tokens"):
+        values[name] = int(values[name])
+    return Segment(**values)

@@ -1,0 +1,93 @@
+"""A request on its way through the cluster."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What became of a request."""
+
+    COMPLETED = "completed"
+    REJECTED = "rejected"
+    """Shed by the gateway, or longer than the engine's context."""
+    WAITING = "waiting"
+    """The run ended while it waited at the gateway or at a replica."""
+    RUNNING = "running"
+    """The run ended while it was being served."""
+
+
+class Request:
+    """One request: what it asks for, when it got it, and where it stands in its replica's batch.
+
+    Times in seconds since the start of the run; NaN until they happen. ``output_tokens`` is the
+    true output length: the engine uses it to end the request, schedulers and routers never read it.
+
+    Attributes:
+        generated_tokens: Tokens emitted when it last left the running batch (0 before the first).
+        energy_j: GPU energy attributed to it so far [J].
+        joined_context: Context [tokens] when it joined the running decode batch.
+        joined_iteration: The replica's decode-iteration count when it joined.
+        finish_iteration: The count at which it will be done.
+        join_id: Number of its latest joining; an older heap entry is stale.
+    """
+
+    __slots__ = (
+        "admitted_s",
+        "arrival_s",
+        "class_id",
+        "energy_j",
+        "finish_iteration",
+        "finish_s",
+        "first_token_s",
+        "generated_tokens",
+        "join_id",
+        "joined_context",
+        "joined_iteration",
+        "outcome",
+        "output_tokens",
+        "preemptions",
+        "prompt_tokens",
+        "reason",
+        "replica",
+        "request_id",
+        "scheduled_s",
+    )
+
+    def __init__(
+        self,
+        request_id: int,
+        arrival_s: float,
+        prompt_tokens: int,
+        output_tokens: int,
+        class_id: int = 0,
+    ) -> None:
+        self.request_id = request_id
+        self.arrival_s = arrival_s
+        self.prompt_tokens = prompt_tokens
+        self.output_tokens = output_tokens
+        self.class_id = class_id
+        nan = float("nan")
+        self.admitted_s = nan
+        self.scheduled_s = nan
+        self.first_token_s = nan
+        self.finish_s = nan
+        self.generated_tokens = 0
+        self.preemptions = 0
+        self.energy_j = 0.0
+        self.replica = -1
+        self.outcome = Outcome.WAITING
+        self.reason = ""
+        self.joined_context = 0
+        self.joined_iteration = 0
+        self.finish_iteration = 0
+        self.join_id = -1
+
+    @property
+    def prefill_tokens(self) -> int:
+        """Tokens its next prefill computes: the prompt, and after a preemption its output so far."""
+        return self.prompt_tokens + self.generated_tokens
+
+    def context_at(self, iteration: int) -> int:
+        """Return its context [tokens], the newest token included, at a decode-iteration count."""
+        return self.joined_context + iteration - self.joined_iteration
