@@ -1,0 +1,6 @@
+"""Signals over time: carbon intensity, solar power, load and price."""
+
+from cosim.signals.build import carbon_series, load_series, price_series, solar_series
+from cosim.signals.series import Series
+
+__all__ = ["Series", "carbon_series", "load_series", "price_series", "solar_series"]

@@ -1,0 +1,185 @@
+"""From what a scenario says of a signal to a series that covers the run.
+
+All series are in W, g/kWh or currency/kWh. What is computed also covers some time before the run,
+for those who look back; a file covers what it covers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+
+import numpy as np
+
+from cosim.errors import SignalError
+from cosim.scenario.signals import (
+    CarbonIntensity,
+    ClearSkySolar,
+    ConstantCarbon,
+    ConstantPower,
+    ConstantPrice,
+    CsvFile,
+    CsvSolar,
+    Load,
+    Price,
+    Solar,
+    TypicalDayCarbon,
+)
+from cosim.signals.clear_sky import clear_sky_power_w
+from cosim.signals.csv_file import read_csv
+from cosim.signals.series import Series
+from cosim.signals.typical_day import typical_day_series
+
+CARBON_UNITS: Mapping[str, float] = {"g/kWh": 1.0, "kg/MWh": 1.0, "lb/MWh": 0.45359237}
+"""Factors to g/kWh."""
+POWER_UNITS: Mapping[str, float] = {"W": 1.0, "kW": 1e3}
+"""Factors to W."""
+PRICE_UNITS: Mapping[str, float] = {"per_kwh": 1.0, "per_mwh": 1e-3}
+"""Factors to currency/kWh."""
+
+DAY_S = 86400.0
+CLEAR_SKY_STEP_S = 300.0
+
+
+def carbon_series(config: CarbonIntensity, run_start: datetime, duration_s: float) -> Series:
+    """Return the carbon intensity of the grid [g/kWh].
+
+    Args:
+        config: What the scenario says.
+        run_start: Start of the run; with a time zone.
+        duration_s: Length of the run [s].
+
+    Raises:
+        SignalError: If a file cannot be used or does not cover the run.
+        ValueError: If `run_start` has no time zone.
+    """
+    start_s = _epoch_s(run_start)
+    end_s = start_s + duration_s
+    if isinstance(config, ConstantCarbon):
+        return _constant(config.value_g_per_kwh, start_s, end_s)
+    if isinstance(config, TypicalDayCarbon):
+        return typical_day_series(config.area, start_s - 7 * DAY_S, end_s)
+    return _from_file(config, CARBON_UNITS[config.unit], start_s, end_s)
+
+
+def solar_series(
+    config: Solar,
+    run_start: datetime,
+    duration_s: float,
+    latitude: float | None = None,
+    longitude: float | None = None,
+) -> Series:
+    """Return the power of a solar array [W].
+
+    Args:
+        config: What the scenario says.
+        run_start: Start of the run; with a time zone.
+        duration_s: Length of the run [s].
+        latitude: Degrees north of the site, where the scenario gives it.
+        longitude: Degrees east of the site, where the scenario gives it.
+
+    Raises:
+        SignalError: If a file cannot be used or does not cover the run, or a clear sky has no
+            place.
+        ValueError: If `run_start` has no time zone.
+    """
+    start_s = _epoch_s(run_start)
+    end_s = start_s + duration_s
+    if isinstance(config, ConstantPower):
+        return _constant(config.power_w, start_s, end_s)
+    if isinstance(config, CsvSolar):
+        factor = config.peak_power_w or POWER_UNITS[config.unit]
+        return _from_file(config, factor, start_s, end_s)
+    if latitude is None or longitude is None:
+        raise SignalError(
+            "solar of type clear_sky needs the place of the site: give sites.N.location, such as "
+            "{latitude: 37.87, longitude: -122.27}"
+        )
+    return _clear_sky(config, start_s - DAY_S, end_s, latitude, longitude)
+
+
+def load_series(config: Load, run_start: datetime, duration_s: float) -> Series:
+    """Return the power of a plain load [W].
+
+    Args:
+        config: What the scenario says.
+        run_start: Start of the run; with a time zone.
+        duration_s: Length of the run [s].
+
+    Raises:
+        SignalError: If a file cannot be used or does not cover the run.
+        ValueError: If `run_start` has no time zone.
+    """
+    start_s = _epoch_s(run_start)
+    end_s = start_s + duration_s
+    if isinstance(config, ConstantPower):
+        return _constant(config.power_w, start_s, end_s)
+    return _from_file(config, POWER_UNITS[config.unit], start_s, end_s)
+
+
+def price_series(config: Price, run_start: datetime, duration_s: float) -> Series:
+    """Return the price of energy from the grid [currency/kWh]; may be negative.
+
+    Args:
+        config: What the scenario says.
+        run_start: Start of the run; with a time zone.
+        duration_s: Length of the run [s].
+
+    Raises:
+        SignalError: If a file cannot be used or does not cover the run.
+        ValueError: If `run_start` has no time zone.
+    """
+    start_s = _epoch_s(run_start)
+    end_s = start_s + duration_s
+    if isinstance(config, ConstantPrice):
+        return _constant(config.value_per_kwh, start_s, end_s)
+    return _from_file(config, PRICE_UNITS[config.unit], start_s, end_s, signed=True)
+
+
+def _epoch_s(moment: datetime) -> float:
+    if moment.tzinfo is None:
+        raise ValueError(f"the start of the run must have a time zone (got {moment})")
+    return moment.timestamp()
+
+
+def _constant(value: float, start_s: float, end_s: float) -> Series:
+    return Series(np.array([start_s - 7 * DAY_S]), end_s, np.array([value]), source="constant")
+
+
+def _from_file(
+    config: CsvFile, factor: float, start_s: float, end_s: float, *, signed: bool = False
+) -> Series:
+    series = read_csv(
+        config.path,
+        column=config.column,
+        time_column=config.time_column,
+        stamp=config.stamp,
+        timezone=config.timezone,
+        factor=factor,
+        signed=signed,
+    )
+    if config.align == "start":
+        series = series.shifted(start_s - series.starts_s[0])
+    series.require_cover(start_s, end_s)
+    return series
+
+
+def _clear_sky(
+    config: ClearSkySolar, start_s: float, end_s: float, latitude: float, longitude: float
+) -> Series:
+    """Return the power on a grid of 5 minutes; each value is that of the interval's middle."""
+    start, stop = math.floor(start_s / CLEAR_SKY_STEP_S), math.ceil(end_s / CLEAR_SKY_STEP_S)
+    starts_s = np.arange(start, stop).astype(np.float64) * CLEAR_SKY_STEP_S
+    power_w = clear_sky_power_w(
+        starts_s + CLEAR_SKY_STEP_S / 2,
+        latitude=latitude,
+        longitude=longitude,
+        peak_power_w=config.peak_power_w,
+        tilt_deg=config.tilt_deg,
+        azimuth_deg=config.azimuth_deg,
+        losses_fraction=config.losses_fraction,
+        temperature_c=config.temperature_c,
+        albedo=config.albedo,
+    )
+    return Series(starts_s, stop * CLEAR_SKY_STEP_S, power_w, source="clear sky")
