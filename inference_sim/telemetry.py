@@ -57,6 +57,26 @@ class StepTelemetry:
         """Return the fields by name, as plain numbers."""
         return asdict(self)
 
+    def observed(self) -> dict[str, float]:
+        """Return what a controller may see, by name, as plain numbers."""
+        return {name: getattr(self, name) for name in OBSERVED}
+
+
+OBSERVED = (
+    "facility_power_w",
+    "arrived",
+    "admitted",
+    "completed",
+    "gateway_waiting",
+    "replica_waiting",
+    "running",
+    "kv_utilisation",
+    "batch_mean",
+    "ttft_p99_s",
+    "tpot_p99_s",
+)
+"""Telemetry that controllers see, by field of :class:`StepTelemetry`."""
+
 
 class RollingPercentile:
     """A percentile over the values of the last few steps."""

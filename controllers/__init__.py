@@ -1,0 +1,95 @@
+"""Controllers: what may be decided between two steps of a run, and policies that decide it.
+
+A policy of one's own is a class with two methods::
+
+    from controllers import Controller, SiteAction, SiteContext, SiteObservation
+
+    class NightShift(Controller):
+        actuators = frozenset({"batch_cap"})
+
+        def reset(self, context: SiteContext) -> None:
+            self.most = int(context.limits["batch_cap"].maximum)
+
+        def step(self, observation: SiteObservation) -> SiteAction:
+            night = observation.time.hour < 6
+            return SiteAction(batch_cap=self.most if night else self.most // 2)
+
+The contract:
+
+- `Controller`, `FleetController`: a policy for one site, and one for all sites.
+- `SiteObservation`, `Observation`: what they see.
+- `SiteAction`, `Action`: what they return.
+- `SiteContext`, `ActuatorLimits`: what they are told before a run.
+- `ACTUATORS`, `Actuator`: what can be set.
+
+Policies, and parts to build others from:
+
+- `Noop`, `CarbonThreshold`, `CarbonProportional`, `BatteryAware`: those that come with the package.
+- `BUILTIN`, `resolve`: controllers by the names that scenarios use.
+- `IntensityWindow`, `IntensityBand`, `Band`: what counts as a high or a low carbon intensity.
+- `Throttle`: an actuator set to a fraction of its maximum.
+
+Running them:
+
+- `ControllerHost`, `HostedController`, `SiteSignals`: the controllers of a run, each in its place.
+- `check_conflicts`: whether two of them want the same actuator.
+- `ActuatorChange`: the record of what they did.
+- `ControllerError`: what is raised when one misbehaves.
+- `microgrid_telemetry`: what Vessim reports, as observations name it.
+
+``controllers.participant`` couples them to mosaik.
+"""
+
+from controllers.base import (
+    ACTUATORS,
+    Action,
+    Actuator,
+    ActuatorLimits,
+    Controller,
+    FleetController,
+    Observation,
+    SiteAction,
+    SiteContext,
+    SiteObservation,
+)
+from controllers.battery_aware import BatteryAware
+from controllers.carbon_proportional import CarbonProportional
+from controllers.carbon_threshold import CarbonThreshold
+from controllers.errors import ControllerError
+from controllers.host import ActuatorChange, ControllerHost, SiteSignals
+from controllers.noop import Noop
+from controllers.placement import HostedController, check_conflicts
+from controllers.registry import BUILTIN, resolve
+from controllers.telemetry import microgrid_telemetry
+from controllers.throttle import Throttle
+from controllers.window import Band, IntensityBand, IntensityWindow
+
+__all__ = [
+    "ACTUATORS",
+    "BUILTIN",
+    "Action",
+    "Actuator",
+    "ActuatorChange",
+    "ActuatorLimits",
+    "Band",
+    "BatteryAware",
+    "CarbonProportional",
+    "CarbonThreshold",
+    "Controller",
+    "ControllerError",
+    "ControllerHost",
+    "FleetController",
+    "HostedController",
+    "IntensityBand",
+    "IntensityWindow",
+    "Noop",
+    "Observation",
+    "SiteAction",
+    "SiteContext",
+    "SiteObservation",
+    "SiteSignals",
+    "Throttle",
+    "check_conflicts",
+    "microgrid_telemetry",
+    "resolve",
+]

@@ -1,0 +1,280 @@
+"""The contract between a controller and the loop: what it sees, and what it may set.
+
+Before each step the loop shows a controller an observation, and the controller answers with an
+action. Both are plain frozen records with the units in their names. An action names only what it
+sets; everything else stays as it was. A controller sets nothing itself: the loop checks the action
+and applies it.
+
+A new actuator is one row of `ACTUATORS` and one field of `SiteAction` (and one of
+`SiteObservation`, under the same name, to show the value in force).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Actuator:
+    """Something of a cluster that a controller may set.
+
+    Attributes:
+        field: Name of its field in `SiteAction` and `SiteObservation`.
+        unit: Unit of its value.
+        description: What it does.
+        integral: Whether only whole numbers make sense.
+        unlimited: Whether infinity is allowed, and means "no limit".
+    """
+
+    field: str
+    unit: str
+    description: str
+    integral: bool = False
+    unlimited: bool = False
+
+
+ACTUATORS: Mapping[str, Actuator] = MappingProxyType(
+    {
+        "admission_rate": Actuator(
+            field="admission_rate_per_s",
+            unit="requests/s",
+            description="rate at which the gateway of a cluster admits requests; the excess waits",
+            unlimited=True,
+        ),
+        "batch_cap": Actuator(
+            field="batch_cap",
+            unit="sequences per replica",
+            description="largest batch of a replica; running sequences are never evicted for it",
+            integral=True,
+        ),
+    }
+)
+"""Every actuator, by its name in scenarios."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteObservation:
+    """One site as a controller sees it at the start of a step.
+
+    The signals are those of the step that begins; the telemetry is of the step before. At the
+    first step there is none: it is zero, or None where zero would be a statement. A site without
+    a cluster has a facility power and no other cluster telemetry.
+
+    Attributes:
+        site: Name of the site.
+        step: Index of the step that begins, from 0.
+        time_s: Time since the start of the run [s].
+        time: The same as a UTC time.
+        step_s: Length of a step [s].
+        carbon_intensity_g_per_kwh: Mean over the step that begins [g/kWh].
+        price_per_kwh: Price of imported energy [1/kWh]; None without a price signal.
+        solar_w: Solar power available in the step that begins [W].
+        facility_power_w: Mean power of the site's load [W].
+        import_w: Power drawn from the grid [W].
+        export_w: Power fed into the grid [W].
+        battery_soc: State of charge of the battery [0 to 1]; None without one.
+        battery_power_w: Power of the battery [W], charging positive.
+        battery_capacity_wh: Capacity of the battery [Wh]; None without one.
+        battery_min_soc: State of charge it is never discharged below [0 to 1]; None without one.
+        arrived: Requests that arrived in the step.
+        admitted: Requests that passed the gateway in the step.
+        completed: Requests completed in the step.
+        gateway_waiting: Requests that wait at the gateway at the end of the step.
+        replica_waiting: Requests that wait in the replicas' queues at the end of the step.
+        running: Requests in a batch at the end of the step.
+        kv_utilisation: Share of the KV cache in use [0 to 1].
+        batch_mean: Mean batch size of a replica while it worked.
+        ttft_p99_s: 99th percentile of the time to first token [s]; None if there was none.
+        tpot_p99_s: 99th percentile of the time per output token [s]; None if there was none.
+        admission_rate_per_s: Admission rate in force [requests/s]; infinite when unlimited.
+        batch_cap: Batch cap in force [sequences per replica]; 0 at a site without a cluster.
+    """
+
+    site: str
+    step: int
+    time_s: float
+    time: datetime
+    step_s: float
+    carbon_intensity_g_per_kwh: float
+    price_per_kwh: float | None = None
+    solar_w: float = 0.0
+
+    facility_power_w: float = 0.0
+    import_w: float = 0.0
+    export_w: float = 0.0
+    battery_soc: float | None = None
+    battery_power_w: float = 0.0
+    battery_capacity_wh: float | None = None
+    battery_min_soc: float | None = None
+    arrived: int = 0
+    admitted: int = 0
+    completed: int = 0
+    gateway_waiting: int = 0
+    replica_waiting: int = 0
+    running: int = 0
+    kv_utilisation: float = 0.0
+    batch_mean: float = 0.0
+    ttft_p99_s: float | None = None
+    tpot_p99_s: float | None = None
+
+    admission_rate_per_s: float = math.inf
+    batch_cap: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteAction:
+    """What a controller sets at one site; None leaves an actuator as it is.
+
+    Attributes:
+        admission_rate_per_s: Admission rate of the gateway [requests/s]; infinite for no limit.
+        batch_cap: Largest batch [sequences per replica].
+        reason: Why, in a few words, for the record of actions.
+    """
+
+    admission_rate_per_s: float | None = None
+    batch_cap: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """All sites as a fleet controller sees them at the start of a step.
+
+    Attributes:
+        step: Index of the step that begins, from 0.
+        time_s: Time since the start of the run [s].
+        time: The same as a UTC time.
+        sites: Observations by site; read-only.
+    """
+
+    step: int
+    time_s: float
+    time: datetime
+    sites: Mapping[str, SiteObservation]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sites", MappingProxyType(dict(self.sites)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """What a fleet controller sets; sites that it does not name stay as they are.
+
+    Attributes:
+        sites: Actions by site.
+    """
+
+    sites: Mapping[str, SiteAction]
+
+
+@dataclass(frozen=True, slots=True)
+class ActuatorLimits:
+    """Range of an actuator at one site.
+
+    Attributes:
+        minimum: Least value allowed.
+        maximum: Greatest value allowed; throttling policies set fractions of it.
+        initial: Value in force until a controller acts; None for the maximum. An admission rate
+            is unlimited (infinite) until then, whatever its maximum.
+    """
+
+    minimum: float
+    maximum: float
+    initial: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.minimum <= self.maximum:
+            raise ValueError(
+                f"minimum must not exceed maximum (got {self.minimum} and {self.maximum})"
+            )
+
+    @property
+    def unthrottled(self) -> float:
+        """The value in force without a controller."""
+        return self.maximum if self.initial is None else self.initial
+
+
+def _empty() -> NDArray[np.float64]:
+    return np.empty(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SiteContext:
+    """What a controller is told about its site before a run.
+
+    Attributes:
+        site: Name of the site.
+        start: Start of the run, UTC.
+        step_s: Length of a step [s].
+        steps: Number of steps of the whole run.
+        limits: Ranges of the actuators that the site has, by actuator name; empty without a
+            cluster.
+        past_carbon_intensity_g_per_kwh: Intensities [g/kWh] of the steps before the start, oldest
+            first, up to 7 days; read-only, may be empty.
+        peak_power_w: Greatest power that the site's load can draw [W], PUE included.
+        idle_power_w: Power that it draws without work [W], PUE included.
+        battery_capacity_wh: Capacity of the battery [Wh]; None without one.
+        battery_min_soc: State of charge it is never discharged below [0 to 1]; None without one.
+    """
+
+    site: str
+    start: datetime
+    step_s: float
+    steps: int
+    limits: Mapping[str, ActuatorLimits] = field(default_factory=dict)
+    past_carbon_intensity_g_per_kwh: NDArray[np.float64] = field(default_factory=_empty)
+    peak_power_w: float = 0.0
+    idle_power_w: float = 0.0
+    battery_capacity_wh: float | None = None
+    battery_min_soc: float | None = None
+
+    def __post_init__(self) -> None:
+        past = np.array(self.past_carbon_intensity_g_per_kwh, dtype=np.float64)
+        past.setflags(write=False)
+        object.__setattr__(self, "past_carbon_intensity_g_per_kwh", past)
+        object.__setattr__(self, "limits", MappingProxyType(dict(self.limits)))
+
+
+class Controller(ABC):
+    """A policy for one site.
+
+    Parameters are keyword-only arguments of ``__init__``, annotated with their types and bounds:
+    a scenario is checked against that signature. State lives in attributes that `reset` sets.
+    """
+
+    actuators: frozenset[str] = frozenset()
+    """Names of the actuators that it may set; two controllers of a site must not share one."""
+
+    @abstractmethod
+    def reset(self, context: SiteContext) -> None:
+        """Forget everything, and prepare for a run at the site that `context` describes."""
+
+    @abstractmethod
+    def step(self, observation: SiteObservation) -> SiteAction | None:
+        """Return what to set for the step that begins; None to leave all as it is."""
+
+
+class FleetController(ABC):
+    """A policy that sees all sites at once, and may set any of them.
+
+    As `Controller`, but for the whole fleet.
+    """
+
+    actuators: frozenset[str] = frozenset()
+    """Names of the actuators that it may set, at every site."""
+
+    @abstractmethod
+    def reset(self, contexts: Mapping[str, SiteContext]) -> None:
+        """Forget everything, and prepare for a run over the sites that `contexts` describes."""
+
+    @abstractmethod
+    def step(self, observation: Observation) -> Action | None:
+        """Return what to set for the step that begins; None to leave all as it is."""

@@ -1,0 +1,97 @@
+"""The error that a misbehaving controller causes, and how it says where and why."""
+
+from __future__ import annotations
+
+import difflib
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+
+class ControllerError(Exception):
+    """A controller raised an exception, or returned something that cannot be applied.
+
+    Attributes:
+        controller: Name of the controller, as in the scenario.
+        site: Site that it controls, or that the wrong value was for; None for a whole fleet.
+        step: Index of the step, from 0; None while the run was prepared.
+        time_s: Time of that step since the start [s]; None while the run was prepared.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        controller: str = "",
+        site: str | None = None,
+        step: int | None = None,
+        time_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.controller = controller
+        self.site = site
+        self.step = step
+        self.time_s = time_s
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a controller: who was asked, for which site, and when.
+
+    Attributes:
+        controller: Name of the controller, as in the scenario.
+        site: Site that it was asked about; None for a whole fleet.
+        step: Index of the step, from 0; None for the call of ``reset``.
+        time_s: Time of that step since the start [s].
+        time: The same as a UTC time.
+    """
+
+    controller: str
+    site: str | None
+    step: int | None = None
+    time_s: float | None = None
+    time: datetime | None = None
+
+    def error(self, did: str, why: str) -> ControllerError:
+        """Return the error "controller <name> on site <site> `did` at step <step>: `why`"."""
+        site = "" if self.site is None else f" on site '{self.site}'"
+        when = "in reset"
+        if self.step is not None and self.time is not None:
+            when = f"at step {self.step} ({self.time:%Y-%m-%dT%H:%M:%SZ})"
+        return ControllerError(
+            f"controller '{self.controller}'{site} {did} {when}: {why}",
+            controller=self.controller,
+            site=self.site,
+            step=self.step,
+            time_s=self.time_s,
+        )
+
+    def raised(self, error: Exception) -> ControllerError:
+        """Return the error that says that the controller raised `error`, and on which line."""
+        where = where_raised(error)
+        text = str(error) or "no message"
+        return self.error(f"raised {type(error).__name__}", f"{text} ({where})" if where else text)
+
+
+def where_raised(error: BaseException) -> str:
+    """Return ``file:line`` of the innermost frame in the code that was called.
+
+    That is the file of the first frame below the caller's, so an error deep in a library is
+    placed at the line that called the library. Empty if the code was never entered.
+    """
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        return f"{error.filename}:{error.lineno}"
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)[1:]
+        if not frame.filename.startswith("<frozen ")
+    ]
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else ""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the nearest of `known`, or an empty string."""
+    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{nearest[0]}'?" if nearest else ""

@@ -1,0 +1,92 @@
+"""Which controller stands where, and the checks that it can work there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from controllers.base import ACTUATORS, Controller, FleetController, SiteContext
+from controllers.errors import did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class HostedController:
+    """A controller in its place.
+
+    Attributes:
+        name: Its name in messages and records, as the scenario writes it.
+        controller: The controller.
+        site: The site it controls; None for a fleet controller.
+        every_s: Control period [s], a multiple of the step.
+    """
+
+    name: str
+    controller: Controller | FleetController
+    site: str | None
+    every_s: float
+
+
+def check_conflicts(entries: Sequence[HostedController]) -> None:
+    """Check that no actuator of a site is declared by two controllers.
+
+    Raises:
+        ValueError: If one is; it names both controllers, the actuator and the site.
+    """
+    for i, second in enumerate(entries):
+        for first in entries[:i]:
+            sites = {entry.site for entry in (first, second) if entry.site is not None}
+            shared = frozenset(first.controller.actuators).intersection(second.controller.actuators)
+            if shared and len(sites) < 2:
+                where = f"site '{sites.pop()}'" if sites else "every site"
+                raise ValueError(
+                    f"controllers '{first.name}' and '{second.name}' both set "
+                    f"{' and '.join(sorted(shared))} on {where}: "
+                    "an actuator takes one controller per site"
+                )
+
+
+def check_place(entry: HostedController, contexts: Mapping[str, SiteContext]) -> None:
+    """Check that a controller declares actuators that exist where it stands.
+
+    Raises:
+        ValueError: If it does not, or if it stands at no site, or a fleet controller at one.
+    """
+    declared: Collection[str] = entry.controller.actuators
+    for name in [declared] if isinstance(declared, str) else sorted(declared):
+        if isinstance(declared, str) or name not in ACTUATORS:
+            raise ValueError(
+                f"actuators of controller '{entry.name}' must be a frozenset of names, out of "
+                f"{', '.join(ACTUATORS)} (got {name!r}){did_you_mean(name, ACTUATORS)}"
+            )
+    if isinstance(entry.controller, FleetController):
+        if entry.site is not None:
+            raise ValueError(
+                f"controller '{entry.name}' controls the fleet, not one site (got '{entry.site}')"
+            )
+        return
+    if entry.site is None or entry.site not in contexts:
+        raise ValueError(
+            f"controller '{entry.name}' must stand at one of the sites {', '.join(contexts)} "
+            f"(got {entry.site!r})"
+        )
+    missing = sorted(entry.controller.actuators - contexts[entry.site].limits.keys())
+    if missing:
+        raise ValueError(
+            f"controller '{entry.name}' sets {' and '.join(missing)}, "
+            f"which site '{entry.site}' does not have"
+        )
+
+
+def period_steps(entry: HostedController, step_s: float) -> int:
+    """Return the control period of a controller in steps of `step_s` seconds.
+
+    Raises:
+        ValueError: If it is not a positive multiple of the step.
+    """
+    steps = entry.every_s / step_s
+    if not steps >= 1 or abs(steps - round(steps)) > 1e-9:
+        raise ValueError(
+            f"the period of controller '{entry.name}' must be a multiple of the step, "
+            f"{step_s:g} s (got {entry.every_s:g} s)"
+        )
+    return round(steps)

@@ -1,0 +1,108 @@
+"""From the name of a controller, as a scenario writes it, to its class."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+
+from controllers.base import Controller, FleetController
+from controllers.battery_aware import BatteryAware
+from controllers.carbon_proportional import CarbonProportional
+from controllers.carbon_threshold import CarbonThreshold
+from controllers.errors import did_you_mean, where_raised
+from controllers.noop import Noop
+
+ControllerType = type[Controller] | type[FleetController]
+
+BUILTIN: Mapping[str, ControllerType] = MappingProxyType(
+    {
+        "noop": Noop,
+        "carbon_threshold": CarbonThreshold,
+        "carbon_proportional": CarbonProportional,
+        "battery_aware": BatteryAware,
+    }
+)
+"""The policies that come with the package, by name."""
+
+
+def resolve(type_name: str, base_dir: Path) -> ControllerType:
+    """Return the class of a controller.
+
+    Args:
+        type_name: Name of a built-in policy, or ``./file.py:Class`` for a class in a file of the
+            user's. The file is run anew each time, as a module of its own that can import what
+            is installed.
+        base_dir: Folder that a relative path starts from.
+
+    Raises:
+        ValueError: If there is no such policy, file or class, if the file cannot be imported, or
+            if the class is not a complete controller.
+    """
+    if type_name in BUILTIN:
+        return BUILTIN[type_name]
+    file, colon, class_name = type_name.rpartition(":")
+    if not colon and not type_name.endswith(".py"):
+        raise ValueError(
+            f"no controller '{type_name}': expected one of {', '.join(BUILTIN)}, or a class of "
+            f"yours as ./file.py:Class{did_you_mean(type_name, BUILTIN)}"
+        )
+    if not file or not class_name:
+        raise ValueError(f"'{type_name}' must name a file and a class, as in ./file.py:Class")
+    path = (base_dir / Path(file).expanduser()).resolve()
+    if not path.is_file():
+        raise ValueError(f"no such file for controller '{type_name}' (got '{path}')")
+    return _controller_class(_load(path), class_name, path)
+
+
+def _load(path: Path) -> ModuleType:
+    """Import a file under a name of its own, leaving ``sys.path`` alone."""
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:16]
+    name = f"user_controllers_{path.stem}_{digest}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"'{path}' is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickle look the module up by its name
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise ValueError(
+            f"importing '{path}' raised {type(error).__name__}: {error} ({where_raised(error)})"
+        ) from error
+    return module
+
+
+def _controller_class(module: ModuleType, class_name: str, path: Path) -> ControllerType:
+    found = getattr(module, class_name, None)
+    if found is None:
+        own = [
+            name
+            for name, value in vars(module).items()
+            if _is_controller(value) and value.__module__ == module.__name__
+        ]
+        has = f"its controllers are {', '.join(own)}" if own else "it defines no controllers"
+        raise ValueError(
+            f"'{path}' has no class '{class_name}': {has}{did_you_mean(class_name, own)}"
+        )
+    if not _is_controller(found):
+        raise ValueError(
+            f"'{class_name}' in '{path}' must be a subclass of controllers.Controller or "
+            f"controllers.FleetController (got {found!r})"
+        )
+    missing = sorted(getattr(found, "__abstractmethods__", ()))
+    if missing:
+        raise ValueError(
+            f"controller '{class_name}' in '{path}' must define {' and '.join(missing)}"
+        )
+    controller_class: ControllerType = found
+    return controller_class
+
+
+def _is_controller(value: object) -> bool:
+    return inspect.isclass(value) and issubclass(value, (Controller, FleetController))

@@ -1,0 +1,62 @@
+"""From what clusters and Vessim report to the fields of an observation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+_COUNTS = frozenset(
+    {"arrived", "admitted", "completed", "gateway_waiting", "replica_waiting", "running"}
+)
+_LATENCIES = frozenset({"ttft_p99_s", "tpot_p99_s"})
+
+
+def cluster_fields(telemetry: Mapping[str, float]) -> dict[str, Any]:
+    """Return the fields of a `SiteObservation` that a cluster's telemetry fills.
+
+    Args:
+        telemetry: Values of the last step by field name; empty before the first step. A latency
+            that was not observed is NaN, and becomes None.
+    """
+    fields: dict[str, Any] = {}
+    for name, value in telemetry.items():
+        if name in _COUNTS:
+            fields[name] = int(value)
+        elif name in _LATENCIES and math.isnan(value):
+            fields[name] = None
+        else:
+            fields[name] = float(value)
+    return fields
+
+
+def microgrid_telemetry(
+    dispatch_states: Mapping[str, Mapping[str, Any]], p_grid: float | None = None
+) -> dict[str, float | None]:
+    """Return the microgrid's side of an observation from what a Vessim microgrid reports.
+
+    Args:
+        dispatch_states: Vessim's states of its dispatchables by name. One with a ``soc`` is the
+            battery. ``current_power`` [W] is positive for charging and export, negative for
+            discharging and import.
+        p_grid: Vessim's net exchange with the grid [W], export positive. By default, the power of
+            all dispatchables but the battery.
+
+    Returns:
+        ``import_w``, ``export_w``, ``battery_soc`` (None without a battery), ``battery_power_w``
+        (charging positive); empty if there are no states yet.
+    """
+    if not dispatch_states:
+        return {}
+    batteries = [state for state in dispatch_states.values() if "soc" in state]
+    if len(batteries) > 1:
+        raise ValueError(f"expected at most one battery per microgrid (got {len(batteries)})")
+    battery = batteries[0] if batteries else None
+    if p_grid is None:
+        p_grid = sum(s["current_power"] for s in dispatch_states.values() if "soc" not in s)
+    return {
+        "import_w": max(0.0, -float(p_grid)),
+        "export_w": max(0.0, float(p_grid)),
+        "battery_soc": float(battery["soc"]) if battery else None,
+        "battery_power_w": float(battery["current_power"]) if battery else 0.0,
+    }

@@ -1,0 +1,124 @@
+"""Checks of what controllers return: names, types and ranges.
+
+Nothing that a controller returns is clipped or guessed at: what cannot be applied as it is becomes
+a `ControllerError` that says what was expected.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from numbers import Real
+
+from controllers.base import ACTUATORS, Action, ActuatorLimits, SiteAction
+from controllers.errors import Call, did_you_mean
+
+_ACTUATOR_OF = {actuator.field: name for name, actuator in ACTUATORS.items()}
+_ACTUATOR_OF |= {name: name for name in ACTUATORS}
+
+
+def read_action(returned: object, *, sites: Collection[str], call: Call) -> dict[str, object]:
+    """Return what a fleet controller returned, by site; the sites' actions are not yet checked.
+
+    Args:
+        returned: An `Action`, None, or a mapping of site names to actions.
+        sites: Names of the sites that there are.
+        call: The call that returned it.
+
+    Raises:
+        ControllerError: If it is something else, or names a site that there is not.
+    """
+    if returned is None:
+        return {}
+    actions = returned.sites if isinstance(returned, Action) else returned
+    if not isinstance(actions, Mapping):
+        raise call.error(f"returned {_show(returned)}", "expected an Action or None")
+    for site in actions:
+        if site not in sites:
+            raise call.error(
+                f"returned an action for site {site!r}",
+                f"no such site, expected {' or '.join(sites)}{did_you_mean(str(site), sites)}",
+            )
+    return dict(actions)
+
+
+def read_site_action(
+    returned: object,
+    *,
+    declared: frozenset[str],
+    limits: Mapping[str, ActuatorLimits],
+    call: Call,
+) -> tuple[dict[str, float], str]:
+    """Return the values that a controller set, by actuator, and its reason.
+
+    Args:
+        returned: A `SiteAction`, None, or a mapping of its field names or of actuator names.
+        declared: Actuators that the controller declares.
+        limits: Ranges of the actuators that the site has.
+        call: The call that returned it.
+
+    Raises:
+        ControllerError: If it is something else, or names an unknown or undeclared actuator, or
+            one that the site does not have, or if a value is not a number within its limits.
+    """
+    if returned is None:
+        return {}, ""
+    if isinstance(returned, SiteAction):
+        given = {
+            actuator.field: getattr(returned, actuator.field) for actuator in ACTUATORS.values()
+        }
+        reason: object = returned.reason
+    elif isinstance(returned, Mapping):
+        given = dict(returned)
+        reason = given.pop("reason", "")
+    else:
+        raise call.error(f"returned {_show(returned)}", "expected a SiteAction or None")
+
+    values = {}
+    for name, value in given.items():
+        actuator = _ACTUATOR_OF.get(name)
+        if actuator is None:
+            raise call.error(
+                f"returned {name!r}",
+                f"no such actuator, expected {' or '.join(ACTUATORS)}"
+                + did_you_mean(str(name), _ACTUATOR_OF),
+            )
+        if value is None:
+            continue
+        did = f"returned {name}={value if isinstance(value, Real) else _show(value)}"
+        if actuator not in declared:
+            allowed = ", ".join(sorted(declared)) or "none"
+            raise call.error(did, f"expected only the actuators that it declares ({allowed})")
+        if actuator not in limits:
+            raise call.error(did, f"the site has no {actuator}")
+        number = _number(value, actuator, limits[actuator])
+        if number is None:
+            raise call.error(did, f"expected {_expected(actuator, limits[actuator])}")
+        values[actuator] = number
+    return values, str(reason)
+
+
+def _number(value: object, actuator: str, limits: ActuatorLimits) -> float | None:
+    """Return `value` as a number that can be applied, or None if it cannot."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return None
+    number = float(value)
+    if math.isinf(number):
+        return number if number > 0 and ACTUATORS[actuator].unlimited else None
+    if not limits.minimum <= number <= limits.maximum:  # false for NaN as well
+        return None
+    if ACTUATORS[actuator].integral:
+        return int(number) if number.is_integer() else None
+    return number
+
+
+def _expected(actuator: str, limits: ActuatorLimits) -> str:
+    kind = "a whole number" if ACTUATORS[actuator].integral else "a number"
+    end = f"from {limits.minimum:g} to {limits.maximum:g}"
+    return f"{kind} {end}" + (", or inf for no limit" if ACTUATORS[actuator].unlimited else "")
+
+
+def _show(value: object) -> str:
+    """Return `value` as text for a message, cut to a readable length."""
+    text = repr(value)
+    return f"{text if len(text) <= 60 else text[:57] + '...'} (a {type(value).__name__})"

@@ -1,0 +1,157 @@
+"""From the scenario's ``controllers`` to controllers in their places.
+
+The parameters of a controller are the keyword arguments of its class. A strict model is made from
+that signature, so that a user's own controller is checked like a built-in one.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+from controllers import Controller, FleetController, HostedController, resolve
+from cosim.errors import Problem, ScenarioError
+from cosim.loading import DataPath, Document, problem_at, validate_document
+from cosim.scenario.fields import DurationS, ScenarioText, StrictModel
+from cosim.scenario.scenario import Scenario
+
+ControllerType = type[Controller] | type[FleetController]
+_PLACE = ("type", "site", "every")
+
+
+class ControllerEntry(StrictModel):
+    """What every entry of ``controllers`` takes, whatever its type."""
+
+    type: str
+    """Name of a built-in controller, or `./file.py:Class` for one of your own."""
+    site: str | None = None
+    """The site that it controls; every site with a cluster by default."""
+    every: DurationS | None = None
+    """Control period, a multiple of the step; every step by default."""
+
+
+class _OpenEntry(ControllerEntry):
+    """An entry of a controller that takes ``**kwargs``."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def parameters_model(name: str, controller: ControllerType) -> type[BaseModel]:
+    """Return a strict model of a controller's entry: its place, and its own parameters."""
+    hints = typing.get_type_hints(controller.__init__, include_extras=True)
+    fields: dict[str, Any] = {}
+    open_ended = False
+    for parameter in list(inspect.signature(controller.__init__).parameters.values())[1:]:
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            open_ended = controller.__init__ is not object.__init__  # whose signature is a lie
+        elif parameter.kind is not inspect.Parameter.VAR_POSITIONAL:
+            default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+            fields[parameter.name] = (hints.get(parameter.name, Any), default)
+    clash = [key for key in fields if key in _PLACE]
+    if clash:
+        raise ValueError(f"a parameter of '{name}' must not be called {' or '.join(clash)}")
+    model: type[BaseModel] = create_model(
+        name,
+        __base__=_OpenEntry if open_ended else ControllerEntry,
+        __doc__=inspect.getdoc(controller),
+        **fields,
+    )
+    return model
+
+
+def read_controllers(document: Document, scenario: Scenario) -> list[HostedController]:
+    """Return the controllers of a scenario, made with their parameters.
+
+    An entry without ``site`` stands at every site that has a cluster, with a controller of its own
+    at each.
+
+    Raises:
+        ScenarioError: With the problems of all entries.
+    """
+    hosted: list[HostedController] = []
+    problems: list[Problem] = []
+    for index in range(len(scenario.controllers)):
+        try:
+            hosted += _read_entry(document, scenario, index)
+        except ScenarioError as error:
+            problems += error.problems
+    if problems:
+        raise ScenarioError(problems)
+    return hosted
+
+
+def controller_problems(document: Document) -> list[Problem]:
+    """Return what is wrong in the entries' types and parameters, whatever else is."""
+    problems: list[Problem] = []
+    entries = document.data.get("controllers")
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if isinstance(entry, dict):
+            try:
+                _check_entry(document, index)
+            except ScenarioError as error:
+                problems += error.problems
+    return problems
+
+
+def _check_entry(document: Document, index: int) -> tuple[ControllerType, BaseModel]:
+    place: DataPath = ("controllers", index)
+    entry = document.data["controllers"][index]
+    type_name = entry.get("type")
+    if not isinstance(type_name, ScenarioText):
+        _validate_part(document, place, ControllerEntry)  # raises: `type` is missing or no text
+    try:
+        controller = resolve(str(type_name), type_name.base_dir)
+        model = parameters_model(str(type_name), controller)
+    except ValueError as error:
+        raise ScenarioError(problem_at(document, (*place, "type"), str(error))) from error
+    return controller, _validate_part(document, place, model)
+
+
+def _read_entry(document: Document, scenario: Scenario, index: int) -> list[HostedController]:
+    place = ("controllers", index)
+    controller, checked = _check_entry(document, index)
+    values = {name: getattr(checked, name) for name in type(checked).model_fields}
+    values |= checked.model_extra or {}
+    name, site, every = (values.pop(key) for key in _PLACE)
+    clusters = [one.name for one in scenario.sites if one.cluster is not None]
+    if site is not None and site not in clusters:
+        known = ", ".join(clusters) or "none"
+        message = f"no site with a cluster is called '{site}' (known: {known})"
+        raise ScenarioError(problem_at(document, (*place, "site"), message))
+    sites: list[str | None] = [site] if site else list(clusters)
+    if issubclass(controller, FleetController):
+        sites = [None]
+    every_s = scenario.time.step if every is None else every
+    if every_s <= 0 or every_s % scenario.time.step:
+        message = f"must be a multiple of the step, {scenario.time.step:g} s (got {every_s:g} s)"
+        raise ScenarioError(problem_at(document, (*place, "every"), message))
+    try:
+        return [HostedController(name, controller(**values), each, every_s) for each in sites]
+    except Exception as error:  # the constructor may be anybody's
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise ScenarioError(problem_at(document, place, f"{kind}{error}")) from error
+
+
+def _validate_part(document: Document, place: DataPath, model: type[BaseModel]) -> BaseModel:
+    """Return the part of a document at `place` as a `model`; problems keep their full path."""
+    depth = len(place)
+    data: Any = document.data
+    for key in place:
+        data = data[key]
+    part = Document(
+        data=data,
+        marks={p[depth:]: mark for p, mark in document.marks.items() if p[:depth] == place},
+        key_marks={p[depth:]: mark for p, mark in document.key_marks.items() if p[:depth] == place},
+        base_dir=document.base_dir,
+    )
+    try:
+        return validate_document(part, model)
+    except ScenarioError as error:
+        dotted = ".".join(map(str, place))
+        raise ScenarioError(
+            [replace(p, path=f"{dotted}.{p.path}".rstrip(".")) for p in error.problems]
+        ) from error

@@ -1,0 +1,244 @@
+"""From a scenario file to a plan of the run: everything checked, every signal cut into steps.
+
+What a plan holds cannot fail any more for a reason in the scenario: files are read, signals cover
+the run, models fit, controllers are made. Nothing has been written yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controllers import (
+    ActuatorLimits,
+    ControllerHost,
+    HostedController,
+    SiteContext,
+    SiteSignals,
+    check_conflicts,
+)
+from cosim.control import controller_problems, read_controllers
+from cosim.errors import Problem, ScenarioError
+from cosim.loading import DataPath, Document, problem_at, read_document, validate_document
+from cosim.scenario.scenario import Scenario
+from cosim.scenario.site import Site
+from cosim.signals import Series, carbon_series, load_series, price_series, solar_series
+from cosim.workload import WorkloadSource, workload_source
+from inference_sim.cluster import ClusterConfig
+from inference_sim.errors import InferenceSimError
+
+Array = NDArray[np.float64]
+_PAST_S = 7 * 86400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SitePlan:
+    """One site, ready to run.
+
+    Attributes:
+        config: Its section of the scenario.
+        carbon_intensity_g_per_kwh, solar_w: Means over each step, shape (steps,).
+        load_w: Power of a plain load, shape (steps,); None where a cluster stands.
+        price_per_kwh: Shape (steps,); None without a price.
+        past_carbon_intensity_g_per_kwh: Steps before the start, oldest first, up to 7 days.
+        cluster: The deployment; None where a plain load stands.
+        workload: What comes to the cluster.
+    """
+
+    config: Site
+    carbon_intensity_g_per_kwh: Array
+    solar_w: Array
+    load_w: Array | None
+    price_per_kwh: Array | None
+    past_carbon_intensity_g_per_kwh: Array
+    cluster: ClusterConfig | None
+    workload: WorkloadSource | None
+
+    @property
+    def name(self) -> str:
+        """Name of the site."""
+        return self.config.name
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run that can start."""
+
+    scenario: Scenario
+    document: Document
+    sites: tuple[SitePlan, ...]
+    controllers: tuple[HostedController, ...]
+
+    def host(self) -> ControllerHost:
+        """Return a host of the controllers, to be reset before the run."""
+        return ControllerHost(
+            self.controllers,
+            {site.name: self._context(site) for site in self.sites},
+            {
+                site.name: SiteSignals(
+                    site.carbon_intensity_g_per_kwh, site.solar_w, site.price_per_kwh
+                )
+                for site in self.sites
+            },
+        )
+
+    def _context(self, site: SitePlan) -> SiteContext:
+        time, battery, cluster = self.scenario.time, site.config.microgrid.battery, site.cluster
+        peak_w = float(site.load_w.max()) if site.load_w is not None else 0.0
+        idle_w = float(site.load_w.min()) if site.load_w is not None else 0.0
+        if cluster is not None:
+            peak_w, idle_w = cluster.peak_power_w, cluster.idle_power_w
+        return SiteContext(
+            site=site.name,
+            start=time.start,
+            step_s=time.step_s,
+            steps=time.steps,
+            limits=_limits(site),
+            past_carbon_intensity_g_per_kwh=site.past_carbon_intensity_g_per_kwh,
+            peak_power_w=peak_w,
+            idle_power_w=idle_w,
+            battery_capacity_wh=battery.capacity_wh if battery else None,
+            battery_min_soc=battery.min_soc if battery else None,
+        )
+
+
+def _limits(site: SitePlan) -> dict[str, ActuatorLimits]:
+    """Return the ranges of the actuators.
+
+    The greatest admission rate, of which policies set fractions, is the gateway's if it has one,
+    otherwise the workload's highest mean rate; without a policy the gateway stays as it is.
+    """
+    cluster, workload = site.cluster, site.workload
+    if cluster is None or workload is None:
+        return {}
+    limited = np.isfinite(cluster.admission_rate_per_s)
+    most = cluster.admission_rate_per_s if limited else workload.peak_rate_per_s
+    return {
+        "admission_rate": ActuatorLimits(0.0, most, initial=cluster.admission_rate_per_s),
+        "batch_cap": ActuatorLimits(1, cluster.batch_cap),
+    }
+
+
+def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
+    """Read a scenario file and prepare its run.
+
+    Args:
+        path: The scenario file.
+        overrides: Settings such as ``sites.0.cluster.replicas=2``.
+
+    Raises:
+        ScenarioError: With every problem that could be found.
+    """
+    document = read_document(path, overrides)
+    problems: list[Problem] = []
+    scenario: Scenario | None = None
+    try:
+        scenario = validate_document(document, Scenario)
+    except ScenarioError as error:
+        problems += error.problems
+    if scenario is None:
+        raise ScenarioError([*problems, *controller_problems(document)])
+
+    sites: list[SitePlan] = []
+    for index in range(len(scenario.sites)):
+        try:
+            sites.append(_plan_site(document, scenario, index))
+        except ScenarioError as error:
+            problems += error.problems
+    controllers: list[HostedController] = []
+    try:
+        controllers = read_controllers(document, scenario)
+    except ScenarioError as error:
+        problems += error.problems
+    if problems:
+        raise ScenarioError(problems)
+    plan = Plan(scenario, document, tuple(sites), tuple(controllers))
+    try:
+        check_conflicts(plan.controllers)
+        plan.host()  # checks that each controller can work where it stands
+    except ValueError as error:
+        raise ScenarioError(problem_at(document, ("controllers",), str(error))) from error
+    return plan
+
+
+def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
+    site, time = scenario.sites[index], scenario.time
+    grid, place = site.microgrid, ("sites", index)
+    start_s, steps = time.start.timestamp(), time.steps
+    problems: list[Problem] = []
+
+    def step_means(where: DataPath, make: Callable[[], Series]) -> tuple[Array, Series | None]:
+        """Return a signal's means over the steps of the run."""
+        try:
+            series = make()
+            return series.step_means(start_s, time.step, steps), series
+        except (ScenarioError, ValueError) as error:
+            problems.extend(_placed(document, (*place, *where), error))
+            return np.zeros(steps), None
+
+    carbon, carbon_signal = step_means(
+        ("microgrid", "carbon_intensity"),
+        lambda: carbon_series(grid.carbon_intensity, time.start, time.horizon_s),
+    )
+    solar, load, price = np.zeros(steps), None, None
+    if (solar_config := grid.solar) is not None:
+        solar, _ = step_means(
+            ("microgrid", "solar"),
+            lambda: solar_series(
+                solar_config,
+                time.start,
+                time.horizon_s,
+                site.location.latitude if site.location else None,
+                site.location.longitude if site.location else None,
+            ),
+        )
+    if (load_config := site.load) is not None:
+        load, _ = step_means(
+            ("load",), lambda: load_series(load_config, time.start, time.horizon_s)
+        )
+    if (price_config := grid.price) is not None:
+        price, _ = step_means(
+            ("microgrid", "price"),
+            lambda: price_series(price_config, time.start, time.horizon_s),
+        )
+    workload: WorkloadSource | None = None
+    if site.cluster is not None:
+        try:
+            workload = workload_source(scenario, index)
+        except (InferenceSimError, ValueError) as error:
+            where: DataPath = ("workload",) if site.workload is None else (*place, "workload")
+            problems.append(problem_at(document, (*where, "trace", "path"), str(error)))
+    if problems:
+        raise ScenarioError(problems)
+    return SitePlan(
+        config=site,
+        carbon_intensity_g_per_kwh=carbon,
+        solar_w=solar,
+        load_w=load,
+        price_per_kwh=price,
+        past_carbon_intensity_g_per_kwh=_past(carbon_signal, start_s, time.step),
+        cluster=site.cluster.config() if site.cluster else None,
+        workload=workload,
+    )
+
+
+def _placed(document: Document, place: DataPath, error: Exception) -> list[Problem]:
+    messages = (
+        [str(problem) for problem in error.problems]
+        if isinstance(error, ScenarioError)
+        else [str(error)]
+    )
+    return [problem_at(document, place, message) for message in messages]
+
+
+def _past(signal: Series | None, start_s: float, step_s: float) -> Array:
+    """Return the signal's means over the steps before the start that it covers, up to 7 days."""
+    if signal is None:
+        return np.empty(0)
+    span_s = min(_PAST_S, start_s - float(signal.starts_s[0]))
+    steps = max(0, int(span_s // step_s))
+    return signal.step_means(start_s - steps * step_s, step_s, steps) if steps else np.empty(0)

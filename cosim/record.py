@@ -1,0 +1,139 @@
+"""The record of a run: a row per step and site, and every request.
+
+Vessim calls the recorder once a step, after the clusters have run it and the microgrids have
+dispatched it. What a cluster did is read from the cluster; what supplied it, from Vessim.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import vessim
+from numpy.typing import NDArray
+
+from cosim.microgrid import BATTERY
+from cosim.plan import Plan, SitePlan
+from inference_sim.cluster import Cluster
+from inference_sim.request import Request
+from inference_sim.telemetry import StepTelemetry
+
+Array = NDArray[np.float64]
+
+GRID_COLUMNS = (
+    "facility_power_w",
+    "solar_w",
+    "battery_power_w",
+    "import_w",
+    "export_w",
+    "battery_soc",
+    "carbon_intensity_g_per_kwh",
+    "price_per_kwh",
+)
+CLUSTER_COLUMNS = tuple(
+    name for name in StepTelemetry.__dataclass_fields__ if name != "facility_power_w"
+)
+
+RequestSink = Callable[[str, list[Request]], None]
+
+
+class Drained(Exception):  # noqa: N818 - the wished-for end of a run, not an error
+    """Ends a run at the first step by which every request has ended."""
+
+
+class SiteRecord:
+    """The steps of one site so far, by column."""
+
+    def __init__(self, site: SitePlan) -> None:
+        self.site = site
+        names = GRID_COLUMNS + (CLUSTER_COLUMNS if site.cluster is not None else ())
+        self._columns = {name: array("d") for name in names}
+        self.final_soc = float("nan")
+        """State of charge at the end of the run; NaN without a battery."""
+
+    def __len__(self) -> int:
+        return len(self._columns["facility_power_w"])
+
+    def column(self, name: str) -> Array:
+        """Return a column, shape (steps,)."""
+        return np.frombuffer(self._columns[name], dtype=np.float64)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(self._columns)
+
+    def add(
+        self, state: Mapping[str, Any], telemetry: StepTelemetry | None
+    ) -> None:
+        """Add the step that the microgrid has just dispatched."""
+        step, site = len(self), self.site
+        battery = state["dispatch_states"].get(BATTERY)
+        p_grid = float(state["p_grid"])
+        solar_w = float(site.solar_w[step])
+        price = site.price_per_kwh
+        if telemetry is not None:
+            facility_w = telemetry.facility_power_w
+        else:
+            facility_w = float(site.load_w[step]) if site.load_w is not None else 0.0
+        row: dict[str, float] = {
+            "facility_power_w": facility_w,
+            "solar_w": solar_w,
+            "battery_power_w": float(battery["current_power"]) if battery else 0.0,
+            "import_w": max(0.0, -p_grid),
+            "export_w": max(0.0, p_grid),
+            "battery_soc": float(battery["soc"]) if battery else float("nan"),
+            "carbon_intensity_g_per_kwh": float(site.carbon_intensity_g_per_kwh[step]),
+            "price_per_kwh": float(price[step]) if price is not None else float("nan"),
+        }
+        if telemetry is not None:
+            row |= telemetry.as_dict()
+        for name, values in self._columns.items():
+            values.append(row[name])
+
+
+class Recorder(vessim.Controller):  # type: ignore[misc]
+    """Keeps the record of a run, step by step.
+
+    Args:
+        plan: What is run.
+        clusters: The clusters by site.
+        telemetry: The latest telemetry by site; kept up to date by the coupling.
+        on_requests: Called with the requests that ended in each step.
+        on_step: Called after each step with the number of steps done.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        clusters: Mapping[str, Cluster],
+        telemetry: Mapping[str, StepTelemetry],
+        on_requests: RequestSink,
+        on_step: Callable[[int], None],
+    ) -> None:
+        self._plan, self._clusters, self._telemetry = plan, clusters, telemetry
+        self._on_requests, self._on_step = on_requests, on_step
+        self.sites = {site.name: SiteRecord(site) for site in plan.sites}
+        self.steps = 0
+
+    def step(self, now: datetime, microgrid_states: Mapping[str, Any]) -> None:
+        """Take the step that begins at `now`.
+
+        Raises:
+            Drained: If the run ends when its requests have, and they have.
+        """
+        for name, record in self.sites.items():
+            record.add(microgrid_states[name], self._telemetry.get(name))
+            if name in self._clusters:
+                ended = self._clusters[name].take_ended()
+                if ended:
+                    self._on_requests(name, ended)
+        self.steps += 1
+        self._on_step(self.steps)
+        if self._plan.scenario.time.until == "drained" and all(
+            cluster.drained for cluster in self._clusters.values()
+        ):
+            raise Drained

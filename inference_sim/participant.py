@@ -1,0 +1,98 @@
+"""Clusters as a mosaik participant.
+
+Each entity ``Cluster`` is one cluster. It takes one input per actuator (``admission_rate``,
+``batch_cap``), runs from t to t + step, and gives its mean power over that step as ``power``
+(W, negative: Vessim counts consumption so) and what it did as ``telemetry``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import mosaik_api_v3
+
+from inference_sim.cluster import Cluster
+from inference_sim.telemetry import StepTelemetry
+
+ACTUATORS = ("admission_rate", "batch_cap")
+
+META = {
+    "type": "time-based",
+    "models": {
+        "Cluster": {
+            "public": True,
+            "params": ["name"],
+            "attrs": [*ACTUATORS, "power", "telemetry"],
+        }
+    },
+}
+
+
+class ClusterSimulator(mosaik_api_v3.Simulator):  # type: ignore[misc]
+    """Advances clusters in lockstep with the other participants."""
+
+    def __init__(self) -> None:
+        super().__init__(META)
+        self._clusters: Mapping[str, Cluster] = {}
+        self._step_s = 0
+        self._telemetry: dict[str, StepTelemetry] = {}
+
+    def init(
+        self,
+        sid: str,
+        time_resolution: float = 1.0,
+        *,
+        clusters: Mapping[str, Cluster],
+        step_s: int,
+        telemetry: dict[str, StepTelemetry] | None = None,
+    ) -> Any:
+        """Take what is to be simulated.
+
+        Args:
+            sid: Name that mosaik gave this simulator.
+            time_resolution: Seconds per unit of mosaik's time; must be 1.
+            clusters: The clusters by name.
+            step_s: Length of a step [s].
+            telemetry: Kept up to date with each cluster's latest telemetry, for a recorder in the
+                same process.
+
+        Raises:
+            ValueError: If mosaik's time is not in seconds.
+        """
+        if time_resolution != 1.0:
+            raise ValueError(f"time_resolution must be 1.0 s (got {time_resolution!r})")
+        self._clusters, self._step_s = clusters, step_s
+        if telemetry is not None:
+            self._telemetry = telemetry
+        return self.meta
+
+    def create(self, num: int, model: str, *, name: str) -> list[dict[str, str]]:
+        """Make the entity of the cluster called `name`."""
+        if num != 1 or name not in self._clusters:
+            raise ValueError(f"expected one cluster of {', '.join(self._clusters)} (got {name!r})")
+        return [{"eid": name, "type": model}]
+
+    def step(self, time: int, inputs: Mapping[str, Mapping[str, Any]], max_advance: int) -> int:
+        """Apply the actuators at `time` and run every cluster to the end of the step."""
+        until_s = time + self._step_s
+        for name, cluster in self._clusters.items():
+            settings = {
+                actuator: next(iter(sources.values()))
+                for actuator, sources in inputs.get(name, {}).items()
+            }
+            cluster.apply(settings)
+            self._telemetry[name] = cluster.step(float(until_s))
+        return until_s
+
+    def get_data(self, outputs: Mapping[str, list[str]]) -> dict[str, dict[str, Any]]:
+        """Return what the other participants ask for."""
+        return {
+            name: {
+                attribute: -self._telemetry[name].facility_power_w
+                if attribute == "power"
+                else self._telemetry[name].observed()
+                for attribute in attributes
+            }
+            for name, attributes in outputs.items()
+        }
