@@ -159,7 +159,7 @@ def _mosaik(
             "dispatch_states",
             "p_grid",
             time_shifted=True,
-            initial_data={"dispatch_states": {}, "p_grid": 0.0},
+            initial_data={"dispatch_states": _initial(environment, name), "p_grid": 0.0},
         )
 
 
@@ -208,8 +208,15 @@ def _native(
 
     loads = {name: vessim.Consumer(LOAD, ClusterPower(name)) for name in clusters}
     _add_microgrids(plan, environment, loads)
+    for name in clusters:
+        microgrids[name] = microgrid_telemetry(_initial(environment, name), 0.0)
     environment.add_controller(Feedback())
     environment.add_controller(recorder)
+
+
+def _initial(environment: vessim.Environment, site: str) -> dict[str, Any]:
+    """Return the states of a microgrid's dispatchables before the first step."""
+    return {one.name: one.state() for one in environment.microgrids[site].dispatchables}
 
 
 def _settle(plan: Plan, environment: vessim.Environment, recorder: Recorder) -> None:

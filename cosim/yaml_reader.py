@@ -33,7 +33,8 @@ MAX_DIGITS = 100
 
 _CORE = "tag:yaml.org,2002:"
 _SCALARS = {_CORE + name for name in ("null", "bool", "int", "float", "str")}
-_SHOWN_TAGS = 40
+_LONGEST_TAG = 40
+_TOO_MANY = f"too many values: more than {MAX_NODES}, with aliases written out"
 
 # A leading zero is kept as text: 010 is eight to some readers of YAML and ten to others.
 _WHOLE = r"(?:0|[1-9][0-9]*)"
@@ -86,8 +87,6 @@ class _Composer(Reader, Scanner, Parser, Composer, BaseResolver):
         self._depth -= 1
         return node
 
-
-_TOO_MANY = f"too many values: more than {MAX_NODES}, with aliases written out"
 
 for _tag, _pattern in _PATTERNS.items():
     _Composer.add_implicit_resolver(_tag, _pattern, None)
@@ -196,7 +195,7 @@ class _Walk:
 
     def _report_tag(self, node: yaml.Node) -> None:
         tag = node.tag.replace(_CORE, "!!")
-        shown = tag if len(tag) <= _SHOWN_TAGS else tag[:_SHOWN_TAGS] + "…"
+        shown = tag if len(tag) <= _LONGEST_TAG else tag[:_LONGEST_TAG] + "…"
         self._report(node, f"tags that build objects are not allowed (got {shown})")
 
     def _entries(self, node: yaml.MappingNode) -> Iterator[tuple[str, Node]]:
