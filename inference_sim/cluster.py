@@ -288,7 +288,7 @@ class Cluster:
             replica_waiting=sum(len(replica.waiting) for replica in replicas),
             running=sum(len(replica.running) + len(replica.prefilling) for replica in replicas),
             busy_fraction=busy_s / (len(replicas) * step_s),
-            kv_utilisation=sum(replica.kv.utilisation for replica in replicas) / len(replicas),
+            kv_utilisation=sum(replica.kv_utilisation for replica in replicas) / len(replicas),
             batch_mean=batch_seconds / busy_s if busy_s else 0.0,
             mfu=flops / (len(replicas) * step_s * config.gpu.peak_flops),
             ttft_p99_s=percentiles[0],

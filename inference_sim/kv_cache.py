@@ -34,10 +34,9 @@ class KvCache:
         self.sequences = 0
         self._classes = [0] * block_size
 
-    @property
-    def utilisation(self) -> float:
-        """Share of the blocks in use."""
-        return 1.0 - self.free / self.blocks
+    def utilisation(self, iteration: int, iterations: int) -> float:
+        """Return the share of the blocks in use after `iterations` more decode iterations."""
+        return 1.0 - (self.free - self.blocks_needed(iteration, iterations)) / self.blocks
 
     def blocks_for(self, tokens: int) -> int:
         """Return the blocks that hold `tokens`."""

@@ -74,6 +74,14 @@ class Replica:
         """Requests waiting or being served."""
         return len(self.waiting) + len(self.running) + len(self.prefilling)
 
+    @property
+    def kv_utilisation(self) -> float:
+        """Share of the KV blocks in use now, what the segment under way has taken included."""
+        done = 0
+        if self._under_way is not None:
+            done = self._under_way.first_boundary(self.env.now - self._under_way.start_s) - 1
+        return self.kv.utilisation(self.iteration, done)
+
     def submit(self, request: Request) -> None:
         """Take a request; it is served when the scheduler admits it."""
         request.replica = self.index

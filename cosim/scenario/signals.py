@@ -11,13 +11,22 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from cosim.errors import did_you_mean
-from cosim.scenario.fields import Fraction, InputFile, NonNegative, Positive, StrictModel
+from cosim.scenario.fields import DurationS, Fraction, InputFile, NonNegative, Positive, StrictModel
 
 Kind = Literal["average", "marginal"]
 """Whether an intensity is that of the whole mix, or of the plant that follows the demand."""
 
 Area = Literal["CISO", "ERCO", "PJM", "NYIS", "BPAT"]
 """US balancing area with a built-in typical day."""
+
+
+class Resample(StrictModel):
+    """Interpolation between the rows of a file; without it each row's value is held."""
+
+    method: Literal["linear", "cubic"]
+    """cubic is what the paper did; it is clipped at 0 where a signal cannot be negative."""
+    to: DurationS = 60.0
+    """Length of the new intervals; divides that of the rows."""
 
 
 class CsvFile(StrictModel):
@@ -37,6 +46,8 @@ class CsvFile(StrictModel):
     """``clock`` takes stamps as they are; ``start`` moves the first row to the start of the run."""
     timezone: str | None = None
     """IANA time zone of stamps that carry none, such as ``US/Pacific``."""
+    resample: Resample | None = None
+    """Interpolate to a finer grid; each row's value is held by default."""
 
     @field_validator("timezone")
     @classmethod

@@ -28,6 +28,7 @@ from cosim.scenario.signals import (
 )
 from cosim.signals.clear_sky import clear_sky_power_w
 from cosim.signals.csv_file import read_csv
+from cosim.signals.resample import resampled
 from cosim.signals.series import Series
 from cosim.signals.typical_day import typical_day_series
 
@@ -159,6 +160,8 @@ def _from_file(
         factor=factor,
         signed=signed,
     )
+    if config.resample is not None:
+        series = resampled(series, config.resample.method, config.resample.to, signed=signed)
     if config.align == "start":
         series = series.shifted(start_s - series.starts_s[0])
     series.require_cover(start_s, end_s)

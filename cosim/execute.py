@@ -1,0 +1,71 @@
+"""A scenario from file to result folder: what ``cosim run`` does, callable from Python."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cosim.loop import Run, run
+from cosim.plan import Plan
+from cosim.results.folder import (
+    ResultFolder,
+    file_hash,
+    input_files,
+    make_manifest,
+    scenario_hash,
+)
+from cosim.results.requests import RequestLog
+from cosim.results.summary import summarise
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A run that has ended, its summary and where it was written.
+
+    Attributes:
+        run: The run; its ``failure`` says whether it broke off.
+        summary: The content of ``summary.json``.
+        folder: The result folder; None if none was asked for.
+    """
+
+    run: Run
+    summary: dict[str, Any]
+    folder: Path | None
+
+
+def execute(
+    plan: Plan, out: Path | None = None, on_step: Callable[[int], None] = lambda steps: None
+) -> Result:
+    """Run a plan, and write its results if `out` is given.
+
+    A run that fails midway does not raise: its folder holds what there was, marked as failed.
+
+    Args:
+        plan: From :func:`cosim.plan.load_plan`.
+        out: The result folder.
+        on_step: Called after each step with the number of steps done.
+
+    Raises:
+        ScenarioError: If `out` holds something else than earlier results.
+    """
+    hashes = {place: file_hash(path) for place, path in input_files(plan).items()}
+    folder = ResultFolder(out) if out is not None else None
+    try:
+        with RequestLog(plan, folder.requests_path if folder else None) as log:
+            began = time.perf_counter()
+            done = run(plan, on_requests=log.add, on_step=on_step)
+            for name, cluster in done.clusters.items():
+                log.add(name, cluster.take_ended())
+                log.add(name, cluster.take_in_flight())
+            run_s = time.perf_counter() - began
+        summary = summarise(done, log, scenario_hash(plan, hashes), run_s)
+        if folder is not None:
+            folder.finish(done, summary, make_manifest(plan, hashes, summary["wall"]))
+    except BaseException:
+        if folder is not None:
+            folder.discard()
+        raise
+    return Result(done, summary, out)

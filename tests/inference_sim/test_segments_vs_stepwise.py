@@ -1,0 +1,117 @@
+"""The segment engine against one event per iteration: the same times, counts and joules."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import simpy
+from hypothesis import event, given, settings
+
+from inference_sim.execution import EngineProfile
+from inference_sim.meter import Meter
+from inference_sim.power import MfuPowerLaw
+from tests.inference_sim.builders import approx, random_scenario, run
+from tests.strategies import A100, Scenario, scenarios
+
+TIMES = ("arrival_s", "admitted_s", "scheduled_s", "first_token_s", "finish_s")
+COUNTS = ("request_id", "outcome", "reason", "replica", "preemptions", "generated_tokens")
+
+
+def assert_same(scenario: Scenario, *, drain: bool = True) -> tuple[int, int]:
+    """Run both ways, compare everything, and return how many preemptions and steps there were."""
+    plain, plain_steps, plain_ended = run(scenario.but(stepwise=True), drain=drain)
+    quick, quick_steps, quick_ended = run(scenario, drain=drain)
+    left = [plain.take_in_flight(), quick.take_in_flight()]
+    assert len(quick_steps) == len(plain_steps)
+    for step, (got, expected) in enumerate(zip(quick_steps, plain_steps, strict=True)):
+        assert got.as_dict() == approx(expected.as_dict(), 1e-9), f"step {step}"
+    for got, expected in zip(quick_ended + left[1], plain_ended + left[0], strict=True):
+        for name in COUNTS:
+            assert getattr(got, name) == getattr(expected, name), (got.request_id, name)
+        for name in (*TIMES, "energy_j"):
+            assert getattr(got, name) == approx(getattr(expected, name), 1e-9), (
+                got.request_id,
+                name,
+            )
+    assert [one.preemptions for one in quick.replicas] == [one.preemptions for one in plain.replicas]
+    for got_replica, plain_replica in zip(quick.replicas, plain.replicas, strict=True):
+        for name in ("iterations", "batch_sum", "batch_square_sum", "batch_max"):
+            # A segment under way is counted only when it ends.
+            if quick.drained:
+                assert getattr(got_replica.meter, name) == getattr(plain_replica.meter, name)
+    return sum(one.preemptions for one in plain.replicas), len(plain_steps)
+
+
+@settings(max_examples=120, deadline=None)
+@given(scenario=scenarios())
+def test_agree_to_the_end(scenario: Scenario) -> None:
+    preemptions, _ = assert_same(scenario)
+    event(f"preemptions: {'some' if preemptions else 'none'}")
+    event(f"cap changes: {'some' if any('batch_cap' in s for s in scenario.settings) else 'none'}")
+
+
+@settings(max_examples=40, deadline=None)
+@given(scenario=scenarios())
+def test_agree_when_cut_off(scenario: Scenario) -> None:
+    """At any step's end, with requests still in flight."""
+    if scenario.settings:
+        assert_same(scenario, drain=False)
+
+
+class Witness:
+    """Counts what the random scenarios are meant to bring about."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.interruptions = self.crossings = self.segments = self.iterations = 0
+        interrupt, record = simpy.events.Process.interrupt, Meter.record
+        paces: dict[Meter, tuple[int, bool]] = {}
+
+        def counting_interrupt(process, cause=None):
+            self.interruptions += 1
+            interrupt(process, cause)
+
+        def counting_record(meter, segment):
+            if not segment.prefill_tokens:
+                self.segments += 1
+                self.iterations += segment.iterations
+                host_paced = segment.duration_step_s == 0
+                before = paces.get(meter)
+                self.crossings += before == (segment.batch, True) and not host_paced
+                paces[meter] = segment.batch, host_paced
+            record(meter, segment)
+
+        patch.setattr(simpy.events.Process, "interrupt", counting_interrupt)
+        patch.setattr(Meter, "record", counting_record)
+
+
+def test_what_the_random_scenarios_contain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Preemptions, interruptions, cap changes and changes of pace happen, and segments are long."""
+    host_bound = EngineProfile("host-bound", 0.31e-3, 17e-6, 11.9e-3, 23e-6, "made up")
+    witness = Witness(monkeypatch)
+    preemptions = rejections = 0
+    for seed in range(6):
+        scenario = random_scenario(seed).but(
+            engine=host_bound,
+            power=MfuPowerLaw.of(A100),
+            overflow="reject" if seed == 5 else "wait",
+        )
+        _, _, ended = run(scenario)
+        preemptions += sum(one.preemptions for one in ended)
+        rejections += sum(one.outcome == "rejected" for one in ended)
+    assert preemptions > 50
+    assert rejections > 5
+    assert witness.interruptions > 50
+    assert witness.crossings > 10
+    assert witness.iterations > 5 * witness.segments
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_agree_under_pressure(seed: int) -> None:
+    """Longer runs than hypothesis makes, most of them with many preemptions."""
+    scenario = random_scenario(seed)
+    host_s = 11.9e-3 if seed % 3 == 0 else 0.0
+    engine = dataclasses.replace(scenario.config.engine, host_s=host_s, sampling_s=0.2e-3)
+    preemptions, steps = assert_same(scenario.but(engine=engine))
+    assert preemptions > 0
+    assert steps > len(scenario.settings)
