@@ -66,9 +66,7 @@ class SiteRecord:
         """Names of the columns."""
         return tuple(self._columns)
 
-    def add(
-        self, state: Mapping[str, Any], telemetry: StepTelemetry | None
-    ) -> None:
+    def add(self, state: Mapping[str, Any], telemetry: StepTelemetry | None) -> None:
         """Add the step that the microgrid has just dispatched."""
         step, site = len(self), self.site
         battery = state["dispatch_states"].get(BATTERY)

@@ -34,7 +34,9 @@ class Time(StrictModel):
     @model_validator(mode="after")
     def _whole_steps(self) -> Time:
         if self.step < 1 or self.step != int(self.step):
-            raise ValueError(f"step must be a whole number of seconds, at least 1 (got {self.step:g} s)")
+            raise ValueError(
+                f"step must be a whole number of seconds, at least 1 (got {self.step:g} s)"
+            )
         given = "duration" if self.until is None else "max_duration"
         other = "max_duration" if self.until is None else "duration"
         if getattr(self, given) is None or getattr(self, other) is not None:

@@ -1,0 +1,178 @@
+"""The command line. Heavy imports happen inside the commands, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from cosim import __version__
+from cosim.errors import CosimError, ScenarioError
+
+if TYPE_CHECKING:
+    from cosim.plan import Plan
+
+app = typer.Typer(
+    name="cosim",
+    help="What an LLM serving system costs in energy and carbon, and what a carbon-aware "
+    "controller would change.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+controllers_app = typer.Typer(help="The controllers that scenarios can name.", no_args_is_help=True)
+app.add_typer(controllers_app, name="controllers")
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Set a value, such as seed=7. Repeatable."),
+]
+_debug = False
+
+
+def main() -> None:
+    """Run the command line; a CosimError is a message and an exit code, not a traceback."""
+    try:
+        app()
+    except CosimError as error:
+        if _debug:
+            raise
+        _fail(error)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    global _debug
+    _debug = debug
+    if version:
+        print(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(2)
+
+
+@app.command()
+def run(
+    scenario: Annotated[Path, typer.Argument(help="Scenario file (YAML).", show_default=False)],
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="Result folder [default: results/NAME].", metavar="DIR"),
+    ] = None,
+    overrides: Overrides = None,
+    seed: Annotated[int | None, typer.Option(help="Seed, in place of the scenario's.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Run a scenario and write its results."""
+    plan = _plan(scenario, overrides, seed)
+
+    from cosim.execute import execute
+    from cosim.printing import print_report, progress
+    from cosim.results.folder import to_json
+
+    folder = out if out is not None else Path("results") / plan.scenario.name
+    with progress(plan, shown=not quiet and sys.stderr.isatty()) as on_step:
+        result = execute(plan, folder, on_step)
+    if as_json:
+        print(to_json(result.summary))
+    elif not quiet:
+        print_report(result)
+    if result.run.failure is not None:
+        failure = result.run.failure
+        print(
+            f"error: the run failed at step {failure.step}: {failure}\n"
+            f"What it had until then is in {folder}, marked as failed.",
+            file=sys.stderr,
+        )
+        if _debug and failure.__cause__ is not None:
+            raise failure.__cause__
+        raise typer.Exit(failure.exit_code)
+
+
+@app.command()
+def validate(
+    scenarios: Annotated[list[Path], typer.Argument(help="Scenario files.", show_default=False)],
+    overrides: Overrides = None,
+) -> None:
+    """Check scenarios, and everything they read, without running them."""
+    problems = []
+    for path in scenarios:
+        try:
+            _plan(path, overrides, None)
+        except ScenarioError as error:
+            problems += error.problems
+        else:
+            print(f"{path}: ok")
+    if problems:
+        raise ScenarioError(problems)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of scenario files."""
+    from cosim.schema import schema_text
+
+    print(schema_text(), end="")
+
+
+@app.command()
+def models() -> None:
+    """List the LLMs that scenarios can name."""
+    from cosim.printing import print_models
+
+    print_models()
+
+
+@app.command()
+def gpus() -> None:
+    """List the GPUs that scenarios can name."""
+    from cosim.printing import print_gpus
+
+    print_gpus()
+
+
+@controllers_app.command("list")
+def list_controllers() -> None:
+    """List the built-in controllers."""
+    from cosim.printing import print_controllers
+
+    print_controllers()
+
+
+@controllers_app.command("show")
+def show_controller(
+    name: Annotated[str, typer.Argument(help="Built-in name, or ./file.py:Class.")],
+) -> None:
+    """Show what a controller does, and its parameters."""
+    from cosim.printing import print_controller
+
+    print_controller(name)
+
+
+def _plan(scenario: Path, overrides: list[str] | None, seed: int | None) -> Plan:
+    from cosim.plan import load_plan
+
+    settings = list(overrides or [])
+    if seed is not None:
+        settings.append(f"seed={seed}")
+    return load_plan(scenario, settings)
+
+
+def _fail(error: CosimError) -> NoReturn:
+    problems = error.problems if isinstance(error, ScenarioError) else (error,)
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    sys.stderr.flush()
+    sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

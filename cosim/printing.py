@@ -1,0 +1,346 @@
+"""What the command line prints for people: the report of a run, progress, the catalogues."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from cosim.errors import ScenarioError
+from cosim.execute import Result
+from cosim.plan import Plan
+
+_SHOWN_ACTIONS = 8
+_INDENT, _WIDTH = 9, 100
+
+
+@contextmanager
+def progress(plan: Plan, *, shown: bool) -> Iterator[Callable[[int], None]]:
+    """Give a callback for the number of steps done; shows one bar on standard error."""
+    if not shown:
+        yield lambda steps: None
+        return
+    time = plan.scenario.time
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[simulated]} simulated"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(plan.scenario.name, total=time.steps, simulated=_duration(0))
+
+        def on_step(steps: int) -> None:
+            bar.update(task, completed=steps, simulated=_duration(steps * time.step_s))
+
+        yield on_step
+
+
+def print_report(result: Result) -> None:
+    """Print what happened in a run."""
+    console = Console(highlight=False, soft_wrap=True)
+    summary = result.summary
+    time, wall = summary["time"], summary["wall"]
+    console.print(
+        Text.assemble(
+            (summary["scenario"]["name"], "bold"),
+            f"  {_duration(time['duration_s'])} from {time['start']} in steps of "
+            f"{_duration(time['step_s'])}, run in {wall['run_s']:.1f} s "
+            f"({wall['x_real_time']:,.0f} x real time)",
+        )
+    )
+    several = len(summary["sites"]) > 1
+    for name, section in summary["sites"].items():
+        if several:
+            console.print(Text(name, style="bold"))
+        for title, text in _site_rows(section):
+            _print_row(console, title, text)
+    if several:
+        console.print(Text("all sites", style="bold"))
+        _print_row(console, "Carbon", _carbon(summary))
+    if summary["sites"]:
+        _print_controllers(console, result)
+    if summary.get("load_state", "stable") != "stable":
+        _print_row(console, "Warning", _load_warning(summary), style="yellow")
+    if result.folder is not None:
+        _print_row(console, "Results", str(result.folder))
+
+
+def _print_row(console: Console, title: str, text: str, style: str = "cyan") -> None:
+    """Print a title and its text, wrapped beside it."""
+    width = min(console.width, _WIDTH) if console.is_terminal else _WIDTH
+    lines = textwrap.wrap(text, width=width - _INDENT, break_on_hyphens=False)
+    for index, line in enumerate(lines):
+        head = title if index == 0 else ""
+        console.print(Text.assemble((f"{head:<{_INDENT}}", style), line))
+
+
+def _site_rows(section: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if "requests" in section:
+        yield "Work", _work(section)
+        yield "Latency", _latency(section["latency_s"])
+        if section["slo"]["attainment"] is not None:
+            yield "SLO", _slo(section["slo"])
+        yield "GPUs", _gpus(section)
+    yield "Energy", _energy(section["energy_kwh"])
+    yield "Carbon", _carbon(section)
+    if section["battery"] is not None:
+        battery = section["battery"]
+        yield (
+            "Battery",
+            f"state of charge {battery['soc_mean']:.0%} on average "
+            f"({battery['soc_min']:.0%} to {battery['soc_max']:.0%}), "
+            f"{battery['cycles']:.2f} full cycles, "
+            f"{_energy_text(section['energy_kwh']['battery_loss'])} lost",
+        )
+    grid = section["grid"]
+    yield (
+        "Grid",
+        f"{grid['ci_mean_g_per_kwh']:.0f} g/kWh on average ({grid['ci_p10']:.0f} to "
+        f"{grid['ci_p90']:.0f}, 10th to 90th percentile), at most "
+        f"{_power(grid['peak_import_w'])} drawn, "
+        f"{grid['self_sufficiency']:.0%} self-sufficient",
+    )
+    if "cost" in section:
+        yield "Cost", f"{section['cost']['import']:,.2f} {section['cost']['currency']}"
+    if "paper" in section:
+        yield "Paper", _paper(section["paper"])
+
+
+def _work(section: dict[str, Any]) -> str:
+    requests, tokens = section["requests"], section["tokens"]
+    parts = [f"{requests['arrived']:,} requests arrived", f"{requests['completed']:,} completed"]
+    parts += [
+        f"{requests[name]:,} {name}"
+        for name in ("rejected", "waiting", "running")
+        if requests[name]
+    ]
+    if requests["preemptions"]:
+        parts.append(f"{requests['preemptions']:,} preemptions")
+    return (
+        ", ".join(parts)
+        + f"; {_count(tokens['prompt'])} prompt and "
+        + (f"{_count(tokens['output'])} output tokens")
+    )
+
+
+def _latency(latency: dict[str, Any]) -> str:
+    names = {"ttft": "first token", "tpot": "per output token", "e2e": "whole request"}
+    parts = [
+        f"{title} {_seconds(latency[name]['p50'])} (p99 {_seconds(latency[name]['p99'])})"
+        for name, title in names.items()
+        if latency[name]
+    ]
+    return "median " + ", ".join(parts) if parts else "no request completed"
+
+
+def _slo(slo: dict[str, Any]) -> str:
+    each = ", ".join(
+        f"{name} {share:.1%}" for name, share in slo["by_class"].items() if share is not None
+    )
+    return f"met by {slo['attainment']:.1%} of requests ({each})"
+
+
+def _gpus(section: dict[str, Any]) -> str:
+    gpu, batch = section["gpu"], section["batch"]
+    return (
+        f"{gpu['count']} x {gpu['power_mean_w']:.0f} W on average, busy {gpu['busy_fraction']:.0%}, "
+        f"MFU {gpu['mfu_mean']:.1%}; batch {batch['mean']:.1f} on average, {batch['max']} at most"
+    )
+
+
+def _energy(energy: dict[str, float]) -> str:
+    terms = f"{_energy_text(energy['import'])} from the grid"
+    if energy["solar"]:
+        terms += f" + {_energy_text(energy['solar_used'])} of solar"
+    stored = energy["battery_charge"] - energy["battery_discharge"]
+    if abs(stored) > 1e-9:
+        kept = "- {} into the battery" if stored > 0 else "+ {} from the battery"
+        terms += " " + kept.format(_energy_text(abs(stored)))
+    exported = f"; {_energy_text(energy['export'])} of solar exported" if energy["export"] else ""
+    return f"{_energy_text(energy['facility'])} used = {terms}{exported}"
+
+
+def _carbon(section: dict[str, Any]) -> str:
+    carbon = section["carbon_g"]
+    text = (
+        f"{_mass(carbon['import'])} for the grid's share ({carbon['kind']} intensity), "
+        f"{_mass(carbon['gross'])} had all come from the grid"
+    )
+    if carbon["embodied"]:
+        text += f"; {_mass(carbon['embodied'])} embodied; total {_mass(carbon['total'])}"
+    if carbon.get("per_request") is not None:
+        text += (
+            f" = {_mass(carbon['per_request'])} per request, "
+            f"{_mass(carbon['per_1k_output_tokens'])} per 1,000 output tokens"
+        )
+    return text
+
+
+def _paper(paper: dict[str, float | None]) -> str:
+    text = (
+        f"by the paper's definitions: demand {paper['demand_kwh']:.2f} kWh, solar "
+        f"{paper['solar_kwh']:.2f} kWh, grid {paper['grid_kwh']:.2f} kWh, renewable share "
+        f"{paper['renewable_share']:.1%}, emissions {paper['total_emissions_kg']:.2f} kg, offset "
+        f"{paper['offset_kg']:.2f} kg, net {paper['net_g']:.1f} g"
+    )
+    if paper["cycles"] is not None:
+        text += (
+            f"; SoC {paper['soc_mean']:.1%}, charging {paper['charging']:.1%}, discharging "
+            f"{paper['discharging']:.1%}, idle {paper['idle']:.1%}, {paper['cycles']:.2f} cycles"
+        )
+    return text
+
+
+def _print_controllers(console: Console, result: Result) -> None:
+    counts = [
+        f"{entry['type']}{' on ' + entry['site'] if entry['site'] else ''} made "
+        f"{entry['actions']} changes"
+        for entry in result.summary["controllers"]
+    ]
+    _print_row(console, "Control", "; ".join(counts) or "no controllers")
+    changes = result.run.host.changes
+    for change in changes[:_SHOWN_ACTIONS]:
+        setting = f"{change.actuator} {_number(change.old)} -> {_number(change.new)}"
+        console.print(f"{'':<{_INDENT}}{_clock(change.time_s)}  {setting:<27}  {change.reason}")
+    if len(changes) > _SHOWN_ACTIONS:
+        more = f"and {len(changes) - _SHOWN_ACTIONS} more in actions.parquet"
+        console.print(f"{'':<{_INDENT}}{more}")
+
+
+def _load_warning(summary: dict[str, Any]) -> str:
+    waiting = summary["requests"]["waiting"]
+    if summary["load_state"] == "overloaded":
+        return (
+            f"overloaded: the queue grows without end ({waiting:,} wait at the end). Latency, and "
+            "carbon per request, only tell how long the run was."
+        )
+    return (
+        f"{waiting:,} requests still wait at the end. Their energy is not in these figures: "
+        "compare only with runs that leave the same backlog."
+    )
+
+
+def print_models() -> None:
+    """Print the catalogue of models."""
+    from inference_sim.models import find_model, model_names
+
+    table = Table("model", "parameters", "layers", "context", box=None)
+    for name in model_names():
+        model = find_model(name)
+        table.add_row(
+            name,
+            f"{model.parameters / 1e9:.1f} B",
+            str(model.layers),
+            f"{model.max_context_tokens:,}",
+        )
+    Console(highlight=False).print(table)
+
+
+def print_gpus() -> None:
+    """Print the catalogue of GPUs."""
+    from inference_sim.hardware import find_gpu, gpu_names
+
+    table = Table("gpu", "memory", "peak", "bandwidth", "idle to max", "tensor parallel", box=None)
+    for name in gpu_names():
+        gpu = find_gpu(name)
+        table.add_row(
+            name,
+            f"{gpu.memory_gib:g} GiB",
+            f"{gpu.peak_tflops:g} TFLOP/s",
+            f"{gpu.memory_bandwidth_tb_per_s:g} TB/s",
+            f"{gpu.loaded_idle_w:g} to {gpu.max_w:g} W",
+            ", ".join(map(str, [1, *gpu.all_reduce])),
+        )
+    Console(highlight=False).print(table)
+
+
+def print_controllers() -> None:
+    """Print the built-in controllers."""
+    from controllers import BUILTIN
+
+    table = Table("controller", "what it does", box=None)
+    for name, controller in BUILTIN.items():
+        table.add_row(name, (controller.__doc__ or "").strip().split("\n")[0])
+    Console(highlight=False).print(table)
+
+
+def print_controller(name: str) -> None:
+    """Print what a controller does, and its parameters.
+
+    Raises:
+        ScenarioError: If there is no such controller.
+    """
+    import inspect
+
+    from controllers import resolve
+    from cosim.control import parameters_model
+
+    try:
+        controller = resolve(name, Path.cwd())
+        model = parameters_model(name, controller)
+    except ValueError as error:
+        raise ScenarioError(str(error)) from error
+    module = inspect.getmodule(controller)
+    text = "\n\n".join(filter(None, (inspect.getdoc(controller), inspect.getdoc(module))))
+    console = Console(highlight=False, markup=False)
+    console.print(text)
+    table = Table("parameter", "default", "meaning", box=None)
+    for key, info in model.model_fields.items():
+        if key == "type":
+            continue
+        default = "required" if info.is_required() else str(info.default)
+        meaning = info.description or ""
+        table.add_row(Text(key), Text(default), Text(textwrap.shorten(meaning, 200)))
+    console.print(table)
+
+
+def _duration(seconds: float) -> str:
+    """Return a duration in the largest unit that it has at least two of, or is a multiple of."""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size or (seconds and seconds % size == 0):
+            return f"{seconds / size:.4g} {unit}"
+    return f"{seconds:.4g} s"
+
+
+def _clock(seconds: float) -> str:
+    days, rest = divmod(int(seconds), 86400)
+    return f"day {days + 1} {rest // 3600:02}:{rest % 3600 // 60:02}"
+
+
+def _seconds(seconds: float) -> str:
+    if seconds < 1:
+        return f"{seconds * 1000:.3g} ms"
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
+
+
+def _energy_text(kwh: float) -> str:
+    return f"{kwh:.2f} kWh" if abs(kwh) >= 1 else f"{kwh * 1000:.1f} Wh"
+
+
+def _power(watts: float) -> str:
+    return f"{watts / 1000:.2f} kW" if watts >= 1000 else f"{watts:.0f} W"
+
+
+def _mass(grams: float) -> str:
+    if grams >= 1000:
+        return f"{grams / 1000:.2f} kg"
+    return f"{grams:.3g} g" if grams >= 1 or not grams else f"{grams * 1000:.3g} mg"
+
+
+def _number(value: float) -> str:
+    return "unlimited" if math.isinf(value) else f"{value:.4g}"
+
+
+def _count(number: float) -> str:
+    return f"{number / 1e6:.1f} M" if number >= 1e6 else f"{number:,}"
