@@ -1,4 +1,4 @@
-"""The command line. Heavy imports happen inside the commands, so that ``--help`` answers at once."""
+"""The command line. Heavy imports stand inside the commands, so that ``--help`` is quick."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from cosim import __version__
-from cosim.errors import CosimError, ScenarioError
+from cosim.errors import CosimError, Problem, ScenarioError
 
 if TYPE_CHECKING:
     from cosim.plan import Plan
@@ -103,7 +103,7 @@ def validate(
     overrides: Overrides = None,
 ) -> None:
     """Check scenarios, and everything they read, without running them."""
-    problems = []
+    problems: list[Problem] = []
     for path in scenarios:
         try:
             _plan(path, overrides, None)

@@ -95,14 +95,13 @@ def run(
 
 def _environment(plan: Plan) -> vessim.Environment:
     time, scenario = plan.scenario.time, plan.scenario
-    environment = vessim.Environment(
+    return vessim.Environment(
         sim_start=time.start.replace(tzinfo=None),
         step_size=time.step_s,
         name=scenario.name,
         backend=scenario.coupling,
         sim_config=_SIMULATORS if scenario.coupling == "mosaik" else None,
     )
-    return environment
 
 
 _SIMULATORS = {

@@ -40,7 +40,7 @@ CLUSTER_COLUMNS = tuple(
 RequestSink = Callable[[str, list[Request]], None]
 
 
-class Drained(Exception):  # noqa: N818 - the wished-for end of a run, not an error
+class Drained(Exception):  # the wished-for end of a run, not an error
     """Ends a run at the first step by which every request has ended."""
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import yaml
 
 
-
 @cache
 def read_data(package: str, file_name: str) -> dict[str, dict[str, Any]]:
     """Return the entries of a packaged YAML data file, by name."""

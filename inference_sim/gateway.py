@@ -94,9 +94,7 @@ class Gateway:
 
     def _drain(self) -> None:
         """Admit from the line while tokens last, and wake up for the next one."""
-        while self.waiting and (
-            math.isinf(self._rate_per_s) or self._tokens >= 1.0 - _ROUNDING
-        ):
+        while self.waiting and (math.isinf(self._rate_per_s) or self._tokens >= 1.0 - _ROUNDING):
             self._tokens -= 1.0
             self._admit(self.waiting.popleft())
         self._tokens = max(self._tokens, 0.0)
@@ -114,4 +112,7 @@ class Gateway:
     def _on_wake(self, wake_id: int) -> None:
         if wake_id == self._wake_id:
             self._accrue()
+            # The token is due. Late in a long run the clock may be too coarse to add its last
+            # fraction: waiting for that would be waiting for ever.
+            self._tokens = max(self._tokens, 1.0)
             self._drain()

@@ -1,4 +1,4 @@
-"""Paged KV cache (Kwon et al., "PagedAttention", SOSP 2023), accounted without a loop over requests.
+"""Paged KV cache (Kwon et al., SOSP 2023), accounted without a loop over requests.
 
 A sequence of context c (its newest token included, which the next iteration writes) holds
 ceil((c - 1) / block_size) blocks. It needs another one when its last block is full. While it
@@ -115,9 +115,7 @@ def plan_blocks(
     gib = 1024**3
     available = gpu.memory_gib * gib * memory_utilisation
     weights = model.parameters * BYTES_PER_VALUE / tensor_parallel
-    block_bytes = (
-        model.layers * model.kv_bytes_per_token_per_layer(tensor_parallel) * BLOCK_SIZE
-    )
+    block_bytes = model.layers * model.kv_bytes_per_token_per_layer(tensor_parallel) * BLOCK_SIZE
     # One request of the model's context, but no more than 2048 tokens: below that a replica
     # cannot serve anything that people send.
     smallest = min(model.max_context_tokens, 2048) / BLOCK_SIZE * block_bytes
@@ -127,7 +125,7 @@ def plan_blocks(
             f"'{model.name}' does not fit on {tensor_parallel} x {gpu.name}: each GPU needs "
             f"{weights / gib:.1f} GiB for weights and {smallest / gib:.1f} GiB for one request of "
             f"{int(smallest / block_bytes * BLOCK_SIZE)} tokens, and has {available / gib:.1f} GiB "
-            f"({memory_utilisation:.0%} of {gpu.memory_gib:g}): {missing / gib:.1f} GiB are missing; "
-            "raise tensor_parallel or take a larger GPU"
+            f"({memory_utilisation:.0%} of {gpu.memory_gib:g}): {missing / gib:.1f} GiB are "
+            "missing; raise tensor_parallel or take a larger GPU"
         )
     return int((available - weights) // block_bytes)

@@ -150,7 +150,7 @@ class Meter:
         return reading
 
     def settle_running(self, decoding: list[Request], prefilling: list[Request]) -> None:
-        """Credit requests that are still being served with what was metered up to the last flush."""
+        """Credit requests still being served with what was metered up to the last flush."""
         for request in decoding:
             request.energy_j += self._decode.total
         for request in prefilling:

@@ -29,16 +29,16 @@ META = {
 }
 
 
-class ClusterSimulator(mosaik_api_v3.Simulator):  # type: ignore[misc]
+class ClusterSimulator(mosaik_api_v3.Simulator):
     """Advances clusters in lockstep with the other participants."""
 
     def __init__(self) -> None:
-        super().__init__(META)
+        super().__init__(META)  # type: ignore[no-untyped-call]
         self._clusters: Mapping[str, Cluster] = {}
         self._step_s = 0
         self._telemetry: dict[str, StepTelemetry] = {}
 
-    def init(
+    def init(  # type: ignore[override] # its keywords are those that the world starts it with
         self,
         sid: str,
         time_resolution: float = 1.0,
@@ -46,7 +46,7 @@ class ClusterSimulator(mosaik_api_v3.Simulator):  # type: ignore[misc]
         clusters: Mapping[str, Cluster],
         step_s: int,
         telemetry: dict[str, StepTelemetry] | None = None,
-    ) -> Any:
+    ) -> mosaik_api_v3.Meta:
         """Take what is to be simulated.
 
         Args:
@@ -67,7 +67,9 @@ class ClusterSimulator(mosaik_api_v3.Simulator):  # type: ignore[misc]
             self._telemetry = telemetry
         return self.meta
 
-    def create(self, num: int, model: str, *, name: str) -> list[dict[str, str]]:
+    def create(  # type: ignore[override]
+        self, num: int, model: str, *, name: str
+    ) -> list[mosaik_api_v3.CreateResult]:
         """Make the entity of the cluster called `name`."""
         if num != 1 or name not in self._clusters:
             raise ValueError(f"expected one cluster of {', '.join(self._clusters)} (got {name!r})")

@@ -204,9 +204,7 @@ class Replica:
     def _join(self, request: Request, context: int) -> None:
         request.joined_context = context
         request.joined_iteration = self.iteration
-        request.finish_iteration = (
-            self.iteration + request.output_tokens - request.generated_tokens
-        )
+        request.finish_iteration = self.iteration + request.output_tokens - request.generated_tokens
         request.join_id = next(self._joins)
         heapq.heappush(self._finishing, (request.finish_iteration, request.join_id, request))
         self.running[request] = None

@@ -85,7 +85,7 @@ class Request:
 
     @property
     def prefill_tokens(self) -> int:
-        """Tokens its next prefill computes: the prompt, and after a preemption its output so far."""
+        """Tokens of its next prefill: the prompt, and after a preemption its output so far."""
         return self.prompt_tokens + self.generated_tokens
 
     def context_at(self, iteration: int) -> int:

@@ -34,8 +34,7 @@ class Segment(NamedTuple):
     def elapsed_s(self, iterations: int) -> float:
         """Return the time that the first `iterations` iterations take [s]."""
         return (
-            iterations * self.duration_s
-            + self.duration_step_s * iterations * (iterations - 1) / 2
+            iterations * self.duration_s + self.duration_step_s * iterations * (iterations - 1) / 2
         )
 
     def first_boundary(self, elapsed_s: float) -> int:

@@ -48,7 +48,7 @@ class RooflineExecution(StrictModel):
     type: Literal["roofline"] = "roofline"
     """Iteration-time model."""
     engine: str = "vllm-0.11"
-    """Engine profile: what the engine adds to the kernels in every iteration; `none` for nothing."""
+    """Engine profile: what the engine adds to the kernels in an iteration; `none` for nothing."""
     stepwise: bool = False
     """One event per iteration instead of per change of the batch: the same results, slower."""
 

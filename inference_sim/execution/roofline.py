@@ -90,7 +90,12 @@ class Roofline:
                 f"no all-reduce cost is known for {tensor_parallel} GPUs of type '{gpu.name}' "
                 f"(known tensor_parallel: {known})"
             )
-        self.model, self.gpu, self.engine, self.tensor_parallel = model, gpu, engine, tensor_parallel
+        self.model, self.gpu, self.engine, self.tensor_parallel = (
+            model,
+            gpu,
+            engine,
+            tensor_parallel,
+        )
         self._peak_flops, self._peak_bytes_per_s = gpu.peak_flops, gpu.peak_bytes_per_s
         h, d, tp = model.hidden_size, model.head_dim, tensor_parallel
         heads, kv_heads = model.query_heads / tp, max(model.kv_heads / tp, 1.0)
@@ -116,7 +121,7 @@ class Roofline:
         return cost
 
     def prefill(self, prompts: Sequence[int]) -> IterationCost:
-        """Return the cost of computing whole `prompts` [tokens each] and sampling one token each."""
+        """Return the cost of computing whole `prompts` [tokens] and sampling a token of each."""
         coefficients, layers = self.gpu.kernels, self.model.layers
         tokens, sequences = sum(prompts), len(prompts)
         dense_s, dense_flops, dense_bytes = self._dense(tokens)

@@ -31,9 +31,7 @@ class VllmScheduler:
         """Tell whether the head of the line may be prefilled next."""
         return running < self.batch_cap and kv.can_admit(head.prefill_tokens)
 
-    def take_prefill(
-        self, waiting: deque[Request], running: int, kv: KvCache
-    ) -> list[Request]:
+    def take_prefill(self, waiting: deque[Request], running: int, kv: KvCache) -> list[Request]:
         """Take the next prefill batch off the line and allocate its blocks; may be empty."""
         batch: list[Request] = []
         longest = 0

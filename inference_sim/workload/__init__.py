@@ -1,4 +1,4 @@
-"""What requests arrive, and when: lazy streams, so that a run of any length needs no more memory."""
+"""What requests arrive, and when: lazy streams, so that a long run needs no more memory."""
 
 from inference_sim.workload.arrivals import DailyArrivals, PoissonArrivals, StaticArrivals
 from inference_sim.workload.lengths import FixedLengths, UniformLengths, ZipfLengths

@@ -69,8 +69,8 @@ class StaticArrivals:
 class DailyArrivals:
     """A Poisson process whose rate follows the day: a cosine around its mean.
 
-    ``rate(h) = mean (1 + (peak_to_mean - 1) cos(2 pi (h - peak_hour) / 24))``, by thinning a process
-    of the peak rate (Lewis and Shedler, 1979).
+    ``rate(h) = mean (1 + (peak_to_mean - 1) cos(2 pi (h - peak_hour) / 24))``, by thinning a
+    process of the peak rate (Lewis and Shedler, 1979).
 
     Attributes:
         mean_rate_per_s: Mean rate over a day [requests/s].

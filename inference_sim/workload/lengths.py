@@ -16,7 +16,7 @@ class Lengths(Protocol):
     """A distribution of (prompt, output) tokens."""
 
     def draw(self, rng: np.random.Generator, count: int) -> tuple[Ints, Ints]:
-        """Return prompt and output tokens of `count` requests, each of shape (count,), at least 1."""
+        """Return prompt and output tokens, shape (count,) each, at least 1."""
         ...
 
 

@@ -48,9 +48,7 @@ def generated_stream(
         for times in arrivals.times_s(time_rng):
             prompt, output = lengths.draw(length_rng, len(times))
             classes = _draw_classes(class_rng, len(times), class_shares)
-            yield from map(
-                Arrival, times.tolist(), prompt.tolist(), output.tolist(), classes
-            )
+            yield from map(Arrival, times.tolist(), prompt.tolist(), output.tolist(), classes)
 
     return islice(endless(), requests)
 
@@ -95,9 +93,7 @@ def thinned(
         yield from (arrival for arrival, keep in zip(chunk, mine, strict=True) if keep)
 
 
-def _draw_classes(
-    rng: np.random.Generator, count: int, class_shares: Sequence[float]
-) -> list[int]:
+def _draw_classes(rng: np.random.Generator, count: int, class_shares: Sequence[float]) -> list[int]:
     if len(class_shares) == 1:
         return [0] * count
     return [int(c) for c in rng.choice(len(class_shares), size=count, p=class_shares)]

@@ -74,7 +74,7 @@ def read_trace(path: Path, trace_format: str) -> RequestTrace:
 def _stamps_s(path: Path, column: pd.Series[str]) -> NDArray[np.float64]:
     stamps = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
     _require(path, column, stamps.notna().to_numpy(), "a time stamp")
-    nanoseconds = stamps.dt.as_unit("ns").to_numpy().astype("datetime64[ns]").astype(np.int64)
+    nanoseconds = stamps.dt.tz_convert(None).to_numpy(dtype="datetime64[ns]").astype(np.int64)
     # Subtract as integers: seconds since the epoch leave only 0.2 us of a float's precision.
     seconds: NDArray[np.float64] = (nanoseconds - nanoseconds[0]) / 1e9
     return seconds
