@@ -153,7 +153,8 @@ def _gpus(section: dict[str, Any]) -> str:
     gpu, batch = section["gpu"], section["batch"]
     return (
         f"{gpu['count']} x {gpu['power_mean_w']:.0f} W on average, busy "
-        f"{gpu['busy_fraction']:.0%}, MFU {gpu['mfu_mean']:.1%}; batch {batch['mean']:.1f} on average, {batch['max']} at most"
+        f"{gpu['busy_fraction']:.0%}, MFU {gpu['mfu_mean']:.1%}; batch {batch['mean']:.1f} "
+        f"on average, {batch['max']} at most"
     )
 
 
