@@ -41,6 +41,10 @@ def main() -> None:
         if _debug:
             raise
         _fail(error)
+    except OSError as error:  # such as a full disk while results are written
+        if _debug:
+            raise
+        _fail(CosimError(str(error)))
 
 
 @app.callback(invoke_without_command=True)

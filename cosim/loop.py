@@ -66,20 +66,12 @@ def run(
     """
     for library in ("mosaik", "mosaik_api_v3", "vessim"):
         logger.disable(library)
-    clusters = {
-        site.name: Cluster(site.cluster, site.workload.stream())
-        for site in plan.sites
-        if site.cluster is not None and site.workload is not None
-    }
-    telemetry: dict[str, StepTelemetry] = {}
-    host = plan.host()
-    recorder = Recorder(plan, clusters, telemetry, on_requests, on_step)
+    parts = _parts(plan, on_requests, on_step)
+    recorder, host = parts.recorder, parts.host
     failure: RunFailed | None = None
-    couple = _mosaik if plan.scenario.coupling == "mosaik" else _native
-    environment = _environment(plan)
     try:
-        couple(plan, environment, clusters, host, telemetry, recorder)
-        environment.run(until=plan.scenario.time.horizon_s)
+        (_mosaik if plan.scenario.coupling == "mosaik" else _native)(parts)
+        parts.environment.run(until=plan.scenario.time.horizon_s)
     except Drained:
         pass
     except KeyboardInterrupt:
@@ -89,8 +81,37 @@ def run(
         kind = "" if host.failure else f"{type(cause).__name__}: "
         failure = RunFailed(f"{kind}{cause}", step=recorder.steps)
         failure.__cause__ = cause
-    _settle(plan, environment, recorder)
-    return Run(plan, recorder, clusters, host, failure)
+    _settle(parts)
+    return Run(plan, recorder, parts.clusters, host, failure)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What takes part in a run; ``telemetry`` holds each cluster's latest, by site."""
+
+    plan: Plan
+    environment: vessim.Environment
+    clusters: dict[str, Cluster]
+    telemetry: dict[str, StepTelemetry]
+    host: ControllerHost
+    recorder: Recorder
+
+
+def _parts(plan: Plan, on_requests: RequestSink, on_step: Callable[[int], None]) -> _Parts:
+    clusters = {
+        site.name: Cluster(site.cluster, site.workload.stream())
+        for site in plan.sites
+        if site.cluster is not None and site.workload is not None
+    }
+    telemetry: dict[str, StepTelemetry] = {}
+    return _Parts(
+        plan=plan,
+        environment=_environment(plan),
+        clusters=clusters,
+        telemetry=telemetry,
+        host=plan.host(),
+        recorder=Recorder(plan, clusters, telemetry, on_requests, on_step),
+    )
 
 
 def _environment(plan: Plan) -> vessim.Environment:
@@ -110,42 +131,34 @@ _SIMULATORS = {
 }
 
 
-def _add_microgrids(
-    plan: Plan, environment: vessim.Environment, loads: Mapping[str, vessim.Actor]
-) -> None:
-    for site in plan.sites:
+def _add_microgrids(parts: _Parts, loads: Mapping[str, vessim.Actor]) -> None:
+    for site in parts.plan.sites:
         location = site.config.location
         own = [loads[site.name]] if site.name in loads else []
-        environment.add_microgrid(
+        parts.environment.add_microgrid(
             name=site.name,
-            actors=actors(site, plan.scenario.time.step_s) + own,
+            actors=actors(site, parts.plan.scenario.time.step_s) + own,
             dispatchables=dispatchables(site.config.microgrid.battery),
             coords=(location.latitude, location.longitude) if location else None,
         )
 
 
-def _mosaik(
-    plan: Plan,
-    environment: vessim.Environment,
-    clusters: Mapping[str, Cluster],
-    host: ControllerHost,
-    telemetry: dict[str, StepTelemetry],
-    recorder: Recorder,
-) -> None:
+def _mosaik(parts: _Parts) -> None:
     """Make a mosaik world: controllers -> clusters -> microgrids, and back one step later."""
-    _add_microgrids(plan, environment, {})
-    environment.add_controller(recorder)
+    environment, step_s = parts.environment, parts.plan.scenario.time.step_s
+    _add_microgrids(parts, {})
+    environment.add_controller(parts.recorder)
     environment.prepare()
-    world, step_s = environment.world, plan.scenario.time.step_s
-    if not clusters:
+    if not parts.clusters:
         return
-    cluster_simulator = world.start(
-        "Cluster", clusters=clusters, step_s=step_s, telemetry=telemetry
+    world = environment.world
+    serving = world.start(
+        "Cluster", clusters=parts.clusters, step_s=step_s, telemetry=parts.telemetry
     )
-    control_simulator = world.start("Controllers", host=host, step_s=step_s)
-    for name in clusters:
-        cluster = cluster_simulator.Cluster(name=name)
-        control = control_simulator.SiteController(site=name)
+    controlling = world.start("Controllers", host=parts.host, step_s=step_s)
+    for name in parts.clusters:
+        cluster = serving.Cluster(name=name)
+        control = controlling.SiteController(site=name)
         microgrid = environment.entities[name]
         world.connect(control, cluster, *ACTUATORS)
         world.connect(cluster, microgrid, "power")
@@ -162,18 +175,11 @@ def _mosaik(
         )
 
 
-def _native(
-    plan: Plan,
-    environment: vessim.Environment,
-    clusters: Mapping[str, Cluster],
-    host: ControllerHost,
-    telemetry: dict[str, StepTelemetry],
-    recorder: Recorder,
-) -> None:
+def _native(parts: _Parts) -> None:
     """Make the clusters' power a signal that runs them when Vessim samples it."""
+    clusters, telemetry, host = parts.clusters, parts.telemetry, parts.host
+    step_s = parts.plan.scenario.time.step_s
     microgrids: dict[str, dict[str, float | None]] = {}
-    step_s = plan.scenario.time.step_s
-    host.reset()
 
     def advance(step: int) -> None:
         observed = {name: one.observed() for name, one in telemetry.items()}
@@ -185,15 +191,15 @@ def _native(
     class ClusterPower(vessim.Signal):  # type: ignore[misc]
         """Facility power of a cluster [W]; the first one sampled in a step runs them all."""
 
-        done = -1
+        steps_done = 0
 
         def __init__(self, site: str) -> None:
             self.site = site
 
         def at(self, elapsed: Any = None) -> float:
             step = int(elapsed) // step_s
-            if step > ClusterPower.done:
-                ClusterPower.done = step
+            if step == ClusterPower.steps_done:
+                ClusterPower.steps_done += 1
                 advance(step)
             return telemetry[self.site].facility_power_w
 
@@ -205,12 +211,12 @@ def _native(
                 state = microgrid_states[name]
                 microgrids[name] = microgrid_telemetry(state["dispatch_states"], state["p_grid"])
 
-    loads = {name: vessim.Consumer(LOAD, ClusterPower(name)) for name in clusters}
-    _add_microgrids(plan, environment, loads)
+    host.reset()
+    _add_microgrids(parts, {name: vessim.Consumer(LOAD, ClusterPower(name)) for name in clusters})
     for name in clusters:
-        microgrids[name] = microgrid_telemetry(_initial(environment, name), 0.0)
-    environment.add_controller(Feedback())
-    environment.add_controller(recorder)
+        microgrids[name] = microgrid_telemetry(_initial(parts.environment, name), 0.0)
+    parts.environment.add_controller(Feedback())
+    parts.environment.add_controller(parts.recorder)
 
 
 def _initial(environment: vessim.Environment, site: str) -> dict[str, Any]:
@@ -218,18 +224,14 @@ def _initial(environment: vessim.Environment, site: str) -> dict[str, Any]:
     return {one.name: one.state() for one in environment.microgrids[site].dispatchables}
 
 
-def _settle(plan: Plan, environment: vessim.Environment, recorder: Recorder) -> None:
+def _settle(parts: _Parts) -> None:
     """Bring the batteries to the end of the last recorded step.
 
     After a whole run they are there already; a run that ended early left its last step open.
     """
-    end_s = recorder.steps * plan.scenario.time.step_s
-    for site in plan.sites:
-        grid = environment.microgrids.get(site.name)
-        if grid is None:
-            continue
+    end_s = parts.recorder.steps * parts.plan.scenario.time.step_s
+    for name, grid in parts.environment.microgrids.items():
+        grid.finish(end_s)
         for resource in grid.dispatchables:
             if isinstance(resource, vessim.Storage):
-                if grid._last_elapsed < end_s:
-                    grid.finish(end_s)
-                recorder.sites[site.name].final_soc = float(resource.soc())
+                parts.recorder.sites[name].final_soc = float(resource.soc())

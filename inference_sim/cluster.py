@@ -160,7 +160,7 @@ class Cluster:
                 if value != self.gateway.rate_per_s:
                     self.gateway.set_rate(value)
             elif name == "batch_cap":
-                if not (value >= 1 and value == int(value)):
+                if not (value >= 1 and value % 1 == 0):
                     raise InferenceSimError(
                         f"batch_cap must be a whole number from 1 (got {value!r})"
                     )
@@ -202,7 +202,11 @@ class Cluster:
         return ended
 
     def take_in_flight(self) -> list[Request]:
-        """Return what is still waiting or running, with the energy spent on it; ends the run."""
+        """Return what is still waiting or running, with the energy spent on it; ends the run.
+
+        After a step that broke off, what ended in it is returned as well.
+        """
+        ended, _, _ = self._collect()
         waiting = list(self.gateway.waiting)
         running: list[Request] = []
         for replica in self.replicas:
@@ -212,7 +216,7 @@ class Cluster:
             running += decoding + replica.prefilling
         for request in running:
             request.outcome = Outcome.RUNNING
-        return sorted(waiting + running, key=lambda request: request.request_id)
+        return sorted(ended + waiting + running, key=lambda request: request.request_id)
 
     def _arrive(self, stream: Iterable[Arrival]) -> Process:
         env, submit, longest = self.env, self.gateway.submit, self.max_context_tokens

@@ -88,7 +88,8 @@ def _numbers(path: Path, column: pd.Series[str]) -> NDArray[np.float64]:
 
 def _tokens(path: Path, column: pd.Series[str]) -> NDArray[np.int64]:
     values = _numbers(path, column)
-    _require(path, column, (values >= 1) & (values == np.floor(values)), "a whole number from 1")
+    whole = (values >= 1) & (values == np.floor(values)) & (values < 2.0**63)
+    _require(path, column, whole, "a whole number from 1")
     return values.astype(np.int64)
 
 
