@@ -123,7 +123,7 @@ class Replica:
 
     def _prefill(self, batch: list[Request]) -> Process:
         prompts = [request.prefill_tokens for request in batch]
-        cost = self.roofline.prefill(prompts)
+        cost = self.roofline.iteration([(tokens, 0) for tokens in prompts], len(prompts))
         now, meter = self.env.now, self.meter
         self.prefilling = batch
         for request, tokens in zip(batch, prompts, strict=True):

@@ -18,9 +18,9 @@ decode iterations has a closed form. ``p`` smooths the corner of the roofline (W
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from inference_sim.errors import InferenceSimError
+from inference_sim.execution.cost import AffineCost, IterationCost, Stage
 from inference_sim.execution.engine_profile import EngineProfile
 from inference_sim.hardware import GpuSpec
 from inference_sim.models import BYTES_PER_VALUE, ModelSpec
@@ -28,50 +28,16 @@ from inference_sim.models import BYTES_PER_VALUE, ModelSpec
 _LAUNCH_S = 20e-6  # of an all-reduce; Vidur's network profiles
 
 
-class IterationCost(NamedTuple):
-    """What one iteration costs on each GPU of the tensor-parallel group.
-
-    Attributes:
-        gpu_s: Time of the GPU's kernels [s].
-        sampling_s: Time of sampling, on the GPU and not overlapped [s].
-        host_s: The host's own time; the iteration is never shorter than it [s].
-        flops: Useful floating-point operations (causal attention).
-        hbm_bytes: Bytes moved between HBM and the chip.
-    """
-
-    gpu_s: float
-    sampling_s: float
-    host_s: float
-    flops: float
-    hbm_bytes: float
-
-    @property
-    def duration_s(self) -> float:
-        """Duration of the iteration [s]."""
-        return max(self.gpu_s, self.host_s) + self.sampling_s
-
-
-class AffineCost(NamedTuple):
-    """Cost of a decode iteration of a fixed batch, as ``base + per_context * S``.
-
-    S is the context of the batch [tokens]: what its sequences hold, the newest token included.
-    """
-
-    gpu_s: float
-    gpu_s_per_context: float
-    sampling_s: float
-    host_s: float
-    flops: float
-    flops_per_context: float
-    hbm_bytes: float
-    hbm_bytes_per_context: float
-
-
 class Roofline:
     """Iteration cost of one model on one tensor-parallel group of GPUs."""
 
     def __init__(
-        self, model: ModelSpec, gpu: GpuSpec, engine: EngineProfile, tensor_parallel: int = 1
+        self,
+        model: ModelSpec,
+        gpu: GpuSpec,
+        engine: EngineProfile,
+        tensor_parallel: int = 1,
+        stage: Stage | None = None,
     ) -> None:
         """Prepare the shapes.
 
@@ -90,12 +56,9 @@ class Roofline:
                 f"no all-reduce cost is known for {tensor_parallel} GPUs of type '{gpu.name}' "
                 f"(known tensor_parallel: {known})"
             )
-        self.model, self.gpu, self.engine, self.tensor_parallel = (
-            model,
-            gpu,
-            engine,
-            tensor_parallel,
-        )
+        self.model, self.gpu, self.engine = model, gpu, engine
+        self.tensor_parallel = tensor_parallel
+        self.stage = stage or Stage(model.layers)
         self._peak_flops, self._peak_bytes_per_s = gpu.peak_flops, gpu.peak_bytes_per_s
         h, d, tp = model.hidden_size, model.head_dim, tensor_parallel
         heads, kv_heads = model.query_heads / tp, max(model.kv_heads / tp, 1.0)
@@ -120,26 +83,46 @@ class Roofline:
             cost = self._decode_memo[batch] = self._decode(batch)
         return cost
 
-    def prefill(self, prompts: Sequence[int]) -> IterationCost:
-        """Return the cost of computing whole `prompts` [tokens] and sampling a token of each."""
-        coefficients, layers = self.gpu.kernels, self.model.layers
-        tokens, sequences = sum(prompts), len(prompts)
-        dense_s, dense_flops, dense_bytes = self._dense(tokens)
-        head_s, head_flops, head_bytes = self._lm_head(sequences)
-        pairs = sum(q * q for q in prompts) / 2  # causal
-        attention_flops = self._attention_flops * pairs
-        attention_s = attention_flops / (self._peak_flops * coefficients.e_prefill)
-        attention_bytes = self._kv_bytes * tokens
+    def iteration(
+        self,
+        chunks: Sequence[tuple[int, int]],
+        prompts_done: int,
+        decode_batch: int = 0,
+        decode_context: int = 0,
+    ) -> IterationCost:
+        """Return the cost of an iteration that computes prompts, and decodes beside them.
+
+        Args:
+            chunks: For each prompt, the tokens computed now and those computed before.
+            prompts_done: How many of the chunks are the last of their prompt; each samples a token.
+            decode_batch: Sequences that decode a token in the same iteration.
+            decode_context: What these hold, the newest tokens included [tokens].
+        """
+        coefficients, layers = self.gpu.kernels, self.stage.layers
+        new_tokens = sum(new for new, _ in chunks)
+        dense_s, dense_flops, dense_bytes = self._dense(new_tokens + decode_batch)
+        sampled = prompts_done + decode_batch
+        head_s, head_flops, head_bytes = self._lm_head(sampled)
+        pairs = sum(new * (before + new / 2) for new, before in chunks)  # causal
+        prefill_flops = self._attention_flops * pairs
+        attention_s = prefill_flops / (self._peak_flops * coefficients.e_prefill)
+        attention_bytes = self._kv_bytes * sum(new + before for new, before in chunks)
+        if decode_batch:
+            decode_bytes = self._kv_bytes * decode_context
+            attention_s += coefficients.t0a_us * 1e-6
+            attention_s += decode_bytes / (self._peak_bytes_per_s * coefficients.e_kv)
+            attention_bytes += decode_bytes
+        attention_flops = prefill_flops + self._attention_flops * decode_context
         return IterationCost(
             gpu_s=layers * (dense_s + attention_s) + head_s,
-            sampling_s=self._sampling_s(sequences),
-            host_s=self._host_s(sequences),
+            sampling_s=self._sampling_s(sampled),
+            host_s=self._host_s(sampled),
             flops=layers * (dense_flops + attention_flops) + head_flops,
             hbm_bytes=layers * (dense_bytes + attention_bytes) + head_bytes,
         )
 
     def _decode(self, batch: int) -> AffineCost:
-        coefficients, layers = self.gpu.kernels, self.model.layers
+        coefficients, layers = self.gpu.kernels, self.stage.layers
         dense_s, dense_flops, dense_bytes = self._dense(batch)
         head_s, head_flops, head_bytes = self._lm_head(batch)
         kv_s = self._kv_bytes / (self._peak_bytes_per_s * coefficients.e_kv)
@@ -182,6 +165,8 @@ class Roofline:
         return c.t0_us * 1e-6 + (memory_s**c.p + compute_s**c.p) ** (1 / c.p), bytes_moved
 
     def _lm_head(self, sequences: int) -> tuple[float, float, float]:
+        if not (sequences and self.stage.last):
+            return 0.0, 0.0, 0.0
         inputs, outputs = self.model.hidden_size, self.model.vocab_size / self.tensor_parallel
         seconds, bytes_moved = self._linear(inputs, outputs, sequences)
         return seconds, 2 * sequences * inputs * outputs, bytes_moved
@@ -194,6 +179,8 @@ class Roofline:
         return _LAUNCH_S + cost.latency_us * 1e-6 + bytes_moved / (cost.bandwidth_gb_per_s * 1e9)
 
     def _sampling_s(self, sequences: int) -> float:
+        if not (sequences and self.stage.last):
+            return 0.0
         return self.engine.sampling_s + self.engine.sampling_s_per_sequence * sequences
 
     def _host_s(self, sequences: int) -> float:
