@@ -1,0 +1,196 @@
+"""The result folder: it appears complete, or marked failed, never half-written under its name.
+
+Everything is written into a hidden folder beside it, which is renamed at the end. A folder of
+earlier results is replaced; a folder of anything else is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from pydantic import BaseModel
+
+import cosim
+from cosim.errors import ScenarioError
+from cosim.loop import Run
+from cosim.plan import Plan
+from cosim.record import SiteRecord
+from controllers import ActuatorChange
+
+_LIBRARIES = ("mosaik", "vessim", "simpy", "numpy", "pandas", "pyarrow", "pydantic", "scipy")
+_MANIFEST = "manifest.json"
+
+
+class ResultFolder:
+    """A result folder in the making.
+
+    Args:
+        path: Where it is to appear.
+
+    Raises:
+        ScenarioError: If something else than results stands there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if path.exists() and not _replaceable(path):
+            raise ScenarioError(
+                f"'{path}' is not a folder of results; choose another with -o, or remove it"
+            )
+        self._partial = path.parent / f".{path.name}.partial-{os.getpid()}"
+        shutil.rmtree(self._partial, ignore_errors=True)
+        try:
+            self._partial.mkdir(parents=True)
+        except OSError as error:
+            raise ScenarioError(f"results cannot be written to '{path}': {error}") from error
+
+    @property
+    def requests_path(self) -> Path:
+        """Where the requests are written while the run goes on."""
+        return self._partial / "requests.parquet"
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        shutil.rmtree(self._partial, ignore_errors=True)
+
+    def finish(self, run: Run, summary: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
+        """Write the rest and give the folder its name."""
+        folder = self._partial
+        steps_frame(run).to_parquet(folder / "steps.parquet", index=False)
+        actions_frame(run).to_parquet(folder / "actions.parquet", index=False)
+        _write_json(folder / "summary.json", summary)
+        resolved = yaml.safe_dump(
+            resolved_scenario(run.plan), sort_keys=False, allow_unicode=True, width=100
+        )
+        (folder / "scenario.resolved.yaml").write_text(resolved, encoding="utf-8")
+        if run.failure is not None:
+            text = f"The run failed at step {run.failure.step}.\n{run.failure}\n"
+            (folder / "FAILED").write_text(text, encoding="utf-8")
+        _write_json(folder / _MANIFEST, manifest)
+        old = self.path.parent / f".{self.path.name}.old-{os.getpid()}"
+        if self.path.exists():
+            self.path.rename(old)
+        folder.rename(self.path)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _replaceable(path: Path) -> bool:
+    return path.is_dir() and ((path / _MANIFEST).is_file() or not any(path.iterdir()))
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(to_json(content) + "\n", encoding="utf-8")
+
+
+def to_json(content: Mapping[str, Any]) -> str:
+    """Return `content` as indented JSON; NaN, which JSON does not know, is an error."""
+    return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
+
+
+def steps_frame(run: Run) -> pd.DataFrame:
+    """Return a row per step and site: what happened in each step."""
+    frames = [_site_frame(run.plan, record) for record in run.recorder.sites.values()]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _site_frame(plan: Plan, record: SiteRecord) -> pd.DataFrame:
+    step_s = plan.scenario.time.step_s
+    frame = pd.DataFrame({name: record.column(name) for name in record.names})
+    frame.insert(0, "site", record.site.name)
+    frame.insert(1, "step", range(len(record)))
+    frame.insert(2, "time_s", frame["step"] * step_s)
+    start = pd.Timestamp(plan.scenario.time.start)
+    frame.insert(3, "time", start + pd.to_timedelta(frame["time_s"], unit="s"))
+    return frame
+
+
+def actions_frame(run: Run) -> pd.DataFrame:
+    """Return every change of an actuator, with the observation that led to it."""
+    names = list(ActuatorChange.__dataclass_fields__)
+    return pd.DataFrame([asdict(change) for change in run.host.changes], columns=names)
+
+
+def resolved_scenario(plan: Plan) -> dict[str, Any]:
+    """Return the scenario with every default written out; it can be run again as it is."""
+    resolved: dict[str, Any] = plan.scenario.model_dump(mode="json", exclude_none=True)
+    for entry in resolved["controllers"]:
+        kind = entry["type"]
+        if ":" in kind:
+            file, _, name = kind.rpartition(":")
+            entry["type"] = f"{_controller_file(plan, file)}:{name}"
+    return resolved
+
+
+def _controller_file(plan: Plan, file: str) -> Path:
+    for entry in plan.document.data.get("controllers", []):
+        written = entry["type"]
+        if str(written).rpartition(":")[0] == file:
+            return Path(os.path.normpath(written.base_dir / Path(file).expanduser()))
+    return Path(file)
+
+
+def input_files(plan: Plan) -> dict[str, Path]:
+    """Return the files that the run reads, by their place in the scenario."""
+    found: dict[str, Path] = {}
+
+    def walk(value: Any, place: str) -> None:
+        if isinstance(value, Path):
+            found[place] = value
+        elif isinstance(value, BaseModel):
+            for name in type(value).model_fields:
+                walk(getattr(value, name), f"{place}.{name}".lstrip("."))
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                walk(item, f"{place}.{index}")
+
+    walk(plan.scenario, "")
+    for index, entry in enumerate(plan.scenario.controllers):
+        file, _, name = str(entry["type"]).rpartition(":")
+        if file and name:
+            found[f"controllers.{index}.type"] = _controller_file(plan, file)
+    return found
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def scenario_hash(plan: Plan, hashes: Mapping[str, str]) -> str:
+    """Return a hash of the scenario with the contents of its files, wherever they stand."""
+    resolved = plan.scenario.model_dump(mode="json", exclude_none=True)
+    for place, digest in hashes.items():
+        target: Any = resolved
+        *parents, last = place.split(".")
+        for key in parents:
+            target = target[int(key)] if isinstance(target, list) else target[key]
+        target[last] = digest
+    text = json.dumps(resolved, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def make_manifest(plan: Plan, hashes: Mapping[str, str], wall: Mapping[str, float]) -> dict[str, Any]:
+    """Return what is needed to make the results again: versions, seed, inputs."""
+    return {
+        "cosim": cosim.__version__,
+        "python": platform.python_version(),
+        "libraries": {name: version(name) for name in _LIBRARIES},
+        "seed": plan.scenario.seed,
+        "inputs": {
+            place: {"path": str(path), "sha256": hashes[place]}
+            for place, path in input_files(plan).items()
+        },
+        "wall": dict(wall),
+    }

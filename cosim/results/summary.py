@@ -1,0 +1,271 @@
+"""The summary of a run: the keys that other tools rely on.
+
+SI units stand in the names. Totals over the sites are at the top, the same keys per site under
+``sites.<name>``. Everything but ``wall`` is a function of scenario, seed and versions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cosim.accounting import (
+    Battery,
+    SiteFlows,
+    battery_summary,
+    carbon_g,
+    energy_kwh,
+    grid_summary,
+)
+from cosim.loop import Run
+from cosim.paper_accounting import paper_table2
+from cosim.plan import Plan, SitePlan
+from cosim.record import SiteRecord
+from cosim.results.requests import LATENCIES, RequestLog, SiteLatencies
+from inference_sim.cluster import Cluster
+
+_PERCENTILES = {"p50": 50, "p90": 90, "p95": 95, "p99": 99}
+Section = dict[str, Any]
+
+
+def summarise(run: Run, log: RequestLog, scenario_hash: str, run_s: float) -> Section:
+    """Return the summary of a run.
+
+    Args:
+        run: What was run.
+        log: Its requests.
+        scenario_hash: Hash of the scenario and its input files.
+        run_s: Wall time of the run [s].
+    """
+    plan, recorder = run.plan, run.recorder
+    scenario, time = plan.scenario, plan.scenario.time
+    simulated_s = recorder.steps * time.step_s
+    sites = {
+        site.name: _site_summary(run, site, recorder.sites[site.name], log)
+        for site in plan.sites
+        if recorder.steps
+    }
+    summary: Section = {
+        "status": "failed" if run.failure else "completed",
+        "scenario": {"name": scenario.name, "seed": scenario.seed, "hash": scenario_hash},
+        "time": {
+            "start": time.start.isoformat().replace("+00:00", "Z"),
+            "duration_s": simulated_s,
+            "step_s": time.step_s,
+            "steps": recorder.steps,
+        },
+    }
+    if run.failure:
+        summary["failure"] = {"step": run.failure.step, "message": str(run.failure)}
+    if sites:
+        summary |= _totals(plan, sites, log)
+    summary["controllers"] = _controllers(run)
+    summary["sites"] = sites
+    arrived = summary.get("requests", {}).get("arrived", 0)
+    summary["wall"] = {
+        "run_s": run_s,
+        "x_real_time": simulated_s / run_s,
+        "requests_per_s": arrived / run_s,
+    }
+    return summary
+
+
+def flows_of(record: SiteRecord, step_s: float) -> SiteFlows:
+    """Return the recorded power flows of a site."""
+    return SiteFlows(
+        facility_w=record.column("facility_power_w"),
+        solar_w=record.column("solar_w"),
+        import_w=record.column("import_w"),
+        export_w=record.column("export_w"),
+        battery_w=record.column("battery_power_w"),
+        carbon_intensity_g_per_kwh=record.column("carbon_intensity_g_per_kwh"),
+        step_s=step_s,
+    )
+
+
+def battery_of(record: SiteRecord) -> Battery | None:
+    """Return the recorded battery of a site, if it has one."""
+    config = record.site.config.microgrid.battery
+    if config is None:
+        return None
+    soc = np.append(record.column("battery_soc"), record.final_soc)
+    return Battery(capacity_wh=config.capacity_wh, soc=soc)
+
+
+def _site_summary(run: Run, site: SitePlan, record: SiteRecord, log: RequestLog) -> Section:
+    step_s = run.plan.scenario.time.step_s
+    flows, battery = flows_of(record, step_s), battery_of(record)
+    energy = energy_kwh(flows, battery)
+    section: Section = {}
+    embodied_g = 0.0
+    if site.cluster is not None:
+        cluster, latencies = run.clusters[site.name], log.sites[site.name]
+        section |= _serving(record, cluster, latencies)
+        hours = len(record) * step_s / 3600
+        given = site.config.cluster.embodied_g_per_gpu_hour if site.config.cluster else None
+        rate = site.cluster.gpu.embodied_g_per_gpu_hour if given is None else given
+        embodied_g = rate * site.cluster.gpus * hours
+        energy = {
+            "gpu": flows.kwh(record.column("gpu_power_w")),
+            "host": flows.kwh(record.column("host_power_w")),
+            **energy,
+        }
+    section["energy_kwh"] = energy
+    kind = site.config.microgrid.carbon_intensity.kind
+    section["carbon_g"] = {"kind": kind, **carbon_g(flows, embodied_g)}
+    if site.cluster is not None:
+        section["carbon_g"] |= _per_work(section)
+    section["battery"] = battery_summary(flows, battery) if battery else None
+    section["grid"] = grid_summary(flows)
+    if site.price_per_kwh is not None:
+        bill = float(flows.import_w @ site.price_per_kwh) * step_s / 3.6e6
+        price = site.config.microgrid.price
+        section["cost"] = {"import": bill, "currency": price.currency if price else ""}
+    if run.plan.scenario.accounting == "paper":
+        section["paper"] = paper_table2(flows, battery)
+    return section
+
+
+def _serving(record: SiteRecord, cluster: Cluster, latencies: SiteLatencies) -> Section:
+    config = cluster.config
+    replicas = cluster.replicas
+    waiting = len(cluster.gateway.waiting) + sum(len(one.waiting) for one in replicas)
+    running = cluster.in_flight - waiting
+    meters = [replica.meter for replica in replicas]
+    iterations = sum(meter.iterations for meter in meters)
+    mean = sum(meter.batch_sum for meter in meters) / iterations if iterations else 0.0
+    square = sum(meter.batch_square_sum for meter in meters) / iterations if iterations else 0.0
+    return {
+        "requests": {
+            "arrived": cluster.arrived,
+            "admitted": cluster.gateway.admitted,
+            "completed": cluster.completed,
+            "rejected": cluster.rejected,
+            "waiting": waiting,
+            "running": running,
+            "preemptions": sum(replica.preemptions for replica in replicas),
+        },
+        "tokens": {"prompt": latencies.prompt_tokens, "output": latencies.output_tokens},
+        "latency_s": _latencies([latencies]),
+        "slo": _slo([latencies]),
+        "load_state": load_state(record, cluster),
+        "batch": {
+            "mean": mean,
+            "std": math.sqrt(max(square - mean * mean, 0.0)),
+            "max": max(meter.batch_max for meter in meters),
+        },
+        "gpu": {
+            "count": config.gpus,
+            "mfu_mean": float(record.column("mfu").mean()),
+            "busy_fraction": float(record.column("busy_fraction").mean()),
+            "power_mean_w": float(record.column("gpu_power_w").mean()) / config.gpus,
+        },
+    }
+
+
+def load_state(record: SiteRecord, cluster: Cluster) -> str:
+    """Class a run as ``stable``, ``backlogged`` or ``overloaded``.
+
+    Overloaded: the queue grew through both halves of the run's second half, and what waits at the
+    end would take more than a tenth of the run to serve at the rate completed. Backlogged: what
+    waits at the end would take more than two minutes. Latency means little in either.
+    """
+    queue = record.column("gateway_waiting") + record.column("replica_waiting")
+    completed = record.column("completed")
+    per_step = float(completed.sum()) / len(queue)
+    if not queue[-1] or not per_step:
+        return "overloaded" if queue[-1] else "stable"
+    step_s = cluster.env.now / len(queue)
+    to_clear_s = float(queue[-1]) / per_step * step_s
+    quarters = [queue[len(queue) * k // 4 : max(len(queue) * (k + 1) // 4, 1)] for k in (1, 2, 3)]
+    means = [float(part.mean()) if len(part) else 0.0 for part in quarters]
+    if means[0] < means[1] < means[2] and to_clear_s > cluster.env.now / 10:
+        return "overloaded"
+    return "backlogged" if to_clear_s > 120 else "stable"
+
+
+def _latencies(parts: Sequence[SiteLatencies]) -> Section:
+    found: Section = {}
+    for name in LATENCIES:
+        values = np.concatenate([part.values_s(name) for part in parts])
+        if not len(values):
+            found[name] = None
+            continue
+        found[name] = {"mean": float(values.mean())}
+        marks = np.percentile(values, list(_PERCENTILES.values()))
+        found[name] |= dict(zip(_PERCENTILES, marks.tolist(), strict=True))
+    return found
+
+
+def _slo(parts: Sequence[SiteLatencies]) -> Section:
+    met: dict[str, list[int]] = {}
+    for part in parts:
+        for name, tally in part.by_class.items():
+            both = met.setdefault(name, [0, 0])
+            both[0] += tally[0]
+            both[1] += tally[1]
+    good, all_ = (sum(tally[k] for tally in met.values()) for k in (0, 1))
+    return {
+        "attainment": good / all_ if all_ else None,
+        "by_class": {name: g / n if n else None for name, (g, n) in met.items()},
+    }
+
+
+def _per_work(section: Section) -> Section:
+    total = section["carbon_g"]["total"]
+    completed, output = section["requests"]["completed"], section["tokens"]["output"]
+    return {
+        "per_request": total / completed if completed else None,
+        "per_1k_output_tokens": total / output * 1000 if output else None,
+    }
+
+
+def _totals(plan: Plan, sites: Mapping[str, Section], log: RequestLog) -> Section:
+    """Return the sums over sites; with one site, its own figures."""
+    if len(sites) == 1:
+        return dict(next(iter(sites.values())))
+    parts = list(sites.values())
+    serving = [part for part in parts if "requests" in part]
+    total: Section = {}
+    if serving:
+        total["requests"] = _sum(serving, "requests")
+        total["tokens"] = _sum(serving, "tokens")
+        latencies = list(log.sites.values())
+        total["latency_s"] = _latencies(latencies)
+        total["slo"] = _slo(latencies)
+        states = [part["load_state"] for part in serving]
+        total["load_state"] = next(
+            (one for one in ("overloaded", "backlogged") if one in states), "stable"
+        )
+        total["gpu"] = {"count": sum(part["gpu"]["count"] for part in serving)}
+    total["energy_kwh"] = _sum(parts, "energy_kwh")
+    kinds = {part["carbon_g"]["kind"] for part in parts}
+    carbon = [{**part["carbon_g"]} for part in parts]
+    keys = ("gross", "import", "export_credit", "embodied", "total")
+    total["carbon_g"] = {"kind": kinds.pop() if len(kinds) == 1 else "mixed"}
+    total["carbon_g"] |= {key: sum(part[key] for part in carbon) for key in keys}
+    if serving:
+        total["carbon_g"] |= _per_work(total)
+    return total
+
+
+def _sum(parts: Sequence[Section], name: str) -> Section:
+    keys = dict.fromkeys(key for part in parts for key in part[name])
+    return {key: sum(part[name].get(key, 0) for part in parts) for key in keys}
+
+
+def _controllers(run: Run) -> list[Section]:
+    return [
+        {
+            "type": entry.name,
+            "site": entry.site,
+            "actions": sum(
+                change.controller == entry.name and entry.site in (None, change.site)
+                for change in run.host.changes
+            ),
+        }
+        for entry in run.plan.controllers
+    ]
