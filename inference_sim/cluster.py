@@ -9,18 +9,26 @@ from typing import Literal
 
 import simpy
 
+from inference_sim.engine import Engine, Process
 from inference_sim.errors import InferenceSimError
-from inference_sim.execution import EngineProfile, Roofline
+from inference_sim.execution import (
+    EngineProfile,
+    ExecutionModel,
+    Roofline,
+    Stage,
+    pipeline_stages,
+)
 from inference_sim.gateway import Gateway
 from inference_sim.hardware import GpuSpec
-from inference_sim.kv_cache import KvCache, plan_blocks
+from inference_sim.kv_cache import plan_blocks
 from inference_sim.meter import Meter, MeterReading
 from inference_sim.models import ModelSpec
+from inference_sim.pipeline import Pipeline
 from inference_sim.power import PowerModel
-from inference_sim.replica import Process, Replica
+from inference_sim.replica import Replica
 from inference_sim.request import Outcome, Request
 from inference_sim.routing import ROUTERS
-from inference_sim.scheduling import VllmScheduler
+from inference_sim.scheduling import SCHEDULERS
 from inference_sim.telemetry import (
     ROLLING_WINDOW_S,
     RollingPercentile,
@@ -36,7 +44,10 @@ class ClusterConfig:
     """A deployment.
 
     Attributes:
-        max_batch_tokens: Most tokens of one prefill; None for the model's whole context.
+        scheduler: Name of the scheduler; see ``scheduling``.
+        max_batch_tokens: Most tokens of one iteration; None for the scheduler's default, or the
+            model's context.
+        kv_blocks: KV blocks per replica; None to plan them from the memory.
         host_power_w: Constant power of the host, per GPU [W].
         pue: Facility power over IT power.
         admission_rate_per_s: Highest admission rate [requests/s]; infinite for no limit.
@@ -50,7 +61,9 @@ class ClusterConfig:
     power: PowerModel
     replicas: int = 1
     tensor_parallel: int = 1
+    pipeline_parallel: int = 1
     router: str = "round_robin"
+    scheduler: str = "vllm_v1"
     batch_cap: int = 128
     max_batch_tokens: int | None = None
     memory_utilisation: float = 0.9
@@ -65,7 +78,11 @@ class ClusterConfig:
     @property
     def gpus(self) -> int:
         """Number of GPUs."""
-        return self.replicas * self.tensor_parallel
+        return self.replicas * self.tensor_parallel * self.pipeline_parallel
+
+    def execution(self, stage: Stage) -> ExecutionModel:
+        """Return the execution model of a pipeline stage."""
+        return Roofline(self.model, self.gpu, self.engine, self.tensor_parallel, stage)
 
     @property
     def idle_power_w(self) -> float:
@@ -95,29 +112,16 @@ class Cluster:
     def __init__(self, config: ClusterConfig, stream: Iterable[Arrival]) -> None:
         self.config = config
         self.env = simpy.Environment()
-        blocks = config.kv_blocks or plan_blocks(
-            config.model, config.gpu, config.tensor_parallel, config.memory_utilisation
+        scheduler = SCHEDULERS[config.scheduler]
+        self._max_batch_tokens = (
+            config.max_batch_tokens
+            or scheduler.default_batch_tokens
+            or config.model.max_context_tokens
         )
-        max_batch_tokens = config.max_batch_tokens or config.model.max_context_tokens
-        self.max_context_tokens = min(config.model.max_context_tokens, max_batch_tokens)
-        roofline = Roofline(config.model, config.gpu, config.engine, config.tensor_parallel)
-        self.replicas = [
-            Replica(
-                self.env,
-                index,
-                roofline,
-                VllmScheduler(config.batch_cap, max_batch_tokens),
-                KvCache(blocks),
-                Meter(
-                    config.power,
-                    config.tensor_parallel,
-                    config.gpu.peak_flops,
-                    config.gpu.peak_bytes_per_s,
-                ),
-                stepwise=config.stepwise,
-            )
-            for index in range(config.replicas)
-        ]
+        self.max_context_tokens = config.model.max_context_tokens
+        if scheduler.whole_prompts:
+            self.max_context_tokens = min(self.max_context_tokens, self._max_batch_tokens)
+        self.replicas = [Replica(index, self._make_engines()) for index in range(config.replicas)]
         router = ROUTERS[config.router](self.replicas)
         self.gateway = Gateway(
             self.env,
@@ -136,6 +140,36 @@ class Cluster:
         self._ttft: RollingPercentile | None = None
         self._tpot: RollingPercentile | None = None
         self.env.process(self._arrive(stream))
+
+    def _make_engines(self) -> list[Engine]:
+        """Return the engines of one replica, one per pipeline stage, with their shares of it."""
+        config, count = self.config, self.config.pipeline_parallel
+        stages = [config.execution(s) for s in pipeline_stages(config.model.layers, count)]
+        pipeline = Pipeline(self.env, stages)
+        blocks = config.kv_blocks or plan_blocks(
+            config.model, config.gpu, config.tensor_parallel, config.memory_utilisation
+        )
+        engines = []
+        for _ in range(count):
+            scheduler = SCHEDULERS[config.scheduler](
+                max(1, config.batch_cap // count), self._max_batch_tokens
+            )
+            meter = Meter(
+                config.power,
+                config.tensor_parallel,
+                config.gpu.peak_flops,
+                config.gpu.peak_bytes_per_s,
+            )
+            cache = scheduler.make_cache(blocks // count, self.max_context_tokens)
+            engines.append(
+                Engine(self.env, pipeline, scheduler, cache, meter, stepwise=config.stepwise)
+            )
+        return engines
+
+    @property
+    def engines(self) -> list[Engine]:
+        """The engines of all replicas."""
+        return [engine for replica in self.replicas for engine in replica.engines]
 
     @property
     def in_flight(self) -> int:
@@ -178,7 +212,7 @@ class Cluster:
         since_s = self.env.now
         arrived, completed, rejected = self.arrived, self.completed, self.rejected
         self.env.run(until=until_s)
-        readings = [replica.flush(until_s) for replica in self.replicas]
+        readings = [reading for one in self.replicas for reading in one.flush(until_s)]
         ended, ttft, tpot = self._collect()
         step_s = until_s - since_s
         if self._ttft is None or self._tpot is None:
@@ -206,21 +240,15 @@ class Cluster:
 
         After a step that broke off, what ended in it is returned as well.
         """
-        ended, _, _ = self._collect()
-        waiting = list(self.gateway.waiting)
-        running: list[Request] = []
+        found, _, _ = self._collect()
+        found += self.gateway.waiting
         for replica in self.replicas:
-            waiting += replica.waiting
-            decoding = list(replica.running)
-            replica.meter.settle_running(decoding, replica.prefilling)
-            running += decoding + replica.prefilling
-        for request in running:
-            request.outcome = Outcome.RUNNING
-        return sorted(ended + waiting + running, key=lambda request: request.request_id)
+            found += replica.take_in_flight()
+        return sorted(found, key=lambda request: request.request_id)
 
     def _arrive(self, stream: Iterable[Arrival]) -> Process:
         env, submit, longest = self.env, self.gateway.submit, self.max_context_tokens
-        kv = self.replicas[0].kv
+        kv = self.engines[0].kv
         for time_s, prompt, output, class_id in stream:
             if time_s > env.now:
                 yield env.timeout(time_s - env.now)
@@ -242,10 +270,9 @@ class Cluster:
         completed: list[Request] = []
         ttft: list[float] = []
         for replica in self.replicas:
-            completed += replica.ended
-            ttft += map(ttft_s, replica.first_tokens)
-            replica.ended = []
-            replica.first_tokens = []
+            ended, first_tokens = replica.take_ended()
+            completed += ended
+            ttft += map(ttft_s, first_tokens)
         self.completed += len(completed)
         self.rejected += len(rejected)
         tpot = [tpot_s(request) for request in completed if request.output_tokens > 1]
@@ -265,7 +292,8 @@ class Cluster:
         served_j = sum(reading.energy_j for reading in readings)
         self.busy_s += busy_s
         self.flops += flops
-        idle_s = len(replicas) * step_s - busy_s
+        groups = len(replicas) * config.pipeline_parallel  # of GPUs that work in lockstep
+        idle_s = groups * step_s - busy_s
         idle_j = max(idle_s, 0.0) * config.tensor_parallel * config.power.idle_w
         gpu_w = (served_j + idle_j) / step_s
         host_w = config.gpus * config.host_power_w
@@ -289,12 +317,12 @@ class Cluster:
             rejected=counts[2],
             preemptions=preempted,
             gateway_waiting=len(self.gateway.waiting),
-            replica_waiting=sum(len(replica.waiting) for replica in replicas),
-            running=sum(len(replica.running) + len(replica.prefilling) for replica in replicas),
-            busy_fraction=busy_s / (len(replicas) * step_s),
+            replica_waiting=sum(replica.waiting for replica in replicas),
+            running=sum(replica.running for replica in replicas),
+            busy_fraction=busy_s / (groups * step_s),
             kv_utilisation=sum(replica.kv_utilisation for replica in replicas) / len(replicas),
             batch_mean=batch_seconds / busy_s if busy_s else 0.0,
-            mfu=flops / (len(replicas) * step_s * config.gpu.peak_flops),
+            mfu=flops / (groups * step_s * config.gpu.peak_flops),
             ttft_p99_s=percentiles[0],
             tpot_p99_s=percentiles[1],
             admission_rate_per_s=self.gateway.rate_per_s,

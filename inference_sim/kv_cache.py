@@ -50,6 +50,14 @@ class KvCache:
         """Tell whether a sequence that grows to `tokens` fits into an empty cache."""
         return self.blocks_for(tokens) + self.watermark <= self.blocks
 
+    def can_grow(self, before: int, tokens: int) -> bool:
+        """Tell whether `tokens` more of a prompt fit, of which `before` are held."""
+        return self.blocks_for(before + tokens) - self.blocks_for(before) <= self.free
+
+    def grow(self, before: int, tokens: int) -> None:
+        """Take the blocks of `tokens` more of a prompt, of which `before` are held."""
+        self.free -= self.blocks_for(before + tokens) - self.blocks_for(before)
+
     def allocate_prompt(self, tokens: int) -> None:
         """Take the blocks of a prompt, before its prefill."""
         self.free -= self.blocks_for(tokens)
@@ -99,6 +107,40 @@ class KvCache:
 
     def _residue(self, context: int, iteration: int) -> int:
         return (iteration - (context - 1)) % self.block_size
+
+
+class ReservedKvCache(KvCache):
+    """A cache in which every sequence holds the blocks of the longest one from the start.
+
+    This is how engines before paging reserved memory (Orca, FasterTransformer): growth takes
+    nothing, so nothing is ever evicted.
+
+    Args:
+        blocks: Number of blocks.
+        longest: Tokens that each sequence reserves.
+    """
+
+    __slots__ = ("_reserved",)
+
+    def __init__(self, blocks: int, longest: int, block_size: int = BLOCK_SIZE) -> None:
+        super().__init__(blocks, block_size, watermark=0.0)
+        self._reserved = min(-(-longest // block_size), blocks)
+
+    def blocks_for(self, tokens: int) -> int:
+        """Return the blocks that a sequence reserves, whatever its length."""
+        return self._reserved
+
+    def can_ever_hold(self, tokens: int) -> bool:
+        """Tell whether a sequence that grows to `tokens` fits into what is reserved for it."""
+        return tokens <= self._reserved * self.block_size
+
+    def blocks_needed(self, iteration: int, iterations: int) -> int:
+        """Return 0: all blocks were taken at the start."""
+        return 0
+
+    def affordable_iterations(self, iteration: int, wanted: int) -> int:
+        """Return `wanted`."""
+        return wanted
 
 
 def plan_blocks(

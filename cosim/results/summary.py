@@ -132,9 +132,9 @@ def _site_summary(run: Run, site: SitePlan, record: SiteRecord, log: RequestLog)
 def _serving(record: SiteRecord, cluster: Cluster, latencies: SiteLatencies) -> Section:
     config = cluster.config
     replicas = cluster.replicas
-    waiting = len(cluster.gateway.waiting) + sum(len(one.waiting) for one in replicas)
+    waiting = len(cluster.gateway.waiting) + sum(replica.waiting for replica in replicas)
     running = cluster.in_flight - waiting
-    meters = [replica.meter for replica in replicas]
+    meters = [engine.meter for engine in cluster.engines]
     iterations = sum(meter.iterations for meter in meters)
     mean = sum(meter.batch_sum for meter in meters) / iterations if iterations else 0.0
     square = sum(meter.batch_square_sum for meter in meters) / iterations if iterations else 0.0
