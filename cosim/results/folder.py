@@ -181,7 +181,9 @@ def scenario_hash(plan: Plan, hashes: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def make_manifest(plan: Plan, hashes: Mapping[str, str], wall: Mapping[str, float]) -> dict[str, Any]:
+def make_manifest(
+    plan: Plan, hashes: Mapping[str, str], wall: Mapping[str, float]
+) -> dict[str, Any]:
     """Return what is needed to make the results again: versions, seed, inputs."""
     return {
         "cosim": cosim.__version__,

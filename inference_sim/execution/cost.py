@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -16,6 +17,7 @@ class IterationCost(NamedTuple):
         host_s: The host's own time; the iteration is never shorter than it [s].
         flops: Useful floating-point operations.
         hbm_bytes: Bytes moved between HBM and the chip.
+        serial_s: Time of the host in which the GPU waits, on top of the rest [s].
     """
 
     gpu_s: float
@@ -23,17 +25,19 @@ class IterationCost(NamedTuple):
     host_s: float
     flops: float
     hbm_bytes: float
+    serial_s: float = 0.0
 
     @property
     def duration_s(self) -> float:
         """Duration of the iteration [s]."""
-        return max(self.gpu_s, self.host_s) + self.sampling_s
+        return max(self.gpu_s, self.host_s) + self.sampling_s + self.serial_s
 
 
 class AffineCost(NamedTuple):
     """Cost of a decode iteration of a fixed batch, as ``base + per_context * S``.
 
     S is the context of the batch [tokens]: what its sequences hold, the newest token included.
+    The line holds up to `context_limit`, where attention windows are full and another begins.
     """
 
     gpu_s: float
@@ -44,6 +48,19 @@ class AffineCost(NamedTuple):
     flops_per_context: float
     hbm_bytes: float
     hbm_bytes_per_context: float
+    serial_s: float = 0.0
+    context_limit: float = math.inf
+
+    def at(self, context: float) -> IterationCost:
+        """Return the cost at a context of `context` tokens."""
+        return IterationCost(
+            gpu_s=self.gpu_s + self.gpu_s_per_context * context,
+            sampling_s=self.sampling_s,
+            host_s=self.host_s,
+            flops=self.flops + self.flops_per_context * context,
+            hbm_bytes=self.hbm_bytes + self.hbm_bytes_per_context * context,
+            serial_s=self.serial_s,
+        )
 
 
 @dataclass(frozen=True, slots=True)
