@@ -81,6 +81,8 @@ def run(
         kind = "" if host.failure else f"{type(cause).__name__}: "
         failure = RunFailed(f"{kind}{cause}", step=recorder.steps)
         failure.__cause__ = cause
+    finally:
+        parts.environment.close()  # a run does so itself; a failure before it leaves this to us
     _settle(parts)
     return Run(plan, recorder, parts.clusters, host, failure)
 

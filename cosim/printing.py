@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from cosim.errors import ScenarioError
@@ -250,7 +250,15 @@ def print_gpus() -> None:
     """Print the catalogue of GPUs."""
     from inference_sim.hardware import find_gpu, gpu_names
 
-    table = Table("gpu", "memory", "peak", "bandwidth", "idle to max", "tensor parallel", box=None)
+    table = Table(
+        Column("gpu", no_wrap=True),
+        "memory",
+        "peak",
+        "bandwidth",
+        "idle to max",
+        "tensor parallel",
+        box=None,
+    )
     for name in gpu_names():
         gpu = find_gpu(name)
         table.add_row(
@@ -293,7 +301,7 @@ def print_controller(name: str) -> None:
     module = inspect.getmodule(controller)
     text = "\n\n".join(filter(None, (inspect.getdoc(controller), inspect.getdoc(module))))
     console = Console(highlight=False, markup=False)
-    console.print(text)
+    console.print(text, soft_wrap=True)
     table = Table("parameter", "default", "meaning", box=None)
     for key, info in model.model_fields.items():
         if key == "type":

@@ -22,11 +22,11 @@ import yaml
 from pydantic import BaseModel
 
 import cosim
+from controllers import ActuatorChange
 from cosim.errors import ScenarioError
 from cosim.loop import Run
 from cosim.plan import Plan
 from cosim.record import SiteRecord
-from controllers import ActuatorChange
 
 _LIBRARIES = ("mosaik", "vessim", "simpy", "numpy", "pandas", "pyarrow", "pydantic", "scipy")
 _MANIFEST = "manifest.json"
@@ -176,12 +176,15 @@ def scenario_hash(plan: Plan, hashes: Mapping[str, str]) -> str:
         *parents, last = place.split(".")
         for key in parents:
             target = target[int(key)] if isinstance(target, list) else target[key]
-        target[last] = digest
+        name = str(target[last]).rpartition(":")[2] if last == "type" else ""  # of a controller
+        target[last] = f"{digest}:{name}" if name else digest
     text = json.dumps(resolved, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def make_manifest(plan: Plan, hashes: Mapping[str, str], wall: Mapping[str, float]) -> dict[str, Any]:
+def make_manifest(
+    plan: Plan, hashes: Mapping[str, str], wall: Mapping[str, float]
+) -> dict[str, Any]:
     """Return what is needed to make the results again: versions, seed, inputs."""
     return {
         "cosim": cosim.__version__,

@@ -140,9 +140,7 @@ class RequestLog:
         if self._writer is None or not self._rows:
             return
         columns = zip(*self._rows, strict=True)
-        arrays = [
-            _array(values, field.type) for values, field in zip(columns, SCHEMA, strict=True)
-        ]
+        arrays = [_array(values, field.type) for values, field in zip(columns, SCHEMA, strict=True)]
         self._writer.write_table(pa.Table.from_arrays(arrays, schema=SCHEMA))
         self._rows.clear()
 
