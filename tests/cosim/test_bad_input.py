@@ -102,7 +102,7 @@ CAPACITY = "s.yaml:19:41 sites.0.microgrid.battery.capacity_wh: "
             "peak_power_w: nan",
             SOLAR + "expected a number (got 'nan', a string)",
         ),
-        ("peak_power_w: 600", "peak_power_w: -600", SOLAR + "must be greater than 0.0 (got -600)"),
+        ("peak_power_w: 600", "peak_power_w: -600", SOLAR + "must be greater than 0 (got -600)"),
         ("capacity_wh: 100", "capacity_wh: true", CAPACITY + "expected a number (got true)"),
         ("capacity_wh: 100", "capacity_wh: ~", CAPACITY + "expected a number (got nothing)"),
         (
@@ -120,12 +120,12 @@ CAPACITY = "s.yaml:19:41 sites.0.microgrid.battery.capacity_wh: "
         (
             "rate_per_s: 0.5",
             "rate_per_s: 0",
-            "s.yaml:8:41 workload.arrivals.rate_per_s: must be greater than 0.0 (got 0)",
+            "s.yaml:8:41 workload.arrivals.rate_per_s: must be greater than 0 (got 0)",
         ),
         (
             "initial_soc: 0.8",
             "initial_soc: 80",
-            "s.yaml:19:59 sites.0.microgrid.battery.initial_soc: must be at most 1.0 (got 80)",
+            "s.yaml:19:59 sites.0.microgrid.battery.initial_soc: must be at most 1 (got 80)",
         ),
         (
             "initial_soc: 0.8",
@@ -155,7 +155,7 @@ CAPACITY = "s.yaml:19:41 sites.0.microgrid.battery.capacity_wh: "
         (
             "low_g_per_kwh: 200",
             "low_g_per_kwh: 200, throttled: 2",
-            "s.yaml:21:82 controllers.0.throttled: must be at most 1.0 (got 2)",
+            "s.yaml:21:82 controllers.0.throttled: must be at most 1 (got 2)",
         ),
     ],
 )
@@ -183,13 +183,12 @@ def test_a_step_that_is_not_whole(cosim: Cli, step: str, message: str) -> None:
 
 def test_overrides_are_checked_like_the_file(cosim: Cli) -> None:
     assert refused(cosim, BASE, "--set", "sites.0.cluster.replicas=two") == (
-        "--set sites.0.cluster.replicas sites.0.cluster.replicas: "
-        "expected a whole number (got 'two', a string)"
+        "--set sites.0.cluster.replicas: expected a whole number (got 'two', a string)"
     )
     assert refused(cosim, BASE, "--set", "sites.3.name=x") == (
         "--set sites.3.name: index 3 is out of range: 'sites' has 1 entries, 1 appends"
     )
-    assert refused(cosim, BASE, "--seed", "-1") == "--set seed seed: must be at least 0 (got -1)"
+    assert refused(cosim, BASE, "--seed", "-1") == "--set seed: must be at least 0 (got -1)"
 
 
 # Names
@@ -201,13 +200,13 @@ def test_overrides_are_checked_like_the_file(cosim: Cli) -> None:
         (
             "Meta-Llama-3-8B",
             "Meta-Llama-3-8b",
-            "s.yaml:14:14 sites.0.cluster.model: unknown model 'meta-llama/Meta-Llama-3-8b'; "
+            "s.yaml:14:14 sites.0.cluster.model: unknown model (got 'meta-llama/Meta-Llama-3-8b'); "
             f"did you mean 'meta-llama/Meta-Llama-3-8B'? known: {MODELS}",
         ),
         (
             "h100-sxm-80gb",
             "h100-sxm-80g",
-            "s.yaml:15:12 sites.0.cluster.gpu: unknown GPU 'h100-sxm-80g'; did you mean "
+            "s.yaml:15:12 sites.0.cluster.gpu: unknown GPU (got 'h100-sxm-80g'); did you mean "
             "'h100-sxm-80gb'? known: a100-sxm-80gb, b200-sxm-180gb, h100-sxm-80gb",
         ),
         (
@@ -238,9 +237,7 @@ def test_overrides_are_checked_like_the_file(cosim: Cli) -> None:
     ],
 )
 def test_unknown_names(cosim: Cli, old: str, new: str, message: str) -> None:
-    found = refused(cosim, edited((old, new)))
-    # The catalogues say what they got, and so does what shows their message.
-    assert found.split(" (got 'meta")[0].split(" (got 'h100")[0] == message
+    assert refused(cosim, edited((old, new))) == message
 
 
 def test_a_model_that_does_not_fit(cosim: Cli) -> None:
@@ -497,9 +494,11 @@ def test_validate_lists_the_errors_of_all_files(cosim: Cli) -> None:
 def test_a_folder_that_holds_something_else_is_refused(cosim: Cli) -> None:
     Path("mine").mkdir()
     write("mine/thesis.txt", "two years of work")
-    for place in ("mine", "mine/thesis.txt"):
+    write("mine/manifest.json", "{}")  # a name that others use too
+    for place, why in (("mine", "it holds thesis.txt"), ("mine/thesis.txt", "a file")):
         assert refused(cosim, BASE, "-o", place) == (
-            f"'{place}' is not a folder of results; choose another with -o, or remove it"
+            f"'{place}' is not a folder of results, or not only that ({why}); choose another with "
+            "-o, or remove it"
         )
     assert Path("mine/thesis.txt").read_text() == "two years of work"
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from cosim.errors import ScenarioError
 from cosim.plan import load_plan
 from cosim.results.folder import file_hash, input_files, scenario_hash
 from tests.conftest import Cli, Runs
@@ -308,6 +309,9 @@ def test_earlier_results_are_replaced(tmp_path: Path) -> None:
     assert (broken.folder / "FAILED").is_file()
     (broken.folder / "notes.txt").write_text("of the first run")
     write(path, BASE)
+    with pytest.raises(ScenarioError, match=r"it holds notes\.txt"):
+        run_scenario(path, tmp_path / "out")
+    (broken.folder / "notes.txt").unlink()
     whole = run_scenario(path, tmp_path / "out")
     assert {file.name for file in whole.folder.iterdir()} == FILES
     assert whole.summary["status"] == "completed"

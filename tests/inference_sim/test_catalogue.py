@@ -102,14 +102,27 @@ def test_found_once_and_kept() -> None:
 @pytest.mark.parametrize(
     ("find", "name", "text"),
     [
-        (find_gpu, "a100-sxm-8gb", "unknown GPU 'a100-sxm-8gb'; did you mean 'a100-sxm-80gb'? kn"),
-        (find_gpu, "tpu", "unknown GPU 'tpu'; known: a100-sxm-80gb, b200-sxm-180gb, h100-sxm-80gb"),
+        (
+            find_gpu,
+            "a100-sxm-8gb",
+            "unknown GPU (got 'a100-sxm-8gb'); did you mean 'a100-sxm-80gb'? kn",
+        ),
+        (
+            find_gpu,
+            "tpu",
+            "unknown GPU (got 'tpu'); known: a100-sxm-80gb, b200-sxm-180gb, h100-sxm-80gb",
+        ),
         (
             find_model,
             "meta-llama/Llama-2-7b",
-            "unknown model 'meta-llama/Llama-2-7b'; did you mean 'meta-llama/Llama-2-7b-hf'? known",
+            "unknown model (got 'meta-llama/Llama-2-7b'); did you mean 'meta-llama/Llama-2-7b-hf'? "
+            "known",
         ),
-        (find_engine, "vllm", "unknown engine profile 'vllm'; did you mean 'vllm-0.11'? known: n"),
+        (
+            find_engine,
+            "vllm",
+            "unknown engine profile (got 'vllm'); did you mean 'vllm-0.11'? known: n",
+        ),
     ],
 )
 def test_unknown_names(find, name: str, text: str) -> None:
