@@ -31,14 +31,12 @@ class Actuator:
         unit: Unit of its value.
         description: What it does.
         integral: Whether only whole numbers make sense.
-        unlimited: Whether infinity is allowed, and means "no limit".
     """
 
     field: str
     unit: str
     description: str
     integral: bool = False
-    unlimited: bool = False
 
 
 ACTUATORS: Mapping[str, Actuator] = MappingProxyType(
@@ -47,7 +45,6 @@ ACTUATORS: Mapping[str, Actuator] = MappingProxyType(
             field="admission_rate_per_s",
             unit="requests/s",
             description="rate at which the gateway of a cluster admits requests; the excess waits",
-            unlimited=True,
         ),
         "batch_cap": Actuator(
             field="batch_cap",

@@ -67,7 +67,7 @@ class Call:
             time_s=self.time_s,
         )
 
-    def raised(self, error: Exception) -> ControllerError:
+    def raised(self, error: BaseException) -> ControllerError:
         """Return the error that says that the controller raised `error`, and on which line."""
         where = where_raised(error)
         text = str(error) or "no message"

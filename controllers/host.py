@@ -37,11 +37,13 @@ class SiteSignals:
         carbon_intensity_g_per_kwh: Mean carbon intensity over each step [g/kWh], shape (steps,).
         solar_w: Solar power available in each step [W], shape (steps,).
         price_per_kwh: Price of imported energy [1/kWh], shape (steps,); None if there is none.
+        load_w: Power of a plain load in place of a cluster [W], shape (steps,).
     """
 
     carbon_intensity_g_per_kwh: NDArray[np.float64]
     solar_w: NDArray[np.float64]
     price_per_kwh: NDArray[np.float64] | None = None
+    load_w: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +140,7 @@ class ControllerHost:
                     entry.controller.reset(self._contexts)
                 elif entry.site is not None:
                     entry.controller.reset(self._contexts[entry.site])
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self.failure = Call(entry.name, entry.site).raised(error)
                 raise self.failure from error
         self._ready = True
@@ -192,6 +194,8 @@ class ControllerHost:
     ) -> SiteObservation:
         signals = self._signals[context.site]
         price = signals.price_per_kwh
+        if signals.load_w is not None and step:
+            telemetry = {"facility_power_w": float(signals.load_w[step - 1])}
         time_s = step * context.step_s
         return SiteObservation(
             site=context.site,
@@ -223,7 +227,7 @@ class ControllerHost:
                 )
             elif entry.site is not None:
                 returned = {entry.site: entry.controller.step(observations[entry.site])}
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise call.raised(error) from error
 
         declared = frozenset(entry.controller.actuators)

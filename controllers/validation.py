@@ -104,7 +104,8 @@ def _number(value: object, actuator: str, limits: ActuatorLimits) -> float | Non
         return None
     number = float(value)
     if math.isinf(number):
-        return number if number > 0 and ACTUATORS[actuator].unlimited else None
+        # Only a site that has no limit of its own can be given none.
+        return number if number == limits.unthrottled else None
     if not limits.minimum <= number <= limits.maximum:  # false for NaN as well
         return None
     if ACTUATORS[actuator].integral:
@@ -115,7 +116,7 @@ def _number(value: object, actuator: str, limits: ActuatorLimits) -> float | Non
 def _expected(actuator: str, limits: ActuatorLimits) -> str:
     kind = "a whole number" if ACTUATORS[actuator].integral else "a number"
     end = f"from {limits.minimum:g} to {limits.maximum:g}"
-    return f"{kind} {end}" + (", or inf for no limit" if ACTUATORS[actuator].unlimited else "")
+    return f"{kind} {end}" + (", or inf for no limit" if math.isinf(limits.unthrottled) else "")
 
 
 def _show(value: object) -> str:

@@ -41,10 +41,10 @@ def main() -> None:
         if _debug:
             raise
         _fail(error)
-    except OSError as error:  # such as a full disk while results are written
+    except (OSError, MemoryError) as error:  # such as a full disk while results are written
         if _debug:
             raise
-        _fail(CosimError(str(error)))
+        _fail(CosimError(f"{type(error).__name__}: {error}"))
 
 
 @app.callback(invoke_without_command=True)

@@ -37,7 +37,8 @@ class Problem:
     where: str = ""
 
     def __str__(self) -> str:
-        head = " ".join(part for part in (self.where, self.path) if part)
+        path = "" if self.where.endswith(f"--set {self.path}") else self.path
+        head = " ".join(part for part in (self.where, path) if part)
         return f"{head}: {self.message}" if head else self.message
 
 

@@ -59,7 +59,7 @@ def execute(
             done = run(plan, on_requests=log.add, on_step=on_step)
             for name, cluster in done.clusters.items():
                 log.add(name, cluster.take_ended())
-                log.add(name, cluster.take_in_flight())
+                log.add(name, cluster.take_in_flight(), cluster.env.now)
             run_s = time.perf_counter() - began
         summary = summarise(done, log, scenario_hash(plan, hashes), run_s)
         if folder is not None:

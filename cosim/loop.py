@@ -81,6 +81,8 @@ def run(
         kind = "" if host.failure else f"{type(cause).__name__}: "
         failure = RunFailed(f"{kind}{cause}", step=recorder.steps)
         failure.__cause__ = cause
+    finally:
+        parts.environment.close()  # a run does so itself; a failure before it leaves this to us
     _settle(parts)
     return Run(plan, recorder, parts.clusters, host, failure)
 
@@ -156,15 +158,15 @@ def _mosaik(parts: _Parts) -> None:
         "Cluster", clusters=parts.clusters, step_s=step_s, telemetry=parts.telemetry
     )
     controlling = world.start("Controllers", host=parts.host, step_s=step_s)
-    for name in parts.clusters:
-        cluster = serving.Cluster(name=name)
+    for name, microgrid in environment.entities.items():
         control = controlling.SiteController(site=name)
-        microgrid = environment.entities[name]
-        world.connect(control, cluster, *ACTUATORS)
-        world.connect(cluster, microgrid, "power")
-        world.connect(
-            cluster, control, "telemetry", time_shifted=True, initial_data={"telemetry": {}}
-        )
+        if name in parts.clusters:
+            cluster = serving.Cluster(name=name)
+            world.connect(control, cluster, *ACTUATORS)
+            world.connect(cluster, microgrid, "power")
+            world.connect(
+                cluster, control, "telemetry", time_shifted=True, initial_data={"telemetry": {}}
+            )
         world.connect(
             microgrid,
             control,
@@ -207,13 +209,12 @@ def _native(parts: _Parts) -> None:
         """Keeps what the microgrids did, for the controllers to see one step later."""
 
         def step(self, now: Any, microgrid_states: Mapping[str, Any]) -> None:
-            for name in clusters:
-                state = microgrid_states[name]
+            for name, state in microgrid_states.items():
                 microgrids[name] = microgrid_telemetry(state["dispatch_states"], state["p_grid"])
 
     host.reset()
     _add_microgrids(parts, {name: vessim.Consumer(LOAD, ClusterPower(name)) for name in clusters})
-    for name in clusters:
+    for name in parts.environment.microgrids:
         microgrids[name] = microgrid_telemetry(_initial(parts.environment, name), 0.0)
     parts.environment.add_controller(Feedback())
     parts.environment.add_controller(parts.recorder)

@@ -16,9 +16,7 @@ from cosim.scenario.site import ClcBattery, SimpleBattery
 
 BATTERY, GRID, SOLAR, LOAD = "battery", "grid", "solar", "load"
 
-# One cell of Vessim's ClcBattery (LGM50 21700): capacity [Wh], and the slopes of its energy limits
-# [Wh/A], which scale with it.
-_CELL_WH, _CELL_U1, _CELL_U2 = 19.14, -0.087, -1.326
+_CELL_WH = 19.14  # capacity of one cell of Vessim's ClcBattery (LGM50 21700)
 
 
 def step_trace(values: NDArray[np.float64], step_s: int) -> vessim.Trace:
@@ -35,9 +33,10 @@ def dispatchables(config: SimpleBattery | ClcBattery | None) -> list[vessim.Disp
 def battery(config: SimpleBattery | ClcBattery) -> vessim.Storage:
     """Return a battery of exactly the capacity asked for.
 
-    Vessim's ClcBattery counts cells. The pack is made of the nearest number of cells, and each is
-    scaled so that they add up: capacity and the slopes of the energy limits by the same ratio,
-    which leaves rates and efficiencies as they are.
+    Vessim's ClcBattery counts cells. The pack is made of the nearest number of cells, and the
+    capacity of each is scaled so that they add up. That scales all limits by the same ratio: those
+    of power are multiples of the capacity, and those of energy, ``v + u * current``, are linear in
+    capacity and current, so their slopes [Wh/A] stay.
     """
     if isinstance(config, SimpleBattery):
         return vessim.SimpleBattery(
@@ -55,8 +54,6 @@ def battery(config: SimpleBattery | ClcBattery) -> vessim.Storage:
         initial_soc=config.initial_soc,
         min_soc=config.min_soc,
         v_2=_CELL_WH * ratio,
-        u_1=_CELL_U1 * ratio,
-        u_2=_CELL_U2 * ratio,
     )
 
 

@@ -261,7 +261,7 @@ def _purpose(around: tuple[Any, ...], key: str | int) -> str:
 def _about_value(kind: str, context: Mapping[str, Any], message: str, value: Any) -> str:
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
-        message = f"must be {words} {context[name]}"
+        message = f"must be {words} {context[name]:g}"
     elif kind in _LENGTHS:
         name, words, one, more = _LENGTHS[kind]
         message = f"must have {words} {context[name]} {one if context[name] == 1 else more}"

@@ -80,7 +80,10 @@ class Plan:
             {site.name: self._context(site) for site in self.sites},
             {
                 site.name: SiteSignals(
-                    site.carbon_intensity_g_per_kwh, site.solar_w, site.price_per_kwh
+                    site.carbon_intensity_g_per_kwh,
+                    site.solar_w,
+                    site.price_per_kwh,
+                    site.load_w,
                 )
                 for site in self.sites
             },
@@ -157,6 +160,9 @@ def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
     if problems:
         raise ScenarioError(problems)
     plan = Plan(scenario, document, tuple(sites), tuple(controllers))
+    if scenario.controllers and not any(site.cluster for site in sites):
+        message = "no site has a cluster, so there is nothing to control"
+        raise ScenarioError(problem_at(document, ("controllers",), message))
     try:
         check_conflicts(plan.controllers)
         plan.host()  # checks that each controller can work where it stands

@@ -6,19 +6,21 @@ import math
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from cosim.errors import ScenarioError
 from cosim.execute import Result
 from cosim.plan import Plan
+from inference_sim.cluster import ClusterConfig
 
-_SHOWN_ACTIONS = 8
+_SHOWN_ACTIONS = 4
 _INDENT, _WIDTH = 9, 100
 
 
@@ -58,13 +60,19 @@ def print_report(result: Result) -> None:
         )
     )
     several = len(summary["sites"]) > 1
+    deployments = {site.name: site.cluster for site in result.run.plan.sites}
     for name, section in summary["sites"].items():
         if several:
             console.print(Text(name, style="bold"))
+        if (cluster := deployments[name]) is not None:
+            _print_row(console, "Cluster", _deployment(cluster))
         for title, text in _site_rows(section):
             _print_row(console, title, text)
     if several:
         console.print(Text("all sites", style="bold"))
+        if "requests" in summary:
+            _print_row(console, "Work", _work(summary))
+        _print_row(console, "Energy", _energy(summary["energy_kwh"]))
         _print_row(console, "Carbon", _carbon(summary))
     if summary["sites"]:
         _print_controllers(console, result)
@@ -81,6 +89,14 @@ def _print_row(console: Console, title: str, text: str, style: str = "cyan") -> 
     for index, line in enumerate(lines):
         head = title if index == 0 else ""
         console.print(Text.assemble((f"{head:<{_INDENT}}", style), line))
+
+
+def _deployment(cluster: ClusterConfig) -> str:
+    host = f"{cluster.host_power_w:g} W per GPU" if cluster.host_power_w else "left out"
+    return (
+        f"{cluster.model.name} on {cluster.gpus} x {cluster.gpu.name}, PUE {cluster.pue:g}, "
+        f"host power {host}"
+    )
 
 
 def _site_rows(section: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -104,8 +120,8 @@ def _site_rows(section: dict[str, Any]) -> Iterator[tuple[str, str]]:
     grid = section["grid"]
     yield (
         "Grid",
-        f"{grid['ci_mean_g_per_kwh']:.0f} g/kWh on average ({grid['ci_p10']:.0f} to "
-        f"{grid['ci_p90']:.0f}, 10th to 90th percentile), at most "
+        f"{grid['ci_mean_g_per_kwh']:.0f} g/kWh on average (10th to 90th percentile "
+        f"{grid['ci_p10']:.0f} to {grid['ci_p90']:.0f}), at most "
         f"{_power(grid['peak_import_w'])} drawn, "
         f"{grid['self_sufficiency']:.0%} self-sufficient",
     )
@@ -124,7 +140,7 @@ def _work(section: dict[str, Any]) -> str:
         if requests[name]
     ]
     if requests["preemptions"]:
-        parts.append(f"{requests['preemptions']:,} preemptions")
+        parts.append(_plural(requests["preemptions"], "preemption"))
     return (
         ", ".join(parts)
         + f"; {_count(tokens['prompt'])} prompt and "
@@ -159,15 +175,16 @@ def _gpus(section: dict[str, Any]) -> str:
 
 
 def _energy(energy: dict[str, float]) -> str:
-    terms = f"{_energy_text(energy['import'])} from the grid"
+    unit, scale = ("kWh", 1.0) if energy["facility"] >= 1 else ("Wh", 1000.0)
+    terms = f"{energy['import'] * scale:.2f} from the grid"
     if energy["solar"]:
-        terms += f" + {_energy_text(energy['solar_used'])} of solar"
+        terms += f" + {energy['solar_used'] * scale:.2f} of solar"
     stored = energy["battery_charge"] - energy["battery_discharge"]
     if abs(stored) > 1e-9:
-        kept = "- {} into the battery" if stored > 0 else "+ {} from the battery"
-        terms += " " + kept.format(_energy_text(abs(stored)))
-    exported = f"; {_energy_text(energy['export'])} of solar exported" if energy["export"] else ""
-    return f"{_energy_text(energy['facility'])} used = {terms}{exported}"
+        kept = "- {:.2f} into the battery" if stored > 0 else "+ {:.2f} from the battery"
+        terms += " " + kept.format(abs(stored) * scale)
+    exported = f"; {energy['export'] * scale:.2f} of solar exported" if energy["export"] else ""
+    return f"{energy['facility'] * scale:.2f} {unit} used = {terms}{exported}"
 
 
 def _carbon(section: dict[str, Any]) -> str:
@@ -202,27 +219,42 @@ def _paper(paper: dict[str, float | None]) -> str:
 
 
 def _print_controllers(console: Console, result: Result) -> None:
-    counts = [
-        f"{entry['type']}{' on ' + entry['site'] if entry['site'] else ''} made "
-        f"{entry['actions']} changes"
-        for entry in result.summary["controllers"]
-    ]
-    _print_row(console, "Control", "; ".join(counts) or "no controllers")
-    changes = result.run.host.changes
-    for change in changes[:_SHOWN_ACTIONS]:
-        setting = f"{change.actuator} {_number(change.old)} -> {_number(change.new)}"
-        console.print(f"{'':<{_INDENT}}{_clock(change.time_s)}  {setting:<27}  {change.reason}")
-    if len(changes) > _SHOWN_ACTIONS:
-        more = f"and {len(changes) - _SHOWN_ACTIONS} more in actions.parquet"
-        console.print(f"{'':<{_INDENT}}{more}")
+    """Print what each controller did: the number of changes, and the first few of them."""
+    start = result.run.plan.scenario.time.start
+    several = len(result.summary["sites"]) > 1
+    for entry, counted in zip(
+        result.run.plan.controllers, result.summary["controllers"], strict=True
+    ):
+        changes = [
+            change
+            for change in result.run.host.changes
+            if change.controller == entry.name
+            and entry.site in (None, change.site)
+            and change.actuator in entry.controller.actuators
+        ]
+        where = f" on {counted['site']}" if counted["site"] and several else ""
+        made = "no change" if not changes else _plural(len(changes), "change")
+        _print_row(console, "Control", f"{entry.name}{where}: {made}")
+        for change in changes[:_SHOWN_ACTIONS]:
+            moment = start + timedelta(seconds=change.time_s)
+            setting = f"{change.actuator} {_number(change.old)} -> {_number(change.new)}"
+            console.print(f"{'':<{_INDENT}}{moment:%d %b %H:%M}Z  {setting:<33}  {change.reason}")
+        if len(changes) > _SHOWN_ACTIONS:
+            more = f"and {len(changes) - _SHOWN_ACTIONS} more in actions.parquet"
+            console.print(f"{'':<{_INDENT}}{more}")
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _load_warning(summary: dict[str, Any]) -> str:
     waiting = summary["requests"]["waiting"]
     if summary["load_state"] == "overloaded":
         return (
-            f"overloaded: the queue grows without end ({waiting:,} wait at the end). Latency, and "
-            "carbon per request, only tell how long the run was."
+            "overloaded: requests come faster than they are served, and the queue grows for as "
+            f"long as they come ({waiting:,} wait at the end). Latency, and carbon per request, "
+            "only tell how long that was."
         )
     return (
         f"{waiting:,} requests still wait at the end. Their energy is not in these figures: "
@@ -250,7 +282,15 @@ def print_gpus() -> None:
     """Print the catalogue of GPUs."""
     from inference_sim.hardware import find_gpu, gpu_names
 
-    table = Table("gpu", "memory", "peak", "bandwidth", "idle to max", "tensor parallel", box=None)
+    table = Table(
+        Column("gpu", no_wrap=True),
+        "memory",
+        "peak",
+        "bandwidth",
+        "idle to max",
+        "tensor parallel",
+        box=None,
+    )
     for name in gpu_names():
         gpu = find_gpu(name)
         table.add_row(
@@ -293,7 +333,7 @@ def print_controller(name: str) -> None:
     module = inspect.getmodule(controller)
     text = "\n\n".join(filter(None, (inspect.getdoc(controller), inspect.getdoc(module))))
     console = Console(highlight=False, markup=False)
-    console.print(text)
+    console.print(text, soft_wrap=True)
     table = Table("parameter", "default", "meaning", box=None)
     for key, info in model.model_fields.items():
         if key == "type":
@@ -310,11 +350,6 @@ def _duration(seconds: float) -> str:
         if seconds >= 2 * size or (seconds and seconds % size == 0):
             return f"{seconds / size:.4g} {unit}"
     return f"{seconds:.4g} s"
-
-
-def _clock(seconds: float) -> str:
-    days, rest = divmod(int(seconds), 86400)
-    return f"day {days + 1} {rest // 3600:02}:{rest % 3600 // 60:02}"
 
 
 def _seconds(seconds: float) -> str:

@@ -36,6 +36,10 @@ GRID_COLUMNS = (
 CLUSTER_COLUMNS = tuple(
     name for name in StepTelemetry.__dataclass_fields__ if name != "facility_power_w"
 )
+COUNTS = tuple(
+    name for name, field in StepTelemetry.__dataclass_fields__.items() if field.type == "int"
+)
+"""Columns of whole numbers."""
 
 RequestSink = Callable[[str, list[Request]], None]
 

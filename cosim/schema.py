@@ -33,6 +33,9 @@ def scenario_schema() -> dict[str, Any]:
         "type": "string",
         "description": "Another scenario file, of which this one overrides parts.",
     }
+    # A scenario that extends another one need not be complete.
+    schema["if"] = {"not": {"required": ["extends"]}}
+    schema["then"] = {"required": schema.pop("required")}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "cosim scenario",

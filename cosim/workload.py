@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -50,7 +50,11 @@ def workload_source(scenario: Scenario, site_index: int) -> WorkloadSource:
     config = site.workload or scenario.workload
     if config is None:
         raise ValueError(f"site '{site.name}' has no workload")
-    peak_rate_per_s, stream = _whole_stream(config, scenario.seed, scenario.time.start)
+    # Sites with workloads of their own draw independently; those that share one draw the same.
+    seed: Sequence[int] = [scenario.seed]
+    if site.workload is not None:
+        seed = [scenario.seed, site_index + 1]
+    peak_rate_per_s, stream = _whole_stream(config, seed, scenario.time.start)
     if site.workload is not None or site.share is None:
         return WorkloadSource(config, peak_rate_per_s, stream)
     sharing = [one.share or 0.0 for one in scenario.sites[:site_index] if one.workload is None]
@@ -58,12 +62,12 @@ def workload_source(scenario: Scenario, site_index: int) -> WorkloadSource:
     return WorkloadSource(
         config,
         peak_rate_per_s * share,
-        lambda: thinned(stream(), scenario.seed, first, first + share),
+        lambda: thinned(stream(), seed, first, first + share),
     )
 
 
 def _whole_stream(
-    config: Workload, seed: int, start: datetime
+    config: Workload, seed: Sequence[int], start: datetime
 ) -> tuple[float, Callable[[], Iterator[Arrival]]]:
     shares = [request_class.share for request_class in config.classes]
     if config.trace is not None:

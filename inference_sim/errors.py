@@ -22,8 +22,9 @@ class UnknownName(InferenceSimError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
         nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        nearest += [one for one in names if name and one.lower().startswith(name.lower())]
         hint = f"did you mean '{nearest[0]}'? " if nearest else ""
-        super().__init__(f"unknown {kind} '{name}'; {hint}known: {', '.join(names)}")
+        super().__init__(f"unknown {kind} (got '{name}'); {hint}known: {', '.join(names)}")
 
 
 class ModelDoesNotFit(InferenceSimError):

@@ -22,14 +22,23 @@ import yaml
 from pydantic import BaseModel
 
 import cosim
+from controllers import ActuatorChange
 from cosim.errors import ScenarioError
 from cosim.loop import Run
 from cosim.plan import Plan
-from cosim.record import SiteRecord
-from controllers import ActuatorChange
+from cosim.record import COUNTS, SiteRecord
 
 _LIBRARIES = ("mosaik", "vessim", "simpy", "numpy", "pandas", "pyarrow", "pydantic", "scipy")
 _MANIFEST = "manifest.json"
+_FILES = {
+    "FAILED",
+    "actions.parquet",
+    _MANIFEST,
+    "requests.parquet",
+    "scenario.resolved.yaml",
+    "steps.parquet",
+    "summary.json",
+}
 
 
 class ResultFolder:
@@ -43,12 +52,13 @@ class ResultFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        if path.exists() and not _replaceable(path):
+        self.path = path.resolve()
+        if path.exists() and (foreign := _not_ours(path)):
             raise ScenarioError(
-                f"'{path}' is not a folder of results; choose another with -o, or remove it"
+                f"'{path}' is not a folder of results, or not only that ({foreign}); choose "
+                "another with -o, or remove it"
             )
-        self._partial = path.parent / f".{path.name}.partial-{os.getpid()}"
+        self._partial = self.path.parent / f".{self.path.name}.partial-{os.getpid()}"
         shutil.rmtree(self._partial, ignore_errors=True)
         try:
             self._partial.mkdir(parents=True)
@@ -85,8 +95,20 @@ class ResultFolder:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _replaceable(path: Path) -> bool:
-    return path.is_dir() and ((path / _MANIFEST).is_file() or not any(path.iterdir()))
+def _not_ours(path: Path) -> str:
+    """Return what in `path` was not written as results; empty if it may be replaced."""
+    if not path.is_dir():
+        return "a file"
+    names = {entry.name for entry in path.iterdir()}
+    if not names:
+        return ""
+    if foreign := sorted(names - _FILES):
+        return f"it holds {', '.join(foreign[:3])}{' and more' if len(foreign) > 3 else ''}"
+    try:
+        ours = "cosim" in json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        ours = False
+    return "" if ours else f"its {_MANIFEST} is not one of results"
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -107,6 +129,8 @@ def steps_frame(run: Run) -> pd.DataFrame:
 def _site_frame(plan: Plan, record: SiteRecord) -> pd.DataFrame:
     step_s = plan.scenario.time.step_s
     frame = pd.DataFrame({name: record.column(name) for name in record.names})
+    counts = {name: "int64" for name in COUNTS if name in record.names}
+    frame = frame.astype(counts)
     frame.insert(0, "site", record.site.name)
     frame.insert(1, "step", range(len(record)))
     frame.insert(2, "time_s", frame["step"] * step_s)
@@ -117,27 +141,30 @@ def _site_frame(plan: Plan, record: SiteRecord) -> pd.DataFrame:
 
 def actions_frame(run: Run) -> pd.DataFrame:
     """Return every change of an actuator, with the observation that led to it."""
+    kinds = {"step": "int64", "gateway_waiting": "int64", "replica_waiting": "int64"}
+    kinds |= dict.fromkeys(("site", "controller", "actuator", "reason"), "string")
+    kinds |= {"running": "int64"}
     names = list(ActuatorChange.__dataclass_fields__)
-    return pd.DataFrame([asdict(change) for change in run.host.changes], columns=names)
+    frame = pd.DataFrame([asdict(change) for change in run.host.changes], columns=names)
+    return frame.astype({name: kinds.get(name, "float64") for name in names})
 
 
 def resolved_scenario(plan: Plan) -> dict[str, Any]:
     """Return the scenario with every default written out; it can be run again as it is."""
     resolved: dict[str, Any] = plan.scenario.model_dump(mode="json", exclude_none=True)
-    for entry in resolved["controllers"]:
-        kind = entry["type"]
-        if ":" in kind:
-            file, _, name = kind.rpartition(":")
-            entry["type"] = f"{_controller_file(plan, file)}:{name}"
+    for index, entry in enumerate(resolved["controllers"]):
+        if (file := _controller_file(plan, index)) is not None:
+            entry["type"] = f"{file}:{entry['type'].rpartition(':')[2]}"
     return resolved
 
 
-def _controller_file(plan: Plan, file: str) -> Path:
-    for entry in plan.document.data.get("controllers", []):
-        written = entry["type"]
-        if str(written).rpartition(":")[0] == file:
-            return Path(os.path.normpath(written.base_dir / Path(file).expanduser()))
-    return Path(file)
+def _controller_file(plan: Plan, index: int) -> Path | None:
+    """Return the file of a user's own controller; None for a built-in one."""
+    written = plan.document.data["controllers"][index]["type"]
+    file, _, _ = str(written).rpartition(":")
+    if not file:
+        return None
+    return Path(os.path.normpath(written.base_dir / Path(file).expanduser()))
 
 
 def input_files(plan: Plan) -> dict[str, Path]:
@@ -155,10 +182,9 @@ def input_files(plan: Plan) -> dict[str, Path]:
                 walk(item, f"{place}.{index}")
 
     walk(plan.scenario, "")
-    for index, entry in enumerate(plan.scenario.controllers):
-        file, _, name = str(entry["type"]).rpartition(":")
-        if file and name:
-            found[f"controllers.{index}.type"] = _controller_file(plan, file)
+    for index in range(len(plan.scenario.controllers)):
+        if (file := _controller_file(plan, index)) is not None:
+            found[f"controllers.{index}.type"] = file
     return found
 
 
@@ -176,7 +202,8 @@ def scenario_hash(plan: Plan, hashes: Mapping[str, str]) -> str:
         *parents, last = place.split(".")
         for key in parents:
             target = target[int(key)] if isinstance(target, list) else target[key]
-        target[last] = digest
+        name = str(target[last]).rpartition(":")[2] if last == "type" else ""  # of a controller
+        target[last] = f"{digest}:{name}" if name else digest
     text = json.dumps(resolved, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from cosim.plan import Plan
-from cosim.scenario.workload import RequestClass
+from cosim.scenario.workload import RequestClass, Slo
 from inference_sim.request import Outcome, Request
 from inference_sim.telemetry import tpot_s, ttft_s
 
@@ -68,7 +69,7 @@ class SiteLatencies:
     prompt_tokens: int = 0
     output_tokens: int = 0
     by_class: dict[str, list[int]] = field(default_factory=dict)
-    """By class with an objective: requests that met it, requests that ended or are overdue."""
+    """By class with an objective: requests that met it, requests that ended or broke it."""
 
     def values_s(self, name: str) -> Array:
         """Return the latencies called `name` [s], shape (requests,)."""
@@ -106,8 +107,15 @@ class RequestLog:
     ) -> None:
         self.close()
 
-    def add(self, site: str, requests: Iterable[Request]) -> None:
-        """Take requests of a site that ended, or that the end of the run cut off."""
+    def add(self, site: str, requests: Iterable[Request], cut_off_s: float = float("nan")) -> None:
+        """Take requests of a site that ended, or that the end of the run cut off.
+
+        Args:
+            site: The site.
+            requests: The requests.
+            cut_off_s: When the run ended, for requests that had not [s]. One of these counts for
+                its class's objectives only if it had broken them by then.
+        """
         classes, latencies = self._classes[site], self.sites[site]
         for request in requests:
             request_class = classes[request.class_id]
@@ -122,8 +130,13 @@ class RequestLog:
                     latencies.tpot.append(tpot_s(request))
             if request_class.name in latencies.by_class:
                 tally = latencies.by_class[request_class.name]
-                tally[0] += completed and _meets(request, request_class)
-                tally[1] += 1
+                if completed:
+                    tally[0] += _meets(request, request_class.slo)
+                    tally[1] += 1
+                elif request.outcome is Outcome.REJECTED:
+                    tally[1] += 1
+                else:
+                    tally[1] += _is_late(request, request_class.slo, cut_off_s)
             if self._writer is not None:
                 self._rows.append((site, request_class.name, *_row(request)))
         if len(self._rows) >= ROW_GROUP:
@@ -156,10 +169,18 @@ def _has_objective(request_class: RequestClass) -> bool:
     return any(bound is not None for bound in (slo.ttft_s, slo.tpot_s, slo.e2e_s))
 
 
-def _meets(request: Request, request_class: RequestClass) -> bool:
-    slo = request_class.slo
+def _meets(request: Request, slo: Slo) -> bool:
     return (
         (slo.ttft_s is None or ttft_s(request) <= slo.ttft_s)
         and (slo.tpot_s is None or not tpot_s(request) > slo.tpot_s)
         and (slo.e2e_s is None or request.finish_s - request.arrival_s <= slo.e2e_s)
+    )
+
+
+def _is_late(request: Request, slo: Slo, now_s: float) -> bool:
+    """Tell whether a request that has not ended cannot meet its objectives any more."""
+    age_s = now_s - request.arrival_s
+    first_s = age_s if math.isnan(request.first_token_s) else ttft_s(request)
+    return (slo.ttft_s is not None and first_s > slo.ttft_s) or (
+        slo.e2e_s is not None and age_s > slo.e2e_s
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from cosim.accounting import (
 )
 from cosim.loop import Run
 from cosim.paper_accounting import paper_table2
-from cosim.plan import Plan, SitePlan
+from cosim.plan import SitePlan
 from cosim.record import SiteRecord
 from cosim.results.requests import LATENCIES, RequestLog, SiteLatencies
 from inference_sim.cluster import Cluster
@@ -61,7 +62,7 @@ def summarise(run: Run, log: RequestLog, scenario_hash: str, run_s: float) -> Se
     if run.failure:
         summary["failure"] = {"step": run.failure.step, "message": str(run.failure)}
     if sites:
-        summary |= _totals(plan, sites, log)
+        summary |= _totals(sites, log)
     summary["controllers"] = _controllers(run)
     summary["sites"] = sites
     arrived = summary.get("requests", {}).get("arrived", 0)
@@ -117,7 +118,7 @@ def _site_summary(run: Run, site: SitePlan, record: SiteRecord, log: RequestLog)
     kind = site.config.microgrid.carbon_intensity.kind
     section["carbon_g"] = {"kind": kind, **carbon_g(flows, embodied_g)}
     if site.cluster is not None:
-        section["carbon_g"] |= _per_work(section)
+        section["carbon_g"] |= _per_work([section])
     section["battery"] = battery_summary(flows, battery) if battery else None
     section["grid"] = grid_summary(flows)
     if site.price_per_kwh is not None:
@@ -169,22 +170,22 @@ def _serving(record: SiteRecord, cluster: Cluster, latencies: SiteLatencies) -> 
 def load_state(record: SiteRecord, cluster: Cluster) -> str:
     """Class a run as ``stable``, ``backlogged`` or ``overloaded``.
 
-    Overloaded: the queue grew through both halves of the run's second half, and what waits at the
-    end would take more than a tenth of the run to serve at the rate completed. Backlogged: what
-    waits at the end would take more than two minutes. Latency means little in either.
+    Overloaded: the queue grew from quarter to quarter of the time in which requests came, until
+    what waited would have taken more than a tenth of that time to serve. Backlogged: what waits at
+    the end would take more than two minutes. Latency means little in either.
     """
     queue = record.column("gateway_waiting") + record.column("replica_waiting")
-    completed = record.column("completed")
-    per_step = float(completed.sum()) / len(queue)
-    if not queue[-1] or not per_step:
-        return "overloaded" if queue[-1] else "stable"
     step_s = cluster.env.now / len(queue)
-    to_clear_s = float(queue[-1]) / per_step * step_s
-    quarters = [queue[len(queue) * k // 4 : max(len(queue) * (k + 1) // 4, 1)] for k in (1, 2, 3)]
-    means = [float(part.mean()) if len(part) else 0.0 for part in quarters]
-    if means[0] < means[1] < means[2] and to_clear_s > cluster.env.now / 10:
+    per_step = float(record.column("completed").sum()) / len(queue)
+    if not per_step:
+        return "overloaded" if queue[-1] else "stable"
+    came = int(np.flatnonzero(record.column("arrived"))[-1]) + 1
+    quarters = [float(part.mean()) for part in np.array_split(queue[:came], 4) if len(part)]
+    growing = all(earlier < later for earlier, later in pairwise(quarters))
+    to_clear_steps = float(queue[came - 1]) / per_step
+    if growing and to_clear_steps > came / 10 and to_clear_steps * step_s > 120:
         return "overloaded"
-    return "backlogged" if to_clear_s > 120 else "stable"
+    return "backlogged" if queue[-1] / per_step * step_s > 120 else "stable"
 
 
 def _latencies(parts: Sequence[SiteLatencies]) -> Section:
@@ -214,17 +215,22 @@ def _slo(parts: Sequence[SiteLatencies]) -> Section:
     }
 
 
-def _per_work(section: Section) -> Section:
-    total = section["carbon_g"]["total"]
-    completed, output = section["requests"]["completed"], section["tokens"]["output"]
+def _per_work(serving: Sequence[Section]) -> Section:
+    """Return the carbon of sites that serve, per unit of what they served."""
+    total = sum(part["carbon_g"]["total"] for part in serving)
+    completed = sum(part["requests"]["completed"] for part in serving)
+    output = sum(part["tokens"]["output"] for part in serving)
     return {
         "per_request": total / completed if completed else None,
         "per_1k_output_tokens": total / output * 1000 if output else None,
     }
 
 
-def _totals(plan: Plan, sites: Mapping[str, Section], log: RequestLog) -> Section:
-    """Return the sums over sites; with one site, its own figures."""
+def _totals(sites: Mapping[str, Section], log: RequestLog) -> Section:
+    """Return the sums over sites; with one site, its own figures.
+
+    What has no sum (batteries, grids, the paper's Table 2) is None with several sites.
+    """
     if len(sites) == 1:
         return dict(next(iter(sites.values())))
     parts = list(sites.values())
@@ -240,16 +246,21 @@ def _totals(plan: Plan, sites: Mapping[str, Section], log: RequestLog) -> Sectio
         total["load_state"] = next(
             (one for one in ("overloaded", "backlogged") if one in states), "stable"
         )
-        total["gpu"] = {"count": sum(part["gpu"]["count"] for part in serving)}
+        total["batch"] = None
+        gpus = [part["gpu"] for part in serving]
+        count = sum(gpu["count"] for gpu in gpus)
+        total["gpu"] = {"count": count} | {
+            key: sum(gpu[key] * gpu["count"] for gpu in gpus) / count
+            for key in ("mfu_mean", "busy_fraction", "power_mean_w")
+        }
     total["energy_kwh"] = _sum(parts, "energy_kwh")
     kinds = {part["carbon_g"]["kind"] for part in parts}
-    carbon = [{**part["carbon_g"]} for part in parts]
     keys = ("gross", "import", "export_credit", "embodied", "total")
     total["carbon_g"] = {"kind": kinds.pop() if len(kinds) == 1 else "mixed"}
-    total["carbon_g"] |= {key: sum(part[key] for part in carbon) for key in keys}
+    total["carbon_g"] |= {key: sum(part["carbon_g"][key] for part in parts) for key in keys}
     if serving:
-        total["carbon_g"] |= _per_work(total)
-    return total
+        total["carbon_g"] |= _per_work(serving)
+    return total | {"battery": None, "grid": None}
 
 
 def _sum(parts: Sequence[Section], name: str) -> Section:
@@ -263,7 +274,9 @@ def _controllers(run: Run) -> list[Section]:
             "type": entry.name,
             "site": entry.site,
             "actions": sum(
-                change.controller == entry.name and entry.site in (None, change.site)
+                change.controller == entry.name
+                and entry.site in (None, change.site)
+                and change.actuator in entry.controller.actuators
                 for change in run.host.changes
             ),
         }

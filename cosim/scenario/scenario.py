@@ -16,6 +16,10 @@ def _as_utc(value: datetime) -> datetime:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+MAX_STEPS = 20_000_000
+"""Most steps of a run: 38 years of minutes."""
+
+
 class Time(StrictModel):
     """When the run starts, how long it takes and how finely it is cut."""
 
@@ -45,6 +49,10 @@ class Time(StrictModel):
             raise ValueError(
                 f"{given} must be a whole number of steps, at least one "
                 f"(got {self.horizon_s:g} s with a step of {self.step:g} s)"
+            )
+        if self.steps > MAX_STEPS:
+            raise ValueError(
+                f"a run may have {MAX_STEPS:,} steps (got {self.steps:,}); take a longer step"
             )
         return self
 
@@ -111,4 +119,9 @@ class Scenario(StrictModel):
             raise ValueError(f"the sites' shares must not exceed 1 (got {total:g})")
         if self.time.until == "drained" and not clusters:
             raise ValueError("`until: drained` needs a cluster")
+        loads = [site.workload or self.workload for site in clusters]
+        if self.time.until == "drained" and any(
+            load and load.arrivals and not load.requests for load in loads
+        ):
+            raise ValueError("`until: drained` needs a workload that ends: give it `requests`")
         return self

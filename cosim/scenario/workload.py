@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from cosim.scenario.fields import Fraction, InputFile, Positive, StrictModel
 
-Tokens = Annotated[int, Field(ge=1)]
+Tokens = Annotated[int, Field(ge=1, le=10_000_000)]
 HourOfDay = Annotated[float, Field(ge=0, lt=24)]
 
 

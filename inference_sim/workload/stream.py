@@ -25,7 +25,7 @@ class Arrival(NamedTuple):
 def generated_stream(
     arrivals: Arrivals,
     lengths: Lengths,
-    seed: int,
+    seed: int | Sequence[int],
     *,
     requests: int | None = None,
     class_shares: Sequence[float] = (1.0,),
@@ -38,11 +38,11 @@ def generated_stream(
     Args:
         arrivals: When they come.
         lengths: How long they are.
-        seed: Seed of the run.
+        seed: Seed of the run, or several numbers that make one.
         requests: Stop after so many; None for no end.
         class_shares: Share of each class; sums to 1.
     """
-    time_rng, length_rng, class_rng = (np.random.default_rng([seed, key]) for key in range(3))
+    time_rng, length_rng, class_rng = (_generator(seed, key) for key in range(3))
 
     def endless() -> Iterator[Arrival]:
         for times in arrivals.times_s(time_rng):
@@ -55,13 +55,13 @@ def generated_stream(
 
 def trace_stream(
     trace: RequestTrace,
-    seed: int,
+    seed: int | Sequence[int],
     *,
     requests: int | None = None,
     class_shares: Sequence[float] = (1.0,),
 ) -> Iterator[Arrival]:
     """Yield the requests of a recorded trace, once."""
-    class_rng = np.random.default_rng([seed, 2])
+    class_rng = _generator(seed, 2)
 
     def chunks() -> Iterator[Arrival]:
         for first in range(0, len(trace.times_s), CHUNK):
@@ -79,18 +79,23 @@ def trace_stream(
 
 
 def thinned(
-    stream: Iterable[Arrival], seed: int, from_share: float, to_share: float
+    stream: Iterable[Arrival], seed: int | Sequence[int], from_share: float, to_share: float
 ) -> Iterator[Arrival]:
     """Yield the requests whose uniform draw lies in [from_share, to_share).
 
     Sites that split one workload draw the same numbers and take disjoint intervals of them.
     """
-    rng = np.random.default_rng([seed, 3])
+    rng = _generator(seed, 3)
     iterator = iter(stream)
     while chunk := list(islice(iterator, CHUNK)):
         draws = rng.random(len(chunk))
         mine = (draws >= from_share) & (draws < to_share)
         yield from (arrival for arrival, keep in zip(chunk, mine, strict=True) if keep)
+
+
+def _generator(seed: int | Sequence[int], key: int) -> np.random.Generator:
+    parts = [seed] if isinstance(seed, int) else list(seed)
+    return np.random.default_rng([*parts, key])
 
 
 def _draw_classes(rng: np.random.Generator, count: int, class_shares: Sequence[float]) -> list[int]:

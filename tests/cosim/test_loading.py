@@ -409,8 +409,8 @@ def test_a_missing_key_is_described_at_its_mapping() -> None:
         ("batch_cap: -3", ".batch_cap: must be greater than 0 (got -3)"),
         ("batch_cap: 3.5", ".batch_cap: expected a whole number (got 3.5)"),
         ("batch_cap: true", ".batch_cap: expected a whole number (got true)"),
-        ("pue: 0.5", ".pue: must be at least 1.0 (got 0.5)"),
-        ("pue: 4", ".pue: must be at most 3.0 (got 4)"),
+        ("pue: 0.5", ".pue: must be at least 1 (got 0.5)"),
+        ("pue: 4", ".pue: must be at most 3 (got 4)"),
         ("pue: .nan", ".pue: must be a finite number (got nan)"),
         ("pue: 1e999", ".pue: must be a finite number (got inf)"),
         ("pue: yes", ".pue: expected a number (got 'yes', a string)"),
@@ -435,7 +435,7 @@ def test_a_missing_key_is_described_at_its_mapping() -> None:
         ("shorthand: x", ".shorthand: expected a number or a mapping (got 'x', a string)"),
         (
             "shorthand: {type: roofline, efficiency: -1}",
-            ".shorthand.efficiency: must be greater than 0.0 (got -1)",
+            ".shorthand.efficiency: must be greater than 0 (got -1)",
         ),
     ],
 )
@@ -531,7 +531,7 @@ def test_problems_are_ordered_by_place() -> None:
 def test_a_problem_of_an_override_or_of_a_base_is_reported_there() -> None:
     write("base.yaml", "\nseed: x\n")
     assert problems("extends: base.yaml\nsites: [{name: a}]", "sites.0.nam=b") == [
-        "--set sites.0.nam sites.0.nam: unknown key; did you mean 'name'?",
+        "--set sites.0.nam: unknown key; did you mean 'name'?",
         "base.yaml:2:7 seed: expected a whole number (got 'x', a string)",
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -83,9 +83,3 @@ def random_scenario(seed: int) -> Scenario:
     return Scenario(
         config(kv_blocks=rng.randint(60, 140), replicas=1 + seed % 2), stream, 1.7, settings
     )
-
-
-def fields(telemetry: StepTelemetry, names: Sequence[str] = ()) -> Mapping[str, float]:
-    """Telemetry by name; all of it, or only `names`."""
-    values = telemetry.as_dict()
-    return {name: values[name] for name in names or values}

@@ -1,0 +1,50 @@
+# make demo and make test are all that a fresh clone needs; both set up what they use.
+# They need Python 3.11 or newer, and no network but the package registry.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format clean
+
+help:
+	@echo "make setup    make $(VENV) with the package and its tools (PYTHON=... picks the interpreter)"
+	@echo "make demo     run scenarios/quickstart.yaml through the whole loop"
+	@echo "make test     check style, types and imports, and run the tests"
+	@echo "make lint     the checks alone"
+	@echo "make format   format the code, and mend what ruff can"
+	@echo "make clean    remove $(VENV), results and caches"
+
+setup: $(INSTALLED)
+	@:
+
+# Installing again is only needed when pyproject.toml changed: the package is installed in place.
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("cosim needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] + "; try make setup PYTHON=python3.11")'
+	@test -x $(BIN)/pip || { echo "Setting up $(VENV) (once; a minute or two) ..." && $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: setup
+	@$(BIN)/cosim run scenarios/quickstart.yaml
+
+test: lint
+	@$(BIN)/pytest --quiet --numprocesses 2
+
+lint: setup
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: setup
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+clean:
+	rm -rf $(VENV) results build dist *.egg-info .*_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,69 @@
+"""Fixtures that tests of the whole loop share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.cosim.builders import Ran, run_scenario
+
+Cli = Callable[..., "Answer"]
+Runs = Callable[..., Ran]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a call of the command line came to.
+
+    Attributes:
+        code: Exit code.
+        out, err: What it wrote to standard output and to standard error.
+    """
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cosim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Cli:
+    """Call the command line as the console script does, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("cosim.cli._debug", False)
+
+    def call(*args: str | Path) -> Answer:
+        from cosim.cli import main
+
+        monkeypatch.setattr(sys, "argv", ["cosim", *map(str, args)])
+        capfd.readouterr()
+        code: int | str | None = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+        out, err = capfd.readouterr()
+        assert isinstance(code, int | None)
+        return Answer(code or 0, out, err)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """Run a scenario file with overrides; the same run is made once and shared."""
+    done: dict[tuple[str | Path, ...], Ran] = {}
+
+    def ran(path: Path, *overrides: str) -> Ran:
+        key = (path, *overrides)
+        if key not in done:
+            done[key] = run_scenario(path, tmp_path_factory.mktemp("run") / "out", *overrides)
+        return done[key]
+
+    return ran

@@ -1,0 +1,142 @@
+"""The data files: complete, plausible, with sources, and part of the package."""
+
+from __future__ import annotations
+
+import tomllib
+from fnmatch import fnmatch
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from inference_sim.catalogue import read_data
+from inference_sim.errors import InferenceSimError, UnknownName
+from inference_sim.execution import find_engine
+from inference_sim.execution.engine_profile import engine_names
+from inference_sim.hardware import find_gpu, gpu_names
+from inference_sim.models import find_model, model_names
+
+DATA = [
+    ("inference_sim.hardware", "gpus.yaml"),
+    ("inference_sim.models", "models.yaml"),
+    ("inference_sim.execution", "engines.yaml"),
+]
+
+
+@pytest.mark.parametrize("name", gpu_names())
+def test_gpu(name: str) -> None:
+    gpu = find_gpu(name)
+    assert gpu.name == name
+    assert gpu.description
+    assert len(gpu.sources) > 20
+    assert 16 <= gpu.memory_gib <= 300
+    assert 50e12 <= gpu.peak_flops <= 5e15
+    assert 0.5e12 <= gpu.peak_bytes_per_s <= 10e12
+    assert 0 < gpu.loaded_idle_w < gpu.max_w <= 1500
+    assert 0 < gpu.embodied_g_per_gpu_hour < 200
+    kernels = gpu.kernels
+    for efficiency in (kernels.e_bw, kernels.e_flop, kernels.e_el, kernels.e_kv, kernels.e_prefill):
+        assert 0.3 < efficiency < 1
+    for overhead_us in (kernels.t0_us, kernels.t0e_us, kernels.t0a_us):
+        assert 0 <= overhead_us < 50
+    assert 1 <= kernels.p <= 4
+    power = gpu.two_resource
+    assert 0 < power.base_w < gpu.max_w
+    assert min(power.compute_w, power.memory_w, power.sampling_w) >= 0
+    # Neither resource alone draws less than the idle board, in full use.
+    assert power.base_w + min(power.compute_w, power.memory_w) > gpu.loaded_idle_w
+    if gpu.mfu_power_law is not None:
+        law = gpu.mfu_power_law
+        assert 0 < law.idle_w < law.max_w <= gpu.max_w
+        assert 0 < law.mfu_sat < 1
+        assert 0 < law.gamma <= 1
+    for width, cost in gpu.all_reduce.items():
+        assert width in {2, 4, 8, 16}
+        assert 1 < cost.latency_us < 200
+        assert 5 < cost.bandwidth_gb_per_s < 900
+
+
+PARAMETERS = {  # as the publishers round them [10^9]
+    "meta-llama/Llama-2-7b-hf": 6.74,
+    "meta-llama/Llama-2-70b-hf": 68.98,
+    "codellama/CodeLlama-34b-Instruct-hf": 33.74,
+    "meta-llama/Meta-Llama-3-8B": 8.03,
+    "meta-llama/Meta-Llama-3-70B": 70.55,
+    "meta-llama/Llama-3.1-8B-Instruct": 8.03,
+    "meta-llama/Llama-3.1-70B-Instruct": 70.55,
+}
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_model(name: str) -> None:
+    model = find_model(name)
+    assert model.name == name
+    assert model.parameters / 1e9 == pytest.approx(PARAMETERS[name], abs=0.006)
+    assert model.hidden_size == model.query_heads * model.head_dim
+    assert model.query_heads % model.kv_heads == 0
+    assert model.max_context_tokens >= 2048
+
+
+def test_kv_bytes() -> None:
+    """Published per-token sizes: 16 KiB a layer for Llama-2-7b, 4 KiB for Llama-3-8B."""
+    assert find_model("meta-llama/Llama-2-7b-hf").kv_bytes_per_token_per_layer() == 16384
+    assert find_model("meta-llama/Meta-Llama-3-8B").kv_bytes_per_token_per_layer() == 4096
+
+
+@pytest.mark.parametrize("name", engine_names())
+def test_engine(name: str) -> None:
+    engine = find_engine(name)
+    assert engine.name == name
+    assert engine.sources
+    for fixed_s in (engine.sampling_s, engine.host_s):
+        assert 0 <= fixed_s < 0.02
+    for per_sequence_s in (engine.sampling_s_per_sequence, engine.host_s_per_sequence):
+        assert 0 <= per_sequence_s < 1e-3
+
+
+def test_found_once_and_kept() -> None:
+    assert find_gpu("a100-sxm-80gb") is find_gpu("a100-sxm-80gb")
+    assert find_model("meta-llama/Llama-2-7b-hf") is find_model("meta-llama/Llama-2-7b-hf")
+
+
+@pytest.mark.parametrize(
+    ("find", "name", "text"),
+    [
+        (
+            find_gpu,
+            "a100-sxm-8gb",
+            "unknown GPU (got 'a100-sxm-8gb'); did you mean 'a100-sxm-80gb'? kn",
+        ),
+        (
+            find_gpu,
+            "tpu",
+            "unknown GPU (got 'tpu'); known: a100-sxm-80gb, b200-sxm-180gb, h100-sxm-80gb",
+        ),
+        (
+            find_model,
+            "meta-llama/Llama-2-7b",
+            "unknown model (got 'meta-llama/Llama-2-7b'); did you mean 'meta-llama/Llama-2-7b-hf'? "
+            "known",
+        ),
+        (
+            find_engine,
+            "vllm",
+            "unknown engine profile (got 'vllm'); did you mean 'vllm-0.11'? known: n",
+        ),
+    ],
+)
+def test_unknown_names(find, name: str, text: str) -> None:
+    with pytest.raises(UnknownName) as caught:
+        find(name)
+    assert str(caught.value).startswith(text)
+    assert isinstance(caught.value, InferenceSimError)
+
+
+@pytest.mark.parametrize(("package", "file_name"), DATA)
+def test_data_files_ship(package: str, file_name: str) -> None:
+    assert files(package).joinpath(file_name).is_file()
+    assert read_data(package, file_name)
+    pyproject = Path(__file__).parents[2] / "pyproject.toml"
+    setuptools = tomllib.loads(pyproject.read_text())["tool"]["setuptools"]
+    assert any(fnmatch(file_name, pattern) for pattern in setuptools["package-data"]["*"])
+    assert any(fnmatch(package, pattern) for pattern in setuptools["packages"]["find"]["include"])

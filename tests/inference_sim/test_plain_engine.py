@@ -1,0 +1,131 @@
+"""The engine against vLLM's rules written out plainly: one list of sequences, one loop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from inference_sim.cluster import ClusterConfig
+from inference_sim.execution import EngineProfile, Roofline
+from inference_sim.workload import Arrival
+from tests.inference_sim.builders import approx, config, random_scenario, serve
+from tests.strategies import engines, streams
+
+
+@dataclass
+class Sequence:
+    arrival: Arrival
+    generated: int = 0
+    preemptions: int = 0
+    started_s: list[float] = field(default_factory=list)  # of its prefills
+    tokens_s: list[float] = field(default_factory=list)  # of its tokens
+
+    @property
+    def tokens(self) -> int:
+        return self.arrival.prompt_tokens + self.generated
+
+    @property
+    def done(self) -> bool:
+        return self.generated == self.arrival.output_tokens
+
+    def emit(self, now_s: float) -> None:
+        self.generated += 1
+        self.tokens_s.append(now_s)
+
+
+def serve_plainly(deployment: ClusterConfig, stream: list[Arrival]) -> list[Sequence]:
+    """Serve on one replica, iteration by iteration, looking at every sequence in each."""
+    roofline = Roofline(deployment.model, deployment.gpu, deployment.engine)
+    blocks, most_tokens = deployment.kv_blocks or 0, deployment.max_batch_tokens or 4096
+    sequences = [Sequence(arrival) for arrival in stream]
+    coming, waiting, running = list(sequences), [], []
+    now_s = 0.0
+    while coming or waiting or running:
+        if not waiting and not running:
+            now_s = max(now_s, coming[0].arrival.time_s)
+        while coming and coming[0].arrival.time_s <= now_s:
+            waiting.append(coming.pop(0))
+
+        # The newest token of a running sequence is not in the cache yet.
+        free = blocks - sum(math.ceil((one.tokens - 1) / 16) for one in running)
+        batch: list[Sequence] = []
+        while waiting and len(running) + len(batch) < deployment.batch_cap:
+            head = waiting[0]
+            longest = max(one.tokens for one in [*batch, head])
+            left = free - math.ceil(head.tokens / 16)
+            if left < int(0.01 * blocks) or longest * (len(batch) + 1) > most_tokens:
+                break
+            free = left
+            batch.append(waiting.pop(0))
+        if batch:
+            for one in batch:
+                one.started_s.append(now_s)
+            now_s += roofline.prefill([one.tokens for one in batch]).duration_s
+            for one in batch:
+                one.emit(now_s)
+            running += [one for one in batch if not one.done]
+            continue
+
+        # A sequence whose last block is full needs another; the youngest makes room.
+        while sum((one.tokens - 1) % 16 == 0 for one in running) > free:
+            victim = running.pop()
+            victim.preemptions += 1
+            free += math.ceil((victim.tokens - 1) / 16)
+            waiting.insert(0, victim)
+        if running:
+            cost = roofline.decode(len(running))
+            context = sum(one.tokens for one in running)
+            gpu_s = cost.gpu_s + cost.gpu_s_per_context * context
+            now_s += max(gpu_s, cost.host_s) + cost.sampling_s
+            for one in running:
+                one.emit(now_s)
+            running = [one for one in running if not one.done]
+    return sequences
+
+
+def assert_same(deployment: ClusterConfig, stream: list[Arrival]) -> int:
+    """Compare all times and preemptions; return the number of these."""
+    _, requests = serve(deployment, stream)
+    for got, expected in zip(requests, serve_plainly(deployment, stream), strict=True):
+        assert len(expected.tokens_s) == got.output_tokens
+        assert got.scheduled_s == approx(expected.started_s[0], 1e-9)
+        assert got.first_token_s == approx(expected.tokens_s[0], 1e-9)
+        assert got.finish_s == approx(expected.tokens_s[-1], 1e-9)
+        assert got.preemptions == expected.preemptions == len(expected.started_s) - 1
+    return sum(one.preemptions for one in requests)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    stream=streams(),
+    engine=engines(),
+    batch_cap=st.integers(1, 24),
+    kv_blocks=st.integers(39, 110),
+    max_batch_tokens=st.sampled_from([600, 1024, None]),
+)
+def test_same_as_vllm_written_out(
+    stream: list[Arrival],
+    engine: EngineProfile,
+    batch_cap: int,
+    kv_blocks: int,
+    max_batch_tokens: int | None,
+) -> None:
+    deployment = config(
+        engine=engine,
+        batch_cap=batch_cap,
+        kv_blocks=kv_blocks,
+        max_batch_tokens=max_batch_tokens,
+    )
+    event(f"preemptions: {'some' if assert_same(deployment, stream) else 'none'}")
+
+
+def test_same_under_pressure() -> None:
+    """Busy runs with many preemptions."""
+    preemptions = 0
+    for seed in range(0, 40, 2):
+        scenario = random_scenario(seed)
+        preemptions += assert_same(scenario.config, scenario.stream)
+    assert preemptions > 200

@@ -1,0 +1,138 @@
+"""Trace files: both formats, everything that can be wrong with them, and the real Azure trace."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inference_sim.errors import TraceError
+from inference_sim.workload import read_trace
+from tests.inference_sim.builders import approx
+
+AZURE = "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+VIDUR = "arrived_at,num_prefill_tokens,num_decode_tokens\n"
+REAL = Path(__file__).parents[3] / "shared" / "data" / "traces"
+
+
+def written(folder: Path, text: str | bytes) -> Path:
+    path = folder / "trace.csv"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def test_azure(tmp_path: Path) -> None:
+    """Stamps of seven digits, counted from the first."""
+    rows = (
+        "2023-11-16 18:15:46.6805900,374,44\n"
+        "2023-11-16 18:15:46.6805901,396,109\n"
+        "2023-11-16 18:15:50.9951690,1,1\n"
+        "2023-11-17 00:00:00,879,55\n"
+    )
+    trace = read_trace(written(tmp_path, AZURE + rows), "azure")
+    expected = [0.0, 1e-7, 4.314579, 5 * 3600 + 44 * 60 + 13.31941]
+    assert trace.times_s.tolist() == approx(expected, 1e-12)
+    assert trace.prompt_tokens.tolist() == [374, 396, 1, 879]
+    assert trace.output_tokens.tolist() == [44, 109, 1, 55]
+    assert trace.prompt_tokens.dtype == np.int64
+
+
+def test_azure_2024(tmp_path: Path) -> None:
+    """Stamps with an offset from UTC, and fewer digits where they are zero."""
+    rows = "2024-05-10 00:00:00.009930+00:00,2162,5\n2024-05-10 02:00:01+02:00,2399,6\n"
+    trace = read_trace(written(tmp_path, AZURE + rows), "azure")
+    assert trace.times_s.tolist() == approx([0.0, 0.99007], 1e-12)
+
+
+def test_vidur(tmp_path: Path) -> None:
+    """Seconds from any start; other columns and another order do not matter."""
+    header = "num_decode_tokens,num_prefill_tokens,x,arrived_at\n"
+    text = header + "5,10,a,100.25\n6,20,b,100.25\n7,30,,1e3\n"
+    trace = read_trace(written(tmp_path, text), "vidur")
+    assert trace.times_s.tolist() == [0.0, 0.0, 899.75]
+    assert trace.prompt_tokens.tolist() == [10, 20, 30]
+    assert trace.output_tokens.tolist() == [5, 6, 7]
+
+
+def test_windows_line_ends_and_byte_order_mark(tmp_path: Path) -> None:
+    text = b"\xef\xbb\xbf" + (VIDUR + "0,10,5\n1.5,20,6\n").replace("\n", "\r\n").encode()
+    trace = read_trace(written(tmp_path, text), "vidur")
+    assert trace.times_s.tolist() == [0.0, 1.5]
+
+
+GOOD = "0,10,5\n1,10,5\n"
+BAD = {
+    "missing column": ("arrived_at,num_prefill_tokens\n0,10\n", ":1: the header lacks num_decode"),
+    "other format": (AZURE + "2023-11-16 18:15:46,3,4\n", ":1: the header lacks arrived_at, num_p"),
+    "no header": ("0,10,5\n1,10,5\n", ":1: the header lacks arrived_at, num_prefill_tokens, num_d"),
+    "no rows": (VIDUR, ": holds no requests"),
+    "empty": ("", ": cannot be read as CSV"),
+    "binary": (b"\x1f\x8b\x08\x00" + bytes(range(128, 256)) * 9, ": cannot be read as CSV"),
+    "zeros": (bytes(4096), ":"),
+    "NaN time": (VIDUR + GOOD + "nan,10,5\n", ":4: column arrived_at is not a finite number"),
+    "no time": (VIDUR + GOOD + ",10,5\n", ":4: column arrived_at is not a finite number"),
+    "infinite time": (VIDUR + GOOD + "inf,10,5\n", ":4: column arrived_at is not a finite number"),
+    "text for time": (VIDUR + "soon,10,5\n", ":2: column arrived_at is not a finite number"),
+    "negative": (VIDUR + GOOD + "2,-3,5\n", ":4: column num_prefill_tokens is not a whole number"),
+    "zero prompt": (VIDUR + GOOD + "2,0,5\n", ":4: column num_prefill_tokens is not a whole"),
+    "zero output": (VIDUR + "0,4,0\n" + GOOD, ":2: column num_decode_tokens is not a whole number"),
+    "fraction": (VIDUR + GOOD + "2,3,4.5\n", ":4: column num_decode_tokens is not a whole number"),
+    "no tokens": (VIDUR + GOOD + "2,3,\n", ":4: column num_decode_tokens is not a finite number"),
+    "short row": (VIDUR + GOOD + "2,3\n", ":4: column num_decode_tokens is not a finite number"),
+    "endless": (VIDUR + GOOD + "2,3,1e300\n", ":4: column num_decode_tokens is not a whole number"),
+    "unsorted": (VIDUR + GOOD + "0.5,10,5\n", ":4: arrives before the row above it"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_vidur_traces(tmp_path: Path, case: str) -> None:
+    """The message names the file and the first bad line."""
+    text, expected = BAD[case]
+    path = written(tmp_path, text)
+    with pytest.raises(TraceError, match=re.escape(f"{path}{expected}")):
+        read_trace(path, "vidur")
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ("yesterday,3,4", ":3: column TIMESTAMP is not a time stamp (got 'yesterday')"),
+        ("2023-11-31 18:15:46,3,4", ":3: column TIMESTAMP is not a time stamp"),
+        (",3,4", ":3: column TIMESTAMP is not a time stamp (got nan)"),
+        ("2023-11-16 18:15:45.9,3,4", ":3: arrives before the row above it"),
+        ("2023-11-16 18:15:47,3,x", ":3: column GeneratedTokens is not a finite number (got 'x')"),
+    ],
+)
+def test_bad_azure_traces(tmp_path: Path, row: str, text: str) -> None:
+    path = written(tmp_path, f"{AZURE}2023-11-16 18:15:46,3,4\n{row}\n")
+    with pytest.raises(TraceError, match=re.escape(f"{path}{text}")):
+        read_trace(path, "azure")
+
+
+def test_several_bad_rows_are_counted(tmp_path: Path) -> None:
+    path = written(tmp_path, VIDUR + "0,10,5\n" + "1,0,5\n" * 3)
+    with pytest.raises(TraceError, match=r":3: .*\(got '0'; 3 such rows\)"):
+        read_trace(path, "vidur")
+
+
+@pytest.mark.parametrize("name", ["none.csv", "."])
+def test_no_such_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(TraceError, match="cannot be read as CSV"):
+        read_trace(tmp_path / name, "azure")
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the Azure traces are not there")
+@pytest.mark.parametrize(
+    ("name", "rows", "prompt", "output", "second_s"),
+    [("conv", 19_366, 1155, 211, 4.314579), ("code", 8_819, 2048, 28, 0.052)],
+)
+def test_real_azure_trace(name: str, rows: int, prompt: int, output: int, second_s: float) -> None:
+    trace = read_trace(REAL / f"AzureLLMInferenceTrace_{name}.csv", "azure")
+    assert len(trace.times_s) == rows
+    assert round(trace.prompt_tokens.mean()) == prompt
+    assert round(trace.output_tokens.mean()) == output
+    assert trace.times_s[0] == 0
+    assert 3400 < trace.times_s[-1] < 3600
+    assert trace.times_s[1] == approx(second_s, 1e-14)  # seven digits

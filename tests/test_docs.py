@@ -1,0 +1,348 @@
+"""The pages: every command runs, every example works, every link leads somewhere.
+
+The blocks of a page are taken in order, in one empty folder that holds the scenarios, as a reader
+would. How a block is taken depends on its language:
+
+- ``sh``: ``cosim`` commands are run, and must exit with 0. ``make`` commands must name a target.
+  Runs of the larger scenarios are shortened by the settings in `SHORTER`.
+- ``python`` and ``yaml``: a block that begins with ``# some_file.py`` is written to that file, for
+  later blocks to use. Other Python is executed; a YAML file must validate when it is run.
+- ``text``: shown, not checked, unless a comment before it says ``output of: COMMAND``. Then it must
+  be what that command prints, and ``UPDATE_DOCS=1 pytest tests/test_docs.py`` renews it.
+
+``<!-- not run: REASON -->`` before a block exempts it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from cosim.execute import execute
+from cosim.plan import load_plan
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(
+    page.relative_to(ROOT).as_posix()
+    for pattern in ("*.md", "docs/**/*.md", "scenarios/**/*.md")
+    for page in ROOT.glob(pattern)
+)
+REAL_DATA = ROOT.parent / "shared" / "data" / "case_study"
+SIX_HOURS = ("coupling=native", "time.duration=6h", "workload.requests=2000")
+SHORTER = {
+    "quickstart.yaml": SIX_HOURS,
+    "own_controller.yaml": SIX_HOURS,
+    "two_sites.yaml": ("coupling=native", "time.duration=1h"),
+    "paper_case_study.yaml": ("coupling=native", "time.duration=1h", "workload.requests=5000"),
+}
+"""Settings that are added to ``cosim run`` of a scenario, so that the pages take seconds."""
+
+FENCE = re.compile(
+    r"(?:^<!-- (?P<note>[^\n]*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S
+)
+WALL = re.compile(r"run in [\d.]+ s \([\d,]+ x real time\)")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page.
+
+    Attributes:
+        where: Page and line.
+        language: ``sh``, ``python``, ``yaml``, ``text`` or other.
+        note: The comment right before it.
+        text: Its content.
+    """
+
+    where: str
+    language: str
+    note: str
+    text: str
+
+    @property
+    def file_name(self) -> str | None:
+        """The file that it is the content of, by its first line."""
+        match = re.match(r"# ([\w/]+\.(?:py|yaml))\n", self.text)
+        return match[1] if match else None
+
+
+def blocks(page: str) -> Iterator[Block]:
+    source = (ROOT / page).read_text(encoding="utf-8")
+    for match in FENCE.finditer(source):
+        line = source.count("\n", 0, match.start("language")) + 1
+        yield Block(f"{page}:{line}", match["language"], match["note"] or "", match["text"])
+
+
+def without_fences(page: str) -> str:
+    return FENCE.sub("", (ROOT / page).read_text(encoding="utf-8"))
+
+
+def commands(text: str) -> list[list[str]]:
+    lines = text.replace("\\\n", " ").splitlines()
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+@cache
+def make_targets() -> frozenset[str]:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    return frozenset(re.findall(r"^([a-z]+):", makefile, re.M))
+
+
+@pytest.fixture
+def reader(tmp_path: Path, cosim: Callable[..., Any]) -> Callable[[Block], None]:
+    """Take a block, in a folder that holds the scenarios."""
+    shutil.copytree(ROOT / "scenarios", tmp_path / "scenarios")
+
+    def take_command(where: str, words: list[str]) -> None:
+        if words[0] == "make":
+            targets = [word for word in words[1:] if "=" not in word]
+            assert set(targets) <= make_targets(), f"{where}: no such target"
+            return
+        assert words[0] == "cosim", f"{where}: cannot check {words[0]!r}; mark it with 'not run'"
+        words = words[: words.index(">")] if ">" in words else words
+        if words[1] == "run":
+            for setting in SHORTER.get(Path(words[2]).name, ()):
+                words = [*words, "--set", setting]
+        answer = cosim(*words[1:])
+        assert answer.code == 0, f"{where}: {' '.join(words)}\n{answer.err}"
+
+    def take(block: Block) -> None:
+        if block.note.startswith("not run: "):
+            return
+        if block.file_name is not None:
+            (tmp_path / block.file_name).write_text(block.text, encoding="utf-8")
+        elif block.language == "sh":
+            for words in commands(block.text):
+                take_command(block.where, words)
+        elif block.language == "python":
+            exec(compile(block.text, block.where, "exec"), {"__name__": "page"})  # noqa: S102
+        elif block.language == "yaml":
+            yaml.safe_load(block.text)
+        else:
+            assert block.language == "text", f"{block.where}: a block needs a language"
+
+    return take
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in {"CONTRIBUTING.md"}])
+def test_blocks_work(page: str, reader: Callable[[Block], None]) -> None:
+    for block in blocks(page):
+        reader(block)
+
+
+def test_contributing_names_what_exists() -> None:
+    """Its commands change the checkout, so that only their targets and files are looked up."""
+    for block in blocks("CONTRIBUTING.md"):
+        for words in commands(block.text):
+            if words[0] == "make":
+                assert set(words[1:]) <= make_targets(), block.where
+            elif words[0] == "python":
+                assert (ROOT / f"{words[2].replace('.', '/')}.py").is_file(), block.where
+            else:
+                assert {"cosim", "pytest"} & set(words[:2]), block.where
+            paths = [word for word in words if word.endswith((".json", ".py"))]
+            assert all((ROOT / path).is_file() for path in paths), block.where
+    homes = ("", "inference_sim", "controllers", "cosim", "cosim/results")
+    for path in re.findall(r"`([\w/]+(?:\.py|\.yaml|/))`", without_fences("CONTRIBUTING.md")):
+        assert any((ROOT / home / path).exists() for home in homes), path
+
+
+@pytest.mark.parametrize("package", ["inference_sim", "controllers", "cosim"])
+def test_every_module_has_its_line(package: str) -> None:
+    """A newcomer finds each module, or the folder it is in, in the tables of CONTRIBUTING.md."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = page.split(f"\n| `{package}/` |")[1].split("\n\n")[0]
+    named = set(re.findall(r"`(\w+(?:\.py|/))", table))
+    here = [path for path in (ROOT / package).iterdir() if not path.name.startswith("_")]
+    modules = {path.name for path in here if path.suffix == ".py"}
+    assert named == modules | {f"{path.name}/" for path in here if path.is_dir()}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_fences(page)):
+        if not re.match(r"https?://", target):
+            path, _, anchor = target.partition("#")
+            linked = (ROOT / page).parent / path if path else ROOT / page
+            assert linked.exists(), f"{page}: {target}"
+            if anchor:
+                titles = re.findall(r"^#+ (.*)$", linked.read_text(encoding="utf-8"), re.M)
+                assert anchor in [
+                    re.sub(r"[^\w -]", "", t.lower()).replace(" ", "-") for t in titles
+                ]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_names_no_place_on_somebodys_machine(page: str) -> None:
+    """No absolute paths."""
+    source = (ROOT / page).read_text(encoding="utf-8")
+    assert re.findall(r"(?<![\w.~:/<-])/[A-Za-z][\w.-]*", source) == []
+
+
+def _brace_expanded(key: str) -> list[str]:
+    parts = [part.strip("{}").split(",") for part in re.split(r"(\{[^}]*\})", key) if part]
+    return ["".join(chosen) for chosen in product(*parts)]
+
+
+def documented(heading: str) -> set[str]:
+    """What the first columns of the tables under a heading of docs/results.md name."""
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    section = page.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (`[^|]*`) \|", section, re.M)
+    names = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+    expanded = [key for name in names for key in _brace_expanded(name)]
+    assert len(set(expanded)) == len(expanded)
+    return set(expanded)
+
+
+def _paths(section: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in section.items():
+        if isinstance(value, dict) and value:
+            yield from _paths(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key
+
+
+def _general(path: str, summary: Mapping[str, Any]) -> str:
+    """The path as the page writes it: without the site, and with CLASS for a class."""
+    for site in summary["sites"]:
+        path = path.removeprefix(f"sites.{site}.")
+    return re.sub(r"^slo\.by_class\.\w+$", "slo.by_class.CLASS", path)
+
+
+def test_results_page_tells_every_key_and_column(tmp_path: Path) -> None:
+    """And none that does not exist: in a run with everything, and in one that fails."""
+    settings = [
+        *SIX_HOURS,
+        "accounting=paper",
+        "workload.classes=[{name: chat, share: 1, slo: {ttft_s: 2}}]",
+        "sites.0.microgrid.price={type: constant, value_per_kwh: 0.1}",
+    ]
+    bad = tmp_path / "bad.py"
+    bad.write_text(
+        "from controllers import Controller, SiteAction\n\n"
+        "class Bad(Controller):\n"
+        "    actuators = frozenset({'batch_cap'})\n"
+        "    def reset(self, context): pass\n"
+        "    def step(self, observation): return SiteAction(batch_cap=-1)\n"
+    )
+    failing = [*settings, f"controllers=[{{type: '{bad}:Bad'}}]"]
+    quickstart = ROOT / "scenarios" / "quickstart.yaml"
+    result = execute(load_plan(quickstart, settings), tmp_path / "done")
+    failed = execute(load_plan(quickstart, failing), tmp_path / "failed")
+    assert failed.summary["status"] == "failed"
+
+    found = {
+        _general(path, one.summary) for one in (result, failed) for path in _paths(one.summary)
+    } - {"sites"}
+    assert found == documented("summary.json")
+    for name in ("steps", "requests", "actions"):
+        columns = pd.read_parquet(tmp_path / "done" / f"{name}.parquet").columns
+        assert set(columns) == documented(f"{name}.parquet"), name
+    manifest = json.loads((tmp_path / "done" / "manifest.json").read_text(encoding="utf-8"))
+    assert set(manifest) == documented("manifest.json")
+    table = re.findall(r"^\| `([\w.]+)` \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+    assert sorted(table) == sorted(path.name for path in (tmp_path / "done").iterdir())
+
+
+def test_every_scenario_is_in_the_table() -> None:
+    page = (ROOT / "scenarios" / "README.md").read_text(encoding="utf-8")
+    for scenario in (ROOT / "scenarios").glob("*.yaml"):
+        assert f"({scenario.name})" in page
+        assert f"`cosim run scenarios/{scenario.name}`" in page
+
+
+def test_first_page_shows_what_the_demo_prints_and_saves(
+    cosim: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Its output, and what its controllers save at equal completed work."""
+    shutil.copytree(ROOT / "scenarios", tmp_path / "scenarios")
+    shown = [block for block in blocks("README.md") if block.note.startswith("output of: ")]
+    for block in shown:
+        answer = cosim(*shlex.split(block.note.removeprefix("output of: "))[1:])
+        assert answer.code == 0
+        printed = "\n".join(line.rstrip() for line in answer.out.splitlines()) + "\n"
+        same = WALL.sub("", block.text) == WALL.sub("", printed)
+        if not same and os.environ.get("UPDATE_DOCS"):
+            renew("README.md", block, printed)
+        else:
+            assert same, f"UPDATE_DOCS=1 renews it; it prints now\n{printed}"
+
+    controlled = json.loads((tmp_path / "results" / "quickstart" / "summary.json").read_bytes())
+    settings = ["coupling=native", "controllers=[]"]
+    free = execute(load_plan(ROOT / "scenarios" / "quickstart.yaml", settings)).summary
+    assert controlled["requests"] == free["requests"]
+    assert controlled["tokens"] == free["tokens"]
+    saving = 1 - controlled["carbon_g"]["import"] / free["carbon_g"]["import"]
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"the grid's share of the emissions is {saving * 100:.0f} % lower" in readme
+
+
+def renew(page: str, block: Block, printed: str) -> None:
+    """Put `printed` in the place of a block's text."""
+    source = (ROOT / page).read_text(encoding="utf-8")
+    head = f"<!-- {block.note} -->\n```text\n"
+    assert source.count(f"{head}{block.text}```") == 1
+    renewed = source.replace(f"{head}{block.text}```", f"{head}{printed}```")
+    (ROOT / page).write_text(renewed, encoding="utf-8")
+
+
+@pytest.mark.skipif(not REAL_DATA.is_dir(), reason="the paper's input data are not there")
+def test_table_2_on_the_first_page() -> None:
+    """Every figure of the last column, and those in the text below it."""
+    settings = [
+        f"sites.0.microgrid.solar.path={REAL_DATA / 'solar_san_francisco_2022.csv'}",
+        "sites.0.microgrid.carbon_intensity.path="
+        f"{REAL_DATA / 'carbon_intensity_caiso_north_2023.csv'}",
+    ]
+    scenario = ROOT / "scenarios" / "paper_table2.yaml"
+    run = execute(load_plan(scenario, settings)).summary
+    small = execute(
+        load_plan(scenario, [*settings, "sites.0.microgrid.battery.capacity_wh=100"])
+    ).summary
+    paper, energy, carbon = run["paper"], run["energy_kwh"], run["carbon_g"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(
+        r"^\| [^|]+ \| [^|]+ \| ([^|]+) \|$", readme.split("## Beside other")[0], re.M
+    )
+    shares = ", ".join(f"{paper[name] * 100:.2f}" for name in ("charging", "discharging", "idle"))
+    assert shown[1:] == [
+        f"{paper['demand_kwh']:.3f} kWh",
+        f"{paper['solar_kwh']:.3f} kWh",
+        f"{paper['grid_kwh']:.3f} kWh",
+        f"{paper['renewable_share'] * 100:.2f} %",
+        f"{paper['grid_dependency'] * 100:.2f} %",
+        f"{paper['total_emissions_kg']:.3f} kg",
+        f"{paper['offset_kg']:.3f} kg",
+        f"{paper['net_g']:.1f} g",
+        f"{paper['carbon_offset'] * 100:.2f} %",
+        f"{paper['ci_mean_g_per_kwh']:.1f} g/kWh",
+        f"{paper['high_ci_h']:.2f} h",
+        f"{paper['soc_mean'] * 100:.2f} %",
+        f"{paper['soc_below_50_h']:.2f} h, {paper['soc_above_80_h']:.2f} h",
+        f"{shares} %",
+        f"{paper['cycles']:.3f}",
+    ]
+    text = " ".join(readme.split())
+    for figure in (
+        f"{energy['import']:.3f} kWh are imported and {energy['export']:.3f} kWh exported",
+        f"the import emits **{carbon['import']:.0f} g**",
+        f"credited with {carbon['export_credit']:.0f} g",
+        f"the import is {small['energy_kwh']['import']:.3f} kWh and emits "
+        f"**{small['carbon_g']['import']:.0f} g**",
+        f'"net footprint" stays at {small["paper"]["net_g"]:.1f} g',
+    ):
+        assert figure in text

@@ -1,0 +1,169 @@
+"""The project: what it ships, how it is set up, and that its checks are run."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import resources
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import cosim
+from cosim.errors import CosimError
+from cosim.plan import load_plan
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("cosim", "inference_sim", "controllers")
+MODULES = sorted(
+    path.relative_to(ROOT).as_posix() for name in PACKAGES for path in (ROOT / name).rglob("*.py")
+)
+
+
+def pyproject() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def read_yaml(name: str) -> Any:
+    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+
+
+def test_one_version() -> None:
+    """In the package, in pyproject.toml, for citations and in the changelog."""
+    assert cosim.__version__ == pyproject()["project"]["version"]
+    assert cosim.__version__ == read_yaml("CITATION.cff")["version"]
+    assert f"## [{cosim.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_console_command() -> None:
+    (command,) = entry_points(group="console_scripts", name="cosim")
+    from cosim.cli import main
+
+    assert command.load() is main
+    answer = subprocess.run(
+        [sys.executable, "-m", "cosim", "--version"], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == cosim.__version__
+
+
+def test_one_base_of_errors() -> None:
+    """Whatever cosim raises on purpose is a CosimError, with an exit code."""
+    from cosim import errors
+
+    own = [one for one in vars(errors).values() if isinstance(one, type) and one.__module__]
+    raised = [one for one in own if issubclass(one, Exception)]
+    assert raised
+    assert all(issubclass(one, CosimError) and one.exit_code in (1, 2) for one in raised)
+
+
+@pytest.mark.parametrize(
+    ("package", "names"),
+    [
+        *((name, ["py.typed"]) for name in PACKAGES),
+        ("inference_sim.hardware", ["gpus.yaml"]),
+        ("inference_sim.models", ["models.yaml"]),
+        ("inference_sim.execution", ["engines.yaml"]),
+        ("cosim.signals", ["data", "typical_days_2022.csv"]),
+    ],
+)
+def test_package_data_is_found_as_resources(package: str, names: list[str]) -> None:
+    assert resources.files(package).joinpath(*names).is_file()
+
+
+def test_package_data_is_shipped() -> None:
+    """Every data file matches a pattern of pyproject.toml, in a folder that can be a package."""
+    patterns = pyproject()["tool"]["setuptools"]["package-data"]["*"]
+    assert pyproject()["tool"]["setuptools"]["packages"]["find"]["include"] == [
+        f"{name}*" for name in PACKAGES
+    ]
+    for name in PACKAGES:
+        for path in (ROOT / name).rglob("*"):
+            if path.is_file() and path.suffix not in {".py", ".pyc"}:
+                assert any(path.match(pattern) for pattern in patterns), path
+                folders = path.relative_to(ROOT).parent.parts
+                assert all(folder.isidentifier() for folder in folders), path
+
+
+def test_git_ignores_nothing_that_belongs_to_the_project() -> None:
+    """A pattern of .gitignore may swallow a folder of sources, and only a fresh clone tells."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    files = [
+        path.relative_to(ROOT).as_posix()
+        for name in (*PACKAGES, "tests", "scenarios", "docs", ".ci", ".github")
+        for path in (ROOT / name).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and ".hypothesis" not in path.parts
+    ]
+    answer = subprocess.run(
+        ["git", "check-ignore", "--stdin", "--no-index"],
+        input="\n".join(files),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert answer.returncode in (0, 1), answer.stderr
+    assert answer.stdout.splitlines() == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_module_has_a_docstring_and_nothing_left_to_do(module: str) -> None:
+    source = (ROOT / module).read_text(encoding="utf-8")
+    assert ast.get_docstring(ast.parse(source)), "a module begins by saying what it is"
+    assert not re.search(r"\b(TODO|FIXME|XXX|HACK)\b", source)
+
+
+def test_import_directions() -> None:
+    """The contract of pyproject.toml; read from the source, so that nothing has to run."""
+    answer = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-logo", "--no-cache"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "1 kept, 0 broken" in answer.stdout
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    *_, last = script.read_text(encoding="utf-8").splitlines()
+    assert last == "exec make test"
+    assert "\nset -euo pipefail\n" in script.read_text(encoding="utf-8")
+    assert "\nmake test " in (ROOT / "README.md").read_text(encoding="utf-8")
+    job = read_yaml(".github/workflows/ci.yml")["jobs"]["test"]
+    assert ".ci/run" in [step.get("run") for step in job["steps"]]
+
+
+def test_ci_runs_the_oldest_and_the_newest_python() -> None:
+    project = pyproject()["project"]
+    job = read_yaml(".github/workflows/ci.yml")["jobs"]["test"]
+    versions = [one.rpartition(" ")[2] for one in project["classifiers"] if " :: 3." in one]
+    assert job["strategy"]["matrix"]["python-version"] == [versions[0], versions[-1]]
+    assert project["requires-python"] == f">={versions[0]}"
+
+
+def test_lint_and_pre_commit_run_the_same_tools() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    hooks = read_yaml(".pre-commit-config.yaml")["repos"][0]["hooks"]
+    in_hooks = {hook["entry"].split()[0].removeprefix(".venv/bin/") for hook in hooks}
+    lint = makefile.split("\nlint: ")[1].split("\n\n")[0]
+    assert in_hooks == set(re.findall(r"\$\(BIN\)/([\w-]+)", lint))
+
+
+@pytest.mark.parametrize(
+    "scenario", sorted((ROOT / "scenarios").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_scenario_is_ready_to_run(scenario: Path) -> None:
+    """It is valid, says what it shows, and tells editors about its schema."""
+    plan = load_plan(scenario)
+    assert plan.scenario.description
+    first, *_ = scenario.read_text(encoding="utf-8").splitlines()
+    assert first == "# yaml-language-server: $schema=schema.json"
