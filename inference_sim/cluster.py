@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,7 +21,7 @@ from inference_sim.execution import (
 )
 from inference_sim.gateway import Gateway
 from inference_sim.hardware import GpuSpec
-from inference_sim.kv_cache import plan_blocks
+from inference_sim.memory_plan import plan_blocks
 from inference_sim.meter import Meter, MeterReading
 from inference_sim.models import ModelSpec
 from inference_sim.pipeline import Pipeline
@@ -38,12 +39,17 @@ from inference_sim.telemetry import (
 )
 from inference_sim.workload import Arrival
 
+_SLICE_S = 600.0
+"""A step is metered in slices no longer than this."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterConfig:
     """A deployment.
 
     Attributes:
+        engine: What the engine adds to the kernels, for the roofline.
+        stages: Makes the execution model of a pipeline stage; the roofline by default.
         scheduler: Name of the scheduler; see ``scheduling``.
         max_batch_tokens: Most tokens of one iteration; None for the scheduler's default, or the
             model's context.
@@ -74,6 +80,7 @@ class ClusterConfig:
     burst: int = 1
     overflow: Literal["wait", "reject"] = "wait"
     stepwise: bool = False
+    stages: Callable[[Stage], ExecutionModel] | None = None
 
     @property
     def gpus(self) -> int:
@@ -82,6 +89,8 @@ class ClusterConfig:
 
     def execution(self, stage: Stage) -> ExecutionModel:
         """Return the execution model of a pipeline stage."""
+        if self.stages is not None:
+            return self.stages(stage)
         return Roofline(self.model, self.gpu, self.engine, self.tensor_parallel, stage)
 
     @property
@@ -132,9 +141,10 @@ class Cluster:
         )
         self.batch_cap = config.batch_cap
         self.arrived = self.completed = self.rejected = 0
+        self.rejections: Counter[str] = Counter()
         self.exhausted = False
         self.busy_s = self.flops = 0.0
-        self._too_long: list[Request] = []
+        self._refused: list[Request] = []
         self._ended: list[Request] = []
         self._admitted_before = self._preemptions_before = 0
         self._ttft: RollingPercentile | None = None
@@ -147,7 +157,11 @@ class Cluster:
         stages = [config.execution(s) for s in pipeline_stages(config.model.layers, count)]
         pipeline = Pipeline(self.env, stages)
         blocks = config.kv_blocks or plan_blocks(
-            config.model, config.gpu, config.tensor_parallel, config.memory_utilisation
+            config.model,
+            config.gpu,
+            config.tensor_parallel,
+            config.memory_utilisation,
+            config.pipeline_parallel,
         )
         engines = []
         for _ in range(count):
@@ -157,7 +171,7 @@ class Cluster:
             meter = Meter(
                 config.power,
                 config.tensor_parallel,
-                config.gpu.peak_flops,
+                stages[0].peak_flops,
                 config.gpu.peak_bytes_per_s,
             )
             cache = scheduler.make_cache(blocks // count, self.max_context_tokens)
@@ -211,8 +225,11 @@ class Cluster:
         """Run from where the last step ended to `until_s` [s] and report."""
         since_s = self.env.now
         arrived, completed, rejected = self.arrived, self.completed, self.rejected
-        self.env.run(until=until_s)
-        readings = [reading for one in self.replicas for reading in one.flush(until_s)]
+        readings: list[MeterReading] = []
+        while self.env.now < until_s:  # in slices, for metering takes memory for each iteration
+            self.env.run(until=min(until_s, self.env.now + _SLICE_S))
+            for replica in self.replicas:
+                readings += replica.flush(self.env.now)
         ended, ttft, tpot = self._collect()
         step_s = until_s - since_s
         if self._ttft is None or self._tpot is None:
@@ -240,6 +257,8 @@ class Cluster:
 
         After a step that broke off, what ended in it is returned as well.
         """
+        for replica in self.replicas:
+            replica.flush(self.env.now)  # of a step that broke off; otherwise it was done
         found, _, _ = self._collect()
         found += self.gateway.waiting
         for replica in self.replicas:
@@ -254,19 +273,24 @@ class Cluster:
                 yield env.timeout(time_s - env.now)
             request = Request(self.arrived, env.now, prompt, output, class_id)
             self.arrived += 1
-            if prompt + output > longest or not kv.can_ever_hold(prompt + output):
-                request.outcome = Outcome.REJECTED
-                request.reason = "context_too_long"
-                self._too_long.append(request)
+            if prompt + output > longest:
+                self._refuse(request, "context_too_long")
+            elif not kv.can_ever_hold(prompt + output):
+                self._refuse(request, "kv_cache_too_small")
             else:
                 submit(request)
         self.exhausted = True
 
+    def _refuse(self, request: Request, reason: str) -> None:
+        request.outcome = Outcome.REJECTED
+        request.reason = reason
+        self._refused.append(request)
+
     def _collect(self) -> tuple[list[Request], list[float], list[float]]:
         """Take what ended in the step: requests, and the latencies that came to be known [s]."""
-        rejected = self.gateway.rejected + self._too_long
+        rejected = self.gateway.rejected + self._refused
         self.gateway.rejected = []
-        self._too_long = []
+        self._refused = []
         completed: list[Request] = []
         ttft: list[float] = []
         for replica in self.replicas:
@@ -275,6 +299,7 @@ class Cluster:
             ttft += map(ttft_s, first_tokens)
         self.completed += len(completed)
         self.rejected += len(rejected)
+        self.rejections.update(request.reason for request in rejected)
         tpot = [tpot_s(request) for request in completed if request.output_tokens > 1]
         return completed + rejected, ttft, tpot
 
@@ -322,7 +347,7 @@ class Cluster:
             busy_fraction=busy_s / (groups * step_s),
             kv_utilisation=sum(replica.kv_utilisation for replica in replicas) / len(replicas),
             batch_mean=batch_seconds / busy_s if busy_s else 0.0,
-            mfu=flops / (groups * step_s * config.gpu.peak_flops),
+            mfu=flops / (groups * step_s * self.engines[0].pipeline.stages[0].peak_flops),
             ttft_p99_s=percentiles[0],
             tpot_p99_s=percentiles[1],
             admission_rate_per_s=self.gateway.rate_per_s,

@@ -82,10 +82,7 @@ class Engine:
     @property
     def kv_utilisation(self) -> float:
         """Share of the KV blocks in use now, what a run under way has taken included."""
-        done = 0
-        if len(self._under_way) == 1 and not self._under_way[0].prefill_tokens:
-            done = self._under_way[0].first_boundary(self.env.now - self._under_way[0].start_s) - 1
-        return self.kv.utilisation(self.iteration, done)
+        return self.kv.utilisation(self.iteration, self._iterations_done())
 
     def submit(self, request: Request) -> None:
         """Take a request; it is served when the scheduler admits it."""
@@ -107,8 +104,21 @@ class Engine:
         return self.meter.flush(until_s, self._under_way)
 
     def settle(self) -> None:
-        """Credit requests still being served with what was metered up to the last flush."""
+        """Bring requests still being served up to now: their tokens, and their energy.
+
+        The energy is what was metered up to the last flush.
+        """
+        done = self.iteration + self._iterations_done()
+        for request in self.running:
+            request.generated_tokens = request.output_tokens - (request.finish_iteration - done)
         self.meter.settle(self.running, self._chunks)
+
+    def _iterations_done(self) -> int:
+        """Return the iterations that the run of decodes under way has done."""
+        if len(self._under_way) != 1 or self._under_way[0].prefill_tokens:
+            return 0
+        (run,) = self._under_way
+        return run.first_boundary(self.env.now - run.start_s) - 1
 
     def _interrupt_if_admissible(self) -> None:
         # Blocks only get fewer while a run lasts: what does not fit now, will not until it ends.
@@ -273,14 +283,17 @@ class Engine:
         ):
             wanted = 1
         iterations = self.kv.affordable_iterations(self.iteration, wanted)
-        cost = self.pipeline.stages[0].decode(batch)
+        cost = self.pipeline.stages[0].decode(batch, context)
+        if context < cost.context_limit < math.inf:  # attention windows fill up
+            iterations = min(iterations, math.ceil((cost.context_limit - context) / batch))
         gpu_s = cost.gpu_s + cost.gpu_s_per_context * context
         gpu_step_s = cost.gpu_s_per_context * batch
         if cost.host_s > gpu_s:  # the host sets the pace until the growing context overtakes it
             iterations = min(iterations, int((cost.host_s - gpu_s) / gpu_step_s) + 1)
-            duration_s, duration_step_s = cost.host_s + cost.sampling_s, 0.0
+            duration_s, duration_step_s = cost.host_s, 0.0
         else:
-            duration_s, duration_step_s = gpu_s + cost.sampling_s, gpu_step_s
+            duration_s, duration_step_s = gpu_s, gpu_step_s
+        duration_s += cost.sampling_s + cost.serial_s
         return Segment(
             self.env.now, iterations, duration_s, duration_step_s, gpu_s, gpu_step_s,
             cost.sampling_s,

@@ -8,10 +8,6 @@ change, so one counter per such residue class tells how many blocks any number o
 
 from __future__ import annotations
 
-from inference_sim.errors import ModelDoesNotFit
-from inference_sim.hardware import GpuSpec
-from inference_sim.models import BYTES_PER_VALUE, ModelSpec
-
 BLOCK_SIZE = 16  # tokens; vLLM's default
 
 
@@ -141,33 +137,3 @@ class ReservedKvCache(KvCache):
     def affordable_iterations(self, iteration: int, wanted: int) -> int:
         """Return `wanted`."""
         return wanted
-
-
-def plan_blocks(
-    model: ModelSpec, gpu: GpuSpec, tensor_parallel: int, memory_utilisation: float
-) -> int:
-    """Return how many KV blocks fit beside the weights on each GPU of a replica.
-
-    Memory is ``memory_gib * memory_utilisation - weights``, as vLLM plans it (activations, of the
-    order of 1 GiB, are taken to fit into what ``memory_utilisation`` leaves).
-
-    Raises:
-        ModelDoesNotFit: If not one request of the shortest useful length fits.
-    """
-    gib = 1024**3
-    available = gpu.memory_gib * gib * memory_utilisation
-    weights = model.parameters * BYTES_PER_VALUE / tensor_parallel
-    block_bytes = model.layers * model.kv_bytes_per_token_per_layer(tensor_parallel) * BLOCK_SIZE
-    # One request of the model's context, but no more than 2048 tokens: below that a replica
-    # cannot serve anything that people send.
-    smallest = min(model.max_context_tokens, 2048) / BLOCK_SIZE * block_bytes
-    missing = weights + smallest - available
-    if missing > 0:
-        raise ModelDoesNotFit(
-            f"'{model.name}' does not fit on {tensor_parallel} x {gpu.name}: each GPU needs "
-            f"{weights / gib:.1f} GiB for weights and {smallest / gib:.1f} GiB for one request of "
-            f"{int(smallest / block_bytes * BLOCK_SIZE)} tokens, and has {available / gib:.1f} GiB "
-            f"({memory_utilisation:.0%} of {gpu.memory_gib:g}): {missing / gib:.1f} GiB are "
-            "missing; raise tensor_parallel or take a larger GPU"
-        )
-    return int((available - weights) // block_bytes)

@@ -81,6 +81,8 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         power=draw(st.sampled_from([MfuPowerLaw.of(A100), TwoResource.of(A100)])),
         replicas=draw(st.integers(1, 2)),
         tensor_parallel=draw(st.sampled_from([1, 1, 1, 2])),
+        pipeline_parallel=draw(st.sampled_from([1, 1, 1, 2, 4])),
+        scheduler=draw(st.sampled_from(["vllm", "vllm", "vllm_v1", "sarathi", "orca", "static"])),
         router=draw(st.sampled_from(["round_robin", "least_outstanding"])),
         batch_cap=draw(st.integers(1, 24)),
         max_batch_tokens=draw(st.sampled_from([600, 1024, None])),

@@ -13,7 +13,7 @@ from inference_sim.cluster import ClusterConfig
 from inference_sim.execution import find_engine
 from inference_sim.execution.roofline import Roofline
 from inference_sim.hardware import find_gpu
-from inference_sim.kv_cache import plan_blocks
+from inference_sim.memory_plan import plan_blocks
 from inference_sim.models import find_model
 from inference_sim.power import MfuPowerLaw, PowerModel, TwoResource
 from inference_sim.routing import ROUTERS

@@ -85,10 +85,20 @@ def pipeline_stages(layers: int, pipeline_parallel: int) -> list[Stage]:
 
 
 class ExecutionModel(Protocol):
-    """Iteration cost of one stage of one model on one tensor-parallel group."""
+    """Iteration cost of one stage of one model on one tensor-parallel group.
 
-    def decode(self, batch: int) -> AffineCost:
-        """Return the cost of a decode iteration of `batch` sequences, as a function of context."""
+    Attributes:
+        peak_flops: What the MFU of a GPU is measured against [FLOP/s].
+    """
+
+    @property
+    def peak_flops(self) -> float: ...  # noqa: D102
+
+    def decode(self, batch: int, context: float = math.inf) -> AffineCost:
+        """Return the cost of a decode iteration of `batch` sequences, as a function of context.
+
+        It is the line that holds at `context`, up to the cost's ``context_limit``.
+        """
         ...
 
     def iteration(

@@ -96,7 +96,7 @@ class Roofline:
         self.uncalibrated_because = (
             "" if time_factor else uncalibrated_because(model, gpu, engine, tensor_parallel, links)
         )
-        self._peak_flops, self._peak_bytes_per_s = gpu.peak_flops, gpu.peak_bytes_per_s
+        self.peak_flops, self._peak_bytes_per_s = gpu.peak_flops, gpu.peak_bytes_per_s
         h, d, tp = model.hidden_size, model.head_dim, tensor_parallel
         heads, kv_heads = model.query_heads / tp, max(model.kv_heads / tp, 1.0)
         self._linear_ops = layer_ops(model, tp)
@@ -107,7 +107,7 @@ class Roofline:
         self._head = LinearOp(h, model.vocab_size / tp, BYTES_PER_VALUE)
         self._attention_flops = 4 * heads * d  # per query token and context token: QK^T and PV
         self._kv_bytes = model.kv_bytes_per_token_per_layer(tp)
-        self._prefill_s = self._attention_flops / (self._peak_flops * gpu.kernels.e_prefill)
+        self._prefill_s = self._attention_flops / (self.peak_flops * gpu.kernels.e_prefill)
         self._kv_s = self._kv_bytes / (self._peak_bytes_per_s * gpu.kernels.e_kv)
         self._window = model.window_tokens
         share = model.windowed_layers / model.layers if model.window_tokens else 0.0
@@ -257,7 +257,7 @@ class Roofline:
         """Return memory and compute time, joined smoothly [s]."""
         kernels = self.gpu.kernels
         memory_s = bytes_moved / (self._peak_bytes_per_s * e_bw)
-        compute_s = flops / (self._peak_flops * kernels.e_flop)
+        compute_s = flops / (self.peak_flops * kernels.e_flop)
         return float((memory_s**kernels.p + compute_s**kernels.p) ** (1 / kernels.p))
 
     def _lm_head(self, sequences: int) -> _Work:

@@ -55,7 +55,7 @@ def test_gpu_from_a_file(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("memory_gib: 94\n", "missing .* required"),
-        ("base: h100\n", "did you mean 'h100-sxm-80gb'"),
+        ("base: h100-sxm\n", "did you mean 'h100-sxm-80gb'"),
         ("base: h100-sxm-80gb\nmemory: 94\n", "unexpected field 'memory'"),
         ("base: h100-sxm-80gb\nkernels: {e_kw: 1}\n", "unexpected field 'e_kw'"),
         ("base: h100-sxm-80gb\nmemory_gib: -1\n", r"'memory_gib' must be a number above 0 \(got"),

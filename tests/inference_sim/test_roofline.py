@@ -14,7 +14,7 @@ from inference_sim.errors import InferenceSimError
 from inference_sim.execution import EngineProfile, Roofline, find_engine
 from inference_sim.hardware import find_gpu, gpu_names
 from inference_sim.models import find_model, model_names
-from tests.inference_sim.builders import approx
+from tests.inference_sim.builders import approx, prefill
 from tests.strategies import A100, LLAMA2_7B
 
 TABLES = Path(__file__).parents[3] / "shared" / "data" / "kernel_tables"
@@ -38,7 +38,7 @@ def errors(rows: pd.DataFrame, system: str) -> pd.Series:
     roofline = Roofline(LLAMA31_8B, find_gpu(SYSTEMS[system]), NONE)
     if "prefill_ms" in rows:
         pairs = zip(rows["batch"], rows["isl"], strict=True)
-        got = [roofline.prefill([length] * batch).gpu_s for batch, length in pairs]
+        got = [prefill(roofline, [length] * batch).gpu_s for batch, length in pairs]
         return got / (rows["prefill_ms"] * 1e-3) - 1
     got = []
     for batch, context in zip(rows["batch"], rows["context_len"], strict=True):
@@ -122,7 +122,7 @@ class TestPartsOfLlama2OnAnA100:
 
     @pytest.mark.parametrize("prompts", [[1], [777], [300, 20, 1000]])
     def test_prefill(self, prompts: list[int]) -> None:
-        cost = Roofline(LLAMA2_7B, A100, NONE).prefill(prompts)
+        cost = prefill(Roofline(LLAMA2_7B, A100, NONE), prompts)
         attention = 4 * 4096 * sum(q * q / 2 for q in prompts)
         layer_s = self.dense_s(sum(prompts)) + attention / (self.PEAK * 0.66)
         head_s = self.linear_s(4096, 32000, len(prompts))  # of the last tokens only
@@ -148,7 +148,7 @@ def test_decode_and_prefill_of_one_token_each_differ_by_attention_only(
 ) -> None:
     """The same tokens go through the same matrices."""
     roofline = Roofline(find_model(model), find_gpu(gpu), find_engine("vllm-0.11"))
-    decode, prefill = roofline.decode(batch), roofline.prefill([1] * batch)
+    decode, computed = roofline.decode(batch), prefill(roofline, [1] * batch)
     kernels, spec = roofline.gpu.kernels, roofline.model
     causal = spec.layers * 4 * spec.hidden_size * batch / 2
     attention_s = causal / (roofline.gpu.peak_flops * kernels.e_prefill)
@@ -169,10 +169,10 @@ def test_decode_and_prefill_of_one_token_each_differ_by_attention_only(
 def test_costs_grow_with_the_work(gpu: str, prompts: list[int]) -> None:
     """More tokens take longer, and one batch takes no longer than its prompts one by one."""
     roofline = Roofline(LLAMA2_7B, find_gpu(gpu), NONE)
-    cost, longer = roofline.prefill(prompts), roofline.prefill([*prompts, 1])
+    cost, longer = prefill(roofline, prompts), prefill(roofline, [*prompts, 1])
     for name in ("gpu_s", "flops", "hbm_bytes"):
         assert getattr(longer, name) > getattr(cost, name)
-    assert cost.gpu_s <= sum(roofline.prefill([one]).gpu_s for one in prompts) * (1 + 1e-9)
+    assert cost.gpu_s <= sum(prefill(roofline, [one]).gpu_s for one in prompts) * (1 + 1e-9)
     assert cost.flops / roofline.gpu.peak_flops < cost.gpu_s  # never above the roof
     assert cost.hbm_bytes / roofline.gpu.peak_bytes_per_s < cost.gpu_s
     here, there = roofline.decode(len(prompts)), roofline.decode(len(prompts) + 1)
@@ -187,7 +187,7 @@ class TestTensorParallel:
         assert two.decode(9).flops == approx(one.decode(9).flops / 2, 1e-12)
         assert two.decode(9).flops_per_context == one.decode(9).flops_per_context / 2
         assert two.decode(9).gpu_s_per_context == one.decode(9).gpu_s_per_context / 2
-        assert two.prefill([500]).flops == approx(one.prefill([500]).flops / 2, 1e-12)
+        assert prefill(two, [500]).flops == approx(prefill(one, [500]).flops / 2, 1e-12)
 
     def test_all_reduce(self) -> None:
         """Two a layer: 20 us of launch, latency, and the activations over the link's bandwidth."""
@@ -197,7 +197,7 @@ class TestTensorParallel:
         assert roofline._all_reduce_s(tokens) == approx(expected, 1e-12)
         free = Roofline(LLAMA2_7B, A100, NONE, 4)
         free._all_reduce_s = lambda tokens: 0.0  # type: ignore[method-assign]
-        took_s = roofline.prefill([tokens]).gpu_s - free.prefill([tokens]).gpu_s
+        took_s = prefill(roofline, [tokens]).gpu_s - prefill(free, [tokens]).gpu_s
         assert took_s == approx(32 * 2 * expected, 1e-9)
 
     def test_kv_heads_are_copied_when_there_are_fewer_than_gpus(self) -> None:
@@ -226,9 +226,9 @@ class TestTensorParallel:
 
 def test_engine_times() -> None:
     """Sampling adds to the iteration; the host only bounds it from below."""
-    bare = Roofline(LLAMA2_7B, A100, NONE).prefill([100, 200])
+    bare = prefill(Roofline(LLAMA2_7B, A100, NONE), [100, 200])
     engine = EngineProfile("x", 1e-3, 1e-4, 0.5, 0.01, "made up")
-    slow = Roofline(LLAMA2_7B, A100, engine).prefill([100, 200])
+    slow = prefill(Roofline(LLAMA2_7B, A100, engine), [100, 200])
     assert slow.gpu_s == bare.gpu_s == bare.duration_s
     assert slow.sampling_s == approx(1.2e-3, 1e-12)
     assert slow.host_s == approx(0.52, 1e-12)
