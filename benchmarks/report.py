@@ -13,6 +13,7 @@ from benchmarks.measure import Measurement
 from benchmarks.work import ROOT
 
 Results = Mapping[Case, Measurement]
+Rows = Sequence[tuple[str, ...]]
 PAGE = ROOT / "docs" / "benchmarks.md"
 _BEGIN, _END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 _TITLES = {
@@ -46,7 +47,7 @@ def tables(results: Results) -> str:
     return "\n\n".join(parts)
 
 
-def _serving_rows(results: Results) -> list[tuple[str, ...]]:
+def _serving_rows(results: Results) -> Rows:
     head = (
         "case",
         "what",
@@ -70,7 +71,7 @@ def _serving_rows(results: Results) -> list[tuple[str, ...]]:
     ]
 
 
-def _start_up_rows(results: Results) -> list[tuple[str, ...]]:
+def _start_up_rows(results: Results) -> Rows:
     return [("case", "what", "seconds", "bare events", "peak memory MiB")] + [
         (
             case.title,
@@ -83,7 +84,7 @@ def _start_up_rows(results: Results) -> list[tuple[str, ...]]:
     ]
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
+def _aligned(rows: Rows) -> str:
     """Return a Markdown table; all columns but the first two are numbers."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import simpy
@@ -17,6 +17,7 @@ from inference_sim.execution import (
     ExecutionModel,
     Roofline,
     Stage,
+    find_engine,
     pipeline_stages,
 )
 from inference_sim.gateway import Gateway
@@ -63,8 +64,8 @@ class ClusterConfig:
 
     model: ModelSpec
     gpu: GpuSpec
-    engine: EngineProfile
     power: PowerModel
+    engine: EngineProfile = field(default_factory=lambda: find_engine("none"))
     replicas: int = 1
     tensor_parallel: int = 1
     pipeline_parallel: int = 1
@@ -102,6 +103,29 @@ class ClusterConfig:
     def peak_power_w(self) -> float:
         """The most the facility can draw [W]."""
         return self.gpus * (self.power.max_w + self.host_power_w) * self.pue
+
+
+def check_deployment(config: ClusterConfig) -> list[ExecutionModel]:
+    """Return the execution models of a replica's stages, if the deployment can be simulated.
+
+    Raises:
+        ModelDoesNotFit: If a GPU cannot hold its share of the model and one request.
+        InferenceSimError: If the deployment cannot be simulated for another reason.
+    """
+    if config.pipeline_parallel > config.model.layers:
+        raise InferenceSimError(
+            f"'{config.model.name}' has {config.model.layers} layers, too few for "
+            f"{config.pipeline_parallel} pipeline stages"
+        )
+    plan_blocks(
+        config.model,
+        config.gpu,
+        config.tensor_parallel,
+        config.memory_utilisation,
+        config.pipeline_parallel,
+    )
+    layers = config.model.layers
+    return [config.execution(stage) for stage in pipeline_stages(layers, config.pipeline_parallel)]
 
 
 class Cluster:

@@ -13,7 +13,7 @@ a counter's growth between its joining and its leaving.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,7 +78,11 @@ class _Shares:
 
 
 class Meter:
-    """Integrates the power of a replica of `gpus` GPUs that work in lockstep."""
+    """Integrates the power of a replica of `gpus` GPUs that work in lockstep.
+
+    Attributes:
+        on_record: Called with what is recorded, when it has ended; None for nobody.
+    """
 
     def __init__(
         self, power: PowerModel, gpus: int, peak_flops: float, peak_bytes_per_s: float
@@ -93,6 +97,7 @@ class Meter:
         self.batch_sum = 0.0
         self.batch_square_sum = 0.0
         self.batch_max = 0
+        self.on_record: Callable[[Sequence[Segment]], None] | None = None
 
     @property
     def closed_segments(self) -> int:
@@ -109,6 +114,8 @@ class Meter:
         self.batch_square_sum += n * batch * batch
         if batch > self.batch_max:
             self.batch_max = batch
+        if self.on_record is not None:
+            self.on_record(segments)
 
     def start_decode(self, request: Request) -> None:
         """Let `request` bear its share of the decode iterations from now on."""

@@ -140,6 +140,11 @@ def _serving(record: SiteRecord, cluster: Cluster, latencies: SiteLatencies) -> 
     mean = sum(meter.batch_sum for meter in meters) / iterations if iterations else 0.0
     square = sum(meter.batch_square_sum for meter in meters) / iterations if iterations else 0.0
     return {
+        "deployment": {
+            "model": config.model.name,
+            "gpu": config.gpu.name,
+            "uncalibrated": _uncalibrated(cluster),
+        },
         "requests": {
             "arrived": cluster.arrived,
             "admitted": cluster.gateway.admitted,
@@ -148,6 +153,7 @@ def _serving(record: SiteRecord, cluster: Cluster, latencies: SiteLatencies) -> 
             "waiting": waiting,
             "running": running,
             "preemptions": sum(replica.preemptions for replica in replicas),
+            "rejected_for": dict(sorted(cluster.rejections.items())),
         },
         "tokens": {"prompt": latencies.prompt_tokens, "output": latencies.output_tokens},
         "latency_s": _latencies([latencies]),
@@ -165,6 +171,12 @@ def _serving(record: SiteRecord, cluster: Cluster, latencies: SiteLatencies) -> 
             "power_mean_w": float(record.column("gpu_power_w").mean()) / config.gpus,
         },
     }
+
+
+def _uncalibrated(cluster: Cluster) -> str:
+    """Return why the times of this deployment are not backed by measurements; empty if they are."""
+    stages = cluster.engines[0].pipeline.stages
+    return "; ".join(dict.fromkeys(filter(None, (one.uncalibrated_because for one in stages))))
 
 
 def load_state(record: SiteRecord, cluster: Cluster) -> str:
@@ -264,8 +276,16 @@ def _totals(sites: Mapping[str, Section], log: RequestLog) -> Section:
 
 
 def _sum(parts: Sequence[Section], name: str) -> Section:
-    keys = dict.fromkeys(key for part in parts for key in part[name])
-    return {key: sum(part[name].get(key, 0) for part in parts) for key in keys}
+    return _added([part[name] for part in parts])
+
+
+def _added(parts: Sequence[Section]) -> Section:
+    """Return the sums of equal keys, of nested mappings too."""
+    total: Section = {}
+    for key in dict.fromkeys(key for part in parts for key in part):
+        values = [part[key] for part in parts if key in part]
+        total[key] = _added(values) if isinstance(values[0], dict) else sum(values)
+    return total
 
 
 def _controllers(run: Run) -> list[Section]:

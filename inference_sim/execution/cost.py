@@ -89,10 +89,14 @@ class ExecutionModel(Protocol):
 
     Attributes:
         peak_flops: What the MFU of a GPU is measured against [FLOP/s].
+        uncalibrated_because: Why its times are not backed by measurements; empty if they are.
     """
 
     @property
     def peak_flops(self) -> float: ...  # noqa: D102
+
+    @property
+    def uncalibrated_because(self) -> str: ...  # noqa: D102
 
     def decode(self, batch: int, context: float = math.inf) -> AffineCost:
         """Return the cost of a decode iteration of `batch` sequences, as a function of context.

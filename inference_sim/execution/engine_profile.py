@@ -62,3 +62,8 @@ def find_engine(name: str) -> EngineProfile:
     return EngineProfile(
         name=name, fitted_on=None if fitted_on is None else tuple(fitted_on), **entry
     )
+
+
+def default_engine(gpu: str) -> str:
+    """Return the profile of today's vLLM on a GPU; that of the H100 where none was fitted."""
+    return "vllm-0.11-b200" if gpu.startswith("b200") else "vllm-0.11"

@@ -85,6 +85,12 @@ class ProfiledTimes:
             wanted = {"num_workers": 2, "devices_per_node": 2}
             self._hand_over = self._network(files.send_recv, "send_recv", wanted)
 
+    @property
+    def uncalibrated_because(self) -> str:
+        """What was asked beyond the profiles so far; empty if nothing was."""
+        beyond = ", ".join(f"{name} to {value:g}" for name, value in self.extrapolated.items())
+        return f"extrapolated beyond the profiles: {beyond}" if beyond else ""
+
     def dense_ms(self, tokens: int) -> float:
         """Return the time of matrix products and elementwise operations."""
         return self._dense(tokens)

@@ -47,7 +47,14 @@ class DecodeAttention(NamedTuple):
 
 
 class LayerTimes(Protocol):
-    """Times of one layer's operations on one GPU of a tensor-parallel group [ms]."""
+    """Times of one layer's operations on one GPU of a tensor-parallel group [ms].
+
+    Attributes:
+        uncalibrated_because: Why they are not backed by profiles; empty if they are.
+    """
+
+    @property
+    def uncalibrated_because(self) -> str: ...  # noqa: D102
 
     def dense_ms(self, tokens: int) -> float:
         """Return the time of everything but attention and communication."""
@@ -129,6 +136,11 @@ class VidurExecution:
         self._activation_bytes = BYTES_PER_VALUE * (7 * model.hidden_size + width / tensor_parallel)
         self._decode_memo: dict[int, AffineCost] = {}
         self._dense_memo: dict[int, float] = {}
+
+    @property
+    def uncalibrated_because(self) -> str:
+        """Why the times are not backed by profiles; empty if they are."""
+        return self.times.uncalibrated_because
 
     def decode(self, batch: int, context: float = math.inf) -> AffineCost:
         """Return the cost of a decode iteration of `batch` sequences; the same at any context.

@@ -92,6 +92,9 @@ class FittedTimes:
                 f"Vidur has no profile of GPU '{gpu.name}' (known: {', '.join(known)})"
             )
         entry = _entry_of_shape(known[gpu.name]["shapes"], model)
+        self.uncalibrated_because = (
+            "" if entry else "Vidur profiled no model of this shape; another's attention is scaled"
+        )
         self._gpu, self._node, self._tensor_parallel = gpu, node, tensor_parallel
         self._linear = LinearCoefficients(**known[gpu.name]["linear"])
         self._attention = _attention(model, gpu, tensor_parallel, entry, known)

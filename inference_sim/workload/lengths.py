@@ -98,12 +98,16 @@ class LognormalTokens:
 
     @classmethod
     def from_mean_and_p99(
-        cls, mean_tokens: float, p99_tokens: float, min_tokens: int = 1, max_tokens: int = 10_000_000
+        cls,
+        mean_tokens: float,
+        p99_tokens: float,
+        min_tokens: int = 1,
+        max_tokens: int = 10_000_000,
     ) -> LognormalTokens:
         """Return the distribution with this mean and 99th percentile, before it is cut.
 
-        ``sigma^2 / 2 - z sigma + ln(p99 / mean) = 0`` with z the normal quantile of 0.99; of its two
-        roots the smaller is taken, so that a longer tail means a larger sigma.
+        ``sigma^2 / 2 - z sigma + ln(p99 / mean) = 0`` with z the normal quantile of 0.99; of its
+        two roots the smaller is taken, so that a longer tail means a larger sigma.
 
         Raises:
             InferenceSimError: If p99 is not above the mean, or more than exp(z^2 / 2) = 14.9 times

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice, pairwise
 from typing import Any
 
@@ -32,14 +33,6 @@ LLAMA3_8B = find_model("meta-llama/Meta-Llama-3-8B")
 LLAMA2_7B = find_model("meta-llama/Llama-2-7b-hf")
 
 
-@dataclass(frozen=True, kw_only=True)
-class PaperConfig(ClusterConfig):
-    """A deployment in paper mode: the one place where its execution model is put in."""
-
-    def execution(self, stage: Stage) -> ExecutionModel:
-        return vidur_execution(self.model, A100, self.tensor_parallel, stage)
-
-
 @dataclass(frozen=True)
 class Result:
     """What the paper reports of a run."""
@@ -57,14 +50,18 @@ def serve(stream: Iterable[Arrival], **changes: Any) -> Result:
     peak_flops = vidur_execution(LLAMA3_8B, A100).peak_flops
     values: dict[str, Any] = {
         "model": LLAMA3_8B,
-        "gpu": replace(A100, peak_tflops=peak_flops / 1e12),  # what the meter divides by
+        "gpu": A100,
         "engine": find_engine("none"),
         "power": MfuPowerLaw.of(A100),
         "scheduler": "vllm",
         "max_batch_tokens": 4096,
         "kv_blocks": vidur_blocks(LLAMA3_8B, A100),
     }
-    cluster = Cluster(PaperConfig(**values | changes), requests)
+    values |= changes
+    values["stages"] = partial(
+        vidur_execution, values["model"], A100, values.get("tensor_parallel", 1)
+    )
+    cluster = Cluster(ClusterConfig(**values), requests)
     until_s = 1e6
     telemetry = cluster.step(until_s)
     ended = cluster.take_ended()
