@@ -138,14 +138,15 @@ def capacity(
     overrides: Overrides = None,
     seed: Annotated[int | None, typer.Option(help="Seed, in place of the scenario's.")] = None,
     requests: Annotated[
-        int, typer.Option(min=100, help="Fewest requests of a run; they come for 5 min at least.")
+        int, typer.Option(min=100, help="Fewest requests of a run.")
     ] = 4000,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Find the highest arrival rate at which a cluster keeps its objectives.
 
-    99 % of each class must meet its objectives; without any, 99 % of the requests must be scheduled
-    within 5 s. Controllers and microgrid take no part. A daily profile is taken at its peak.
+    99 % of each class must meet its objectives; where none bounds the wait, 99 % of the requests
+    must be scheduled within 5 s. Controllers and microgrid take no part. A daily profile is taken
+    at its peak.
     """
     plan = _plan(scenario, overrides, seed)
 

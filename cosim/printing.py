@@ -136,7 +136,7 @@ def _site_rows(section: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _work(section: dict[str, Any]) -> str:
     requests, tokens = section["requests"], section["tokens"]
     parts = [f"{requests['arrived']:,} requests arrived", f"{requests['completed']:,} completed"]
-    if reasons := ", ".join(reason.replace("_", " ") for reason in requests["rejected_for"]):
+    if reasons := ", ".join(reason.replace("_", " ") for reason in section["rejections"]):
         parts.append(f"{requests['rejected']:,} rejected ({reasons})")
     parts += [f"{requests[name]:,} {name}" for name in ("waiting", "running") if requests[name]]
     if requests["preemptions"]:

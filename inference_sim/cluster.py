@@ -59,6 +59,7 @@ class ClusterConfig:
         pue: Facility power over IT power.
         admission_rate_per_s: Highest admission rate [requests/s]; infinite for no limit.
         burst: Tokens that the gateway's bucket holds [requests].
+        seed: Seed of routers that draw.
         stepwise: One event per iteration (a check of the segment engine; slow).
     """
 
@@ -81,6 +82,7 @@ class ClusterConfig:
     burst: int = 1
     overflow: Literal["wait", "reject"] = "wait"
     stepwise: bool = False
+    seed: int = 0
     stages: Callable[[Stage], ExecutionModel] | None = None
 
     @property
@@ -155,7 +157,7 @@ class Cluster:
         if scheduler.whole_prompts:
             self.max_context_tokens = min(self.max_context_tokens, self._max_batch_tokens)
         self.replicas = [Replica(index, self._make_engines()) for index in range(config.replicas)]
-        router = ROUTERS[config.router](self.replicas)
+        router = ROUTERS[config.router](self.replicas, config.seed)
         self.gateway = Gateway(
             self.env,
             lambda request: router().submit(request),

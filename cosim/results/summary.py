@@ -153,8 +153,8 @@ def _serving(record: SiteRecord, cluster: Cluster, latencies: SiteLatencies) -> 
             "waiting": waiting,
             "running": running,
             "preemptions": sum(replica.preemptions for replica in replicas),
-            "rejected_for": dict(sorted(cluster.rejections.items())),
         },
+        "rejections": dict(sorted(cluster.rejections.items())),
         "tokens": {"prompt": latencies.prompt_tokens, "output": latencies.output_tokens},
         "latency_s": _latencies([latencies]),
         "slo": _slo([latencies]),
@@ -250,6 +250,7 @@ def _totals(sites: Mapping[str, Section], log: RequestLog) -> Section:
     total: Section = {}
     if serving:
         total["requests"] = _sum(serving, "requests")
+        total["rejections"] = _sum(serving, "rejections")
         total["tokens"] = _sum(serving, "tokens")
         latencies = list(log.sites.values())
         total["latency_s"] = _latencies(latencies)
@@ -276,16 +277,8 @@ def _totals(sites: Mapping[str, Section], log: RequestLog) -> Section:
 
 
 def _sum(parts: Sequence[Section], name: str) -> Section:
-    return _added([part[name] for part in parts])
-
-
-def _added(parts: Sequence[Section]) -> Section:
-    """Return the sums of equal keys, of nested mappings too."""
-    total: Section = {}
-    for key in dict.fromkeys(key for part in parts for key in part):
-        values = [part[key] for part in parts if key in part]
-        total[key] = _added(values) if isinstance(values[0], dict) else sum(values)
-    return total
+    keys = dict.fromkeys(key for part in parts for key in part[name])
+    return {key: sum(part[name].get(key, 0) for part in parts) for key in keys}
 
 
 def _controllers(run: Run) -> list[Section]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cosim.capacity import ARRIVALS_S, PRECISION, Capacity, find_capacity
+from cosim.capacity import PRECISION, Capacity, find_capacity
 from cosim.plan import load_plan
 from inference_sim.cluster import Cluster
 from inference_sim.workload import Arrival
@@ -19,10 +19,11 @@ from tests.cosim.builders import BASE, SCENARIOS, edited, write
 RATE = "{type: poisson, rate_per_s: 0.5}"
 ONE_AT_A_TIME = "sites.0.cluster.scheduler.batch_cap=1"
 REQUESTS = 500
+SHORT = ("--requests", str(REQUESTS), "--set", ONE_AT_A_TIME)
 
 
 def found(folder: Path, text: str, *overrides: str, **options: Any) -> Capacity:
-    plan = load_plan(write(folder / "s.yaml", text), overrides)
+    plan = load_plan(write(folder / "s.yaml", text), (ONE_AT_A_TIME, *overrides))
     return find_capacity(plan, **{"requests": REQUESTS} | options)
 
 
@@ -40,7 +41,7 @@ def service_s(folder: Path) -> float:
 def test_one_at_a_time_the_capacity_is_the_service_rate(tmp_path: Path, kind: str) -> None:
     """Above it a queue grows; over five minutes of arrivals, 2 % more make it five seconds."""
     text = edited((RATE, f"{{type: {kind}, rate_per_s: 0.5}}"))
-    rate = found(tmp_path, text, ONE_AT_A_TIME, requests=2000).held.rate_per_s
+    rate = found(tmp_path, text, requests=2000).held.rate_per_s
     known = 1 / service_s(tmp_path)
     low, high = (1.0, 1.03) if kind == "static" else (0.8, 1.03)
     assert low - PRECISION <= rate / known <= high
@@ -54,16 +55,16 @@ def test_the_bracket_closes_and_never_opens(tmp_path: Path) -> None:
     assert max(holding) == result.held.rate_per_s < result.broke.rate_per_s == min(failing)
     assert result.broke.rate_per_s <= result.held.rate_per_s * (1 + PRECISION)
     for probe in result.probes:
-        assert probe.requests >= max(REQUESTS, probe.rate_per_s * ARRIVALS_S)
+        assert probe.requests >= max(REQUESTS, probe.rate_per_s * 300)
 
 
 def test_probes_differ_in_nothing_but_the_rate(tmp_path: Path) -> None:
     """So that the delay grows with the rate, and a run is the same from wherever it is started."""
-    result = found(tmp_path, BASE, ONE_AT_A_TIME)
+    result = found(tmp_path, BASE)
     probes = sorted(result.probes, key=lambda probe: probe.rate_per_s)
     assert all(a.delay_p99_s <= b.delay_p99_s for a, b in pairwise(probes))
     elsewhere = edited((RATE, "{type: poisson, rate_per_s: 64}"))
-    other = found(tmp_path, elsewhere, ONE_AT_A_TIME)
+    other = found(tmp_path, elsewhere)
     shared = {p.rate_per_s: p for p in result.probes}.keys() & {p.rate_per_s for p in other.probes}
     assert shared
     by_rate = {probe.rate_per_s: probe for probe in other.probes}
@@ -82,8 +83,15 @@ def test_objectives_decide_where_there_are_any(tmp_path: Path) -> None:
         assert result.held.attainment["chat"] >= 0.99 > result.broke.attainment["chat"]
         return result.held.rate_per_s
 
-    strict, loose = rate("{tpot_s: 0.02}"), rate("{tpot_s: 0.04}")
-    assert strict < loose
+    assert rate("{ttft_s: 0.1}") < rate("{ttft_s: 1}")
+
+
+def test_an_objective_on_the_pace_alone_lets_no_queue_grow(tmp_path: Path) -> None:
+    """The batch cap bounds the time per token at any rate; the wait is bounded as without one."""
+    slo = "workload.classes=[{name: chat, share: 1, slo: {tpot_s: 10}}]"
+    result = found(tmp_path, BASE, slo)
+    assert result.held.rate_per_s == found(tmp_path, BASE).held.rate_per_s
+    assert result.broke.attainment == {"chat": 1.0}
 
 
 def test_a_daily_profile_is_taken_at_its_peak(tmp_path: Path) -> None:
@@ -110,7 +118,7 @@ def test_requests_that_are_rejected_break_the_promise(tmp_path: Path) -> None:
 
 def test_it_prints_every_probe_and_the_result(cosim: Cli) -> None:
     write("s.yaml", BASE)
-    answer = cosim("capacity", "s.yaml", "--requests", "500")
+    answer = cosim("capacity", "s.yaml", *SHORT)
     assert (answer.code, answer.err) == (0, "")
     *probes, last = answer.out.splitlines()
     assert probes[0].split()[:3] == ["0.5", "requests/s", "holds"]
@@ -120,13 +128,13 @@ def test_it_prints_every_probe_and_the_result(cosim: Cli) -> None:
 
 def test_json_is_the_same_every_time(cosim: Cli) -> None:
     write("s.yaml", BASE)
-    first, again = (cosim("capacity", "s.yaml", "--json", "--requests", "500") for _ in range(2))
+    first, again = (cosim("capacity", "s.yaml", *SHORT, "--json") for _ in range(2))
     assert (first.code, first.err) == (0, "")
     assert first.out == again.out
     content = json.loads(first.out)
     assert content["site"] == "dc"
     assert content["capacity_per_s"] < content["fails_at_per_s"]
-    other = cosim("capacity", "s.yaml", "--json", "--requests", "500", "--seed", "7")
+    other = cosim("capacity", "s.yaml", *SHORT, "--json", "--seed", "7")
     assert other.out != first.out
 
 
@@ -169,5 +177,5 @@ def test_an_objective_that_nothing_can_meet(cosim: Cli) -> None:
     classes = "workload.classes=[{name: chat, share: 1, slo: {ttft_s: 0.0001}}]"
     answer = cosim("capacity", "s.yaml", "--set", classes, "--requests", "100", "--json")
     assert (answer.code, answer.out) == (2, "")
-    assert answer.err.startswith("error: no capacity: not even ")
+    assert answer.err.startswith("error: no capacity: it fails even at ")
     assert "chat 0.00% within objectives" in answer.err
