@@ -33,14 +33,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.repeat < 1:
         parser.error(f"--repeat must be at least 1 (got {given.repeat})")
-    if given.names and (given.json or given.write_docs):
-        parser.error("names go with neither --json nor --write-docs")
+    if given.names and given.json:
+        parser.error("--json has a group of its own; give no other names")
+    if given.write_docs and (given.names or given.json or given.smoke):
+        parser.error("--write-docs goes with nothing but --repeat: the page shows every case")
     try:
         cases = find([given.json] if given.json else given.names)
     except ValueError as error:
         parser.error(str(error))
     if given.smoke:
         cases = [case for case in cases if case.smoke is not None]
+        if not cases:
+            parser.error("none of these has a smaller version")
     results = {}
     for number, case in enumerate(cases, 1):
         if sys.stderr.isatty():
@@ -50,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\r\033[K", end="", file=sys.stderr)
     if given.json:
         print(json.dumps(as_json(results), indent=2))
-    elif results:
+    else:
+        if given.smoke:
+            print("Smaller versions of the cases.\n")
         print(f"{machine(results)}\n\n{tables(results)}")
     if given.write_docs:
         write_docs(results)

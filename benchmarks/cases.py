@@ -47,10 +47,10 @@ CASES: tuple[Case, ...] = (
     Case(
         group="serving",
         name="saturated",
-        about="Llama-2-7b, 20 requests/s, three times what it serves",
+        about="Llama-2-7b, 20 requests/s, far more than it serves",
         work=_SATURATED,
         smoke=replace(_SATURATED, requests=4096),
-        floor=0.009,
+        floor=0.008,
     ),
     Case(
         group="serving",
@@ -58,7 +58,7 @@ CASES: tuple[Case, ...] = (
         about="Llama-2-7b, 3.2 requests/s",
         work=_STABLE,
         smoke=replace(_STABLE, requests=4096),
-        floor=0.006,
+        floor=0.0055,
     ),
     Case(
         group="engine",
@@ -78,7 +78,7 @@ CASES: tuple[Case, ...] = (
         about="3 requests/s of 128 prompt and 512 output tokens",
         work=Serve(requests=8192, rate_per_s=3.0, lengths=(128, 512)),
         smoke=Serve(requests=2048, rate_per_s=3.0, lengths=(128, 512)),
-        floor=0.005,
+        floor=0.0055,
     ),
     Case(
         group="engine",
@@ -92,7 +92,7 @@ CASES: tuple[Case, ...] = (
         about="serving.stable with the scheduler vllm_v1",
         work=replace(_STABLE, scheduler="vllm_v1"),
         smoke=replace(_STABLE, scheduler="vllm_v1", requests=4096),
-        floor=0.006,
+        floor=0.0055,
     ),
     *(
         Case(
@@ -107,7 +107,7 @@ CASES: tuple[Case, ...] = (
         Case(
             group="replicas",
             name=str(count),
-            about=f"{count} replicas, {3.2 * count:g} requests/s, 65,536 requests",
+            about=f"on {count} A100, {3.2 * count:g} requests/s, 65,536 requests",
             work=Serve(requests=65536, rate_per_s=3.2 * count, replicas=count),
         )
         for count in (1, 4, 16, 64)
@@ -118,7 +118,7 @@ CASES: tuple[Case, ...] = (
         about="a day of a scenario in steps of a minute, coupled by mosaik",
         work=CloseLoop((_MOSAIK,)),
         smoke=CloseLoop((_MOSAIK, _SHORT)),
-        floor=0.001,
+        floor=0.003,
     ),
     Case(
         group="loop",
@@ -126,7 +126,7 @@ CASES: tuple[Case, ...] = (
         about="the same without mosaik",
         work=CloseLoop((_NATIVE,)),
         smoke=CloseLoop((_NATIVE, _SHORT)),
-        floor=0.001,
+        floor=0.003,
     ),
     Case(
         group="start_up",
@@ -134,7 +134,7 @@ CASES: tuple[Case, ...] = (
         about="cosim --help",
         work=StartUp(("--help",)),
         smoke=StartUp(("--help",)),
-        floor=1 / 1_000_000,
+        floor=1 / 250_000,
     ),
     Case(
         group="start_up",
@@ -142,7 +142,7 @@ CASES: tuple[Case, ...] = (
         about="cosim run of two steps, results included",
         work=StartUp((*_TINY, "--set", "time.duration=2min")),
         smoke=StartUp((*_TINY, "--set", "time.duration=2min")),
-        floor=1 / 10_000_000,
+        floor=1 / 4_500_000,
     ),
 )
 

@@ -54,7 +54,7 @@ def _serving_rows(results: Results) -> Rows:
         "requests/s",
         "x real time",
         "requests per bare event",
-        "simulated s per bare event",
+        "bare events per simulated s",
         "peak memory MiB",
     )
     return [head] + [
@@ -64,7 +64,7 @@ def _serving_rows(results: Results) -> Rows:
             f"{one.requests_per_s:,.0f}",
             f"{one.x_real_time:,.0f}",
             f"{one.per_bare_event:.4f}",
-            f"{one.simulated_s / one.bare_events:.4f}",
+            f"{one.bare_events / one.simulated_s:,.0f}",
             f"{one.peak_memory_mib:.0f}",
         )
         for case, one in results.items()

@@ -130,9 +130,9 @@ class Engine:
 
     def _serve(self) -> Process:
         while True:
-            if not self.outstanding:
+            if not (self.waiting or self.running or self._partial):
                 yield self._sleep()
-            chunks = self._take_prompts()
+            chunks = self._take_prompts() if self.waiting or self._partial else ()
             if chunks:
                 decoding = len(self.running) if self.scheduler.mixes else 0
                 costs = self._costs(chunks, decoding)
@@ -147,7 +147,7 @@ class Engine:
                 yield self._sleep()
             with self.pipeline.entrance.request() as turn:
                 yield turn
-                chunks = self._take_prompts()
+                chunks = self._take_prompts() if self.waiting or self._partial else []
                 decoding = len(self.running) if self.scheduler.mixes or not chunks else 0
                 if not chunks:
                     if not self._make_room():
@@ -169,8 +169,6 @@ class Engine:
     def _take_prompts(self) -> list[Chunk]:
         """Return the prompts of the next iteration, and take the blocks of decodes beside them."""
         scheduler, kv = self.scheduler, self.kv
-        if not (self.waiting or self._partial):
-            return []
         beside = scheduler.mixes and bool(self.running)
         evicted = self.preemptions
         if beside:

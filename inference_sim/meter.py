@@ -45,20 +45,13 @@ class MeterReading:
 
 
 class _Shares:
-    """Attribution marks of one kind: (request, segment index, signed weight)."""
+    """A running counter, and marks on it: (request, segment index, signed weight)."""
 
-    __slots__ = ("indices", "requests", "total", "weights")
+    __slots__ = ("marks", "total")
 
     def __init__(self) -> None:
-        self.requests: list[Request] = []
-        self.indices: list[int] = []
-        self.weights: list[float] = []
+        self.marks: list[tuple[Request, int, float]] = []
         self.total = 0.0  # the counter at the last flush [J per unit of weight]
-
-    def mark(self, request: Request, index: int, weight: float) -> None:
-        self.requests.append(request)
-        self.indices.append(index)
-        self.weights.append(weight)
 
     def settle(self, growth: Array, first_index: int) -> None:
         """Credit the marks; `growth` is the counter's growth per segment [J], shape (segments,)."""
@@ -66,14 +59,12 @@ class _Shares:
         counter[0] = self.total
         np.cumsum(growth, out=counter[1:])
         counter[1:] += self.total
-        if self.requests:
-            at = np.asarray(self.indices) - first_index
-            credits = counter[at] * np.asarray(self.weights)
-            for request, credit in zip(self.requests, credits.tolist(), strict=True):
+        if self.marks:
+            requests, indices, weights = zip(*self.marks, strict=True)
+            credits = counter[np.asarray(indices) - first_index] * np.asarray(weights)
+            for request, credit in zip(requests, credits.tolist(), strict=True):
                 request.energy_j += credit
-            self.requests.clear()
-            self.indices.clear()
-            self.weights.clear()
+            self.marks.clear()
         self.total = float(counter[-1])
 
 
@@ -91,6 +82,8 @@ class Meter:
         self._peak_flops, self._peak_bytes_per_s = peak_flops, peak_bytes_per_s
         self._rows = array("d")
         self._first_index = 0  # index of the first segment in _rows
+        self.closed_segments = 0
+        """Number of segments recorded so far: the index of the next one."""
         self._since_s = 0.0
         self._decode, self._prefill = _Shares(), _Shares()
         self.iterations = 0
@@ -99,15 +92,11 @@ class Meter:
         self.batch_max = 0
         self.on_record: Callable[[Sequence[Segment]], None] | None = None
 
-    @property
-    def closed_segments(self) -> int:
-        """Number of segments recorded so far: the index of the next one."""
-        return self._first_index + len(self._rows) // FIELDS
-
     def record(self, segments: Sequence[Segment]) -> None:
         """Add what has ended: a segment, or an iteration's passage through several stages."""
         for segment in segments:
             self._rows.extend(segment)
+        self.closed_segments += len(segments)
         n, batch = segments[0].iterations, segments[0].sequences
         self.iterations += n
         self.batch_sum += n * batch
@@ -119,19 +108,19 @@ class Meter:
 
     def start_decode(self, request: Request) -> None:
         """Let `request` bear its share of the decode iterations from now on."""
-        self._decode.mark(request, self.closed_segments, -1.0)
+        self._decode.marks.append((request, self.closed_segments, -1.0))
 
     def stop_decode(self, request: Request) -> None:
         """End the share of `request`."""
-        self._decode.mark(request, self.closed_segments, 1.0)
+        self._decode.marks.append((request, self.closed_segments, 1.0))
 
     def start_prefill(self, request: Request, tokens: int) -> None:
         """Let `request` bear the share of its `tokens` in the prefill that begins."""
-        self._prefill.mark(request, self.closed_segments, -float(tokens))
+        self._prefill.marks.append((request, self.closed_segments, -tokens))
 
     def stop_prefill(self, request: Request, tokens: int) -> None:
         """End the share of `request` in the prefill that has just been recorded."""
-        self._prefill.mark(request, self.closed_segments, float(tokens))
+        self._prefill.marks.append((request, self.closed_segments, tokens))
 
     def flush(self, until_s: float, under_way: Sequence[Segment] = ()) -> MeterReading:
         """Integrate from the last flush to `until_s` [s].

@@ -99,7 +99,16 @@ def test_names() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["servin"], ["--json", "x"], ["--repeat", "0"], ["loop", "--write-docs"]]
+    "arguments",
+    [
+        ["servin"],
+        ["loop", "--json", "serving"],
+        ["--json", "x"],
+        ["--repeat", "0"],
+        ["loop", "--write-docs"],
+        ["--smoke", "--write-docs"],
+        ["requests", "--smoke"],
+    ],
 )
 def test_a_wrong_call_is_an_error(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:

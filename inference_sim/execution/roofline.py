@@ -115,6 +115,7 @@ class Roofline:
         self._full = self.stage.layers - self._windowed
         self._decode_memo: dict[tuple[int, bool], AffineCost] = {}
         self._dense_memo: dict[int, _Work] = {}
+        self._prompt_memo: dict[int, IterationCost] = {}
 
     @property
     def calibrated(self) -> bool:
@@ -149,6 +150,21 @@ class Roofline:
             decode_batch: Sequences that decode a token in the same iteration.
             decode_context: What these hold, the newest tokens included [tokens].
         """
+        if len(chunks) == 1 and not (chunks[0][1] or decode_batch) and prompts_done == 1:
+            prompt = chunks[0][0]  # by far the most frequent
+            memo = self._prompt_memo.get(prompt)
+            if memo is None:
+                memo = self._prompt_memo[prompt] = self._iteration(chunks, 1, 0, 0)
+            return memo
+        return self._iteration(chunks, prompts_done, decode_batch, decode_context)
+
+    def _iteration(
+        self,
+        chunks: Sequence[tuple[int, int]],
+        prompts_done: int,
+        decode_batch: int,
+        decode_context: int,
+    ) -> IterationCost:
         new_tokens = sum(new for new, _ in chunks)
         sampled = prompts_done + decode_batch
         seconds, flops, hbm_bytes = self._dense(new_tokens + decode_batch)
