@@ -47,30 +47,30 @@ CASES: tuple[Case, ...] = (
     Case(
         group="serving",
         name="saturated",
-        about="Llama-2-7b, 20 requests/s, far more than it serves",
-        work=_SATURATED,
-        smoke=replace(_SATURATED, requests=4096),
+        about="Llama-3-8B on an A100, 7.9 requests/s, more than it serves",
+        work=replace(_SATURATED, model=_LLAMA_3, rate_per_s=7.9),
+        smoke=replace(_SATURATED, model=_LLAMA_3, rate_per_s=7.9, requests=4096),
         floor=0.008,
     ),
     Case(
         group="serving",
         name="stable",
-        about="Llama-2-7b, 3.2 requests/s",
-        work=_STABLE,
-        smoke=replace(_STABLE, requests=4096),
+        about="Llama-3-8B on an A100, 3.2 requests/s",
+        work=replace(_STABLE, model=_LLAMA_3),
+        smoke=replace(_STABLE, model=_LLAMA_3, requests=4096),
         floor=0.0055,
     ),
     Case(
         group="engine",
-        name="llama3_saturated",
-        about="Llama-3-8B, 7.9 requests/s",
-        work=replace(_SATURATED, model=_LLAMA_3, rate_per_s=7.9),
+        name="llama2_saturated",
+        about="Llama-2-7b, 20 requests/s, far more than it serves",
+        work=_SATURATED,
     ),
     Case(
         group="engine",
-        name="llama3_stable",
-        about="Llama-3-8B, 3.2 requests/s",
-        work=replace(_STABLE, model=_LLAMA_3),
+        name="llama2_stable",
+        about="Llama-2-7b, 3.2 requests/s",
+        work=_STABLE,
     ),
     Case(
         group="engine",
@@ -83,13 +83,13 @@ CASES: tuple[Case, ...] = (
     Case(
         group="engine",
         name="chunked_saturated",
-        about="serving.saturated with the scheduler vllm_v1",
+        about="engine.llama2_saturated with the scheduler vllm_v1",
         work=replace(_SATURATED, scheduler="vllm_v1"),
     ),
     Case(
         group="engine",
         name="chunked",
-        about="serving.stable with the scheduler vllm_v1",
+        about="engine.llama2_stable with the scheduler vllm_v1",
         work=replace(_STABLE, scheduler="vllm_v1"),
         smoke=replace(_STABLE, scheduler="vllm_v1", requests=4096),
         floor=0.0055,
@@ -98,7 +98,7 @@ CASES: tuple[Case, ...] = (
         Case(
             group="requests",
             name=f"x{factor}",
-            about=f"serving.stable with {_GROWTH * factor:,} requests",
+            about=f"engine.llama2_stable with {_GROWTH * factor:,} requests",
             work=replace(_STABLE, requests=_GROWTH * factor),
         )
         for factor in (1, 4, 16)

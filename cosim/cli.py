@@ -137,9 +137,7 @@ def capacity(
     site: Annotated[str | None, typer.Option(help="The site, if several have a cluster.")] = None,
     overrides: Overrides = None,
     seed: Annotated[int | None, typer.Option(help="Seed, in place of the scenario's.")] = None,
-    requests: Annotated[
-        int, typer.Option(min=100, help="Fewest requests of a run.")
-    ] = 4000,
+    requests: Annotated[int, typer.Option(min=100, help="Fewest requests of a run.")] = 4000,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Find the highest arrival rate at which a cluster keeps its objectives.

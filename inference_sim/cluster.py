@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -156,7 +156,12 @@ class Cluster:
         self.max_context_tokens = config.model.max_context_tokens
         if scheduler.whole_prompts:
             self.max_context_tokens = min(self.max_context_tokens, self._max_batch_tokens)
-        self.replicas = [Replica(index, self._make_engines()) for index in range(config.replicas)]
+        layers, count = config.model.layers, config.pipeline_parallel
+        stages = [config.execution(stage) for stage in pipeline_stages(layers, count)]
+        self._peak_flops = stages[0].peak_flops
+        self.replicas = [
+            Replica(index, self._make_engines(stages)) for index in range(config.replicas)
+        ]
         router = ROUTERS[config.router](self.replicas, config.seed)
         self.gateway = Gateway(
             self.env,
@@ -177,10 +182,12 @@ class Cluster:
         self._tpot: RollingPercentile | None = None
         self.env.process(self._arrive(stream))
 
-    def _make_engines(self) -> list[Engine]:
-        """Return the engines of one replica, one per pipeline stage, with their shares of it."""
+    def _make_engines(self, stages: Sequence[ExecutionModel]) -> list[Engine]:
+        """Return the engines of one replica, one per pipeline stage, with their shares of it.
+
+        The execution models are shared by all replicas, and what they remember with them.
+        """
         config, count = self.config, self.config.pipeline_parallel
-        stages = [config.execution(s) for s in pipeline_stages(config.model.layers, count)]
         pipeline = Pipeline(self.env, stages)
         blocks = config.kv_blocks or plan_blocks(
             config.model,
@@ -197,7 +204,7 @@ class Cluster:
             meter = Meter(
                 config.power,
                 config.tensor_parallel,
-                stages[0].peak_flops,
+                self._peak_flops,
                 config.gpu.peak_bytes_per_s,
             )
             cache = scheduler.make_cache(blocks // count, self.max_context_tokens)
@@ -373,7 +380,7 @@ class Cluster:
             busy_fraction=busy_s / (groups * step_s),
             kv_utilisation=sum(replica.kv_utilisation for replica in replicas) / len(replicas),
             batch_mean=batch_seconds / busy_s if busy_s else 0.0,
-            mfu=flops / (groups * step_s * self.engines[0].pipeline.stages[0].peak_flops),
+            mfu=flops / (groups * step_s * self._peak_flops),
             ttft_p99_s=percentiles[0],
             tpot_p99_s=percentiles[1],
             admission_rate_per_s=self.gateway.rate_per_s,
