@@ -9,12 +9,13 @@ INSTALLED := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup demo test smoke lint format clean
 
 help:
 	@echo "make setup    make $(VENV) with the package and its tools (PYTHON=... picks the interpreter)"
 	@echo "make demo     run scenarios/quickstart.yaml through the whole loop"
 	@echo "make test     check style, types and imports, and run the tests"
+	@echo "make smoke    check that the speed has not fallen by half"
 	@echo "make lint     the checks alone"
 	@echo "make format   format the code, and mend what ruff can"
 	@echo "make clean    remove $(VENV), results and caches"
@@ -34,6 +35,9 @@ demo: setup
 
 test: lint
 	@$(BIN)/pytest --quiet --numprocesses 2
+
+smoke: setup
+	@$(BIN)/python -m benchmarks --smoke --repeat 3
 
 lint: setup
 	@$(BIN)/ruff check

@@ -74,17 +74,29 @@ def run(
     seed: Annotated[int | None, typer.Option(help="Seed, in place of the scenario's.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    chrome_trace: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a trace for chrome://tracing or Perfetto; compressed if it ends in .gz.",
+            metavar="FILE",
+        ),
+    ] = None,
 ) -> None:
     """Run a scenario and write its results."""
     plan = _plan(scenario, overrides, seed)
 
+    from cosim.chrome_trace import traced
     from cosim.execute import execute
     from cosim.printing import print_report, progress
     from cosim.results.folder import to_json
 
     folder = out if out is not None else Path("results") / plan.scenario.name
-    with progress(plan, shown=not quiet and sys.stderr.isatty()) as on_step:
-        result = execute(plan, folder, on_step)
+    shown = not quiet and sys.stderr.isatty()
+    with (
+        progress(plan, shown=shown) as show_step,
+        traced(chrome_trace, folder, show_step) as (on_start, on_step),
+    ):
+        result = execute(plan, folder, on_step, on_start=on_start)
     if as_json:
         print(to_json(result.summary))
     elif not quiet:
@@ -117,6 +129,41 @@ def validate(
             print(f"{path}: ok")
     if problems:
         raise ScenarioError(problems)
+
+
+@app.command()
+def capacity(
+    scenario: Annotated[Path, typer.Argument(help="Scenario file (YAML).", show_default=False)],
+    site: Annotated[str | None, typer.Option(help="The site, if several have a cluster.")] = None,
+    overrides: Overrides = None,
+    seed: Annotated[int | None, typer.Option(help="Seed, in place of the scenario's.")] = None,
+    requests: Annotated[int, typer.Option(min=100, help="Fewest requests of a run.")] = 4000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Find the highest arrival rate at which a cluster keeps its objectives.
+
+    99 % of each class must meet its objectives; where none bounds the wait, 99 % of the requests
+    must be scheduled within 5 s. Controllers and microgrid take no part. A daily profile is taken
+    at its peak.
+    """
+    plan = _plan(scenario, overrides, seed)
+
+    from cosim.capacity import Probe, criterion, describe, find_capacity, to_dict
+    from cosim.results.folder import to_json
+
+    def show(probe: Probe) -> None:
+        if not as_json:
+            print(describe(probe), flush=True)
+
+    found = find_capacity(plan, site, requests=requests, on_probe=show)
+    if as_json:
+        print(to_json(to_dict(plan, found)))
+    else:
+        rate, own = found.held.rate_per_s, found.scenario_rate_per_s
+        print(
+            f"capacity of {found.site}: {rate:.4g} requests/s, {rate / own:.3g} times the "
+            f"scenario's ({criterion(found.held)})"
+        )
 
 
 @app.command()

@@ -37,7 +37,11 @@ class Result:
 
 
 def execute(
-    plan: Plan, out: Path | None = None, on_step: Callable[[int], None] = lambda steps: None
+    plan: Plan,
+    out: Path | None = None,
+    on_step: Callable[[int], None] = lambda steps: None,
+    *,
+    on_start: Callable[[Run], None] = lambda run: None,
 ) -> Result:
     """Run a plan, and write its results if `out` is given.
 
@@ -47,6 +51,7 @@ def execute(
         plan: From :func:`cosim.plan.load_plan`.
         out: The result folder.
         on_step: Called after each step with the number of steps done.
+        on_start: Called before the first step with the run; see :func:`cosim.loop.run`.
 
     Raises:
         ScenarioError: If `out` holds something else than earlier results.
@@ -56,7 +61,7 @@ def execute(
     try:
         with RequestLog(plan, folder.requests_path if folder else None) as log:
             began = time.perf_counter()
-            done = run(plan, on_requests=log.add, on_step=on_step)
+            done = run(plan, on_requests=log.add, on_step=on_step, on_start=on_start)
             for name, cluster in done.clusters.items():
                 log.add(name, cluster.take_ended())
                 log.add(name, cluster.take_in_flight(), cluster.env.now)

@@ -31,7 +31,7 @@ _CARBON = "carbon_intensity"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run that has ended, by itself or by a failure.
+    """A run, when it has ended by itself or by a failure.
 
     Attributes:
         plan: What was run.
@@ -53,6 +53,7 @@ def run(
     *,
     on_requests: RequestSink = lambda site, requests: None,
     on_step: Callable[[int], None] = lambda steps: None,
+    on_start: Callable[[Run], None] = lambda run: None,
 ) -> Run:
     """Run a plan to its end.
 
@@ -63,12 +64,14 @@ def run(
         plan: What to run.
         on_requests: Called with the site and the requests that ended in each step.
         on_step: Called after each step with the number of steps done.
+        on_start: Called before the first step with the run, whose parts change as it goes.
     """
     for library in ("mosaik", "mosaik_api_v3", "vessim"):
         logger.disable(library)
     parts = _parts(plan, on_requests, on_step)
     recorder, host = parts.recorder, parts.host
     failure: RunFailed | None = None
+    on_start(Run(plan, recorder, parts.clusters, host, None))
     try:
         (_mosaik if plan.scenario.coupling == "mosaik" else _native)(parts)
         parts.environment.run(until=plan.scenario.time.horizon_s)

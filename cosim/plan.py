@@ -7,7 +7,7 @@ the run, models fit, controllers are made. Nothing has been written yet.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -220,6 +220,7 @@ def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
             problems.append(problem_at(document, (*where, "trace", "path"), str(error)))
     if problems:
         raise ScenarioError(problems)
+    cluster = replace(site.cluster.config(), seed=scenario.seed + index) if site.cluster else None
     return SitePlan(
         config=site,
         carbon_intensity_g_per_kwh=carbon,
@@ -227,7 +228,7 @@ def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
         load_w=load,
         price_per_kwh=price,
         past_carbon_intensity_g_per_kwh=_past(carbon_signal, start_s, time.step),
-        cluster=site.cluster.config() if site.cluster else None,
+        cluster=cluster,
         workload=workload,
     )
 

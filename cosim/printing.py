@@ -65,7 +65,7 @@ def print_report(result: Result) -> None:
         if several:
             console.print(Text(name, style="bold"))
         if (cluster := deployments[name]) is not None:
-            _print_row(console, "Cluster", _deployment(cluster))
+            _print_row(console, "Cluster", _deployment(cluster, section["deployment"]))
         for title, text in _site_rows(section):
             _print_row(console, title, text)
     if several:
@@ -91,11 +91,13 @@ def _print_row(console: Console, title: str, text: str, style: str = "cyan") -> 
         console.print(Text.assemble((f"{head:<{_INDENT}}", style), line))
 
 
-def _deployment(cluster: ClusterConfig) -> str:
+def _deployment(cluster: ClusterConfig, described: dict[str, str]) -> str:
     host = f"{cluster.host_power_w:g} W per GPU" if cluster.host_power_w else "left out"
+    reason = described["uncalibrated"]
     return (
-        f"{cluster.model.name} on {cluster.gpus} x {cluster.gpu.name}, PUE {cluster.pue:g}, "
-        f"host power {host}"
+        f"{cluster.model.name} on {cluster.gpus} x {cluster.gpu.name}, {cluster.scheduler} "
+        f"scheduler, PUE {cluster.pue:g}, host power {host}"
+        + (f"; timing uncalibrated: {reason}" if reason else "")
     )
 
 
@@ -134,11 +136,9 @@ def _site_rows(section: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _work(section: dict[str, Any]) -> str:
     requests, tokens = section["requests"], section["tokens"]
     parts = [f"{requests['arrived']:,} requests arrived", f"{requests['completed']:,} completed"]
-    parts += [
-        f"{requests[name]:,} {name}"
-        for name in ("rejected", "waiting", "running")
-        if requests[name]
-    ]
+    if reasons := ", ".join(reason.replace("_", " ") for reason in section["rejections"]):
+        parts.append(f"{requests['rejected']:,} rejected ({reasons})")
+    parts += [f"{requests[name]:,} {name}" for name in ("waiting", "running") if requests[name]]
     if requests["preemptions"]:
         parts.append(_plural(requests["preemptions"], "preemption"))
     return (

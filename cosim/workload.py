@@ -6,23 +6,34 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from cosim.scenario import lengths as length_keys
+from cosim.scenario import workload as keys
 from cosim.scenario.scenario import Scenario
-from cosim.scenario.workload import Daily, Fixed, Poisson, Static, Uniform, Workload, Zipf
+from cosim.scenario.workload import Workload
 from inference_sim.workload import (
     Arrival,
+    BurstArrivals,
     DailyArrivals,
     FixedLengths,
+    GammaArrivals,
+    HourlyArrivals,
+    LognormalLengths,
     PoissonArrivals,
+    Replay,
     StaticArrivals,
     UniformLengths,
     ZipfLengths,
+    find_lengths,
     generated_stream,
-    read_trace,
+    open_trace,
     thinned,
     trace_stream,
 )
 from inference_sim.workload.arrivals import Arrivals
 from inference_sim.workload.lengths import Lengths
+
+_OWN_WORKLOAD = 0x73697465
+"""Keeps the draws of sites with workloads of their own apart from those of the shared one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +64,7 @@ def workload_source(scenario: Scenario, site_index: int) -> WorkloadSource:
     # Sites with workloads of their own draw independently; those that share one draw the same.
     seed: Sequence[int] = [scenario.seed]
     if site.workload is not None:
-        seed = [scenario.seed, site_index + 1]
+        seed = [scenario.seed, _OWN_WORKLOAD + site_index]
     peak_rate_per_s, stream = _whole_stream(config, seed, scenario.time.start)
     if site.workload is not None or site.share is None:
         return WorkloadSource(config, peak_rate_per_s, stream)
@@ -71,42 +82,65 @@ def _whole_stream(
 ) -> tuple[float, Callable[[], Iterator[Arrival]]]:
     shares = [request_class.share for request_class in config.classes]
     if config.trace is not None:
-        trace = read_trace(config.trace.path, config.trace.format)
-        return trace.peak_rate_per_s, lambda: trace_stream(
-            trace, seed, requests=config.requests, class_shares=shares
+        replay = Replay(
+            trace=open_trace(config.trace.path, config.trace.format),
+            rate_scale=config.trace.rate_scale,
+            shift_s=config.trace.shift,
+            loop=config.trace.loop,
         )
-    arrivals, lengths = _arrivals(config, start), _lengths(config)
+        return replay.peak_rate_per_s, lambda: trace_stream(
+            replay, seed, requests=config.requests, class_shares=shares
+        )
+    if config.arrivals is None:
+        raise ValueError("the workload has no arrivals")
+    arrivals = _arrivals(config.arrivals, start)
+    own = {
+        index: _lengths(request_class.lengths)
+        for index, request_class in enumerate(config.classes)
+        if request_class.lengths is not None
+    }
+    lengths = own[0] if config.lengths is None else _lengths(config.lengths)
     return arrivals.peak_rate_per_s, lambda: generated_stream(
-        arrivals, lengths, seed, requests=config.requests, class_shares=shares
+        arrivals,
+        lengths,
+        seed,
+        requests=config.requests,
+        class_shares=shares,
+        class_lengths=own,
     )
 
 
-def _arrivals(config: Workload, start: datetime) -> Arrivals:
-    match config.arrivals:
-        case Poisson(rate_per_s=rate):
-            return PoissonArrivals(rate)
-        case Static(rate_per_s=rate):
-            return StaticArrivals(rate)
-        case Daily() as daily:
-            return DailyArrivals(
-                mean_rate_per_s=daily.mean_rate_per_s,
-                peak_to_mean=daily.peak_to_mean,
-                peak_hour=daily.peak_hour_utc,
-                start_hour=start.hour + start.minute / 60 + start.second / 3600,
+def _arrivals(config: keys.Arrivals, start: datetime) -> Arrivals:
+    start_hour = start.hour + start.minute / 60 + start.second / 3600
+    match config:
+        case keys.Poisson():
+            return PoissonArrivals(config.rate_per_s)
+        case keys.Static():
+            return StaticArrivals(config.rate_per_s)
+        case keys.Gamma():
+            return GammaArrivals(config.rate_per_s, config.cv)
+        case keys.Bursts():
+            return BurstArrivals(
+                config.base_rate_per_s, config.burst_rate_per_s, config.mean_burst, config.mean_gap
             )
-    raise ValueError("the workload has no arrivals")
+        case keys.Daily(hourly_weights=list(weights)):
+            return HourlyArrivals(config.mean_rate_per_s, tuple(weights), start_hour)
+        case keys.Daily(peak_to_mean=float(peak_to_mean), peak_hour_utc=float(peak_hour)):
+            return DailyArrivals(config.mean_rate_per_s, peak_to_mean, peak_hour, start_hour)
+    raise ValueError("the workload has no daily profile")
 
 
-def _lengths(config: Workload) -> Lengths:
-    match config.lengths:
-        case Fixed() as fixed:
-            return FixedLengths(fixed.prompt_tokens, fixed.output_tokens)
-        case Zipf() as zipf:
+def _lengths(config: length_keys.Lengths) -> Lengths:
+    match config:
+        case length_keys.Fixed():
+            return FixedLengths(config.prompt_tokens, config.output_tokens)
+        case length_keys.Uniform():
+            return UniformLengths(config.min_tokens, config.max_tokens, config.prefill_decode_ratio)
+        case length_keys.Zipf():
             return ZipfLengths(
-                zipf.theta, zipf.min_tokens, zipf.max_tokens, zipf.prefill_decode_ratio
+                config.theta, config.min_tokens, config.max_tokens, config.prefill_decode_ratio
             )
-        case Uniform() as uniform:
-            return UniformLengths(
-                uniform.min_tokens, uniform.max_tokens, uniform.prefill_decode_ratio
-            )
-    raise ValueError("the workload has no lengths")
+        case length_keys.LognormalPair():
+            return LognormalLengths(config.prompt.distribution(), config.output.distribution())
+        case length_keys.Empirical():
+            return find_lengths(config.source)

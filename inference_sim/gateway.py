@@ -66,7 +66,7 @@ class Gateway:
             self._admit(request)
             return
         self._accrue()
-        if not self.waiting and self._tokens >= 1.0 - _ROUNDING:
+        if not self.waiting and self._may_pass():
             self._tokens -= 1.0
             self._admit(request)
         elif self._overflow == "reject":
@@ -77,6 +77,10 @@ class Gateway:
             self.waiting.append(request)
             if len(self.waiting) == 1:
                 self._schedule_wake()
+
+    def _may_pass(self) -> bool:
+        rate = self._rate_per_s
+        return math.isinf(rate) or (rate > 0 and self._tokens >= 1.0 - _ROUNDING)
 
     def _admit(self, request: Request) -> None:
         request.admitted_s = self.env.now
@@ -94,7 +98,7 @@ class Gateway:
 
     def _drain(self) -> None:
         """Admit from the line while tokens last, and wake up for the next one."""
-        while self.waiting and (math.isinf(self._rate_per_s) or self._tokens >= 1.0 - _ROUNDING):
+        while self.waiting and self._may_pass():
             self._tokens -= 1.0
             self._admit(self.waiting.popleft())
         self._tokens = max(self._tokens, 0.0)

@@ -8,10 +8,6 @@ change, so one counter per such residue class tells how many blocks any number o
 
 from __future__ import annotations
 
-from inference_sim.errors import ModelDoesNotFit
-from inference_sim.hardware import GpuSpec
-from inference_sim.models import BYTES_PER_VALUE, ModelSpec
-
 BLOCK_SIZE = 16  # tokens; vLLM's default
 
 
@@ -49,6 +45,14 @@ class KvCache:
     def can_ever_hold(self, tokens: int) -> bool:
         """Tell whether a sequence that grows to `tokens` fits into an empty cache."""
         return self.blocks_for(tokens) + self.watermark <= self.blocks
+
+    def can_grow(self, before: int, tokens: int) -> bool:
+        """Tell whether `tokens` more of a prompt fit, of which `before` are held."""
+        return self.blocks_for(before + tokens) - self.blocks_for(before) <= self.free
+
+    def grow(self, before: int, tokens: int) -> None:
+        """Take the blocks of `tokens` more of a prompt, of which `before` are held."""
+        self.free -= self.blocks_for(before + tokens) - self.blocks_for(before)
 
     def allocate_prompt(self, tokens: int) -> None:
         """Take the blocks of a prompt, before its prefill."""
@@ -101,31 +105,35 @@ class KvCache:
         return (iteration - (context - 1)) % self.block_size
 
 
-def plan_blocks(
-    model: ModelSpec, gpu: GpuSpec, tensor_parallel: int, memory_utilisation: float
-) -> int:
-    """Return how many KV blocks fit beside the weights on each GPU of a replica.
+class ReservedKvCache(KvCache):
+    """A cache in which every sequence holds the blocks of the longest one from the start.
 
-    Memory is ``memory_gib * memory_utilisation - weights``, as vLLM plans it (activations, of the
-    order of 1 GiB, are taken to fit into what ``memory_utilisation`` leaves).
+    This is how engines before paging reserved memory (Orca, FasterTransformer): growth takes
+    nothing, so nothing is ever evicted.
 
-    Raises:
-        ModelDoesNotFit: If not one request of the shortest useful length fits.
+    Args:
+        blocks: Number of blocks.
+        longest: Tokens that each sequence reserves.
     """
-    gib = 1024**3
-    available = gpu.memory_gib * gib * memory_utilisation
-    weights = model.parameters * BYTES_PER_VALUE / tensor_parallel
-    block_bytes = model.layers * model.kv_bytes_per_token_per_layer(tensor_parallel) * BLOCK_SIZE
-    # One request of the model's context, but no more than 2048 tokens: below that a replica
-    # cannot serve anything that people send.
-    smallest = min(model.max_context_tokens, 2048) / BLOCK_SIZE * block_bytes
-    missing = weights + smallest - available
-    if missing > 0:
-        raise ModelDoesNotFit(
-            f"'{model.name}' does not fit on {tensor_parallel} x {gpu.name}: each GPU needs "
-            f"{weights / gib:.1f} GiB for weights and {smallest / gib:.1f} GiB for one request of "
-            f"{int(smallest / block_bytes * BLOCK_SIZE)} tokens, and has {available / gib:.1f} GiB "
-            f"({memory_utilisation:.0%} of {gpu.memory_gib:g}): {missing / gib:.1f} GiB are "
-            "missing; raise tensor_parallel or take a larger GPU"
-        )
-    return int((available - weights) // block_bytes)
+
+    __slots__ = ("_reserved",)
+
+    def __init__(self, blocks: int, longest: int, block_size: int = BLOCK_SIZE) -> None:
+        super().__init__(blocks, block_size, watermark=0.0)
+        self._reserved = min(-(-longest // block_size), blocks)
+
+    def blocks_for(self, tokens: int) -> int:
+        """Return the blocks that a sequence reserves, whatever its length."""
+        return self._reserved
+
+    def can_ever_hold(self, tokens: int) -> bool:
+        """Tell whether a sequence that grows to `tokens` fits into what is reserved for it."""
+        return tokens <= self._reserved * self.block_size
+
+    def blocks_needed(self, iteration: int, iterations: int) -> int:
+        """Return 0: all blocks were taken at the start."""
+        return 0
+
+    def affordable_iterations(self, iteration: int, wanted: int) -> int:
+        """Return `wanted`."""
+        return wanted

@@ -13,6 +13,7 @@ a counter's growth between its joining and its leaving.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from inference_sim.power import PowerModel
 from inference_sim.request import Request
+from inference_sim.scheduling import Chunk
 from inference_sim.segment import FIELDS, Segment
 
 Array = NDArray[np.float64]
@@ -43,20 +45,13 @@ class MeterReading:
 
 
 class _Shares:
-    """Attribution marks of one kind: (request, segment index, signed weight)."""
+    """A running counter, and marks on it: (request, segment index, signed weight)."""
 
-    __slots__ = ("indices", "requests", "total", "weights")
+    __slots__ = ("marks", "total")
 
     def __init__(self) -> None:
-        self.requests: list[Request] = []
-        self.indices: list[int] = []
-        self.weights: list[float] = []
+        self.marks: list[tuple[Request, int, float]] = []
         self.total = 0.0  # the counter at the last flush [J per unit of weight]
-
-    def mark(self, request: Request, index: int, weight: float) -> None:
-        self.requests.append(request)
-        self.indices.append(index)
-        self.weights.append(weight)
 
     def settle(self, growth: Array, first_index: int) -> None:
         """Credit the marks; `growth` is the counter's growth per segment [J], shape (segments,)."""
@@ -64,19 +59,21 @@ class _Shares:
         counter[0] = self.total
         np.cumsum(growth, out=counter[1:])
         counter[1:] += self.total
-        if self.requests:
-            at = np.asarray(self.indices) - first_index
-            credits = counter[at] * np.asarray(self.weights)
-            for request, credit in zip(self.requests, credits.tolist(), strict=True):
+        if self.marks:
+            requests, indices, weights = zip(*self.marks, strict=True)
+            credits = counter[np.asarray(indices) - first_index] * np.asarray(weights)
+            for request, credit in zip(requests, credits.tolist(), strict=True):
                 request.energy_j += credit
-            self.requests.clear()
-            self.indices.clear()
-            self.weights.clear()
+            self.marks.clear()
         self.total = float(counter[-1])
 
 
 class Meter:
-    """Integrates the power of a replica of `gpus` GPUs that work in lockstep."""
+    """Integrates the power of a replica of `gpus` GPUs that work in lockstep.
+
+    Attributes:
+        on_record: Called with what is recorded, when it has ended; None for nobody.
+    """
 
     def __init__(
         self, power: PowerModel, gpus: int, peak_flops: float, peak_bytes_per_s: float
@@ -85,50 +82,52 @@ class Meter:
         self._peak_flops, self._peak_bytes_per_s = peak_flops, peak_bytes_per_s
         self._rows = array("d")
         self._first_index = 0  # index of the first segment in _rows
+        self.closed_segments = 0
+        """Number of segments recorded so far: the index of the next one."""
         self._since_s = 0.0
         self._decode, self._prefill = _Shares(), _Shares()
         self.iterations = 0
         self.batch_sum = 0.0
         self.batch_square_sum = 0.0
         self.batch_max = 0
+        self.on_record: Callable[[Sequence[Segment]], None] | None = None
 
-    @property
-    def closed_segments(self) -> int:
-        """Number of segments recorded so far: the index of the next one."""
-        return self._first_index + len(self._rows) // FIELDS
-
-    def record(self, segment: Segment) -> None:
-        """Add a segment that has ended."""
-        self._rows.extend(segment)
-        n, batch = segment.iterations, segment.batch
+    def record(self, segments: Sequence[Segment]) -> None:
+        """Add what has ended: a segment, or an iteration's passage through several stages."""
+        for segment in segments:
+            self._rows.extend(segment)
+        self.closed_segments += len(segments)
+        n, batch = segments[0].iterations, segments[0].sequences
         self.iterations += n
         self.batch_sum += n * batch
         self.batch_square_sum += n * batch * batch
         if batch > self.batch_max:
             self.batch_max = batch
+        if self.on_record is not None:
+            self.on_record(segments)
 
     def start_decode(self, request: Request) -> None:
         """Let `request` bear its share of the decode iterations from now on."""
-        self._decode.mark(request, self.closed_segments, -1.0)
+        self._decode.marks.append((request, self.closed_segments, -1.0))
 
     def stop_decode(self, request: Request) -> None:
         """End the share of `request`."""
-        self._decode.mark(request, self.closed_segments, 1.0)
+        self._decode.marks.append((request, self.closed_segments, 1.0))
 
     def start_prefill(self, request: Request, tokens: int) -> None:
         """Let `request` bear the share of its `tokens` in the prefill that begins."""
-        self._prefill.mark(request, self.closed_segments, -float(tokens))
+        self._prefill.marks.append((request, self.closed_segments, -tokens))
 
     def stop_prefill(self, request: Request, tokens: int) -> None:
         """End the share of `request` in the prefill that has just been recorded."""
-        self._prefill.mark(request, self.closed_segments, float(tokens))
+        self._prefill.marks.append((request, self.closed_segments, tokens))
 
-    def flush(self, until_s: float, under_way: Segment | None = None) -> MeterReading:
+    def flush(self, until_s: float, under_way: Sequence[Segment] = ()) -> MeterReading:
         """Integrate from the last flush to `until_s` [s].
 
         Args:
             until_s: End of the interval, not before the last one [s].
-            under_way: The segment that has begun and not ended, as planned.
+            under_way: What has begun and not ended, as planned.
         """
         since_s, self._since_s = self._since_s, until_s
         rows = np.frombuffer(self._rows, dtype=np.float64).reshape(-1, FIELDS).copy()
@@ -137,24 +136,29 @@ class Meter:
         self._rows = array("d")
         if closed and rows[0, 0] < since_s:  # it was under way at the last flush
             rows[0] = _segment(rows[0]).window(since_s, until_s)
-        if under_way is not None and under_way.start_s < until_s:
-            rows = np.vstack([rows, under_way.window(since_s, until_s)])
+        begun = [one.window(since_s, until_s) for one in under_way if one.start_s < until_s]
+        if begun:
+            rows = np.vstack([rows, *begun])
         if not len(rows):
             return MeterReading()
         energy_j, reading = self._integrate(rows, since_s, until_s)
-        decoding = rows[:, _PREFILL_TOKENS] == 0
-        per_sequence = np.where(decoding, energy_j / rows[:, _BATCH], 0.0)
-        per_token = np.where(decoding, 0.0, energy_j / np.maximum(rows[:, _PREFILL_TOKENS], 1.0))
-        self._decode.settle(per_sequence, first_index)
-        self._prefill.settle(per_token, first_index)
+        # A decoding sequence counts as one token beside the prompts' tokens.
+        per_token = energy_j / (rows[:, _DECODING] + rows[:, _PREFILL_TOKENS])
+        self._decode.settle(np.where(rows[:, _DECODING] > 0, per_token, 0.0), first_index)
+        self._prefill.settle(np.where(rows[:, _PREFILL_TOKENS] > 0, per_token, 0.0), first_index)
         return reading
 
-    def settle_running(self, decoding: list[Request], prefilling: list[Request]) -> None:
-        """Credit requests still being served with what was metered up to the last flush."""
+    def settle(self, decoding: Iterable[Request], chunks: Iterable[Chunk]) -> None:
+        """Credit requests still being served with what was metered up to the last flush.
+
+        Args:
+            decoding: Requests whose decoding has started and not stopped.
+            chunks: Prompts, or parts of them, that have started and not stopped.
+        """
         for request in decoding:
             request.energy_j += self._decode.total
-        for request in prefilling:
-            request.energy_j += self._prefill.total * request.prefill_tokens
+        for chunk in chunks:
+            chunk.request.energy_j += self._prefill.total * chunk.tokens
 
     def _integrate(self, rows: Array, since_s: float, until_s: float) -> tuple[Array, MeterReading]:
         """Return the energy of each row in [since, until], shape (rows,) [J], and the sums."""
@@ -162,7 +166,7 @@ class Meter:
         offsets = np.cumsum(iterations) - iterations
         columns = np.repeat(rows, iterations, axis=0).T
         (start, _, duration, duration_step, gpu_s, gpu_step, sampling_s) = columns[:7]
-        (flops, flops_step, hbm_bytes, hbm_bytes_step, batch, _) = columns[7:]
+        (flops, flops_step, hbm_bytes, hbm_bytes_step, sequences) = columns[7:12]
         i = np.arange(len(start)) - np.repeat(offsets, iterations)
 
         begin = start + i * duration + duration_step * (i * (i - 1) / 2)
@@ -181,18 +185,18 @@ class Meter:
             energy_j=float(energy_j.sum()),
             busy_s=float(inside.sum()),
             flops=float(flop_rate @ inside),
-            batch_seconds=float(batch @ inside),
+            batch_seconds=float(sequences @ inside),
         )
         return energy_j, reading
 
 
 _ITERATIONS = Segment._fields.index("iterations")
-_BATCH = Segment._fields.index("batch")
+_DECODING = Segment._fields.index("decoding")
 _PREFILL_TOKENS = Segment._fields.index("prefill_tokens")
 
 
 def _segment(row: Array) -> Segment:
     values = dict(zip(Segment._fields, row.tolist(), strict=True))
-    for name in ("iterations", "batch", "prefill_tokens"):
+    for name in ("iterations", "sequences", "decoding", "prefill_tokens"):
         values[name] = int(values[name])
     return Segment(**values)

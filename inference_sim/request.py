@@ -25,6 +25,7 @@ class Request:
 
     Attributes:
         generated_tokens: Tokens emitted when it last left the running batch (0 before the first).
+        computed_tokens: Tokens of its prefill that are computed, while it is cut into chunks.
         energy_j: GPU energy attributed to it so far [J].
         joined_context: Context [tokens] when it joined the running decode batch.
         joined_iteration: The replica's decode-iteration count when it joined.
@@ -36,6 +37,7 @@ class Request:
         "admitted_s",
         "arrival_s",
         "class_id",
+        "computed_tokens",
         "energy_j",
         "finish_iteration",
         "finish_s",
@@ -73,6 +75,7 @@ class Request:
         self.first_token_s = nan
         self.finish_s = nan
         self.generated_tokens = 0
+        self.computed_tokens = 0
         self.preemptions = 0
         self.energy_j = 0.0
         self.replica = -1

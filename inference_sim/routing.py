@@ -1,27 +1,83 @@
-"""Routers: which replica gets a request that the gateway released."""
+"""Routers: which replica gets a request that the gateway released.
+
+A router sees the state of the replicas that a real one could ask for: how many requests wait and
+run, and how much of the KV cache is taken. It never sees how long an answer will become.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import cycle
+from typing import Protocol
+
+import numpy as np
 
 from inference_sim.replica import Replica
 
 Router = Callable[[], Replica]
 
 
-def round_robin(replicas: Sequence[Replica]) -> Router:
+class RouterFactory(Protocol):
+    """Makes a router to some replicas; whatever it draws at random follows from the seed."""
+
+    def __call__(self, replicas: Sequence[Replica], seed: int = 0) -> Router:
+        """Return a router."""
+        ...
+
+
+def round_robin(replicas: Sequence[Replica], seed: int = 0) -> Router:
     """Return a router that takes the replicas in turn."""
     turn = cycle(replicas)
     return lambda: next(turn)
 
 
-def least_outstanding(replicas: Sequence[Replica]) -> Router:
+def at_random(replicas: Sequence[Replica], seed: int = 0) -> Router:
+    """Return a router to any replica, all equally likely."""
+    rng = _generator(seed)
+    return lambda: replicas[int(rng.integers(len(replicas)))]
+
+
+def least_outstanding(replicas: Sequence[Replica], seed: int = 0) -> Router:
     """Return a router to the replica with the fewest requests waiting or running."""
     return lambda: min(replicas, key=lambda replica: replica.outstanding)
 
 
-ROUTERS: dict[str, Callable[[Sequence[Replica]], Router]] = {
+def power_of_two(replicas: Sequence[Replica], seed: int = 0) -> Router:
+    """Return a router to the less loaded of two replicas that are drawn at random.
+
+    The power of two choices (Mitzenmacher, IEEE TPDS 12(10), 2001): nearly as even as asking all of
+    them, by asking two. Load is requests waiting or running; the first drawn wins a tie.
+    """
+    if len(replicas) == 1:
+        return lambda: replicas[0]
+    rng = _generator(seed)
+
+    def route() -> Replica:
+        first = int(rng.integers(len(replicas)))
+        second = int(rng.integers(len(replicas) - 1))
+        second += second >= first  # any but the first
+        return min(replicas[first], replicas[second], key=lambda replica: replica.outstanding)
+
+    return route
+
+
+def least_kv_load(replicas: Sequence[Replica], seed: int = 0) -> Router:
+    """Return a router to the replica with the fewest KV blocks in use.
+
+    A waiting request holds no blocks yet, so among equals the fewest outstanding requests decide.
+    """
+    return lambda: min(replicas, key=lambda replica: (replica.kv_utilisation, replica.outstanding))
+
+
+ROUTERS: dict[str, RouterFactory] = {
     "round_robin": round_robin,
+    "random": at_random,
     "least_outstanding": least_outstanding,
+    "power_of_two": power_of_two,
+    "least_kv_load": least_kv_load,
 }
+
+
+def _generator(seed: int) -> np.random.Generator:
+    # A constant of its own keeps these draws apart from those of the workload.
+    return np.random.default_rng([seed, 0x726F757465])

@@ -14,7 +14,8 @@ from typing import NamedTuple
 class Segment(NamedTuple):
     """``iterations`` iterations from ``start_s``; quantity q of iteration i is ``q + q_step * i``.
 
-    A prefill is a segment of one iteration.
+    Of its ``sequences``, ``decoding`` decode a token in each iteration; the others compute
+    ``prefill_tokens`` of their prompts. With prefill tokens a segment is one iteration.
     """
 
     start_s: float
@@ -28,7 +29,8 @@ class Segment(NamedTuple):
     flops_step: float
     hbm_bytes: float
     hbm_bytes_step: float
-    batch: int
+    sequences: int
+    decoding: int
     prefill_tokens: int
 
     def elapsed_s(self, iterations: int) -> float:

@@ -12,6 +12,7 @@ from inference_sim.execution import EngineProfile, find_engine
 from inference_sim.hardware import find_gpu
 from inference_sim.models import find_model
 from inference_sim.power import MfuPowerLaw, TwoResource
+from inference_sim.routing import ROUTERS
 from inference_sim.workload import Arrival
 
 A100 = find_gpu("a100-sxm-80gb")
@@ -81,7 +82,9 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         power=draw(st.sampled_from([MfuPowerLaw.of(A100), TwoResource.of(A100)])),
         replicas=draw(st.integers(1, 2)),
         tensor_parallel=draw(st.sampled_from([1, 1, 1, 2])),
-        router=draw(st.sampled_from(["round_robin", "least_outstanding"])),
+        pipeline_parallel=draw(st.sampled_from([1, 1, 1, 2, 4])),
+        scheduler=draw(st.sampled_from(["vllm", "vllm", "vllm_v1", "sarathi", "orca", "static"])),
+        router=draw(st.sampled_from(sorted(ROUTERS))),
         batch_cap=draw(st.integers(1, 24)),
         max_batch_tokens=draw(st.sampled_from([600, 1024, None])),
         kv_blocks=draw(st.integers(39, 100)),

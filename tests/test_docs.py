@@ -217,9 +217,10 @@ def _paths(section: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def _general(path: str, summary: Mapping[str, Any]) -> str:
-    """The path as the page writes it: without the site, and with CLASS for a class."""
+    """The path as the page writes it: without the site, with CLASS and REASON for their names."""
     for site in summary["sites"]:
         path = path.removeprefix(f"sites.{site}.")
+    path = re.sub(r"^rejections\.\w+$", "rejections.REASON", path)
     return re.sub(r"^slo\.by_class\.\w+$", "slo.by_class.CLASS", path)
 
 
@@ -230,6 +231,7 @@ def test_results_page_tells_every_key_and_column(tmp_path: Path) -> None:
         "accounting=paper",
         "workload.classes=[{name: chat, share: 1, slo: {ttft_s: 2}}]",
         "sites.0.microgrid.price={type: constant, value_per_kwh: 0.1}",
+        "sites.0.cluster.gateway={admission_rate_per_s: 0.3, overflow: reject}",
     ]
     bad = tmp_path / "bad.py"
     bad.write_text(
@@ -247,7 +249,7 @@ def test_results_page_tells_every_key_and_column(tmp_path: Path) -> None:
 
     found = {
         _general(path, one.summary) for one in (result, failed) for path in _paths(one.summary)
-    } - {"sites"}
+    } - {"sites", "rejections"}  # where there are none
     assert found == documented("summary.json")
     for name in ("steps", "requests", "actions"):
         columns = pd.read_parquet(tmp_path / "done" / f"{name}.parquet").columns

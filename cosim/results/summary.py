@@ -133,13 +133,18 @@ def _site_summary(run: Run, site: SitePlan, record: SiteRecord, log: RequestLog)
 def _serving(record: SiteRecord, cluster: Cluster, latencies: SiteLatencies) -> Section:
     config = cluster.config
     replicas = cluster.replicas
-    waiting = len(cluster.gateway.waiting) + sum(len(one.waiting) for one in replicas)
+    waiting = len(cluster.gateway.waiting) + sum(replica.waiting for replica in replicas)
     running = cluster.in_flight - waiting
-    meters = [replica.meter for replica in replicas]
+    meters = [engine.meter for engine in cluster.engines]
     iterations = sum(meter.iterations for meter in meters)
     mean = sum(meter.batch_sum for meter in meters) / iterations if iterations else 0.0
     square = sum(meter.batch_square_sum for meter in meters) / iterations if iterations else 0.0
     return {
+        "deployment": {
+            "model": config.model.name,
+            "gpu": config.gpu.name,
+            "uncalibrated": _uncalibrated(cluster),
+        },
         "requests": {
             "arrived": cluster.arrived,
             "admitted": cluster.gateway.admitted,
@@ -149,6 +154,7 @@ def _serving(record: SiteRecord, cluster: Cluster, latencies: SiteLatencies) -> 
             "running": running,
             "preemptions": sum(replica.preemptions for replica in replicas),
         },
+        "rejections": dict(sorted(cluster.rejections.items())),
         "tokens": {"prompt": latencies.prompt_tokens, "output": latencies.output_tokens},
         "latency_s": _latencies([latencies]),
         "slo": _slo([latencies]),
@@ -165,6 +171,12 @@ def _serving(record: SiteRecord, cluster: Cluster, latencies: SiteLatencies) -> 
             "power_mean_w": float(record.column("gpu_power_w").mean()) / config.gpus,
         },
     }
+
+
+def _uncalibrated(cluster: Cluster) -> str:
+    """Return why the times of this deployment are not backed by measurements; empty if they are."""
+    stages = cluster.engines[0].pipeline.stages
+    return "; ".join(dict.fromkeys(filter(None, (one.uncalibrated_because for one in stages))))
 
 
 def load_state(record: SiteRecord, cluster: Cluster) -> str:
@@ -238,6 +250,7 @@ def _totals(sites: Mapping[str, Section], log: RequestLog) -> Section:
     total: Section = {}
     if serving:
         total["requests"] = _sum(serving, "requests")
+        total["rejections"] = _sum(serving, "rejections")
         total["tokens"] = _sum(serving, "tokens")
         latencies = list(log.sites.values())
         total["latency_s"] = _latencies(latencies)

@@ -120,8 +120,6 @@ class Scenario(StrictModel):
         if self.time.until == "drained" and not clusters:
             raise ValueError("`until: drained` needs a cluster")
         loads = [site.workload or self.workload for site in clusters]
-        if self.time.until == "drained" and any(
-            load and load.arrivals and not load.requests for load in loads
-        ):
+        if self.time.until == "drained" and any(load and load.endless for load in loads):
             raise ValueError("`until: drained` needs a workload that ends: give it `requests`")
         return self

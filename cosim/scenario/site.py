@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from cosim.scenario.fields import Fraction, NonNegative, Positive, StrictModel
+from cosim.scenario.fields import (
+    Fraction,
+    InputFile,
+    NonNegative,
+    Positive,
+    StrictModel,
+    resolve_path,
+)
 from cosim.scenario.signals import CarbonIntensity, Load, Price, Solar
 from cosim.scenario.workload import Workload
-from inference_sim.cluster import ClusterConfig
-from inference_sim.execution import find_engine
-from inference_sim.execution.roofline import Roofline
-from inference_sim.hardware import find_gpu
-from inference_sim.kv_cache import plan_blocks
-from inference_sim.models import find_model
-from inference_sim.power import MfuPowerLaw, PowerModel, TwoResource
+from inference_sim.cluster import ClusterConfig, check_deployment
+from inference_sim.execution import ExecutionModel, Roofline, Stage, find_engine
+from inference_sim.execution.engine_profile import default_engine
+from inference_sim.execution.profile import ProfileFiles, profile_execution
+from inference_sim.execution.vidur import vidur_blocks
+from inference_sim.execution.vidur_fit import vidur_execution
+from inference_sim.hardware import GpuSpec, find_gpu, find_node
+from inference_sim.models import ModelSpec, find_model
+from inference_sim.power import MfuPowerLaw, TwoResource
 from inference_sim.routing import ROUTERS
 
 Count = Annotated[int, Field(ge=1)]
@@ -30,25 +40,67 @@ class Location(StrictModel):
     """Degrees east."""
 
 
-class VllmScheduler(StrictModel):
-    """vLLM v0: prefill first, never mixed with decode, no chunks."""
+class Scheduler(StrictModel):
+    """How a replica forms its batches."""
 
-    type: Literal["vllm"] = "vllm"
-    """Scheduler."""
+    type: Literal["vllm_v1", "vllm", "sarathi", "orca", "static"] = "vllm_v1"
+    """vllm_v1: today's vLLM, chunked prefill mixed with decodes. vllm: v0, prompts first. sarathi:
+    chunks of 512 tokens. orca: prompts whole and mixed in. static: FasterTransformer."""
     batch_cap: Count = 128
     """Most sequences that run at once on a replica (max_num_seqs)."""
     max_batch_tokens: Count | None = None
-    """Most tokens of one prefill, padded to its longest prompt (max_num_batched_tokens); it also
-    bounds the length of a request. The model's context by default."""
+    """Most tokens of one iteration (max_num_batched_tokens): 8192 for vllm_v1 and 512 for sarathi
+    by default. For vllm those of one prefill, padded to its longest prompt, which bounds the
+    length of a request too; the model's context by default. orca and static do not count them."""
 
 
 class RooflineExecution(StrictModel):
     """Closed-form iteration time with fitted efficiencies."""
 
-    type: Literal["roofline"] = "roofline"
-    """Iteration-time model."""
-    engine: str = "vllm-0.11"
-    """Engine profile: what the engine adds to the kernels in an iteration; `none` for nothing."""
+    type: Literal["roofline"]
+    """Roofline with coefficients fitted on measured kernels and engines."""
+    engine: str | None = None
+    """Engine profile: what the engine adds to the kernels in an iteration; `none` for nothing. By
+    default that of the newest vLLM on the GPU, or on the H100."""
+    expert_parallel: Count = 1
+    """Groups of GPUs that hold different experts, for mixtures of experts."""
+    time_factor: Positive | None = None
+    """Factor on the GPU's time, from a measurement of this model."""
+    stepwise: bool = False
+    """One event per iteration instead of per change of the batch: the same results, slower."""
+
+    @field_validator("engine")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        if value is not None:
+            find_engine(value)
+        return value
+
+
+class VidurExecution(StrictModel):
+    """Vidur's iteration time and memory plan, as the paper used them."""
+
+    type: Literal["vidur"]
+    """Fitted on Vidur's own profiles; no LM head, no overhead."""
+    stepwise: bool = False
+    """One event per iteration instead of per change of the batch: the same results, slower."""
+
+
+class ProfileExecution(StrictModel):
+    """Iteration time from profiles in Vidur's file format, interpolated."""
+
+    type: Literal["profile"]
+    """Read from files."""
+    mlp: InputFile
+    """Times of the linear operations (mlp.csv)."""
+    attention: InputFile | None = None
+    """Times of attention (attention.csv); the roofline's by default."""
+    all_reduce: InputFile | None = None
+    """Times of all-reduces (all_reduce.csv); the node type's by default."""
+    send_recv: InputFile | None = None
+    """Times of hand-overs (send_recv.csv); the node type's by default."""
+    engine: str = "none"
+    """Engine profile on top."""
     stepwise: bool = False
     """One event per iteration instead of per change of the batch: the same results, slower."""
 
@@ -57,6 +109,21 @@ class RooflineExecution(StrictModel):
     def _known(cls, value: str) -> str:
         find_engine(value)
         return value
+
+
+Execution = Annotated[
+    RooflineExecution | VidurExecution | ProfileExecution, Field(discriminator="type")
+]
+
+
+def _file_or_name(value: Any) -> Any:
+    """Return the path of a file that describes a model or a GPU; a catalogue name as it is."""
+    if isinstance(value, str) and value.endswith((".json", ".yaml", ".yml")):
+        return str(resolve_path(value))
+    return value
+
+
+CatalogueName = Annotated[str, BeforeValidator(_file_or_name)]
 
 
 class Power(StrictModel):
@@ -80,23 +147,29 @@ class Gateway(StrictModel):
 class Cluster(StrictModel):
     """An LLM serving deployment."""
 
-    model: str
-    """Model, by its Hugging Face name (`cosim models` lists them)."""
-    gpu: str
-    """GPU type (`cosim gpus` lists them)."""
+    model: CatalogueName
+    """Model, by its Hugging Face name (`cosim models` lists them), or the path of its
+    config.json."""
+    gpu: CatalogueName
+    """GPU type (`cosim gpus` lists them), or the path of a YAML file that describes one."""
+    node: str | None = None
+    """How the GPUs of a replica are linked: dgx, pairwise_nvlink or pcie; as usual for the GPU by
+    default."""
+    precision: Literal["bf16", "fp8", "mxfp4"] | None = None
+    """Precision of the weights; the model's own by default."""
     replicas: Count = 1
     """Copies of the model."""
     tensor_parallel: Count = 1
     """GPUs that share each layer of a replica."""
-    pipeline_parallel: Literal[1] = 1
-    """Pipeline stages of a replica; only 1 is supported."""
+    pipeline_parallel: Count = 1
+    """Stages of a replica, each with a part of the layers."""
     router: str = "round_robin"
-    """How requests are spread over replicas: round_robin or least_outstanding."""
+    """How requests are spread over replicas (`cosim schema` lists the routers)."""
     memory_utilisation: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Share of GPU memory for weights and KV cache (gpu_memory_utilization)."""
-    scheduler: VllmScheduler = VllmScheduler()
+    scheduler: Scheduler = Scheduler()
     """How a batch is formed."""
-    execution: RooflineExecution = RooflineExecution()
+    execution: Execution = RooflineExecution(type="roofline")
     """How long an iteration takes."""
     power: Power = Power()
     """What the GPUs draw."""
@@ -121,6 +194,13 @@ class Cluster(StrictModel):
         find_gpu(value)
         return value
 
+    @field_validator("node")
+    @classmethod
+    def _known_node(cls, value: str | None) -> str | None:
+        if value is not None:
+            find_node(value)
+        return value
+
     @field_validator("router")
     @classmethod
     def _known_router(cls, value: str) -> str:
@@ -130,30 +210,37 @@ class Cluster(StrictModel):
 
     @model_validator(mode="after")
     def _deployable(self) -> Cluster:
-        model, gpu = find_model(self.model), find_gpu(self.gpu)
-        Roofline(model, gpu, find_engine(self.execution.engine), self.tensor_parallel)
-        plan_blocks(model, gpu, self.tensor_parallel, self.memory_utilisation)
-        self._power_model()
+        check_deployment(self.config())
         return self
 
-    def _power_model(self) -> PowerModel:
-        gpu = find_gpu(self.gpu)
-        return MfuPowerLaw.of(gpu) if self.power.type == "mfu_power_law" else TwoResource.of(gpu)
-
     def config(self) -> ClusterConfig:
-        """Return the deployment as the simulator takes it."""
+        """Return the deployment as the simulator takes it.
+
+        Raises:
+            InferenceSimError: If it cannot be simulated.
+        """
+        gpu, model = find_gpu(self.gpu), find_model(self.model)
+        if self.precision is not None:
+            model = model.with_precision(self.precision)
         rate = self.gateway.admission_rate_per_s
+        power = MfuPowerLaw if self.power.type == "mfu_power_law" else TwoResource
+        vidur = self.execution.type == "vidur"
         return ClusterConfig(
-            model=find_model(self.model),
-            gpu=find_gpu(self.gpu),
-            engine=find_engine(self.execution.engine),
-            power=self._power_model(),
+            model=model,
+            gpu=gpu,
+            stages=self._stages(model, gpu),
+            power=power.of(gpu),
             replicas=self.replicas,
             tensor_parallel=self.tensor_parallel,
+            pipeline_parallel=self.pipeline_parallel,
             router=self.router,
+            scheduler=self.scheduler.type,
             batch_cap=self.scheduler.batch_cap,
             max_batch_tokens=self.scheduler.max_batch_tokens,
             memory_utilisation=self.memory_utilisation,
+            kv_blocks=vidur_blocks(model, gpu, self.tensor_parallel, self.pipeline_parallel)
+            if vidur
+            else None,
             host_power_w=self.host_power_w,
             pue=self.pue,
             admission_rate_per_s=float("inf") if rate is None else rate,
@@ -161,6 +248,36 @@ class Cluster(StrictModel):
             overflow=self.gateway.overflow,
             stepwise=self.execution.stepwise,
         )
+
+    def _stages(self, model: ModelSpec, gpu: GpuSpec) -> Callable[[Stage], ExecutionModel]:
+        node = find_node(self.node) if self.node else None
+        width = self.tensor_parallel
+        match self.execution:
+            case VidurExecution():
+                return lambda stage: vidur_execution(model, gpu, width, stage, node)
+            case ProfileExecution() as profile:
+                files = ProfileFiles(
+                    mlp=profile.mlp,
+                    attention=profile.attention,
+                    all_reduce=profile.all_reduce,
+                    send_recv=profile.send_recv,
+                )
+                engine = find_engine(profile.engine)
+                return lambda stage: profile_execution(
+                    model, gpu, files, width, stage, engine=engine, node=node
+                )
+            case RooflineExecution() as roofline:
+                engine = find_engine(roofline.engine or default_engine(gpu.name))
+                return lambda stage: Roofline(
+                    model,
+                    gpu,
+                    engine,
+                    width,
+                    stage,
+                    expert_parallel=roofline.expert_parallel,
+                    node=node,
+                    time_factor=roofline.time_factor,
+                )
 
 
 class _Battery(StrictModel):

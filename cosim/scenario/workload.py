@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from cosim.scenario.fields import Fraction, InputFile, Positive, StrictModel
+from cosim.scenario.fields import (
+    DurationS,
+    Fraction,
+    InputFile,
+    NonNegative,
+    Positive,
+    StrictModel,
+)
+from cosim.scenario.lengths import Lengths
 
-Tokens = Annotated[int, Field(ge=1, le=10_000_000)]
+_SHORTEST_STATE_S = 0.001
 HourOfDay = Annotated[float, Field(ge=0, lt=24)]
 
 
@@ -30,67 +38,78 @@ class Static(StrictModel):
     """Rate [requests/s]."""
 
 
+class Gamma(StrictModel):
+    """Arrivals whose gaps vary more, or less, than those of a Poisson process."""
+
+    type: Literal["gamma"]
+    """Gamma-distributed gaps."""
+    rate_per_s: Positive
+    """Mean rate [requests/s]."""
+    cv: Annotated[float, Field(ge=0.01, le=100)]
+    """Coefficient of variation of the gaps: 1 is a Poisson process, above 1 comes in clumps."""
+
+
+class Bursts(StrictModel):
+    """Arrivals at random, at a rate that jumps up for a while now and then."""
+
+    type: Literal["bursts"]
+    """A Poisson process that a two-state Markov chain modulates."""
+    base_rate_per_s: NonNegative
+    """Mean rate between bursts [requests/s]."""
+    burst_rate_per_s: Positive
+    """Mean rate in a burst [requests/s]."""
+    mean_burst: DurationS
+    """Mean duration of a burst; each is drawn from an exponential distribution."""
+    mean_gap: DurationS
+    """Mean time from the end of a burst to the next one; exponential too."""
+
+    @model_validator(mode="after")
+    def _bursts(self) -> Bursts:
+        if self.burst_rate_per_s <= self.base_rate_per_s:
+            raise ValueError(
+                "burst_rate_per_s must be above base_rate_per_s "
+                f"(got {self.burst_rate_per_s:g} and {self.base_rate_per_s:g})"
+            )
+        if min(self.mean_burst, self.mean_gap) < _SHORTEST_STATE_S:
+            raise ValueError(
+                f"mean_burst and mean_gap must be at least {_SHORTEST_STATE_S:g} s "
+                f"(got {self.mean_burst:g} s and {self.mean_gap:g} s)"
+            )
+        return self
+
+
 class Daily(StrictModel):
-    """Arrivals at random, at a rate that follows the day as a cosine."""
+    """Arrivals at random, at a rate that follows the day: as a cosine, or by 24 weights."""
 
     type: Literal["daily"]
     """A Poisson process with a daily profile."""
     mean_rate_per_s: Positive
     """Mean rate over a day [requests/s]."""
-    peak_to_mean: Annotated[float, Field(ge=1, le=2)] = 1.6
-    """Rate at the peak hour over the mean rate."""
-    peak_hour_utc: HourOfDay = 21.0
-    """Hour of the peak, UTC [h]."""
+    peak_to_mean: Annotated[float, Field(ge=1, le=2)] | None = 1.6
+    """Rate at the peak hour over the mean rate, of a cosine."""
+    peak_hour_utc: HourOfDay | None = 21.0
+    """Hour of the peak of the cosine, UTC [h]."""
+    hourly_weights: Annotated[list[NonNegative], Field(min_length=24, max_length=24)] | None = None
+    """Relative rates at 0:00, 1:00, ... 23:00 UTC, in place of the cosine; linear in between."""
 
-
-class Fixed(StrictModel):
-    """The same lengths for every request."""
-
-    type: Literal["fixed"]
-    """Every request alike."""
-    prompt_tokens: Tokens
-    """Prompt length [tokens]."""
-    output_tokens: Tokens
-    """Output length [tokens]."""
-
-
-class _Split(StrictModel):
-    min_tokens: Tokens
-    """Shortest total length, prompt and output together [tokens]."""
-    max_tokens: Tokens
-    """Longest total length [tokens]."""
-    prefill_decode_ratio: Positive
-    """Prompt tokens per output token."""
+    @model_validator(mode="before")
+    @classmethod
+    def _no_cosine_beside_weights(cls, values: Any) -> Any:
+        """Drop the defaults of the cosine where weights are given, here and when written out."""
+        if isinstance(values, dict) and values.get("hourly_weights") is not None:
+            return {"peak_to_mean": None, "peak_hour_utc": None} | values
+        return values
 
     @model_validator(mode="after")
-    def _ordered(self) -> _Split:
-        if self.min_tokens > self.max_tokens:
+    def _one_profile(self) -> Daily:
+        cosine = (self.peak_to_mean, self.peak_hour_utc)
+        given = sum(value is not None for value in cosine)
+        if given != (2 if self.hourly_weights is None else 0):
             raise ValueError(
-                f"min_tokens must not exceed max_tokens (got {self.min_tokens} and "
-                f"{self.max_tokens})"
+                "expected either `hourly_weights`, or `peak_to_mean` and `peak_hour_utc`"
             )
-        return self
-
-
-class Uniform(_Split):
-    """Total length uniform between two bounds, split by a ratio."""
-
-    type: Literal["uniform"]
-    """Uniform total length."""
-
-
-class Zipf(_Split):
-    """Total length Zipf-distributed between two bounds, split by a ratio."""
-
-    type: Literal["zipf"]
-    """Zipf-distributed total length; short ones are the most frequent."""
-    theta: Annotated[float, Field(ge=0, le=3)]
-    """Skew; 0 is uniform. It may not be 1."""
-
-    @model_validator(mode="after")
-    def _not_one(self) -> Zipf:
-        if self.theta == 1:
-            raise ValueError("theta must not be 1, where the generator is singular (try 0.999)")
+        if self.hourly_weights is not None and not sum(self.hourly_weights) > 0:
+            raise ValueError("one of the hourly_weights must be greater than 0")
         return self
 
 
@@ -101,7 +120,13 @@ class Trace(StrictModel):
     """azure: TIMESTAMP,ContextTokens,GeneratedTokens. vidur: arrived_at (s),num_prefill_tokens,
     num_decode_tokens."""
     path: InputFile
-    """The CSV file; its first request arrives at the start of the run."""
+    """The CSV file. Above 200 MB it is not held in memory, but read again while the run goes on."""
+    rate_scale: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    """Pace: 2 halves the time between requests."""
+    shift: DurationS = 0.0
+    """Time from the start of the run to the first request."""
+    loop: bool = False
+    """Begin again when the trace ends, until the run does."""
 
 
 class Slo(StrictModel):
@@ -115,6 +140,9 @@ class Slo(StrictModel):
     """Most time from arrival to the last token [s]."""
 
 
+Arrivals = Annotated[Poisson | Static | Gamma | Bursts | Daily, Field(discriminator="type")]
+
+
 class RequestClass(StrictModel):
     """A class of requests."""
 
@@ -124,6 +152,8 @@ class RequestClass(StrictModel):
     """Share of the requests; the shares of all classes add up to 1."""
     slo: Slo = Slo()
     """What the class is promised."""
+    lengths: Lengths | None = None
+    """How long its requests are; the workload's lengths by default."""
 
 
 class Workload(StrictModel):
@@ -131,10 +161,10 @@ class Workload(StrictModel):
 
     requests: Annotated[int, Field(ge=1)] | None = None
     """Stop after so many requests; the run's end is the only bound by default."""
-    arrivals: Annotated[Poisson | Static | Daily, Field(discriminator="type")] | None = None
+    arrivals: Arrivals | None = None
     """When requests arrive."""
-    lengths: Annotated[Fixed | Uniform | Zipf, Field(discriminator="type")] | None = None
-    """How long they are."""
+    lengths: Lengths | None = None
+    """How long they are; may be left out where each class has lengths of its own."""
     trace: Trace | None = None
     """A recorded workload, in place of arrivals and lengths."""
     classes: Annotated[list[RequestClass], Field(min_length=1)] = [
@@ -144,10 +174,14 @@ class Workload(StrictModel):
 
     @model_validator(mode="after")
     def _one_source(self) -> Workload:
-        generated = self.arrivals is not None and self.lengths is not None
+        own = [one.name for one in self.classes if one.lengths is not None]
+        lengths = self.lengths is not None or len(own) == len(self.classes)
+        generated = self.arrivals is not None and lengths
         partly = self.arrivals is not None or self.lengths is not None
         if (self.trace is not None) == partly or (partly and not generated):
             raise ValueError("expected either `arrivals` and `lengths`, or `trace`")
+        if self.trace is not None and own:
+            raise ValueError(f"class '{own[0]}' has `lengths`, but those of a trace are recorded")
         return self
 
     @model_validator(mode="after")
@@ -159,3 +193,9 @@ class Workload(StrictModel):
         if len(set(names)) < len(names):
             raise ValueError(f"the classes must have different names (got {', '.join(names)})")
         return self
+
+    @property
+    def endless(self) -> bool:
+        """Whether requests arrive as long as the run lasts."""
+        looped = self.trace is not None and self.trace.loop
+        return self.requests is None and (self.arrivals is not None or looped)

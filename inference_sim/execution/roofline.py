@@ -4,197 +4,303 @@ For one layer under tensor parallelism TP, with T tokens in the batch:
 
     linear op        t0 + (t_mem^p + t_flop^p)^(1/p)
                      t_mem = (weights + activations) / (BW e_bw), t_flop = 2 n k T / (peak e_flop)
+    experts          t0x + the same of the experts that the batch touches, with an e_bw of their own
     elementwise      t0e + 2T(7h + 2d(H+kv)/TP + 3ff/TP) / (BW e_el)
     prefill attn     2 (H/TP) d sum(q (q + 2 kv)) / (peak e_prefill)     (causal)
     decode attn      t0a + KV bytes read / (BW e_kv)
     all-reduce       2 (launch + latency + bytes / bandwidth)             (TP > 1)
 
-and once an iteration the LM head over the sampled sequences. With a fixed decode batch everything
-but the KV read is constant, so cost is affine in the total context S: the reason why a run of
-decode iterations has a closed form. ``p`` smooths the corner of the roofline (Williams et al.,
-"Roofline", CACM 2009).
+and once an iteration the LM head over the sampled sequences, or the hand-over to the next pipeline
+stage. With a fixed decode batch everything but the KV read is constant, so cost is affine in the
+total context S: the reason why a run of decode iterations has a closed form. ``p`` smooths the
+corner of the roofline (Williams et al., "Roofline", CACM 2009).
+
+Layers whose attention has a window W read min(S, B W): exact while all sequences of the batch are
+on one side of it, at most a little too much while they are on both.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from inference_sim.errors import InferenceSimError
+from inference_sim.execution.cost import AffineCost, IterationCost, Stage
 from inference_sim.execution.engine_profile import EngineProfile
-from inference_sim.hardware import GpuSpec
+from inference_sim.execution.shapes import LinearOp, check_split, layer_ops, uncalibrated_because
+from inference_sim.hardware import GpuSpec, Link, NodeType, find_node
 from inference_sim.models import BYTES_PER_VALUE, ModelSpec
 
-_LAUNCH_S = 20e-6  # of an all-reduce; Vidur's network profiles
+_LAUNCH_S = 20e-6  # of an all-reduce or a send/receive; Vidur's network profiles
 
 
-class IterationCost(NamedTuple):
-    """What one iteration costs on each GPU of the tensor-parallel group.
+class _Work(NamedTuple):
+    """What the parts of an iteration that do not depend on context cost."""
 
-    Attributes:
-        gpu_s: Time of the GPU's kernels [s].
-        sampling_s: Time of sampling, on the GPU and not overlapped [s].
-        host_s: The host's own time; the iteration is never shorter than it [s].
-        flops: Useful floating-point operations (causal attention).
-        hbm_bytes: Bytes moved between HBM and the chip.
-    """
-
-    gpu_s: float
-    sampling_s: float
-    host_s: float
+    seconds: float
     flops: float
     hbm_bytes: float
-
-    @property
-    def duration_s(self) -> float:
-        """Duration of the iteration [s]."""
-        return max(self.gpu_s, self.host_s) + self.sampling_s
-
-
-class AffineCost(NamedTuple):
-    """Cost of a decode iteration of a fixed batch, as ``base + per_context * S``.
-
-    S is the context of the batch [tokens]: what its sequences hold, the newest token included.
-    """
-
-    gpu_s: float
-    gpu_s_per_context: float
-    sampling_s: float
-    host_s: float
-    flops: float
-    flops_per_context: float
-    hbm_bytes: float
-    hbm_bytes_per_context: float
 
 
 class Roofline:
-    """Iteration cost of one model on one tensor-parallel group of GPUs."""
+    """Iteration cost of one pipeline stage of a model on one tensor-parallel group of GPUs.
+
+    Attributes:
+        uncalibrated_because: What in this combination no measurement backs; "" if nothing.
+    """
 
     def __init__(
-        self, model: ModelSpec, gpu: GpuSpec, engine: EngineProfile, tensor_parallel: int = 1
+        self,
+        model: ModelSpec,
+        gpu: GpuSpec,
+        engine: EngineProfile,
+        tensor_parallel: int = 1,
+        stage: Stage | None = None,
+        *,
+        expert_parallel: int = 1,
+        node: NodeType | None = None,
+        time_factor: float | None = None,
     ) -> None:
         """Prepare the shapes.
 
+        Args:
+            model: The model; its precision decides the bytes of its weights.
+            gpu: The GPU type.
+            engine: What the engine adds to the kernels.
+            tensor_parallel: GPUs that share each layer.
+            stage: The layers that it computes; None for all.
+            expert_parallel: Of these GPUs, how many groups hold different experts; within a group
+                each expert is split. Routing is taken as balanced.
+            node: How the GPUs are linked; None for the node type that the GPU usually sits in.
+            time_factor: Factor on the GPU's time, from a measurement of this model.
+
         Raises:
-            InferenceSimError: If the model's heads cannot be split, or the GPU has no measured
+            InferenceSimError: If the model cannot be split so, or the node has no measured
                 all-reduce of that width.
         """
-        if model.query_heads % tensor_parallel or model.ffn_size % tensor_parallel:
-            raise InferenceSimError(
-                f"'{model.name}' cannot be split over {tensor_parallel} GPUs: it has "
-                f"{model.query_heads} attention heads and an FFN of {model.ffn_size}"
-            )
-        if tensor_parallel > 1 and tensor_parallel not in gpu.all_reduce:
-            known = ", ".join(map(str, [1, *gpu.all_reduce]))
-            raise InferenceSimError(
-                f"no all-reduce cost is known for {tensor_parallel} GPUs of type '{gpu.name}' "
-                f"(known tensor_parallel: {known})"
-            )
-        self.model, self.gpu, self.engine, self.tensor_parallel = (
-            model,
-            gpu,
-            engine,
-            tensor_parallel,
+        check_split(model, tensor_parallel, expert_parallel)
+        node = node or find_node(gpu.node)
+        self.model, self.gpu, self.engine, self.node = model, gpu, engine, node
+        self.tensor_parallel = tensor_parallel
+        self.stage = stage or Stage(model.layers)
+        if time_factor is not None and not 0 < time_factor < math.inf:
+            raise InferenceSimError(f"'time_factor' must be above 0 (got {time_factor})")
+        self.time_factor = 1.0 if time_factor is None else time_factor
+        self._reduce = self._send = None
+        if tensor_parallel > 1:
+            self._reduce = node.all_reduce_link(gpu.link_name, tensor_parallel)
+        if not self.stage.last:
+            self._send = node.send_receive_link(gpu.link_name)
+        links = [link for link in (self._reduce, self._send) if link]
+        self.uncalibrated_because = (
+            "" if time_factor else uncalibrated_because(model, gpu, engine, tensor_parallel, links)
         )
-        self._peak_flops, self._peak_bytes_per_s = gpu.peak_flops, gpu.peak_bytes_per_s
+        self.peak_flops, self._peak_bytes_per_s = gpu.peak_flops, gpu.peak_bytes_per_s
         h, d, tp = model.hidden_size, model.head_dim, tensor_parallel
         heads, kv_heads = model.query_heads / tp, max(model.kv_heads / tp, 1.0)
-        ff = model.ffn_size / tp
-        self._linear_ops = (  # (inputs, outputs) of one GPU's share
-            (h, (heads + 2 * kv_heads) * d),
-            (heads * d, h),
-            (h, 2 * ff),
-            (ff, h),
-        )
-        self._layer_weights = sum(k * n for k, n in self._linear_ops)
-        self._elementwise_bytes = BYTES_PER_VALUE * (7 * h + 2 * d * (heads + kv_heads) + 3 * ff)
+        self._linear_ops = layer_ops(model, tp)
+        active_ff = (3 if model.gated_mlp else 2) * model.ffn_size / tp
+        if model.experts:
+            active_ff += 3 * model.experts.per_token * model.experts.ffn_size / tp
+        self._elementwise_bytes = BYTES_PER_VALUE * (7 * h + 2 * d * (heads + kv_heads) + active_ff)
+        self._head = LinearOp(h, model.vocab_size / tp, BYTES_PER_VALUE)
         self._attention_flops = 4 * heads * d  # per query token and context token: QK^T and PV
         self._kv_bytes = model.kv_bytes_per_token_per_layer(tp)
-        self._decode_memo: dict[int, AffineCost] = {}
-        self._dense_memo: dict[int, tuple[float, float, float]] = {}
+        self._prefill_s = self._attention_flops / (self.peak_flops * gpu.kernels.e_prefill)
+        self._kv_s = self._kv_bytes / (self._peak_bytes_per_s * gpu.kernels.e_kv)
+        self._window = model.window_tokens
+        share = model.windowed_layers / model.layers if model.window_tokens else 0.0
+        self._windowed = self.stage.layers * share  # layers, in the mean over the stages
+        self._full = self.stage.layers - self._windowed
+        self._decode_memo: dict[tuple[int, bool], AffineCost] = {}
+        self._dense_memo: dict[int, _Work] = {}
+        self._prompt_memo: dict[int, IterationCost] = {}
 
-    def decode(self, batch: int) -> AffineCost:
-        """Return the cost of a decode iteration of `batch` sequences, as a function of context."""
-        cost = self._decode_memo.get(batch)
+    @property
+    def calibrated(self) -> bool:
+        """Whether measurements back this combination of model, GPU, engine and width."""
+        return not self.uncalibrated_because
+
+    def decode(self, batch: int, context: float = math.inf) -> AffineCost:
+        """Return the cost of a decode iteration of `batch` sequences, as a function of context.
+
+        Where layers have windows, it is the line that holds at `context`, up to the cost's
+        ``context_limit``; by default the one that holds from full windows on. It is then never
+        below the other one.
+        """
+        beyond = context >= batch * self._window
+        cost = self._decode_memo.get((batch, beyond))
         if cost is None:
-            cost = self._decode_memo[batch] = self._decode(batch)
+            cost = self._decode_memo[batch, beyond] = self._decode(batch, beyond)
         return cost
 
-    def prefill(self, prompts: Sequence[int]) -> IterationCost:
-        """Return the cost of computing whole `prompts` [tokens] and sampling a token of each."""
-        coefficients, layers = self.gpu.kernels, self.model.layers
-        tokens, sequences = sum(prompts), len(prompts)
-        dense_s, dense_flops, dense_bytes = self._dense(tokens)
-        head_s, head_flops, head_bytes = self._lm_head(sequences)
-        pairs = sum(q * q for q in prompts) / 2  # causal
-        attention_flops = self._attention_flops * pairs
-        attention_s = attention_flops / (self._peak_flops * coefficients.e_prefill)
-        attention_bytes = self._kv_bytes * tokens
+    def iteration(
+        self,
+        chunks: Sequence[tuple[int, int]],
+        prompts_done: int,
+        decode_batch: int = 0,
+        decode_context: int = 0,
+    ) -> IterationCost:
+        """Return the cost of an iteration that computes prompts, and decodes beside them.
+
+        Args:
+            chunks: For each prompt, the tokens computed now and those computed before.
+            prompts_done: How many of the chunks are the last of their prompt; each samples a token.
+            decode_batch: Sequences that decode a token in the same iteration.
+            decode_context: What these hold, the newest tokens included [tokens].
+        """
+        if len(chunks) == 1 and not (chunks[0][1] or decode_batch) and prompts_done == 1:
+            prompt = chunks[0][0]  # by far the most frequent
+            memo = self._prompt_memo.get(prompt)
+            if memo is None:
+                memo = self._prompt_memo[prompt] = self._iteration(chunks, 1, 0, 0)
+            return memo
+        return self._iteration(chunks, prompts_done, decode_batch, decode_context)
+
+    def _iteration(
+        self,
+        chunks: Sequence[tuple[int, int]],
+        prompts_done: int,
+        decode_batch: int,
+        decode_context: int,
+    ) -> IterationCost:
+        new_tokens = sum(new for new, _ in chunks)
+        sampled = prompts_done + decode_batch
+        seconds, flops, hbm_bytes = self._dense(new_tokens + decode_batch)
+        head = self._lm_head(sampled)
+        pairs = read = 0.0  # layers * query tokens * context tokens, layers * context tokens
+        for new, before in chunks:
+            pairs += self._full * new * (before + new / 2)  # causal
+            read += self._full * (before + new)
+            if self._windowed:
+                pairs += self._windowed * _windowed_pairs(new, before, self._window)
+                read += self._windowed * (new + min(before, self._window))
+        seconds += head.seconds + self._prefill_s * pairs
+        if decode_batch:
+            context = self._full * decode_context
+            if self._windowed:
+                context += self._windowed * min(decode_context, decode_batch * self._window)
+            seconds += self.stage.layers * self.gpu.kernels.t0a_us * 1e-6 + self._kv_s * context
+            pairs += context
+            read += context
         return IterationCost(
-            gpu_s=layers * (dense_s + attention_s) + head_s,
-            sampling_s=self._sampling_s(sequences),
-            host_s=self._host_s(sequences),
-            flops=layers * (dense_flops + attention_flops) + head_flops,
-            hbm_bytes=layers * (dense_bytes + attention_bytes) + head_bytes,
+            gpu_s=self.time_factor * seconds,
+            sampling_s=self._sampling_s(sampled),
+            host_s=self._host_s(sampled),
+            flops=flops + head.flops + self._attention_flops * pairs,
+            hbm_bytes=hbm_bytes + head.hbm_bytes + self._kv_bytes * read,
+            serial_s=self._serial_s(sampled),
         )
 
-    def _decode(self, batch: int) -> AffineCost:
-        coefficients, layers = self.gpu.kernels, self.model.layers
-        dense_s, dense_flops, dense_bytes = self._dense(batch)
-        head_s, head_flops, head_bytes = self._lm_head(batch)
-        kv_s = self._kv_bytes / (self._peak_bytes_per_s * coefficients.e_kv)
+    def _decode(self, batch: int, beyond: bool) -> AffineCost:
+        """Return the line below or beyond full windows."""
+        dense, head = self._dense(batch), self._lm_head(batch)
+        growing = self._full if beyond else self.stage.layers  # layers whose reads grow
+        window = self._windowed * batch * self._window if beyond else 0.0
+        seconds = self.stage.layers * self.gpu.kernels.t0a_us * 1e-6 + self._kv_s * window
         return AffineCost(
-            gpu_s=layers * (dense_s + coefficients.t0a_us * 1e-6) + head_s,
-            gpu_s_per_context=layers * kv_s,
+            gpu_s=self.time_factor * (dense.seconds + head.seconds + seconds),
+            gpu_s_per_context=self.time_factor * growing * self._kv_s,
             sampling_s=self._sampling_s(batch),
             host_s=self._host_s(batch),
-            flops=layers * dense_flops + head_flops,
-            flops_per_context=layers * self._attention_flops,
-            hbm_bytes=layers * dense_bytes + head_bytes,
-            hbm_bytes_per_context=layers * self._kv_bytes,
+            flops=dense.flops + head.flops + self._attention_flops * window,
+            flops_per_context=growing * self._attention_flops,
+            hbm_bytes=dense.hbm_bytes + head.hbm_bytes + self._kv_bytes * window,
+            hbm_bytes_per_context=growing * self._kv_bytes,
+            serial_s=self._serial_s(batch),
+            context_limit=math.inf if beyond or not self._windowed else batch * self._window,
         )
 
-    def _dense(self, tokens: int) -> tuple[float, float, float]:
-        """Return time [s], FLOPs and bytes of a layer without attention."""
+    def _dense(self, tokens: int) -> _Work:
+        """Return the stage's layers without attention, and the hand-over."""
         memo = self._dense_memo.get(tokens)
         if memo is not None:
             return memo
-        coefficients = self.gpu.kernels
-        seconds = bytes_moved = 0.0
-        for inputs, outputs in self._linear_ops:
-            op_s, op_bytes = self._linear(inputs, outputs, tokens)
-            seconds += op_s
-            bytes_moved += op_bytes
+        kernels = self.gpu.kernels
+        seconds = flops = bytes_moved = 0.0
+        works = [self._linear(op, tokens) for op in self._linear_ops]
+        if self.model.experts:
+            works.append(self._experts(tokens))
+        for work in works:
+            seconds += work.seconds
+            flops += work.flops
+            bytes_moved += work.hbm_bytes
         elementwise = self._elementwise_bytes * tokens
-        seconds += coefficients.t0e_us * 1e-6
-        seconds += elementwise / (self._peak_bytes_per_s * coefficients.e_el)
-        seconds += 2 * self._all_reduce_s(tokens)
-        memo = (seconds, 2 * tokens * self._layer_weights, bytes_moved + elementwise)
+        seconds += kernels.t0e_us * 1e-6 + elementwise / (self._peak_bytes_per_s * kernels.e_el)
+        activations = BYTES_PER_VALUE * tokens * self.model.hidden_size
+        if self._reduce:
+            seconds += 2 * self._all_reduce_s(self._reduce, activations)
+        layers = self.stage.layers
+        hand_over_s = 0.0
+        if self._send:
+            hand_over_s = _LAUNCH_S + self._send.latency_us * 1e-6 + self._send.seconds(activations)
+        memo = _Work(
+            layers * seconds + hand_over_s, layers * flops, layers * (bytes_moved + elementwise)
+        )
         self._dense_memo[tokens] = memo
         return memo
 
-    def _linear(self, inputs: float, outputs: float, tokens: int) -> tuple[float, float]:
-        """Return time [s] and bytes of one matrix product."""
-        c = self.gpu.kernels
-        bytes_moved = BYTES_PER_VALUE * (inputs * outputs + tokens * (inputs + outputs))
-        memory_s = bytes_moved / (self._peak_bytes_per_s * c.e_bw)
-        compute_s = 2 * inputs * outputs * tokens / (self._peak_flops * c.e_flop)
-        return c.t0_us * 1e-6 + (memory_s**c.p + compute_s**c.p) ** (1 / c.p), bytes_moved
+    def _all_reduce_s(self, link: Link, bytes_moved: float) -> float:
+        fixed_s = _LAUNCH_S + link.latency_us * 1e-6
+        return self.engine.all_reduce_latency_factor * fixed_s + link.seconds(bytes_moved)
 
-    def _lm_head(self, sequences: int) -> tuple[float, float, float]:
-        inputs, outputs = self.model.hidden_size, self.model.vocab_size / self.tensor_parallel
-        seconds, bytes_moved = self._linear(inputs, outputs, sequences)
-        return seconds, 2 * sequences * inputs * outputs, bytes_moved
+    def _linear(self, op: LinearOp, tokens: int) -> _Work:
+        """Return one matrix product."""
+        kernels = self.gpu.kernels
+        weights = op.inputs * op.outputs
+        moved = weights * op.bytes_per_weight + BYTES_PER_VALUE * tokens * (op.inputs + op.outputs)
+        computed = tokens
+        if tokens > kernels.tile_tokens > 1:
+            computed = -(-tokens // kernels.tile_tokens) * kernels.tile_tokens
+        seconds = self._joined_s(moved, 2 * weights * computed, kernels.e_bw)
+        return _Work(kernels.t0_us * 1e-6 + seconds, 2 * weights * tokens, moved)
 
-    def _all_reduce_s(self, tokens: int) -> float:
-        if self.tensor_parallel == 1:
-            return 0.0
-        cost = self.gpu.all_reduce[self.tensor_parallel]
-        bytes_moved = BYTES_PER_VALUE * tokens * self.model.hidden_size
-        return _LAUNCH_S + cost.latency_us * 1e-6 + bytes_moved / (cost.bandwidth_gb_per_s * 1e9)
+    def _experts(self, tokens: int) -> _Work:
+        """Return the experts of one layer, as one GPU's share of them."""
+        model, coefficients = self.model, self.gpu.experts
+        experts = model.experts
+        assert experts is not None  # noqa: S101
+        weights = model.expert_parameters / self.tensor_parallel  # of an expert, in the mean
+        pairs = tokens * experts.per_token  # of a token and an expert
+        moved = experts.touched(tokens) * weights * model.expert_bytes_per_weight
+        moved += BYTES_PER_VALUE * pairs * 2 * model.hidden_size / self.tensor_parallel
+        flops = 2 * weights * pairs
+        seconds = self._joined_s(moved, flops, coefficients.e_bw)
+        return _Work(coefficients.t0_us * 1e-6 + seconds, flops, moved)
+
+    def _joined_s(self, bytes_moved: float, flops: float, e_bw: float) -> float:
+        """Return memory and compute time, joined smoothly [s]."""
+        kernels = self.gpu.kernels
+        memory_s = bytes_moved / (self._peak_bytes_per_s * e_bw)
+        compute_s = flops / (self.peak_flops * kernels.e_flop)
+        return float((memory_s**kernels.p + compute_s**kernels.p) ** (1 / kernels.p))
+
+    def _lm_head(self, sequences: int) -> _Work:
+        if not (sequences and self.stage.last):
+            return _Work(0.0, 0.0, 0.0)
+        return self._linear(self._head, sequences)
 
     def _sampling_s(self, sequences: int) -> float:
+        if not (sequences and self.stage.last):
+            return 0.0
         return self.engine.sampling_s + self.engine.sampling_s_per_sequence * sequences
 
     def _host_s(self, sequences: int) -> float:
         return self.engine.host_s + self.engine.host_s_per_sequence * sequences
+
+    def _serial_s(self, sequences: int) -> float:
+        engine = self.engine
+        per_layer = engine.serial_s_per_layer + engine.serial_s_per_layer_and_doubling * math.log2(
+            self.tensor_parallel
+        )
+        seconds = self.stage.layers * per_layer
+        if sequences and self.stage.last:
+            seconds += engine.serial_s + engine.serial_s_per_sequence * sequences
+        return seconds
+
+
+def _windowed_pairs(new: float, before: float, window: float) -> float:
+    """Return how many tokens `new` tokens after `before` see in a window, causally."""
+    growing = min(max(window - before, 0.0), new)
+    return growing * (before + growing / 2) + (new - growing) * window

@@ -12,28 +12,33 @@ from collections import deque
 
 from inference_sim.kv_cache import KvCache
 from inference_sim.request import Request
+from inference_sim.scheduling.base import Chunk, Scheduler
 
 
-class VllmScheduler:
-    """Decides which waiting requests form the next prefill batch.
+class VllmScheduler(Scheduler):
+    """vLLM v0; ``max_batch_tokens`` bounds a prefill, padded to its longest prompt."""
 
-    Args:
-        batch_cap: Most sequences that run at once (``max_num_seqs``) [sequences].
-        max_batch_tokens: Most tokens of one prefill, padded to its longest prompt
-            (``max_num_batched_tokens``) [tokens].
-    """
+    mixes = False
 
-    def __init__(self, batch_cap: int, max_batch_tokens: int) -> None:
-        self.batch_cap = batch_cap
-        self.max_batch_tokens = max_batch_tokens
+    def make_cache(self, blocks: int, longest: int) -> KvCache:
+        """Return a paged cache; admission leaves 1 % of it free."""
+        return KvCache(blocks, watermark=0.01)
 
     def can_admit(self, head: Request, running: int, kv: KvCache) -> bool:
-        """Tell whether the head of the line may be prefilled next."""
+        """Tell whether there is room in the batch and in the cache."""
         return running < self.batch_cap and kv.can_admit(head.prefill_tokens)
 
-    def take_prefill(self, waiting: deque[Request], running: int, kv: KvCache) -> list[Request]:
-        """Take the next prefill batch off the line and allocate its blocks; may be empty."""
-        batch: list[Request] = []
+    def take(
+        self,
+        waiting: deque[Request],
+        partial: Request | None,
+        running: int,
+        kv: KvCache,
+        *,
+        admit: bool = True,
+    ) -> list[Chunk]:
+        """Return whole prompts from the head of the line, as many as fit."""
+        batch: list[Chunk] = []
         longest = 0
         while waiting and running + len(batch) < self.batch_cap:
             tokens = waiting[0].prefill_tokens
@@ -41,5 +46,5 @@ class VllmScheduler:
             if not kv.can_admit(tokens) or (len(batch) + 1) * longest > self.max_batch_tokens:
                 break
             kv.allocate_prompt(tokens)
-            batch.append(waiting.popleft())
+            batch.append(Chunk(waiting.popleft(), tokens, 0))
         return batch

@@ -1,20 +1,45 @@
 """What requests arrive, and when: lazy streams, so that a long run needs no more memory."""
 
-from inference_sim.workload.arrivals import DailyArrivals, PoissonArrivals, StaticArrivals
-from inference_sim.workload.lengths import FixedLengths, UniformLengths, ZipfLengths
+from inference_sim.workload.arrivals import (
+    BurstArrivals,
+    DailyArrivals,
+    GammaArrivals,
+    HourlyArrivals,
+    PoissonArrivals,
+    StaticArrivals,
+)
+from inference_sim.workload.empirical import EmpiricalLengths, find_lengths
+from inference_sim.workload.lengths import (
+    FixedLengths,
+    LognormalLengths,
+    LognormalTokens,
+    UniformLengths,
+    ZipfLengths,
+)
+from inference_sim.workload.replay import Replay
 from inference_sim.workload.stream import Arrival, generated_stream, thinned, trace_stream
-from inference_sim.workload.traces import RequestTrace, read_trace
+from inference_sim.workload.traces import RequestTrace, TraceFile, open_trace, read_trace
 
 __all__ = [
     "Arrival",
+    "BurstArrivals",
     "DailyArrivals",
+    "EmpiricalLengths",
     "FixedLengths",
+    "GammaArrivals",
+    "HourlyArrivals",
+    "LognormalLengths",
+    "LognormalTokens",
     "PoissonArrivals",
+    "Replay",
     "RequestTrace",
     "StaticArrivals",
+    "TraceFile",
     "UniformLengths",
     "ZipfLengths",
+    "find_lengths",
     "generated_stream",
+    "open_trace",
     "read_trace",
     "thinned",
     "trace_stream",

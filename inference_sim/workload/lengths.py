@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import log, sqrt
+from statistics import NormalDist
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from inference_sim.errors import InferenceSimError
 
 Ints = NDArray[np.int64]
 
@@ -75,6 +79,66 @@ class ZipfLengths:
         rank[u * zeta_n < 1 + 0.5**self.theta] = 1
         rank[u * zeta_n < 1] = 0
         return _split(self.min_tokens + np.minimum(rank, n - 1), self.prefill_decode_ratio)
+
+
+@dataclass(frozen=True)
+class LognormalTokens:
+    """Lognormal token counts, rounded, and cut to bounds.
+
+    Attributes:
+        median_tokens: Median before it is cut [tokens].
+        sigma: Standard deviation of the logarithm.
+        min_tokens, max_tokens: What lies beyond becomes the bound itself [tokens].
+    """
+
+    median_tokens: float
+    sigma: float
+    min_tokens: int = 1
+    max_tokens: int = 10_000_000
+
+    @classmethod
+    def from_mean_and_p99(
+        cls,
+        mean_tokens: float,
+        p99_tokens: float,
+        min_tokens: int = 1,
+        max_tokens: int = 10_000_000,
+    ) -> LognormalTokens:
+        """Return the distribution with this mean and 99th percentile, before it is cut.
+
+        ``sigma^2 / 2 - z sigma + ln(p99 / mean) = 0`` with z the normal quantile of 0.99; of its
+        two roots the smaller is taken, so that a longer tail means a larger sigma.
+
+        Raises:
+            InferenceSimError: If p99 is not above the mean, or more than exp(z^2 / 2) = 14.9 times
+                as large.
+        """
+        z = NormalDist().inv_cdf(0.99)
+        if not 1 < p99_tokens / mean_tokens <= np.exp(z**2 / 2):
+            raise InferenceSimError(
+                "of a lognormal distribution, the 99th percentile lies above the mean and is at "
+                f"most 14.9 times as large (got {p99_tokens:g} and {mean_tokens:g})"
+            )
+        sigma = z - sqrt(z**2 - 2 * log(p99_tokens / mean_tokens))
+        return cls(mean_tokens * float(np.exp(-(sigma**2) / 2)), sigma, min_tokens, max_tokens)
+
+    def draw(self, rng: np.random.Generator, count: int) -> Ints:
+        """Return token counts, shape (count,)."""
+        tokens = np.rint(rng.lognormal(log(self.median_tokens), self.sigma, count))
+        cut: Ints = np.clip(tokens, self.min_tokens, self.max_tokens).astype(np.int64)
+        return cut
+
+
+@dataclass(frozen=True)
+class LognormalLengths:
+    """Prompt and output lengths, each lognormal, independent of each other."""
+
+    prompt: LognormalTokens
+    output: LognormalTokens
+
+    def draw(self, rng: np.random.Generator, count: int) -> tuple[Ints, Ints]:
+        """Return lengths of shape (count,) each."""
+        return self.prompt.draw(rng, count), self.output.draw(rng, count)
 
 
 def _split(total: Ints, prefill_decode_ratio: float) -> tuple[Ints, Ints]:

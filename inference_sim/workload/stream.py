@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inference_sim.workload.arrivals import CHUNK, Arrivals
 from inference_sim.workload.lengths import Lengths
 from inference_sim.workload.traces import RequestTrace
+
+
+class Recorded(Protocol):
+    """Recorded requests: a trace, or a replay of one."""
+
+    def parts(self) -> Iterator[RequestTrace]:
+        """Yield the requests in order, in parts of bounded size."""
+        ...
 
 
 class Arrival(NamedTuple):
@@ -29,11 +38,12 @@ def generated_stream(
     *,
     requests: int | None = None,
     class_shares: Sequence[float] = (1.0,),
+    class_lengths: Mapping[int, Lengths] | None = None,
 ) -> Iterator[Arrival]:
     """Yield requests of an arrival process.
 
-    Times, lengths and classes come from generators of their own, so that changing one leaves the
-    others as they were (common random numbers).
+    Times, lengths and classes come from generators of their own, and so do the lengths of each
+    class that has its own: changing one leaves the others as they were (common random numbers).
 
     Args:
         arrivals: When they come.
@@ -41,41 +51,46 @@ def generated_stream(
         seed: Seed of the run, or several numbers that make one.
         requests: Stop after so many; None for no end.
         class_shares: Share of each class; sums to 1.
+        class_lengths: Lengths of classes that differ, by class; `lengths` are those of the others.
     """
     time_rng, length_rng, class_rng = (_generator(seed, key) for key in range(3))
+    own = {one: (drawn, _generator(seed, 4, one)) for one, drawn in (class_lengths or {}).items()}
 
     def endless() -> Iterator[Arrival]:
         for times in arrivals.times_s(time_rng):
             prompt, output = lengths.draw(length_rng, len(times))
             classes = _draw_classes(class_rng, len(times), class_shares)
-            yield from map(Arrival, times.tolist(), prompt.tolist(), output.tolist(), classes)
+            for class_id, (drawn, rng) in own.items():
+                members = np.flatnonzero(classes == class_id)
+                prompt[members], output[members] = drawn.draw(rng, len(members))
+            yield from map(
+                Arrival, times.tolist(), prompt.tolist(), output.tolist(), classes.tolist()
+            )
 
     return islice(endless(), requests)
 
 
 def trace_stream(
-    trace: RequestTrace,
+    trace: Recorded,
     seed: int | Sequence[int],
     *,
     requests: int | None = None,
     class_shares: Sequence[float] = (1.0,),
 ) -> Iterator[Arrival]:
-    """Yield the requests of a recorded trace, once."""
+    """Yield the requests of a recorded trace, or of a replay of one."""
     class_rng = _generator(seed, 2)
 
-    def chunks() -> Iterator[Arrival]:
-        for first in range(0, len(trace.times_s), CHUNK):
-            part = slice(first, first + CHUNK)
-            times = trace.times_s[part].tolist()
+    def recorded() -> Iterator[Arrival]:
+        for part in trace.parts():
             yield from map(
                 Arrival,
-                times,
-                trace.prompt_tokens[part].tolist(),
-                trace.output_tokens[part].tolist(),
-                _draw_classes(class_rng, len(times), class_shares),
+                part.times_s.tolist(),
+                part.prompt_tokens.tolist(),
+                part.output_tokens.tolist(),
+                _draw_classes(class_rng, len(part.times_s), class_shares).tolist(),
             )
 
-    return islice(chunks(), requests)
+    return islice(recorded(), requests)
 
 
 def thinned(
@@ -93,12 +108,14 @@ def thinned(
         yield from (arrival for arrival, keep in zip(chunk, mine, strict=True) if keep)
 
 
-def _generator(seed: int | Sequence[int], key: int) -> np.random.Generator:
+def _generator(seed: int | Sequence[int], *key: int) -> np.random.Generator:
     parts = [seed] if isinstance(seed, int) else list(seed)
-    return np.random.default_rng([*parts, key])
+    return np.random.default_rng([*parts, *key])
 
 
-def _draw_classes(rng: np.random.Generator, count: int, class_shares: Sequence[float]) -> list[int]:
+def _draw_classes(
+    rng: np.random.Generator, count: int, class_shares: Sequence[float]
+) -> NDArray[np.int64]:
     if len(class_shares) == 1:
-        return [0] * count
-    return [int(c) for c in rng.choice(len(class_shares), size=count, p=class_shares)]
+        return np.zeros(count, dtype=np.int64)
+    return rng.choice(len(class_shares), size=count, p=class_shares)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
 
 from inference_sim.cluster import Cluster, ClusterConfig
-from inference_sim.execution import find_engine
+from inference_sim.execution import IterationCost, Roofline, find_engine
 from inference_sim.power import TwoResource
 from inference_sim.request import Request
 from inference_sim.telemetry import StepTelemetry
@@ -25,8 +25,14 @@ def config(**changes: Any) -> ClusterConfig:
         "gpu": A100,
         "engine": find_engine("none"),
         "power": TwoResource.of(A100),
+        "scheduler": "vllm",
     }
     return ClusterConfig(**values | changes)
+
+
+def prefill(roofline: Roofline, prompts: Sequence[int]) -> IterationCost:
+    """The cost of computing whole prompts, and nothing else, in one iteration."""
+    return roofline.iteration([(tokens, 0) for tokens in prompts], len(prompts))
 
 
 def at_once(count: int, prompt: int, output: int) -> list[Arrival]:

@@ -17,12 +17,12 @@ from inference_sim.workload import (
     UniformLengths,
     generated_stream,
 )
-from tests.inference_sim.builders import approx, at_once, config, serve
+from tests.inference_sim.builders import approx, at_once, config, prefill, serve
 
 ENGINES = [
     find_engine("none"),
     find_engine("vllm-0.11"),
-    EngineProfile("crossing", 1e-3, 3e-5, 11.05e-3, 2e-5, "made up"),
+    EngineProfile("crossing", 1e-3, 3e-5, 10.80e-3, 2e-5, "made up"),
     EngineProfile("slow host", 0.0, 0.0, 0.05, 0.0, "made up"),
 ]
 
@@ -43,7 +43,7 @@ def decode_s(deployment: ClusterConfig, contexts: list[int], iterations: int) ->
 
 
 def prefill_s(deployment: ClusterConfig, prompts: list[int]) -> float:
-    return roofline(deployment).prefill(prompts).duration_s
+    return prefill(roofline(deployment), prompts).duration_s
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
@@ -138,7 +138,7 @@ def test_littles_law() -> None:
 
 
 def ended(cluster: Cluster) -> int:
-    return sum(len(replica.ended) for replica in cluster.replicas)
+    return sum(len(engine.ended) for engine in cluster.engines)
 
 
 def test_mfu_of_one_prefill() -> None:
@@ -146,7 +146,8 @@ def test_mfu_of_one_prefill() -> None:
     deployment = config()
     model, tokens = deployment.model, 2048
     telemetry, _ = serve(deployment, [Arrival(0.0, tokens, 1, 0)], 10.0)
-    linear = 2 * model.layers * model.linear_parameters_per_layer * tokens
+    weights = model.attention_parameters_per_layer + model.mlp_parameters_per_layer
+    linear = 2 * model.layers * weights * tokens
     attention = model.layers * 4 * model.hidden_size * tokens**2 / 2
     head = 2 * model.hidden_size * model.vocab_size
     total = linear + attention + head

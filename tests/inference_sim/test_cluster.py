@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,15 +17,18 @@ from tests.inference_sim.builders import approx, at_once, config, serve
 
 
 @pytest.mark.parametrize(
-    ("options", "longest"),
+    ("options", "longest", "reason"),
     [
-        ({}, 4096),  # the model's context
-        ({"max_batch_tokens": 1000}, 1000),
-        ({"max_batch_tokens": 10**6}, 4096),
-        ({"kv_blocks": 100}, 99 * 16),  # all but the watermark
+        ({}, 4096, "context_too_long"),  # the model's context
+        ({"max_batch_tokens": 1000}, 1000, "context_too_long"),
+        ({"max_batch_tokens": 10**6}, 4096, "context_too_long"),
+        ({"scheduler": "vllm_v1", "max_batch_tokens": 1000}, 4096, "context_too_long"),
+        ({"kv_blocks": 100}, 99 * 16, "kv_cache_too_small"),  # all but the watermark
     ],
 )
-def test_requests_that_are_too_long_are_refused(options: dict[str, int], longest: int) -> None:
+def test_requests_that_are_too_long_are_refused(
+    options: dict[str, Any], longest: int, reason: str
+) -> None:
     """Prompt and output together; the others behind them are served."""
     stream = [
         Arrival(0.0, longest - 40, 41, 0),
@@ -33,7 +37,7 @@ def test_requests_that_are_too_long_are_refused(options: dict[str, int], longest
     ]
     telemetry, (refused, served, short) = serve(config(**options), stream)
     assert (telemetry.arrived, telemetry.rejected, telemetry.completed) == (3, 1, 2)
-    assert (refused.outcome, refused.reason) == (Outcome.REJECTED, "context_too_long")
+    assert (refused.outcome, refused.reason) == (Outcome.REJECTED, reason)
     assert refused.energy_j == 0
     assert served.outcome is short.outcome is Outcome.COMPLETED
     assert telemetry.admitted == 2  # the gateway never saw the first
@@ -115,7 +119,7 @@ def test_kv_utilisation_grows_while_a_segment_is_under_way() -> None:
     cost = Roofline(deployment.model, deployment.gpu, deployment.engine).decode(1)
     cluster = Cluster(deployment, [Arrival(0.0, 16, 800, 0)])
     cluster.step(0.1)
-    (request,) = cluster.replicas[0].running
+    (request,) = cluster.engines[0].running
     now_s, done, context = request.first_token_s, 0, 17
     for step in range(1, 8):
         while now_s + cost.gpu_s + cost.gpu_s_per_context * context < step:

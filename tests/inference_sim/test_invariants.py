@@ -11,21 +11,33 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from inference_sim.cluster import Cluster
+from inference_sim.engine import Engine
 from inference_sim.power import PowerModel
-from inference_sim.replica import Replica
 from inference_sim.request import Outcome, Request
+from inference_sim.scheduling import VllmV1Scheduler
 from inference_sim.telemetry import StepTelemetry
 from inference_sim.workload import Arrival, PoissonArrivals, UniformLengths, generated_stream
 from tests.inference_sim.builders import approx, config, random_scenario, run
 from tests.strategies import Scenario, scenarios, streams
 
 
-def blocks_held(replica: Replica) -> int:
-    """KV blocks by counting every sequence: its context but the newest token, in blocks of 16."""
-    running = sum(
-        math.ceil((one.context_at(replica.iteration) - 1) / 16) for one in replica.running
+def blocks_held(engine: Engine) -> int:
+    """KV blocks by counting every sequence: its context but the newest token, in blocks of 16.
+
+    In an iteration under way the decodes' next blocks are taken, and the chunks' tokens computed,
+    already. An engine that reserves counts each sequence alike.
+    """
+    under_way = engine._under_way
+    ahead = bool(under_way) and under_way[0].decoding > 0
+    ahead = ahead and (len(under_way) > 1 or under_way[0].prefill_tokens > 0)
+    blocks = engine.kv.blocks_for
+    running = sum(blocks(one.context_at(engine.iteration) - 1 + ahead) for one in engine.running)
+    computed = {chunk.request: chunk.before + chunk.tokens for chunk in engine._chunks}
+    whole = not isinstance(engine.scheduler, VllmV1Scheduler)
+    return running + sum(
+        blocks(one.prefill_tokens if whole else computed.get(one, one.computed_tokens))
+        for one in engine.prefilling
     )
-    return running + sum(math.ceil(one.prefill_tokens / 16) for one in replica.prefilling)
 
 
 class Watch:
@@ -34,7 +46,7 @@ class Watch:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster, self.env = cluster, cluster.env
         self.now = 0.0
-        self.sizes = [0] * len(cluster.replicas)
+        self.sizes = [0] * len(cluster.engines)
         self.over_cap = False
 
     def step(self, until_s: float) -> StepTelemetry:
@@ -47,23 +59,22 @@ class Watch:
         cluster, env = self.cluster, self.env
         assert env.now >= self.now
         self.now = env.now
-        waiting = len(cluster.gateway.waiting) + sum(len(one.waiting) for one in cluster.replicas)
-        ended = sum(len(one.ended) for one in cluster.replicas)
-        rejected = len(cluster.gateway.rejected) + len(cluster._too_long)
+        waiting = len(cluster.gateway.waiting) + sum(len(one.waiting) for one in cluster.engines)
+        ended = sum(len(one.ended) for one in cluster.engines)
+        rejected = len(cluster.gateway.rejected) + len(cluster._refused)
         serving = 0
-        for index, replica in enumerate(cluster.replicas):
-            kv, size = replica.kv, len(replica.running) + len(replica.prefilling)
+        for index, engine in enumerate(cluster.engines):
+            kv, size = engine.kv, len(engine.running) + len(engine.prefilling)
             serving += size
             assert 0 <= kv.free <= kv.blocks
-            assert kv.blocks - kv.free == blocks_held(replica)
-            assert replica.context == sum(
-                one.context_at(replica.iteration) for one in replica.running
-            )
-            cap = replica.scheduler.batch_cap
+            assert kv.blocks - kv.free == blocks_held(engine)
+            assert engine.context == sum(one.context_at(engine.iteration) for one in engine.running)
+            cap = engine.scheduler.batch_cap
             assert size <= max(self.sizes[index], cap), "admitted above the cap"
             self.over_cap |= size > cap
             self.sizes[index] = size
-            if replica.waiting and not size:  # it must be about to wake up
+            entrance = engine.pipeline.entrance  # another engine's batch may be in it
+            if engine.waiting and not size and not entrance.count:  # about to wake up
                 assert env.peek() == env.now, "idles while a request waits"
         assert cluster.in_flight - ended - rejected == waiting + serving
 
@@ -79,10 +90,10 @@ def test_at_every_event(scenario: Scenario) -> None:
     cluster.apply({"admission_rate": math.inf})
     watch.step(1e5)
     assert cluster.drained
-    for replica in cluster.replicas:
-        assert replica.kv.free == replica.kv.blocks
-        assert replica.kv.sequences == replica.context == 0
-        assert replica.outstanding == 0
+    for engine in cluster.engines:
+        assert engine.kv.free == engine.kv.blocks
+        assert engine.kv.sequences == engine.context == 0
+        assert engine.outstanding == 0
     event(f"above a lowered cap: {watch.over_cap}")
 
 
@@ -134,7 +145,7 @@ def check_times(request: Request, now: float) -> None:
         assert request.generated_tokens == request.output_tokens
     elif request.outcome is Outcome.REJECTED:
         assert len(known) == 1
-        assert request.reason in {"admission_rate", "context_too_long"}
+        assert request.reason in {"admission_rate", "context_too_long", "kv_cache_too_small"}
         assert request.energy_j == 0
     elif request.outcome is Outcome.RUNNING:
         assert 3 <= len(known) <= 4
@@ -150,6 +161,7 @@ def test_energy_is_conserved(scenario: Scenario, drain: bool) -> None:
     lengths = [step_s] * len(scenario.settings)
     lengths += [10 * step_s] * (len(steps) - len(lengths))
     busy_s = attributed_j = metered_j = 0.0
+    groups = deployment.replicas * deployment.pipeline_parallel  # of GPUs in lockstep
     lowest = deployment.gpus * min(deployment.power.idle_w, power_floor_w(deployment.power))
     for step, length in zip(steps, lengths, strict=True):
         assert lowest * (1 - 1e-9) <= step.gpu_power_w
@@ -157,11 +169,11 @@ def test_energy_is_conserved(scenario: Scenario, drain: bool) -> None:
         assert 0 <= step.busy_fraction <= 1 + 1e-9
         assert 0 <= step.kv_utilisation <= 1
         assert 0 <= step.mfu <= 1
-        busy_s += step.busy_fraction * length * deployment.replicas
+        busy_s += step.busy_fraction * length * groups
         attributed_j += step.attributed_power_w * length
         metered_j += step.gpu_power_w * length
     left = cluster.take_in_flight()
-    idle_s = cluster.env.now * deployment.replicas - busy_s
+    idle_s = cluster.env.now * groups - busy_s
     idle_j = idle_s * deployment.tensor_parallel * deployment.power.idle_w
     requests_j = sum(one.energy_j for one in ended + left)
     assert requests_j == approx(attributed_j, 1e-9)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from inference_sim.cluster import Cluster
 from inference_sim.errors import ModelDoesNotFit
 from inference_sim.hardware import find_gpu
-from inference_sim.kv_cache import BLOCK_SIZE, KvCache, plan_blocks
+from inference_sim.kv_cache import BLOCK_SIZE, KvCache
+from inference_sim.memory_plan import plan_blocks
 from inference_sim.models import find_model
 from tests.inference_sim.builders import config
 from tests.strategies import A100, LLAMA2_7B
@@ -122,7 +123,7 @@ def test_plan_of_llama_2_7b_on_an_a100() -> None:
     available = 72 * 1024**3 - 2 * 6_738_149_376
     assert plan_blocks(LLAMA2_7B, A100, 1, 0.9) == available // (32 * 16384 * 16) == 7609
     cluster = Cluster(config(), [])
-    assert cluster.replicas[0].kv.blocks == 7609
+    assert cluster.engines[0].kv.blocks == 7609
     assert 7609 * BLOCK_SIZE // 4096 * 4096 == 118_784  # as Vidur plans it, in whole requests
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from inference_sim.cluster import ClusterConfig
 from inference_sim.execution import EngineProfile, Roofline
 from inference_sim.workload import Arrival
-from tests.inference_sim.builders import approx, config, random_scenario, serve
+from tests.inference_sim.builders import approx, config, prefill, random_scenario, serve
 from tests.strategies import engines, streams
 
 
@@ -63,7 +63,7 @@ def serve_plainly(deployment: ClusterConfig, stream: list[Arrival]) -> list[Sequ
         if batch:
             for one in batch:
                 one.started_s.append(now_s)
-            now_s += roofline.prefill([one.tokens for one in batch]).duration_s
+            now_s += prefill(roofline, [one.tokens for one in batch]).duration_s
             for one in batch:
                 one.emit(now_s)
             running += [one for one in batch if not one.done]

@@ -24,7 +24,7 @@ def segments(draw: st.DrawFn) -> Segment:
     duration_s = draw(st.floats(1e-4, 0.1))
     return Segment(
         draw(st.floats(0, 1e5)), draw(st.integers(1, 400)), duration_s, step_s,
-        0.9 * duration_s, 0.9 * step_s, 1e-3, 3e12, 5e8, 7e9, 11e6, draw(st.integers(1, 64)), 0,
+        0.9 * duration_s, 0.9 * step_s, 1e-3, 3e12, 5e8, 7e9, 11e6, draw(st.integers(1, 64)), 1, 0,
     )  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def test_window(segment: Segment, shares: tuple[float, float]) -> None:
         expected = getattr(segment, name) + getattr(segment, slope) * inside[0]
         assert getattr(window, name) == pytest.approx(expected, rel=1e-12)
         assert getattr(window, slope) == getattr(segment, slope)
-    for name in ("sampling_s", "batch", "prefill_tokens"):
+    for name in ("sampling_s", "sequences", "decoding", "prefill_tokens"):
         assert getattr(window, name) == getattr(segment, name)
 
 
@@ -103,6 +103,6 @@ def test_windows_in_a_row_cover_a_segment_once(segment: Segment, shares: list[fl
 
 
 def test_a_prefix_keeps_all_but_the_count() -> None:
-    segment = Segment(1.0, 9, 0.1, 0.001, 0.1, 0.001, 0.0, 1.0, 2.0, 3.0, 4.0, 5, 0)
+    segment = Segment(1.0, 9, 0.1, 0.001, 0.1, 0.001, 0.0, 1.0, 2.0, 3.0, 4.0, 5, 5, 0)
     assert segment.prefix(4) == segment._replace(iterations=4)
     assert len(segment) == FIELDS

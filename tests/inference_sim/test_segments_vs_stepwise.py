@@ -37,11 +37,11 @@ def assert_same(scenario: Scenario, *, drain: bool = True) -> int:
     assert [one.preemptions for one in quick.replicas] == [
         one.preemptions for one in plain.replicas
     ]
-    for got_replica, plain_replica in zip(quick.replicas, plain.replicas, strict=True):
+    for got_engine, plain_engine in zip(quick.engines, plain.engines, strict=True):
         for name in ("iterations", "batch_sum", "batch_square_sum", "batch_max"):
             # A segment under way is counted only when it ends.
             if quick.drained:
-                assert getattr(got_replica.meter, name) == getattr(plain_replica.meter, name)
+                assert getattr(got_engine.meter, name) == getattr(plain_engine.meter, name)
     return sum(one.preemptions for one in plain.replicas)
 
 
@@ -74,15 +74,16 @@ class Witness:
             self.interruptions += 1
             interrupt(process, cause)
 
-        def counting_record(meter, segment):
+        def counting_record(meter, segments):
+            segment = segments[0]
             if not segment.prefill_tokens:
                 self.segments += 1
                 self.iterations += segment.iterations
                 host_paced = segment.duration_step_s == 0
                 before = paces.get(meter)
-                self.crossings += before == (segment.batch, True) and not host_paced
-                paces[meter] = segment.batch, host_paced
-            record(meter, segment)
+                self.crossings += before == (segment.sequences, True) and not host_paced
+                paces[meter] = segment.sequences, host_paced
+            record(meter, segments)
 
         patch.setattr(simpy.events.Process, "interrupt", counting_interrupt)
         patch.setattr(Meter, "record", counting_record)

@@ -113,7 +113,7 @@ def test_bad_azure_traces(tmp_path: Path, row: str, text: str) -> None:
 
 def test_several_bad_rows_are_counted(tmp_path: Path) -> None:
     path = written(tmp_path, VIDUR + "0,10,5\n" + "1,0,5\n" * 3)
-    with pytest.raises(TraceError, match=r":3: .*\(got '0'; 3 such rows\)"):
+    with pytest.raises(TraceError, match=r":3: .*\(got '0'; 3 such rows up to line 5\)"):
         read_trace(path, "vidur")
 
 

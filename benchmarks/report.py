@@ -1,0 +1,136 @@
+"""What is printed: a table per group, JSON, and the verdict of a smoke run."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from benchmarks.cases import Case
+from benchmarks.measure import Measurement
+from benchmarks.work import ROOT
+
+Results = Mapping[Case, Measurement]
+Rows = Sequence[tuple[str, ...]]
+PAGE = ROOT / "docs" / "benchmarks.md"
+_BEGIN, _END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
+_TITLES = {
+    "serving": "Serving",
+    "engine": "Other models, lengths and schedulers",
+    "requests": "Growth with requests",
+    "replicas": "Growth with replicas",
+    "loop": "The closed loop",
+    "start_up": "Start-up",
+}
+
+
+def machine(results: Results) -> str:
+    """Return what the figures were measured on, in a line."""
+    bare = median(one.bare_events_per_s for one in results.values())
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return (
+        f"{platform.system()} {platform.machine()}, {cores} cores, "
+        f"{platform.python_implementation()} {platform.python_version()}; "
+        f"bare SimPy: {bare / 1e6:.2f} million events/s"
+    )
+
+
+def tables(results: Results) -> str:
+    """Return a Markdown table per group."""
+    parts = []
+    for group in dict.fromkeys(case.group for case in results):
+        chosen = {case: one for case, one in results.items() if case.group == group}
+        rows = (_start_up_rows if group == "start_up" else _serving_rows)(chosen)
+        parts.append(f"### {_TITLES[group]}\n\n{_aligned(rows)}")
+    return "\n\n".join(parts)
+
+
+def _serving_rows(results: Results) -> Rows:
+    head = (
+        "case",
+        "what",
+        "requests/s",
+        "x real time",
+        "requests per bare event",
+        "bare events per simulated s",
+        "peak memory MiB",
+    )
+    return [head] + [
+        (
+            case.title,
+            case.about,
+            f"{one.requests_per_s:,.0f}",
+            f"{one.x_real_time:,.0f}",
+            f"{one.per_bare_event:.4f}",
+            f"{one.bare_events / one.simulated_s:,.0f}",
+            f"{one.peak_memory_mib:.0f}",
+        )
+        for case, one in results.items()
+    ]
+
+
+def _start_up_rows(results: Results) -> Rows:
+    return [("case", "what", "seconds", "bare events", "peak memory MiB")] + [
+        (
+            case.title,
+            case.about,
+            f"{one.seconds:.2f}",
+            f"{one.bare_events:,.0f}",
+            f"{one.peak_memory_mib:.0f}",
+        )
+        for case, one in results.items()
+    ]
+
+
+def _aligned(rows: Rows) -> str:
+    """Return a Markdown table; all columns but the first two are numbers."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            cell.ljust(width) if index < 2 else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return f"| {' | '.join(padded)} |"
+
+    rule = [("-" * width if i < 2 else "-" * (width - 1) + ":") for i, width in enumerate(widths)]
+    return "\n".join([line(rows[0]), line(rule), *map(line, rows[1:])])
+
+
+def as_json(results: Results) -> dict[str, dict[str, float]]:
+    """Return the figures of one group by the names of its cases, without what does not apply."""
+    return {
+        case.name: {
+            name: value
+            for name, value in {
+                "requests_per_s": one.requests_per_s,
+                "requests_per_bare_event": one.per_bare_event if one.requests else math.nan,
+                "seconds": math.nan if one.requests else one.seconds,
+                "bare_events": math.nan if one.requests else one.bare_events,
+                "bare_events_per_s": one.bare_events_per_s,
+            }.items()
+            if not math.isnan(value)
+        }
+        for case, one in results.items()
+    }
+
+
+def too_slow(results: Results) -> list[str]:
+    """Return a line for each case of a smoke run that stayed below its floor."""
+    return [
+        f"{case.title} is too slow: {one.per_bare_event:.3g} {what} per bare event, at least "
+        f"{case.floor:.3g} expected"
+        for case, one in results.items()
+        if one.per_bare_event < case.floor
+        for what in ("requests" if one.requests else "starts",)
+    ]
+
+
+def write_docs(results: Results) -> None:
+    """Renew what stands between the markers of the page."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, after = text[: text.index(_BEGIN) + len(_BEGIN)], text[text.index(_END) :]
+    content = f"{machine(results)}\n\n{tables(results)}"
+    PAGE.write_text(f"{before}\n\n{content}\n\n{after}", encoding="utf-8")

@@ -1,0 +1,136 @@
+"""What is timed: serving alone, the whole closed loop, or starting up.
+
+Imports of the simulator stand inside the functions: the process that starts the others stays small,
+for a child's peak memory is never less than what its parent had when it was started.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+ROOT = Path(__file__).resolve().parents[1]
+STEP_S = 60.0
+
+
+class Done(NamedTuple):
+    """What a piece of work came to: requests served, and the time that passed in them [s]."""
+
+    requests: int
+    simulated_s: float
+
+
+class Work(Protocol):
+    """Something to time."""
+
+    def prepare(self) -> Callable[[], Done]:
+        """Return what is timed; what this does itself is not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serve:
+    """Requests through a cluster, without a microgrid, in steps of a minute and with telemetry.
+
+    Attributes:
+        requests: Number of requests, all of which are served.
+        rate_per_s: Poisson arrivals [requests/s].
+        lengths: Prompt and output tokens; None for Zipf (theta 0.6, 1024 to 4096 tokens, 20 tokens
+            of prompt to one of output).
+        replicas: Copies of the model, on an A100 each.
+    """
+
+    requests: int
+    rate_per_s: float
+    model: str = "meta-llama/Llama-2-7b-hf"
+    scheduler: str = "vllm"
+    lengths: tuple[int, int] | None = None
+    replicas: int = 1
+
+    def prepare(self) -> Callable[[], Done]:
+        """Return a run until every request has ended; the stream is drawn in it."""
+        from inference_sim.cluster import Cluster, ClusterConfig
+        from inference_sim.execution import find_engine
+        from inference_sim.hardware import find_gpu
+        from inference_sim.models import find_model
+        from inference_sim.power import TwoResource
+        from inference_sim.workload import (
+            FixedLengths,
+            PoissonArrivals,
+            ZipfLengths,
+            generated_stream,
+        )
+
+        gpu = find_gpu("a100-sxm-80gb")
+        config = ClusterConfig(
+            model=find_model(self.model),
+            gpu=gpu,
+            engine=find_engine("none"),
+            power=TwoResource.of(gpu),
+            scheduler=self.scheduler,
+            replicas=self.replicas,
+        )
+        arrivals = PoissonArrivals(self.rate_per_s)
+        lengths = FixedLengths(*self.lengths) if self.lengths else ZipfLengths(0.6, 1024, 4096, 20)
+
+        def serve() -> Done:
+            stream = generated_stream(arrivals, lengths, 42, requests=self.requests)
+            cluster = Cluster(config, stream)
+            served = 0
+            while not cluster.drained:
+                cluster.step(cluster.env.now + STEP_S)
+                served += len(cluster.take_ended())
+            return Done(served, cluster.env.now)
+
+        return serve
+
+
+@dataclass(frozen=True, slots=True)
+class CloseLoop:
+    """The scenario ``closed_loop.yaml`` with settings, results included."""
+
+    settings: tuple[str, ...]
+
+    def prepare(self) -> Callable[[], Done]:
+        """Return a run of the scenario, which is read beforehand."""
+        from cosim.execute import execute
+        from cosim.plan import load_plan
+
+        plan = load_plan(ROOT / "benchmarks" / "closed_loop.yaml", self.settings)
+
+        def close_loop() -> Done:
+            with tempfile.TemporaryDirectory() as folder:
+                summary = execute(plan, Path(folder) / "out").summary
+            if summary["status"] != "completed":
+                raise RuntimeError(summary["failure"]["message"])
+            return Done(summary["requests"]["completed"], summary["time"]["duration_s"])
+
+        return close_loop
+
+
+@dataclass(frozen=True, slots=True)
+class StartUp:
+    """A call of the command line, in a process of its own."""
+
+    arguments: tuple[str, ...]
+
+    def prepare(self) -> Callable[[], Done]:
+        """Return the call, made in an empty folder."""
+
+        def start_up() -> Done:
+            with tempfile.TemporaryDirectory() as folder:
+                arguments = [argument.replace("OUT", folder) for argument in self.arguments]
+                subprocess.run(  # noqa: S603 - our own command line
+                    [sys.executable, "-m", "cosim", *arguments],
+                    cwd=ROOT,
+                    check=True,
+                    stdout=subprocess.DEVNULL,
+                )
+            return Done(0, 0.0)
+
+        return start_up

@@ -1,0 +1,294 @@
+"""Fits engine profiles on measured vLLM runs, and reports errors leaving one model out at a time.
+
+Usage: ``python -m calibration.engines DATA.csv [--write]`` with the table described in
+:mod:`calibration.measurements`. Prints what belongs into ``engines.yaml`` and, of the experts, into
+``gpus.yaml``, then the tables of ``docs/validation.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from calibration.measurements import Row, read, same
+from calibration.page import bias, mape, table, write_section
+from calibration.regimes import REGIMES, Regime
+from inference_sim.hardware import find_gpu
+
+CHAT_PROMPTS = (0.0, 200.0, 370.0, 800.0)  # tokens
+TARGETS = {  # throughput MAPE of models left out, at most [%]
+    "vLLM 0.11, H100, dense": 7.0,
+    "vLLM 0.11, B200, dense": 12.0,
+    "vLLM 0.11, H100, MoE": 9.0,
+    "vLLM 0.11, B200, MoE": 18.0,
+    "vLLM 0.5.4, A100 40 GB, dense": 10.0,
+    "vLLM 0.5.4, H100, dense": 10.0,
+}
+BATCHES = ((0, 33), (33, 130), (130, 260), (260, 520), (520, 5000))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A row and its errors: throughput and latency (NaN where not comparable), as fractions.
+
+    Attributes:
+        group: Regime and kind of model.
+        family_left_out: Throughput error when all models of its shape are left out of the fit.
+    """
+
+    row: Row
+    group: str
+    throughput: float
+    latency: float
+    fitted: float
+    family_left_out: float
+
+
+def held_out(regime: Regime, rows: Sequence[Row]) -> list[Outcome]:
+    """Return the errors of each row, predicted by a fit without its model."""
+    by_label = _left_out(regime, rows, lambda row: row.label)
+    by_shape = _left_out(regime, rows, lambda row: row.model.name)
+    fitted, _ = regime.errors(rows, regime.fit(rows))
+    return [
+        Outcome(row, f"{regime.name}, {_kind(row)}", *label, float(fit), shape[0])
+        for row, label, shape, fit in zip(rows, by_label, by_shape, fitted, strict=True)
+    ]
+
+
+def _left_out(
+    regime: Regime, rows: Sequence[Row], key: Callable[[Row], str]
+) -> list[tuple[float, float]]:
+    found: dict[int, tuple[float, float]] = {}
+    for name in sorted({key(row) for row in rows}):
+        values = regime.fit([row for row in rows if key(row) != name])
+        own = [i for i, row in enumerate(rows) if key(row) == name]
+        errors = regime.errors([rows[i] for i in own], values)
+        found |= {i: (float(t), float(latency)) for i, t, latency in zip(own, *errors, strict=True)}
+    return [found[i] for i in range(len(rows))]
+
+
+def _kind(row: Row) -> str:
+    return "MoE" if row.model.experts else "dense"
+
+
+def _by(outcomes: Iterable[Outcome], key: Callable[[Outcome], str]) -> dict[str, list[Outcome]]:
+    groups: dict[str, list[Outcome]] = {}
+    for one in outcomes:
+        groups.setdefault(key(one), []).append(one)
+    return groups
+
+
+def summary(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Return the throughput MAPE [%] by group, each model left out of its fit."""
+    groups = _by(outcomes, lambda one: one.group)
+    return {name: mape([one.throughput for one in group]) for name, group in groups.items()}
+
+
+def _summary_table(outcomes: Sequence[Outcome]) -> str:
+    rows = []
+    for name, group in _by(outcomes, lambda one: one.group).items():
+        latency = [one.latency for one in group if not np.isnan(one.latency)]
+        shapes = {one.row.model.name for one in group}
+        moe_alone = name.endswith("MoE") and len(shapes) < 2
+        rows.append(
+            [
+                name,
+                len(group),
+                len({one.row.label for one in group}),
+                mape([one.throughput for one in group]),
+                TARGETS[name],
+                bias([one.throughput for one in group]),
+                mape([one.fitted for one in group]),
+                float("nan") if moe_alone else mape([one.family_left_out for one in group]),
+                mape(latency),
+                bias(latency),
+                len(latency),
+            ]
+        )
+    header = (
+        "regime", "rows", "models", "throughput MAPE %", "at most", "bias %", "in the fit %",
+        "shape left out %", "ITL MAPE %", "ITL bias %", "ITL rows",
+    )  # fmt: skip
+    return table(header, rows)
+
+
+def _split_table(outcomes: Sequence[Outcome], what: str, key: Callable[[Outcome], str]) -> str:
+    rows: list[list[object]] = []
+    for name, group in _by(outcomes, lambda one: one.group).items():
+        for part, ones in _by(sorted(group, key=lambda one: one.row.batch), key).items():
+            errors = [one.throughput for one in ones]
+            latency = [one.latency for one in ones if not np.isnan(one.latency)]
+            itl = mape(latency) if latency else float("nan")
+            rows.append([name, part, len(ones), mape(errors), bias(errors), itl])
+    return table(("regime", what, "rows", "throughput MAPE %", "bias %", "ITL MAPE %"), rows)
+
+
+def _batch_range(one: Outcome) -> str:
+    low, high = next(edges for edges in BATCHES if edges[0] <= one.row.batch < edges[1])
+    return f"{low} to {high - 1}" if high < BATCHES[-1][1] else f"{low} and more"
+
+
+def explain(one: Outcome, rows: Sequence[Row]) -> str:
+    """Say what in the data itself sets a row apart."""
+    row, found = one.row, []
+    series = same(rows, row)
+    smaller = [other for other in series if other.batch < row.batch * 0.9]
+    strongest = max(smaller, key=lambda other: other.power_w, default=row)
+    if one.throughput > 0 and row.power_w < 0.97 * strongest.power_w:
+        found.append(
+            f"host-bound: {row.power_w:.0f} W per GPU, {strongest.power_w:.0f} W at batch "
+            f"{strongest.batch:.0f}"
+        )
+    elif one.throughput < 0 and row.power_w < 0.3 * find_gpu(row.gpu).max_w:
+        found.append(
+            f"the host sets the pace ({row.power_w:.0f} W per GPU), and a faster one than with the "
+            "other models"
+        )
+    if row.load().computed < 1:
+        found.append("prompts sent again: the share found in the prefix cache is a guess")
+    for below, above in pairwise(other for other in series if 33 < other.batch <= row.batch):
+        rise = above.itl_s / below.itl_s - 1
+        if rise > 0.25 and above.batch < 1.6 * below.batch and one.throughput > 0:
+            found.append(
+                f"ITL jumps by {100 * rise:.0f} % from batch {below.batch:.0f} to {above.batch:.0f}"
+            )
+    if row.batch > 2 * row.output_tokens:
+        found.append(
+            f"{row.batch / row.output_tokens:.1f} prompts of unpublished length per iteration"
+        )
+    if row.batch < 0.95 * row.cap:
+        found.append(f"KV cache full: {row.batch:.0f} of {row.cap} sequences run")
+    if row.engine == "vllm-0.11" and row.stall > 1.2:
+        found.append(f"stalls: batch / (ITL * throughput) = {row.stall:.2f}")
+    if row.model.experts and row.batch < 40 and one.throughput < 0:
+        found.append("routing is less even than assumed: fewer experts are touched")
+    if row.model.name.startswith("google/gemma-2"):
+        found.append("Gemma 2: soft-capped attention, which its kernels pay for")
+    return "; ".join(found) or "nothing in the data sets it apart"
+
+
+def _worst_table(outcomes: Sequence[Outcome], rows: Sequence[Row]) -> str:
+    lines = []
+    for name, group in _by(outcomes, lambda one: one.group).items():
+        for one in sorted(group, key=lambda one: -abs(one.throughput))[:4]:
+            row = one.row
+            lines.append(
+                [
+                    name,
+                    f"{row.label.split('/')[-1]}, {row.gpus} GPU, {row.workload}",
+                    f"{row.batch:.0f}",
+                    f"{100 * one.throughput:+.0f}",
+                    explain(one, rows),
+                ]
+            )
+    return table(("regime", "run", "batch", "error %", "what sets it apart"), lines)
+
+
+def _apart_table(rows: Sequence[Row]) -> str:
+    lines = []
+    for regime in REGIMES:
+        apart = [row for row in regime.rows(rows) if not regime.fits(row)]
+        for kind in ("dense", "MoE"):
+            some = [row for row in apart if _kind(row) == kind]
+            if not some:
+                continue
+            errors, _ = regime.errors(some, regime.committed())
+            why = "gpqa: host-bound by something in the node, which other workloads do not show"
+            if regime.engine == "vllm-0.5.4":
+                why = "4 and 8 GPUs: the experts' kernels and links are not identified"
+            lines.append([f"{regime.name}, {kind}", len(some), mape(errors), bias(errors), why])
+    return table(("shown apart", "rows", "throughput MAPE %", "bias %", "why"), lines)
+
+
+def _prompt_table(rows: Sequence[Row]) -> str:
+    lines: dict[str, list[object]] = {}
+    for prompt in (None, *CHAT_PROMPTS):
+        for regime in REGIMES:
+            own = [row for row in regime.rows(rows) if regime.fits(row)]
+            errors, _ = regime.errors(own, regime.fit(own, prompt), prompt)
+            for kind in ("dense", "MoE"):
+                some = [e for e, row in zip(errors, own, strict=True) if _kind(row) == kind]
+                if some:
+                    name = f"{regime.name}, {kind}"
+                    lines.setdefault(name, [name]).append(mape(some))
+    header = ("throughput MAPE %, in the fit", "as assumed", *(f"{p:.0f}" for p in CHAT_PROMPTS))
+    return table(header, lines.values())
+
+
+def _left_out_table(left_out: Counter[str]) -> str:
+    return table(("left out", "rows"), [[why, count] for why, count in left_out.most_common()])
+
+
+def coefficients(rows: Sequence[Row]) -> str:
+    """Return the fitted numbers, ready for the data files."""
+    lines = []
+    for regime in REGIMES:
+        values = regime.fit([row for row in regime.rows(rows) if regime.fits(row)])
+        pairs = list(zip(regime.parameters, values, strict=True))
+        engine = ", ".join(f"{p.name}: {v:.4g}" for p, v in pairs if not p.of_experts)
+        experts = ", ".join(f"{p.name}: {v:.4g}" for p, v in pairs if p.of_experts)
+        lines.append(f"{regime.profile}: {{{engine}}}")
+        if experts:
+            lines.append(f"{regime.gpu}: experts: {{{experts}}}")
+    return "\n".join(lines)
+
+
+def outcomes_of(rows: Sequence[Row]) -> list[Outcome]:
+    """Return the held-out errors of all regimes."""
+    return [
+        one
+        for regime in REGIMES
+        for one in held_out(regime, [row for row in regime.rows(rows) if regime.fits(row)])
+    ]
+
+
+def report(data: Path) -> tuple[str, dict[str, float]]:
+    """Return the page's tables, and the throughput MAPE by group."""
+    rows, left_out = read(data)
+    outcomes = outcomes_of(rows)
+    base = summary(outcomes)
+    parts = [
+        "### By regime",
+        _summary_table(outcomes),
+        "### By precision and number of GPUs",
+        _split_table(
+            outcomes, "weights", lambda one: f"{one.row.model.precision}, {one.row.gpus} GPU"
+        ),
+        "### By batch",
+        _split_table(outcomes, "batch", _batch_range),
+        "### By model",
+        _split_table(outcomes, "model", lambda one: one.row.label.split("/")[-1]),
+        "### Worst runs",
+        _worst_table(outcomes, rows),
+        "### Mean prompt length of chats, assumed otherwise [tokens]",
+        _prompt_table(rows),
+        "### Shown apart (with the committed coefficients)",
+        _apart_table(rows),
+        "### Left out",
+        _left_out_table(left_out),
+    ]
+    return "\n\n".join(parts), base
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print coefficients and errors; with ``--write``, put the errors on the page."""
+    parser = argparse.ArgumentParser(prog="python -m calibration.engines")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--write", action="store_true", help="put the errors on the page")
+    options = parser.parse_args(arguments)
+    print("# for inference_sim/execution/engines.yaml and inference_sim/hardware/gpus.yaml")
+    print(coefficients(read(options.data)[0]))
+    text, _ = report(options.data)
+    print(text)
+    if options.write:
+        write_section("engines", text)
+
+
+if __name__ == "__main__":
+    main()

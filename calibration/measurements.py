@@ -1,0 +1,148 @@
+"""The measurements that engines are fitted on, and which of them count.
+
+ML.ENERGY leaderboards v2 and v3 (Chung et al., NeurIPS Datasets and Benchmarks 2025): steady,
+saturated vLLM runs. Prompt lengths are not published; what is assumed of the workloads stands here.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from calibration.steady_state import Load
+from inference_sim.models import ModelSpec, find_model
+
+GPUS = {
+    "A100-SXM4-40GB": "a100-sxm-40gb",
+    "H100-SXM5-80GB": "h100-sxm-80gb",
+    "B200": "b200-sxm-180gb",
+}
+ENGINES = {"vLLM 0.5.4 (ML.ENERGY image)": "vllm-0.5.4", "vLLM 0.11.1": "vllm-0.11"}
+MODELS = {  # measured under another name than the catalogue's, same shapes
+    "codellama/CodeLlama-34b-hf": "codellama/CodeLlama-34b-Instruct-hf",
+    "meta-llama/Meta-Llama-3.1-8B-Instruct": "meta-llama/Llama-3.1-8B-Instruct",
+    "meta-llama/Meta-Llama-3.1-70B-Instruct": "meta-llama/Llama-3.1-70B-Instruct",
+    "meta-llama/Meta-Llama-3.1-405B-Instruct": "meta-llama/Llama-3.1-405B-Instruct",
+    "Qwen/Qwen3-30B-A3B-Thinking-2507": "Qwen/Qwen3-30B-A3B",
+    "Qwen/Qwen3-Coder-30B-A3B-Instruct": "Qwen/Qwen3-30B-A3B",
+    "Qwen/Qwen3-30B-A3B-Instruct-2507": "Qwen/Qwen3-30B-A3B",
+}
+HYBRIDS = ("nvidia/NVIDIA-Nemotron-Nano-9B-v2", "nvidia/NVIDIA-Nemotron-Nano-12B-v2")
+SPARSE_ATTENTION = ("microsoft/Phi-3-small-8k-instruct",)
+STALLED = 1.6  # batch / (inter-token latency * throughput) above which a run waits for other things
+
+PROMPT_TOKENS = {
+    "lm-arena-chat": 370,
+    "gpqa": 300,
+    "sourcegraph-fim": 2000,
+    "sharegpt-chat": 85,
+    "evalplus-code": 150,
+}
+"""Mean prompt length by workload [tokens]: best guesses from the measurements themselves."""
+
+OUTPUT_CV2 = {
+    "lm-arena-chat": 0.7,
+    "gpqa": 0.0,
+    "sourcegraph-fim": 0.9,
+    "sharegpt-chat": 0.7,
+    "evalplus-code": 0.7,
+}
+"""Squared coefficient of variation of the output lengths. gpqa runs serve a few waves of requests
+that start together, so the length bias of a steady state does not build up: 0."""
+
+RESENT_FROM_CAP, COMPUTED_WHEN_RESENT = 256, 0.1
+"""From this batch cap on, the v3 client resends the same chat prompts: they are mostly cached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measured run. `itl_s` is a median over gaps (vllm-0.11) or an iteration mean."""
+
+    engine: str
+    label: str
+    model: ModelSpec
+    gpu: str
+    gpus: int
+    workload: str
+    cap: int
+    batch: float
+    output_tokens: float
+    tokens_per_s: float
+    itl_s: float
+    power_w: float
+
+    @property
+    def stall(self) -> float:
+        """batch / (inter-token latency * throughput); 1 if nothing but decoding happens."""
+        return self.batch / (self.itl_s * self.tokens_per_s)
+
+    @property
+    def itl_counts(self) -> bool:
+        """Whether most iterations carry no prompt, so that the gap is comparable."""
+        return self.batch < self.output_tokens / 2
+
+    def load(self, chat_prompt_tokens: float | None = None) -> Load:
+        """Return what the run served; `chat_prompt_tokens` replaces the guess for chats."""
+        prompt = float(PROMPT_TOKENS[self.workload])
+        if chat_prompt_tokens is not None and self.workload.endswith("chat"):
+            prompt = chat_prompt_tokens
+        resent = self.workload == "lm-arena-chat" and self.cap >= RESENT_FROM_CAP
+        return Load(
+            self.batch,
+            prompt,
+            self.output_tokens,
+            OUTPUT_CV2[self.workload],
+            COMPUTED_WHEN_RESENT if resent else 1.0,
+        )
+
+
+def read(path: Path) -> tuple[list[Row], Counter[str]]:
+    """Return the rows that the simulator can be held against, and how many are left out for what.
+
+    Rows that are shown apart (see ``engines``) are among those returned.
+    """
+    rows, left_out = [], Counter[str]()
+    with path.open(encoding="utf-8") as file:
+        for raw in csv.DictReader(file):
+            name = raw["model"]
+            if name in HYBRIDS:
+                left_out["Mamba-transformer hybrids (Nemotron Nano 9B and 12B v2)"] += 1
+                continue
+            if name in SPARSE_ATTENTION:
+                left_out["block-sparse attention (Phi-3-small-8k)"] += 1
+                continue
+            if int(raw["pp"]) > 1:
+                left_out["pipelines over 2 nodes, whose network is not described"] += 1
+                continue
+            if raw["flag_throughput_below_smaller_batch"] == "True":
+                left_out["flagged in the data: slower than a smaller batch (host-bound)"] += 1
+                continue
+            row = Row(
+                engine=ENGINES[raw["engine"]],
+                label=name,
+                model=find_model(MODELS.get(name, name)),
+                gpu=GPUS[raw["gpu_model"]],
+                gpus=int(raw["num_gpus"]),
+                workload=raw["workload"],
+                cap=int(raw["max_num_seqs"]),
+                batch=float(raw["avg_batch_size"]),
+                output_tokens=float(raw["avg_output_len"]),
+                tokens_per_s=float(raw["output_tokens_per_s"]),
+                itl_s=float(raw["median_itl_s"] or raw["mean_itl_s"]),
+                power_w=float(raw["avg_power_per_gpu_w"]),
+            )
+            if row.engine == "vllm-0.11" and row.stall > STALLED:
+                left_out[f"stalled: batch / (ITL * throughput) above {STALLED}"] += 1
+                continue
+            rows.append(row)
+    return rows, left_out
+
+
+def same(rows: Iterable[Row], one: Row) -> list[Row]:
+    """Return the rows of the same deployment and workload as `one`, by batch."""
+    key = (one.engine, one.label, one.gpu, one.gpus, one.workload)
+    found = [r for r in rows if (r.engine, r.label, r.gpu, r.gpus, r.workload) == key]
+    return sorted(found, key=lambda row: row.batch)

@@ -1,0 +1,201 @@
+"""The regimes that engines are fitted in: one engine version on one GPU type each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+
+from calibration.measurements import Row
+from calibration.steady_state import SteadyState, steady_state
+from inference_sim.execution import EngineProfile, Roofline, find_engine
+from inference_sim.hardware import ExpertCoefficients, find_gpu
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A fitted number: which field of the engine profile (or of the GPU's experts), in SI units.
+
+    `low` and `high` bound it; it is given with `decimals`.
+    """
+
+    name: str
+    start: float
+    high: float
+    decimals: int
+    low: float = 0.0
+
+    @property
+    def of_experts(self) -> bool:
+        """Whether it belongs to the GPU, not to the engine."""
+        return self.name in ("e_bw", "t0_us")
+
+
+SAMPLING = (
+    Parameter("sampling_s", 1e-3, 5e-3, 5),
+    Parameter("sampling_s_per_sequence", 40e-6, 2e-4, 7),
+)
+HOST = (Parameter("host_s", 3e-3, 2e-2, 5), Parameter("host_s_per_sequence", 30e-6, 2e-4, 7))
+REDUCE = (Parameter("all_reduce_latency_factor", 0.3, 2.0, 2),)
+EXPERTS = (Parameter("e_bw", 0.8, 1.2, 3, low=0.1), Parameter("t0_us", 30.0, 200.0, 1))
+SERIAL = (
+    Parameter("serial_s_per_sequence", 380e-6, 1e-3, 6),
+    Parameter("serial_s_per_layer", 150e-6, 5e-4, 6),
+    Parameter("serial_s_per_layer_and_doubling", 130e-6, 5e-4, 6),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Regime:
+    """An engine on a GPU type: its profile in ``engines.yaml``, and what is fitted.
+
+    Attributes:
+        fits: Which rows it is fitted on; the others of the engine and GPU are shown apart.
+        mixed: Whether the engine computes prompts beside decodes.
+    """
+
+    name: str
+    engine: str
+    gpu: str
+    profile: str
+    parameters: tuple[Parameter, ...]
+    fits: Callable[[Row], bool]
+    mixed: bool
+
+    def rows(self, rows: Iterable[Row]) -> list[Row]:
+        """Return all rows of this engine on this GPU."""
+        return [row for row in rows if (row.engine, row.gpu) == (self.engine, self.gpu)]
+
+    def committed(self) -> Array:
+        """Return the parameters that the data files have."""
+        engine, experts = find_engine(self.profile), find_gpu(self.gpu).experts
+        return np.array(
+            [
+                getattr(experts if parameter.of_experts else engine, parameter.name)
+                for parameter in self.parameters
+            ]
+        )
+
+    def predict(self, row: Row, values: Array, prompt: float | None = None) -> SteadyState:
+        """Return the steady state of a row with these parameters."""
+        gpu, engine = find_gpu(self.gpu), find_engine(self.profile)
+        named = {p.name: float(v) for p, v in zip(self.parameters, values, strict=True)}
+        experts = gpu.experts
+        if "e_bw" in named:
+            experts = ExpertCoefficients(named.pop("e_bw"), named.pop("t0_us"))
+        engine = replace_engine(engine, named)
+        roofline = Roofline(row.model, replace(gpu, experts=experts), engine, row.gpus)
+        return steady_state(roofline, row.load(prompt), mixed=self.mixed)
+
+    def errors(
+        self, rows: Sequence[Row], values: Array, prompt: float | None = None
+    ) -> tuple[Array, Array]:
+        """Return predicted over measured throughput and inter-token latency, minus 1.
+
+        The latter is NaN where the two are not comparable.
+        """
+        throughput, latency = [], []
+        for row in rows:
+            state = self.predict(row, values, prompt)
+            itl_s = state.decode_s if self.mixed else row.batch / state.tokens_per_s
+            throughput.append(state.tokens_per_s / row.tokens_per_s - 1)
+            latency.append(itl_s / row.itl_s - 1 if row.itl_counts else np.nan)
+        return np.array(throughput), np.array(latency)
+
+    def fit(self, rows: Sequence[Row], prompt: float | None = None) -> Array:
+        """Return the parameters that fit rows best: the engine on dense models, then the experts.
+
+        Parameters that no row concerns keep their start.
+        """
+        values = np.array([parameter.start for parameter in self.parameters])
+        for of_experts in (False, True):
+            concerned = [row for row in rows if bool(row.model.experts) == of_experts]
+            if concerned:
+                values = self._fit_stage(concerned, values, of_experts, prompt)
+        return values
+
+    def _fit_stage(
+        self, rows: Sequence[Row], values: Array, of_experts: bool, prompt: float | None
+    ) -> Array:
+        """Return the values with the engine's parameters, or the experts', fitted.
+
+        The logarithms of throughput (weight 1) and of inter-token latency (0.5) are fitted with a
+        soft L1 loss that turns linear at 3 %, the spread of repeated runs: odd ones must not pull.
+        """
+        free = [i for i, p in enumerate(self.parameters) if p.of_experts == of_experts]
+        if not free:
+            return values
+        chosen = [self.parameters[i] for i in free]
+
+        def merged(part: Array) -> Array:
+            result = values.copy()
+            result[free] = part
+            return result
+
+        def residuals(part: Array) -> Array:
+            throughput, latency = self.errors(rows, merged(part), prompt)
+            latency = np.nan_to_num(latency) if self.mixed else np.zeros(0)
+            return np.concatenate([np.log1p(throughput), 0.5 * np.log1p(latency)])
+
+        solution = least_squares(
+            residuals,
+            [p.start for p in chosen],
+            bounds=([p.low for p in chosen], [p.high for p in chosen]),
+            x_scale=[p.start for p in chosen],
+            diff_step=1e-4,
+            loss="soft_l1",
+            f_scale=0.03,
+        )
+        part = [round(float(v), p.decimals) for p, v in zip(chosen, solution.x, strict=True)]
+        return merged(np.array(part))
+
+
+def replace_engine(engine: EngineProfile, fields: dict[str, float]) -> EngineProfile:
+    """Return the engine with some of its numbers changed."""
+    values = {name: getattr(engine, name) for name in engine.__slots__}
+    return EngineProfile(**(values | fields))
+
+
+REGIMES = (
+    Regime(
+        "vLLM 0.11, H100",
+        "vllm-0.11",
+        "h100-sxm-80gb",
+        "vllm-0.11",
+        (*SAMPLING, *REDUCE, *EXPERTS),
+        lambda row: True,
+        mixed=True,
+    ),
+    Regime(
+        "vLLM 0.11, B200",
+        "vllm-0.11",
+        "b200-sxm-180gb",
+        "vllm-0.11-b200",
+        (*SAMPLING, *HOST, *EXPERTS),
+        lambda row: row.workload != "gpqa",
+        mixed=True,
+    ),
+    Regime(
+        "vLLM 0.5.4, A100 40 GB",
+        "vllm-0.5.4",
+        "a100-sxm-40gb",
+        "vllm-0.5.4",
+        SERIAL,
+        lambda row: row.model.experts is None,
+        mixed=False,
+    ),
+    Regime(
+        "vLLM 0.5.4, H100",
+        "vllm-0.5.4",
+        "h100-sxm-80gb",
+        "vllm-0.5.4-h100",
+        SERIAL,
+        lambda row: row.model.experts is None,
+        mixed=False,
+    ),
+)

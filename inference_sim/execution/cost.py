@@ -1,0 +1,123 @@
+"""What an execution model answers: the cost of an iteration on one pipeline stage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+
+class IterationCost(NamedTuple):
+    """What one iteration costs on each GPU of a stage's tensor-parallel group.
+
+    Attributes:
+        gpu_s: Time of the GPU's kernels, communication included [s].
+        sampling_s: Time of sampling, on the GPU and not overlapped [s].
+        host_s: The host's own time; the iteration is never shorter than it [s].
+        flops: Useful floating-point operations.
+        hbm_bytes: Bytes moved between HBM and the chip.
+        serial_s: Time of the host in which the GPU waits, on top of the rest [s].
+    """
+
+    gpu_s: float
+    sampling_s: float
+    host_s: float
+    flops: float
+    hbm_bytes: float
+    serial_s: float = 0.0
+
+    @property
+    def duration_s(self) -> float:
+        """Duration of the iteration [s]."""
+        return max(self.gpu_s, self.host_s) + self.sampling_s + self.serial_s
+
+
+class AffineCost(NamedTuple):
+    """Cost of a decode iteration of a fixed batch, as ``base + per_context * S``.
+
+    S is the context of the batch [tokens]: what its sequences hold, the newest token included.
+    The line holds up to `context_limit`, where attention windows are full and another begins.
+    """
+
+    gpu_s: float
+    gpu_s_per_context: float
+    sampling_s: float
+    host_s: float
+    flops: float
+    flops_per_context: float
+    hbm_bytes: float
+    hbm_bytes_per_context: float
+    serial_s: float = 0.0
+    context_limit: float = math.inf
+
+    def at(self, context: float) -> IterationCost:
+        """Return the cost at a context of `context` tokens."""
+        return IterationCost(
+            gpu_s=self.gpu_s + self.gpu_s_per_context * context,
+            sampling_s=self.sampling_s,
+            host_s=self.host_s,
+            flops=self.flops + self.flops_per_context * context,
+            hbm_bytes=self.hbm_bytes + self.hbm_bytes_per_context * context,
+            serial_s=self.serial_s,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One pipeline stage: how many layers it computes, and whether it is the first or the last.
+
+    The last stage computes the LM head and samples; the others hand activations over.
+    """
+
+    layers: int
+    first: bool = True
+    last: bool = True
+
+
+def pipeline_stages(layers: int, pipeline_parallel: int) -> list[Stage]:
+    """Return the stages of a model; the first ones take the layers that do not divide."""
+    each, more = divmod(layers, pipeline_parallel)
+    return [
+        Stage(each + (k < more), first=k == 0, last=k == pipeline_parallel - 1)
+        for k in range(pipeline_parallel)
+    ]
+
+
+class ExecutionModel(Protocol):
+    """Iteration cost of one stage of one model on one tensor-parallel group.
+
+    Attributes:
+        peak_flops: What the MFU of a GPU is measured against [FLOP/s].
+        uncalibrated_because: Why its times are not backed by measurements; empty if they are.
+    """
+
+    @property
+    def peak_flops(self) -> float: ...  # noqa: D102
+
+    @property
+    def uncalibrated_because(self) -> str: ...  # noqa: D102
+
+    def decode(self, batch: int, context: float = math.inf) -> AffineCost:
+        """Return the cost of a decode iteration of `batch` sequences, as a function of context.
+
+        It is the line that holds at `context`, up to the cost's ``context_limit``.
+        """
+        ...
+
+    def iteration(
+        self,
+        chunks: Sequence[tuple[int, int]],
+        prompts_done: int,
+        decode_batch: int = 0,
+        decode_context: int = 0,
+    ) -> IterationCost:
+        """Return the cost of an iteration that computes prompts, and decodes beside them.
+
+        Args:
+            chunks: For each prompt, the tokens computed now and those computed before.
+            prompts_done: How many of the chunks are the last of their prompt; each samples a token.
+            decode_batch: Sequences that decode a token in the same iteration.
+            decode_context: What these hold, the newest tokens included [tokens].
+        """
+        ...

@@ -1,0 +1,84 @@
+"""How a layer is split over GPUs, and whether measurements back the split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from inference_sim.errors import InferenceSimError
+from inference_sim.execution.engine_profile import EngineProfile
+from inference_sim.hardware import GpuSpec, Link
+from inference_sim.models import BYTES_PER_VALUE, ModelSpec
+
+
+class LinearOp(NamedTuple):
+    """One GPU's share of a matrix product."""
+
+    inputs: float
+    outputs: float
+    bytes_per_weight: float
+
+
+def layer_ops(model: ModelSpec, tensor_parallel: int) -> tuple[LinearOp, ...]:
+    """Return one GPU's linear operations of a layer, experts left out."""
+    h, d, size = model.hidden_size, model.head_dim, model.linear_bytes_per_weight
+    heads = model.query_heads / tensor_parallel
+    kv_heads = max(model.kv_heads / tensor_parallel, 1.0)
+    ff = model.ffn_size / tensor_parallel
+    ops = [LinearOp(h, (heads + 2 * kv_heads) * d, size), LinearOp(heads * d, h, size)]
+    if ff:
+        ops += [LinearOp(h, (2 if model.gated_mlp else 1) * ff, size), LinearOp(ff, h, size)]
+    if model.experts:
+        ops.append(LinearOp(h, model.experts.count, BYTES_PER_VALUE))  # the router, on every GPU
+    return tuple(ops)
+
+
+def check_split(model: ModelSpec, tensor_parallel: int, expert_parallel: int) -> None:
+    """Check that a model can be split over so many GPUs.
+
+    Raises:
+        InferenceSimError: If its heads, its MLP or its experts do not divide.
+    """
+    tp, ep = tensor_parallel, expert_parallel
+    kv_divide = model.kv_heads % tp == 0 or tp % model.kv_heads == 0
+    if model.query_heads % tp or model.ffn_size % tp or not kv_divide:
+        raise InferenceSimError(
+            f"'{model.name}' cannot be split over {tp} GPUs: it has {model.query_heads} attention "
+            f"heads, {model.kv_heads} KV heads and an FFN of {model.ffn_size}"
+        )
+    if model.experts is None:
+        if ep > 1:
+            raise InferenceSimError(f"'{model.name}' has no experts to split in {ep} groups")
+        return
+    if ep < 1 or tp % ep or model.experts.count % ep or model.experts.ffn_size % (tp // ep):
+        raise InferenceSimError(
+            f"the {model.experts.count} experts of '{model.name}' (FFN of "
+            f"{model.experts.ffn_size}) cannot be split over {tp} GPUs with expert_parallel {ep}"
+        )
+
+
+def uncalibrated_because(
+    model: ModelSpec,
+    gpu: GpuSpec,
+    engine: EngineProfile,
+    tensor_parallel: int,
+    links: Sequence[Link],
+) -> str:
+    """Return what in a combination no measurement backs, "" if nothing."""
+    reasons = []
+    if gpu.uncalibrated:
+        reasons.append(f"{gpu.name}: {gpu.uncalibrated}")
+    if engine.fitted_on is not None and gpu.name not in engine.fitted_on:
+        reasons.append(
+            f"engine '{engine.name}' was fitted on {', '.join(engine.fitted_on)}, not on {gpu.name}"
+        )
+    if model.experts:
+        if gpu.experts_uncalibrated:
+            reasons.append(f"{gpu.name}: {gpu.experts_uncalibrated}")
+        if tensor_parallel > 2:
+            reasons.append("mixtures of experts on more than 2 GPUs")
+    if model.precision == "fp8" or (model.precision == "mxfp4" and not model.experts):
+        reasons.append(f"{model.precision} weights (their bytes count, at bf16 compute speed)")
+    if any(link.estimate for link in links):
+        reasons.append(f"the links between GPUs of type {gpu.name} (estimated)")
+    return "; ".join(reasons)

@@ -1,0 +1,154 @@
+"""The shape of a language model: what its weights, its KV cache and a token of work amount to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from inference_sim.errors import InferenceSimError
+
+BYTES_PER_VALUE = 2
+"""Of bf16: activations, and whatever a precision does not name."""
+
+PRECISIONS = {"bf16": 2.0, "fp8": 1.0, "mxfp4": 4.25 / 8}
+"""Bytes per weight. mxfp4 has an 8-bit scale for 32 values of 4 bits (OCP MX specification 1.0)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Experts:
+    """The mixture of experts of a layer: each token computes `per_token` of `count` gated MLPs."""
+
+    count: int
+    per_token: int
+    ffn_size: int
+
+    def touched(self, tokens: float) -> float:
+        """Return how many experts a batch of `tokens` needs, if routing is uniform.
+
+        Each token leaves an expert out with probability 1 - k/E, so E (1 - (1 - k/E)^tokens).
+        """
+        left_out: float = (1.0 - self.per_token / self.count) ** tokens
+        return self.count * (1.0 - left_out)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A decoder-only transformer with grouped-query attention.
+
+    Attributes:
+        ffn_size: Inner size of the MLP that every token computes; beside experts that of the
+            shared one, 0 where there is none.
+        head_dim: Size of one attention head; 0 for hidden_size / query_heads.
+        gated_mlp: Whether the MLP has a gate beside the up and down projections.
+        tied_embeddings: Whether the LM head is the embedding itself.
+        windowed_layers: Layers whose attention reaches back `window_tokens` only.
+        experts: The experts of each layer; None for a dense model.
+        precision: Of the linear layers' weights, one of :data:`PRECISIONS`; mxfp4 concerns the
+            experts alone where there are any, as gpt-oss ships. The embedding and the LM head stay
+            bf16.
+        kv_bytes_per_value: Of the KV cache.
+    """
+
+    name: str
+    layers: int
+    hidden_size: int
+    query_heads: int
+    kv_heads: int
+    ffn_size: int
+    vocab_size: int
+    max_context_tokens: int
+    head_dim: int = 0
+    gated_mlp: bool = True
+    tied_embeddings: bool = False
+    window_tokens: int = 0
+    windowed_layers: int = 0
+    experts: Experts | None = None
+    precision: str = "bf16"
+    kv_bytes_per_value: float = BYTES_PER_VALUE
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise InferenceSimError(
+                f"'{self.name}': 'precision' must be one of {', '.join(PRECISIONS)} "
+                f"(got {self.precision!r})"
+            )
+        if not self.head_dim:
+            object.__setattr__(self, "head_dim", self.hidden_size // self.query_heads)
+
+    def with_precision(self, precision: str) -> ModelSpec:
+        """Return the same model with its weights in `precision`.
+
+        Raises:
+            InferenceSimError: If there is no such precision.
+        """
+        return replace(self, precision=precision)
+
+    @property
+    def attention_parameters_per_layer(self) -> int:
+        """Weights of a layer's qkv and output projections."""
+        heads = 2 * self.query_heads + 2 * self.kv_heads
+        return self.hidden_size * heads * self.head_dim
+
+    @property
+    def mlp_parameters_per_layer(self) -> int:
+        """Weights of the MLP that every token computes."""
+        return (3 if self.gated_mlp else 2) * self.hidden_size * self.ffn_size
+
+    @property
+    def expert_parameters(self) -> int:
+        """Weights of one expert of one layer."""
+        return 3 * self.hidden_size * self.experts.ffn_size if self.experts else 0
+
+    @property
+    def _router_parameters_per_layer(self) -> int:
+        return self.hidden_size * self.experts.count if self.experts else 0
+
+    @property
+    def parameters(self) -> int:
+        """All weights, norms and biases left out (below 0.1 %)."""
+        experts = self.experts.count if self.experts else 0
+        return self._parameters(experts) + self._embedding_parameters
+
+    @property
+    def active_parameters(self) -> int:
+        """The weights that a token computes with, embedding and LM head included."""
+        experts = self.experts.per_token if self.experts else 0
+        return self._parameters(experts) + self._embedding_parameters
+
+    def _parameters(self, experts: int) -> int:
+        return self.layers * (
+            self.attention_parameters_per_layer
+            + self.mlp_parameters_per_layer
+            + self._router_parameters_per_layer
+            + experts * self.expert_parameters
+        )
+
+    @property
+    def _embedding_parameters(self) -> int:
+        return (1 if self.tied_embeddings else 2) * self.vocab_size * self.hidden_size
+
+    @property
+    def linear_bytes_per_weight(self) -> float:
+        """Bytes per weight of the attention projections and the MLP."""
+        return 2.0 if self.experts and self.precision == "mxfp4" else PRECISIONS[self.precision]
+
+    @property
+    def expert_bytes_per_weight(self) -> float:
+        """Bytes per weight of the experts."""
+        return PRECISIONS[self.precision]
+
+    @property
+    def weight_bytes(self) -> float:
+        """Bytes of all weights."""
+        linear = self.attention_parameters_per_layer + self.mlp_parameters_per_layer
+        experts = self.experts.count * self.expert_parameters if self.experts else 0
+        per_layer = (
+            linear * self.linear_bytes_per_weight
+            + experts * self.expert_bytes_per_weight
+            + self._router_parameters_per_layer * BYTES_PER_VALUE
+        )
+        return self.layers * per_layer + self._embedding_parameters * BYTES_PER_VALUE
+
+    def kv_bytes_per_token_per_layer(self, tensor_parallel: int = 1) -> float:
+        """KV-cache bytes that one token takes on one GPU in one layer (K and V)."""
+        heads = max(self.kv_heads / tensor_parallel, 1.0)
+        return 2 * heads * self.head_dim * self.kv_bytes_per_value

@@ -1,0 +1,42 @@
+"""The stages of a replica's pipeline: which batch is on which stage, and when.
+
+Batches enter the first stage one at a time and never overtake, so the times of a batch on all
+stages are known when it enters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import simpy
+
+from inference_sim.execution import ExecutionModel
+
+
+class Pipeline:
+    """Pipeline-parallel stages, shared by the engines of a replica.
+
+    Attributes:
+        stages: Cost of an iteration on each stage.
+        entrance: The first stage; a batch holds it while it is there.
+    """
+
+    def __init__(self, env: simpy.Environment, stages: Sequence[ExecutionModel]) -> None:
+        self.stages = tuple(stages)
+        self.entrance = simpy.Resource(env)
+        self._free_s = [0.0] * len(stages)
+
+    def enter(self, now_s: float, durations_s: Sequence[float]) -> list[float]:
+        """Return when a batch that enters now begins on each stage [s].
+
+        Args:
+            now_s: The time [s]; the first stage must be free.
+            durations_s: How long the batch takes on each stage [s].
+        """
+        ready_s = now_s
+        starts: list[float] = []
+        for stage, duration_s in enumerate(durations_s):
+            start_s = max(ready_s, self._free_s[stage])
+            starts.append(start_s)
+            ready_s = self._free_s[stage] = start_s + duration_s
+        return starts

@@ -1,0 +1,87 @@
+"""What a scheduler decides: which prompts, or parts of them, the next iteration computes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from typing import ClassVar, NamedTuple
+
+from inference_sim.kv_cache import KvCache
+from inference_sim.request import Request
+
+
+class Chunk(NamedTuple):
+    """Part of a prompt, or all of it.
+
+    Attributes:
+        request: Whose prompt.
+        tokens: Tokens computed now.
+        before: Tokens computed in earlier iterations.
+    """
+
+    request: Request
+    tokens: int
+    before: int
+
+    @property
+    def completes(self) -> bool:
+        """Whether the prompt is done with it, and a token is sampled."""
+        return self.before + self.tokens == self.request.prefill_tokens
+
+
+class Scheduler(ABC):
+    """Forms the batches of one engine.
+
+    Decodes always go on: every running sequence decodes a token in every iteration, except in one
+    that computes prompts under a scheduler that does not mix.
+
+    Args:
+        batch_cap: Most sequences that run at once [sequences].
+        max_batch_tokens: Most tokens of one iteration [tokens]; what it counts is the scheduler's.
+    """
+
+    mixes: ClassVar[bool]
+    """Whether prompts and decodes share an iteration."""
+    whole_prompts: ClassVar[bool] = True
+    """Whether a prompt must fit into one iteration, which bounds its length."""
+    default_batch_tokens: ClassVar[int | None] = None
+    """Value of `max_batch_tokens` where none is given; None for the model's context."""
+
+    def __init__(self, batch_cap: int, max_batch_tokens: int) -> None:
+        self.batch_cap = batch_cap
+        self.max_batch_tokens = max_batch_tokens
+
+    @abstractmethod
+    def make_cache(self, blocks: int, longest: int) -> KvCache:
+        """Return the KV cache of an engine, of `blocks` blocks, for requests up to `longest`."""
+
+    def held_tokens(self, partial: Request) -> int:
+        """Return the tokens whose blocks a partly computed prompt holds."""
+        return partial.computed_tokens
+
+    @abstractmethod
+    def can_admit(self, head: Request, running: int, kv: KvCache) -> bool:
+        """Tell whether the head of the line may enter the next iteration.
+
+        It may say yes too often: it only decides whether a run of decodes is ended to try.
+        """
+
+    @abstractmethod
+    def take(
+        self,
+        waiting: deque[Request],
+        partial: Request | None,
+        running: int,
+        kv: KvCache,
+        *,
+        admit: bool = True,
+    ) -> list[Chunk]:
+        """Return the prompts of the next iteration, their blocks allocated.
+
+        Args:
+            waiting: The line; requests that are admitted are taken off its head.
+            partial: The request whose prompt is computed in part.
+            running: Sequences that decode.
+            kv: The cache; with `mixes`, less what the decodes of the iteration take.
+            admit: Whether requests may be taken off the line.
+        """

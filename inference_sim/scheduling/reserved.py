@@ -1,0 +1,75 @@
+"""Schedulers of engines before paging: each request reserves the longest context's memory.
+
+Nothing is ever evicted, and memory bounds the batch.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from inference_sim.kv_cache import KvCache, ReservedKvCache
+from inference_sim.request import Request
+from inference_sim.scheduling.base import Chunk, Scheduler
+
+
+class _ReservingScheduler(Scheduler):
+    """Admits whole prompts while there are reservations; tokens are not counted."""
+
+    whole_prompts = False  # no limit but the context
+
+    def make_cache(self, blocks: int, longest: int) -> KvCache:
+        """Return a cache in which each sequence reserves `longest` tokens."""
+        return ReservedKvCache(blocks, longest)
+
+    def can_admit(self, head: Request, running: int, kv: KvCache) -> bool:
+        """Tell whether there is room in the batch and a free reservation."""
+        return running < self.batch_cap and kv.can_admit(head.prefill_tokens)
+
+    def take(
+        self,
+        waiting: deque[Request],
+        partial: Request | None,
+        running: int,
+        kv: KvCache,
+        *,
+        admit: bool = True,
+    ) -> list[Chunk]:
+        """Return whole prompts from the head of the line, as many as find a reservation."""
+        batch: list[Chunk] = []
+        while waiting and running + len(batch) < self.batch_cap:
+            tokens = waiting[0].prefill_tokens
+            if not kv.can_admit(tokens):
+                break
+            kv.allocate_prompt(tokens)
+            batch.append(Chunk(waiting.popleft(), tokens, 0))
+        return batch
+
+
+class OrcaScheduler(_ReservingScheduler):
+    """Orca (Yu et al., OSDI 2022): iteration-level scheduling, prompts whole and mixed in."""
+
+    mixes = True
+
+
+class StaticScheduler(_ReservingScheduler):
+    """FasterTransformer: static batches; none is admitted before the last one of a batch ends."""
+
+    mixes = False
+
+    def can_admit(self, head: Request, running: int, kv: KvCache) -> bool:
+        """Tell whether the last batch has ended."""
+        return running == 0 and super().can_admit(head, running, kv)
+
+    def take(
+        self,
+        waiting: deque[Request],
+        partial: Request | None,
+        running: int,
+        kv: KvCache,
+        *,
+        admit: bool = True,
+    ) -> list[Chunk]:
+        """Return the next batch once the last one has ended."""
+        if running:
+            return []
+        return super().take(waiting, partial, running, kv, admit=admit)

@@ -1,0 +1,183 @@
+"""Shapes of the catalogue's models, and models read from a config.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inference_sim.errors import InferenceSimError
+from inference_sim.models import Experts, find_model, model_names
+
+# Billions of parameters, as their publishers give them: all, and active per token.
+PUBLISHED = {
+    "microsoft/phi-2": (2.78, 2.78),
+    "meta-llama/Llama-2-7b-hf": (6.74, 6.74),
+    "meta-llama/Llama-2-70b-hf": (68.98, 68.98),
+    "meta-llama/Meta-Llama-3-8B": (8.03, 8.03),
+    "meta-llama/Llama-3.1-70B-Instruct": (70.6, 70.6),
+    "meta-llama/Llama-3.1-405B-Instruct": (405.9, 405.9),
+    "codellama/CodeLlama-34b-Instruct-hf": (33.7, 33.7),
+    "internlm/internlm-20b": (20.1, 20.1),
+    "Qwen/Qwen-72B": (72.3, 72.3),
+    "Qwen/Qwen3-8B": (8.19, 8.19),
+    "Qwen/Qwen3-14B": (14.8, 14.8),
+    "Qwen/Qwen3-32B": (32.8, 32.8),
+    "google/gemma-3-12b-it": (11.8, 11.8),  # without the vision encoder
+    "google/gemma-3-27b-it": (27.0, 27.0),
+    "Qwen/Qwen3-30B-A3B": (30.5, 3.3),
+    "Qwen/Qwen3-235B-A22B": (235.0, 22.0),
+    "openai/gpt-oss-20b": (20.9, 4.2),  # OpenAI's 3.6 B active leave the embedding out
+    "openai/gpt-oss-120b": (116.8, 5.7),
+    "mistralai/Mixtral-8x7B-Instruct-v0.1": (46.7, 12.9),
+    "bigcode/starcoder2-15b": (15.96, 15.96),
+}
+
+LLAMA: dict[str, Any] = {
+    "architectures": ["LlamaForCausalLM"],
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "max_position_embeddings": 8192,
+    "num_attention_heads": 32,
+    "num_hidden_layers": 32,
+    "num_key_value_heads": 8,
+    "tie_word_embeddings": False,
+    "vocab_size": 128256,
+}
+
+
+def write(folder: Path, config: Any) -> str:
+    path = folder / "config.json"
+    path.write_text(json.dumps(config))
+    return str(path)
+
+
+@pytest.mark.parametrize(("name", "billions"), PUBLISHED.items())
+def test_parameters_are_the_published_ones(name: str, billions: tuple[float, float]) -> None:
+    model = find_model(name)
+    assert model.parameters / 1e9 == pytest.approx(billions[0], rel=5e-3)
+    assert model.active_parameters / 1e9 == pytest.approx(billions[1], rel=2e-2)
+
+
+def test_every_model_of_the_catalogue_loads() -> None:
+    assert all(find_model(name).weight_bytes > 0 for name in model_names())
+
+
+def test_precision_scales_the_layers_alone() -> None:
+    bf16 = find_model("meta-llama/Meta-Llama-3-8B")
+    fp8 = bf16.with_precision("fp8")
+    embeddings = 2 * bf16.vocab_size * bf16.hidden_size * 2
+    assert fp8.weight_bytes - embeddings == pytest.approx((bf16.weight_bytes - embeddings) / 2)
+    assert fp8.kv_bytes_per_token_per_layer() == bf16.kv_bytes_per_token_per_layer()
+    with pytest.raises(InferenceSimError, match="'precision' must be one of bf16, fp8, mxfp4"):
+        bf16.with_precision("int3")
+
+
+def test_gpt_oss_weighs_what_its_files_do() -> None:
+    assert find_model("openai/gpt-oss-120b").weight_bytes / 2**30 == pytest.approx(60.8, rel=0.01)
+    assert find_model("openai/gpt-oss-20b").weight_bytes / 2**30 == pytest.approx(12.8, rel=0.01)
+
+
+def test_experts_touched() -> None:
+    experts = Experts(count=128, per_token=8, ffn_size=768)
+    assert experts.touched(1) == pytest.approx(8)
+    assert experts.touched(2) == pytest.approx(16 - 8 * 8 / 128)
+    assert experts.touched(10_000) == pytest.approx(128)
+
+
+def test_config_of_llama(tmp_path: Path) -> None:
+    model = find_model(write(tmp_path, LLAMA))
+    catalogue = find_model("meta-llama/Meta-Llama-3-8B")
+    assert model.parameters == catalogue.parameters
+    assert model.kv_bytes_per_token_per_layer(4) == catalogue.kv_bytes_per_token_per_layer(4)
+    assert (model.head_dim, model.windowed_layers, model.precision) == (128, 0, "bf16")
+
+
+def test_config_of_phi_has_no_gate(tmp_path: Path) -> None:
+    config = LLAMA | {"architectures": ["PhiForCausalLM"], "num_key_value_heads": None}
+    model = find_model(write(tmp_path, config))
+    assert (model.gated_mlp, model.kv_heads) == (False, 32)
+
+
+def test_config_of_gemma3_is_nested_and_leans_on_defaults(tmp_path: Path) -> None:
+    text = {
+        "hidden_size": 3840,
+        "intermediate_size": 15360,
+        "num_attention_heads": 16,
+        "num_hidden_layers": 48,
+        "num_key_value_heads": 8,
+        "sliding_window": 1024,
+    }
+    config = {"architectures": ["Gemma3ForConditionalGeneration"], "text_config": text}
+    model = find_model(write(tmp_path, config))
+    catalogue = find_model("google/gemma-3-12b-it")
+    assert model.parameters == catalogue.parameters
+    assert (model.window_tokens, model.windowed_layers) == (1024, 40)
+
+
+def test_config_of_gpt_oss(tmp_path: Path) -> None:
+    config = {
+        "architectures": ["GptOssForCausalLM"],
+        "head_dim": 64,
+        "hidden_size": 2880,
+        "intermediate_size": 2880,
+        "layer_types": ["sliding_attention", "full_attention"] * 12,
+        "max_position_embeddings": 131072,
+        "num_attention_heads": 64,
+        "num_experts_per_tok": 4,
+        "num_hidden_layers": 24,
+        "num_key_value_heads": 8,
+        "num_local_experts": 32,
+        "quantization_config": {"quant_method": "mxfp4"},
+        "sliding_window": 128,
+        "tie_word_embeddings": False,
+        "vocab_size": 201088,
+    }
+    model = find_model(write(tmp_path, config))
+    catalogue = find_model("openai/gpt-oss-20b")
+    assert model.weight_bytes == catalogue.weight_bytes
+    assert model.windowed_layers == catalogue.windowed_layers == 12
+
+
+def test_config_of_qwen3_moe(tmp_path: Path) -> None:
+    config = LLAMA | {
+        "architectures": ["Qwen3MoeForCausalLM"],
+        "decoder_sparse_step": 1,
+        "mlp_only_layers": [],
+        "moe_intermediate_size": 768,
+        "num_experts": 128,
+        "num_experts_per_tok": 8,
+        "sliding_window": 4096,
+        "use_sliding_window": False,
+    }
+    model = find_model(write(tmp_path, config))
+    assert model.experts == Experts(128, 8, 768)
+    assert (model.ffn_size, model.window_tokens) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_hidden_layers": None}, "'num_hidden_layers' is missing"),
+        ({"vocab_size": -5}, r"'vocab_size' must be an integer above 0 \(got -5\)"),
+        ({"hidden_size": "large"}, "'hidden_size' must be an integer above 0"),
+        ({"architectures": None}, "'architectures' is missing"),
+        ({"architectures": ["DeepseekV3ForCausalLM"]}, "'DeepseekV3ForCausalLM' is not supported"),
+        ({"architectures": ["LlamaForCausaLM"]}, "did you mean 'LlamaForCausalLM'"),
+        ({"quantization_config": {"quant_method": "awq"}}, "must be one of fp8, mxfp4"),
+        ({"num_local_experts": 8}, "'num_experts_per_tok' is missing"),
+    ],
+)
+def test_unusable_config(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InferenceSimError, match=message):
+        find_model(write(tmp_path, LLAMA | change))
+
+
+def test_unreadable_config(tmp_path: Path) -> None:
+    with pytest.raises(InferenceSimError, match="cannot read the model file"):
+        find_model(str(tmp_path / "none.json"))
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(InferenceSimError, match="cannot read the model file"):
+        find_model(str(tmp_path / "config.json"))

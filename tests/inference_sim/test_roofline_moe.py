@@ -1,0 +1,167 @@
+"""The roofline: experts, precision, windows, splits, stages, and what is not calibrated."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from inference_sim.errors import InferenceSimError
+from inference_sim.execution import Roofline, find_engine, pipeline_stages
+from inference_sim.hardware import find_gpu, find_node
+from inference_sim.memory_plan import plan_blocks
+from inference_sim.models import find_model
+
+H100, NONE = find_gpu("h100-sxm-80gb"), find_engine("none")
+QWEN_MOE, GPT_OSS = find_model("Qwen/Qwen3-30B-A3B"), find_model("openai/gpt-oss-20b")
+LLAMA, GEMMA = find_model("meta-llama/Meta-Llama-3-8B"), find_model("google/gemma-3-12b-it")
+
+
+def roofline(model: Any = LLAMA, *more: Any, **options: Any) -> Roofline:
+    return Roofline(model, H100, NONE, *more, **options)
+
+
+def test_a_token_computes_the_active_parameters() -> None:
+    flops = roofline(QWEN_MOE).decode(1).at(0).flops
+    embedding = QWEN_MOE.vocab_size * QWEN_MOE.hidden_size  # read, not multiplied
+    assert flops == pytest.approx(2 * (QWEN_MOE.active_parameters - embedding), rel=1e-9)
+
+
+def test_a_large_batch_reads_every_expert_once() -> None:
+    one, many = (roofline(QWEN_MOE).decode(batch).at(0).hbm_bytes for batch in (1, 4096))
+    weights = QWEN_MOE.weight_bytes - 2 * QWEN_MOE.vocab_size * QWEN_MOE.hidden_size
+    assert one < 0.12 * weights
+    assert many > weights
+
+
+def test_precision_halves_the_bytes_of_the_layers() -> None:
+    bf16, fp8 = roofline(LLAMA).decode(1), roofline(LLAMA.with_precision("fp8")).decode(1)
+    layers = LLAMA.layers * (LLAMA.attention_parameters_per_layer + LLAMA.mlp_parameters_per_layer)
+    assert bf16.hbm_bytes - fp8.hbm_bytes == pytest.approx(layers)
+    assert fp8.gpu_s < bf16.gpu_s
+    assert fp8.flops == bf16.flops
+
+
+@pytest.mark.parametrize("model", [LLAMA, QWEN_MOE], ids=["dense", "moe"])
+def test_tensor_parallelism_halves_the_work(model: Any) -> None:
+    one, two = roofline(model).decode(64), roofline(model, 2).decode(64)
+    assert two.flops == pytest.approx(one.flops / 2, rel=0.01)  # the router is on every GPU
+    assert two.hbm_bytes_per_context == one.hbm_bytes_per_context / 2
+
+
+@pytest.mark.parametrize("model", [LLAMA, GEMMA, QWEN_MOE], ids=["dense", "windows", "moe"])
+def test_stages_add_up(model: Any) -> None:
+    whole = roofline(model)
+    parts = [roofline(model, 1, stage) for stage in pipeline_stages(model.layers, 3)]
+    link = find_node("dgx").send_receive_link(H100.name)
+    for batch, context in ((1, 100), (32, 40_000)):
+        one = whole.decode(batch, context).at(context)
+        costs = [part.decode(batch, context).at(context) for part in parts]
+        tensor = 2 * batch * model.hidden_size
+        hand_over_s = 20e-6 + link.latency_us * 1e-6 + link.seconds(tensor)
+        assert sum(c.gpu_s for c in costs) - 2 * hand_over_s == pytest.approx(one.gpu_s)
+        assert sum(c.flops for c in costs) == pytest.approx(one.flops)
+        assert sum(c.hbm_bytes for c in costs) == pytest.approx(one.hbm_bytes)
+
+
+@pytest.mark.parametrize("model", [LLAMA, GEMMA, GPT_OSS], ids=["full", "window", "short window"])
+@pytest.mark.parametrize("context", [10, 5_000, 8 * 1024, 100_000])
+def test_decode_and_iteration_agree(model: Any, context: int) -> None:
+    engine = find_engine("vllm-0.5.4-h100")
+    one = Roofline(model, H100, engine)
+    assert one.decode(8, context).at(context) == pytest.approx(one.iteration([], 0, 8, context))
+
+
+def test_windows_meet_at_the_limit_and_the_default_is_never_below() -> None:
+    one = roofline(GEMMA)
+    below, beyond = one.decode(8, 0), one.decode(8)
+    limit = below.context_limit
+    assert limit == 8 * 1024
+    assert beyond.context_limit == math.inf
+    assert below.at(limit) == pytest.approx(beyond.at(limit))
+    assert below.at(limit / 2).gpu_s < beyond.at(limit / 2).gpu_s
+    assert roofline(LLAMA).decode(8, 0).context_limit == math.inf
+
+
+def test_chunks_of_a_windowed_prompt_add_up_to_its_attention() -> None:
+    one = roofline(GEMMA)
+    whole = one.iteration([(3000, 0)], 0).flops
+    parts = sum(one.iteration([(1000, before)], 0).flops for before in (0, 1000, 2000))
+    assert parts == pytest.approx(whole)
+
+
+def test_matrix_products_on_the_a100_come_in_tiles() -> None:
+    one = Roofline(LLAMA, find_gpu("a100-sxm-80gb"), NONE)
+    t128, t129, t256 = (one.decode(batch).at(0) for batch in (128, 129, 256))
+    assert t129.gpu_s - t128.gpu_s > 5 * (t256.gpu_s - t129.gpu_s)
+    assert t129.flops == pytest.approx(t128.flops * 129 / 128)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tensor_parallel": 3}, "cannot be split over 3 GPUs"),
+        ({"tensor_parallel": 16}, "no all-reduce cost is known for 16 GPUs .* known: dgx"),
+        ({"time_factor": 0.0}, "'time_factor' must be above 0"),
+        ({"expert_parallel": 2}, "has no experts"),
+    ],
+)
+def test_impossible_deployments(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InferenceSimError, match=message):
+        Roofline(LLAMA, H100, NONE, **options)
+
+
+def test_experts_split_where_their_ffn_does_not() -> None:
+    model = find_model("Qwen/Qwen3-30B-A3B")
+    assert Roofline(model, H100, NONE, 2, expert_parallel=2)
+    with pytest.raises(InferenceSimError, match="cannot be split over 4 GPUs with expert_parallel"):
+        Roofline(model, H100, NONE, 4, expert_parallel=3)
+
+
+@pytest.mark.parametrize(
+    ("model", "gpu", "engine", "tensor_parallel", "reason"),
+    [
+        (LLAMA, "h100-sxm-80gb", "vllm-0.11", 1, ""),
+        (LLAMA, "h100-sxm-80gb", "vllm-0.11", 2, ""),
+        (QWEN_MOE, "h100-sxm-80gb", "vllm-0.11", 2, ""),
+        (QWEN_MOE, "h100-sxm-80gb", "vllm-0.11", 4, "more than 2 GPUs"),
+        (LLAMA, "a100-sxm-80gb", "vllm-0.11", 1, "engine 'vllm-0.11' was fitted on h100"),
+        (LLAMA.with_precision("fp8"), "h100-sxm-80gb", "none", 1, "fp8 weights"),
+        (GPT_OSS, "b200-sxm-180gb", "none", 1, ""),
+        (QWEN_MOE, "h200-sxm-141gb", "none", 1, "expert kernels were not measured"),
+        (LLAMA, "a40", "none", 1, "attention kernels are those of the A100"),
+        (LLAMA, "b200-sxm-180gb", "none", 8, "links between GPUs"),
+    ],
+)
+def test_what_is_not_calibrated_says_so(
+    model: Any, gpu: str, engine: str, tensor_parallel: int, reason: str
+) -> None:
+    one = Roofline(model, find_gpu(gpu), find_engine(engine), tensor_parallel)
+    assert one.calibrated == (not reason)
+    assert reason in one.uncalibrated_because
+    measured = Roofline(model, find_gpu(gpu), find_engine(engine), tensor_parallel, time_factor=1.1)
+    assert measured.calibrated
+
+
+def test_time_factor_scales_the_gpu_alone() -> None:
+    engine = find_engine("vllm-0.11")
+    one = Roofline(LLAMA, H100, engine).decode(16).at(5000)
+    slow = Roofline(LLAMA, H100, engine, time_factor=1.5).decode(16).at(5000)
+    assert slow.gpu_s == pytest.approx(1.5 * one.gpu_s)
+    assert (slow.sampling_s, slow.flops) == (one.sampling_s, one.flops)
+
+
+def test_node_type_decides_the_all_reduce() -> None:
+    a100 = find_gpu("a100-sxm-80gb")
+    dgx, pairs = (
+        Roofline(LLAMA, a100, NONE, 4, node=find_node(name)).iteration([(2048, 0)], 1).gpu_s
+        for name in ("dgx", "pairwise_nvlink")
+    )
+    assert pairs > 1.5 * dgx
+
+
+def test_memory_plan_counts_precision_and_stages() -> None:
+    bf16 = plan_blocks(LLAMA, H100, 1, 0.9)
+    assert plan_blocks(LLAMA.with_precision("fp8"), H100, 1, 0.9) > bf16
+    assert plan_blocks(LLAMA, H100, 1, 0.9, 2) > 2 * bf16
