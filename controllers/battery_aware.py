@@ -115,7 +115,8 @@ class BatteryAware(Controller):
 
     def _carried_by(self, power_w: float) -> float:
         """Return the fraction of the maximum at which the site draws `power_w`."""
-        if power_w >= self._peak_w:
+        span_w = self._peak_w - self._idle_w
+        if power_w >= self._peak_w or span_w <= 0:  # without a span nothing is gained by throttling
             return 1.0
-        fraction = (power_w - self._idle_w) / (self._peak_w - self._idle_w)
+        fraction = (power_w - self._idle_w) / span_w
         return min(1.0, max(self._minimum, fraction))

@@ -174,6 +174,11 @@ class TestBatteryAware:
         assert action.admission_rate_per_s == pytest.approx(7.5)
         assert action.reason == "100 W green + 150 W grid of 500 W peak"
 
+    def test_a_site_whose_power_never_changes_is_left_open(self):
+        policy = BatteryAware(beta=0)
+        policy.reset(context(idle_power_w=500))
+        assert policy.step(observation(0)).admission_rate_per_s == 20
+
     def test_does_not_flap_with_the_power_it_lowers(self):
         policy = BatteryAware(beta=0)
         policy.reset(context())
