@@ -78,6 +78,11 @@ def print_report(result: Result) -> None:
         _print_controllers(console, result)
     if summary.get("load_state", "stable") != "stable":
         _print_row(console, "Warning", _load_warning(summary), style="yellow")
+    if result.run.plan.scenario.time.until == "drained" and not all(
+        cluster.drained for cluster in result.run.clusters.values()
+    ):
+        text = "the run reached max_duration before every request had ended"
+        _print_row(console, "Warning", text, style="yellow")
     if result.folder is not None:
         _print_row(console, "Results", str(result.folder))
 

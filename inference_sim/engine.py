@@ -148,12 +148,13 @@ class Engine:
             with self.pipeline.entrance.request() as turn:
                 yield turn
                 chunks = self._take_prompts() if self.waiting or self._partial else []
-                decoding = len(self.running) if self.scheduler.mixes or not chunks else 0
-                if not chunks:
-                    if not self._make_room():
-                        continue
+                if chunks:
+                    decoding = len(self.running) if self.scheduler.mixes else 0
+                elif self._make_room():
                     decoding = len(self.running)
                     self.kv.advance(self.iteration, 1)
+                else:
+                    continue
                 costs = self._costs(chunks, decoding)
                 durations_s = [cost.duration_s for cost in costs]
                 starts = self.pipeline.enter(self.env.now, durations_s)

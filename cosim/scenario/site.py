@@ -26,7 +26,6 @@ from inference_sim.execution.vidur_fit import vidur_execution
 from inference_sim.hardware import GpuSpec, find_gpu, find_node
 from inference_sim.models import ModelSpec, find_model
 from inference_sim.power import MfuPowerLaw, TwoResource
-from inference_sim.routing import ROUTERS
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -163,8 +162,10 @@ class Cluster(StrictModel):
     """GPUs that share each layer of a replica."""
     pipeline_parallel: Count = 1
     """Stages of a replica, each with a part of the layers."""
-    router: str = "round_robin"
-    """How requests are spread over replicas (`cosim schema` lists the routers)."""
+    router: Literal[
+        "round_robin", "least_outstanding", "random", "power_of_two", "least_kv_load"
+    ] = "round_robin"
+    """How requests are spread over replicas."""
     memory_utilisation: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Share of GPU memory for weights and KV cache (gpu_memory_utilization)."""
     scheduler: Scheduler = Scheduler()
@@ -199,13 +200,6 @@ class Cluster(StrictModel):
     def _known_node(cls, value: str | None) -> str | None:
         if value is not None:
             find_node(value)
-        return value
-
-    @field_validator("router")
-    @classmethod
-    def _known_router(cls, value: str) -> str:
-        if value not in ROUTERS:
-            raise ValueError(f"expected one of {', '.join(ROUTERS)} (got {value!r})")
         return value
 
     @model_validator(mode="after")
