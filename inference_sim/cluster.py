@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import simpy
 
-from inference_sim.engine import Engine, Process
+from inference_sim.engine import Engine
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution import (
     EngineProfile,
@@ -26,6 +26,7 @@ from inference_sim.memory_plan import plan_blocks
 from inference_sim.meter import Meter, MeterReading
 from inference_sim.models import ModelSpec
 from inference_sim.pipeline import Pipeline
+from inference_sim.pipelined import PipelinedEngine
 from inference_sim.power import PowerModel
 from inference_sim.replica import Replica
 from inference_sim.request import Outcome, Request
@@ -196,7 +197,8 @@ class Cluster:
             config.memory_utilisation,
             config.pipeline_parallel,
         )
-        engines = []
+        make_engine = Engine if count == 1 else PipelinedEngine
+        engines: list[Engine] = []
         for _ in range(count):
             scheduler = SCHEDULERS[config.scheduler](
                 max(1, config.batch_cap // count), self._max_batch_tokens
@@ -209,7 +211,7 @@ class Cluster:
             )
             cache = scheduler.make_cache(blocks // count, self.max_context_tokens)
             engines.append(
-                Engine(self.env, pipeline, scheduler, cache, meter, stepwise=config.stepwise)
+                make_engine(self.env, pipeline, scheduler, cache, meter, stepwise=config.stepwise)
             )
         return engines
 
@@ -298,7 +300,7 @@ class Cluster:
             found += replica.take_in_flight()
         return sorted(found, key=lambda request: request.request_id)
 
-    def _arrive(self, stream: Iterable[Arrival]) -> Process:
+    def _arrive(self, stream: Iterable[Arrival]) -> Generator[simpy.Event, object, None]:
         env, submit, longest = self.env, self.gateway.submit, self.max_context_tokens
         kv = self.engines[0].kv
         for time_s, prompt, output, class_id in stream:

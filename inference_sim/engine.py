@@ -1,11 +1,13 @@
 """An engine: continuous batching of the requests given to it, on the segment engine.
 
-A SimPy process forms batch after batch. A run of decode iterations in which the batch does not
-change is one event: the process waits on one timeout for the whole run, and is interrupted only by
-what can change the batch, an arrival that can be admitted or a raised batch cap. The iteration
-under way then completes, and the run ends there. An iteration that computes prompts is an event of
-its own, and so is every iteration in a pipeline of several stages, where the batches of other
-engines come between. In ``stepwise`` mode every run is one iteration long, to check the other.
+It forms batch after batch. A run of decode iterations in which the batch does not change is one
+event on the SimPy clock, and is cut short only by what can change the batch: an arrival that can be
+admitted, a raised batch cap, another clock. The iteration under way then completes, and the run
+ends there. An iteration that computes prompts is an event of its own. In ``stepwise`` mode every
+run is one iteration long, to check the other.
+
+The events call back instead of resuming a process: there are several for each request, and this is
+where a simulation spends its time.
 """
 
 from __future__ import annotations
@@ -13,8 +15,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
-from collections.abc import Generator, Sequence
-from itertools import count
+from collections.abc import Callable, Sequence
 
 import simpy
 
@@ -26,11 +27,9 @@ from inference_sim.request import Outcome, Request
 from inference_sim.scheduling import Chunk, Scheduler
 from inference_sim.segment import Segment
 
-Process = Generator[simpy.Event, object, None]
-
 
 class Engine:
-    """Serves the requests given to :meth:`submit`.
+    """Serves the requests given to :meth:`submit`, on one pipeline stage.
 
     Attributes:
         waiting: Requests not yet in the batch; a preempted one goes to the front.
@@ -65,14 +64,15 @@ class Engine:
         self.preemptions = 0
         self._stepwise = stepwise
         self._partial: Request | None = None
-        self._chunks: Sequence[Chunk] = ()
+        self._chunks: list[Chunk] = []
+        self._beside = 0  # sequences that decode beside these chunks
         self._finishing: list[tuple[int, int, Request]] = []  # heap: (iteration, join, request)
-        self._joins = count()
+        self._joins = 0
         self._under_way: list[Segment] = []
-        self._interruptible = False
-        self._wake: simpy.Event | None = None
-        serve = self._serve_pipelined if len(pipeline.stages) > 1 else self._serve
-        self._process = env.process(serve())
+        self._planned = 0  # iterations after which the run under way ends
+        self._cuttable = False
+        self._asleep = True
+        self._ending: simpy.Event | None = None  # of what is under way; others are out of date
 
     @property
     def outstanding(self) -> int:
@@ -87,17 +87,17 @@ class Engine:
     def submit(self, request: Request) -> None:
         """Take a request; it is served when the scheduler admits it."""
         self.waiting.append(request)
-        if self._wake is not None:
-            self._wake.succeed()
-            self._wake = None
+        if self._asleep:
+            self._asleep = False
+            self._call_back(0.0, self._on_wake)
         elif len(self.waiting) == 1:
-            self._interrupt_if_admissible()
+            self._cut_if_admissible()
 
     def set_batch_cap(self, batch_cap: int) -> None:
         """Allow `batch_cap` running sequences from the next iteration; none is evicted for it."""
         self.scheduler.batch_cap = batch_cap
         if self.waiting:
-            self._interrupt_if_admissible()
+            self._cut_if_admissible()
 
     def flush(self, until_s: float) -> MeterReading:
         """Return what was metered since the last flush, up to `until_s` [s]."""
@@ -117,117 +117,137 @@ class Engine:
         """Return the iterations that the run of decodes under way has done."""
         if len(self._under_way) != 1 or self._under_way[0].prefill_tokens:
             return 0
-        (run,) = self._under_way
+        run = self._under_way[0]
         return run.first_boundary(self.env.now - run.start_s) - 1
 
-    def _interrupt_if_admissible(self) -> None:
+    def _call_back(self, delay_s: float, callback: Callable[[simpy.Event], None]) -> None:
+        """Have `callback` called after `delay_s` [s], unless something else takes its place."""
+        event = simpy.Timeout(self.env, delay_s)
+        event.callbacks.append(callback)
+        self._ending = event
+
+    def _cut_if_admissible(self) -> None:
         # Blocks only get fewer while a run lasts: what does not fit now, will not until it ends.
-        if self._interruptible and self.scheduler.can_admit(
-            self.waiting[0], len(self.running), self.kv
-        ):
-            self._interruptible = False
-            self._process.interrupt()
+        if self._cuttable and self.scheduler.can_admit(self.waiting[0], len(self.running), self.kv):
+            self._cut()
 
-    def _serve(self) -> Process:
-        while True:
-            if not (self.waiting or self.running or self._partial):
-                yield self._sleep()
-            chunks = self._take_prompts() if self.waiting or self._partial else ()
-            if chunks:
-                decoding = len(self.running) if self.scheduler.mixes else 0
-                costs = self._costs(chunks, decoding)
-                yield self._run_through([self.env.now], costs, chunks, decoding)
-                self._end_iteration(chunks, decoding)
-            elif self._make_room():
-                yield from self._decode()
+    def _cut(self) -> None:
+        """End the run of decodes under way with its present iteration."""
+        self._cuttable = False
+        run = self._under_way[0]
+        elapsed_s = self.env.now - run.start_s
+        done = run.first_boundary(elapsed_s)
+        if done < run.iterations:
+            self._planned = done
+            self._call_back(max(run.elapsed_s(done) - elapsed_s, 0.0), self._on_decoded)
 
-    def _serve_pipelined(self) -> Process:
-        while True:
-            if not self.outstanding:
-                yield self._sleep()
-            with self.pipeline.entrance.request() as turn:
-                yield turn
-                chunks = self._take_prompts() if self.waiting or self._partial else []
+    def _on_wake(self, event: simpy.Event) -> None:
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Begin what comes next: an iteration with prompts, a run of decodes, or a sleep."""
+        while self.waiting or self.running or self._partial is not None:
+            if self.waiting or self._partial is not None:
+                chunks = self._take_prompts()
                 if chunks:
-                    decoding = len(self.running) if self.scheduler.mixes else 0
-                elif self._make_room():
-                    decoding = len(self.running)
-                    self.kv.advance(self.iteration, 1)
-                else:
-                    continue
-                costs = self._costs(chunks, decoding)
-                durations_s = [cost.duration_s for cost in costs]
-                starts = self.pipeline.enter(self.env.now, durations_s)
-                passed = self._run_through(starts, costs, chunks, decoding)
-                yield self.env.timeout(durations_s[0])
-            yield passed
-            self._end_iteration(chunks, decoding)
+                    beside = len(self.running) if self.scheduler.mixes else 0
+                    costs = self._costs(chunks, beside)
+                    end_s = self._begin_iteration([self.env.now], costs, chunks, beside)
+                    self._call_back(end_s - self.env.now, self._on_computed)
+                    return
+            if self._make_room():
+                run = self._plan()
+                self._under_way = [run]
+                self._planned = run.iterations
+                self._cuttable = True
+                self._call_back(run.elapsed_s(run.iterations), self._on_decoded)
+                return
+        self._asleep = True
 
-    def _sleep(self) -> simpy.Event:
-        self._wake = self.env.event()
-        return self._wake
+    def _on_computed(self, event: simpy.Event) -> None:
+        self._end_iteration()
+        self._go_on()
+
+    def _on_decoded(self, event: simpy.Event) -> None:
+        if event is not self._ending:
+            return  # the run was cut short
+        self._cuttable = False
+        done, run = self._planned, self._under_way[0]
+        run.iterations = done
+        self._close()
+        self.kv.advance(self.iteration, done)
+        self.iteration += done
+        self.context += done * len(self.running)
+        self._complete_due()
+        self._go_on()
 
     def _take_prompts(self) -> list[Chunk]:
         """Return the prompts of the next iteration, and take the blocks of decodes beside them."""
         scheduler, kv = self.scheduler, self.kv
-        beside = scheduler.mixes and bool(self.running)
+        beside = scheduler.mixes and len(self.running) > 0
         evicted = self.preemptions
         if beside:
             self._make_room()
         growth = kv.blocks_needed(self.iteration, 1) if beside and self.running else 0
         kv.free -= growth
         admit = self.preemptions == evicted or not self.running
-        chunks = scheduler.take(self.waiting, self._partial, len(self.running), kv, admit=admit)
+        chunks = scheduler.take(self.waiting, self._partial, len(self.running), kv, admit)
         if not chunks:
             kv.free += growth
         return chunks
 
-    def _costs(self, chunks: Sequence[Chunk], decoding: int) -> list[IterationCost]:
+    def _costs(self, chunks: list[Chunk], beside: int) -> list[IterationCost]:
         """Return the cost of an iteration on each stage."""
         parts = [(chunk.tokens, chunk.before) for chunk in chunks]
-        done = sum(chunk.completes for chunk in chunks)
-        context = self.context if decoding else 0
-        return [stage.iteration(parts, done, decoding, context) for stage in self.pipeline.stages]
+        done = 0
+        for chunk in chunks:
+            if chunk.completes:
+                done += 1
+        context = self.context if beside else 0
+        return [stage.iteration(parts, done, beside, context) for stage in self.pipeline.stages]
 
-    def _run_through(
+    def _begin_iteration(
         self,
         starts_s: Sequence[float],
         costs: Sequence[IterationCost],
-        chunks: Sequence[Chunk],
+        chunks: list[Chunk],
         decoding: int,
-    ) -> simpy.Timeout:
-        """Begin an iteration; the event is its end on the last stage."""
-        now = self.env.now
+    ) -> float:
+        """Begin an iteration; return its end on the last stage [s]."""
+        prefill_tokens = 0
         if chunks:  # the begun prompt is among them, if there is one
             self.prefilling = [chunk.request for chunk in chunks]
-            self._partial, self._chunks = None, chunks
-        for request, tokens, _ in chunks:
-            if math.isnan(request.scheduled_s):
-                request.scheduled_s = now
-            self.meter.start_prefill(request, tokens)
-        prefill_tokens = sum(chunk.tokens for chunk in chunks)
-        self._under_way = [
-            Segment(
-                start_s, 1, cost.duration_s, 0.0, cost.gpu_s, 0.0, cost.sampling_s,
-                cost.flops, 0.0, cost.hbm_bytes, 0.0,
-                len(chunks) + decoding, decoding, prefill_tokens,
-            )
-            for start_s, cost in zip(starts_s, costs, strict=True)
-        ]  # fmt: skip
-        last = self._under_way[-1]
-        return self.env.timeout(last.start_s + last.duration_s - now)
+            self._partial = None
+            for chunk in chunks:
+                prefill_tokens += chunk.tokens
+                if math.isnan(chunk.request.scheduled_s):
+                    chunk.request.scheduled_s = self.env.now
+        self._chunks, self._beside = chunks, decoding
+        under_way = self._under_way = []
+        end_s = 0.0
+        for start_s, cost in zip(starts_s, costs, strict=True):
+            duration_s = cost.duration_s
+            under_way.append(
+                Segment(
+                    start_s, 1, duration_s, 0.0, cost.gpu_s, 0.0, cost.sampling_s,
+                    cost.flops, 0.0, cost.hbm_bytes, 0.0,
+                    len(chunks) + decoding, decoding, prefill_tokens,
+                )
+            )  # fmt: skip
+            end_s = start_s + duration_s
+        return end_s
 
-    def _end_iteration(self, chunks: Sequence[Chunk], decoding: int) -> None:
-        self._close(self._under_way)
-        self._chunks = ()
-        if decoding:
+    def _end_iteration(self) -> None:
+        chunks, self._chunks = self._chunks, []
+        self._close()
+        if self._beside:
             self.iteration += 1
-            self.context += decoding
+            self.context += self._beside
             self._complete_due()
         if chunks:
             self.prefilling = []
         for chunk in chunks:
-            self.meter.stop_prefill(chunk.request, chunk.tokens)
+            self.meter.credit_prefill(chunk.request, chunk.tokens)
             if chunk.completes:
                 self._emit_first(chunk.request)
             else:
@@ -248,27 +268,6 @@ class Engine:
             self._complete(request)
         else:
             self._join(request, tokens + 1)
-
-    def _decode(self) -> Process:
-        """Decode until something foreseeable, or an interrupt, ends the run."""
-        segment = self._plan()
-        self._under_way = [segment]
-        self._interruptible = True
-        try:
-            yield self.env.timeout(segment.elapsed_s(segment.iterations))
-            done = segment.iterations
-        except simpy.Interrupt:
-            elapsed_s = self.env.now - segment.start_s
-            done = segment.first_boundary(elapsed_s)
-            rest_s = segment.elapsed_s(done) - elapsed_s
-            if rest_s > 0:
-                yield self.env.timeout(rest_s)
-        self._interruptible = False
-        self._close([segment.prefix(done)])
-        self.kv.advance(self.iteration, done)
-        self.iteration += done
-        self.context += done * len(self.running)
-        self._complete_due()
 
     def _plan(self) -> Segment:
         """Return the longest run of decode iterations that nothing foreseeable ends earlier."""
@@ -302,15 +301,16 @@ class Engine:
             batch, batch, 0,
         )  # fmt: skip
 
-    def _close(self, segments: Sequence[Segment]) -> None:
-        self.meter.record(segments)
+    def _close(self) -> None:
+        self.meter.record(self._under_way)
         self._under_way = []
 
     def _join(self, request: Request, context: int) -> None:
         request.joined_context = context
         request.joined_iteration = self.iteration
         request.finish_iteration = self.iteration + request.output_tokens - request.generated_tokens
-        request.join_id = next(self._joins)
+        request.join_id = self._joins
+        self._joins += 1
         heapq.heappush(self._finishing, (request.finish_iteration, request.join_id, request))
         self.running[request] = None
         self.context += context

@@ -5,9 +5,9 @@ on the arrays and integrated; an iteration across the boundary is split in propo
 segment still under way is counted up to the boundary. It may be cut short later, but only to a
 prefix that contains everything counted so far, so nothing is ever taken back.
 
-Energy is attributed to requests in O(1) each by two running counters: joules per decoding
-sequence (an iteration's energy over its batch) and joules per prefill token. A request's share is
-a counter's growth between its joining and its leaving.
+Energy is attributed to requests in O(1) each: a running counter of joules per decoding sequence
+(an iteration's energy over its batch) gives a request's share as its growth between joining and
+leaving; a prompt bears the share of its tokens in the iterations that compute it.
 """
 
 from __future__ import annotations
@@ -44,28 +44,39 @@ class MeterReading:
     batch_seconds: float = 0.0
 
 
-class _Shares:
-    """A running counter, and marks on it: (request, segment index, signed weight)."""
+class _Marks:
+    """Requests, the segment at which each is marked, and the weight of the mark."""
 
-    __slots__ = ("marks", "total")
+    __slots__ = ("requests", "segments", "weights")
 
     def __init__(self) -> None:
-        self.marks: list[tuple[Request, int, float]] = []
-        self.total = 0.0  # the counter at the last flush [J per unit of weight]
+        self.clear()
 
-    def settle(self, growth: Array, first_index: int) -> None:
-        """Credit the marks; `growth` is the counter's growth per segment [J], shape (segments,)."""
-        counter = np.empty(len(growth) + 1)
-        counter[0] = self.total
-        np.cumsum(growth, out=counter[1:])
-        counter[1:] += self.total
-        if self.marks:
-            requests, indices, weights = zip(*self.marks, strict=True)
-            credits = counter[np.asarray(indices) - first_index] * np.asarray(weights)
-            for request, credit in zip(requests, credits.tolist(), strict=True):
+    def clear(self) -> None:
+        """Forget all."""
+        self.requests: list[Request] = []
+        self.segments: list[int] = []
+        self.weights: list[float] = []
+
+    def add(self, request: Request, segment: int, weight: float) -> None:
+        """Add a mark."""
+        self.requests.append(request)
+        self.segments.append(segment)
+        self.weights.append(weight)
+
+    def credit(self, joules: Array, first_segment: int) -> None:
+        """Give each request ``weight * joules[segment]`` [J], and forget the marks.
+
+        Args:
+            joules: By segment [J per unit of weight].
+            first_segment: Index of the segment that comes first in `joules`.
+        """
+        if self.requests:
+            indices = np.array(self.segments, dtype=np.int64) - first_segment
+            credits = (joules[indices] * np.array(self.weights)).tolist()
+            for request, credit in zip(self.requests, credits, strict=True):
                 request.energy_j += credit
-            self.marks.clear()
-        self.total = float(counter[-1])
+            self.clear()
 
 
 class Meter:
@@ -81,11 +92,14 @@ class Meter:
         self._power, self._gpus = power, gpus
         self._peak_flops, self._peak_bytes_per_s = peak_flops, peak_bytes_per_s
         self._rows = array("d")
-        self._first_index = 0  # index of the first segment in _rows
+        self._first_segment = 0  # index of the first one in _rows
         self.closed_segments = 0
         """Number of segments recorded so far: the index of the next one."""
         self._since_s = 0.0
-        self._decode, self._prefill = _Shares(), _Shares()
+        self._decode, self._prefill = _Marks(), _Marks()
+        self._per_sequence_j = 0.0  # of a sequence that decoded from the start to the last flush
+        self._begun_j = 0.0  # per prompt token, of the iteration under way at the last flush
+        self._stages = 1
         self.iterations = 0
         self.batch_sum = 0.0
         self.batch_square_sum = 0.0
@@ -94,10 +108,12 @@ class Meter:
 
     def record(self, segments: Sequence[Segment]) -> None:
         """Add what has ended: a segment, or an iteration's passage through several stages."""
+        self._stages = len(segments)
         for segment in segments:
-            self._rows.extend(segment)
-        self.closed_segments += len(segments)
-        n, batch = segments[0].iterations, segments[0].sequences
+            self._rows.extend(segment.row())
+            self.closed_segments += 1
+        first = segments[0]
+        n, batch = first.iterations, first.sequences
         self.iterations += n
         self.batch_sum += n * batch
         self.batch_square_sum += n * batch * batch
@@ -108,19 +124,16 @@ class Meter:
 
     def start_decode(self, request: Request) -> None:
         """Let `request` bear its share of the decode iterations from now on."""
-        self._decode.marks.append((request, self.closed_segments, -1.0))
+        self._decode.add(request, self.closed_segments, -1.0)
 
     def stop_decode(self, request: Request) -> None:
         """End the share of `request`."""
-        self._decode.marks.append((request, self.closed_segments, 1.0))
+        self._decode.add(request, self.closed_segments, 1.0)
 
-    def start_prefill(self, request: Request, tokens: int) -> None:
-        """Let `request` bear the share of its `tokens` in the prefill that begins."""
-        self._prefill.marks.append((request, self.closed_segments, -tokens))
-
-    def stop_prefill(self, request: Request, tokens: int) -> None:
-        """End the share of `request` in the prefill that has just been recorded."""
-        self._prefill.marks.append((request, self.closed_segments, tokens))
+    def credit_prefill(self, request: Request, tokens: int) -> None:
+        """Let `request` bear the share of its `tokens` in the prefill that was just recorded."""
+        for stage in range(self._stages):
+            self._prefill.add(request, self.closed_segments - 1 - stage, tokens)
 
     def flush(self, until_s: float, under_way: Sequence[Segment] = ()) -> MeterReading:
         """Integrate from the last flush to `until_s` [s].
@@ -130,22 +143,19 @@ class Meter:
             under_way: What has begun and not ended, as planned.
         """
         since_s, self._since_s = self._since_s, until_s
-        rows = np.frombuffer(self._rows, dtype=np.float64).reshape(-1, FIELDS).copy()
+        rows = np.frombuffer(self._rows, dtype=np.float64).reshape(-1, len(FIELDS)).copy()
         closed = len(rows)
-        first_index, self._first_index = self._first_index, self.closed_segments
+        first_segment, self._first_segment = self._first_segment, self.closed_segments
         self._rows = array("d")
         if closed and rows[0, 0] < since_s:  # it was under way at the last flush
-            rows[0] = _segment(rows[0]).window(since_s, until_s)
-        begun = [one.window(since_s, until_s) for one in under_way if one.start_s < until_s]
+            rows[0] = _segment(rows[0]).window(since_s, until_s).row()
+        begun = [one.window(since_s, until_s).row() for one in under_way if one.start_s < until_s]
         if begun:
             rows = np.vstack([rows, *begun])
         if not len(rows):
             return MeterReading()
         energy_j, reading = self._integrate(rows, since_s, until_s)
-        # A decoding sequence counts as one token beside the prompts' tokens.
-        per_token = energy_j / (rows[:, _DECODING] + rows[:, _PREFILL_TOKENS])
-        self._decode.settle(np.where(rows[:, _DECODING] > 0, per_token, 0.0), first_index)
-        self._prefill.settle(np.where(rows[:, _PREFILL_TOKENS] > 0, per_token, 0.0), first_index)
+        self._attribute(rows, energy_j, first_segment, closed)
         return reading
 
     def settle(self, decoding: Iterable[Request], chunks: Iterable[Chunk]) -> None:
@@ -153,12 +163,28 @@ class Meter:
 
         Args:
             decoding: Requests whose decoding has started and not stopped.
-            chunks: Prompts, or parts of them, that have started and not stopped.
+            chunks: Prompts, or parts of them, whose computing has started and not stopped.
         """
         for request in decoding:
-            request.energy_j += self._decode.total
+            request.energy_j += self._per_sequence_j
         for chunk in chunks:
-            chunk.request.energy_j += self._prefill.total * chunk.tokens
+            chunk.request.energy_j += self._begun_j * chunk.tokens
+
+    def _attribute(self, rows: Array, energy_j: Array, first_segment: int, closed: int) -> None:
+        """Credit the marked requests; the first `closed` rows have ended."""
+        # A decoding sequence counts as one token beside the prompts' tokens.
+        per_token_j = energy_j / (rows[:, _DECODING] + rows[:, _PREFILL_TOKENS])
+        counter_j = np.empty(len(rows) + 1)
+        counter_j[0] = 0.0
+        np.cumsum(np.where(rows[:, _DECODING] > 0, per_token_j, 0.0), out=counter_j[1:])
+        counter_j += self._per_sequence_j
+        self._decode.credit(counter_j, first_segment)
+        self._per_sequence_j = float(counter_j[-1])
+        if closed:
+            per_token_j[0] += self._begun_j
+            self._begun_j = 0.0
+        self._prefill.credit(per_token_j, first_segment)
+        self._begun_j += float(per_token_j[closed:].sum())
 
     def _integrate(self, rows: Array, since_s: float, until_s: float) -> tuple[Array, MeterReading]:
         """Return the energy of each row in [since, until], shape (rows,) [J], and the sums."""
@@ -190,13 +216,13 @@ class Meter:
         return energy_j, reading
 
 
-_ITERATIONS = Segment._fields.index("iterations")
-_DECODING = Segment._fields.index("decoding")
-_PREFILL_TOKENS = Segment._fields.index("prefill_tokens")
+_ITERATIONS = FIELDS.index("iterations")
+_DECODING = FIELDS.index("decoding")
+_PREFILL_TOKENS = FIELDS.index("prefill_tokens")
 
 
 def _segment(row: Array) -> Segment:
-    values = dict(zip(Segment._fields, row.tolist(), strict=True))
+    values = row.tolist()
     for name in ("iterations", "sequences", "decoding", "prefill_tokens"):
-        values[name] = int(values[name])
-    return Segment(**values)
+        values[FIELDS.index(name)] = int(values[FIELDS.index(name)])
+    return Segment(*values)

@@ -1,37 +1,67 @@
-"""A segment: a run of iterations in which the batch does not change.
-
-With a fixed decode batch the duration, FLOPs and bytes of iteration i are affine in i, so a
-segment is a dozen numbers however long it is: any prefix of it has a closed form, and its
-iterations are expanded into arrays only where power needs them (see ``meter``).
-"""
+"""A run of iterations in which the batch does not change, in closed form."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Final
+
+FIELDS: Final = (
+    "start_s", "iterations", "duration_s", "duration_step_s", "gpu_s", "gpu_step_s", "sampling_s",
+    "flops", "flops_step", "hbm_bytes", "hbm_bytes_step", "sequences", "decoding",
+    "prefill_tokens",
+)  # fmt: skip
+"""Names of what :meth:`Segment.row` returns, in that order."""
 
 
-class Segment(NamedTuple):
+class Segment:
     """``iterations`` iterations from ``start_s``; quantity q of iteration i is ``q + q_step * i``.
 
     Of its ``sequences``, ``decoding`` decode a token in each iteration; the others compute
     ``prefill_tokens`` of their prompts. With prefill tokens a segment is one iteration.
     """
 
-    start_s: float
-    iterations: int
-    duration_s: float
-    duration_step_s: float
-    gpu_s: float
-    gpu_step_s: float
-    sampling_s: float
-    flops: float
-    flops_step: float
-    hbm_bytes: float
-    hbm_bytes_step: float
-    sequences: int
-    decoding: int
-    prefill_tokens: int
+    __slots__ = FIELDS
+
+    def __init__(
+        self,
+        start_s: float,
+        iterations: int,
+        duration_s: float,
+        duration_step_s: float,
+        gpu_s: float,
+        gpu_step_s: float,
+        sampling_s: float,
+        flops: float,
+        flops_step: float,
+        hbm_bytes: float,
+        hbm_bytes_step: float,
+        sequences: int,
+        decoding: int,
+        prefill_tokens: int,
+    ) -> None:
+        self.start_s = start_s
+        self.iterations = iterations
+        self.duration_s = duration_s
+        self.duration_step_s = duration_step_s
+        self.gpu_s = gpu_s
+        self.gpu_step_s = gpu_step_s
+        self.sampling_s = sampling_s
+        self.flops = flops
+        self.flops_step = flops_step
+        self.hbm_bytes = hbm_bytes
+        self.hbm_bytes_step = hbm_bytes_step
+        self.sequences = sequences
+        self.decoding = decoding
+        self.prefill_tokens = prefill_tokens
+
+    def row(self) -> tuple[float, ...]:
+        """Return its fields as a row of numbers."""
+        return (
+            self.start_s, self.iterations, self.duration_s, self.duration_step_s,
+            self.gpu_s, self.gpu_step_s, self.sampling_s,
+            self.flops, self.flops_step, self.hbm_bytes, self.hbm_bytes_step,
+            self.sequences, self.decoding, self.prefill_tokens,
+        )  # fmt: skip
 
     def elapsed_s(self, iterations: int) -> float:
         """Return the time that the first `iterations` iterations take [s]."""
@@ -58,29 +88,23 @@ class Segment(NamedTuple):
             j += 1
         return j
 
-    def prefix(self, iterations: int) -> Segment:
-        """Return the segment cut after its first `iterations` iterations."""
-        return self._replace(iterations=iterations)
-
     def window(self, since_s: float, until_s: float) -> Segment:
         """Return the part of the segment whose iterations overlap [since, until].
 
         At its ends an iteration may stick out; what lies outside is not cut off.
         """
-        segment = self
-        if until_s < self.start_s + self.elapsed_s(self.iterations):
-            segment = self.prefix(self.first_boundary(until_s - self.start_s))
+        iterations, done = self.iterations, 0
+        if until_s < self.start_s + self.elapsed_s(iterations):
+            iterations = self.first_boundary(until_s - self.start_s)
         if since_s > self.start_s:
-            done = segment.first_boundary(since_s - self.start_s) - 1
-            segment = segment._replace(
-                start_s=self.start_s + self.elapsed_s(done),
-                iterations=segment.iterations - done,
-                duration_s=self.duration_s + self.duration_step_s * done,
-                gpu_s=self.gpu_s + self.gpu_step_s * done,
-                flops=self.flops + self.flops_step * done,
-                hbm_bytes=self.hbm_bytes + self.hbm_bytes_step * done,
-            )
-        return segment
-
-
-FIELDS = len(Segment._fields)
+            done = self.first_boundary(since_s - self.start_s) - 1
+        return Segment(
+            self.start_s + self.elapsed_s(done) if done else self.start_s,
+            iterations - done,
+            self.duration_s + self.duration_step_s * done, self.duration_step_s,
+            self.gpu_s + self.gpu_step_s * done, self.gpu_step_s,
+            self.sampling_s,
+            self.flops + self.flops_step * done, self.flops_step,
+            self.hbm_bytes + self.hbm_bytes_step * done, self.hbm_bytes_step,
+            self.sequences, self.decoding, self.prefill_tokens,
+        )  # fmt: skip

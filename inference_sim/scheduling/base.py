@@ -4,29 +4,27 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from inference_sim.kv_cache import KvCache
 from inference_sim.request import Request
 
 
-class Chunk(NamedTuple):
+class Chunk:
     """Part of a prompt, or all of it.
 
     Attributes:
         request: Whose prompt.
         tokens: Tokens computed now.
         before: Tokens computed in earlier iterations.
+        completes: Whether the prompt is done with it, and a token is sampled.
     """
 
-    request: Request
-    tokens: int
-    before: int
+    __slots__ = ("before", "completes", "request", "tokens")
 
-    @property
-    def completes(self) -> bool:
-        """Whether the prompt is done with it, and a token is sampled."""
-        return self.before + self.tokens == self.request.prefill_tokens
+    def __init__(self, request: Request, tokens: int, before: int) -> None:
+        self.request, self.tokens, self.before = request, tokens, before
+        self.completes = before + tokens == request.prefill_tokens
 
 
 class Scheduler(ABC):
@@ -73,7 +71,6 @@ class Scheduler(ABC):
         partial: Request | None,
         running: int,
         kv: KvCache,
-        *,
         admit: bool = True,
     ) -> list[Chunk]:
         """Return the prompts of the next iteration, their blocks allocated.

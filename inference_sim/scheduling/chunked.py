@@ -36,7 +36,6 @@ class ChunkedScheduler(Scheduler):
         partial: Request | None,
         running: int,
         kv: KvCache,
-        *,
         admit: bool = True,
     ) -> list[Chunk]:
         """Return the next chunk of the begun prompt, then prompts from the head of the line."""

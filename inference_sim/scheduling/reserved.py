@@ -31,7 +31,6 @@ class _ReservingScheduler(Scheduler):
         partial: Request | None,
         running: int,
         kv: KvCache,
-        *,
         admit: bool = True,
     ) -> list[Chunk]:
         """Return whole prompts from the head of the line, as many as find a reservation."""
@@ -66,10 +65,9 @@ class StaticScheduler(_ReservingScheduler):
         partial: Request | None,
         running: int,
         kv: KvCache,
-        *,
         admit: bool = True,
     ) -> list[Chunk]:
         """Return the next batch once the last one has ended."""
         if running:
             return []
-        return super().take(waiting, partial, running, kv, admit=admit)
+        return super().take(waiting, partial, running, kv, admit)

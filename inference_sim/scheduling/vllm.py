@@ -34,7 +34,6 @@ class VllmScheduler(Scheduler):
         partial: Request | None,
         running: int,
         kv: KvCache,
-        *,
         admit: bool = True,
     ) -> list[Chunk]:
         """Return whole prompts from the head of the line, as many as fit."""

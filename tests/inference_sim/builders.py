@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -41,13 +41,17 @@ def at_once(count: int, prompt: int, output: int) -> list[Arrival]:
 
 
 def run(
-    scenario: Scenario, *, drain: bool = True
+    scenario: Scenario,
+    *,
+    drain: bool = True,
+    watch: Callable[[Cluster], None] = lambda cluster: None,
 ) -> tuple[Cluster, list[StepTelemetry], list[Request]]:
     """Run the steps of a scenario and, if it is to drain, longer ones until nothing is left.
 
     Returns the cluster, its telemetry, and the requests that ended, by their number.
     """
     cluster = Cluster(scenario.config, scenario.stream)
+    watch(cluster)
     steps = []
     for settings in scenario.settings:
         cluster.apply(settings)

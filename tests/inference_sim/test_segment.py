@@ -102,7 +102,6 @@ def test_windows_in_a_row_cover_a_segment_once(segment: Segment, shares: list[fl
     assert inside_s == pytest.approx(whole_s, rel=1e-9, abs=1e-9)
 
 
-def test_a_prefix_keeps_all_but_the_count() -> None:
+def test_a_row_holds_every_field_in_order() -> None:
     segment = Segment(1.0, 9, 0.1, 0.001, 0.1, 0.001, 0.0, 1.0, 2.0, 3.0, 4.0, 5, 5, 0)
-    assert segment.prefix(4) == segment._replace(iterations=4)
-    assert len(segment) == FIELDS
+    assert segment.row() == tuple(getattr(segment, name) for name in FIELDS)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import pytest
-import simpy
 from hypothesis import event, given, settings, target
 
+from inference_sim.cluster import Cluster
+from inference_sim.engine import Engine
 from inference_sim.execution import EngineProfile
-from inference_sim.meter import Meter
 from inference_sim.power import MfuPowerLaw
+from inference_sim.segment import Segment
 from tests.inference_sim.builders import approx, random_scenario, run
 from tests.strategies import A100, Scenario, scenarios
 
@@ -65,34 +67,42 @@ def test_agree_when_cut_off(scenario: Scenario) -> None:
 class Witness:
     """Counts what the random scenarios are meant to bring about."""
 
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.interruptions = self.crossings = self.segments = self.iterations = 0
-        interrupt, record = simpy.events.Process.interrupt, Meter.record
-        paces: dict[Meter, tuple[int, bool]] = {}
+    def __init__(self) -> None:
+        self.cuts = self.crossings = self.segments = self.iterations = 0
 
-        def counting_interrupt(process, cause=None):
-            self.interruptions += 1
-            interrupt(process, cause)
-
-        def counting_record(meter, segments):
-            segment = segments[0]
-            if not segment.prefill_tokens:
-                self.segments += 1
-                self.iterations += segment.iterations
-                host_paced = segment.duration_step_s == 0
-                before = paces.get(meter)
-                self.crossings += before == (segment.sequences, True) and not host_paced
-                paces[meter] = segment.sequences, host_paced
-            record(meter, segments)
-
-        patch.setattr(simpy.events.Process, "interrupt", counting_interrupt)
-        patch.setattr(Meter, "record", counting_record)
+    def watch(self, cluster: Cluster) -> None:
+        """Look at what each engine records."""
+        for engine in cluster.engines:
+            engine.meter.on_record = _Recorded(self, engine).add
 
 
-def test_what_the_random_scenarios_contain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Preemptions, interruptions, cap changes and changes of pace happen, and segments are long."""
+class _Recorded:
+    """What one engine recorded last."""
+
+    def __init__(self, witness: Witness, engine: Engine) -> None:
+        self.witness, self.engine = witness, engine
+        self.last: Segment | None = None
+        self.completed = 0
+
+    def add(self, segments: Sequence[Segment]) -> None:
+        (segment,), last, witness = segments, self.last, self.witness
+        decodes = not segment.prefill_tokens
+        if decodes:
+            host_paced = segment.duration_step_s == 0
+            witness.segments += 1
+            witness.iterations += segment.iterations
+            if last is not None and last.sequences == segment.sequences:
+                witness.crossings += last.duration_step_s == 0 and not host_paced
+        elif last is not None and not last.prefill_tokens:
+            # Decodes made way for prompts although none of them was done: an arrival cut them off.
+            witness.cuts += last.iterations > 1 and len(self.engine.ended) == self.completed
+        self.last, self.completed = segment, len(self.engine.ended)
+
+
+def test_what_the_random_scenarios_contain() -> None:
+    """Preemptions, arrivals in mid-run and changes of pace happen, and segments are long."""
     host_bound = EngineProfile("host-bound", 0.31e-3, 17e-6, 10.85e-3, 23e-6, "made up")
-    witness = Witness(monkeypatch)
+    witness = Witness()
     preemptions = rejections = 0
     for seed in range(6):
         scenario = random_scenario(seed).but(
@@ -100,12 +110,12 @@ def test_what_the_random_scenarios_contain(monkeypatch: pytest.MonkeyPatch) -> N
             power=MfuPowerLaw.of(A100),
             overflow="reject" if seed == 5 else "wait",
         )
-        _, _, ended = run(scenario)
+        _, _, ended = run(scenario, watch=witness.watch)
         preemptions += sum(one.preemptions for one in ended)
         rejections += sum(one.outcome == "rejected" for one in ended)
     assert preemptions > 50
     assert rejections > 5
-    assert witness.interruptions > 50
+    assert witness.cuts > 50
     assert witness.crossings > 10
     assert witness.iterations > 5 * witness.segments
 
