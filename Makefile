@@ -23,8 +23,8 @@ help:
 setup: $(INSTALLED)
 	@:
 
-# Installing again is only needed when pyproject.toml changed: the package is installed in place.
-$(INSTALLED): pyproject.toml
+# The package is installed in place: again only when its dependencies or its compiled modules change.
+$(INSTALLED): pyproject.toml setup.py compiled.txt $(shell cat compiled.txt)
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("cosim needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] + "; try make setup PYTHON=python3.11")'
 	@test -x $(BIN)/pip || { echo "Setting up $(VENV) (once; a minute or two) ..." && $(PYTHON) -m venv $(VENV); }
 	@$(BIN)/python -m pip install --quiet --editable '.[dev]'
@@ -51,4 +51,5 @@ format: setup
 
 clean:
 	rm -rf $(VENV) results build dist *.egg-info .*_cache .hypothesis
+	find inference_sim -name '*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -11,6 +11,7 @@ from statistics import median
 from benchmarks.cases import Case
 from benchmarks.measure import Measurement
 from benchmarks.work import ROOT
+from inference_sim import is_compiled
 
 Results = Mapping[Case, Measurement]
 Rows = Sequence[tuple[str, ...]]
@@ -30,10 +31,11 @@ def machine(results: Results) -> str:
     """Return what the figures were measured on, in a line."""
     bare = median(one.bare_events_per_s for one in results.values())
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    how = "compiled" if is_compiled() else "plain Python"
     return (
         f"{platform.system()} {platform.machine()}, {cores} cores, "
-        f"{platform.python_implementation()} {platform.python_version()}; "
-        f"bare SimPy: {bare / 1e6:.2f} million events/s"
+        f"{platform.python_implementation()} {platform.python_version()}, "
+        f"inner loop {how}; bare SimPy: {bare / 1e6:.2f} million events/s"
     )
 
 

@@ -20,6 +20,7 @@ from inference_sim.execution import (
     find_engine,
     pipeline_stages,
 )
+from inference_sim.garbage import paused_gc
 from inference_sim.gateway import Gateway
 from inference_sim.hardware import GpuSpec
 from inference_sim.memory_plan import plan_blocks
@@ -245,7 +246,7 @@ class Cluster:
             elif name == "batch_cap":
                 if not (value >= 1 and value % 1 == 0):
                     raise InferenceSimError(
-                        f"batch_cap must be a whole number from 1 (got {value!r})"
+                        f"batch_cap must be a whole number from 1 (got {value:g})"
                     )
                 if value != self.batch_cap:
                     self.batch_cap = int(value)
@@ -262,9 +263,10 @@ class Cluster:
         arrived, completed, rejected = self.arrived, self.completed, self.rejected
         readings: list[MeterReading] = []
         while self.env.now < until_s:  # in slices, for metering takes memory for each iteration
-            self.env.run(until=min(until_s, self.env.now + _SLICE_S))
-            for replica in self.replicas:
-                readings += replica.flush(self.env.now)
+            with paused_gc():
+                self.env.run(until=min(until_s, self.env.now + _SLICE_S))
+                for replica in self.replicas:
+                    readings += replica.flush(self.env.now)
         ended, ttft, tpot = self._collect()
         step_s = until_s - since_s
         if self._ttft is None or self._tpot is None:

@@ -54,7 +54,11 @@ class Replica:
     def submit(self, request: Request) -> None:
         """Give a request to the engine with the fewest outstanding ones."""
         request.replica = self.index
-        min(self.engines, key=lambda engine: engine.outstanding).submit(request)
+        engines = self.engines
+        chosen = engines[0]
+        if len(engines) > 1:
+            chosen = min(engines, key=lambda engine: engine.outstanding)
+        chosen.submit(request)
 
     def set_batch_cap(self, batch_cap: int) -> None:
         """Share a new batch cap among the engines, at least one sequence each."""

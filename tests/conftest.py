@@ -11,6 +11,7 @@ import pytest
 
 from tests.cosim.builders import Ran, run_scenario
 
+ROOT = Path(__file__).parents[1]
 Cli = Callable[..., "Answer"]
 Runs = Callable[..., Ran]
 
@@ -27,6 +28,15 @@ class Answer:
     code: int
     out: str
     err: str
+
+
+def pytest_sessionstart() -> None:
+    """Refuse to test C extensions that are older than their sources: Python would import them."""
+    for module in (ROOT / "compiled.txt").read_text(encoding="utf-8").split():
+        source = ROOT / module
+        for built in source.parent.glob(f"{source.stem}.*"):
+            if built.suffix in (".so", ".pyd") and built.stat().st_mtime < source.stat().st_mtime:
+                pytest.exit(f"{built.name} is older than {module}: run make setup", returncode=3)
 
 
 @pytest.fixture

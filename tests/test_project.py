@@ -21,6 +21,7 @@ from cosim.errors import CosimError
 from cosim.plan import load_plan
 
 ROOT = Path(__file__).parents[1]
+COMPILED = (".so", ".pyd")
 PACKAGES = ("cosim", "inference_sim", "controllers")
 MODULES = sorted(
     path.relative_to(ROOT).as_posix() for name in PACKAGES for path in (ROOT / name).rglob("*.py")
@@ -85,7 +86,7 @@ def test_package_data_is_shipped() -> None:
     ]
     for name in PACKAGES:
         for path in (ROOT / name).rglob("*"):
-            if path.is_file() and path.suffix not in {".py", ".pyc"}:
+            if path.is_file() and path.suffix not in {".py", ".pyc", *COMPILED}:
                 assert any(path.match(pattern) for pattern in patterns), path
                 folders = path.relative_to(ROOT).parent.parts
                 assert all(folder.isidentifier() for folder in folders), path
@@ -99,7 +100,9 @@ def test_git_ignores_nothing_that_belongs_to_the_project() -> None:
         path.relative_to(ROOT).as_posix()
         for name in (*PACKAGES, "tests", "scenarios", "docs", ".ci", ".github")
         for path in (ROOT / name).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and ".hypothesis" not in path.parts
+        if path.is_file()
+        and not {"__pycache__", ".hypothesis"} & set(path.parts)
+        and path.suffix not in COMPILED
     ]
     answer = subprocess.run(
         ["git", "check-ignore", "--stdin", "--no-index"],

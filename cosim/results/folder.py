@@ -27,6 +27,7 @@ from cosim.errors import ScenarioError
 from cosim.loop import Run
 from cosim.plan import Plan
 from cosim.record import COUNTS, SiteRecord
+from inference_sim import is_compiled
 
 _LIBRARIES = ("mosaik", "vessim", "simpy", "numpy", "pandas", "pyarrow", "pydantic", "scipy")
 _MANIFEST = "manifest.json"
@@ -216,6 +217,7 @@ def make_manifest(
         "cosim": cosim.__version__,
         "python": platform.python_version(),
         "libraries": {name: version(name) for name in _LIBRARIES},
+        "compiled": is_compiled(),
         "seed": plan.scenario.seed,
         "inputs": {
             place: {"path": str(path), "sha256": hashes[place]}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 
-class IterationCost(NamedTuple):
+class IterationCost:
     """What one iteration costs on each GPU of a stage's tensor-parallel group.
 
     Attributes:
@@ -18,38 +18,57 @@ class IterationCost(NamedTuple):
         flops: Useful floating-point operations.
         hbm_bytes: Bytes moved between HBM and the chip.
         serial_s: Time of the host in which the GPU waits, on top of the rest [s].
+        duration_s: Duration of the iteration [s].
     """
 
-    gpu_s: float
-    sampling_s: float
-    host_s: float
-    flops: float
-    hbm_bytes: float
-    serial_s: float = 0.0
+    __slots__ = (
+        "duration_s", "flops", "gpu_s", "hbm_bytes", "host_s", "sampling_s", "serial_s",
+    )  # fmt: skip
 
-    @property
-    def duration_s(self) -> float:
-        """Duration of the iteration [s]."""
-        return max(self.gpu_s, self.host_s) + self.sampling_s + self.serial_s
+    def __init__(
+        self,
+        gpu_s: float,
+        sampling_s: float,
+        host_s: float,
+        flops: float,
+        hbm_bytes: float,
+        serial_s: float = 0.0,
+    ) -> None:
+        self.gpu_s, self.sampling_s, self.host_s = gpu_s, sampling_s, host_s
+        self.flops, self.hbm_bytes, self.serial_s = flops, hbm_bytes, serial_s
+        self.duration_s = (gpu_s if gpu_s > host_s else host_s) + sampling_s + serial_s
 
 
-class AffineCost(NamedTuple):
+class AffineCost:
     """Cost of a decode iteration of a fixed batch, as ``base + per_context * S``.
 
     S is the context of the batch [tokens]: what its sequences hold, the newest token included.
     The line holds up to `context_limit`, where attention windows are full and another begins.
     """
 
-    gpu_s: float
-    gpu_s_per_context: float
-    sampling_s: float
-    host_s: float
-    flops: float
-    flops_per_context: float
-    hbm_bytes: float
-    hbm_bytes_per_context: float
-    serial_s: float = 0.0
-    context_limit: float = math.inf
+    __slots__ = (
+        "context_limit", "flops", "flops_per_context", "gpu_s", "gpu_s_per_context", "hbm_bytes",
+        "hbm_bytes_per_context", "host_s", "sampling_s", "serial_s",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        gpu_s: float,
+        gpu_s_per_context: float,
+        sampling_s: float,
+        host_s: float,
+        flops: float,
+        flops_per_context: float,
+        hbm_bytes: float,
+        hbm_bytes_per_context: float,
+        serial_s: float = 0.0,
+        context_limit: float = math.inf,
+    ) -> None:
+        self.gpu_s, self.gpu_s_per_context = gpu_s, gpu_s_per_context
+        self.sampling_s, self.host_s, self.serial_s = sampling_s, host_s, serial_s
+        self.flops, self.flops_per_context = flops, flops_per_context
+        self.hbm_bytes, self.hbm_bytes_per_context = hbm_bytes, hbm_bytes_per_context
+        self.context_limit = context_limit
 
     def at(self, context: float) -> IterationCost:
         """Return the cost at a context of `context` tokens."""

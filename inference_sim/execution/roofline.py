@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution.cost import AffineCost, IterationCost, Stage
@@ -35,12 +34,13 @@ from inference_sim.models import BYTES_PER_VALUE, ModelSpec
 _LAUNCH_S = 20e-6  # of an all-reduce or a send/receive; Vidur's network profiles
 
 
-class _Work(NamedTuple):
+class _Work:
     """What the parts of an iteration that do not depend on context cost."""
 
-    seconds: float
-    flops: float
-    hbm_bytes: float
+    __slots__ = ("flops", "hbm_bytes", "seconds")
+
+    def __init__(self, seconds: float, flops: float, hbm_bytes: float) -> None:
+        self.seconds, self.flops, self.hbm_bytes = seconds, flops, hbm_bytes
 
 
 class Roofline:
@@ -115,6 +115,7 @@ class Roofline:
         self._full = self.stage.layers - self._windowed
         self._decode_memo: dict[tuple[int, bool], AffineCost] = {}
         self._dense_memo: dict[int, _Work] = {}
+        self._head_memo: dict[int, _Work] = {}
         self._prompt_memo: dict[int, IterationCost] = {}
 
     @property
@@ -167,8 +168,8 @@ class Roofline:
     ) -> IterationCost:
         new_tokens = sum(new for new, _ in chunks)
         sampled = prompts_done + decode_batch
-        seconds, flops, hbm_bytes = self._dense(new_tokens + decode_batch)
-        head = self._lm_head(sampled)
+        dense, head = self._dense(new_tokens + decode_batch), self._lm_head(sampled)
+        seconds = dense.seconds
         pairs = read = 0.0  # layers * query tokens * context tokens, layers * context tokens
         for new, before in chunks:
             pairs += self._full * new * (before + new / 2)  # causal
@@ -188,8 +189,8 @@ class Roofline:
             gpu_s=self.time_factor * seconds,
             sampling_s=self._sampling_s(sampled),
             host_s=self._host_s(sampled),
-            flops=flops + head.flops + self._attention_flops * pairs,
-            hbm_bytes=hbm_bytes + head.hbm_bytes + self._kv_bytes * read,
+            flops=dense.flops + head.flops + self._attention_flops * pairs,
+            hbm_bytes=dense.hbm_bytes + head.hbm_bytes + self._kv_bytes * read,
             serial_s=self._serial_s(sampled),
         )
 
@@ -277,9 +278,13 @@ class Roofline:
         return float((memory_s**kernels.p + compute_s**kernels.p) ** (1 / kernels.p))
 
     def _lm_head(self, sequences: int) -> _Work:
-        if not (sequences and self.stage.last):
-            return _Work(0.0, 0.0, 0.0)
-        return self._linear(self._head, sequences)
+        memo = self._head_memo.get(sequences)
+        if memo is None:
+            memo = _Work(0.0, 0.0, 0.0)
+            if sequences and self.stage.last:
+                memo = self._linear(self._head, sequences)
+            self._head_memo[sequences] = memo
+        return memo
 
     def _sampling_s(self, sequences: int) -> float:
         if not (sequences and self.stage.last):

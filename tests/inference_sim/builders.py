@@ -35,6 +35,12 @@ def prefill(roofline: Roofline, prompts: Sequence[int]) -> IterationCost:
     return roofline.iteration([(tokens, 0) for tokens in prompts], len(prompts))
 
 
+def cost_values(cost: IterationCost) -> dict[str, float]:
+    """The fields of a cost by name."""
+    names = ("gpu_s", "sampling_s", "host_s", "serial_s", "flops", "hbm_bytes", "duration_s")
+    return {name: getattr(cost, name) for name in names}
+
+
 def at_once(count: int, prompt: int, output: int) -> list[Arrival]:
     """`count` equal requests at time 0."""
     return [Arrival(0.0, prompt, output, 0)] * count

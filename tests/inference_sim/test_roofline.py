@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 
 from inference_sim.execution import EngineProfile, Roofline, find_engine
 from inference_sim.hardware import find_gpu, find_node, gpu_names
+from inference_sim.hardware.nodes import Link
 from inference_sim.models import find_model, model_names
 from tests.inference_sim.builders import approx, prefill
 from tests.strategies import A100, LLAMA2_7B
@@ -123,8 +127,11 @@ class TestTensorParallel:
         expected = 20e-6 + 29e-6 + 2 * tokens * 4096 / 103e9
         link = find_node("dgx").all_reduce_link("a100-sxm-80gb", 4)
         assert roofline._all_reduce_s(link, 2 * tokens * 4096) == approx(expected, 1e-12)
-        free = Roofline(LLAMA2_7B, A100, NONE, 4)
-        free._all_reduce_s = lambda link, bytes_moved: 0.0  # type: ignore[method-assign]
+        at_no_cost = replace(
+            find_node("dgx"), all_reduce={"a100-sxm-80gb": {4: Link(0.0, math.inf)}}
+        )
+        no_latency = replace(NONE, all_reduce_latency_factor=0.0)
+        free = Roofline(LLAMA2_7B, A100, no_latency, 4, node=at_no_cost)
         took_s = prefill(roofline, [tokens]).gpu_s - prefill(free, [tokens]).gpu_s
         assert took_s == approx(32 * 2 * expected, 1e-9)
 

@@ -12,6 +12,7 @@ from inference_sim.execution import Roofline, find_engine, pipeline_stages
 from inference_sim.hardware import find_gpu, find_node
 from inference_sim.memory_plan import plan_blocks
 from inference_sim.models import find_model
+from tests.inference_sim.builders import cost_values
 
 H100, NONE = find_gpu("h100-sxm-80gb"), find_engine("none")
 QWEN_MOE, GPT_OSS = find_model("Qwen/Qwen3-30B-A3B"), find_model("openai/gpt-oss-20b")
@@ -70,7 +71,9 @@ def test_stages_add_up(model: Any) -> None:
 def test_decode_and_iteration_agree(model: Any, context: int) -> None:
     engine = find_engine("vllm-0.5.4-h100")
     one = Roofline(model, H100, engine)
-    assert one.decode(8, context).at(context) == pytest.approx(one.iteration([], 0, 8, context))
+    assert cost_values(one.decode(8, context).at(context)) == pytest.approx(
+        cost_values(one.iteration([], 0, 8, context))
+    )
 
 
 def test_windows_meet_at_the_limit_and_the_default_is_never_below() -> None:
@@ -79,7 +82,7 @@ def test_windows_meet_at_the_limit_and_the_default_is_never_below() -> None:
     limit = below.context_limit
     assert limit == 8 * 1024
     assert beyond.context_limit == math.inf
-    assert below.at(limit) == pytest.approx(beyond.at(limit))
+    assert cost_values(below.at(limit)) == pytest.approx(cost_values(beyond.at(limit)))
     assert below.at(limit / 2).gpu_s < beyond.at(limit / 2).gpu_s
     assert roofline(LLAMA).decode(8, 0).context_limit == math.inf
 
