@@ -19,7 +19,7 @@ from cosim.microgrid import BATTERY
 from cosim.plan import Plan, SitePlan
 from inference_sim.cluster import Cluster
 from inference_sim.request import Request
-from inference_sim.telemetry import StepTelemetry
+from inference_sim.telemetry import NUMBERS, StepTelemetry
 
 Array = NDArray[np.float64]
 
@@ -33,13 +33,7 @@ GRID_COLUMNS = (
     "carbon_intensity_g_per_kwh",
     "price_per_kwh",
 )
-CLUSTER_COLUMNS = tuple(
-    name for name in StepTelemetry.__dataclass_fields__ if name != "facility_power_w"
-)
-COUNTS = tuple(
-    name for name, field in StepTelemetry.__dataclass_fields__.items() if field.type == "int"
-)
-"""Columns of whole numbers."""
+CLUSTER_COLUMNS = tuple(name for name in NUMBERS if name != "facility_power_w")
 
 RequestSink = Callable[[str, list[Request]], None]
 

@@ -4,132 +4,39 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Generator, Iterable, Mapping, Sequence
 
 import simpy
 
+from inference_sim.actuators import check_setting
+from inference_sim.deferral import DeferralLine
+from inference_sim.deployment import ClusterConfig, check_deployment
 from inference_sim.engine import Engine
 from inference_sim.errors import InferenceSimError
-from inference_sim.execution import (
-    EngineProfile,
-    ExecutionModel,
-    Roofline,
-    Stage,
-    find_engine,
-    pipeline_stages,
-)
+from inference_sim.execution import ExecutionModel, pipeline_stages
+from inference_sim.fleet import Fleet
 from inference_sim.garbage import paused_gc
 from inference_sim.gateway import Gateway
-from inference_sim.hardware import GpuSpec
 from inference_sim.memory_plan import plan_blocks
 from inference_sim.meter import Meter, MeterReading
-from inference_sim.models import ModelSpec
+from inference_sim.pace import Pace
 from inference_sim.pipeline import Pipeline
 from inference_sim.pipelined import PipelinedEngine
-from inference_sim.power import PowerModel
 from inference_sim.replica import Replica
 from inference_sim.request import Outcome, Request
 from inference_sim.routing import ROUTERS
 from inference_sim.scheduling import SCHEDULERS
 from inference_sim.telemetry import (
     ROLLING_WINDOW_S,
-    RollingPercentile,
+    RollingLatencies,
     StepTelemetry,
-    tpot_s,
-    ttft_s,
 )
 from inference_sim.workload import Arrival
 
+__all__ = ["Cluster", "ClusterConfig", "check_deployment"]
+
 _SLICE_S = 600.0
 """A step is metered in slices no longer than this."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterConfig:
-    """A deployment.
-
-    Attributes:
-        engine: What the engine adds to the kernels, for the roofline.
-        stages: Makes the execution model of a pipeline stage; the roofline by default.
-        scheduler: Name of the scheduler; see ``scheduling``.
-        max_batch_tokens: Most tokens of one iteration; None for the scheduler's default, or the
-            model's context.
-        kv_blocks: KV blocks per replica; None to plan them from the memory.
-        host_power_w: Constant power of the host, per GPU [W].
-        pue: Facility power over IT power.
-        admission_rate_per_s: Highest admission rate [requests/s]; infinite for no limit.
-        burst: Tokens that the gateway's bucket holds [requests].
-        seed: Seed of routers that draw.
-        stepwise: One event per iteration (a check of the segment engine; slow).
-    """
-
-    model: ModelSpec
-    gpu: GpuSpec
-    power: PowerModel
-    engine: EngineProfile = field(default_factory=lambda: find_engine("none"))
-    replicas: int = 1
-    tensor_parallel: int = 1
-    pipeline_parallel: int = 1
-    router: str = "round_robin"
-    scheduler: str = "vllm_v1"
-    batch_cap: int = 128
-    max_batch_tokens: int | None = None
-    memory_utilisation: float = 0.9
-    kv_blocks: int | None = None
-    host_power_w: float = 0.0
-    pue: float = 1.0
-    admission_rate_per_s: float = math.inf
-    burst: int = 1
-    overflow: Literal["wait", "reject"] = "wait"
-    stepwise: bool = False
-    seed: int = 0
-    stages: Callable[[Stage], ExecutionModel] | None = None
-
-    @property
-    def gpus(self) -> int:
-        """Number of GPUs."""
-        return self.replicas * self.tensor_parallel * self.pipeline_parallel
-
-    def execution(self, stage: Stage) -> ExecutionModel:
-        """Return the execution model of a pipeline stage."""
-        if self.stages is not None:
-            return self.stages(stage)
-        return Roofline(self.model, self.gpu, self.engine, self.tensor_parallel, stage)
-
-    @property
-    def idle_power_w(self) -> float:
-        """Facility power with nothing running [W]."""
-        return self.gpus * (self.power.idle_w + self.host_power_w) * self.pue
-
-    @property
-    def peak_power_w(self) -> float:
-        """The most the facility can draw [W]."""
-        return self.gpus * (self.power.max_w + self.host_power_w) * self.pue
-
-
-def check_deployment(config: ClusterConfig) -> list[ExecutionModel]:
-    """Return the execution models of a replica's stages, if the deployment can be simulated.
-
-    Raises:
-        ModelDoesNotFit: If a GPU cannot hold its share of the model and one request.
-        InferenceSimError: If the deployment cannot be simulated for another reason.
-    """
-    if config.pipeline_parallel > config.model.layers:
-        raise InferenceSimError(
-            f"'{config.model.name}' has {config.model.layers} layers, too few for "
-            f"{config.pipeline_parallel} pipeline stages"
-        )
-    plan_blocks(
-        config.model,
-        config.gpu,
-        config.tensor_parallel,
-        config.memory_utilisation,
-        config.pipeline_parallel,
-    )
-    layers = config.model.layers
-    return [config.execution(stage) for stage in pipeline_stages(layers, config.pipeline_parallel)]
 
 
 class Cluster:
@@ -160,11 +67,13 @@ class Cluster:
             self.max_context_tokens = min(self.max_context_tokens, self._max_batch_tokens)
         layers, count = config.model.layers, config.pipeline_parallel
         stages = [config.execution(stage) for stage in pipeline_stages(layers, count)]
+        self.pace = Pace(stages)
         self._peak_flops = stages[0].peak_flops
         self.replicas = [
             Replica(index, self._make_engines(stages)) for index in range(config.replicas)
         ]
-        router = ROUTERS[config.router](self.replicas, config.seed)
+        self.fleet = Fleet(self.env, self.replicas, config.startup_s)
+        router = ROUTERS[config.router](self.fleet.live, config.seed)
         self.gateway = Gateway(
             self.env,
             lambda request: router().submit(request),
@@ -172,6 +81,10 @@ class Cluster:
             burst=config.burst,
             overflow=config.overflow,
         )
+        self.deferral = DeferralLine(
+            self.env, self.gateway.submit, self.gateway.admit, config.classes
+        )
+        self._may_wait = [one.deferrable for one in config.classes]
         self.batch_cap = config.batch_cap
         self.arrived = self.completed = self.rejected = 0
         self.rejections: Counter[str] = Counter()
@@ -180,8 +93,7 @@ class Cluster:
         self._refused: list[Request] = []
         self._ended: list[Request] = []
         self._admitted_before = self._preemptions_before = 0
-        self._ttft: RollingPercentile | None = None
-        self._tpot: RollingPercentile | None = None
+        self._latencies: RollingLatencies | None = None
         self.env.process(self._arrive(stream))
 
     def _make_engines(self, stages: Sequence[ExecutionModel]) -> list[Engine]:
@@ -232,30 +144,46 @@ class Cluster:
         return self.exhausted and self.in_flight == 0
 
     def apply(self, settings: Mapping[str, float]) -> None:
-        """Set actuators by name: ``admission_rate`` [requests/s], ``batch_cap`` [sequences].
+        """Set actuators, by their names in :data:`~inference_sim.actuators.ACTUATORS`.
 
         Raises:
             InferenceSimError: On an unknown actuator or a value out of range.
         """
         for name, value in settings.items():
-            if name == "admission_rate":
-                if not value >= 0:
-                    raise InferenceSimError(f"admission_rate must be at least 0 (got {value!r})")
-                if value != self.gateway.rate_per_s:
-                    self.gateway.set_rate(value)
-            elif name == "batch_cap":
-                if not (value >= 1 and value % 1 == 0):
-                    raise InferenceSimError(
-                        f"batch_cap must be a whole number from 1 (got {value:g})"
-                    )
-                if value != self.batch_cap:
-                    self.batch_cap = int(value)
-                    for replica in self.replicas:
-                        replica.set_batch_cap(self.batch_cap)
-            else:
+            check_setting(name, value)
+            if value != self.in_force(name):
+                self._set(name, value)
+
+    def in_force(self, name: str) -> float:
+        """Return the value of an actuator that is in force."""
+        return {
+            "admission_rate": self.gateway.rate_per_s,
+            "deferrable_rate": self.deferral.rate_per_s,
+            "batch_cap": self.batch_cap,
+            "active_replicas": self.fleet.active,
+            "clock_fraction": self.pace.clock_fraction,
+        }[name]
+
+    def _set(self, name: str, value: float) -> None:
+        if name == "admission_rate":
+            self.gateway.set_rate(value)
+        elif name == "deferrable_rate":
+            self.deferral.set_rate(value)
+        elif name == "batch_cap":
+            self.batch_cap = int(value)
+            for replica in self.replicas:
+                replica.set_batch_cap(self.batch_cap)
+        elif name == "active_replicas":
+            if value > self.config.replicas:
                 raise InferenceSimError(
-                    f"unknown actuator '{name}'; known: admission_rate, batch_cap"
+                    f"active_replicas must be at most {self.config.replicas}, the replicas of the "
+                    f"cluster (got {value:g})"
                 )
+            self.fleet.set_active(int(value))
+        elif name == "clock_fraction":
+            self.pace.set_clock(value)
+            for replica in self.replicas:
+                replica.set_stages(self.pace.stages)
 
     def step(self, until_s: float) -> StepTelemetry:
         """Run from where the last step ended to `until_s` [s] and report."""
@@ -267,22 +195,24 @@ class Cluster:
                 self.env.run(until=min(until_s, self.env.now + _SLICE_S))
                 for replica in self.replicas:
                     readings += replica.flush(self.env.now)
-        ended, ttft, tpot = self._collect()
         step_s = until_s - since_s
-        if self._ttft is None or self._tpot is None:
-            steps = max(1, math.ceil(ROLLING_WINDOW_S / step_s))
-            self._ttft, self._tpot = RollingPercentile(99, steps), RollingPercentile(99, steps)
-        self._ended.extend(ended)
-        return self._report(
-            readings,
-            step_s,
-            counts=(
-                self.arrived - arrived,
-                self.completed - completed,
-                self.rejected - rejected,
-            ),
-            percentiles=(self._ttft.add_step(ttft), self._tpot.add_step(tpot)),
-        )
+        if self._latencies is None:
+            self._latencies = RollingLatencies(max(1, math.ceil(ROLLING_WINDOW_S / step_s)))
+        ended, first_tokens = self._collect()
+        self._ended += ended
+        self._latencies.add_step(first_tokens, ended)
+        counts = (self.arrived - arrived, self.completed - completed, self.rejected - rejected)
+        return self._report(readings, step_s, counts, self._latencies)
+
+    def follow_carbon(self) -> None:
+        """Expect :meth:`settle_carbon` after each step from now on."""
+        for engine in self.engines:
+            engine.meter.attribution.follows_carbon = True
+
+    def settle_carbon(self, g_per_j: float) -> None:
+        """Attribute the emissions of the step that has just ended [g per J of GPU energy]."""
+        for engine in self.engines:
+            engine.meter.attribution.settle_carbon(g_per_j)
 
     def take_ended(self) -> list[Request]:
         """Return the requests that completed or were rejected since the last call."""
@@ -296,14 +226,14 @@ class Cluster:
         """
         for replica in self.replicas:
             replica.flush(self.env.now)  # of a step that broke off; otherwise it was done
-        found, _, _ = self._collect()
-        found += self.gateway.waiting
+        found, _ = self._collect()
+        found += [*self.deferral.waiting, *self.gateway.waiting]
         for replica in self.replicas:
             found += replica.take_in_flight()
         return sorted(found, key=lambda request: request.request_id)
 
     def _arrive(self, stream: Iterable[Arrival]) -> Generator[simpy.Event, object, None]:
-        env, submit, longest = self.env, self.gateway.submit, self.max_context_tokens
+        env, longest, may_wait = self.env, self.max_context_tokens, self._may_wait
         kv = self.engines[0].kv
         for time_s, prompt, output, class_id in stream:
             if time_s > env.now:
@@ -314,8 +244,10 @@ class Cluster:
                 self._refuse(request, "context_too_long")
             elif not kv.can_ever_hold(prompt + output):
                 self._refuse(request, "kv_cache_too_small")
+            elif may_wait and may_wait[class_id]:
+                self.deferral.submit(request)
             else:
-                submit(request)
+                self.gateway.submit(request)
         self.exhausted = True
 
     def _refuse(self, request: Request, reason: str) -> None:
@@ -323,29 +255,28 @@ class Cluster:
         request.reason = reason
         self._refused.append(request)
 
-    def _collect(self) -> tuple[list[Request], list[float], list[float]]:
-        """Take what ended in the step: requests, and the latencies that came to be known [s]."""
+    def _collect(self) -> tuple[list[Request], list[Request]]:
+        """Take the requests that ended in the step, and those that got their first token."""
         rejected = self.gateway.rejected + self._refused
         self.gateway.rejected = []
         self._refused = []
         completed: list[Request] = []
-        ttft: list[float] = []
+        first_tokens: list[Request] = []
         for replica in self.replicas:
-            ended, first_tokens = replica.take_ended()
+            ended, started = replica.take_ended()
             completed += ended
-            ttft += map(ttft_s, first_tokens)
+            first_tokens += started
         self.completed += len(completed)
         self.rejected += len(rejected)
         self.rejections.update(request.reason for request in rejected)
-        tpot = [tpot_s(request) for request in completed if request.output_tokens > 1]
-        return completed + rejected, ttft, tpot
+        return completed + rejected, first_tokens
 
     def _report(
         self,
         readings: list[MeterReading],
         step_s: float,
         counts: tuple[int, int, int],
-        percentiles: tuple[float, float],
+        latencies: RollingLatencies,
     ) -> StepTelemetry:
         config, replicas = self.config, self.replicas
         busy_s = sum(reading.busy_s for reading in readings)
@@ -355,9 +286,10 @@ class Cluster:
         self.busy_s += busy_s
         self.flops += flops
         groups = len(replicas) * config.pipeline_parallel  # of GPUs that work in lockstep
-        idle_s = groups * step_s - busy_s
-        idle_j = max(idle_s, 0.0) * config.tensor_parallel * config.power.idle_w
-        gpu_w = (served_j + idle_j) / step_s
+        asleep_s = self.fleet.take_asleep_s(self.env.now) * config.pipeline_parallel
+        idle_s = max(groups * step_s - busy_s - asleep_s, 0.0)
+        idle_j = idle_s * config.power.idle_w + asleep_s * config.power.sleep_w
+        gpu_w = (served_j + idle_j * config.tensor_parallel) / step_s
         host_w = config.gpus * config.host_power_w
         admitted, self._admitted_before = (
             self.gateway.admitted - self._admitted_before,
@@ -368,6 +300,7 @@ class Cluster:
             preemptions - self._preemptions_before,
             preemptions,
         )
+        deferred = self.deferral.waiting
         return StepTelemetry(
             facility_power_w=(gpu_w + host_w) * config.pue,
             gpu_power_w=gpu_w,
@@ -379,14 +312,26 @@ class Cluster:
             rejected=counts[2],
             preemptions=preempted,
             gateway_waiting=len(self.gateway.waiting),
+            deferrable_waiting=len(deferred),
+            deferrable_waiting_tokens=sum(request.prompt_tokens for request in deferred),
+            deferrable_slack_s=self.deferral.slack_s if deferred else math.nan,
             replica_waiting=sum(replica.waiting for replica in replicas),
             running=sum(replica.running for replica in replicas),
             busy_fraction=busy_s / (groups * step_s),
+            asleep_fraction=asleep_s / (groups * step_s),
             kv_utilisation=sum(replica.kv_utilisation for replica in replicas) / len(replicas),
             batch_mean=batch_seconds / busy_s if busy_s else 0.0,
             mfu=flops / (groups * step_s * self._peak_flops),
-            ttft_p99_s=percentiles[0],
-            tpot_p99_s=percentiles[1],
+            awake_replicas=self.fleet.awake,
+            ttft_p99_s=latencies.ttft_p99_s(),
+            tpot_p99_s=latencies.tpot_p99_s(),
+            latency_p99_s_by_class={
+                one.name: (latencies.ttft_p99_s(number), latencies.tpot_p99_s(number))
+                for number, one in enumerate(config.classes)
+            },
             admission_rate_per_s=self.gateway.rate_per_s,
+            deferrable_rate_per_s=self.deferral.rate_per_s,
             batch_cap=self.batch_cap,
+            active_replicas=self.fleet.active,
+            clock_fraction=self.pace.clock_fraction,
         )

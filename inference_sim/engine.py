@@ -40,6 +40,7 @@ class Engine:
         ended: Requests that completed since they were last collected.
         first_tokens: Requests that got their first token since then.
         preemptions: Number of evictions so far.
+        on_idle: Called when there is nothing left to serve; None for nobody.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Engine:
         self.ended: list[Request] = []
         self.first_tokens: list[Request] = []
         self.preemptions = 0
+        self.on_idle: Callable[[], None] | None = None
         self._stepwise = stepwise
         self._partial: Request | None = None
         self._chunks: list[Chunk] = []
@@ -99,6 +101,11 @@ class Engine:
         if self.waiting:
             self._cut_if_admissible()
 
+    def change_pace(self) -> None:
+        """Let the stages' new times hold from the next iteration."""
+        if self._cuttable:
+            self._cut()
+
     def flush(self, until_s: float) -> MeterReading:
         """Return what was metered since the last flush, up to `until_s` [s]."""
         return self.meter.flush(until_s, self._under_way)
@@ -111,7 +118,7 @@ class Engine:
         done = self.iteration + self._iterations_done()
         for request in self.running:
             request.generated_tokens = request.output_tokens - (request.finish_iteration - done)
-        self.meter.settle(self.running, self._chunks)
+        self.meter.attribution.credit_in_flight(self.running, self._chunks)
 
     def _iterations_done(self) -> int:
         """Return the iterations that the run of decodes under way has done."""
@@ -162,7 +169,12 @@ class Engine:
                 self._cuttable = True
                 self._call_back(run.elapsed_s(run.iterations), self._on_decoded)
                 return
+        self._fall_asleep()
+
+    def _fall_asleep(self) -> None:
         self._asleep = True
+        if self.on_idle is not None:
+            self.on_idle()
 
     def _on_computed(self, event: simpy.Event) -> None:
         self._end_iteration()
@@ -231,7 +243,7 @@ class Engine:
                 Segment(
                     start_s, 1, duration_s, 0.0, cost.gpu_s, 0.0, cost.sampling_s,
                     cost.flops, 0.0, cost.hbm_bytes, 0.0,
-                    len(chunks) + decoding, decoding, prefill_tokens,
+                    len(chunks) + decoding, decoding, prefill_tokens, cost.clock_fraction,
                 )
             )  # fmt: skip
             end_s = start_s + duration_s
@@ -298,7 +310,7 @@ class Engine:
             cost.flops + cost.flops_per_context * context, cost.flops_per_context * batch,
             cost.hbm_bytes + cost.hbm_bytes_per_context * context,
             cost.hbm_bytes_per_context * batch,
-            batch, batch, 0,
+            batch, batch, 0, cost.clock_fraction,
         )  # fmt: skip
 
     def _close(self) -> None:

@@ -19,73 +19,45 @@ from inference_sim.request import Outcome, Request
 _ROUNDING = 1e-9  # tokens; a wake-up may come that much early in floating point
 
 
-class Gateway:
-    """Releases requests at no more than the admission rate.
+class TokenLine:
+    """A waiting line that a token bucket lets through, one token a request.
 
     Args:
         env: The cluster's clock.
-        release: Called with each request that passes.
-        rate_per_s: Admission rate [requests/s]; infinite for no limit.
+        rate_per_s: Rate at which tokens accrue [requests/s]; infinite for no limit.
         burst: Most tokens that accrue [requests].
-        overflow: What happens to a request without a token: it waits, or is rejected.
     """
 
-    def __init__(
-        self,
-        env: simpy.Environment,
-        release: Callable[[Request], None],
-        *,
-        rate_per_s: float = math.inf,
-        burst: int = 1,
-        overflow: Literal["wait", "reject"] = "wait",
-    ) -> None:
+    def __init__(self, env: simpy.Environment, rate_per_s: float, burst: int = 1) -> None:
         self.env = env
-        self.waiting: deque[Request] = deque()
-        self.rejected: list[Request] = []
-        self.admitted = 0
-        self._release, self._overflow, self._burst = release, overflow, float(burst)
         self._rate_per_s = rate_per_s
+        self._burst = float(burst)
         self._tokens = self._burst
-        self._accrued_s = env.now
-        self._wake_id = 0  # only the latest wake-up counts
+        self._accrued_s: float = env.now
+        self._wake: simpy.Event | None = None  # only the latest counts
 
     @property
     def rate_per_s(self) -> float:
-        """Admission rate in force [requests/s]."""
+        """Rate in force [requests/s]."""
         return self._rate_per_s
 
     def set_rate(self, rate_per_s: float) -> None:
-        """Change the admission rate from now on [requests/s]; 0 holds everything back."""
+        """Change the rate from now on [requests/s]; 0 holds everything back."""
         self._accrue()
         self._rate_per_s = rate_per_s
         self._drain()
 
-    def submit(self, request: Request) -> None:
-        """Admit `request`, queue it, or reject it."""
-        if math.isinf(self._rate_per_s) and not self.waiting:
-            self._admit(request)
-            return
-        self._accrue()
-        if not self.waiting and self._may_pass():
-            self._tokens -= 1.0
-            self._admit(request)
-        elif self._overflow == "reject":
-            request.outcome = Outcome.REJECTED
-            request.reason = "admission_rate"
-            self.rejected.append(request)
-        else:
-            self.waiting.append(request)
-            if len(self.waiting) == 1:
-                self._schedule_wake()
+    def _length(self) -> int:
+        """Return how many requests wait."""
+        raise NotImplementedError
+
+    def _pass_next(self) -> None:
+        """Take the next request off the line and let it through."""
+        raise NotImplementedError
 
     def _may_pass(self) -> bool:
         rate = self._rate_per_s
         return math.isinf(rate) or (rate > 0 and self._tokens >= 1.0 - _ROUNDING)
-
-    def _admit(self, request: Request) -> None:
-        request.admitted_s = self.env.now
-        self.admitted += 1
-        self._release(request)
 
     def _accrue(self) -> None:
         now = self.env.now
@@ -97,26 +69,87 @@ class Gateway:
         self._accrued_s = now
 
     def _drain(self) -> None:
-        """Admit from the line while tokens last, and wake up for the next one."""
-        while self.waiting and self._may_pass():
+        """Let through while tokens last, and wake up for the next one."""
+        while self._length() and self._may_pass():
             self._tokens -= 1.0
-            self._admit(self.waiting.popleft())
+            self._pass_next()
         self._tokens = max(self._tokens, 0.0)
         self._schedule_wake()
 
     def _schedule_wake(self) -> None:
-        self._wake_id += 1
-        if not self.waiting or self._rate_per_s <= 0:
+        self._wake = None
+        if not self._length() or self._rate_per_s <= 0:
             return
-        wake_id = self._wake_id
         delay_s = max(0.0, (1.0 - self._tokens) / self._rate_per_s)
-        timeout = self.env.timeout(delay_s)
-        timeout.callbacks.append(lambda _: self._on_wake(wake_id))
+        self._wake = simpy.Timeout(self.env, delay_s)
+        self._wake.callbacks.append(self._on_wake)
 
-    def _on_wake(self, wake_id: int) -> None:
-        if wake_id == self._wake_id:
+    def _on_wake(self, event: simpy.Event) -> None:
+        if event is self._wake:
             self._accrue()
             # The token is due. Late in a long run the clock may be too coarse to add its last
             # fraction: waiting for that would be waiting for ever.
             self._tokens = max(self._tokens, 1.0)
             self._drain()
+
+
+class Gateway(TokenLine):
+    """Releases requests at no more than the admission rate, first come first served.
+
+    Args:
+        env: The cluster's clock.
+        release: Called with each request that passes.
+        rate_per_s: Admission rate [requests/s]; infinite for no limit.
+        burst: Most tokens that accrue [requests].
+        overflow: What happens to a request without a token: it waits, or is rejected.
+
+    Attributes:
+        waiting: The line.
+        rejected: Requests shed since this was last emptied.
+        admitted: Requests that passed so far.
+    """
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        release: Callable[[Request], None],
+        *,
+        rate_per_s: float = math.inf,
+        burst: int = 1,
+        overflow: Literal["wait", "reject"] = "wait",
+    ) -> None:
+        super().__init__(env, rate_per_s, burst)
+        self.waiting: deque[Request] = deque()
+        self.rejected: list[Request] = []
+        self.admitted = 0
+        self._release, self._overflow = release, overflow
+
+    def submit(self, request: Request) -> None:
+        """Admit `request`, queue it, or reject it."""
+        if math.isinf(self._rate_per_s) and not self.waiting:
+            self.admit(request)
+            return
+        self._accrue()
+        if not self.waiting and self._may_pass():
+            self._tokens -= 1.0
+            self.admit(request)
+        elif self._overflow == "reject":
+            request.outcome = Outcome.REJECTED
+            request.reason = "admission_rate"
+            self.rejected.append(request)
+        else:
+            self.waiting.append(request)
+            if len(self.waiting) == 1:
+                self._schedule_wake()
+
+    def admit(self, request: Request) -> None:
+        """Let `request` through, token or not."""
+        request.admitted_s = self.env.now
+        self.admitted += 1
+        self._release(request)
+
+    def _length(self) -> int:
+        return len(self.waiting)
+
+    def _pass_next(self) -> None:
+        self.admit(self.waiting.popleft())

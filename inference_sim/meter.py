@@ -4,24 +4,20 @@ At a step's end the segments of the step are expanded to iterations with NumPy, 
 on the arrays and integrated; an iteration across the boundary is split in proportion of time. A
 segment still under way is counted up to the boundary. It may be cut short later, but only to a
 prefix that contains everything counted so far, so nothing is ever taken back.
-
-Energy is attributed to requests in O(1) each: a running counter of joules per decoding sequence
-(an iteration's energy over its batch) gives a request's share as its growth between joining and
-leaving; a prompt bears the share of its tokens in the iterations that compute it.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inference_sim.attribution import Attribution
 from inference_sim.power import PowerModel
 from inference_sim.request import Request
-from inference_sim.scheduling import Chunk
 from inference_sim.segment import FIELDS, Segment
 
 Array = NDArray[np.float64]
@@ -44,45 +40,11 @@ class MeterReading:
     batch_seconds: float = 0.0
 
 
-class _Marks:
-    """Requests, the segment at which each is marked, and the weight of the mark."""
-
-    __slots__ = ("requests", "segments", "weights")
-
-    def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget all."""
-        self.requests: list[Request] = []
-        self.segments: list[int] = []
-        self.weights: list[float] = []
-
-    def add(self, request: Request, segment: int, weight: float) -> None:
-        """Add a mark."""
-        self.requests.append(request)
-        self.segments.append(segment)
-        self.weights.append(weight)
-
-    def credit(self, joules: Array, first_segment: int) -> None:
-        """Give each request ``weight * joules[segment]`` [J], and forget the marks.
-
-        Args:
-            joules: By segment [J per unit of weight].
-            first_segment: Index of the segment that comes first in `joules`.
-        """
-        if self.requests:
-            indices = np.array(self.segments, dtype=np.int64) - first_segment
-            credits = (joules[indices] * np.array(self.weights)).tolist()
-            for request, credit in zip(self.requests, credits, strict=True):
-                request.energy_j += credit
-            self.clear()
-
-
 class Meter:
     """Integrates the power of a replica of `gpus` GPUs that work in lockstep.
 
     Attributes:
+        attribution: Whose energy it was.
         on_record: Called with what is recorded, when it has ended; None for nobody.
     """
 
@@ -92,13 +54,10 @@ class Meter:
         self._power, self._gpus = power, gpus
         self._peak_flops, self._peak_bytes_per_s = peak_flops, peak_bytes_per_s
         self._rows = array("d")
-        self._first_segment = 0  # index of the first one in _rows
         self.closed_segments = 0
         """Number of segments recorded so far: the index of the next one."""
         self._since_s = 0.0
-        self._decode, self._prefill = _Marks(), _Marks()
-        self._per_sequence_j = 0.0  # of a sequence that decoded from the start to the last flush
-        self._begun_j = 0.0  # per prompt token, of the iteration under way at the last flush
+        self.attribution = Attribution()
         self._stages = 1
         self.iterations = 0
         self.batch_sum = 0.0
@@ -124,16 +83,16 @@ class Meter:
 
     def start_decode(self, request: Request) -> None:
         """Let `request` bear its share of the decode iterations from now on."""
-        self._decode.add(request, self.closed_segments, -1.0)
+        self.attribution.start_decode(request, self.closed_segments)
 
     def stop_decode(self, request: Request) -> None:
         """End the share of `request`."""
-        self._decode.add(request, self.closed_segments, 1.0)
+        self.attribution.stop_decode(request, self.closed_segments)
 
     def credit_prefill(self, request: Request, tokens: int) -> None:
         """Let `request` bear the share of its `tokens` in the prefill that was just recorded."""
         for stage in range(self._stages):
-            self._prefill.add(request, self.closed_segments - 1 - stage, tokens)
+            self.attribution.add_prefill(request, self.closed_segments - 1 - stage, tokens)
 
     def flush(self, until_s: float, under_way: Sequence[Segment] = ()) -> MeterReading:
         """Integrate from the last flush to `until_s` [s].
@@ -145,7 +104,6 @@ class Meter:
         since_s, self._since_s = self._since_s, until_s
         rows = np.frombuffer(self._rows, dtype=np.float64).reshape(-1, len(FIELDS)).copy()
         closed = len(rows)
-        first_segment, self._first_segment = self._first_segment, self.closed_segments
         self._rows = array("d")
         if closed and rows[0, 0] < since_s:  # it was under way at the last flush
             rows[0] = _segment(rows[0]).window(since_s, until_s).row()
@@ -155,36 +113,8 @@ class Meter:
         if not len(rows):
             return MeterReading()
         energy_j, reading = self._integrate(rows, since_s, until_s)
-        self._attribute(rows, energy_j, first_segment, closed)
+        self.attribution.credit(energy_j, rows[:, _DECODING], rows[:, _PREFILL_TOKENS], closed)
         return reading
-
-    def settle(self, decoding: Iterable[Request], chunks: Iterable[Chunk]) -> None:
-        """Credit requests still being served with what was metered up to the last flush.
-
-        Args:
-            decoding: Requests whose decoding has started and not stopped.
-            chunks: Prompts, or parts of them, whose computing has started and not stopped.
-        """
-        for request in decoding:
-            request.energy_j += self._per_sequence_j
-        for chunk in chunks:
-            chunk.request.energy_j += self._begun_j * chunk.tokens
-
-    def _attribute(self, rows: Array, energy_j: Array, first_segment: int, closed: int) -> None:
-        """Credit the marked requests; the first `closed` rows have ended."""
-        # A decoding sequence counts as one token beside the prompts' tokens.
-        per_token_j = energy_j / (rows[:, _DECODING] + rows[:, _PREFILL_TOKENS])
-        counter_j = np.empty(len(rows) + 1)
-        counter_j[0] = 0.0
-        np.cumsum(np.where(rows[:, _DECODING] > 0, per_token_j, 0.0), out=counter_j[1:])
-        counter_j += self._per_sequence_j
-        self._decode.credit(counter_j, first_segment)
-        self._per_sequence_j = float(counter_j[-1])
-        if closed:
-            per_token_j[0] += self._begun_j
-            self._begun_j = 0.0
-        self._prefill.credit(per_token_j, first_segment)
-        self._begun_j += float(per_token_j[closed:].sum())
 
     def _integrate(self, rows: Array, since_s: float, until_s: float) -> tuple[Array, MeterReading]:
         """Return the energy of each row in [since, until], shape (rows,) [J], and the sums."""

@@ -20,7 +20,7 @@ class PipelinedEngine(Engine):
             self._turn = self.pipeline.entrance.request()
             self._turn.callbacks.append(self._on_turn)
         else:
-            self._asleep = True
+            self._fall_asleep()
 
     def _on_turn(self, event: simpy.Event) -> None:
         """Begin an iteration: of prompts, or of decodes."""

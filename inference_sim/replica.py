@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from inference_sim.engine import Engine
+from inference_sim.execution import ExecutionModel
 from inference_sim.meter import MeterReading
 from inference_sim.request import Outcome, Request
 
@@ -64,6 +65,12 @@ class Replica:
         """Share a new batch cap among the engines, at least one sequence each."""
         for engine in self.engines:
             engine.set_batch_cap(max(1, batch_cap // len(self.engines)))
+
+    def set_stages(self, stages: Sequence[ExecutionModel]) -> None:
+        """Let iterations take other times from the next one on."""
+        self.engines[0].pipeline.stages = tuple(stages)
+        for engine in self.engines:
+            engine.change_pace()
 
     def flush(self, until_s: float) -> list[MeterReading]:
         """Return what each engine metered since the last flush, up to `until_s` [s]."""

@@ -27,6 +27,7 @@ class Request:
         generated_tokens: Tokens emitted when it last left the running batch (0 before the first).
         computed_tokens: Tokens of its prefill that are computed, while it is cut into chunks.
         energy_j: GPU energy attributed to it so far [J].
+        carbon_g: Emissions of that energy, where the grid is known [g].
         joined_context: Context [tokens] when it joined the running decode batch.
         joined_iteration: The replica's decode-iteration count when it joined.
         finish_iteration: The count at which it will be done.
@@ -36,6 +37,7 @@ class Request:
     __slots__ = (
         "admitted_s",
         "arrival_s",
+        "carbon_g",
         "class_id",
         "computed_tokens",
         "energy_j",
@@ -78,6 +80,7 @@ class Request:
         self.computed_tokens = 0
         self.preemptions = 0
         self.energy_j = 0.0
+        self.carbon_g = 0.0
         self.replica = -1
         self.outcome = Outcome.WAITING
         self.reason = ""

@@ -1,13 +1,14 @@
 """Routers: which replica gets a request that the gateway released.
 
 A router sees the state of the replicas that a real one could ask for: how many requests wait and
-run, and how much of the KV cache is taken. It never sees how long an answer will become.
+run, and how much of the KV cache is taken. It never sees how long an answer will become. The list
+it is given may change between two requests, as replicas fall asleep and wake up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import cycle
+from itertools import count
 from typing import Protocol
 
 import numpy as np
@@ -27,8 +28,8 @@ class RouterFactory(Protocol):
 
 def round_robin(replicas: Sequence[Replica], seed: int = 0) -> Router:
     """Return a router that takes the replicas in turn."""
-    turn = cycle(replicas)
-    return lambda: next(turn)
+    turn = count()
+    return lambda: replicas[next(turn) % len(replicas)]
 
 
 def at_random(replicas: Sequence[Replica], seed: int = 0) -> Router:
@@ -48,11 +49,11 @@ def power_of_two(replicas: Sequence[Replica], seed: int = 0) -> Router:
     The power of two choices (Mitzenmacher, IEEE TPDS 12(10), 2001): nearly as even as asking all of
     them, by asking two. Load is requests waiting or running; the first drawn wins a tie.
     """
-    if len(replicas) == 1:
-        return lambda: replicas[0]
     rng = _generator(seed)
 
     def route() -> Replica:
+        if len(replicas) == 1:
+            return replicas[0]
         first = int(rng.integers(len(replicas)))
         second = int(rng.integers(len(replicas) - 1))
         second += second >= first  # any but the first

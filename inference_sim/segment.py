@@ -8,7 +8,7 @@ from typing import Final
 FIELDS: Final = (
     "start_s", "iterations", "duration_s", "duration_step_s", "gpu_s", "gpu_step_s", "sampling_s",
     "flops", "flops_step", "hbm_bytes", "hbm_bytes_step", "sequences", "decoding",
-    "prefill_tokens",
+    "prefill_tokens", "clock_fraction",
 )  # fmt: skip
 """Names of what :meth:`Segment.row` returns, in that order."""
 
@@ -17,7 +17,8 @@ class Segment:
     """``iterations`` iterations from ``start_s``; quantity q of iteration i is ``q + q_step * i``.
 
     Of its ``sequences``, ``decoding`` decode a token in each iteration; the others compute
-    ``prefill_tokens`` of their prompts. With prefill tokens a segment is one iteration.
+    ``prefill_tokens`` of their prompts. With prefill tokens a segment is one iteration. The GPU's
+    clock is at ``clock_fraction`` of its highest.
     """
 
     __slots__ = FIELDS
@@ -38,6 +39,7 @@ class Segment:
         sequences: int,
         decoding: int,
         prefill_tokens: int,
+        clock_fraction: float = 1.0,
     ) -> None:
         self.start_s = start_s
         self.iterations = iterations
@@ -53,6 +55,7 @@ class Segment:
         self.sequences = sequences
         self.decoding = decoding
         self.prefill_tokens = prefill_tokens
+        self.clock_fraction = clock_fraction
 
     def row(self) -> tuple[float, ...]:
         """Return its fields as a row of numbers."""
@@ -60,7 +63,7 @@ class Segment:
             self.start_s, self.iterations, self.duration_s, self.duration_step_s,
             self.gpu_s, self.gpu_step_s, self.sampling_s,
             self.flops, self.flops_step, self.hbm_bytes, self.hbm_bytes_step,
-            self.sequences, self.decoding, self.prefill_tokens,
+            self.sequences, self.decoding, self.prefill_tokens, self.clock_fraction,
         )  # fmt: skip
 
     def elapsed_s(self, iterations: int) -> float:
@@ -106,5 +109,5 @@ class Segment:
             self.sampling_s,
             self.flops + self.flops_step * done, self.flops_step,
             self.hbm_bytes + self.hbm_bytes_step * done, self.hbm_bytes_step,
-            self.sequences, self.decoding, self.prefill_tokens,
+            self.sequences, self.decoding, self.prefill_tokens, self.clock_fraction,
         )  # fmt: skip

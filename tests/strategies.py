@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from inference_sim.cluster import ClusterConfig
+from inference_sim.deferral import ServiceClass
 from inference_sim.execution import EngineProfile, find_engine
 from inference_sim.hardware import find_gpu
 from inference_sim.models import find_model
@@ -17,10 +18,18 @@ from inference_sim.workload import Arrival
 
 A100 = find_gpu("a100-sxm-80gb")
 LLAMA2_7B = find_model("meta-llama/Llama-2-7b-hf")
-ACTUATORS: dict[str, st.SearchStrategy[float]] = {
-    "batch_cap": st.integers(1, 24),
-    "admission_rate": st.sampled_from([0.0, 0.7, 3.1, 17.0, float("inf")]),
-}
+CLASSES = (ServiceClass("chat"), ServiceClass("batch", True, 60.0, 5.0))
+
+
+def actuators(replicas: int) -> dict[str, st.SearchStrategy[float]]:
+    """Values that may be set on a cluster of so many replicas."""
+    return {
+        "batch_cap": st.integers(1, 24),
+        "admission_rate": st.sampled_from([0.0, 0.7, 3.1, 17.0, float("inf")]),
+        "deferrable_rate": st.sampled_from([0.0, 0.4, 5.0, float("inf")]),
+        "active_replicas": st.integers(1, replicas),
+        "clock_fraction": st.sampled_from([1.0, 0.7, 0.4]),
+    }
 
 
 @dataclass(frozen=True)
@@ -46,13 +55,16 @@ def streams(draw: st.DrawFn, max_size: int = 40, max_tokens: int = 300) -> list[
         | st.integers(max_tokens // 2, max_tokens)
         | st.sampled_from([1, 2, 15, 16, 17, max_tokens])
     )
+    classes = st.sampled_from([0, 0, 1])
     requests = draw(
-        st.lists(st.tuples(gap, tokens, tokens), min_size=min(12, max_size), max_size=max_size)
+        st.lists(
+            st.tuples(gap, tokens, tokens, classes), min_size=min(12, max_size), max_size=max_size
+        )
     )
     time_s, stream = 0.0, []
-    for gap_s, prompt, output in requests:
+    for gap_s, prompt, output, class_id in requests:
         time_s += gap_s
-        stream.append(Arrival(time_s, prompt, output, 0))
+        stream.append(Arrival(time_s, prompt, output, class_id))
     return stream
 
 
@@ -90,7 +102,10 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         kv_blocks=draw(st.integers(39, 100)),
         burst=draw(st.integers(1, 4)),
         overflow=draw(st.sampled_from(["wait", "wait", "reject"])),
+        classes=CLASSES,
+        startup_s=draw(st.sampled_from([0.0, 0.5, 3.0])),
     )
-    settings = draw(st.lists(st.fixed_dictionaries({}, optional=ACTUATORS), max_size=8))
+    moves = st.fixed_dictionaries({}, optional=actuators(config.replicas))
+    settings = draw(st.lists(moves, max_size=8))
     step_s = draw(st.sampled_from([0.37, 1.3, 5.0]))
     return Scenario(config, draw(streams()), step_s, settings)

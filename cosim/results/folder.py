@@ -26,8 +26,9 @@ from controllers import ActuatorChange
 from cosim.errors import ScenarioError
 from cosim.loop import Run
 from cosim.plan import Plan
-from cosim.record import COUNTS, SiteRecord
+from cosim.record import SiteRecord
 from inference_sim import is_compiled
+from inference_sim.telemetry import COUNTS
 
 _LIBRARIES = ("mosaik", "vessim", "simpy", "numpy", "pandas", "pyarrow", "pydantic", "scipy")
 _MANIFEST = "manifest.json"

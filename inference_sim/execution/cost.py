@@ -18,11 +18,13 @@ class IterationCost:
         flops: Useful floating-point operations.
         hbm_bytes: Bytes moved between HBM and the chip.
         serial_s: Time of the host in which the GPU waits, on top of the rest [s].
+        clock_fraction: Clock of the GPU over its highest one.
         duration_s: Duration of the iteration [s].
     """
 
     __slots__ = (
-        "duration_s", "flops", "gpu_s", "hbm_bytes", "host_s", "sampling_s", "serial_s",
+        "clock_fraction", "duration_s", "flops", "gpu_s", "hbm_bytes", "host_s", "sampling_s",
+        "serial_s",
     )  # fmt: skip
 
     def __init__(
@@ -33,7 +35,9 @@ class IterationCost:
         flops: float,
         hbm_bytes: float,
         serial_s: float = 0.0,
+        clock_fraction: float = 1.0,
     ) -> None:
+        self.clock_fraction = clock_fraction
         self.gpu_s, self.sampling_s, self.host_s = gpu_s, sampling_s, host_s
         self.flops, self.hbm_bytes, self.serial_s = flops, hbm_bytes, serial_s
         self.duration_s = (gpu_s if gpu_s > host_s else host_s) + sampling_s + serial_s
@@ -47,8 +51,9 @@ class AffineCost:
     """
 
     __slots__ = (
-        "context_limit", "flops", "flops_per_context", "gpu_s", "gpu_s_per_context", "hbm_bytes",
-        "hbm_bytes_per_context", "host_s", "sampling_s", "serial_s",
+        "clock_fraction", "context_limit", "flops", "flops_per_context", "gpu_s",
+        "gpu_s_per_context", "hbm_bytes", "hbm_bytes_per_context", "host_s", "sampling_s",
+        "serial_s",
     )  # fmt: skip
 
     def __init__(
@@ -63,7 +68,9 @@ class AffineCost:
         hbm_bytes_per_context: float,
         serial_s: float = 0.0,
         context_limit: float = math.inf,
+        clock_fraction: float = 1.0,
     ) -> None:
+        self.clock_fraction = clock_fraction
         self.gpu_s, self.gpu_s_per_context = gpu_s, gpu_s_per_context
         self.sampling_s, self.host_s, self.serial_s = sampling_s, host_s, serial_s
         self.flops, self.flops_per_context = flops, flops_per_context
@@ -79,6 +86,7 @@ class AffineCost:
             flops=self.flops + self.flops_per_context * context,
             hbm_bytes=self.hbm_bytes + self.hbm_bytes_per_context * context,
             serial_s=self.serial_s,
+            clock_fraction=self.clock_fraction,
         )
 
 
@@ -138,5 +146,13 @@ class ExecutionModel(Protocol):
             prompts_done: How many of the chunks are the last of their prompt; each samples a token.
             decode_batch: Sequences that decode a token in the same iteration.
             decode_context: What these hold, the newest tokens included [tokens].
+        """
+        ...
+
+    def at_clock(self, clock_fraction: float) -> ExecutionModel:
+        """Return the model of the same stage with the GPU at a fraction of its highest clock.
+
+        Raises:
+            InferenceSimError: If it does not know what the clock does to its times.
         """
         ...

@@ -13,7 +13,8 @@ For one layer under tensor parallelism TP, with T tokens in the batch:
 and once an iteration the LM head over the sampled sequences, or the hand-over to the next pipeline
 stage. With a fixed decode batch everything but the KV read is constant, so cost is affine in the
 total context S: the reason why a run of decode iterations has a closed form. ``p`` smooths the
-corner of the roofline (Williams et al., "Roofline", CACM 2009).
+corner of the roofline (Williams et al., "Roofline", CACM 2009). At a lower clock the peak is lower
+in proportion, and the memory as fast as before.
 
 Layers whose attention has a window W read min(S, B W): exact while all sequences of the batch are
 on one side of it, at most a little too much while they are on both.
@@ -61,6 +62,7 @@ class Roofline:
         expert_parallel: int = 1,
         node: NodeType | None = None,
         time_factor: float | None = None,
+        clock_fraction: float = 1.0,
     ) -> None:
         """Prepare the shapes.
 
@@ -74,6 +76,7 @@ class Roofline:
                 each expert is split. Routing is taken as balanced.
             node: How the GPUs are linked; None for the node type that the GPU usually sits in.
             time_factor: Factor on the GPU's time, from a measurement of this model.
+            clock_fraction: Clock of the GPU over its highest one.
 
         Raises:
             InferenceSimError: If the model cannot be split so, or the node has no measured
@@ -86,6 +89,7 @@ class Roofline:
         self.stage = stage or Stage(model.layers)
         if time_factor is not None and not 0 < time_factor < math.inf:
             raise InferenceSimError(f"'time_factor' must be above 0 (got {time_factor})")
+        self._given_factor = time_factor
         self.time_factor = 1.0 if time_factor is None else time_factor
         self._reduce = self._send = None
         if tensor_parallel > 1:
@@ -96,7 +100,9 @@ class Roofline:
         self.uncalibrated_because = (
             "" if time_factor else uncalibrated_because(model, gpu, engine, tensor_parallel, links)
         )
+        self.expert_parallel, self.clock_fraction = expert_parallel, clock_fraction
         self.peak_flops, self._peak_bytes_per_s = gpu.peak_flops, gpu.peak_bytes_per_s
+        self._flops_per_s = gpu.peak_flops * clock_fraction
         h, d, tp = model.hidden_size, model.head_dim, tensor_parallel
         heads, kv_heads = model.query_heads / tp, max(model.kv_heads / tp, 1.0)
         self._linear_ops = layer_ops(model, tp)
@@ -107,7 +113,7 @@ class Roofline:
         self._head = LinearOp(h, model.vocab_size / tp, BYTES_PER_VALUE)
         self._attention_flops = 4 * heads * d  # per query token and context token: QK^T and PV
         self._kv_bytes = model.kv_bytes_per_token_per_layer(tp)
-        self._prefill_s = self._attention_flops / (self.peak_flops * gpu.kernels.e_prefill)
+        self._prefill_s = self._attention_flops / (self._flops_per_s * gpu.kernels.e_prefill)
         self._kv_s = self._kv_bytes / (self._peak_bytes_per_s * gpu.kernels.e_kv)
         self._window = model.window_tokens
         share = model.windowed_layers / model.layers if model.window_tokens else 0.0
@@ -122,6 +128,26 @@ class Roofline:
     def calibrated(self) -> bool:
         """Whether measurements back this combination of model, GPU, engine and width."""
         return not self.uncalibrated_because
+
+    def at_clock(self, clock_fraction: float) -> Roofline:
+        """Return the same stage with the GPU at a fraction of its highest clock.
+
+        Compute and sampling take longer in proportion; what memory, links and the host take stays,
+        and so do the fixed times of kernels.
+        """
+        if clock_fraction == self.clock_fraction:
+            return self
+        return Roofline(
+            self.model,
+            self.gpu,
+            self.engine,
+            self.tensor_parallel,
+            self.stage,
+            expert_parallel=self.expert_parallel,
+            node=self.node,
+            time_factor=self._given_factor,
+            clock_fraction=clock_fraction,
+        )
 
     def decode(self, batch: int, context: float = math.inf) -> AffineCost:
         """Return the cost of a decode iteration of `batch` sequences, as a function of context.
@@ -192,6 +218,7 @@ class Roofline:
             flops=dense.flops + head.flops + self._attention_flops * pairs,
             hbm_bytes=dense.hbm_bytes + head.hbm_bytes + self._kv_bytes * read,
             serial_s=self._serial_s(sampled),
+            clock_fraction=self.clock_fraction,
         )
 
     def _decode(self, batch: int, beyond: bool) -> AffineCost:
@@ -211,6 +238,7 @@ class Roofline:
             hbm_bytes_per_context=growing * self._kv_bytes,
             serial_s=self._serial_s(batch),
             context_limit=math.inf if beyond or not self._windowed else batch * self._window,
+            clock_fraction=self.clock_fraction,
         )
 
     def _dense(self, tokens: int) -> _Work:
@@ -274,7 +302,7 @@ class Roofline:
         """Return memory and compute time, joined smoothly [s]."""
         kernels = self.gpu.kernels
         memory_s = bytes_moved / (self._peak_bytes_per_s * e_bw)
-        compute_s = flops / (self.peak_flops * kernels.e_flop)
+        compute_s = flops / (self._flops_per_s * kernels.e_flop)
         return float((memory_s**kernels.p + compute_s**kernels.p) ** (1 / kernels.p))
 
     def _lm_head(self, sequences: int) -> _Work:
@@ -289,7 +317,8 @@ class Roofline:
     def _sampling_s(self, sequences: int) -> float:
         if not (sequences and self.stage.last):
             return 0.0
-        return self.engine.sampling_s + self.engine.sampling_s_per_sequence * sequences
+        seconds = self.engine.sampling_s + self.engine.sampling_s_per_sequence * sequences
+        return seconds / self.clock_fraction
 
     def _host_s(self, sequences: int) -> float:
         return self.engine.host_s + self.engine.host_s_per_sequence * sequences

@@ -142,6 +142,19 @@ class VidurExecution:
         """Why the times are not backed by profiles; empty if they are."""
         return self.times.uncalibrated_because
 
+    def at_clock(self, clock_fraction: float) -> VidurExecution:
+        """Return itself at the highest clock, the one at which it was profiled.
+
+        Raises:
+            InferenceSimError: At any other clock.
+        """
+        if clock_fraction != 1.0:
+            raise InferenceSimError(
+                "profiles tell the times at the highest clock alone; for clocks and power caps use "
+                "execution: {type: roofline}"
+            )
+        return self
+
     def decode(self, batch: int, context: float = math.inf) -> AffineCost:
         """Return the cost of a decode iteration of `batch` sequences; the same at any context.
 

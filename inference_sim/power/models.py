@@ -28,6 +28,9 @@ class PowerModel(Protocol):
     @property
     def max_w(self) -> float: ...  # noqa: D102
 
+    @property
+    def sleep_w(self) -> float: ...  # noqa: D102
+
     def busy_w(
         self, mfu: Array, bandwidth_utilisation: Array, busy_fraction: Array, sampling: Array
     ) -> Array:
@@ -53,6 +56,7 @@ class MfuPowerLaw:
     max_w: float
     mfu_sat: float
     gamma: float
+    sleep_w: float = 0.0
 
     @classmethod
     def of(cls, gpu: GpuSpec) -> MfuPowerLaw:
@@ -90,6 +94,7 @@ class TwoResource:
     compute_w: float
     memory_w: float
     sampling_w: float
+    sleep_w: float = 0.0
 
     @classmethod
     def of(cls, gpu: GpuSpec) -> TwoResource:

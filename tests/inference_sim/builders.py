@@ -17,6 +17,8 @@ from inference_sim.telemetry import StepTelemetry
 from inference_sim.workload import Arrival
 from tests.strategies import A100, LLAMA2_7B, Scenario
 
+OPEN = {"admission_rate": math.inf, "deferrable_rate": math.inf}
+
 
 def config(**changes: Any) -> ClusterConfig:
     """Llama-2-7b on one A100, kernels only."""
@@ -63,7 +65,7 @@ def run(
         cluster.apply(settings)
         steps.append(cluster.step(cluster.env.now + scenario.step_s))
     if drain:
-        cluster.apply({"admission_rate": math.inf})
+        cluster.apply(OPEN)
         while not cluster.drained:
             assert len(steps) < 1000, "the run does not end"
             steps.append(cluster.step(cluster.env.now + 10 * scenario.step_s))

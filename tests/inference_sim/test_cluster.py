@@ -10,8 +10,8 @@ import pytest
 
 from inference_sim.cluster import Cluster
 from inference_sim.execution import Roofline
-from inference_sim.request import Outcome
-from inference_sim.telemetry import OBSERVED, RollingPercentile
+from inference_sim.request import Outcome, Request
+from inference_sim.telemetry import OBSERVED, RollingLatencies
 from inference_sim.workload import Arrival
 from tests.inference_sim.builders import approx, at_once, config, serve
 
@@ -82,13 +82,28 @@ def test_percentiles_of_one_token_requests() -> None:
     assert math.isnan(telemetry.tpot_p99_s)
 
 
-def test_rolling_percentile() -> None:
-    rolling = RollingPercentile(50, steps=2)
-    assert math.isnan(rolling.add_step([]))
-    assert rolling.add_step([1.0, 2.0, 9.0]) == 2.0
-    assert rolling.add_step([3.0]) == 2.5
-    assert rolling.add_step([]) == 3.0
-    assert math.isnan(rolling.add_step([]))
+def request_of(class_id: int, ttft_s: float) -> Request:
+    one = Request(0, 0.0, 10, 5, class_id)
+    one.first_token_s, one.finish_s, one.outcome = ttft_s, 5 * ttft_s, Outcome.COMPLETED
+    return one
+
+
+def test_rolling_latencies() -> None:
+    """Over the last two steps, of all and of each class; NaN where there was none."""
+    rolling = RollingLatencies(steps=2)
+    rolling.add_step([], [])
+    assert math.isnan(rolling.ttft_p99_s())
+    chat, batch = request_of(0, 1.0), request_of(1, 9.0)
+    rolling.add_step([chat, batch], [chat])
+    assert rolling.ttft_p99_s() == approx(1.0 + 0.99 * 8.0, 1e-12)
+    assert (rolling.ttft_p99_s(0), rolling.ttft_p99_s(1)) == (1.0, 9.0)
+    assert rolling.tpot_p99_s() == rolling.tpot_p99_s(0) == 1.0
+    assert math.isnan(rolling.tpot_p99_s(1))
+    rolling.add_step([], [batch])
+    assert rolling.tpot_p99_s(1) == 9.0
+    rolling.add_step([], [])
+    assert math.isnan(rolling.ttft_p99_s())
+    assert rolling.tpot_p99_s() == 9.0
 
 
 def test_gateway_waiting_counts_in_the_time_to_first_token() -> None:
@@ -132,7 +147,7 @@ def test_kv_utilisation_grows_while_a_segment_is_under_way() -> None:
 
 def test_observed_is_part_of_the_telemetry() -> None:
     telemetry, _ = serve(config(), at_once(2, 10, 5), 10.0)
-    everything = telemetry.as_dict()
-    assert telemetry.observed() == {name: everything[name] for name in OBSERVED}
+    assert telemetry.observed() == {name: getattr(telemetry, name) for name in OBSERVED}
+    assert set(telemetry.as_dict()) > set(OBSERVED) - {"latency_p99_s_by_class"}
     assert telemetry.admission_rate_per_s == math.inf
     assert telemetry.batch_cap == 128

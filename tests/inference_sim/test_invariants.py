@@ -17,7 +17,7 @@ from inference_sim.request import Outcome, Request
 from inference_sim.scheduling import VllmV1Scheduler
 from inference_sim.telemetry import StepTelemetry
 from inference_sim.workload import Arrival, PoissonArrivals, UniformLengths, generated_stream
-from tests.inference_sim.builders import approx, config, random_scenario, run
+from tests.inference_sim.builders import OPEN, approx, config, random_scenario, run
 from tests.strategies import Scenario, scenarios, streams
 
 
@@ -59,7 +59,8 @@ class Watch:
         cluster, env = self.cluster, self.env
         assert env.now >= self.now
         self.now = env.now
-        waiting = len(cluster.gateway.waiting) + sum(len(one.waiting) for one in cluster.engines)
+        held = len(cluster.gateway.waiting) + len(cluster.deferral.waiting)
+        waiting = held + sum(len(one.waiting) for one in cluster.engines)
         ended = sum(len(one.ended) for one in cluster.engines)
         rejected = len(cluster.gateway.rejected) + len(cluster._refused)
         serving = 0
@@ -87,7 +88,7 @@ def test_at_every_event(scenario: Scenario) -> None:
     for set_now in scenario.settings:
         cluster.apply(set_now)
         watch.step(cluster.env.now + scenario.step_s)
-    cluster.apply({"admission_rate": math.inf})
+    cluster.apply(OPEN)
     watch.step(1e5)
     assert cluster.drained
     for engine in cluster.engines:
@@ -104,7 +105,8 @@ def test_requests_are_conserved_and_time_never_goes_back(scenario: Scenario, dra
     sums: Counter[str] = Counter()
     for step in steps:
         sums.update({name: getattr(step, name) for name in COUNTED})
-        inside = step.gateway_waiting + step.replica_waiting + step.running
+        held = step.gateway_waiting + step.deferrable_waiting
+        inside = held + step.replica_waiting + step.running
         assert sums["arrived"] == sums["completed"] + sums["rejected"] + inside
         assert sums["admitted"] == sums["completed"] + step.replica_waiting + step.running
     left = cluster.take_in_flight()
@@ -160,9 +162,10 @@ def test_energy_is_conserved(scenario: Scenario, drain: bool) -> None:
     cluster, steps, ended = run(scenario, drain=drain)
     lengths = [step_s] * len(scenario.settings)
     lengths += [10 * step_s] * (len(steps) - len(lengths))
-    busy_s = attributed_j = metered_j = 0.0
+    busy_s = asleep_s = attributed_j = metered_j = 0.0
     groups = deployment.replicas * deployment.pipeline_parallel  # of GPUs in lockstep
-    lowest = deployment.gpus * min(deployment.power.idle_w, power_floor_w(deployment.power))
+    power = deployment.power
+    lowest = deployment.gpus * min(power.sleep_w, power.idle_w, power_floor_w(power))
     for step, length in zip(steps, lengths, strict=True):
         assert lowest * (1 - 1e-9) <= step.gpu_power_w
         assert step.gpu_power_w <= deployment.gpus * deployment.power.max_w * (1 + 1e-9)
@@ -170,11 +173,12 @@ def test_energy_is_conserved(scenario: Scenario, drain: bool) -> None:
         assert 0 <= step.kv_utilisation <= 1
         assert 0 <= step.mfu <= 1
         busy_s += step.busy_fraction * length * groups
+        asleep_s += step.asleep_fraction * length * groups
         attributed_j += step.attributed_power_w * length
         metered_j += step.gpu_power_w * length
     left = cluster.take_in_flight()
-    idle_s = cluster.env.now * groups - busy_s
-    idle_j = idle_s * deployment.tensor_parallel * deployment.power.idle_w
+    idle_s = cluster.env.now * groups - busy_s - asleep_s
+    idle_j = (idle_s * power.idle_w + asleep_s * power.sleep_w) * deployment.tensor_parallel
     requests_j = sum(one.energy_j for one in ended + left)
     assert requests_j == approx(attributed_j, 1e-9)
     assert requests_j + idle_j == approx(metered_j, 1e-9)
@@ -182,6 +186,45 @@ def test_energy_is_conserved(scenario: Scenario, drain: bool) -> None:
         served = not math.isnan(one.scheduled_s) and one.scheduled_s < cluster.env.now
         assert (one.energy_j > 0) == served
     event(f"in flight: {any(one.energy_j for one in left)}")
+
+
+@settings(max_examples=100, deadline=None)
+@given(scenario=scenarios(), data=st.data())
+def test_carbon_is_conserved(scenario: Scenario, data: st.DataObject) -> None:
+    """The requests bear each step's joules at that step's intensity, in flight or ended."""
+    cluster = Cluster(scenario.config, scenario.stream)
+    cluster.follow_carbon()
+    attributed_g = attributed_j = 0.0
+    ended: list[Request] = []
+    for settings_of_step in [*scenario.settings, OPEN, {}]:
+        cluster.apply(settings_of_step)
+        length_s = data.draw(st.sampled_from([scenario.step_s, 700.0]))  # metered in slices
+        step = cluster.step(cluster.env.now + length_s)
+        g_per_j = data.draw(st.sampled_from([0.0, 1e-5, 3e-4]))
+        cluster.settle_carbon(g_per_j)
+        ended += cluster.take_ended()
+        attributed_j += step.attributed_power_w * length_s
+        attributed_g += step.attributed_power_w * length_s * g_per_j
+    everyone = ended + cluster.take_in_flight()
+    assert sum(one.energy_j for one in everyone) == approx(attributed_j, 1e-9)
+    assert sum(one.carbon_g for one in everyone) == approx(attributed_g, 1e-9)
+    for one in everyone:
+        assert -1e-15 <= one.carbon_g <= one.energy_j * 3e-4 * (1 + 1e-9)
+
+
+def test_carbon_of_one_request_over_steps_of_different_intensity() -> None:
+    """Each step's joules at that step's intensity, for a request that spans several."""
+    cluster = Cluster(config(), [Arrival(0.0, 4000, 500, 0)])
+    cluster.follow_carbon()
+    expected_g = 0.0
+    for k in range(1, 9):  # prefill takes longer than the first steps
+        step = cluster.step(0.1 * k if k < 8 else 60.0)
+        length_s = 0.1 if k < 8 else 59.3
+        g_per_j = 1e-4 * (1 + k % 3)
+        cluster.settle_carbon(g_per_j)
+        expected_g += step.attributed_power_w * length_s * g_per_j
+    (request,) = cluster.take_ended()
+    assert request.carbon_g == approx(expected_g, 1e-9)
 
 
 @pytest.mark.parametrize("until_s", [0.05, 0.3, 2.0, 2.1])

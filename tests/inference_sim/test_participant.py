@@ -164,13 +164,16 @@ def test_two_clusters() -> None:
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"admission_rate": -1.0}, r"admission_rate must be at least 0 \(got -1\.0\)"),
+        ({"admission_rate": -1.0}, r"admission_rate must be at least 0 \(got -1\)"),
         ({"admission_rate": math.nan}, r"admission_rate must be at least 0 \(got nan\)"),
         ({"batch_cap": 0}, r"batch_cap must be a whole number from 1 \(got 0\)"),
         ({"batch_cap": 2.5}, r"batch_cap must be a whole number from 1 \(got 2\.5\)"),
         ({"batch_cap": math.nan}, r"batch_cap must be a whole number from 1 \(got nan\)"),
         ({"batch_cap": math.inf}, r"batch_cap must be a whole number from 1 \(got inf\)"),
-        ({"clock": 1.0}, "unknown actuator 'clock'; known: admission_rate, batch_cap"),
+        ({"clock": 1.0}, "unknown actuator 'clock'; known: admission_rate, deferrable_rate"),
+        ({"clock_fraction": 0.0}, r"clock_fraction must be above 0 and at most 1 \(got 0\)"),
+        ({"clock_fraction": 1.2}, r"clock_fraction must be above 0 and at most 1 \(got 1\.2\)"),
+        ({"active_replicas": 0}, r"active_replicas must be a whole number from 1 \(got 0\)"),
     ],
 )
 def test_actuators_out_of_range(settings: dict[str, float], text: str) -> None:
