@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
+
+from controllers.base import SiteObservation
 
 _COUNTS = frozenset(
     {"arrived", "admitted", "completed", "gateway_waiting", "replica_waiting", "running"}
 )
+_OBSERVED = frozenset(one.name for one in fields(SiteObservation))
 _LATENCIES = frozenset({"ttft_p99_s", "tpot_p99_s"})
 
 
@@ -17,17 +21,20 @@ def cluster_fields(telemetry: Mapping[str, float]) -> dict[str, Any]:
 
     Args:
         telemetry: Values of the last step by field name; empty before the first step. A latency
-            that was not observed is NaN, and becomes None.
+            that was not observed is NaN, and becomes None. What no field is named after is left
+            out: a simulator may report more than controllers see.
     """
-    fields: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for name, value in telemetry.items():
+        if name not in _OBSERVED:
+            continue
         if name in _COUNTS:
-            fields[name] = int(value)
+            found[name] = int(value)
         elif name in _LATENCIES and math.isnan(value):
-            fields[name] = None
+            found[name] = None
         else:
-            fields[name] = float(value)
-    return fields
+            found[name] = float(value)
+    return found
 
 
 def microgrid_telemetry(

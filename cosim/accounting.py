@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-_J_PER_KWH = 3.6e6
+J_PER_KWH = 3.6e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +37,11 @@ class SiteFlows:
 
     def kwh(self, power_w: Array) -> float:
         """Return the integral of a power over the run [kWh]."""
-        return float(power_w.sum()) * self.step_s / _J_PER_KWH
+        return float(power_w.sum()) * self.step_s / J_PER_KWH
 
     def grams(self, power_w: Array) -> float:
         """Return the emissions of a power drawn from the grid [g]."""
-        return float(power_w @ self.carbon_intensity_g_per_kwh) * self.step_s / _J_PER_KWH
+        return float(power_w @ self.carbon_intensity_g_per_kwh) * self.step_s / J_PER_KWH
 
     @property
     def charge_w(self) -> Array:

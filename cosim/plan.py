@@ -220,7 +220,10 @@ def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
             problems.append(problem_at(document, (*where, "trace", "path"), str(error)))
     if problems:
         raise ScenarioError(problems)
-    cluster = replace(site.cluster.config(), seed=scenario.seed + index) if site.cluster else None
+    cluster = None
+    if site.cluster is not None and workload is not None:
+        classes = tuple(one.service_class() for one in workload.config.classes)
+        cluster = replace(site.cluster.config(), seed=scenario.seed + index, classes=classes)
     return SitePlan(
         config=site,
         carbon_intensity_g_per_kwh=carbon,

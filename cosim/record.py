@@ -15,6 +15,7 @@ import numpy as np
 import vessim
 from numpy.typing import NDArray
 
+from cosim.accounting import J_PER_KWH
 from cosim.microgrid import BATTERY
 from cosim.plan import Plan, SitePlan
 from inference_sim.cluster import Cluster
@@ -35,6 +36,7 @@ GRID_COLUMNS = (
 )
 CLUSTER_COLUMNS = tuple(name for name in NUMBERS if name != "facility_power_w")
 
+_SUPPLY = ("import_w", "carbon_intensity_g_per_kwh", "gpu_power_w")
 RequestSink = Callable[[str, list[Request]], None]
 
 
@@ -63,6 +65,17 @@ class SiteRecord:
     def names(self) -> tuple[str, ...]:
         """Names of the columns."""
         return tuple(self._columns)
+
+    def g_per_gpu_j(self) -> float:
+        """Return the import's emissions in the last step over the GPUs' energy [g/J].
+
+        Hosts and overhead of the facility go with the GPUs that cause them.
+        """
+        last = {name: self._columns[name][-1] for name in _SUPPLY}
+        if not last["gpu_power_w"]:
+            return 0.0
+        grams_per_s = last["import_w"] * last["carbon_intensity_g_per_kwh"] / J_PER_KWH
+        return grams_per_s / last["gpu_power_w"]
 
     def add(self, state: Mapping[str, Any], telemetry: StepTelemetry | None) -> None:
         """Add the step that the microgrid has just dispatched."""
@@ -114,6 +127,8 @@ class Recorder(vessim.Controller):  # type: ignore[misc]
         self._on_requests, self._on_step = on_requests, on_step
         self.sites = {site.name: SiteRecord(site) for site in plan.sites}
         self.steps = 0
+        for cluster in clusters.values():
+            cluster.follow_carbon()
 
     def step(self, now: datetime, microgrid_states: Mapping[str, Any]) -> None:
         """Take the step that begins at `now`.
@@ -124,6 +139,7 @@ class Recorder(vessim.Controller):  # type: ignore[misc]
         for name, record in self.sites.items():
             record.add(microgrid_states[name], self._telemetry.get(name))
             if name in self._clusters:
+                self._clusters[name].settle_carbon(record.g_per_gpu_j())
                 ended = self._clusters[name].take_ended()
                 if ended:
                     self._on_requests(name, ended)

@@ -1,8 +1,8 @@
 """Clusters as a mosaik participant.
 
-Each entity ``Cluster`` is one cluster. It takes one input per actuator (``admission_rate``,
-``batch_cap``), runs from t to t + step, and gives its mean power over that step as ``power``
-(W, negative: Vessim counts consumption so) and what it did as ``telemetry``.
+Each entity ``Cluster`` is one cluster. It takes one input per actuator of
+:mod:`inference_sim.actuators`, runs from t to t + step, and gives its mean power over that step as
+``power`` (W, negative: Vessim counts consumption so) and what it did as ``telemetry``.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from typing import Any
 
 import mosaik_api_v3
 
+from inference_sim.actuators import ACTUATORS
 from inference_sim.cluster import Cluster
 from inference_sim.telemetry import StepTelemetry
-
-ACTUATORS = ("admission_rate", "batch_cap")
 
 META = {
     "type": "time-based",

@@ -40,6 +40,7 @@ _FROM_REQUEST = {
     "preemptions": pa.int32(),
     "replica": pa.int32(),
     "energy_j": pa.float64(),
+    "carbon_g": pa.float64(),
 }
 SCHEMA = pa.schema(
     {
@@ -52,6 +53,26 @@ SCHEMA = pa.schema(
 
 _row = attrgetter(*_FROM_REQUEST)
 LATENCIES = ("ttft", "tpot", "e2e", "queue")
+
+
+@dataclass(slots=True)
+class ClassShare:
+    """What the requests of a class came to at a site.
+
+    Attributes:
+        requests, completed: Requests that arrived, and that completed.
+        late: Completed requests that missed their deadline.
+        output_tokens: Tokens of the completed ones.
+        energy_j: GPU energy of all [J].
+        carbon_g: Emissions of that energy, hosts and facility included [g].
+    """
+
+    requests: int = 0
+    completed: int = 0
+    late: int = 0
+    output_tokens: int = 0
+    energy_j: float = 0.0
+    carbon_g: float = 0.0
 
 
 @dataclass(slots=True)
@@ -70,6 +91,8 @@ class SiteLatencies:
     output_tokens: int = 0
     by_class: dict[str, list[int]] = field(default_factory=dict)
     """By class with an objective: requests that met it, requests that ended or broke it."""
+    shares: dict[str, ClassShare] = field(default_factory=dict)
+    """By class: what its requests, in flight or ended, came to."""
 
     def values_s(self, name: str) -> Array:
         """Return the latencies called `name` [s], shape (requests,)."""
@@ -91,6 +114,7 @@ class RequestLog:
         self.sites = {name: SiteLatencies() for name in self._classes}
         for name, latencies in self.sites.items():
             for one in self._classes[name]:
+                latencies.shares[one.name] = ClassShare()
                 if _has_objective(one):
                     latencies.by_class[one.name] = [0, 0]
         self._rows: list[tuple[Any, ...]] = []
@@ -120,7 +144,15 @@ class RequestLog:
         for request in requests:
             request_class = classes[request.class_id]
             completed = request.outcome is Outcome.COMPLETED
+            share = latencies.shares[request_class.name]
+            share.requests += 1
+            share.energy_j += request.energy_j
+            share.carbon_g += request.carbon_g
             if completed:
+                share.completed += 1
+                share.output_tokens += request.output_tokens
+                if request_class.deadline is not None:
+                    share.late += request.finish_s - request.arrival_s > request_class.deadline
                 latencies.prompt_tokens += request.prompt_tokens
                 latencies.output_tokens += request.output_tokens
                 latencies.ttft.append(ttft_s(request))

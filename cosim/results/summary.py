@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from cosim.accounting import (
+    J_PER_KWH,
     Battery,
     SiteFlows,
     battery_summary,
@@ -119,6 +120,7 @@ def _site_summary(run: Run, site: SitePlan, record: SiteRecord, log: RequestLog)
     section["carbon_g"] = {"kind": kind, **carbon_g(flows, embodied_g)}
     if site.cluster is not None:
         section["carbon_g"] |= _per_work([section])
+        section["attribution"] = _attribution([log.sites[site.name]], [section])
     section["battery"] = battery_summary(flows, battery) if battery else None
     section["grid"] = grid_summary(flows)
     if site.price_per_kwh is not None:
@@ -133,7 +135,8 @@ def _site_summary(run: Run, site: SitePlan, record: SiteRecord, log: RequestLog)
 def _serving(record: SiteRecord, cluster: Cluster, latencies: SiteLatencies) -> Section:
     config = cluster.config
     replicas = cluster.replicas
-    waiting = len(cluster.gateway.waiting) + sum(replica.waiting for replica in replicas)
+    held = len(cluster.gateway.waiting) + len(cluster.deferral.waiting)
+    waiting = held + sum(replica.waiting for replica in replicas)
     running = cluster.in_flight - waiting
     meters = [engine.meter for engine in cluster.engines]
     iterations = sum(meter.iterations for meter in meters)
@@ -238,6 +241,44 @@ def _per_work(serving: Sequence[Section]) -> Section:
     }
 
 
+def _attribution(parts: Sequence[SiteLatencies], serving: Sequence[Section]) -> Section:
+    """Return what the requests of each class bear, and what is left: idle, asleep, never served.
+
+    Energy is that of the GPUs. Carbon is that of the import: hosts and overhead of the facility go
+    with the GPU energy that they serve. Together they are what the meters say.
+    """
+    by_class: dict[str, Section] = {}
+    for part in parts:
+        for name, share in part.shares.items():
+            one = by_class.setdefault(
+                name,
+                {
+                    "requests": 0,
+                    "completed": 0,
+                    "late": 0,
+                    "output_tokens": 0,
+                    "energy_kwh": 0.0,
+                    "carbon_g": 0.0,
+                },
+            )
+            one["requests"] += share.requests
+            one["completed"] += share.completed
+            one["late"] += share.late
+            one["output_tokens"] += share.output_tokens
+            one["energy_kwh"] += share.energy_j / J_PER_KWH
+            one["carbon_g"] += share.carbon_g
+    energy = sum(one["energy_kwh"] for one in by_class.values())
+    grams = sum(one["carbon_g"] for one in by_class.values())
+    return {
+        "requests": {"energy_kwh": energy, "carbon_g": grams},
+        "idle": {
+            "energy_kwh": sum(one["energy_kwh"]["gpu"] for one in serving) - energy,
+            "carbon_g": sum(one["carbon_g"]["import"] for one in serving) - grams,
+        },
+        "by_class": by_class,
+    }
+
+
 def _totals(sites: Mapping[str, Section], log: RequestLog) -> Section:
     """Return the sums over sites; with one site, its own figures.
 
@@ -273,6 +314,7 @@ def _totals(sites: Mapping[str, Section], log: RequestLog) -> Section:
     total["carbon_g"] |= {key: sum(part["carbon_g"][key] for part in parts) for key in keys}
     if serving:
         total["carbon_g"] |= _per_work(serving)
+        total["attribution"] = _attribution(list(log.sites.values()), serving)
     return total | {"battery": None, "grid": None}
 
 

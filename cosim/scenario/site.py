@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from cosim.scenario.fields import (
+    DurationS,
     Fraction,
     InputFile,
     NonNegative,
@@ -158,6 +159,8 @@ class Cluster(StrictModel):
     """Precision of the weights; the model's own by default."""
     replicas: Count = 1
     """Copies of the model."""
+    startup: DurationS = 60.0
+    """Time that a replica takes to wake up from sleep, at idle power."""
     tensor_parallel: Count = 1
     """GPUs that share each layer of a replica."""
     pipeline_parallel: Count = 1
@@ -225,6 +228,7 @@ class Cluster(StrictModel):
             stages=self._stages(model, gpu),
             power=power.of(gpu),
             replicas=self.replicas,
+            startup_s=self.startup,
             tensor_parallel=self.tensor_parallel,
             pipeline_parallel=self.pipeline_parallel,
             router=self.router,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -15,6 +16,7 @@ from cosim.scenario.fields import (
     StrictModel,
 )
 from cosim.scenario.lengths import Lengths
+from inference_sim.deferral import ServiceClass
 
 _SHORTEST_STATE_S = 0.001
 HourOfDay = Annotated[float, Field(ge=0, lt=24)]
@@ -154,6 +156,40 @@ class RequestClass(StrictModel):
     """What the class is promised."""
     lengths: Lengths | None = None
     """How long its requests are; the workload's lengths by default."""
+    deferrable: bool = False
+    """Whether its requests may be held back, by a controller that sets `deferrable_rate`."""
+    deadline: DurationS | None = None
+    """Time from arrival to the latest completion. A deferrable request is released in time for it
+    whatever the controllers set."""
+    deadline_reserve: DurationS | None = None
+    """Time before the deadline that is kept for serving it; a tenth of the deadline by default."""
+
+    @model_validator(mode="after")
+    def _time_to_wait(self) -> RequestClass:
+        if self.deadline is None and self.deadline_reserve is not None:
+            raise ValueError("`deadline_reserve` goes with a `deadline`")
+        if self.deadline is not None and not 0 <= self.reserve_s <= self.deadline:
+            raise ValueError(
+                f"`deadline_reserve` must be at most the deadline (got {self.reserve_s:g} s of "
+                f"{self.deadline:g} s)"
+            )
+        return self
+
+    @property
+    def reserve_s(self) -> float:
+        """Time before the deadline that is kept for serving [s]."""
+        if self.deadline_reserve is not None:
+            return self.deadline_reserve
+        return 0.1 * (self.deadline or 0.0)
+
+    def service_class(self) -> ServiceClass:
+        """Return the class as the simulator takes it."""
+        return ServiceClass(
+            name=self.name,
+            deferrable=self.deferrable,
+            deadline_s=math.inf if self.deadline is None else self.deadline,
+            reserve_s=self.reserve_s,
+        )
 
 
 class Workload(StrictModel):
