@@ -16,12 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.measurements import Row, read, same
+from calibration.measurements import CHAT_PROMPTS, Row, read, same
 from calibration.page import bias, mape, table, write_section
 from calibration.regimes import REGIMES, Regime
 from inference_sim.hardware import find_gpu
 
-CHAT_PROMPTS = (0.0, 200.0, 370.0, 800.0)  # tokens
 TARGETS = {  # throughput MAPE of models left out, at most [%]
     "vLLM 0.11, H100, dense": 7.0,
     "vLLM 0.11, B200, dense": 12.0,
@@ -30,7 +29,6 @@ TARGETS = {  # throughput MAPE of models left out, at most [%]
     "vLLM 0.5.4, A100 40 GB, dense": 10.0,
     "vLLM 0.5.4, H100, dense": 10.0,
 }
-BATCHES = ((0, 33), (33, 130), (130, 260), (260, 520), (520, 5000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ def held_out(regime: Regime, rows: Sequence[Row]) -> list[Outcome]:
     by_shape = _left_out(regime, rows, lambda row: row.model.name)
     fitted, _ = regime.errors(rows, regime.fit(rows))
     return [
-        Outcome(row, f"{regime.name}, {_kind(row)}", *label, float(fit), shape[0])
+        Outcome(row, f"{regime.name}, {row.kind}", *label, float(fit), shape[0])
         for row, label, shape, fit in zip(rows, by_label, by_shape, fitted, strict=True)
     ]
 
@@ -71,10 +69,6 @@ def _left_out(
         errors = regime.errors([rows[i] for i in own], values)
         found |= {i: (float(t), float(latency)) for i, t, latency in zip(own, *errors, strict=True)}
     return [found[i] for i in range(len(rows))]
-
-
-def _kind(row: Row) -> str:
-    return "MoE" if row.model.experts else "dense"
 
 
 def _by(outcomes: Iterable[Outcome], key: Callable[[Outcome], str]) -> dict[str, list[Outcome]]:
@@ -129,23 +123,18 @@ def _split_table(outcomes: Sequence[Outcome], what: str, key: Callable[[Outcome]
     return table(("regime", what, "rows", "throughput MAPE %", "bias %", "ITL MAPE %"), rows)
 
 
-def _batch_range(one: Outcome) -> str:
-    low, high = next(edges for edges in BATCHES if edges[0] <= one.row.batch < edges[1])
-    return f"{low} to {high - 1}" if high < BATCHES[-1][1] else f"{low} and more"
-
-
-def explain(one: Outcome, rows: Sequence[Row]) -> str:
-    """Say what in the data itself sets a row apart."""
-    row, found = one.row, []
+def explain(row: Row, throughput: float, rows: Sequence[Row]) -> str:
+    """Say what in the data itself sets a row apart; `throughput` is its error as a fraction."""
+    found = []
     series = same(rows, row)
     smaller = [other for other in series if other.batch < row.batch * 0.9]
     strongest = max(smaller, key=lambda other: other.power_w, default=row)
-    if one.throughput > 0 and row.power_w < 0.97 * strongest.power_w:
+    if throughput > 0 and row.power_w < 0.97 * strongest.power_w:
         found.append(
             f"host-bound: {row.power_w:.0f} W per GPU, {strongest.power_w:.0f} W at batch "
             f"{strongest.batch:.0f}"
         )
-    elif one.throughput < 0 and row.power_w < 0.3 * find_gpu(row.gpu).max_w:
+    elif throughput < 0 and row.power_w < 0.3 * find_gpu(row.gpu).max_w:
         found.append(
             f"the host sets the pace ({row.power_w:.0f} W per GPU), and a faster one than with the "
             "other models"
@@ -154,7 +143,7 @@ def explain(one: Outcome, rows: Sequence[Row]) -> str:
         found.append("prompts sent again: the share found in the prefix cache is a guess")
     for below, above in pairwise(other for other in series if 33 < other.batch <= row.batch):
         rise = above.itl_s / below.itl_s - 1
-        if rise > 0.25 and above.batch < 1.6 * below.batch and one.throughput > 0:
+        if rise > 0.25 and above.batch < 1.6 * below.batch and throughput > 0:
             found.append(
                 f"ITL jumps by {100 * rise:.0f} % from batch {below.batch:.0f} to {above.batch:.0f}"
             )
@@ -166,7 +155,7 @@ def explain(one: Outcome, rows: Sequence[Row]) -> str:
         found.append(f"KV cache full: {row.batch:.0f} of {row.cap} sequences run")
     if row.engine == "vllm-0.11" and row.stall > 1.2:
         found.append(f"stalls: batch / (ITL * throughput) = {row.stall:.2f}")
-    if row.model.experts and row.batch < 40 and one.throughput < 0:
+    if row.model.experts and row.batch < 40 and throughput < 0:
         found.append("routing is less even than assumed: fewer experts are touched")
     if row.model.name.startswith("google/gemma-2"):
         found.append("Gemma 2: soft-capped attention, which its kernels pay for")
@@ -181,10 +170,10 @@ def _worst_table(outcomes: Sequence[Outcome], rows: Sequence[Row]) -> str:
             lines.append(
                 [
                     name,
-                    f"{row.label.split('/')[-1]}, {row.gpus} GPU, {row.workload}",
+                    row.name,
                     f"{row.batch:.0f}",
                     f"{100 * one.throughput:+.0f}",
-                    explain(one, rows),
+                    explain(row, one.throughput, rows),
                 ]
             )
     return table(("regime", "run", "batch", "error %", "what sets it apart"), lines)
@@ -195,7 +184,7 @@ def _apart_table(rows: Sequence[Row]) -> str:
     for regime in REGIMES:
         apart = [row for row in regime.rows(rows) if not regime.fits(row)]
         for kind in ("dense", "MoE"):
-            some = [row for row in apart if _kind(row) == kind]
+            some = [row for row in apart if row.kind == kind]
             if not some:
                 continue
             errors, _ = regime.errors(some, regime.committed())
@@ -213,7 +202,7 @@ def _prompt_table(rows: Sequence[Row]) -> str:
             own = [row for row in regime.rows(rows) if regime.fits(row)]
             errors, _ = regime.errors(own, regime.fit(own, prompt), prompt)
             for kind in ("dense", "MoE"):
-                some = [e for e, row in zip(errors, own, strict=True) if _kind(row) == kind]
+                some = [e for e, row in zip(errors, own, strict=True) if row.kind == kind]
                 if some:
                     name = f"{regime.name}, {kind}"
                     lines.setdefault(name, [name]).append(mape(some))
@@ -261,7 +250,7 @@ def report(data: Path) -> tuple[str, dict[str, float]]:
             outcomes, "weights", lambda one: f"{one.row.model.precision}, {one.row.gpus} GPU"
         ),
         "### By batch",
-        _split_table(outcomes, "batch", _batch_range),
+        _split_table(outcomes, "batch", lambda one: one.row.batch_range),
         "### By model",
         _split_table(outcomes, "model", lambda one: one.row.label.split("/")[-1]),
         "### Worst runs",

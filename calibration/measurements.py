@@ -34,6 +34,10 @@ HYBRIDS = ("nvidia/NVIDIA-Nemotron-Nano-9B-v2", "nvidia/NVIDIA-Nemotron-Nano-12B
 SPARSE_ATTENTION = ("microsoft/Phi-3-small-8k-instruct",)
 STALLED = 1.6  # batch / (inter-token latency * throughput) above which a run waits for other things
 
+BATCHES = ((0, 33), (33, 130), (130, 260), (260, 520), (520, 5000))
+CHAT_PROMPTS = (0.0, 200.0, 370.0, 800.0)
+"""Mean prompt lengths of chats to try, beside what is assumed [tokens]."""
+
 PROMPT_TOKENS = {
     "lm-arena-chat": 370,
     "gpqa": 300,
@@ -73,6 +77,22 @@ class Row:
     tokens_per_s: float
     itl_s: float
     power_w: float
+
+    @property
+    def kind(self) -> str:
+        """Dense, or a mixture of experts."""
+        return "MoE" if self.model.experts else "dense"
+
+    @property
+    def name(self) -> str:
+        """Model, width and workload, to print."""
+        return f"{self.label.split('/')[-1]}, {self.gpus} GPU, {self.workload}"
+
+    @property
+    def batch_range(self) -> str:
+        """The range of batches that it is counted in."""
+        low, high = next(edges for edges in BATCHES if edges[0] <= self.batch < edges[1])
+        return f"{low} to {high - 1}" if high < BATCHES[-1][1] else f"{low} and more"
 
     @property
     def stall(self) -> float:

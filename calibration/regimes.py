@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,13 +111,18 @@ class Regime:
     def fit(self, rows: Sequence[Row], prompt: float | None = None) -> Array:
         """Return the parameters that fit rows best: the engine on dense models, then the experts.
 
-        Parameters that no row concerns keep their start.
+        Parameters that no row concerns keep their start. A fit is remembered: engines and powers
+        leave the same rows out.
         """
+        return _fitted(self, tuple(rows), prompt)
+
+    def _fit(self, rows: Sequence[Row], prompt: float | None) -> Array:
         values = np.array([parameter.start for parameter in self.parameters])
         for of_experts in (False, True):
             concerned = [row for row in rows if bool(row.model.experts) == of_experts]
             if concerned:
                 values = self._fit_stage(concerned, values, of_experts, prompt)
+        values.flags.writeable = False
         return values
 
     def _fit_stage(
@@ -153,6 +159,11 @@ class Regime:
         )
         part = [round(float(v), p.decimals) for p, v in zip(chosen, solution.x, strict=True)]
         return merged(np.array(part))
+
+
+@cache
+def _fitted(regime: Regime, rows: tuple[Row, ...], prompt: float | None) -> Array:
+    return regime._fit(rows, prompt)
 
 
 def replace_engine(engine: EngineProfile, fields: dict[str, float]) -> EngineProfile:

@@ -24,9 +24,17 @@ from controllers import (
 from cosim.control import controller_problems, read_controllers
 from cosim.errors import Problem, ScenarioError
 from cosim.loading import DataPath, Document, problem_at, read_document, validate_document
+from cosim.scenario.power import TemperaturePueKeys
 from cosim.scenario.scenario import Scenario
 from cosim.scenario.site import Site
-from cosim.signals import Series, carbon_series, load_series, price_series, solar_series
+from cosim.signals import (
+    Series,
+    carbon_series,
+    load_series,
+    price_series,
+    solar_series,
+    temperature_series,
+)
 from cosim.workload import WorkloadSource, workload_source
 from inference_sim.cluster import ClusterConfig
 from inference_sim.errors import InferenceSimError
@@ -211,6 +219,12 @@ def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
             ("microgrid", "price"),
             lambda: price_series(price_config, time.start, time.horizon_s),
         )
+    outside: Array | None = None
+    if site.cluster is not None and isinstance(pue := site.cluster.pue, TemperaturePueKeys):
+        outside, _ = step_means(
+            ("cluster", "pue", "outside"),
+            lambda: temperature_series(pue.outside, time.start, time.horizon_s),
+        )
     workload: WorkloadSource | None = None
     if site.cluster is not None:
         try:
@@ -220,10 +234,14 @@ def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
             problems.append(problem_at(document, (*where, "trace", "path"), str(error)))
     if problems:
         raise ScenarioError(problems)
-    cluster = None
+    cluster: ClusterConfig | None = None
     if site.cluster is not None and workload is not None:
-        classes = tuple(one.service_class() for one in workload.config.classes)
-        cluster = replace(site.cluster.config(), seed=scenario.seed + index, classes=classes)
+        cluster = replace(
+            site.cluster.config(),
+            seed=scenario.seed + index,
+            classes=tuple(one.service_class() for one in workload.config.classes),
+            outside_temperature_c=None if outside is None else _by_time(outside, time.step_s),
+        )
     return SitePlan(
         config=site,
         carbon_intensity_g_per_kwh=carbon,
@@ -234,6 +252,11 @@ def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
         cluster=cluster,
         workload=workload,
     )
+
+
+def _by_time(values: Array, step_s: float) -> Callable[[float], float]:
+    """Return means over steps as a function of the time in the run [s]; the last one holds on."""
+    return lambda time_s: float(values[min(int(time_s // step_s), len(values) - 1)])
 
 
 def _placed(document: Document, place: DataPath, error: Exception) -> list[Problem]:

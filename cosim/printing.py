@@ -19,6 +19,7 @@ from cosim.errors import ScenarioError
 from cosim.execute import Result
 from cosim.plan import Plan
 from inference_sim.cluster import ClusterConfig
+from inference_sim.power.pue import as_pue
 
 _SHOWN_ACTIONS = 4
 _INDENT, _WIDTH = 9, 100
@@ -98,11 +99,14 @@ def _print_row(console: Console, title: str, text: str, style: str = "cyan") -> 
 
 def _deployment(cluster: ClusterConfig, described: dict[str, str]) -> str:
     host = f"{cluster.host_power_w:g} W per GPU" if cluster.host_power_w else "left out"
-    reason = described["uncalibrated"]
+    reasons = [
+        f"; {what} uncalibrated: {described[key]}"
+        for what, key in (("timing", "uncalibrated"), ("power", "power_uncalibrated"))
+        if described[key]
+    ]
     return (
         f"{cluster.model.name} on {cluster.gpus} x {cluster.gpu.name}, {cluster.scheduler} "
-        f"scheduler, PUE {cluster.pue:g}, host power {host}"
-        + (f"; timing uncalibrated: {reason}" if reason else "")
+        f"scheduler, PUE {as_pue(cluster.pue)}, host power {host}" + "".join(reasons)
     )
 
 

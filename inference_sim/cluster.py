@@ -22,6 +22,7 @@ from inference_sim.meter import Meter, MeterReading
 from inference_sim.pace import Pace
 from inference_sim.pipeline import Pipeline
 from inference_sim.pipelined import PipelinedEngine
+from inference_sim.power.pue import as_pue
 from inference_sim.replica import Replica
 from inference_sim.request import Outcome, Request
 from inference_sim.routing import ROUTERS
@@ -56,6 +57,7 @@ class Cluster:
     def __init__(self, config: ClusterConfig, stream: Iterable[Arrival]) -> None:
         self.config = config
         self.env = simpy.Environment()
+        self._pue = as_pue(config.pue)
         scheduler = SCHEDULERS[config.scheduler]
         self._max_batch_tokens = (
             config.max_batch_tokens
@@ -291,6 +293,8 @@ class Cluster:
         idle_j = idle_s * config.power.idle_w + asleep_s * config.power.sleep_w
         gpu_w = (served_j + idle_j * config.tensor_parallel) / step_s
         host_w = config.gpus * config.host_power_w
+        outside = config.outside_temperature_c
+        outside_c = outside(self.env.now - step_s) if outside else None
         admitted, self._admitted_before = (
             self.gateway.admitted - self._admitted_before,
             self.gateway.admitted,
@@ -302,7 +306,7 @@ class Cluster:
         )
         deferred = self.deferral.waiting
         return StepTelemetry(
-            facility_power_w=(gpu_w + host_w) * config.pue,
+            facility_power_w=self._pue.facility_w(gpu_w + host_w, outside_c),
             gpu_power_w=gpu_w,
             host_power_w=host_w,
             attributed_power_w=served_j / step_s,

@@ -21,6 +21,7 @@ from inference_sim.hardware import GpuSpec
 from inference_sim.memory_plan import plan_blocks
 from inference_sim.models import ModelSpec
 from inference_sim.power import PowerModel
+from inference_sim.power.pue import Pue, as_pue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,9 @@ class ClusterConfig:
             model's context.
         kv_blocks: KV blocks per replica; None to plan them from the memory.
         host_power_w: Constant power of the host, per GPU [W].
-        pue: Facility power over IT power.
+        pue: Facility power over IT power, as a number or a function.
+        outside_temperature_c: Temperature outside by simulated time [s], for a PUE that needs it
+            [°C]; constant over each step.
         admission_rate_per_s: Highest admission rate [requests/s]; infinite for no limit.
         burst: Tokens that the gateway's bucket holds [requests].
         classes: Classes of requests, by the number that they carry; none may be held back without.
@@ -58,7 +61,8 @@ class ClusterConfig:
     memory_utilisation: float = 0.9
     kv_blocks: int | None = None
     host_power_w: float = 0.0
-    pue: float = 1.0
+    pue: float | Pue = 1.0
+    outside_temperature_c: Callable[[float], float] | None = None
     admission_rate_per_s: float = math.inf
     burst: int = 1
     overflow: Literal["wait", "reject"] = "wait"
@@ -82,12 +86,12 @@ class ClusterConfig:
     @property
     def idle_power_w(self) -> float:
         """Facility power with nothing running [W]."""
-        return self.gpus * (self.power.idle_w + self.host_power_w) * self.pue
+        return as_pue(self.pue).least_w(self.gpus * (self.power.idle_w + self.host_power_w))
 
     @property
     def peak_power_w(self) -> float:
         """The most the facility can draw [W]."""
-        return self.gpus * (self.power.max_w + self.host_power_w) * self.pue
+        return as_pue(self.pue).most_w(self.gpus * (self.power.max_w + self.host_power_w))
 
 
 def check_deployment(config: ClusterConfig) -> list[ExecutionModel]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_sim.attribution import Attribution
-from inference_sim.power import PowerModel
+from inference_sim.power import PowerModel, Use
 from inference_sim.request import Request
 from inference_sim.segment import FIELDS, Segment
 
@@ -130,12 +130,16 @@ class Meter:
         inside = np.minimum(begin + seconds, until_s) - np.maximum(begin, since_s)
         np.clip(inside, 0.0, None, out=inside)
         flop_rate = (flops + flops_step * i) / seconds
-        power_w = self._power.busy_w(
-            flop_rate / self._peak_flops,
-            (hbm_bytes + hbm_bytes_step * i) / (seconds * self._peak_bytes_per_s),
-            (gpu_s + gpu_step * i) / seconds,
-            sampling_s / seconds,
+        use = Use(
+            mfu=flop_rate / self._peak_flops,
+            bandwidth_utilisation=(hbm_bytes + hbm_bytes_step * i)
+            / (seconds * self._peak_bytes_per_s),
+            busy_fraction=(gpu_s + gpu_step * i) / seconds,
+            sampling=sampling_s / seconds,
+            batch=sequences,
+            clock_fraction=columns[_CLOCK_FRACTION],
         )
+        power_w = self._power.busy_w(use)
         energy_j = np.add.reduceat(power_w * inside, offsets) * self._gpus
         reading = MeterReading(
             energy_j=float(energy_j.sum()),
@@ -146,6 +150,7 @@ class Meter:
         return energy_j, reading
 
 
+_CLOCK_FRACTION = FIELDS.index("clock_fraction")
 _ITERATIONS = FIELDS.index("iterations")
 _DECODING = FIELDS.index("decoding")
 _PREFILL_TOKENS = FIELDS.index("prefill_tokens")

@@ -12,13 +12,18 @@ from inference_sim.deferral import ServiceClass
 from inference_sim.execution import EngineProfile, find_engine
 from inference_sim.hardware import find_gpu
 from inference_sim.models import find_model
-from inference_sim.power import MfuPowerLaw, TwoResource
+from inference_sim.power import MfuPowerLaw, PowerTable, TwoResource
 from inference_sim.routing import ROUTERS
 from inference_sim.workload import Arrival
 
 A100 = find_gpu("a100-sxm-80gb")
 LLAMA2_7B = find_model("meta-llama/Llama-2-7b-hf")
 CLASSES = (ServiceClass("chat"), ServiceClass("batch", True, 60.0, 5.0))
+POWERS = [
+    MfuPowerLaw.of(A100),
+    TwoResource.of(A100),
+    PowerTable(idle_w=70, sleep_w=50, max_w=330, batches=(1, 5, 20), powers_w=(120, 210, 330)),
+]
 
 
 def actuators(replicas: int) -> dict[str, st.SearchStrategy[float]]:
@@ -91,7 +96,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         model=LLAMA2_7B,
         gpu=A100,
         engine=draw(engines()),
-        power=draw(st.sampled_from([MfuPowerLaw.of(A100), TwoResource.of(A100)])),
+        power=draw(st.sampled_from(POWERS)),
         replicas=draw(st.integers(1, 2)),
         tensor_parallel=draw(st.sampled_from([1, 1, 1, 2])),
         pipeline_parallel=draw(st.sampled_from([1, 1, 1, 2, 4])),

@@ -147,6 +147,7 @@ def _serving(record: SiteRecord, cluster: Cluster, latencies: SiteLatencies) -> 
             "model": config.model.name,
             "gpu": config.gpu.name,
             "uncalibrated": _uncalibrated(cluster),
+            "power_uncalibrated": config.power.uncalibrated_because,
         },
         "requests": {
             "arrived": cluster.arrived,

@@ -166,6 +166,22 @@ class CsvPrice(CsvFile):
     """Currency of the price; only printed."""
 
 
+class ConstantTemperature(StrictModel):
+    """A temperature that does not change."""
+
+    type: Literal["constant"]
+    """One value for the whole run."""
+    temperature_c: Annotated[float, Field(ge=-90, le=60)]
+    """Temperature [°C]."""
+
+
+class CsvTemperature(CsvFile):
+    """A temperature from a CSV file."""
+
+    unit: Literal["C", "F", "K"] = "C"
+    """Unit of the values in the file."""
+
+
 CarbonIntensity = Annotated[
     ConstantCarbon | CsvCarbon | TypicalDayCarbon, Field(discriminator="type")
 ]
@@ -179,3 +195,6 @@ Load = Annotated[ConstantPower | CsvLoad, Field(discriminator="type")]
 
 Price = Annotated[ConstantPrice | CsvPrice, Field(discriminator="type")]
 """Price of energy drawn from the grid."""
+
+Temperature = Annotated[ConstantTemperature | CsvTemperature, Field(discriminator="type")]
+"""Temperature of the air outside."""

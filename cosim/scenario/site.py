@@ -16,6 +16,7 @@ from cosim.scenario.fields import (
     StrictModel,
     resolve_path,
 )
+from cosim.scenario.power import Power, PueKeys, TwoResourcePower
 from cosim.scenario.signals import CarbonIntensity, Load, Price, Solar
 from cosim.scenario.workload import Workload
 from inference_sim.cluster import ClusterConfig, check_deployment
@@ -26,7 +27,6 @@ from inference_sim.execution.vidur import vidur_blocks
 from inference_sim.execution.vidur_fit import vidur_execution
 from inference_sim.hardware import GpuSpec, find_gpu, find_node
 from inference_sim.models import ModelSpec, find_model
-from inference_sim.power import MfuPowerLaw, TwoResource
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -126,13 +126,6 @@ def _file_or_name(value: Any) -> Any:
 CatalogueName = Annotated[str, BeforeValidator(_file_or_name)]
 
 
-class Power(StrictModel):
-    """Power model of a GPU."""
-
-    type: Literal["two_resource", "mfu_power_law"] = "two_resource"
-    """two_resource: compute and memory draw separately. mfu_power_law: Eq. 1 of the paper."""
-
-
 class Gateway(StrictModel):
     """The token bucket in front of the cluster."""
 
@@ -175,14 +168,15 @@ class Cluster(StrictModel):
     """How a batch is formed."""
     execution: Execution = RooflineExecution(type="roofline")
     """How long an iteration takes."""
-    power: Power = Power()
+    power: Power = TwoResourcePower()
     """What the GPUs draw."""
     gateway: Gateway = Gateway()
     """What stands in front of the replicas."""
     host_power_w: NonNegative = 0.0
     """Power of the host (CPU, fans, network) per GPU [W]; 0 leaves it out."""
-    pue: Annotated[float, Field(ge=1)] = 1.0
-    """Power usage effectiveness: facility power over IT power."""
+    pue: PueKeys = 1.0
+    """Power usage effectiveness, facility power over IT power: a number, or by load or
+    temperature."""
     embodied_g_per_gpu_hour: NonNegative | None = None
     """Embodied carbon [g per GPU and hour]; the GPU's own figure by default."""
 
@@ -220,13 +214,15 @@ class Cluster(StrictModel):
         if self.precision is not None:
             model = model.with_precision(self.precision)
         rate = self.gateway.admission_rate_per_s
-        power = MfuPowerLaw if self.power.type == "mfu_power_law" else TwoResource
+        power = self.power.model(gpu)
+        full_w = power.max_w + self.host_power_w
+        full_w *= self.replicas * self.tensor_parallel * self.pipeline_parallel
         vidur = self.execution.type == "vidur"
         return ClusterConfig(
             model=model,
             gpu=gpu,
             stages=self._stages(model, gpu),
-            power=power.of(gpu),
+            power=power,
             replicas=self.replicas,
             startup_s=self.startup,
             tensor_parallel=self.tensor_parallel,
@@ -240,7 +236,7 @@ class Cluster(StrictModel):
             if vidur
             else None,
             host_power_w=self.host_power_w,
-            pue=self.pue,
+            pue=self.pue if isinstance(self.pue, float) else self.pue.model(full_w),
             admission_rate_per_s=float("inf") if rate is None else rate,
             burst=self.gateway.burst,
             overflow=self.gateway.overflow,

@@ -1,6 +1,19 @@
-"""Signals over time: carbon intensity, solar power, load and price."""
+"""Signals over time: carbon intensity, solar power, load, price and temperature."""
 
-from cosim.signals.build import carbon_series, load_series, price_series, solar_series
+from cosim.signals.build import (
+    carbon_series,
+    load_series,
+    price_series,
+    solar_series,
+    temperature_series,
+)
 from cosim.signals.series import Series
 
-__all__ = ["Series", "carbon_series", "load_series", "price_series", "solar_series"]
+__all__ = [
+    "Series",
+    "carbon_series",
+    "load_series",
+    "price_series",
+    "solar_series",
+    "temperature_series",
+]

@@ -1,13 +1,14 @@
 """From what a scenario says of a signal to a series that covers the run.
 
-All series are in W, g/kWh or currency/kWh. What is computed also covers some time before the run,
-for those who look back; a file covers what it covers.
+All series are in W, g/kWh, currency/kWh or °C. What is computed also covers some time before the
+run, for those who look back; a file covers what it covers.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -19,11 +20,13 @@ from cosim.scenario.signals import (
     ConstantCarbon,
     ConstantPower,
     ConstantPrice,
+    ConstantTemperature,
     CsvFile,
     CsvSolar,
     Load,
     Price,
     Solar,
+    Temperature,
     TypicalDayCarbon,
 )
 from cosim.signals.clear_sky import clear_sky_power_w
@@ -38,6 +41,12 @@ POWER_UNITS: Mapping[str, float] = {"W": 1.0, "kW": 1e3}
 """Factors to W."""
 PRICE_UNITS: Mapping[str, float] = {"per_kwh": 1.0, "per_mwh": 1e-3}
 """Factors to currency/kWh."""
+TEMPERATURE_UNITS: Mapping[str, tuple[float, float]] = {
+    "C": (1.0, 0.0),
+    "F": (5 / 9, 32.0),
+    "K": (1.0, 273.15),
+}
+"""Factors to °C, and what 0 °C is in the unit."""
 
 DAY_S = 86400.0
 CLEAR_SKY_STEP_S = 300.0
@@ -136,6 +145,27 @@ def price_series(config: Price, run_start: datetime, duration_s: float) -> Serie
     if isinstance(config, ConstantPrice):
         return _constant(config.value_per_kwh, start_s, end_s)
     return _from_file(config, PRICE_UNITS[config.unit], start_s, end_s, signed=True)
+
+
+def temperature_series(config: Temperature, run_start: datetime, duration_s: float) -> Series:
+    """Return the temperature of the air outside [°C].
+
+    Args:
+        config: What the scenario says.
+        run_start: Start of the run; with a time zone.
+        duration_s: Length of the run [s].
+
+    Raises:
+        SignalError: If a file cannot be used or does not cover the run.
+        ValueError: If `run_start` has no time zone.
+    """
+    start_s = _epoch_s(run_start)
+    end_s = start_s + duration_s
+    if isinstance(config, ConstantTemperature):
+        return _constant(config.temperature_c, start_s, end_s)
+    factor, zero = TEMPERATURE_UNITS[config.unit]
+    series = _from_file(config, 1.0, start_s, end_s, signed=True)
+    return replace(series, values=factor * (series.values - zero))
 
 
 def _epoch_s(moment: datetime) -> float:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,8 @@ class GpuSpec:
         memory_bandwidth_tb_per_s: Memory peak [10^12 B/s].
         max_w: Board power limit [W].
         loaded_idle_w: Power with weights resident and no request running [W].
+        cold_idle_w: Power with nothing loaded [W]; None where it is not known.
+        sleep_w: Power of a GPU that was put to sleep [W]; None for that of cold idle.
         experts: Kernels of mixtures of experts.
         embodied_g_per_gpu_hour: Embodied carbon, spread over the lifetime [gCO2e per GPU and hour].
         node: The node type that it usually sits in.
@@ -81,6 +83,7 @@ class GpuSpec:
         mfu_power_law: Coefficients of Eq. 1; None where the paper gives none.
         uncalibrated: What of this was not fitted on measurements; "" where all was.
         experts_uncalibrated: The same, of ``experts``.
+        power_uncalibrated: The same, of ``two_resource``.
     """
 
     name: str
@@ -97,9 +100,12 @@ class GpuSpec:
     sources: str
     node: str = "dgx"
     links_of: str = ""
+    cold_idle_w: float | None = None
+    sleep_w: float | None = None
     mfu_power_law: PowerLawCoefficients | None = None
     uncalibrated: str = ""
     experts_uncalibrated: str = ""
+    power_uncalibrated: str = ""
 
     @property
     def peak_flops(self) -> float:
@@ -110,6 +116,12 @@ class GpuSpec:
     def peak_bytes_per_s(self) -> float:
         """Peak memory bandwidth [B/s]."""
         return self.memory_bandwidth_tb_per_s * 1e12
+
+    @property
+    def asleep_w(self) -> float:
+        """Power asleep [W]: cold idle unless told otherwise, loaded idle where that is unknown."""
+        known = (self.sleep_w, self.cold_idle_w)
+        return next((value for value in known if value is not None), self.loaded_idle_w)
 
     @property
     def link_name(self) -> str:
@@ -180,8 +192,10 @@ def _read_gpu(path: Path) -> GpuSpec:
         entry = {
             **entries[base],
             "links_of": entries[base].get("links_of", base),
-            "uncalibrated": f"its kernels and power are those of {base}, not measured",
+            "uncalibrated": f"its kernels are those of {base}, not measured",
         }
+        if "two_resource" not in own:
+            entry["power_uncalibrated"] = f"the power of {base}, not measured"
     for key, value in own.items():
         entry[key] = {**entry.get(key, {}), **value} if key in _PARTS and value else value
     name = str(entry.pop("name", path.stem))
@@ -198,7 +212,21 @@ def _read_gpu(path: Path) -> GpuSpec:
             raise InferenceSimError(
                 f"GPU file '{path}': '{field}' must be a number above 0 (got {value!r})"
             )
+    for field, value in _powers(spec):
+        if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
+            raise InferenceSimError(
+                f"GPU file '{path}': '{field}' must be a number from 0 (got {value!r})"
+            )
     return spec
+
+
+def _powers(spec: GpuSpec) -> Iterator[tuple[str, object]]:
+    """Yield the powers of a GPU that are given, by the names that a file has for them."""
+    for name in ("loaded_idle_w", "cold_idle_w", "sleep_w"):
+        if (value := getattr(spec, name)) is not None:
+            yield name, value
+    for part in fields(spec.two_resource):
+        yield f"two_resource.{part.name}", getattr(spec.two_resource, part.name)
 
 
 def _plain(error: TypeError) -> str:

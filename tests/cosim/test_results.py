@@ -167,6 +167,7 @@ def test_the_requests(runs: Runs, name: str) -> None:
         "preemptions": "int32",
         "replica": "int32",
         "energy_j": "double",
+        "carbon_g": "double",
     }
     requests, counts = ran.requests, ran.summary["requests"]
     assert len(requests) == counts["arrived"] > 0

@@ -32,7 +32,8 @@ def test_gpu(name: str) -> None:
     assert 16 <= gpu.memory_gib <= 300
     assert 50e12 <= gpu.peak_flops <= 5e15
     assert 0.5e12 <= gpu.peak_bytes_per_s <= 10e12
-    assert 0 < gpu.loaded_idle_w < gpu.max_w <= 1500
+    assert gpu.cold_idle_w is not None
+    assert 0 < gpu.cold_idle_w < gpu.loaded_idle_w < gpu.max_w <= 1500
     assert 0 < gpu.embodied_g_per_gpu_hour < 200
     kernels = gpu.kernels
     for efficiency in (kernels.e_bw, kernels.e_flop, kernels.e_el, kernels.e_kv, kernels.e_prefill):

@@ -49,6 +49,14 @@ def test_gpu_from_a_file(tmp_path: Path) -> None:
     assert gpu.kernels.e_bw == base.kernels.e_bw
     assert gpu.all_reduce == base.all_reduce
     assert "those of h100-sxm-80gb" in gpu.uncalibrated
+    assert gpu.power_uncalibrated == "the power of h100-sxm-80gb, not measured"
+    with path.open("a") as file:
+        file.write("two_resource: {base_w: 150}\nsleep_w: 10\n")
+    find_gpu.cache_clear()
+    measured = find_gpu(str(path))
+    assert (measured.two_resource.base_w, measured.power_uncalibrated) == (150, "")
+    assert measured.two_resource.memory_w == base.two_resource.memory_w
+    assert (measured.asleep_w, gpu.asleep_w) == (10, 70)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +67,12 @@ def test_gpu_from_a_file(tmp_path: Path) -> None:
         ("base: h100-sxm-80gb\nmemory: 94\n", "unexpected field 'memory'"),
         ("base: h100-sxm-80gb\nkernels: {e_kw: 1}\n", "unexpected field 'e_kw'"),
         ("base: h100-sxm-80gb\nmemory_gib: -1\n", r"'memory_gib' must be a number above 0 \(got"),
+        ("base: a40\nsleep_w: none\n", r"'sleep_w' must be a number from 0 \(got 'none'\)"),
+        ("base: a40\nloaded_idle_w: -1\n", "'loaded_idle_w' must be a number from 0"),
+        (
+            "base: a40\ntwo_resource: {memory_w: -1}\n",
+            r"'two_resource.memory_w' must be a number from 0 \(got -1\)",
+        ),
         ("- 1\n", "expected 'name: value' lines"),
         ("base: [\n", "cannot read the GPU file"),
     ],

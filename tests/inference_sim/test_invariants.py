@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from inference_sim.cluster import Cluster
 from inference_sim.engine import Engine
-from inference_sim.power import PowerModel
 from inference_sim.request import Outcome, Request
 from inference_sim.scheduling import VllmV1Scheduler
 from inference_sim.telemetry import StepTelemetry
@@ -165,7 +164,7 @@ def test_energy_is_conserved(scenario: Scenario, drain: bool) -> None:
     busy_s = asleep_s = attributed_j = metered_j = 0.0
     groups = deployment.replicas * deployment.pipeline_parallel  # of GPUs in lockstep
     power = deployment.power
-    lowest = deployment.gpus * min(power.sleep_w, power.idle_w, power_floor_w(power))
+    lowest = deployment.gpus * min(power.sleep_w, power.idle_w, power.static_w)
     for step, length in zip(steps, lengths, strict=True):
         assert lowest * (1 - 1e-9) <= step.gpu_power_w
         assert step.gpu_power_w <= deployment.gpus * deployment.power.max_w * (1 + 1e-9)
@@ -240,11 +239,6 @@ def test_energy_of_requests_in_flight(until_s: float) -> None:
     assert all(one.energy_j > 0 for one in served)
     energy_j = sum(one.energy_j for one in served)
     assert energy_j == approx(report.attributed_power_w * until_s, 1e-12)
-
-
-def power_floor_w(power: PowerModel) -> float:
-    """The least a busy GPU draws [W]: the base of the two-resource model may lie below idle."""
-    return getattr(power, "base_w", power.idle_w)
 
 
 def test_a_lowered_cap_is_not_an_eviction() -> None:

@@ -1,6 +1,9 @@
-"""Power of one GPU: the paper's Eq. 1 by hand, and the bounds and directions of both models."""
+"""Power of one GPU: the models by hand, their bounds and directions, clocks and caps, tables."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,20 +12,37 @@ from hypothesis import strategies as st
 
 from inference_sim.errors import InferenceSimError
 from inference_sim.hardware import find_gpu, gpu_names
-from inference_sim.power import MfuPowerLaw, PowerModel, TwoResource
+from inference_sim.power import MfuPowerLaw, PowerModel, PowerTable, TwoResource, Use
 from tests.inference_sim.builders import approx
 from tests.strategies import A100
 
 LAWS = [MfuPowerLaw.of(find_gpu(name)) for name in gpu_names() if find_gpu(name).mfu_power_law]
-MODELS: list[PowerModel] = [*LAWS, *(TwoResource.of(find_gpu(name)) for name in gpu_names())]
+TABLE = PowerTable(
+    idle_w=65, sleep_w=50, max_w=380, batches=(1, 8, 64, 256), powers_w=(90, 150, 300, 380)
+)
+MODELS: list[PowerModel] = [
+    *LAWS,
+    *(TwoResource.of(find_gpu(name)) for name in gpu_names()),
+    TABLE,
+]
 FRACTION = st.floats(0, 1)
+BATCH = st.floats(0, 1000)
 
 
-def watts(
-    model: PowerModel, mfu: float, bandwidth: float = 0, busy: float = 1, sampling: float = 0
-) -> float:
-    arrays = (np.array([float(value)]) for value in (mfu, bandwidth, busy, sampling))
-    return float(model.busy_w(*arrays)[0])
+def use(
+    mfu: float,
+    bandwidth: float = 0,
+    busy: float = 1,
+    sampling: float = 0,
+    batch: float = 0,
+    clock: float = 1,
+) -> Use:
+    """One iteration."""
+    return Use(*(np.array([float(x)]) for x in (mfu, bandwidth, busy, sampling, batch, clock)))
+
+
+def watts(model: PowerModel, *values: float) -> float:
+    return float(model.busy_w(use(*values))[0])
 
 
 @pytest.mark.parametrize(
@@ -71,34 +91,159 @@ def test_eq_1_is_not_known_for_every_gpu() -> None:
 
 
 def test_two_resource_by_hand() -> None:
-    model = TwoResource.of(find_gpu("h100-sxm-80gb"))
-    expected = 60 + 494 * (0.2 * 0.5) ** 0.5 + 476 * 0.4 + 524 * 0.1
-    assert watts(model, 0.2, 0.4, 0.5, 0.1) == approx(expected, 1e-12)
-    assert model.idle_w == 130
-    assert watts(model, 0, 0, 1, 0) == 60  # the fit's base lies below the loaded idle power
+    model = replace(
+        TwoResource.of(find_gpu("h100-sxm-80gb")),
+        base_w=170, compute_w=900, memory_w=360, sampling_w=330,
+    )  # fmt: skip
+    assert watts(model, 0.2, 0.4, 0.5, 0.1) == approx(170 + 180 + 144 + 33, 1e-12)
+    assert watts(model, 0, 0, 1, 0) == 170
     assert watts(model, 1, 1, 1, 0) == 700
+    assert (model.idle_w, model.sleep_w) == (130, 70)
+
+
+def test_asleep_is_cold_idle_unless_told_otherwise() -> None:
+    gpu = find_gpu("b200-sxm-180gb")
+    assert gpu.asleep_w == gpu.cold_idle_w == 140
+    assert replace(gpu, sleep_w=0.0).asleep_w == 0
+    assert replace(gpu, cold_idle_w=None).asleep_w == gpu.loaded_idle_w
+    assert MfuPowerLaw.of(A100).sleep_w == 53
+    assert MfuPowerLaw.of(find_gpu("h100-sxm-80gb")).sleep_w == 60  # Eq. 1 idles at less than cold
 
 
 @given(
     model=st.sampled_from(MODELS),
-    low=st.tuples(FRACTION, FRACTION, FRACTION, FRACTION),
-    high=st.tuples(FRACTION, FRACTION, FRACTION, FRACTION),
+    low=st.tuples(FRACTION, FRACTION, FRACTION, FRACTION, BATCH),
+    high=st.tuples(FRACTION, FRACTION, FRACTION, FRACTION, BATCH),
+    clocks=st.tuples(st.floats(0.2, 1), st.floats(0.2, 1)),
 )
 def test_bounds_and_directions(
     model: PowerModel,
-    low: tuple[float, float, float, float],
-    high: tuple[float, float, float, float],
+    low: tuple[float, ...],
+    high: tuple[float, ...],
+    clocks: tuple[float, float],
 ) -> None:
-    """More of anything never draws less; nothing draws more than the board may."""
+    """More of anything, or a higher clock, never draws less; nothing more than the board may."""
     more = [max(pair) for pair in zip(low, high, strict=True)]
     assert watts(model, *low) <= watts(model, *more) <= model.max_w
-    assert watts(model, *low) >= watts(model, 0) > 0
+    assert watts(model, *low) >= watts(model, 0) >= model.static_w > 0
+    at_full = use(*low)
+    slow, fast = (model.busy_w(at_full.at_clock(clock))[0] for clock in sorted(clocks))
+    assert model.static_w <= slow <= fast * (1 + 1e-12)
+    assert fast <= watts(model, *low) * (1 + 1e-12)
 
 
 def test_arrays() -> None:
     """One value per iteration."""
-    mfu = np.array([0.1, 0.2, 0.3])
+    mfu, none = np.array([0.1, 0.2, 0.3]), np.zeros(3)
     for model in MODELS:
-        power_w = model.busy_w(mfu, mfu, np.ones(3), np.zeros(3))
+        power_w = model.busy_w(Use(mfu, mfu, none + 1, none, mfu, np.ones(1)))
         assert power_w.shape == (3,)
-        assert power_w.tolist() == [watts(model, value, value) for value in mfu.tolist()]
+        assert power_w.tolist() == [watts(model, value, value, 1, 0, value) for value in mfu]
+
+
+# Clocks and caps
+
+
+def test_clock_by_hand() -> None:
+    """Half the clock, compute-bound: half the MFU, 2^-n of the dynamic power."""
+    model = replace(TwoResource.of(A100), base_w=75, compute_w=400, memory_w=200, clock_exponent=2)
+    assert watts(model, 0.5, 0.1) == approx(75 + 200 + 20, 1e-12)
+    assert watts(model, 0.25, 0.1, 1, 0, 0, 0.5) == approx(75 + (200 + 20) / 4, 1e-12)
+    # Memory-bound: the same work in the same time keeps the units twice as busy.
+    assert watts(model, 0.05, 0.6, 1, 0, 0, 0.5) == approx(75 + (40 + 120) / 4, 1e-12)
+
+
+def test_clock_under_a_cap_by_hand() -> None:
+    model = replace(TwoResource.of(A100), base_w=75, compute_w=400, memory_w=200, clock_exponent=2)
+    arrays = [np.array([0.5, 0.25, 0.0]), np.array([0.6, 0.0, 0.0])]
+    some = Use(*arrays, np.ones(3), np.zeros(3), np.ones(3), np.ones(1))  # dynamic 320, 100, 0 W
+    clocks = model.clock_under(155.0, some, 0.3)
+    assert clocks.tolist() == approx([0.5, 0.8**0.5, 1.0], 1e-12)
+    assert model.clock_under(400.0, some, 0.3).tolist() == [1, 1, 1]
+    assert model.clock_under(50.0, some, 0.3).tolist() == [0.3] * 3  # the base stays
+    assert model.clock_under(75.0, some, 0.3).tolist() == [0.3, 0.3, 1]
+    with pytest.raises(ValueError, match="'min_clock' must be above 0 and at most 1"):
+        model.clock_under(300.0, some, 0.0)
+
+
+@given(
+    model=st.sampled_from(MODELS),
+    values=st.tuples(FRACTION, FRACTION, FRACTION, FRACTION, BATCH),
+    clock=st.floats(0.2, 1),
+    cap=st.floats(0.1, 1.1),
+    min_clock=st.floats(0.2, 1),
+)
+def test_a_cap_is_kept_by_the_highest_clock(
+    model: PowerModel, values: tuple[float, ...], clock: float, cap: float, min_clock: float
+) -> None:
+    """Whatever the clock at which the use was seen."""
+    cap_w, seen = cap * model.max_w, use(*values).at_clock(clock)
+    found = model.clock_under(cap_w, seen, min_clock)
+    assert min_clock <= found[0] <= 1
+    power_w = model.busy_w(seen.at_clock(found))[0]
+    if found[0] > min_clock:
+        assert power_w <= cap_w * (1 + 1e-9)
+    if found[0] < 1:
+        assert model.busy_w(seen.at_clock(np.minimum(found * 1.01, 1)))[0] >= cap_w * (1 - 1e-9)
+    assert model.clock_under(cap_w, use(*values), min_clock) == pytest.approx(found)
+
+
+# Tables
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "power.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_table_is_interpolated(tmp_path: Path) -> None:
+    path = written(tmp_path, "gpu,power_w, batch\nx, 100,1\n\nx,200 ,9\nx,150,17\n")
+    table = PowerTable.of(A100, path)
+    assert (table.idle_w, table.sleep_w, table.max_w) == (A100.loaded_idle_w, A100.asleep_w, 200)
+    expected = {0.5: 100, 1: 100, 3: 125, 9: 200, 11: 187.5, 17: 150, 500: 150}
+    for batch, power_w in expected.items():
+        assert watts(table, 0.9, 0.9, 1, 0.5, batch) == approx(power_w, 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "{path}:1: a table of power has columns batch and power_w; missing: batch, power_w "
+             "(got no header)"),
+        ("batch,watts\n1,2\n", "{path}:1: a table of power has columns batch and power_w; missing: "
+                               "power_w (got batch, watts)"),
+        ("batch,power_w\n", "{path}: a table of power needs two rows or more (got 0)"),
+        ("batch,power_w\n1,100\n", "{path}: a table of power needs two rows or more (got 1)"),
+        (
+            "batch,power_w\n1,100\n1,120\n8,-1\n4,many\n16\n",
+            "{path}:3: batches must rise (got 1 after 1); "
+            "{path}:4: power_w must be a number from 0 (got '-1'); "
+            "{path}:5: power_w must be a number from 0 (got 'many'); "
+            "{path}:5: batches must rise (got 4 after 8); "
+            "{path}:6: power_w must be a number from 0 (got '')",
+        ),
+        ("batch,power_w\n1,100\n2,nan\n3,inf\n", "{path}:3: power_w must be a number from 0 (got "
+         "'nan'); {path}:4: power_w must be a number from 0 (got 'inf')"),
+    ],
+)  # fmt: skip
+def test_a_table_that_cannot_be_used(tmp_path: Path, text: str, message: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(InferenceSimError) as caught:
+        PowerTable.of(A100, path)
+    assert str(caught.value) == message.replace("{path}", str(path))
+
+
+def test_no_table(tmp_path: Path) -> None:
+    with pytest.raises(InferenceSimError, match="cannot be read as CSV"):
+        PowerTable.of(A100, tmp_path / "none.csv")
+
+
+def test_idle_power_of_a_small_board(tmp_path: Path) -> None:
+    table = PowerTable.of(A100, written(tmp_path, "batch,power_w\n1,30\n2,40\n"))
+    assert (table.idle_w, table.sleep_w) == (30, 30)
+    with pytest.raises(InferenceSimError) as caught:
+        replace(table, idle_w=65)
+    assert str(caught.value) == (
+        "the idle power of a GPU must not exceed the most it draws (got 65 and 40 W)"
+    )

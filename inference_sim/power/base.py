@@ -1,0 +1,135 @@
+"""What every power model of a GPU has in common: its states, its clock, its limits.
+
+A GPU is busy (an iteration is under way), idle (weights resident, nothing to do) or asleep. While
+it is busy it draws
+
+    P = min(max, static + f^n * dynamic)
+
+where f is its clock as a fraction of the nominal one. The dynamic part is that of a GPU whose
+compute units are as busy at the nominal clock: the MFU is reported against the nominal peak, so
+that at clock f the units are busy by mfu / f.
+
+The exponent n. Dynamic power is C V^2 f: cubic in f where voltage falls with the clock, linear
+where it cannot fall any further (Chandrakasan et al., "Low-power CMOS digital design", IEEE JSSC
+27(4), 1992). GPUs stand in between; 2.4 to 3 is taken for the upper half of their clocks, and the
+default is the low end, which saves less. Measured data-centre GPUs indeed have a linear and a
+steeper range ("Modeling and Chasing the Energy-Efficiency Sweet Spots in Modern GPUs",
+arXiv:2607.00819): below about half the nominal clock the model promises too much.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference_sim.errors import InferenceSimError
+
+Array = NDArray[np.float64]
+
+CLOCK_EXPONENT = 2.4
+"""Default of n; see above."""
+
+
+class Use(NamedTuple):
+    """How iterations use a GPU: one array per quantity, all of shape (n,), or of one that fits it.
+
+    Attributes:
+        mfu: Model FLOPs utilisation, of the peak at the nominal clock [fraction].
+        bandwidth_utilisation: HBM bytes per second over peak [fraction].
+        busy_fraction: Kernel time over iteration time [fraction].
+        sampling: Sampling time over iteration time [fraction].
+        batch: Sequences in the iteration.
+        clock_fraction: Clock over the nominal clock, above 0.
+    """
+
+    mfu: Array
+    bandwidth_utilisation: Array
+    busy_fraction: Array
+    sampling: Array
+    batch: Array
+    clock_fraction: Array
+
+    def at_clock(self, clock_fraction: Array | float) -> Use:
+        """Return the same use of the parts at another clock.
+
+        Compute units stay as busy as they were, so that the MFU follows the clock. That is exact
+        where they set the pace; where memory does, the MFU is small and counts little.
+        """
+        mfu = self.mfu * (clock_fraction / self.clock_fraction)
+        clock = np.broadcast_to(np.asarray(clock_fraction, dtype=np.float64), mfu.shape)
+        return self._replace(mfu=mfu, clock_fraction=clock)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerModel(ABC):
+    """Power of one GPU.
+
+    Attributes:
+        idle_w: Power with weights resident and nothing running [W].
+        sleep_w: Power asleep: nothing loaded [W].
+        max_w: The most it draws [W].
+        clock_exponent: n of the module's formula.
+        uncalibrated_because: Why no measurement backs it; "" where one does.
+
+    Raises:
+        InferenceSimError: If it draws more idle than at most.
+    """
+
+    idle_w: float
+    sleep_w: float
+    max_w: float
+    clock_exponent: float = CLOCK_EXPONENT
+    uncalibrated_because: str = ""
+
+    def __post_init__(self) -> None:
+        if self.idle_w > self.max_w:
+            raise InferenceSimError(
+                f"the idle power of a GPU must not exceed the most it draws (got {self.idle_w:g} "
+                f"and {self.max_w:g} W)"
+            )
+
+    @property
+    @abstractmethod
+    def static_w(self) -> float:
+        """The part of the busy power that no clock changes [W]."""
+
+    @abstractmethod
+    def dynamic_w(self, use: Use) -> Array:
+        """Return the rest at the nominal clock, not clipped, shape (n,) [W]; `use` is of there."""
+
+    def busy_w(self, use: Use) -> Array:
+        """Return mean power over iterations, at the clocks that `use` tells, shape (n,) [W]."""
+        if np.all(use.clock_fraction == 1.0):  # the usual case, at no cost
+            return np.minimum(self.static_w + self.dynamic_w(use), self.max_w)
+        scale = use.clock_fraction**self.clock_exponent
+        dynamic_w = self.dynamic_w(use.at_clock(1.0))
+        return np.minimum(self.static_w + scale * dynamic_w, self.max_w)
+
+    def clock_under(self, cap_w: float, use: Use, min_clock: float) -> Array:
+        """Return the highest clocks up to 1 whose power is at most `cap_w`, shape (n,).
+
+        ``((cap - static) / dynamic)^(1/n)``, with the parts used as `use` tells (see
+        :meth:`Use.at_clock`). Where even `min_clock` draws more, that is returned: what is left
+        of the power no clock takes away.
+
+        Args:
+            cap_w: The cap on one GPU's power [W].
+            use: How iterations use the GPU, at any clock.
+            min_clock: Lowest clock, in (0, 1] [fraction of nominal].
+
+        Raises:
+            ValueError: If `min_clock` is out of its range.
+        """
+        if not 0 < min_clock <= 1:
+            raise ValueError(f"'min_clock' must be above 0 and at most 1 (got {min_clock!r})")
+        dynamic_w = self.dynamic_w(use.at_clock(1.0))
+        if cap_w >= self.max_w:
+            return np.ones_like(dynamic_w)
+        room_w = cap_w - self.static_w
+        share = max(room_w, 0.0) / np.where(dynamic_w > 0, dynamic_w, 1.0)
+        clock = np.where(dynamic_w > room_w, share ** (1 / self.clock_exponent), 1.0)
+        return np.clip(clock, min_clock, 1.0)
