@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from calibration.measurements import Row
-from calibration.steady_state import SteadyState, steady_state
+from cosim.calibrate.steady_state import SteadyState, steady_state
 from inference_sim.execution import EngineProfile, Roofline, find_engine
 from inference_sim.hardware import ExpertCoefficients, find_gpu
 

@@ -11,7 +11,7 @@ import pytest
 from calibration import engines, kernels, page
 from calibration.measurements import Row, read
 from calibration.regimes import REGIMES
-from calibration.steady_state import Load, steady_state, time_factor
+from cosim.calibrate.steady_state import Load, steady_state, time_factor
 from inference_sim.execution import Roofline, find_engine
 from inference_sim.hardware import find_gpu
 from inference_sim.models import find_model

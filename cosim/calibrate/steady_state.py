@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from inference_sim.execution import Roofline
+from inference_sim.execution import IterationCost, Roofline
 from inference_sim.kv_cache import BLOCK_SIZE
 from inference_sim.memory_plan import plan_blocks
 
@@ -47,15 +47,15 @@ class Load:
 class SteadyState:
     """A steady state: rate [tokens/s], and what an iteration without prompts takes [s].
 
-    ``flops``, ``hbm_bytes``, ``gpu_s`` and ``sampling_s`` are of the mean iteration, on one GPU.
+    ``phases`` are its kinds of iterations, with the share of the engine's steps that each takes
+    part in, and what one costs. ``weights`` are how often each counts in the mean time of a step:
+    the same, but for prompts that come in more than one of each step.
     """
 
     tokens_per_s: float
     decode_s: float
-    flops: float
-    hbm_bytes: float
-    gpu_s: float
-    sampling_s: float
+    phases: tuple[tuple[float, IterationCost], ...]
+    weights: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
         if self.tokens_per_s <= 0:
@@ -81,23 +81,35 @@ def steady_state(roofline: Roofline, load: Load, *, mixed: bool) -> SteadyState:
     at_once = max(1, round(prompts))
     if mixed:
         step = roofline.iteration([chunk] * at_once, at_once, batch, round(context))
-        extra = [step.duration_s - decode.duration_s] + [
-            getattr(step, name) - getattr(decode, name)
-            for name in ("flops", "hbm_bytes", "gpu_s", "sampling_s")
-        ]
+        extra_s = step.duration_s - decode.duration_s
     else:
         step = roofline.iteration([chunk] * at_once, at_once)
-        extra = [step.duration_s, step.flops, step.hbm_bytes, step.gpu_s, step.sampling_s]
+        extra_s = step.duration_s
     share = prompts / at_once
-    duration_s = decode.duration_s + share * extra[0]
+    with_prompts = min(share, 1.0)
     return SteadyState(
-        tokens_per_s=load.batch / duration_s,
+        tokens_per_s=load.batch / (decode.duration_s + share * extra_s),
         decode_s=decode.duration_s,
-        flops=decode.flops + share * extra[1],
-        hbm_bytes=decode.hbm_bytes + share * extra[2],
-        gpu_s=decode.gpu_s + share * extra[3],
-        sampling_s=decode.sampling_s + share * extra[4],
+        phases=(
+            ((1.0 - with_prompts, decode), (with_prompts, step))
+            if mixed
+            else ((1.0, decode), (share, step))
+        ),
+        weights=(1.0 - share, share) if mixed else (1.0, share),
     )
+
+
+def decoding(roofline: Roofline, batch: float, context_tokens: float) -> SteadyState:
+    """Return the steady state of `batch` sequences that decode at one context, without prompts.
+
+    Args:
+        roofline: The iteration cost.
+        batch: Running sequences.
+        context_tokens: Mean context of a sequence.
+    """
+    context = batch * context_tokens
+    cost = roofline.decode(max(1, round(batch)), context).at(context)
+    return SteadyState(batch / cost.duration_s, cost.duration_s, ((1.0, cost),))
 
 
 def time_factor(roofline: Roofline, load: Load, tokens_per_s: float, *, mixed: bool) -> float:
