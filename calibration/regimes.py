@@ -11,7 +11,7 @@ from scipy.optimize import least_squares
 
 from calibration.measurements import Row
 from cosim.calibrate.steady_state import SteadyState, steady_state
-from inference_sim.execution import EngineProfile, Roofline, find_engine
+from inference_sim.execution import Roofline, find_engine
 from inference_sim.hardware import ExpertCoefficients, find_gpu
 
 Array = NDArray[np.float64]
@@ -88,7 +88,7 @@ class Regime:
         experts = gpu.experts
         if "e_bw" in named:
             experts = ExpertCoefficients(named.pop("e_bw"), named.pop("t0_us"))
-        engine = replace_engine(engine, named)
+        engine = engine.with_numbers(named)
         roofline = Roofline(row.model, replace(gpu, experts=experts), engine, row.gpus)
         return steady_state(roofline, row.load(prompt), mixed=self.mixed)
 
@@ -153,12 +153,6 @@ class Regime:
         )
         part = [round(float(v), p.decimals) for p, v in zip(chosen, solution.x, strict=True)]
         return merged(np.array(part))
-
-
-def replace_engine(engine: EngineProfile, fields: dict[str, float]) -> EngineProfile:
-    """Return the engine with some of its numbers changed."""
-    values = {name: getattr(engine, name) for name in engine.__slots__}
-    return EngineProfile(**(values | fields))
 
 
 REGIMES = (

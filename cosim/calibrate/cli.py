@@ -1,4 +1,4 @@
-"""``cosim calibrate``: fits on a user's telemetry, and records it. Imports stand in the commands."""
+"""``cosim calibrate``: fits to measurements, and recording them. Imports stand in the commands."""
 
 from __future__ import annotations
 
@@ -91,14 +91,14 @@ def power(
         spec = replace(spec, max_w=max_w)
     kept = {}
     for one in keep or []:
-        name, equals, value = one.partition("=")
+        name, equals, watts = one.partition("=")
         if name not in NAMES:
             hint = did_you_mean(name, NAMES)
             problems.append(f"expected one of {', '.join(NAMES)} (got '{name}'{hint})")
-        elif equals and not value.replace(".", "", 1).isdecimal():
+        elif equals and not watts.replace(".", "", 1).isdecimal():
             problems.append(f"expected a power in W, such as {name}=90 (got '{one}')")
         else:
-            kept[name] = float(value) if equals else getattr(spec.two_resource, name)
+            kept[name] = float(watts) if equals else getattr(spec.two_resource, name)
     if len(kept) == len(NAMES):
         problems.append("nothing is left to fit")
     if problems:
@@ -164,7 +164,7 @@ def latency(
     name = engine or profile.name
     _leave(
         out,
-        engine_file(found, name, profile.sources, spec),
+        engine_file(found, name, spec),
         "execution: {{type: roofline, engine: ./{}}}",
     )
 
@@ -188,9 +188,7 @@ def record(
         raise typer.Exit(130)
 
 
-def _deployment(
-    gpu: str, engine: str | None, problems: list[str]
-) -> tuple[GpuSpec, EngineProfile]:
+def _deployment(gpu: str, engine: str | None, problems: list[str]) -> tuple[GpuSpec, EngineProfile]:
     """Return the GPU and the engine profile.
 
     Raises:

@@ -89,7 +89,8 @@ def _solve(matrix: Array, target: Array) -> Array:
     length = np.linalg.norm(matrix, axis=0)
     length[length == 0] = 1.0
     solution: Array = nnls(matrix / length, target, maxiter=100 * matrix.shape[1])[0]
-    return solution / length
+    solution /= length
+    return solution
 
 
 def collinear(model: PiecewiseLinear, values: Array) -> list[int]:

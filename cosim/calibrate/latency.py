@@ -30,7 +30,7 @@ from cosim.calibrate.table import Array, Table
 from inference_sim.execution import EngineProfile, IterationCost
 from inference_sim.hardware import GpuSpec
 
-TERMS = {
+TERMS: dict[str, tuple[str, ...]] = {
     "sampling": ("sampling_s", "sampling_s_per_sequence"),
     "serial": ("serial_s", "serial_s_per_sequence"),
     "host": ("host_s", "host_s_per_sequence"),
@@ -70,7 +70,7 @@ class LatencyRows:
     @property
     def numbers(self) -> int:
         """How many numbers of the engine are fitted; the factors come after them."""
-        return self.host.shape[2]
+        return int(self.host.shape[2])
 
     def host_bound(self, values: Array) -> NDArray[np.bool_]:
         """Return whether the host sets the pace, shape (rows, kinds)."""
@@ -116,11 +116,9 @@ class LatencyFit:
 
 def default_terms(engine: EngineProfile) -> list[str]:
     """Return what an engine has that can be fitted; sampling, if it has nothing."""
-    names = {"sampling": TERMS["sampling"], "host": TERMS["host"]}
-    names["serial"] = (*TERMS["serial"], *PER_LAYER)
-    return [
-        term for term in names if any(getattr(engine, field) for field in names[term])
-    ] or ["sampling"]
+    names = TERMS | {"serial": (*TERMS["serial"], *PER_LAYER)}
+    own = [term for term in TERMS if any(getattr(engine, field) for field in names[term])]
+    return own or ["sampling"]
 
 
 def fit_latency(
@@ -234,11 +232,11 @@ def _rows(
     rest = dict.fromkeys(names, 0.0)
     if "serial_s" in names:
         rest |= dict.fromkeys(PER_LAYER, 0.0)  # serial_s stands for them
-    empty = replace(engine, **rest)
+    empty = engine.with_numbers(rest)
     if of_model:
         empty = replace(empty, time_factors={})
     costs = _costs(found, gpu, empty, mixed=mixed)
-    probes = [_costs(found, gpu, replace(empty, **{name: 1.0}), mixed=mixed) for name in names]
+    probes = [_costs(found, gpu, empty.with_numbers({name: 1.0}), mixed=mixed) for name in names]
     size = (len(found), 2, len(names))
     host, added = np.zeros(size), np.zeros(size)
     weights, gpu_s, host_s, added_s = (np.zeros(size[:2]) for _ in range(4))
@@ -284,5 +282,3 @@ def _notes(rows: LatencyRows, values: Array, labels: Sequence[str]) -> list[str]
         if values[i] == 0 and i not in blind:
             notes.append(f"{label} is at its bound: the rows ask for a negative value")
     return notes
-
-

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TextIO
@@ -21,7 +21,7 @@ from cosim.calibrate.fitting import bias, mape
 from cosim.calibrate.latency import LatencyFit
 from cosim.calibrate.power import PowerFit
 from cosim.errors import CosimError, ScenarioError
-from inference_sim.hardware import GpuSpec
+from inference_sim.hardware import GpuSpec, find_gpu
 
 _DIGITS = 6
 
@@ -39,21 +39,21 @@ def gpu_file(found: PowerFit, gpu_name: str, gpu: GpuSpec, idle_w: float | None)
     if gpu_name.endswith((".yaml", ".yml")):
         content = yaml.safe_load(Path(gpu_name).read_text(encoding="utf-8"))
         content.pop("name", None)
-    content["max_w"] = gpu.max_w
+    if gpu.max_w != find_gpu(gpu_name).max_w:
+        content["max_w"] = gpu.max_w
     if idle_w is not None:
         content["loaded_idle_w"] = idle_w
     content["two_resource"] = _rounded(found.coefficients)
-    content["sources"] = f"{gpu.sources.strip()} {_source('Power coefficients', found)}"
+    content["sources"] = f"power {_source(found)}; all else is that of {gpu.name}"
     return _text(found, content)
 
 
-def engine_file(found: LatencyFit, engine_name: str, engine_sources: str, gpu: GpuSpec) -> str:
+def engine_file(found: LatencyFit, engine_name: str, gpu: GpuSpec) -> str:
     """Return an engine file with the fitted numbers; the rest is as in the profile before.
 
     Args:
         found: The fit.
         engine_name: The profile as it was named: one of the catalogue, or a file.
-        engine_sources: Where its numbers come from.
         gpu: The GPU that was measured.
     """
     content: dict[str, Any] = {"base": engine_name}
@@ -66,8 +66,8 @@ def engine_file(found: LatencyFit, engine_name: str, engine_sources: str, gpu: G
     if found.factors:
         content["time_factors"] = _rounded(found.factors)
     content["fitted_on"] = [gpu.name]
-    what = ", ".join([*found.numbers, *(["time factors"] if found.factors else [])])
-    content["sources"] = f"{engine_sources.strip()}; {_source(what, found)}"
+    what = ", ".join([*found.numbers, *(["time_factors"] if found.factors else [])])
+    content["sources"] = f"{what} {_source(found)}; all else is that of {engine_name}"
     return _text(found, content)
 
 
@@ -130,17 +130,17 @@ def _rounded(values: Mapping[str, float]) -> dict[str, float]:
     return {name: float(f"{value:.{_DIGITS}g}") for name, value in values.items()}
 
 
-def _source(what: str, found: PowerFit | LatencyFit) -> str:
-    return f"{what} fitted on {found.table.path.name} ({len(found.measured)} rows)."
+def _source(found: PowerFit | LatencyFit) -> str:
+    return f"fitted on {found.table.path.name} ({len(found.measured)} rows)"
 
 
 def _text(found: PowerFit | LatencyFit, content: Mapping[str, Any]) -> str:
     """Return the file, with where it comes from at its head."""
     path = found.table.path
-    today = datetime.now(timezone.utc).date()
     head = [
-        f"Fitted by cosim {cosim.__version__} on {today} on {path.name}, {len(found.measured)} rows",
-        f"(SHA-256 {sha256(path.read_bytes()).hexdigest()[:16]}).",
+        f"Fitted by cosim {cosim.__version__} on {datetime.now(UTC).date()}.",
+        f"Measurements: {path.name}, {len(found.measured)} rows, "
+        f"SHA-256 {sha256(path.read_bytes()).hexdigest()[:16]}.",
         f"{errors_text(found)}.",
         *(f"{note}." for note in found.notes),
     ]

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any, TextIO
@@ -82,7 +82,9 @@ def record_gpus(
             nvml.nvmlShutdown()
     recorder.print_means()
     complete = draft.path == path
-    print(f"{'Written' if complete else 'Interrupted: what was recorded is written'} to {draft.path}")
+    print(
+        f"{'Written' if complete else 'Interrupted: what was recorded is written'} to {draft.path}"
+    )
     return complete
 
 
@@ -139,7 +141,7 @@ class _Recorder:
         writer.writerow(COLUMNS)
         begin, ticks, tick = clock.now(), round(seconds / interval_s), 0
         while tick < ticks:
-            stamp = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+            stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
             for index, handle, name in self._gpus:
                 fields = self._read(handle)
                 writer.writerow([stamp.replace("+00:00", "Z"), index, name, *fields])

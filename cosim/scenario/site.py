@@ -53,9 +53,13 @@ class Scheduler(StrictModel):
     length of a request too; the model's context by default. orca and static do not count them."""
 
 
+FILE_ENDINGS = (".json", ".yaml", ".yml")
+"""What tells the path of a file from a name of a catalogue."""
+
+
 def _file_or_name(value: Any) -> Any:
-    """Return the path of a file that describes a model, a GPU or an engine; a catalogue name as it is."""
-    if isinstance(value, str) and value.endswith((".json", ".yaml", ".yml")):
+    """Return the path of a file that describes something; a name of a catalogue as it is."""
+    if isinstance(value, str) and value.endswith(FILE_ENDINGS):
         return str(resolve_path(value))
     return value
 

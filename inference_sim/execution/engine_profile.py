@@ -49,6 +49,11 @@ class EngineProfile:
     fitted_on: tuple[str, ...] | None = None
     time_factors: Mapping[str, float] = field(default_factory=dict, hash=False)
 
+    def with_numbers(self, numbers: Mapping[str, float]) -> EngineProfile:
+        """Return the same profile with some of its numbers changed, by field name."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return EngineProfile(**{**values, **numbers})
+
 
 @cache
 def engine_names() -> tuple[str, ...]:
@@ -87,9 +92,7 @@ def default_engine(gpu: GpuSpec) -> str:
 
 def _build(entry: Mapping[str, Any]) -> EngineProfile:
     fitted_on = entry.get("fitted_on")
-    return EngineProfile(
-        **{**entry, "fitted_on": None if fitted_on is None else tuple(fitted_on)}
-    )
+    return EngineProfile(**{**entry, "fitted_on": None if fitted_on is None else tuple(fitted_on)})
 
 
 def _read_engine(path: Path) -> EngineProfile:
