@@ -120,6 +120,22 @@ def _condition(columns: Array) -> float:
     return float(singular[0] / max(singular[-1], _TINY)) if len(singular) else 1.0
 
 
+def standard_errors(model: PiecewiseLinear, values: Array) -> Array:
+    """Return the standard error of each coefficient; NaN where it is 0 or no row depends on it.
+
+    That of ordinary least squares: independent relative errors of one size, other coefficients
+    at their bounds left out.
+    """
+    matrix, _ = model.linear(values)
+    used = np.flatnonzero((values > 0) & matrix.any(axis=0))
+    columns = (matrix / model.measured[:, None])[:, used]
+    errors = relative_errors(model, values)
+    variance = float(errors @ errors) / max(len(errors) - len(used), 1)
+    result = np.full(len(values), np.nan)
+    result[used] = np.sqrt(variance * np.diag(np.linalg.pinv(columns.T @ columns)))
+    return result
+
+
 def unseen(model: PiecewiseLinear, values: Array) -> list[int]:
     """Return the coefficients on which no row depends."""
     matrix, _ = model.linear(values)

@@ -23,6 +23,7 @@ from cosim.calibrate.fitting import (
     cross_validate,
     fit,
     relative_errors,
+    standard_errors,
     unseen,
 )
 from cosim.calibrate.rows import COLUMNS, Row, read_rows
@@ -99,13 +100,14 @@ class LatencyFit:
     Attributes:
         numbers: Of the engine profile, by name [s, s per sequence].
         factors: On the GPU's time, by model.
-        host_bound: In how many rows the host sets the pace.
+        standard_errors: Of both, by name and by model; NaN at the bound.
         errors, base_errors, held_out: Of the mean time of an iteration, as in ``PowerFit``.
     """
 
     table: Table
     numbers: dict[str, float]
     factors: dict[str, float]
+    standard_errors: dict[str, float]
     notes: list[str]
     names: list[str]
     measured: Array
@@ -184,6 +186,7 @@ def fit_latency(
         table,
         dict(zip(names, values.tolist(), strict=False)),
         dict(zip(of_model, values[len(names) :].tolist(), strict=True)),
+        dict(zip([*names, *of_model], standard_errors(rows, values).tolist(), strict=True)),
         _notes(rows, values, labels),
         [row.name for row in found],
         rows.measured,

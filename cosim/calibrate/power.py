@@ -22,6 +22,7 @@ from cosim.calibrate.fitting import (
     cross_validate,
     fit,
     relative_errors,
+    standard_errors,
     unseen,
 )
 from cosim.calibrate.rows import COLUMNS, Row, read_rows
@@ -138,6 +139,7 @@ class PowerFit:
 
     Attributes:
         coefficients: By name [W].
+        standard_errors: Of those that were fitted, by name [W]; NaN at the bound.
         notes: What a user should know of them.
         names: What each row is.
         errors, base_errors: Relative errors of all rows: in the fit, and with the coefficients
@@ -147,6 +149,7 @@ class PowerFit:
 
     table: Table
     coefficients: dict[str, float]
+    standard_errors: dict[str, float]
     notes: list[str]
     names: list[str]
     measured: Array
@@ -222,6 +225,7 @@ def fit_power(
     return PowerFit(
         table,
         coefficients,
+        {NAMES[rows.free[i]]: float(e) for i, e in enumerate(standard_errors(rows, values))},
         _notes(rows, values, keep, measured_use=measured_use),
         names,
         power_w,

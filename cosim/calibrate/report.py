@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import isnan, nan
 
 import numpy as np
 
@@ -27,7 +28,8 @@ def power_report(found: PowerFit, gpu: str) -> str:
     """Return the report of a power fit."""
     lines = [f"Power of one {gpu}, from {found.table.path.name}: {len(found.measured)} rows", ""]
     for name, value in found.coefficients.items():
-        lines.append(f"  {name:<12}{value:8.1f} W   {COEFFICIENTS[name]}")
+        error = _error(found.standard_errors.get(name, nan), ".1f")
+        lines.append(f"  {name:<12}{value:8.1f} {error:<8} W   {COEFFICIENTS[name]}")
     lines += _rest(found, "W", 1.0, "the GPU's own coefficients")
     return "\n".join(lines)
 
@@ -38,11 +40,20 @@ def latency_report(found: LatencyFit, gpu: str, engine: str) -> str:
     lines = [f"{head}: {len(found.measured)} rows", ""]
     for name, value in found.numbers.items():
         unit, scale = ("us", 1e6) if name.endswith("per_sequence") else ("ms", 1e3)
-        lines.append(f"  {name:<25}{value * scale:9.3f} {unit}   {_MEANING[name]}")
+        error = _error(found.standard_errors[name] * scale, ".3f")
+        lines.append(f"  {name:<25}{value * scale:9.3f} {error:<9} {unit}   {_MEANING[name]}")
     for model, factor in found.factors.items():
-        lines.append(f"  {'time_factor':<25}{factor:9.3f}      on the GPU's time, {model}")
+        error = _error(found.standard_errors[model], ".3f")
+        lines.append(
+            f"  {'time_factor':<25}{factor:9.3f} {error:<9}      on the GPU's time, {model}"
+        )
     lines += _rest(found, "ms", 1e3, "the engine profile as it was")
     return "\n".join(lines)
+
+
+def _error(standard_error: float, digits: str) -> str:
+    """Return a standard error; empty for what was not fitted."""
+    return "" if isnan(standard_error) else f"+- {standard_error:{digits}}"
 
 
 def _rest(found: PowerFit | LatencyFit, unit: str, scale: float, before: str) -> Iterator[str]:

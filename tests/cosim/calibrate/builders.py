@@ -104,3 +104,24 @@ def served(
         "context_tokens" if rows[0].load is None else "prompt_tokens,output_tokens,output_cv2"
     )
     return write(path, f"model,batch,{lengths_header},tokens_per_s,power_w", lines)
+
+
+PAGE_POWER = (95.0, 430.0, 500.0, 450.0)
+PAGE_ENGINE = ENGINE.with_numbers({"sampling_s": 1.4e-3, "sampling_s_per_sequence": 60e-6})
+
+
+def page_telemetry() -> str:
+    """The table of docs/calibration.md: three models, four batches, two loads, errors of 1 %."""
+    rng = np.random.default_rng(7)
+    lines = ["model,batch,prompt_tokens,output_tokens,tokens_per_s,power_w"]
+    for name in (LLAMA, QWEN, "mistralai/Mistral-7B-Instruct-v0.3"):
+        for prompt, output in ((200, 400), (3000, 100)):
+            for batch in (4, 16, 48, 96):
+                load = Load(batch, prompt, output, 0.0)
+                row = Row(0, find_model(name), 1, batch, load, float("nan"), 0.0, name)
+                state = row.state(H100, PAGE_ENGINE, mixed=True)
+                rate, watts = 1 + 0.01 * rng.standard_normal(2)
+                rate *= state.tokens_per_s
+                watts *= state_power_w(H100, PAGE_POWER, state)
+                lines.append(f"{name},{batch},{prompt},{output},{rate:.0f},{watts:.0f}")
+    return "\n".join(lines) + "\n"
