@@ -88,7 +88,12 @@ def test_from_telemetry_to_a_scenario(cosim: Cli, tmp_path: Path) -> None:
     moved.mkdir()
     for name in ("s.yaml", "my_gpu.yaml", "my_engine.yaml"):
         (moved / name).write_text((tmp_path / name).read_text())
-    assert scenario_hash(load_plan(moved / "s.yaml"), hashes) == scenario_hash(plan, hashes)
+    other = load_plan(moved / "s.yaml")
+    same = {place: file_hash(path) for place, path in input_files(other).items()}
+    assert scenario_hash(other, same) == scenario_hash(plan, hashes)
+    (moved / "my_engine.yaml").write_text("base: vllm-0.11\n")
+    changed = {place: file_hash(path) for place, path in input_files(other).items()}
+    assert scenario_hash(other, changed) != scenario_hash(plan, hashes)
 
     # The other model's factor is there too, and a model without one has none.
     assert find_engine(str(tmp_path / "my_engine.yaml")).time_factors[QWEN] == pytest.approx(1.0)
