@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.steady_state import Load
+from cosim.calibrate.steady_state import Load
 from inference_sim.models import ModelSpec, find_model
 
 GPUS = {

@@ -6,19 +6,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike
+
+from cosim.calibrate.fitting import bias, mape
+
+__all__ = ["bias", "mape", "section", "table", "write_section"]
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "validation.md"
-
-
-def mape(relative_errors: ArrayLike) -> float:
-    """Return the mean absolute error [%] of errors given as fractions."""
-    return float(100 * np.mean(np.abs(np.asarray(relative_errors))))
-
-
-def bias(relative_errors: ArrayLike) -> float:
-    """Return the mean error [%] of errors given as fractions."""
-    return float(100 * np.mean(np.asarray(relative_errors)))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

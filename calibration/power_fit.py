@@ -16,7 +16,7 @@ from scipy.optimize import nnls
 
 from calibration.measurements import Row
 from calibration.regimes import REGIMES, Array, Regime
-from calibration.steady_state import SteadyState
+from cosim.calibrate.steady_state import SteadyState
 from inference_sim.hardware import GpuSpec, TwoResourceCoefficients, find_gpu
 from inference_sim.power import MfuPowerLaw, PowerModel, TwoResource, Use
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from calibration.measurements import Row
-from calibration.steady_state import SteadyState, steady_state
-from inference_sim.execution import EngineProfile, Roofline, find_engine
+from cosim.calibrate.steady_state import SteadyState, steady_state
+from inference_sim.execution import Roofline, find_engine
 from inference_sim.hardware import ExpertCoefficients, find_gpu
 
 Array = NDArray[np.float64]
@@ -89,7 +89,7 @@ class Regime:
         experts = gpu.experts
         if "e_bw" in named:
             experts = ExpertCoefficients(named.pop("e_bw"), named.pop("t0_us"))
-        engine = replace_engine(engine, named)
+        engine = engine.with_numbers(named)
         roofline = Roofline(row.model, replace(gpu, experts=experts), engine, row.gpus)
         return steady_state(roofline, row.load(prompt), mixed=self.mixed)
 
@@ -164,12 +164,6 @@ class Regime:
 @cache
 def _fitted(regime: Regime, rows: tuple[Row, ...], prompt: float | None) -> Array:
     return regime._fit(rows, prompt)
-
-
-def replace_engine(engine: EngineProfile, fields: dict[str, float]) -> EngineProfile:
-    """Return the engine with some of its numbers changed."""
-    values = {name: getattr(engine, name) for name in engine.__slots__}
-    return EngineProfile(**(values | fields))
 
 
 REGIMES = (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from cosim import __version__
+from cosim.calibrate.cli import app as calibrate_app
 from cosim.errors import CosimError, Problem, ScenarioError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 controllers_app = typer.Typer(help="The controllers that scenarios can name.", no_args_is_help=True)
 app.add_typer(controllers_app, name="controllers")
+app.add_typer(calibrate_app, name="calibrate")
 
 Overrides = Annotated[
     list[str] | None,

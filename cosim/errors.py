@@ -2,7 +2,8 @@
 
 CosimError
  ├── ScenarioError        the scenario is wrong: exit code 2, nothing is written
- │    └── SignalError     a signal file is wrong, or does not cover the run
+ │    ├── SignalError     a signal file is wrong, or does not cover the run
+ │    └── CalibrationError  measurements that nothing can be fitted on
  └── RunFailed            the run broke off: exit code 1, the result folder is marked failed
 
 ``inference_sim`` and ``controllers`` stand alone and raise errors of their own; they are turned
@@ -61,6 +62,10 @@ class ScenarioError(CosimError):
 
 class SignalError(ScenarioError):
     """A signal file cannot be used: unreadable, irregular, or not covering the run."""
+
+
+class CalibrationError(ScenarioError):
+    """Measurements cannot be used: unreadable, impossible, or not enough to tell."""
 
 
 class RunFailed(CosimError):

@@ -9,6 +9,7 @@ would. How a block is taken depends on its language:
   later blocks to use. Other Python is executed; a YAML file must validate when it is run.
 - ``text``: shown, not checked, unless a comment before it says ``output of: COMMAND``. Then it must
   be what that command prints, and ``UPDATE_DOCS=1 pytest tests/test_docs.py`` renews it.
+- ``csv``: a comment before it says ``file: NAME``, and it is written to that file.
 
 ``<!-- not run: REASON -->`` before a block exempts it.
 """
@@ -74,7 +75,9 @@ class Block:
 
     @property
     def file_name(self) -> str | None:
-        """The file that it is the content of, by its first line."""
+        """The file that it is the content of, by its first line or the comment before it."""
+        if self.note.startswith("file: "):
+            return self.note.removeprefix("file: ")
         match = re.match(r"# ([\w/]+\.(?:py|yaml))\n", self.text)
         return match[1] if match else None
 
@@ -133,6 +136,9 @@ def reader(tmp_path: Path, cosim: Callable[..., Any]) -> Callable[[Block], None]
             yaml.safe_load(block.text)
         else:
             assert block.language == "text", f"{block.where}: a block needs a language"
+            page = block.where.partition(":")[0]
+            if block.note.startswith("output of: ") and page != "README.md":  # has a test below
+                check_output(page, block, cosim)
 
     return take
 
@@ -274,14 +280,7 @@ def test_first_page_shows_what_the_demo_prints_and_saves(
     shutil.copytree(ROOT / "scenarios", tmp_path / "scenarios")
     shown = [block for block in blocks("README.md") if block.note.startswith("output of: ")]
     for block in shown:
-        answer = cosim(*shlex.split(block.note.removeprefix("output of: "))[1:])
-        assert answer.code == 0
-        printed = "\n".join(line.rstrip() for line in answer.out.splitlines()) + "\n"
-        same = WALL.sub("", block.text) == WALL.sub("", printed)
-        if not same and os.environ.get("UPDATE_DOCS"):
-            renew("README.md", block, printed)
-        else:
-            assert same, f"UPDATE_DOCS=1 renews it; it prints now\n{printed}"
+        check_output("README.md", block, cosim)
 
     controlled = json.loads((tmp_path / "results" / "quickstart" / "summary.json").read_bytes())
     settings = ["coupling=native", "controllers=[]"]
@@ -293,12 +292,22 @@ def test_first_page_shows_what_the_demo_prints_and_saves(
     assert f"the grid's share of the emissions is {saving * 100:.0f} % lower" in readme
 
 
-def renew(page: str, block: Block, printed: str) -> None:
-    """Put `printed` in the place of a block's text."""
+def check_output(page: str, block: Block, cosim: Callable[..., Any]) -> None:
+    """Run the command of an ``output of:`` block, and compare; or renew the block."""
+    answer = cosim(*shlex.split(block.note.removeprefix("output of: "))[1:])
+    assert answer.code == 0, f"{block.where}: {answer.err}"
+    printed = "\n".join(line.rstrip() for line in answer.out.splitlines()) + "\n"
+    if WALL.sub("", block.text) != WALL.sub("", printed):
+        assert os.environ.get("UPDATE_DOCS"), f"UPDATE_DOCS=1 renews it; it prints now\n{printed}"
+        renew(page, block, printed)
+
+
+def renew(page: str, block: Block, text: str) -> None:
+    """Put `text` in the place of a block's."""
     source = (ROOT / page).read_text(encoding="utf-8")
-    head = f"<!-- {block.note} -->\n```text\n"
+    head = f"<!-- {block.note} -->\n```{block.language}\n"
     assert source.count(f"{head}{block.text}```") == 1
-    renewed = source.replace(f"{head}{block.text}```", f"{head}{printed}```")
+    renewed = source.replace(f"{head}{block.text}```", f"{head}{text}```")
     (ROOT / page).write_text(renewed, encoding="utf-8")
 
 

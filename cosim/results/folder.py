@@ -27,11 +27,13 @@ from cosim.errors import ScenarioError
 from cosim.loop import Run
 from cosim.plan import Plan
 from cosim.record import SiteRecord
+from cosim.scenario.site import FILE_ENDINGS
 from inference_sim import is_compiled
 from inference_sim.telemetry import COUNTS
 
 _LIBRARIES = ("mosaik", "vessim", "simpy", "numpy", "pandas", "pyarrow", "pydantic", "scipy")
 _MANIFEST = "manifest.json"
+_NAMED = (".cluster.model", ".cluster.gpu", ".execution.engine")  # by name, or by a file
 _FILES = {
     "FAILED",
     "actions.parquet",
@@ -176,6 +178,8 @@ def input_files(plan: Plan) -> dict[str, Path]:
     def walk(value: Any, place: str) -> None:
         if isinstance(value, Path):
             found[place] = value
+        elif place.endswith(_NAMED) and str(value).endswith(FILE_ENDINGS):
+            found[place] = Path(value)
         elif isinstance(value, BaseModel):
             for name in type(value).model_fields:
                 walk(getattr(value, name), f"{place}.{name}".lstrip("."))

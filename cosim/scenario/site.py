@@ -54,18 +54,34 @@ class Scheduler(StrictModel):
     length of a request too; the model's context by default. orca and static do not count them."""
 
 
+FILE_ENDINGS = (".json", ".yaml", ".yml")
+"""What tells the path of a file from a name of a catalogue."""
+
+
+def _file_or_name(value: Any) -> Any:
+    """Return the path of a file that describes something; a name of a catalogue as it is."""
+    if isinstance(value, str) and value.endswith(FILE_ENDINGS):
+        return str(resolve_path(value))
+    return value
+
+
+CatalogueName = Annotated[str, BeforeValidator(_file_or_name)]
+
+
 class RooflineExecution(StrictModel):
     """Closed-form iteration time with fitted efficiencies."""
 
     type: Literal["roofline"]
     """Roofline with coefficients fitted on measured kernels and engines."""
-    engine: str | None = None
-    """Engine profile: what the engine adds to the kernels in an iteration; `none` for nothing. By
-    default that of the newest vLLM on the GPU, or on the H100."""
+    engine: CatalogueName | None = None
+    """Engine profile: what the engine adds to the kernels in an iteration; `none` for nothing, or
+    the path of a YAML file that describes one. By default that of the newest vLLM on the GPU, or
+    on the H100."""
     expert_parallel: Count = 1
     """Groups of GPUs that hold different experts, for mixtures of experts."""
     time_factor: Positive | None = None
-    """Factor on the GPU's time, from a measurement of this model."""
+    """Factor on the GPU's time, from a measurement of this model; that of the engine's file by
+    default."""
     stepwise: bool = False
     """One event per iteration instead of per change of the batch: the same results, slower."""
 
@@ -99,8 +115,8 @@ class ProfileExecution(StrictModel):
     """Times of all-reduces (all_reduce.csv); the node type's by default."""
     send_recv: InputFile | None = None
     """Times of hand-overs (send_recv.csv); the node type's by default."""
-    engine: str = "none"
-    """Engine profile on top."""
+    engine: CatalogueName = "none"
+    """Engine profile on top, or the path of a YAML file that describes one."""
     stepwise: bool = False
     """One event per iteration instead of per change of the batch: the same results, slower."""
 
@@ -114,16 +130,6 @@ class ProfileExecution(StrictModel):
 Execution = Annotated[
     RooflineExecution | VidurExecution | ProfileExecution, Field(discriminator="type")
 ]
-
-
-def _file_or_name(value: Any) -> Any:
-    """Return the path of a file that describes a model or a GPU; a catalogue name as it is."""
-    if isinstance(value, str) and value.endswith((".json", ".yaml", ".yml")):
-        return str(resolve_path(value))
-    return value
-
-
-CatalogueName = Annotated[str, BeforeValidator(_file_or_name)]
 
 
 class Gateway(StrictModel):
@@ -261,7 +267,7 @@ class Cluster(StrictModel):
                     model, gpu, files, width, stage, engine=engine, node=node
                 )
             case RooflineExecution() as roofline:
-                engine = find_engine(roofline.engine or default_engine(gpu.name))
+                engine = find_engine(roofline.engine or default_engine(gpu))
                 return lambda stage: Roofline(
                     model,
                     gpu,

@@ -75,7 +75,8 @@ class Roofline:
             expert_parallel: Of these GPUs, how many groups hold different experts; within a group
                 each expert is split. Routing is taken as balanced.
             node: How the GPUs are linked; None for the node type that the GPU usually sits in.
-            time_factor: Factor on the GPU's time, from a measurement of this model.
+            time_factor: Factor on the GPU's time, from a measurement of this model; None for the
+                engine's own, if it has one.
             clock_fraction: Clock of the GPU over its highest one.
 
         Raises:
@@ -87,6 +88,8 @@ class Roofline:
         self.model, self.gpu, self.engine, self.node = model, gpu, engine, node
         self.tensor_parallel = tensor_parallel
         self.stage = stage or Stage(model.layers)
+        if time_factor is None:
+            time_factor = engine.time_factors.get(model.name)
         if time_factor is not None and not 0 < time_factor < math.inf:
             raise InferenceSimError(f"'time_factor' must be above 0 (got {time_factor})")
         self._given_factor = time_factor

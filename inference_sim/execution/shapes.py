@@ -68,7 +68,7 @@ def uncalibrated_because(
     reasons = []
     if gpu.uncalibrated:
         reasons.append(f"{gpu.name}: {gpu.uncalibrated}")
-    if engine.fitted_on is not None and gpu.name not in engine.fitted_on:
+    if engine.fitted_on is not None and not {gpu.name, gpu.link_name} & {*engine.fitted_on}:
         reasons.append(
             f"engine '{engine.name}' was fitted on {', '.join(engine.fitted_on)}, not on {gpu.name}"
         )

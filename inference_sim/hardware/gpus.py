@@ -169,6 +169,11 @@ _PARTS = {
     "two_resource": TwoResourceCoefficients,
     "mfu_power_law": PowerLawCoefficients,
 }
+_POWER_FIELDS = {
+    "name", "description", "sources", "max_w", "loaded_idle_w", "cold_idle_w", "sleep_w",
+    "two_resource", "mfu_power_law", "embodied_g_per_gpu_hour",
+}  # fmt: skip
+"""Fields of which no time depends: a file that changes only these is as calibrated as its base."""
 
 
 def _build(name: str, entry: Mapping[str, Any]) -> GpuSpec:
@@ -192,8 +197,9 @@ def _read_gpu(path: Path) -> GpuSpec:
         entry = {
             **entries[base],
             "links_of": entries[base].get("links_of", base),
-            "uncalibrated": f"its kernels are those of {base}, not measured",
         }
+        if not _POWER_FIELDS.issuperset(own):
+            entry["uncalibrated"] = f"its kernels are those of {base}, not measured"
         if "two_resource" not in own:
             entry["power_uncalibrated"] = f"the power of {base}, not measured"
     for key, value in own.items():

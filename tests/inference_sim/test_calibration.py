@@ -12,7 +12,7 @@ from calibration import engines, kernels, page, power
 from calibration.measurements import Row, read
 from calibration.power_fit import Run, counts, fit, held_out, model_of, runs
 from calibration.regimes import REGIMES
-from calibration.steady_state import Load, steady_state, time_factor
+from cosim.calibrate.steady_state import Load, steady_state, time_factor
 from inference_sim.execution import Roofline, find_engine
 from inference_sim.hardware import TwoResourceCoefficients, find_gpu
 from inference_sim.models import find_model

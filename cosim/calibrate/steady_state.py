@@ -48,12 +48,14 @@ class SteadyState:
     """A steady state: rate [tokens/s], and what an iteration without prompts takes [s].
 
     ``phases`` are its kinds of iterations, with the share of the engine's steps that each takes
-    part in, and what one costs.
+    part in, and what one costs. ``weights`` are how often each counts in the mean time of a step:
+    the same, but for prompts that come in more than one of each step.
     """
 
     tokens_per_s: float
     decode_s: float
     phases: tuple[tuple[float, IterationCost], ...]
+    weights: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
         if self.tokens_per_s <= 0:
@@ -93,7 +95,21 @@ def steady_state(roofline: Roofline, load: Load, *, mixed: bool) -> SteadyState:
             if mixed
             else ((1.0, decode), (share, step))
         ),
+        weights=(1.0 - share, share) if mixed else (1.0, share),
     )
+
+
+def decoding(roofline: Roofline, batch: float, context_tokens: float) -> SteadyState:
+    """Return the steady state of `batch` sequences that decode at one context, without prompts.
+
+    Args:
+        roofline: The iteration cost.
+        batch: Running sequences.
+        context_tokens: Mean context of a sequence.
+    """
+    context = batch * context_tokens
+    cost = roofline.decode(max(1, round(batch)), context).at(context)
+    return SteadyState(batch / cost.duration_s, cost.duration_s, ((1.0, cost),))
 
 
 def time_factor(roofline: Roofline, load: Load, tokens_per_s: float, *, mixed: bool) -> float:
