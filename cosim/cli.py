@@ -10,6 +10,7 @@ import typer
 
 from cosim import __version__
 from cosim.errors import CosimError, Problem, ScenarioError
+from cosim.reproduce.cli import reproduce
 
 if TYPE_CHECKING:
     from cosim.plan import Plan
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 controllers_app = typer.Typer(help="The controllers that scenarios can name.", no_args_is_help=True)
 app.add_typer(controllers_app, name="controllers")
+app.command()(reproduce)
 
 Overrides = Annotated[
     list[str] | None,
