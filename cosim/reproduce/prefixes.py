@@ -42,20 +42,21 @@ def measure_counts(
     longest = pending.pop()
     found: dict[int, Measured] = {}
     serving, served = Serving(replace(case, requests=longest)), 0
-    while pending and hasattr(os, "fork") and not serving.cluster.drained:
+    alone = [] if hasattr(os, "fork") else pending
+    while pending and alone is not pending:
         served += _report(serving, served, on_served)
-        heads = _heads(serving)
-        if not _still_alike(serving, heads, pending[0]):
-            break
-        if max(heads) >= pending[0] - _MARGIN and serving.cluster.arrived >= pending[0]:
-            count = pending.pop(0)
+        heads, count = _heads(serving), pending[0]
+        if serving.cluster.drained or not _still_alike(serving, heads, count):
+            alone.append(pending.pop(0))
+        elif max(heads) >= count - _MARGIN and serving.cluster.arrived >= count:
+            pending.pop(0)
             if (measured := _in_a_child(serving, count)) is None:
-                pending.insert(0, count)
-                break
-            found[count] = measured
+                alone.append(count)
+            else:
+                found[count] = measured
         else:
-            serving.advance(serving.cluster.env.now + _step_s(serving, heads, pending[0]))
-    for count in pending:
+            serving.advance(serving.cluster.env.now + _step_s(serving, heads, count))
+    for count in alone:
         found[count] = measure(replace(case, requests=count))
     found[longest] = serving.finish()
     _report(serving, served, on_served)
@@ -85,10 +86,10 @@ def _still_alike(serving: Serving, heads: Sequence[float], count: int) -> bool:
 
 
 def _step_s(serving: Serving, heads: Sequence[float], count: int) -> float:
-    """Return a time in which no more than about half of the requests to go are served [s]."""
-    head = max((head for head in heads if head < math.inf), default=0)
-    per_request_s = serving.cluster.env.now / max(head, 1)
-    return max(0.5 * (count - _MARGIN - head), _MARGIN / 4) * max(per_request_s, 0.01)
+    """Return a time in which about a third of the requests to go are served [s]."""
+    begun = max([serving.ended, *(head for head in heads if head < math.inf)])
+    per_request_s = serving.cluster.env.now / begun if begun else 0.01
+    return max((count - _MARGIN - begun) / 3, _MARGIN / 4) * per_request_s
 
 
 def _in_a_child(serving: Serving, count: int) -> Measured | None:
