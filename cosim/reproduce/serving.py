@@ -83,6 +83,11 @@ class BothFlops:
         self.uncalibrated_because = times.uncalibrated_because
         self._decode: dict[int, AffineCost] = {}
 
+    def at_clock(self, clock_fraction: float) -> BothFlops:
+        """Return itself at the highest clock; there are no times at others."""
+        self._paper.at_clock(clock_fraction)
+        return self
+
     def decode(self, batch: int, context: float = math.inf) -> AffineCost:
         """Return the cost of a decode iteration."""
         cost = self._decode.get(batch)
