@@ -161,8 +161,8 @@ def _fig2(rows: Sequence[Row]) -> Any:
             axes.set_xscale("log", base=2)
             axes.set_xlabel("requests")
             axes.set_ylabel(unit)
-        if line[0].lines:
-            line[0].legend(fontsize=7)
+        if line[1].lines:
+            line[1].legend(fontsize=7)  # where the curves leave room
     return figure
 
 
