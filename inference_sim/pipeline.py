@@ -19,20 +19,23 @@ class Entrance:
 
     What a ``simpy.Resource`` does, without the events that nobody waits for: there is a turn for
     every iteration.
+
+    Attributes:
+        held: Whether a batch is in it, or has the turn.
     """
 
     def __init__(self, env: simpy.Environment) -> None:
         self._env = env
-        self._held = False
+        self.held = False
         self._waiting: deque[simpy.Event] = deque()
 
     def request(self) -> simpy.Event:
         """Return an event that happens when it is the caller's turn."""
         turn = simpy.Event(self._env)
-        if self._held:
+        if self.held:
             self._waiting.append(turn)
         else:
-            self._held = True
+            self.held = True
             turn.succeed()
         return turn
 
@@ -41,7 +44,7 @@ class Entrance:
         if self._waiting:
             self._waiting.popleft().succeed()
         else:
-            self._held = False
+            self.held = False
 
 
 class Pipeline:
