@@ -11,6 +11,7 @@ import typer
 from cosim import __version__
 from cosim.calibrate.cli import app as calibrate_app
 from cosim.errors import CosimError, Problem, ScenarioError
+from cosim.reproduce.cli import reproduce
 
 if TYPE_CHECKING:
     from cosim.plan import Plan
@@ -27,6 +28,7 @@ app = typer.Typer(
 controllers_app = typer.Typer(help="The controllers that scenarios can name.", no_args_is_help=True)
 app.add_typer(controllers_app, name="controllers")
 app.add_typer(calibrate_app, name="calibrate")
+app.command()(reproduce)
 
 Overrides = Annotated[
     list[str] | None,

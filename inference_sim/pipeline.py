@@ -6,11 +6,45 @@ stages are known when it enters.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 import simpy
 
 from inference_sim.execution import ExecutionModel
+
+
+class Entrance:
+    """The first stage, one batch at a time, first come first served.
+
+    What a ``simpy.Resource`` does, without the events that nobody waits for: there is a turn for
+    every iteration.
+
+    Attributes:
+        held: Whether a batch is in it, or has the turn.
+    """
+
+    def __init__(self, env: simpy.Environment) -> None:
+        self._env = env
+        self.held = False
+        self._waiting: deque[simpy.Event] = deque()
+
+    def request(self) -> simpy.Event:
+        """Return an event that happens when it is the caller's turn."""
+        turn = simpy.Event(self._env)
+        if self.held:
+            self._waiting.append(turn)
+        else:
+            self.held = True
+            turn.succeed()
+        return turn
+
+    def release(self) -> None:
+        """End the present turn."""
+        if self._waiting:
+            self._waiting.popleft().succeed()
+        else:
+            self.held = False
 
 
 class Pipeline:
@@ -23,7 +57,7 @@ class Pipeline:
 
     def __init__(self, env: simpy.Environment, stages: Sequence[ExecutionModel]) -> None:
         self.stages = tuple(stages)
-        self.entrance = simpy.Resource(env)
+        self.entrance = Entrance(env)
         self._free_s = [0.0] * len(stages)
 
     def enter(self, now_s: float, durations_s: Sequence[float]) -> list[float]:

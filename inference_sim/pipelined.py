@@ -17,8 +17,7 @@ class PipelinedEngine(Engine):
     def _go_on(self) -> None:
         """Queue for the first stage, or sleep."""
         if self.waiting or self.running or self.prefilling:
-            self._turn = self.pipeline.entrance.request()
-            self._turn.callbacks.append(self._on_turn)
+            self.pipeline.entrance.request().callbacks.append(self._on_turn)
         else:
             self._fall_asleep()
 
@@ -31,7 +30,7 @@ class PipelinedEngine(Engine):
             decoding = len(self.running)
             self.kv.advance(self.iteration, 1)
         else:
-            self.pipeline.entrance.release(self._turn)
+            self.pipeline.entrance.release()
             self._go_on()
             return
         costs = self._costs(chunks, decoding)
@@ -43,4 +42,4 @@ class PipelinedEngine(Engine):
         self._call_back(end_s - self.env.now, self._on_computed)
 
     def _on_left(self, event: simpy.Event) -> None:
-        self.pipeline.entrance.release(self._turn)
+        self.pipeline.entrance.release()

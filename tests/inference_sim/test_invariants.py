@@ -74,7 +74,7 @@ class Watch:
             self.over_cap |= size > cap
             self.sizes[index] = size
             entrance = engine.pipeline.entrance  # another engine's batch may be in it
-            if engine.waiting and not size and not entrance.count:  # about to wake up
+            if engine.waiting and not size and not entrance.held:  # about to wake up
                 assert env.peek() == env.now, "idles while a request waits"
         assert cluster.in_flight - ended - rejected == waiting + serving
 

@@ -1,157 +1,24 @@
-"""Paper mode: Vidur's iteration time, requests and KV plan give the paper's published numbers.
-
-Published values: experiments 1, 3 and 4 of Özcan et al., "Quantifying the Energy Consumption and
-Carbon Emissions of LLM Inference via Simulations", as its repository has them. Mean MFU and power
-are Vidur's: over time from the first batch to the last, idle time included.
-"""
+"""Vidur's iteration time, requests and KV plan; tests/cosim/test_reproduce.py has whole runs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from functools import partial
 from itertools import islice, pairwise
 from typing import Any
 
 import pytest
 
-from inference_sim.cluster import Cluster, ClusterConfig
 from inference_sim.errors import InferenceSimError
-from inference_sim.execution import ExecutionModel, Stage, find_engine, pipeline_stages
+from inference_sim.execution import ExecutionModel, Stage, pipeline_stages
 from inference_sim.execution.vidur import VidurExecution, vidur_blocks
 from inference_sim.execution.vidur_fit import vidur_execution
 from inference_sim.hardware import GpuSpec, find_gpu, find_node
 from inference_sim.models import ModelSpec, find_model
-from inference_sim.power import MfuPowerLaw
-from inference_sim.request import Outcome
-from inference_sim.workload import Arrival
 from inference_sim.workload.vidur_compat import arrival_times_s, vidur_stream, zipf_totals
 
 A100 = find_gpu("a100-sxm-80gb")
 LLAMA3_8B = find_model("meta-llama/Meta-Llama-3-8B")
 LLAMA2_7B = find_model("meta-llama/Llama-2-7b-hf")
-
-
-@dataclass(frozen=True)
-class Result:
-    """What the paper reports of a run."""
-
-    batch_mean: float
-    batch_std: float
-    mfu_percent: float
-    power_w: float
-    duration_s: float
-
-
-def serve(stream: Iterable[Arrival], **changes: Any) -> Result:
-    """Serve everything as the paper does."""
-    requests = list(stream)
-    peak_flops = vidur_execution(LLAMA3_8B, A100).peak_flops
-    values: dict[str, Any] = {
-        "model": LLAMA3_8B,
-        "gpu": A100,
-        "engine": find_engine("none"),
-        "power": MfuPowerLaw.of(A100),
-        "scheduler": "vllm",
-        "max_batch_tokens": 4096,
-        "kv_blocks": vidur_blocks(LLAMA3_8B, A100),
-    }
-    values |= changes
-    values["stages"] = partial(
-        vidur_execution, values["model"], A100, values.get("tensor_parallel", 1)
-    )
-    cluster = Cluster(ClusterConfig(**values), requests)
-    until_s = 1e6
-    telemetry = cluster.step(until_s)
-    ended = cluster.take_ended()
-    assert cluster.drained
-    assert {request.outcome for request in ended} == {Outcome.COMPLETED}
-    end_s = max(request.finish_s for request in ended)
-    span_s = end_s - min(request.scheduled_s for request in ended)
-    served_j = telemetry.attributed_power_w * until_s
-    idle_j = (span_s - cluster.busy_s) * cluster.config.power.idle_w
-    (meter,) = (engine.meter for engine in cluster.engines)
-    mean = meter.batch_sum / meter.iterations
-    return Result(
-        batch_mean=mean,
-        batch_std=math.sqrt(meter.batch_square_sum / meter.iterations - mean**2),
-        mfu_percent=100 * cluster.flops / peak_flops / span_s,
-        power_w=(served_j + idle_j) / span_s,
-        duration_s=end_s,
-    )
-
-
-def assert_close(got: Result, mfu_percent: float, power_w: float, duration_s: float) -> None:
-    """The agreement that paper mode is held to: 4 % of duration and MFU, 2 % of power."""
-    assert got.duration_s == pytest.approx(duration_s, rel=0.04)
-    assert got.mfu_percent == pytest.approx(mfu_percent, rel=0.04)
-    assert got.power_w == pytest.approx(power_w, rel=0.02)
-
-
-@pytest.mark.parametrize(
-    ("cap", "batch_mean", "batch_std", "mfu_percent", "power_w", "duration_s"),
-    [
-        (1, 1.000, 0.000, 7.312, 153.60, 1187.42),
-        (2, 1.977, 0.149, 12.607, 189.40, 688.77),
-        (4, 3.860, 0.627, 19.591, 235.24, 443.31),
-        (8, 7.381, 1.967, 27.145, 283.37, 319.98),
-        (16, 13.613, 5.397, 33.344, 321.52, 260.52),
-        (128, 55.545, 60.919, 42.405, 373.15, 204.89),
-    ],
-)
-def test_batch_caps(
-    cap: int,
-    batch_mean: float,
-    batch_std: float,
-    mfu_percent: float,
-    power_w: float,
-    duration_s: float,
-) -> None:
-    """Experiment 3 (Fig. 4)."""
-    got = serve(vidur_stream(6.45, 1024), batch_cap=cap)
-    assert_close(got, mfu_percent, power_w, duration_s)
-    # The order of service does not depend on small differences in time: batches are the same.
-    assert got.batch_mean == pytest.approx(batch_mean, abs=6e-4)
-    assert got.batch_std == pytest.approx(batch_std, abs=6e-4)
-
-
-@pytest.mark.parametrize(
-    ("qps", "mfu_percent", "power_w", "duration_s"),
-    [
-        (0.10, 0.892, 106.52, 155_799),
-        (0.14, 1.249, 109.11, 111_285),
-        (0.19, 1.696, 112.34, 82_000),
-        (0.27, 2.409, 117.48, 57_704),
-        (0.37, 3.302, 123.87, 42_109),
-        (5.0, 42.621, 374.76, 3261.9),
-        (50.0, 42.621, 374.76, 3261.9),
-    ],
-)
-def test_rates(qps: float, mfu_percent: float, power_w: float, duration_s: float) -> None:
-    """Experiment 4 (Figs 1 and 5)."""
-    assert_close(serve(vidur_stream(qps, 16_384)), mfu_percent, power_w, duration_s)
-
-
-@pytest.mark.parametrize(
-    ("requests", "mfu_percent", "power_w", "duration_s"),
-    [(256, 4.885, 152.11, 114.34), (512, 5.002, 152.67, 254.00), (1024, 5.121, 153.37, 471.83)],
-)
-def test_request_counts(
-    requests: int, mfu_percent: float, power_w: float, duration_s: float
-) -> None:
-    """Experiment 1 (Fig. 2), Llama-3-8B: few KV blocks, so hundreds of preemptions."""
-    stream = vidur_stream(6.45, requests, 1.1, 16, 4096, 0.5)
-    assert_close(serve(stream, kv_blocks=512), mfu_percent, power_w, duration_s)
-
-
-@pytest.mark.parametrize("cap", [3, 128])
-def test_stepwise_is_the_same(cap: int) -> None:
-    """The floor of decode attention, and the crossing from it, included."""
-    changes: dict[str, Any] = {"batch_cap": cap, "kv_blocks": 512}
-    got = serve(vidur_stream(6.45, 60, 1.1, 16, 4096, 0.5), **changes)
-    plain = serve(vidur_stream(6.45, 60, 1.1, 16, 4096, 0.5), stepwise=True, **changes)
-    assert asdict(got) == pytest.approx(asdict(plain), rel=1e-9)
 
 
 @pytest.mark.parametrize(

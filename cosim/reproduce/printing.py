@@ -1,0 +1,142 @@
+"""Tables of published, reproduced and corrected values: on the terminal, and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from cosim.reproduce.cases import paper
+from cosim.reproduce.rows import VALUES, Row, differences_percent
+
+_TITLES = {
+    "duration_s": "s",
+    "mfu_percent": "MFU %",
+    "power_w": "W",
+    "energy_kwh": "kWh",
+    "batch_mean": "batch",
+    "batch_std": "std",
+}
+_CASE = {
+    "tensor_parallel": "TP",
+    "pipeline_parallel": "PP",
+    "prefill_decode_ratio": "P:D",
+    "total_tokens": "tokens",
+    "batch_cap": "cap",
+}
+_SOURCES = ("published", "paper_mode", "corrected")
+
+
+def shown_values(rows: Sequence[Row]) -> list[str]:
+    """Return the names of the values that a table of these rows has."""
+    names = [name for name in rows[0].paper_mode if name not in ("batch_mean", "batch_std")]
+    if rows[0].exp == "exp3":
+        names = list(VALUES)
+    return names
+
+
+def table_lines(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Return the head and the lines of an experiment's table: four lines a case at most.
+
+    Published, paper mode, corrected, and the difference of paper mode to published in percent;
+    what was not published has no line.
+    """
+    values = shown_values(rows)
+    keys = list(rows[0].case)
+    head = [_CASE.get(key, key) for key in keys] + [""]
+    head += [_TITLES.get(name, name) for name in values]
+    lines = []
+    for row in rows:
+        names = [str(value).rpartition("/")[2] for value in row.case.values()]
+        for source, figures in _lines_of(row, values):
+            lines.append([*names, source, *figures])
+            names = [""] * len(keys)
+    return head, lines
+
+
+def _lines_of(row: Row, values: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    has_published = any(value is not None for value in row.published.values())
+    for source in _SOURCES:
+        if source != "published" or has_published:
+            figures = getattr(row, source)
+            yield source.replace("_", " "), [_number(figures[name]) for name in values]
+    if has_published:
+        by = differences_percent(row)
+        yield "difference", [_percent(by[name]) for name in values]
+
+
+def flat_lines(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Return head and lines of Table 2: a line a row."""
+    head = ["row", "published", "paper mode", "difference", "corrected"]
+    return head, [
+        [
+            str(row.case["row"]),
+            _number(row.published["value"]),
+            _number(row.paper_mode["value"]),
+            _percent(differences_percent(row)["value"]),
+            _number(row.corrected["value"]),
+        ]
+        for row in rows
+    ]
+
+
+def _lines(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    return flat_lines(rows) if rows[0].exp == "table2" else table_lines(rows)
+
+
+def title(rows: Sequence[Row]) -> str:
+    """Return what an experiment varies."""
+    exp = rows[0].exp
+    return f"{exp}: {paper()[exp]['title']}"
+
+
+def notes(rows: Sequence[Row]) -> list[str]:
+    """Return what has to be known of an experiment's rows."""
+    found = [paper()[rows[0].exp].get("note", "")]
+    if most := max(row.rejected for row in rows):
+        found.append(
+            f"Up to {most} requests of a run were not served: they are longer than what one of "
+            "the pipeline's engines has of the KV cache. Vidur lets its micro-batches share it."
+        )
+    return [note for note in found if note]
+
+
+def print_rows(console: Console, rows: Sequence[Row]) -> None:
+    """Print the table of an experiment."""
+    head, lines = _lines(rows)
+    flat = rows[0].exp == "table2"
+    labels = 1 if flat else len(rows[0].case) + 1
+    table = Table(box=None, title=title(rows), title_justify="left", title_style="bold")
+    for index, name in enumerate(head):
+        table.add_column(name, justify="left" if index < labels else "right", no_wrap=True)
+    for line in lines:
+        corrected = not flat and line[labels - 1] == "corrected"
+        table.add_row(*line, style="bold" if corrected else None)
+    console.print(table)
+    for note in notes(rows):
+        console.print(note, style="dim")
+    console.print()
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Return the table of an experiment as Markdown."""
+    head, lines = _lines(rows)
+    written = [f"## {title(rows)}", "", *notes(rows), ""]
+    written += [_cells(head), _cells(["---"] * len(head)), *map(_cells, lines), ""]
+    return "\n".join(written)
+
+
+def _cells(texts: Sequence[str]) -> str:
+    return f"| {' | '.join(texts)} |"
+
+
+def _number(value: float | None) -> str:
+    """Return a value with the digits that the paper's rows have."""
+    if value is None:
+        return "-"
+    return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.4g}"
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{round(value, 1) + 0.0:+.1f} %"
