@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cosim.errors import RunFailed
 from cosim.reproduce.cases import Case
@@ -29,7 +30,7 @@ from inference_sim.execution.vidur import VidurExecution, vidur_blocks
 from inference_sim.execution.vidur_fit import FittedTimes
 from inference_sim.hardware import find_gpu, find_node
 from inference_sim.models import ModelSpec, find_model
-from inference_sim.power import MfuPowerLaw
+from inference_sim.power import MfuPowerLaw, Use
 from inference_sim.segment import FIELDS, Segment
 
 GPU = find_gpu("a100-sxm-80gb")
@@ -164,9 +165,14 @@ class Tally:
         joules = []
         for one, peak in zip(done, self._peaks, strict=True):
             mfu = one / (seconds * peak)
-            joules.append(float((LAW.busy_w(mfu, mfu, mfu, mfu) * seconds).sum()))
+            joules.append(float((_law_w(mfu) * seconds).sum()))
         self.energy_j += joules[0]
         self.causal_energy_j += joules[1]
+
+
+def _law_w(mfu: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the power of Eq. 1 at an MFU, shape (n,) [W]; nothing else counts in it."""
+    return LAW.busy_w(Use(mfu, mfu, mfu, mfu, mfu, np.ones_like(mfu)))
 
 
 _COLUMNS = [
@@ -260,7 +266,7 @@ class Serving:
         tally, stage_s = self.tally, (self._last_s - self._first_s) * self._pp
         mfu_percent = 100 * tally.flops / (stage_s * self._peak_flops)
         in_percent = np.array([mfu_percent])  # where Eq. 1 expects a fraction
-        billed_w = float(LAW.busy_w(in_percent, in_percent, in_percent, in_percent)[0])
+        billed_w = float(_law_w(in_percent)[0])
         return Values(
             duration_s=self._last_s,
             mfu_percent=mfu_percent,
