@@ -227,6 +227,7 @@ def _general(path: str, summary: Mapping[str, Any]) -> str:
     for site in summary["sites"]:
         path = path.removeprefix(f"sites.{site}.")
     path = re.sub(r"^rejections\.\w+$", "rejections.REASON", path)
+    path = re.sub(r"^attribution\.by_class\.\w+\.", "attribution.by_class.CLASS.", path)
     return re.sub(r"^slo\.by_class\.\w+$", "slo.by_class.CLASS", path)
 
 
