@@ -4,7 +4,8 @@ CosimError
  ├── ScenarioError        the scenario is wrong: exit code 2, nothing is written
  │    ├── SignalError     a signal file is wrong, or does not cover the run
  │    └── CalibrationError  measurements that nothing can be fitted on
- └── RunFailed            the run broke off: exit code 1, the result folder is marked failed
+ ├── RunFailed            the run broke off: exit code 1, the result folder is marked failed
+ └── FetchError           a public data set cannot be downloaded: exit code 1
 
 ``inference_sim`` and ``controllers`` stand alone and raise errors of their own; they are turned
 into one of these where ``cosim`` calls them.
@@ -78,6 +79,10 @@ class RunFailed(CosimError):
     def __init__(self, message: str, *, step: int | None = None) -> None:
         self.step = step
         super().__init__(message)
+
+
+class FetchError(CosimError):
+    """A public data set cannot be downloaded, or is not what it should be."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
