@@ -1,4 +1,4 @@
-"""Trace files: both formats, everything that can be wrong with them, and the real Azure trace."""
+"""Trace files of Azure and Vidur, what can be wrong with them, and the real Azure traces."""
 
 from __future__ import annotations
 
@@ -68,9 +68,12 @@ BAD = {
     "other format": (AZURE + "2023-11-16 18:15:46,3,4\n", ":1: the header lacks arrived_at, num_p"),
     "no header": ("0,10,5\n1,10,5\n", ":1: the header lacks arrived_at, num_prefill_tokens, num_d"),
     "no rows": (VIDUR, ": holds no requests"),
-    "empty": ("", ": cannot be read as CSV"),
-    "binary": (b"\x1f\x8b\x08\x00" + bytes(range(128, 256)) * 9, ": cannot be read as CSV"),
-    "zeros": (bytes(4096), ":"),
+    "empty": ("", ": is empty"),
+    "only empty lines": ("\n\r\n\n", ": is empty"),
+    "binary": (bytes(range(128, 256)) * 9, ":1: the header lacks arrived_at"),
+    "compressed": (b"\x1f\x8b\x08\x00" + bytes(range(128, 256)), ": is compressed with gzip"),
+    "zeros": (bytes(4096), ":1: holds a byte 0"),
+    "binary from some line": (VIDUR + GOOD + "2,3\0", ":4: holds a byte 0"),
     "NaN time": (VIDUR + GOOD + "nan,10,5\n", ":4: column arrived_at is not a finite number"),
     "no time": (VIDUR + GOOD + ",10,5\n", ":4: column arrived_at is not a finite number"),
     "infinite time": (VIDUR + GOOD + "inf,10,5\n", ":4: column arrived_at is not a finite number"),
@@ -79,8 +82,15 @@ BAD = {
     "zero prompt": (VIDUR + GOOD + "2,0,5\n", ":4: column num_prefill_tokens is not a whole"),
     "zero output": (VIDUR + "0,4,0\n" + GOOD, ":2: column num_decode_tokens is not a whole number"),
     "fraction": (VIDUR + GOOD + "2,3,4.5\n", ":4: column num_decode_tokens is not a whole number"),
-    "no tokens": (VIDUR + GOOD + "2,3,\n", ":4: column num_decode_tokens is not a finite number"),
-    "short row": (VIDUR + GOOD + "2,3\n", ":4: column num_decode_tokens is not a finite number"),
+    "no tokens": (VIDUR + GOOD + "2,3,\n", ":4: column num_decode_tokens is not a whole number"),
+    "short row": (VIDUR + "2,3\n" + GOOD, ":2: has 2 columns where the header has 3"),
+    "long row": (VIDUR + "2,3,4,5\n" + GOOD, ":2: has 4 columns where the header has 3"),
+    "cut off": (
+        VIDUR + GOOD + "2,3",
+        ":4: has 2 columns where the header has 3; the file ends here",
+    ),
+    "open quote": (VIDUR + GOOD + '2,3,"4\n3,4,5\n', ":4: is no row of CSV"),
+    "column twice": ("arrived_at," + VIDUR + GOOD, ":1: the header has arrived_at more than once"),
     "endless": (VIDUR + GOOD + "2,3,1e300\n", ":4: column num_decode_tokens is not a whole number"),
     "unsorted": (VIDUR + GOOD + "0.5,10,5\n", ":4: arrives before the row above it"),
 }
@@ -100,9 +110,13 @@ def test_bad_vidur_traces(tmp_path: Path, case: str) -> None:
     [
         ("yesterday,3,4", ":3: column TIMESTAMP is not a time stamp (got 'yesterday')"),
         ("2023-11-31 18:15:46,3,4", ":3: column TIMESTAMP is not a time stamp"),
-        (",3,4", ":3: column TIMESTAMP is not a time stamp (got nan)"),
+        (",3,4", ":3: column TIMESTAMP is not a time stamp (got '')"),
         ("2023-11-16 18:15:45.9,3,4", ":3: arrives before the row above it"),
-        ("2023-11-16 18:15:47,3,x", ":3: column GeneratedTokens is not a finite number (got 'x')"),
+        (
+            "2023-11-16 18:15:47+00:00,3,4",
+            ":3: column TIMESTAMP has an offset from UTC, which the rows above lack",
+        ),
+        ("2023-11-16 18:15:47,3,x", ":3: column GeneratedTokens is not a whole number from 1"),
     ],
 )
 def test_bad_azure_traces(tmp_path: Path, row: str, text: str) -> None:
@@ -117,9 +131,29 @@ def test_several_bad_rows_are_counted(tmp_path: Path) -> None:
         read_trace(path, "vidur")
 
 
+def test_the_first_wrong_line_is_named(tmp_path: Path) -> None:
+    """Whatever its column, and before a row without the right shape."""
+    path = written(tmp_path, VIDUR + "0,10,5\n0,10,x\n0,0,5\nsoon,1,1\n1,2\n")
+    with pytest.raises(TraceError, match=r":3: column num_decode_tokens .*\(got 'x'\)"):
+        read_trace(path, "vidur")
+
+
+def test_lines_are_counted_past_empty_ones(tmp_path: Path) -> None:
+    path = written(tmp_path, "\n\r\n" + VIDUR + "\n0,10,5\n\n\n1,10,5\n\n0.5,10,5\n")
+    with pytest.raises(TraceError, match=":10: arrives before the row above it"):
+        read_trace(path, "vidur")
+
+
+def test_stamps_must_all_have_an_offset_or_none(tmp_path: Path) -> None:
+    """Two clocks in a file would make a gap of hours."""
+    rows = "2024-05-10 00:00:00+02:00,3,4\n2024-05-10 00:00:01,3,4\n"
+    with pytest.raises(TraceError, match=":3: column TIMESTAMP lacks the offset from UTC that"):
+        read_trace(written(tmp_path, AZURE + rows), "azure")
+
+
 @pytest.mark.parametrize("name", ["none.csv", "."])
 def test_no_such_file(tmp_path: Path, name: str) -> None:
-    with pytest.raises(TraceError, match="cannot be read as CSV"):
+    with pytest.raises(TraceError, match=f"{name}|{tmp_path}: cannot be read: "):
         read_trace(tmp_path / name, "azure")
 
 

@@ -1,0 +1,141 @@
+"""The rows of a trace, block by block, each of them checked.
+
+A block is parsed at once by Arrow, without a Python object a row. Where Arrow cannot, or finds
+something out of the ordinary (a wrong value, but also an empty line, a quoted field or ``10.0``
+tokens), it is parsed line by line: that gives the same arrays, or the line that is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.json
+from numpy.typing import NDArray
+
+from inference_sim.errors import TraceError
+from inference_sim.workload.text_blocks import Block
+from inference_sim.workload.trace_formats import OpenedTrace
+from inference_sim.workload.trace_lines import MOST_TOKENS, Columns, LineParser, has_offset
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Requests of some lines, in order of arrival; arrays of shape (n,), which may be 0.
+
+    Attributes:
+        ticks: Times in the units of the format, from its own origin.
+        prompt_tokens, output_tokens: Lengths [tokens].
+        failures: Rows that were left out because their requests had failed.
+    """
+
+    ticks: NDArray[Any]
+    prompt_tokens: NDArray[np.int64]
+    output_tokens: NDArray[np.int64]
+    failures: int
+
+
+def read_rows(path: Path, trace: OpenedTrace) -> Iterator[Rows]:
+    """Yield the rows of one block after the other.
+
+    Args:
+        path: The file, for errors.
+        trace: The trace that was opened.
+
+    Raises:
+        TraceError: At the first row that is wrong; names file and line.
+    """
+    parser = LineParser(path, trace)
+    latest: Any = None
+    for block in trace.rows:
+        columns = _parsed_at_once(trace, block, parser) or parser.parsed(block)
+        ticks, prompt, output = columns.ticks, columns.prompt_tokens, columns.output_tokens
+        if not len(ticks):
+            continue
+        backwards = np.flatnonzero(
+            np.diff(ticks, prepend=ticks[0] if latest is None else latest) < 0
+        )
+        if len(backwards):
+            raise TraceError(
+                f"{path}:{columns.lines[int(backwards[0])]}: arrives before the row above it (a "
+                "trace must be in order of arrival)"
+            )
+        latest = ticks[-1]
+        served = output > 0
+        failures = len(served) - int(np.count_nonzero(served))
+        if failures:
+            ticks, prompt, output = ticks[served], prompt[served], output[served]
+        yield Rows(ticks, prompt, output, failures)
+
+
+def _parsed_at_once(trace: OpenedTrace, block: Block, parser: LineParser) -> Columns | None:
+    """Return the columns of a block; None if any of it is out of the ordinary."""
+    try:
+        table = _json(trace, block) if trace.format.json_lines else _csv(trace, block, parser)
+    except pa.ArrowInvalid:
+        return None
+    columns = [table.column(name) for name in trace.format.columns]
+    # As many rows as lines: then the lines of rows are known, and no object spans several.
+    if table.num_rows != block.line_count or any(column.null_count for column in columns):
+        return None
+    ticks, prompt, output = (column.to_numpy() for column in columns)
+    if trace.format.stamps:
+        ticks = ticks.astype("datetime64[ns]").view(np.int64)
+    elif not np.isfinite(ticks).all():
+        return None
+    served = (prompt >= 1) & (output >= 1)
+    if trace.format.fails_at_zero:
+        served |= (prompt >= 0) & (output == 0)
+    if not (served & (prompt <= MOST_TOKENS) & (output <= MOST_TOKENS)).all():
+        return None
+    lines = range(block.first_line, block.first_line + table.num_rows)
+    return Columns(lines, ticks, prompt, output)
+
+
+def _csv(trace: OpenedTrace, block: Block, parser: LineParser) -> pa.Table:
+    time, *tokens = trace.format.columns
+    kinds: dict[str, pa.DataType] = dict.fromkeys(tokens, pa.int64())
+    kinds[time] = pa.float64()
+    if trace.format.stamps:
+        if parser.with_offset is None:
+            first, _, _ = block.text.partition(b"\n")
+            fields = first.rstrip(b"\r").split(b",")
+            at = trace.header.index(time)
+            parser.with_offset = at < len(fields) and has_offset(
+                fields[at].decode("ascii", "replace")
+            )
+        kinds[time] = pa.timestamp("ns", tz="UTC" if parser.with_offset else None)
+    # Columns that are not read may be called alike; Arrow wants names that differ.
+    names = [name if name in kinds else f"#{index}" for index, name in enumerate(trace.header)]
+    return pyarrow.csv.read_csv(
+        pa.BufferReader(block.text),
+        read_options=pyarrow.csv.ReadOptions(
+            column_names=names, use_threads=False, block_size=len(block.text) + 1
+        ),
+        # A quote that is never closed would swallow rows: quoted fields are left to the lines.
+        parse_options=pyarrow.csv.ParseOptions(quote_char=False),
+        convert_options=pyarrow.csv.ConvertOptions(
+            include_columns=list(kinds),
+            column_types=kinds,
+            null_values=[""],
+            check_utf8=False,
+            timestamp_parsers=[pyarrow.csv.ISO8601],
+        ),
+    )
+
+
+def _json(trace: OpenedTrace, block: Block) -> pa.Table:
+    time, *tokens = trace.format.columns
+    schema = pa.schema({time: pa.float64()} | dict.fromkeys(tokens, pa.int64()))
+    return pyarrow.json.read_json(
+        pa.BufferReader(block.text),
+        read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(block.text) + 1),
+        parse_options=pyarrow.json.ParseOptions(
+            explicit_schema=schema, unexpected_field_behavior="ignore"
+        ),
+    )
