@@ -77,6 +77,8 @@ def print_report(result: Result) -> None:
         _print_row(console, "Carbon", _carbon(summary))
     if summary["sites"]:
         _print_controllers(console, result)
+    for text in _trace_notes(result.run.plan):
+        _print_row(console, "Trace", text)
     if summary.get("load_state", "stable") != "stable":
         _print_row(console, "Warning", _load_warning(summary), style="yellow")
     if result.run.plan.scenario.time.until == "drained" and not all(
@@ -86,6 +88,20 @@ def print_report(result: Result) -> None:
         _print_row(console, "Warning", text, style="yellow")
     if result.folder is not None:
         _print_row(console, "Results", str(result.folder))
+
+
+def _trace_notes(plan: Plan) -> Iterator[str]:
+    """Yield what was left out of recorded traces; once for sites that share one."""
+    left_out = {
+        source.config.trace.path: source.trace_failures
+        for source in (site.workload for site in plan.sites)
+        if source is not None and source.config.trace is not None and source.trace_failures
+    }
+    for path, failures in left_out.items():
+        yield (
+            f"{_plural(failures, 'request')} of {path.name} left out, recorded as failed: without "
+            "response tokens"
+        )
 
 
 def _print_row(console: Console, title: str, text: str, style: str = "cyan") -> None:

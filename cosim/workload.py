@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cosim.scenario import lengths as length_keys
@@ -44,11 +44,13 @@ class WorkloadSource:
         config: What the scenario says.
         peak_rate_per_s: Its highest mean rate [requests/s].
         stream: Returns a fresh stream of its requests.
+        trace_failures: Requests that its trace tells to have failed; they are left out.
     """
 
     config: Workload
     peak_rate_per_s: float
     stream: Callable[[], Iterator[Arrival]]
+    trace_failures: int = 0
 
 
 def workload_source(scenario: Scenario, site_index: int) -> WorkloadSource:
@@ -65,31 +67,33 @@ def workload_source(scenario: Scenario, site_index: int) -> WorkloadSource:
     seed: Sequence[int] = [scenario.seed]
     if site.workload is not None:
         seed = [scenario.seed, _OWN_WORKLOAD + site_index]
-    peak_rate_per_s, stream = _whole_stream(config, seed, scenario.time.start)
+    whole = _whole_source(config, seed, scenario.time.start)
     if site.workload is not None or site.share is None:
-        return WorkloadSource(config, peak_rate_per_s, stream)
+        return whole
     sharing = [one.share or 0.0 for one in scenario.sites[:site_index] if one.workload is None]
     first, share = sum(sharing), site.share
-    return WorkloadSource(
-        config,
-        peak_rate_per_s * share,
-        lambda: thinned(stream(), seed, first, first + share),
+    return replace(
+        whole,
+        peak_rate_per_s=whole.peak_rate_per_s * share,
+        stream=lambda: thinned(whole.stream(), seed, first, first + share),
     )
 
 
-def _whole_stream(
-    config: Workload, seed: Sequence[int], start: datetime
-) -> tuple[float, Callable[[], Iterator[Arrival]]]:
+def _whole_source(config: Workload, seed: Sequence[int], start: datetime) -> WorkloadSource:
     shares = [request_class.share for request_class in config.classes]
     if config.trace is not None:
+        trace = open_trace(config.trace.path, config.trace.format)
         replay = Replay(
-            trace=open_trace(config.trace.path, config.trace.format),
+            trace=trace,
             rate_scale=config.trace.rate_scale,
             shift_s=config.trace.shift,
             loop=config.trace.loop,
         )
-        return replay.peak_rate_per_s, lambda: trace_stream(
-            replay, seed, requests=config.requests, class_shares=shares
+        return WorkloadSource(
+            config,
+            replay.peak_rate_per_s,
+            lambda: trace_stream(replay, seed, requests=config.requests, class_shares=shares),
+            trace.failures,
         )
     if config.arrivals is None:
         raise ValueError("the workload has no arrivals")
@@ -100,13 +104,17 @@ def _whole_stream(
         if request_class.lengths is not None
     }
     lengths = own[0] if config.lengths is None else _lengths(config.lengths)
-    return arrivals.peak_rate_per_s, lambda: generated_stream(
-        arrivals,
-        lengths,
-        seed,
-        requests=config.requests,
-        class_shares=shares,
-        class_lengths=own,
+    return WorkloadSource(
+        config,
+        arrivals.peak_rate_per_s,
+        lambda: generated_stream(
+            arrivals,
+            lengths,
+            seed,
+            requests=config.requests,
+            class_shares=shares,
+            class_lengths=own,
+        ),
     )
 
 

@@ -118,11 +118,11 @@ class Daily(StrictModel):
 class Trace(StrictModel):
     """A recorded trace of requests."""
 
-    format: Literal["azure", "vidur"]
-    """azure: TIMESTAMP,ContextTokens,GeneratedTokens. vidur: arrived_at (s),num_prefill_tokens,
-    num_decode_tokens."""
+    format: Literal["azure", "burstgpt", "mooncake", "vidur"] | None = None
+    """How the file is written; recognised by its first line by default."""
     path: InputFile
-    """The CSV file. Above 200 MB it is not held in memory, but read again while the run goes on."""
+    """The file, in order of arrival. Above 200 MB it is not held in memory, but read again while
+    the run goes on."""
     rate_scale: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     """Pace: 2 halves the time between requests."""
     shift: DurationS = 0.0

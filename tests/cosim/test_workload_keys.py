@@ -18,10 +18,11 @@ from cosim.plan import load_plan
 from cosim.results.folder import resolved_scenario
 from cosim.scenario.lengths import Empirical
 from cosim.scenario.scenario import Scenario
-from cosim.scenario.workload import Workload
+from cosim.scenario.workload import Trace, Workload
 from cosim.workload import WorkloadSource, workload_source
 from inference_sim.catalogue import read_data
 from inference_sim.workload import Arrival
+from inference_sim.workload.trace_formats import FORMATS
 from tests.cosim.builders import BASE, REPOSITORY, SCENARIOS, edited, write
 from tests.inference_sim.builders import approx
 
@@ -162,6 +163,24 @@ class TestTrace:
         drawn = requests(25, with_trace(", loop: true"))
         assert [one.time_s for one in drawn] == approx([6.0 * i for i in range(25)], 1e-12)
         assert len(requests(25, with_trace(", loop: false"))) == 10
+
+    def test_a_trace_is_recognised_by_its_content(self) -> None:
+        """And may be named; failures are counted, and told after the run."""
+        rows = "".join(f"{t},m,5,{t % 2},5,API log\n" for t in range(6))
+        header = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
+        write("trace.csv", header + rows)
+        generated, trace = with_trace("")
+        for keys in (trace.replace("format: azure, ", ""), trace.replace("azure", "burstgpt")):
+            found = source((generated, keys))
+            assert [one.time_s for one in found.stream()] == [0, 2, 4]
+            assert found.trace_failures == 3
+        message = refused((generated, trace))
+        assert "workload.trace.path: " in message
+        assert "it looks like format 'burstgpt'" in message
+
+    def test_every_format_can_be_named(self) -> None:
+        named, _ = get_args(Trace.model_fields["format"].annotation)
+        assert list(get_args(named)) == list(FORMATS)
 
     def test_a_trace_that_cannot_be_looped(self) -> None:
         write("trace.csv", "".join(f"{line}\n" for line in TRACE.splitlines()[:2]))
