@@ -18,6 +18,7 @@ import numpy as np
 from cosim.errors import ScenarioError, did_you_mean
 from cosim.loading import DataPath, problem_at
 from cosim.plan import Plan, SitePlan
+from cosim.quantiles import Quantiles
 from cosim.results.requests import RequestLog
 from cosim.scenario.workload import Poisson
 from cosim.workload import workload_source
@@ -266,15 +267,20 @@ def _run(
             cluster.step(cluster.env.now + _STEP_S)
             log.add(site.name, cluster.take_ended())
     latencies = log.sites[site.name]
-    delays = np.append(latencies.values_s("queue"), np.full(cluster.rejected, math.inf))
     return Probe(
         rate_per_s=rate_per_s,
         requests=cluster.arrived,
         rejected=cluster.rejected,
-        delay_p99_s=float(np.percentile(delays, 99, method="inverted_cdf")),
+        delay_p99_s=_delay_p99_s(latencies.queue, cluster.rejected),
         attainment={name: met / of for name, (met, of) in latencies.by_class.items() if of},
         by_delay=by_delay,
     )
+
+
+def _delay_p99_s(delays_s: Quantiles, rejected: int) -> float:
+    """Return what 99 % of the requests wait at most [s]; rejected ones wait forever."""
+    rank = max(math.ceil(0.99 * (delays_s.count + rejected) - 1), 0)
+    return float(delays_s.ordered(np.array([rank]))[0]) if rank < delays_s.count else math.inf
 
 
 def _never(probe: Probe) -> ScenarioError:

@@ -1,10 +1,12 @@
-"""The log of requests: written to Parquet in row groups as the run goes, latencies kept aside."""
+"""The log of requests: written to Parquet in row groups as the run goes, latencies kept aside.
+
+Memory does not grow with the requests: the values of a few thousand are held as they are, those of
+a row group as Arrow columns, and latencies as :class:`Quantiles`.
+"""
 
 from __future__ import annotations
 
-import math
-from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
@@ -17,13 +19,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from cosim.plan import Plan
+from cosim.quantiles import Quantiles
 from cosim.scenario.workload import RequestClass, Slo
 from inference_sim.request import Outcome, Request
-from inference_sim.telemetry import tpot_s, ttft_s
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
-ROW_GROUP = 100_000
+ROW_GROUP = 32_768
+_CHUNK = 8192
+"""Requests that are taken at once; few, for until then each of their values is an object."""
 
 _FROM_REQUEST = {
     "request_id": pa.int64(),
@@ -50,8 +55,11 @@ SCHEMA = pa.schema(
     }
 )
 """Columns of ``requests.parquet``; a time that did not come is null."""
+_PLAIN = pa.schema(
+    {one.name: pa.string() if pa.types.is_dictionary(one.type) else one.type for one in SCHEMA}
+)
 
-_row = attrgetter(*_FROM_REQUEST)
+_GETTERS = {name: attrgetter(name) for name in ("class_id", *_FROM_REQUEST)}
 LATENCIES = ("ttft", "tpot", "e2e", "queue")
 
 
@@ -83,20 +91,16 @@ class SiteLatencies:
     met by a completed request if it keeps all that are given.
     """
 
-    ttft: array[float] = field(default_factory=lambda: array("d"))
-    tpot: array[float] = field(default_factory=lambda: array("d"))
-    e2e: array[float] = field(default_factory=lambda: array("d"))
-    queue: array[float] = field(default_factory=lambda: array("d"))
+    ttft: Quantiles = field(default_factory=Quantiles)
+    tpot: Quantiles = field(default_factory=Quantiles)
+    e2e: Quantiles = field(default_factory=Quantiles)
+    queue: Quantiles = field(default_factory=Quantiles)
     prompt_tokens: int = 0
     output_tokens: int = 0
     by_class: dict[str, list[int]] = field(default_factory=dict)
     """By class with an objective: requests that met it, requests that ended or broke it."""
     shares: dict[str, ClassShare] = field(default_factory=dict)
     """By class: what its requests, in flight or ended, came to."""
-
-    def values_s(self, name: str) -> Array:
-        """Return the latencies called `name` [s], shape (requests,)."""
-        return np.frombuffer(getattr(self, name), dtype=np.float64)
 
 
 class RequestLog:
@@ -111,14 +115,22 @@ class RequestLog:
         self._classes = {
             site.name: site.workload.config.classes for site in plan.sites if site.workload
         }
-        self.sites = {name: SiteLatencies() for name in self._classes}
-        for name, latencies in self.sites.items():
+        self._sites = {name: SiteLatencies() for name in self._classes}
+        for name, latencies in self._sites.items():
             for one in self._classes[name]:
                 latencies.shares[one.name] = ClassShare()
                 if _has_objective(one):
                     latencies.by_class[one.name] = [0, 0]
-        self._rows: list[tuple[Any, ...]] = []
+        self._held: dict[str, list[Any]] = {name: [] for name in _GETTERS}
+        self._batches: list[tuple[str, int, float]] = []  # of these: site, length, cut-off
+        self._tables: list[pa.Table] = []
         self._writer = pq.ParquetWriter(path, SCHEMA) if path else None
+
+    @property
+    def sites(self) -> Mapping[str, SiteLatencies]:
+        """What the requests taken so far came to, by site."""
+        self._take()
+        return self._sites
 
     def __enter__(self) -> Self:
         return self
@@ -140,79 +152,168 @@ class RequestLog:
             cut_off_s: When the run ended, for requests that had not [s]. One of these counts for
                 its class's objectives only if it had broken them by then.
         """
-        classes, latencies = self._classes[site], self.sites[site]
-        for request in requests:
-            request_class = classes[request.class_id]
-            completed = request.outcome is Outcome.COMPLETED
-            share = latencies.shares[request_class.name]
-            share.requests += 1
-            share.energy_j += request.energy_j
-            share.carbon_g += request.carbon_g
-            if completed:
-                share.completed += 1
-                share.output_tokens += request.output_tokens
-                if request_class.deadline is not None:
-                    share.late += request.finish_s - request.arrival_s > request_class.deadline
-                latencies.prompt_tokens += request.prompt_tokens
-                latencies.output_tokens += request.output_tokens
-                latencies.ttft.append(ttft_s(request))
-                latencies.e2e.append(request.finish_s - request.arrival_s)
-                latencies.queue.append(request.scheduled_s - request.arrival_s)
-                if request.output_tokens > 1:
-                    latencies.tpot.append(tpot_s(request))
-            if request_class.name in latencies.by_class:
-                tally = latencies.by_class[request_class.name]
-                if completed:
-                    tally[0] += _meets(request, request_class.slo)
-                    tally[1] += 1
-                elif request.outcome is Outcome.REJECTED:
-                    tally[1] += 1
-                else:
-                    tally[1] += _is_late(request, request_class.slo, cut_off_s)
-            if self._writer is not None:
-                self._rows.append((site, request_class.name, *_row(request)))
-        if len(self._rows) >= ROW_GROUP:
-            self._write()
+        batch = list(requests)
+        if not batch:
+            return
+        for name, values in self._held.items():  # by column: a tuple a row would take twice as long
+            values.extend(map(_GETTERS[name], batch))
+        self._batches.append((site, len(batch), cut_off_s))
+        if len(self._held["class_id"]) >= _CHUNK:
+            self._take()
 
     def close(self) -> None:
         """Write what is left and close the file."""
+        self._take()
         if self._writer is not None:
             self._write()
             self._writer.close()
             self._writer = None
 
-    def _write(self) -> None:
-        if self._writer is None or not self._rows:
+    def _take(self) -> None:
+        """Take note of the requests that are held, and turn them into a table."""
+        if not self._batches:
             return
-        columns = zip(*self._rows, strict=True)
-        arrays = [_array(values, field.type) for values, field in zip(columns, SCHEMA, strict=True)]
-        self._writer.write_table(pa.Table.from_arrays(arrays, schema=SCHEMA))
-        self._rows.clear()
+        held, self._held = self._held, {name: [] for name in _GETTERS}
+        names, lengths, cut_offs_s = zip(*self._batches, strict=True)
+        self._batches.clear()
+        class_id = held.pop("class_id")
+        of_site, of_class = np.repeat(names, lengths), np.array(class_id)
+        ended = _Ended.of(held, np.repeat(cut_offs_s, lengths))
+        for name in dict.fromkeys(names):
+            self._note(self._sites[name], self._classes[name], ended, of_site == name, of_class)
+        if self._writer is None:
+            return
+        sites = of_site.tolist()
+        labels = [self._classes[name][k].name for name, k in zip(sites, class_id, strict=True)]
+        values = (sites, labels, *held.values())
+        arrays = [_array(one, kind) for one, kind in zip(values, _PLAIN.types, strict=True)]
+        self._tables.append(pa.Table.from_arrays(arrays, schema=_PLAIN))
+        if sum(len(table) for table in self._tables) >= ROW_GROUP:
+            self._write()
+
+    @staticmethod
+    def _note(
+        latencies: SiteLatencies,
+        classes: Sequence[RequestClass],
+        ended: _Ended,
+        here: Mask,
+        of_class: NDArray[np.int64],
+    ) -> None:
+        completed = here & ended.completed
+        latencies.prompt_tokens += int(ended.prompt_tokens[completed].sum())
+        latencies.output_tokens += int(ended.output_tokens[completed].sum())
+        latencies.ttft.add(ended.ttft_s[completed])
+        latencies.e2e.add(ended.e2e_s[completed])
+        latencies.queue.add(ended.queue_s[completed])
+        latencies.tpot.add(ended.tpot_s[completed & (ended.output_tokens > 1)])
+        for index, one in enumerate(classes):
+            mine = here & (of_class == index)
+            done = mine & ended.completed
+            share = latencies.shares[one.name]
+            share.requests += _count(mine)
+            share.completed += _count(done)
+            if one.deadline is not None:
+                share.late += _count(done & (ended.e2e_s > one.deadline))
+            share.output_tokens += int(ended.output_tokens[done].sum())
+            share.energy_j += float(ended.energy_j[mine].sum())
+            share.carbon_g += float(ended.carbon_g[mine].sum())
+            if one.name in latencies.by_class:
+                late = mine & ended.unfinished & ended.is_late(one.slo)
+                tally = latencies.by_class[one.name]
+                tally[0] += _count(done & ended.meets(one.slo))
+                tally[1] += _count(done | (mine & ended.rejected) | late)
+
+    def _write(self) -> None:
+        if self._writer is not None and self._tables:
+            table = pa.concat_tables(self._tables).combine_chunks()
+            self._writer.write_table(table.cast(SCHEMA))
+        self._tables.clear()
 
 
-def _array(values: tuple[Any, ...], kind: pa.DataType) -> pa.Array:
-    if pa.types.is_dictionary(kind):
-        return pa.array([value or None for value in values], pa.string()).dictionary_encode()
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """Requests that ended, or that the end of the run cut off; arrays of shape (n,).
+
+    Attributes:
+        completed, rejected, unfinished: What became of them.
+        prompt_tokens, output_tokens: Their lengths [tokens].
+        ttft_s, tpot_s, e2e_s, queue_s: Their latencies [s]; NaN where they have none.
+        age_s: Time from arrival to the end of the run, for those that it cut off [s].
+        energy_j, carbon_g: GPU energy [J], and its emissions [g].
+    """
+
+    completed: Mask
+    rejected: Mask
+    unfinished: Mask
+    prompt_tokens: NDArray[np.int64]
+    output_tokens: NDArray[np.int64]
+    ttft_s: Array
+    tpot_s: Array
+    e2e_s: Array
+    queue_s: Array
+    age_s: Array
+    energy_j: Array
+    carbon_g: Array
+
+    @classmethod
+    def of(cls, rows: Mapping[str, Sequence[Any]], cut_off_s: Array) -> Self:
+        """Return the requests of columns of the log."""
+        completed, rejected = (
+            np.array([one is outcome for one in rows["outcome"]], dtype=bool)
+            for outcome in (Outcome.COMPLETED, Outcome.REJECTED)
+        )
+        arrival_s, scheduled_s, first_token_s, finish_s = (
+            np.array(rows[name], dtype=np.float64)
+            for name in ("arrival_s", "scheduled_s", "first_token_s", "finish_s")
+        )
+        output_tokens = np.array(rows["output_tokens"], dtype=np.int64)
+        gaps = np.where(output_tokens > 1, output_tokens - 1.0, np.nan)
+        return cls(
+            completed=completed,
+            rejected=rejected,
+            unfinished=~(completed | rejected),
+            prompt_tokens=np.array(rows["prompt_tokens"], dtype=np.int64),
+            output_tokens=output_tokens,
+            ttft_s=first_token_s - arrival_s,
+            tpot_s=(finish_s - first_token_s) / gaps,
+            e2e_s=finish_s - arrival_s,
+            queue_s=scheduled_s - arrival_s,
+            age_s=cut_off_s - arrival_s,
+            energy_j=np.array(rows["energy_j"], dtype=np.float64),
+            carbon_g=np.array(rows["carbon_g"], dtype=np.float64),
+        )
+
+    def meets(self, slo: Slo) -> Mask:
+        """Tell which meet their objectives, if they completed."""
+        good = np.ones(len(self.completed), dtype=bool)
+        if slo.ttft_s is not None:
+            good &= self.ttft_s <= slo.ttft_s
+        if slo.tpot_s is not None:
+            good &= ~(self.tpot_s > slo.tpot_s)  # a single token has none
+        if slo.e2e_s is not None:
+            good &= self.e2e_s <= slo.e2e_s
+        return good
+
+    def is_late(self, slo: Slo) -> Mask:
+        """Tell which cannot meet their objectives any more, if they have not ended."""
+        late = np.zeros(len(self.completed), dtype=bool)
+        if slo.ttft_s is not None:
+            late |= np.where(np.isnan(self.ttft_s), self.age_s, self.ttft_s) > slo.ttft_s
+        if slo.e2e_s is not None:
+            late |= self.age_s > slo.e2e_s
+        return late
+
+
+def _count(mask: Mask) -> int:
+    return int(np.count_nonzero(mask))
+
+
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_string(kind):
+        return pa.array([value or None for value in values], kind)
     return pa.array(values, kind, from_pandas=True)  # NaN becomes null
 
 
 def _has_objective(request_class: RequestClass) -> bool:
     slo = request_class.slo
     return any(bound is not None for bound in (slo.ttft_s, slo.tpot_s, slo.e2e_s))
-
-
-def _meets(request: Request, slo: Slo) -> bool:
-    return (
-        (slo.ttft_s is None or ttft_s(request) <= slo.ttft_s)
-        and (slo.tpot_s is None or not tpot_s(request) > slo.tpot_s)
-        and (slo.e2e_s is None or request.finish_s - request.arrival_s <= slo.e2e_s)
-    )
-
-
-def _is_late(request: Request, slo: Slo, now_s: float) -> bool:
-    """Tell whether a request that has not ended cannot meet its objectives any more."""
-    age_s = now_s - request.arrival_s
-    first_s = age_s if math.isnan(request.first_token_s) else ttft_s(request)
-    return (slo.ttft_s is not None and first_s > slo.ttft_s) or (
-        slo.e2e_s is not None and age_s > slo.e2e_s
-    )

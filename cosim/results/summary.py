@@ -25,11 +25,12 @@ from cosim.accounting import (
 from cosim.loop import Run
 from cosim.paper_accounting import paper_table2
 from cosim.plan import SitePlan
+from cosim.quantiles import Quantiles
 from cosim.record import SiteRecord
 from cosim.results.requests import LATENCIES, RequestLog, SiteLatencies
 from inference_sim.cluster import Cluster
 
-_PERCENTILES = {"p50": 50, "p90": 90, "p95": 95, "p99": 99}
+_PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 Section = dict[str, Any]
 
 
@@ -205,15 +206,16 @@ def load_state(record: SiteRecord, cluster: Cluster) -> str:
 
 
 def _latencies(parts: Sequence[SiteLatencies]) -> Section:
+    pools = {name: Quantiles.pooled([getattr(part, name) for part in parts]) for name in LATENCIES}
     found: Section = {}
-    for name in LATENCIES:
-        values = np.concatenate([part.values_s(name) for part in parts])
-        if not len(values):
+    for name, pool in pools.items():
+        if not pool.count:
             found[name] = None
             continue
-        found[name] = {"mean": float(values.mean())}
-        marks = np.percentile(values, list(_PERCENTILES.values()))
-        found[name] |= dict(zip(_PERCENTILES, marks.tolist(), strict=True))
+        found[name] = {"mean": pool.mean()}
+        marks = pool.quantiles(list(_PERCENTILES.values()))
+        found[name] |= dict(zip(_PERCENTILES, marks, strict=True))
+    found["quantiles"] = next((one.how() for one in pools.values() if not one.exact), "exact")
     return found
 
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from cosim import quantiles
 from cosim.errors import ScenarioError
 from cosim.plan import load_plan
 from cosim.results.folder import file_hash, input_files, scenario_hash
@@ -73,8 +74,10 @@ def serving_keys(section: dict[str, Any], *, whole: bool) -> None:
         "preemptions",
     }
     assert set(section["tokens"]) == {"prompt", "output"}
-    assert set(section["latency_s"]) == {"ttft", "tpot", "e2e", "queue"}
-    assert all(set(values) == PERCENTILES for values in section["latency_s"].values())
+    latency = dict(section["latency_s"])
+    assert latency.pop("quantiles") == "exact"
+    assert set(latency) == {"ttft", "tpot", "e2e", "queue"}
+    assert all(set(values) == PERCENTILES for values in latency.values())
     assert set(section["slo"]) == {"attainment", "by_class"}
     assert section["load_state"] in ("stable", "backlogged", "overloaded")
     assert section["gpu"]["count"] >= 1
@@ -214,6 +217,20 @@ def test_latencies_are_those_of_the_completed_requests(runs: Runs) -> None:
             assert latency[f"p{mark}"] == pytest.approx(values.quantile(mark / 100), rel=1e-9)
 
 
+def test_many_latencies_are_sketched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the summary says so: percentiles within the error, the mean as before."""
+    text = controlled()
+    exact = run_text(tmp_path, text).summary["latency_s"]
+    monkeypatch.setattr(quantiles, "EXACT_VALUES", 100)
+    sketched = run_text(tmp_path, text).summary["latency_s"]
+    assert exact.pop("quantiles") == "exact"
+    assert sketched.pop("quantiles") == "sketch, relative error at most 0.001"
+    for name, values in exact.items():
+        assert sketched[name].pop("mean") == pytest.approx(values.pop("mean"), rel=1e-12)
+        assert sketched[name] == pytest.approx(values, rel=0.001, abs=1e-9)
+        assert name == "queue" or sketched[name] != values
+
+
 def test_objectives_are_counted_by_class(tmp_path: Path) -> None:
     classes = (
         "workload.classes=[{name: strict, share: 0.5, slo: {e2e_s: 0.1}},"
@@ -236,7 +253,8 @@ def test_nothing_that_is_no_number_gets_into_the_summary(tmp_path: Path) -> None
     )
     summary = run_text(tmp_path, text).summary
     assert summary["requests"]["arrived"] == 0
-    assert summary["latency_s"] == dict.fromkeys(("ttft", "tpot", "e2e", "queue"))
+    nothing = dict.fromkeys(("ttft", "tpot", "e2e", "queue"))
+    assert summary["latency_s"] == {**nothing, "quantiles": "exact"}
     assert summary["carbon_g"]["per_request"] is None
     assert summary["battery"] is None
     assert summary["slo"]["attainment"] is None

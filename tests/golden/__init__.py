@@ -59,6 +59,7 @@ def figures(summary: Mapping[str, Any]) -> dict[str, Any]:
             sites[name]["latency_s"] = {
                 key: {mark: values[mark] for mark in ("mean", "p50", "p99")}
                 for key, values in section["latency_s"].items()
+                if key != "quantiles"
             }
     return {
         "steps": summary["time"]["steps"],
