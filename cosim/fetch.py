@@ -210,7 +210,6 @@ def _download(
             "downloads need pooch, which is not installed: pip install 'cosim[fetch]'"
         ) from error
     pooch.get_logger().setLevel("WARNING")  # it would print what we say better
-    by_hand = f"it can also be downloaded from {wanted.url} by other means"
     try:
         downloader = pooch.HTTPDownloader(
             progressbar=False if progress is None else progress,
@@ -225,7 +224,9 @@ def _download(
             downloader=downloader,
         )
     except OSError as error:  # all errors of requests are
-        raise FetchError(f"{wanted.name} cannot be downloaded: {error}; {by_hand}") from error
+        raise FetchError(
+            f"{wanted.name} cannot be downloaded from {wanted.url}: {error}"
+        ) from error
     except ValueError as error:  # the checksum
         raise FetchError(
             f"{wanted.name}: what came from {wanted.url} is not the expected file: {error}"

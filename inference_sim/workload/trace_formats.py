@@ -53,6 +53,11 @@ class TraceFormat:
     json_lines: bool = False
     fails_at_zero: bool = False
 
+    @property
+    def time_unit(self) -> str:
+        """The unit of its times, in words."""
+        return {1.0: "seconds", 1e3: "milliseconds"}.get(self.ticks_per_s, "time stamps")
+
 
 FORMATS = {
     one.name: one

@@ -23,6 +23,9 @@ from inference_sim.workload.text_blocks import Block
 from inference_sim.workload.trace_formats import OpenedTrace
 from inference_sim.workload.trace_lines import MOST_TOKENS, Columns, LineParser, has_offset
 
+_YEAR_S = 365.25 * 86400
+_MOST_YEARS = 100  # a sign of times in other units
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -51,19 +54,26 @@ def read_rows(path: Path, trace: OpenedTrace) -> Iterator[Rows]:
         TraceError: At the first row that is wrong; names file and line.
     """
     parser = LineParser(path, trace)
+    first: Any = None
     latest: Any = None
     for block in trace.rows:
         columns = _parsed_at_once(trace, block, parser) or parser.parsed(block)
         ticks, prompt, output = columns.ticks, columns.prompt_tokens, columns.output_tokens
         if not len(ticks):
             continue
-        backwards = np.flatnonzero(
-            np.diff(ticks, prepend=ticks[0] if latest is None else latest) < 0
-        )
-        if len(backwards):
+        first = ticks[0] if first is None else first
+        earlier = np.diff(ticks, prepend=first if latest is None else latest) < 0
+        if earlier.any():
             raise TraceError(
-                f"{path}:{columns.lines[int(backwards[0])]}: arrives before the row above it (a "
-                "trace must be in order of arrival)"
+                f"{path}:{columns.lines[int(earlier.argmax())]}: arrives before the row above it "
+                "(a trace must be in order of arrival)"
+            )
+        years = (ticks - first) / (trace.format.ticks_per_s * _YEAR_S)
+        if years[-1] > _MOST_YEARS:
+            raise TraceError(
+                f"{path}:{columns.lines[int((years > _MOST_YEARS).argmax())]}: arrives "
+                f"{years[-1]:.3g} years after the first request: is "
+                f"{trace.format.columns[0]} in {trace.format.time_unit}?"
             )
         latest = ticks[-1]
         served = output > 0

@@ -81,7 +81,7 @@ class RequestTrace:
     @property
     def peak_rate_per_s(self) -> float:
         """The busiest minute's mean rate [requests/s]."""
-        return _summary([self]).peak_rate_per_s
+        return _totals([self]).peak_rate_per_s
 
     def parts(self) -> Iterator[RequestTrace]:
         """Yield the requests in parts of bounded size."""
@@ -124,7 +124,7 @@ def open_trace(
     """
     if not path.is_file() or path.stat().st_size <= in_memory_bytes:
         return read_trace(path, trace_format)
-    found = _summary(read_pieces(path, trace_format))
+    found = _totals(read_pieces(path, trace_format))
     return TraceFile(
         path, trace_format, found.span_s, found.requests, found.failures, found.peak_rate_per_s
     )
@@ -178,25 +178,42 @@ def read_pieces(path: Path, trace_format: str | None = None) -> Iterator[Request
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Summary:
-    span_s: float
-    requests: int
-    failures: int
-    peak_rate_per_s: float
+class Totals:
+    """What the pieces of a trace come to.
 
+    Attributes:
+        requests, failures: Requests, and those that were recorded as failed and left out.
+        span_s: Time from the first arrival to the last [s].
+    """
 
-def _summary(pieces: Iterable[RequestTrace]) -> _Summary:
-    requests = failures = busiest = in_minute = 0
-    minute, span_s = -1.0, 0.0
-    for piece in pieces:
-        failures += piece.failures
+    def __init__(self) -> None:
+        self.requests = 0
+        self.failures = 0
+        self.span_s = 0.0
+        self._busiest = self._in_minute = 0
+        self._minute = -1.0
+
+    @property
+    def peak_rate_per_s(self) -> float:
+        """The busiest minute's mean rate [requests/s]."""
+        return self._busiest / min(60.0, max(self.span_s, 1.0))
+
+    def add(self, piece: RequestTrace) -> None:
+        """Take the next piece."""
+        self.failures += piece.failures
         if not piece.requests:
-            continue
+            return
         minutes, counts = np.unique(piece.times_s // 60, return_counts=True)
-        if minutes[0] == minute:  # it began in the piece before
-            counts[0] += in_minute
-        requests += piece.requests
-        busiest = max(busiest, int(counts.max()))
-        minute, in_minute, span_s = float(minutes[-1]), int(counts[-1]), piece.span_s
-    return _Summary(span_s, requests, failures, busiest / min(60.0, max(span_s, 1.0)))
+        if minutes[0] == self._minute:  # it began in the piece before
+            counts[0] += self._in_minute
+        self.requests += piece.requests
+        self.span_s = piece.span_s
+        self._busiest = max(self._busiest, int(counts.max()))
+        self._minute, self._in_minute = float(minutes[-1]), int(counts[-1])
+
+
+def _totals(pieces: Iterable[RequestTrace]) -> Totals:
+    totals = Totals()
+    for piece in pieces:
+        totals.add(piece)
+    return totals

@@ -18,7 +18,7 @@ from cosim.errors import FetchError
 from cosim.fetch import PublicSet, fetch, find_set, public_sets
 
 pytest.importorskip("pooch", reason="the extra [fetch] is not installed")
-BODY = b"TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,3,4\n" * 5000
+BODY = b"TIMESTAMP,ContextTokens,GeneratedTokens\n" + b"2023-11-16 18:15:46,3,4\n" * 5000
 DIGEST = hashlib.sha256(BODY).hexdigest()
 OTHER = hashlib.sha256(b"another").hexdigest()
 
@@ -130,7 +130,7 @@ def test_a_wrong_checksum_leaves_nothing(server: Server, tmp_path: Path) -> None
 
 def test_a_download_that_breaks_off_leaves_nothing(server: Server, tmp_path: Path) -> None:
     server.cut = 1000
-    with pytest.raises(FetchError, match=f"cannot be downloaded: .*{server.url} by other means"):
+    with pytest.raises(FetchError, match=f"cannot be downloaded from {server.url}: "):
         fetch(published(server), tmp_path)
     assert names(tmp_path) == set()
 

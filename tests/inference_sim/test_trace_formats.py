@@ -142,6 +142,7 @@ BAD_ROW: dict[str, dict[str, tuple[str, str]]] = {
         "zero": ("2023-11-16 18:15:52,0,4", "ContextTokens is not a whole number from 1"),
         "negative": ("2023-11-16 18:15:52,3,-4", "GeneratedTokens is not a whole number from 1"),
         "another clock": ("2023-11-16 18:15:52Z,3,4", "TIMESTAMP has an offset from UTC"),
+        "centuries": ("2200-11-16 18:15:52,3,4", "arrives 177 years after the first request"),
         "out of range": ("9999-11-16 18:15:52,3,4", "TIMESTAMP is not a time stamp"),
         "unsorted": ("2023-11-16 18:15:49,3,4", "arrives before the row above"),
         "cut off": ("2023-11-16 18:1", "has 1 column where the header has 3; the file ends here"),
@@ -175,6 +176,10 @@ BAD_ROW: dict[str, dict[str, tuple[str, str]]] = {
             "finit",
         ),
         "unsorted": ('{"timestamp": 3, "input_length": 1, "output_length": 1}', "arrives before"),
+        "microseconds": (
+            '{"timestamp": 1700000000000000, "input_length": 1, "output_length": 1}',
+            "years after the first request: is timestamp in milliseconds?",
+        ),
         "no key": ('{"timestamp": 40000, "input_length": 1}', "the object lacks output_length"),
         "an array": ("[40000, 1, 1]", "is not a JSON object (got [40000, 1, 1])"),
         "cut off": ('{"timestamp": 40000, "inp', "the file ends here and may have been cut off"),
@@ -191,6 +196,11 @@ BAD_ROW: dict[str, dict[str, tuple[str, str]]] = {
         "underscore": ("1_0,3,4", "arrived_at is not a finite number (got '1_0')"),
         "zero": ("2,3,0", "num_decode_tokens is not a whole number from 1"),
         "unsorted": ("1.25,3,4", "arrives before the row above"),
+        "nanoseconds": (
+            "1700000000000000000,3,4",
+            "years after the first request: is arrived_at in",
+        ),
+        "endless": ("1e300,3,4", "years after the first request: is arrived_at in seconds?"),
         "cut off": ("2,3", "has 2 columns where the header has 3; the file ends here"),
     },
 }

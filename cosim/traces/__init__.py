@@ -1,0 +1,1 @@
+"""Request traces on the command line: what is in one, and public ones to fetch."""

@@ -1,0 +1,119 @@
+"""The rate of a trace drawn in the terminal, and as a picture."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cosim.errors import CosimError, ScenarioError
+from cosim.traces.rate import Rate, time_unit
+from cosim.traces.summary import TraceSummary
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+_WHOLE = " #"
+_HEIGHT = 8
+_PICTURE_INTERVALS = 400
+_CURVE = np.concatenate([np.linspace(0, 0.99, 199), np.linspace(0.99, 1, 41)[1:]])
+
+
+def chart_lines(rate: Rate, *, blocks: bool) -> Iterator[str]:
+    """Yield the lines of a bar chart, a column an interval.
+
+    Args:
+        rate: What is drawn.
+        blocks: Whether eighths of a character can be shown; whole ones if not.
+    """
+    levels = _BLOCKS if blocks else _WHOLE
+    steps = len(levels) - 1
+    top = _rounded_up(float(rate.per_s.max()))
+    heights = np.ceil(rate.per_s / top * _HEIGHT * steps).astype(int)
+    labels = {_HEIGHT - 1: f"{top:.3g}", _HEIGHT // 2 - 1: f"{top / 2:.3g}"}
+    margin = max(len(label) for label in (*labels.values(), "0"))
+    for row in range(_HEIGHT - 1, -1, -1):
+        bar = "".join(levels[min(max(height - row * steps, 0), steps)] for height in heights)
+        yield f"{labels.get(row, ''):>{margin}} |{bar}".rstrip()
+    yield f"{'0':>{margin}} +{'-' * len(heights)}"
+    size, unit = time_unit(rate.span_s)
+    end = f"{rate.span_s / size:.3g} {unit}"
+    yield f"{'':>{margin}}  {'0':<{max(len(heights) - len(end), 2)}}{end}"
+
+
+def check_picture(path: Path) -> None:
+    """Refuse a picture that cannot be drawn, before its trace is read.
+
+    Raises:
+        CosimError: If it is of another kind than ``.svg`` or ``.png``, or Matplotlib is missing.
+    """
+    if path.suffix.lower() not in (".svg", ".png"):
+        raise ScenarioError(f"a picture ends in .svg or .png (got '{path}')")
+    if find_spec("matplotlib") is None:
+        raise CosimError(
+            "pictures need Matplotlib, which is not installed: pip install 'cosim[plots]'"
+        )
+
+
+def draw(summary: TraceSummary, path: Path) -> None:
+    """Draw the rate over time and the distributions of the lengths.
+
+    Args:
+        summary: What is drawn.
+        path: The picture, ``.svg`` or ``.png``; replaced if it exists.
+
+    Raises:
+        CosimError: As :func:`check_picture`, or if it cannot be written.
+    """
+    check_picture(path)
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    # The same bytes each time: no date, no random identifiers.
+    with mpl.rc_context({"svg.hashsalt": "cosim", "font.size": 9}):
+        figure = Figure(figsize=(8, 5), layout="constrained")
+        above, below = figure.subplots(2)
+        rate = summary.rate(_PICTURE_INTERVALS)
+        size, unit = time_unit(rate.span_s)
+        edges = np.append(np.arange(len(rate.per_s)) * rate.width_s, max(rate.span_s, 1e-3)) / size
+        above.stairs(rate.per_s, edges, fill=True, color="#4878a8")
+        above.set(xlim=(0, edges[-1]), xlabel=f"time [{unit}]", ylabel="requests/s")
+        above.set_ylim(bottom=0)
+        above.set_title(f"{summary.path.name}: {summary.totals.requests:,} requests", loc="left")
+        for (name, lengths), style in zip(summary.lengths.items(), ("-", "--"), strict=True):
+            below.plot(lengths.quantiles(_CURVE.tolist()), _CURVE, style, label=name)
+        below.set_xscale("log")
+        below.set(xlabel="tokens", ylabel="share of requests up to it", ylim=(0, 1))
+        below.grid(alpha=0.3)
+        below.legend()
+        _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """Write a picture beside its place and rename it."""
+    kind = path.suffix.lower().removeprefix(".")
+    about = {"Date": None} if kind == "svg" else {"Software": None}
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        figure.savefig(partial, format=kind, dpi=150, metadata=about)
+        partial.replace(path)
+    except OSError as error:
+        raise CosimError(f"'{path}' cannot be written: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _rounded_up(value: float) -> float:
+    """Return the next value of one digit, or 1.2 or 1.5 times a power of ten."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(
+        step * power for step in (1, 1.2, 1.5, 2, 3, 4, 5, 6, 8, 10) if value <= step * power
+    )
