@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from benchmarks.work import CloseLoop, Serve, StartUp, Work
+from benchmarks.work import CloseLoop, ReadTrace, Serve, StartUp, Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +143,20 @@ CASES: tuple[Case, ...] = (
         work=StartUp((*_TINY, "--set", "time.duration=2min")),
         smoke=StartUp((*_TINY, "--set", "time.duration=2min")),
         floor=1 / 4_500_000,
+    ),
+    Case(
+        group="traces",
+        name="held",
+        about="a million rows in Azure's format, read into memory",
+        work=ReadTrace(1_000_000, held=True),
+        smoke=ReadTrace(200_000, held=True),
+        floor=0.3,
+    ),
+    Case(
+        group="traces",
+        name="streamed",
+        about="ten million of them, read through without being held",
+        work=ReadTrace(10_000_000, held=False),
     ),
 )
 

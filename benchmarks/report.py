@@ -24,6 +24,7 @@ _TITLES = {
     "replicas": "Growth with replicas",
     "loop": "The closed loop",
     "start_up": "Start-up",
+    "traces": "Reading traces",
 }
 
 
@@ -44,7 +45,7 @@ def tables(results: Results) -> str:
     parts = []
     for group in dict.fromkeys(case.group for case in results):
         chosen = {case: one for case, one in results.items() if case.group == group}
-        rows = (_start_up_rows if group == "start_up" else _serving_rows)(chosen)
+        rows = _ROWS.get(group, _serving_rows)(chosen)
         parts.append(f"### {_TITLES[group]}\n\n{_aligned(rows)}")
     return "\n\n".join(parts)
 
@@ -84,6 +85,22 @@ def _start_up_rows(results: Results) -> Rows:
         )
         for case, one in results.items()
     ]
+
+
+def _trace_rows(results: Results) -> Rows:
+    return [("case", "what", "rows/s", "rows per bare event", "peak memory MiB")] + [
+        (
+            case.title,
+            case.about,
+            f"{one.requests_per_s:,.0f}",
+            f"{one.per_bare_event:.3g}",
+            f"{one.peak_memory_mib:.0f}",
+        )
+        for case, one in results.items()
+    ]
+
+
+_ROWS = {"start_up": _start_up_rows, "traces": _trace_rows}
 
 
 def _aligned(rows: Rows) -> str:

@@ -1,4 +1,4 @@
-"""What is timed: serving alone, the whole closed loop, or starting up.
+"""What is timed: serving alone, the whole closed loop, reading a trace, or starting up.
 
 Imports of the simulator stand inside the functions: the process that starts the others stays small,
 for a child's peak memory is never less than what its parent had when it was started.
@@ -111,6 +111,43 @@ class CloseLoop:
             return Done(summary["requests"]["completed"], summary["time"]["duration_s"])
 
         return close_loop
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTrace:
+    """A generated trace in the format of Azure's.
+
+    Attributes:
+        rows: Number of requests.
+        held: Whether it is read into memory; read through if not, as a file too large for that is.
+    """
+
+    rows: int
+    held: bool
+
+    def prepare(self) -> Callable[[], Done]:
+        """Return the reading of the trace, whose file is written beforehand."""
+        from inference_sim.workload import read_trace
+        from inference_sim.workload.traces import read_pieces
+
+        folder = tempfile.TemporaryDirectory()
+        with (Path(folder.name) / "trace.csv").open("w", encoding="utf-8") as file:
+            file.write("TIMESTAMP,ContextTokens,GeneratedTokens\r\n")
+            for row in range(self.rows):
+                second, fraction = divmod(row * 1_234_567, 10_000_000)
+                minute, hour, day = second // 60, second // 3600, second // 86_400
+                file.write(
+                    f"2023-11-{day + 1:02} {hour % 24:02}:{minute % 60:02}:{second % 60:02}."
+                    f"{fraction:07},{row % 7919 + 1},{row % 997 + 1}\r\n"
+                )
+
+        def read() -> Done:
+            path = Path(folder.name) / "trace.csv"  # the folder lasts as long as this function
+            if self.held:
+                return Done(read_trace(path).requests, 0.0)
+            return Done(sum(piece.requests for piece in read_pieces(path)), 0.0)
+
+        return read
 
 
 @dataclass(frozen=True, slots=True)
