@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-EXACT_VALUES = 100_000
+EXACT_VALUES = 200_000
 """Most values that are kept one by one."""
 RELATIVE_ERROR = 0.001
 """Bound of the error of a sketched quantile, as a fraction of it."""

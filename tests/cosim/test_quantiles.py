@@ -86,7 +86,7 @@ def test_within_the_stated_error(parts: list[np.ndarray], limit: int) -> None:
 
 
 def test_the_order_of_parts_does_not_matter() -> None:
-    values = np.random.default_rng(1).exponential(1, 400_000)
+    values = np.random.default_rng(1).exponential(1, 900_000)
     parts = np.array_split(values, 9)
     assert of(parts).quantiles(MARKS) == of(parts[::-1]).quantiles(MARKS)
 
@@ -97,9 +97,9 @@ def test_exact_parts_stay_exact_in_a_pool() -> None:
     pool = Quantiles.pooled([of([part]) for part in parts])
     assert pool.exact
     assert pool.quantiles(MARKS) == np.quantile(parts.ravel(), MARKS).tolist()
-    pool = Quantiles.pooled([pool, of([np.ones(200_000)])])
+    pool = Quantiles.pooled([pool, of([np.ones(300_000)])])
     assert not pool.exact
-    assert pool.count == 360_000
+    assert pool.count == 460_000
 
 
 def test_nothing() -> None:
@@ -117,7 +117,7 @@ def test_values_that_have_no_bin(bad: float) -> None:
 
 
 def test_memory() -> None:
-    """Ten million values take no more than the first hundred thousand."""
+    """Ten million values take no more than the first few hundred thousand."""
     rng = np.random.default_rng(5)
     part = rng.lognormal(0, 3, 20_000)
     tracemalloc.start()
@@ -130,4 +130,4 @@ def test_memory() -> None:
         tracemalloc.stop()
     assert made.count == 10_000_000
     assert held < 1e6
-    assert peak < 5e6
+    assert peak < 9e6
