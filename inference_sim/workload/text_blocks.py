@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,8 +63,8 @@ class Block:
                 yield number, stripped
 
 
-def read_blocks(path: Path, block_bytes: int | None = None) -> Iterator[Block]:
-    """Yield the lines of a file, without a byte order mark.
+def read_blocks(path: Path, block_bytes: int | None = None) -> Generator[Block]:
+    """Yield the lines of a file, without a byte order mark; closing the generator closes the file.
 
     Args:
         path: The file.

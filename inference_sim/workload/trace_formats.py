@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 from inference_sim.errors import TraceError, UnknownName
@@ -97,12 +97,24 @@ class OpenedTrace:
     Attributes:
         format: The format.
         header: Names of the columns in their order; empty for JSON lines.
-        rows: The lines that follow.
+        beginning: The first lines after the header, if there are any.
+        following: The rest.
     """
 
     format: TraceFormat
     header: tuple[str, ...]
-    rows: Iterator[Block]
+    beginning: Block | None
+    following: Generator[Block]
+
+    def rows(self) -> Iterator[Block]:
+        """Yield the lines after the header, once."""
+        if self.beginning is not None:
+            yield self.beginning
+        yield from self.following
+
+    def close(self) -> None:
+        """Close the file."""
+        self.following.close()
 
 
 def recognise_format(path: Path) -> TraceFormat:
@@ -111,11 +123,12 @@ def recognise_format(path: Path) -> TraceFormat:
     Raises:
         TraceError: If it is in none of the formats, or cannot be read.
     """
-    return open_as(path).format
+    with closing(open_as(path)) as trace:
+        return trace.format
 
 
 def open_as(path: Path, name: str | None = None) -> OpenedTrace:
-    """Open a trace, and check its header.
+    """Open a trace, and check its header; to be closed.
 
     Args:
         path: The file.
@@ -128,13 +141,17 @@ def open_as(path: Path, name: str | None = None) -> OpenedTrace:
     if name is not None and name not in FORMATS:
         raise UnknownName("format of traces", name, FORMATS)
     blocks = read_blocks(path)
-    for block in blocks:
-        if (beginning := block.without_leading_empty_lines) is not None:
-            return _opened(path, name, beginning, blocks)
-    raise TraceError(f"{path}: is empty")
+    try:
+        for block in blocks:
+            if (beginning := block.without_leading_empty_lines) is not None:
+                return _opened(path, name, beginning, blocks)
+        raise TraceError(f"{path}: is empty")
+    except BaseException:
+        blocks.close()
+        raise
 
 
-def _opened(path: Path, name: str | None, block: Block, blocks: Iterator[Block]) -> OpenedTrace:
+def _opened(path: Path, name: str | None, block: Block, blocks: Generator[Block]) -> OpenedTrace:
     where = f"{path}:{block.first_line}"
     first, _, _ = block.text.partition(b"\n")
     text = first.rstrip(b"\r").decode("utf-8", "backslashreplace")
@@ -155,11 +172,10 @@ def _opened(path: Path, name: str | None, block: Block, blocks: Iterator[Block])
         )
     chosen = fitting[0] if name is None else FORMATS[name]
     if is_json:
-        return OpenedTrace(chosen, (), chain([block], blocks))
+        return OpenedTrace(chosen, (), block, blocks)
     if repeated := [column for column in chosen.columns if names.count(column) > 1]:
         raise TraceError(f"{where}: the header has {', '.join(repeated)} more than once")
-    following = block.without_first_line
-    return OpenedTrace(chosen, names, chain([following] if following else [], blocks))
+    return OpenedTrace(chosen, names, block.without_first_line, blocks)
 
 
 def _misfit(wanted: TraceFormat, names: tuple[str, ...], text: str, *, is_json: bool) -> str:

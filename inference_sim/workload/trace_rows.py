@@ -56,7 +56,7 @@ def read_rows(path: Path, trace: OpenedTrace) -> Iterator[Rows]:
     parser = LineParser(path, trace)
     first: Any = None
     latest: Any = None
-    for block in trace.rows:
+    for block in trace.rows():
         columns = _parsed_at_once(trace, block, parser) or parser.parsed(block)
         ticks, prompt, output = columns.ticks, columns.prompt_tokens, columns.output_tokens
         if not len(ticks):

@@ -9,6 +9,7 @@ memory does not grow with the file. The formats are those of ``trace_formats``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -161,17 +162,20 @@ def read_pieces(path: Path, trace_format: str | None = None) -> Iterator[Request
     Raises:
         TraceError: If the file cannot be read as such a trace; names the first bad row.
     """
-    trace = open_as(path, trace_format)
     origin, failures = None, 0
-    for rows in read_rows(path, trace):
-        failures += rows.failures
-        if origin is None and len(rows.ticks):
-            origin = rows.ticks[0]
-        # Stamps are subtracted as integers: seconds since the epoch leave a float 0.2 us.
-        since = rows.ticks if origin is None else rows.ticks - origin
-        yield RequestTrace(
-            since / trace.format.ticks_per_s, rows.prompt_tokens, rows.output_tokens, rows.failures
-        )
+    with closing(open_as(path, trace_format)) as trace:
+        for rows in read_rows(path, trace):
+            failures += rows.failures
+            if origin is None and len(rows.ticks):
+                origin = rows.ticks[0]
+            # Stamps are subtracted as integers: seconds since the epoch leave a float 0.2 us.
+            since = rows.ticks if origin is None else rows.ticks - origin
+            yield RequestTrace(
+                since / trace.format.ticks_per_s,
+                rows.prompt_tokens,
+                rows.output_tokens,
+                rows.failures,
+            )
     if origin is None:
         raise TraceError(
             f"{path}: holds no requests" + (f" but {failures:,} that failed" if failures else "")

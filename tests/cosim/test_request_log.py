@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from cosim.plan import Plan
 from cosim.results import requests as module
-from cosim.results.requests import LATENCIES, SCHEMA, RequestLog
+from cosim.results.requests import LATENCIES, SCHEMA, ClassShare, RequestLog
 from cosim.scenario.workload import RequestClass, Slo
 from inference_sim.request import Outcome, Request
 from inference_sim.telemetry import tpot_s, ttft_s
@@ -26,7 +27,7 @@ CUT_OFF_S = 100.0
 CLASSES = {
     "a": [
         RequestClass(name="strict", share=0.5, slo=Slo(ttft_s=1.0, tpot_s=0.1)),
-        RequestClass(name="none", share=0.5),
+        RequestClass(name="none", share=0.5, deadline=6.0),
     ],
     "b": [
         RequestClass(name="whole", share=0.4, slo=Slo(e2e_s=20.0)),
@@ -55,7 +56,7 @@ def made(draw: st.DrawFn) -> Request:
         draw(st.integers(0, 1)),
     )
     request.outcome = draw(st.sampled_from(list(Outcome)))
-    request.energy_j = draw(st.floats(0, 9))
+    request.energy_j, request.carbon_g = draw(st.floats(0, 9)), draw(st.floats(0, 9))
     if request.outcome is Outcome.REJECTED:
         request.reason = "admission_rate"
     elif request.outcome is not Outcome.WAITING:
@@ -70,13 +71,22 @@ def made(draw: st.DrawFn) -> Request:
 def counted(batches: list[tuple[str, list[Request]]], site: str) -> dict[str, Any]:
     """The same figures, request by request."""
     values: dict[str, list[float]] = {name: [] for name in LATENCIES}
-    tokens, tally = [0, 0], {one.name: [0, 0] for one in CLASSES[site] if one.slo != Slo()}
+    tokens = [0, 0]
+    tally = {one.name: [0, 0] for one in CLASSES[site] if one.slo != Slo()}
+    shares = {one.name: ClassShare() for one in CLASSES[site]}
     for request in (one for name, batch in batches if name == site for one in batch):
         kind = CLASSES[site][request.class_id]
         completed = request.outcome is Outcome.COMPLETED
         first, tpot = ttft_s(request), tpot_s(request)
         whole = request.finish_s - request.arrival_s
+        share = shares[kind.name]
+        share.requests += 1
+        share.energy_j += request.energy_j
+        share.carbon_g += request.carbon_g
         if completed:
+            share.completed += 1
+            share.output_tokens += request.output_tokens
+            share.late += kind.deadline is not None and whole > kind.deadline
             tokens[0] += request.prompt_tokens
             tokens[1] += request.output_tokens
             values["ttft"].append(first)
@@ -101,7 +111,7 @@ def counted(batches: list[tuple[str, list[Request]]], site: str) -> dict[str, An
             tally[kind.name][1] += (slo.ttft_s is not None and until_first > slo.ttft_s) or (
                 slo.e2e_s is not None and age > slo.e2e_s
             )
-    return {"values": values, "tokens": tokens, "by_class": tally}
+    return {"values": values, "tokens": tokens, "by_class": tally, "shares": shares}
 
 
 @settings(max_examples=120, deadline=None)
@@ -123,6 +133,8 @@ def test_the_same_as_counted_one_by_one(
             expected = counted(batches, site)
             assert [found.prompt_tokens, found.output_tokens] == expected["tokens"]
             assert found.by_class == expected["by_class"]
+            for name, share in expected["shares"].items():
+                assert asdict(found.shares[name]) == pytest.approx(asdict(share), rel=1e-12)
             for name, values in expected["values"].items():
                 kept = getattr(found, name)
                 assert kept.count == len(values)
@@ -182,4 +194,4 @@ def test_memory_does_not_grow_with_the_requests(tmp_path: Path, written: bool) -
     assert found.count > 700_000
     assert not found.exact
     assert held < 1e6
-    assert peak < 14e6
+    assert peak < 18e6

@@ -9,6 +9,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from inference_sim.errors import TraceError, UnknownName
 from inference_sim.workload import open_trace, read_trace, text_blocks
 from inference_sim.workload.text_blocks import LONGEST_LINE_BYTES, Block, read_blocks
-from inference_sim.workload.trace_formats import FORMATS, open_as, recognise_format
+from inference_sim.workload.trace_formats import FORMATS, OpenedTrace, open_as, recognise_format
 from inference_sim.workload.trace_lines import LineParser
 from inference_sim.workload.trace_rows import _parsed_at_once
 
@@ -379,14 +380,19 @@ FUZZ = settings(
 )
 
 
+def opened(path: Path, name: str) -> OpenedTrace:
+    with closing(open_as(path, name)) as trace:
+        return trace
+
+
 def both_parsers(path: Path, name: str, header: bytes, rows: bytes) -> None:
     """Arrow gives nothing, or what the lines give, which then are without error."""
     path.write_bytes(header)
-    trace = open_as(path, name) if header else None
+    trace = opened(path, name) if header else None
     if trace is None:
         path.write_bytes(rows.partition(b"\n")[0])
         try:
-            trace = open_as(path, name)
+            trace = opened(path, name)
         except TraceError:
             return
     block = Block(rows, 1, is_last=True)
@@ -477,7 +483,8 @@ def _cut(content: bytes, size: int) -> list[bytes]:
 
 def test_a_byte_order_mark_is_left_out(tmp_path: Path) -> None:
     path = written(tmp_path, b"\xef\xbb\xbf" + GOOD["vidur"].encode())
-    assert next(read_blocks(path)).text.startswith(b"arrived_at")
+    (block,) = read_blocks(path)
+    assert block.text.startswith(b"arrived_at")
 
 
 STREAM = """
