@@ -28,6 +28,7 @@ $(INSTALLED): pyproject.toml setup.py compiled.txt $(shell cat compiled.txt)
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("cosim needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] + "; try make setup PYTHON=python3.11")'
 	@test -x $(BIN)/pip || { echo "Setting up $(VENV) (once; a minute or two) ..." && $(PYTHON) -m venv $(VENV); }
 	@$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@$(BIN)/python -c 'import inference_sim; inference_sim.is_compiled() or print("The simulator runs as plain Python here, at less than half the speed; pip install -v . says why.")'
 	@touch $@
 
 demo: setup

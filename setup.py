@@ -25,7 +25,7 @@ def extensions() -> list[Extension]:
         from mypyc.build import mypycify
 
         made: list[Extension] = mypycify(
-            ["--config-file=", "--ignore-missing-imports", *MODULES],
+            ["--config-file=", f"--cache-dir={os.devnull}", "--ignore-missing-imports", *MODULES],
             group_name="inference_sim.compiled",
         )
     except (Exception, SystemExit) as error:

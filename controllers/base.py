@@ -52,6 +52,22 @@ ACTUATORS: Mapping[str, Actuator] = MappingProxyType(
             description="largest batch of a replica; running sequences are never evicted for it",
             integral=True,
         ),
+        "deferrable_rate": Actuator(
+            field="deferrable_rate_per_s",
+            unit="requests/s",
+            description="rate at which deferrable requests are released; a deadline always wins",
+        ),
+        "active_replicas": Actuator(
+            field="active_replicas",
+            unit="replicas",
+            description="replicas that serve; surplus ones drain and sleep, and wake up slowly",
+            integral=True,
+        ),
+        "clock_fraction": Actuator(
+            field="clock_fraction",
+            unit="fraction",
+            description="clock of the GPUs over their highest one",
+        ),
     }
 )
 """Every actuator, by its name in scenarios."""
@@ -85,14 +101,20 @@ class SiteObservation:
         admitted: Requests that passed the gateway in the step.
         completed: Requests completed in the step.
         gateway_waiting: Requests that wait at the gateway at the end of the step.
+        deferrable_waiting: Deferrable requests held back in front of the gateway at its end.
+        deferrable_slack_s: Least time until one of these must start [s]; None if none must.
         replica_waiting: Requests that wait in the replicas' queues at the end of the step.
         running: Requests in a batch at the end of the step.
         kv_utilisation: Share of the KV cache in use [0 to 1].
         batch_mean: Mean batch size of a replica while it worked.
+        awake_replicas: Replicas not asleep at the end: serving, draining or waking up.
         ttft_p99_s: 99th percentile of the time to first token [s]; None if there was none.
         tpot_p99_s: 99th percentile of the time per output token [s]; None if there was none.
         admission_rate_per_s: Admission rate in force [requests/s]; infinite when unlimited.
         batch_cap: Batch cap in force [sequences per replica]; 0 at a site without a cluster.
+        deferrable_rate_per_s: Release rate of deferrable requests in force [requests/s].
+        active_replicas: Replicas that are to serve; 0 at a site without a cluster.
+        clock_fraction: Clock of the GPUs in force, over their highest one.
     """
 
     site: str
@@ -115,15 +137,21 @@ class SiteObservation:
     admitted: int = 0
     completed: int = 0
     gateway_waiting: int = 0
+    deferrable_waiting: int = 0
+    deferrable_slack_s: float | None = None
     replica_waiting: int = 0
     running: int = 0
     kv_utilisation: float = 0.0
     batch_mean: float = 0.0
+    awake_replicas: int = 0
     ttft_p99_s: float | None = None
     tpot_p99_s: float | None = None
 
     admission_rate_per_s: float = math.inf
     batch_cap: int = 0
+    deferrable_rate_per_s: float = math.inf
+    active_replicas: int = 0
+    clock_fraction: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,11 +161,17 @@ class SiteAction:
     Attributes:
         admission_rate_per_s: Admission rate of the gateway [requests/s]; infinite for no limit.
         batch_cap: Largest batch [sequences per replica].
+        deferrable_rate_per_s: Release rate of deferrable requests [requests/s]; infinite for none.
+        active_replicas: Replicas that are to serve, at least 1.
+        clock_fraction: Clock of the GPUs over their highest one.
         reason: Why, in a few words, for the record of actions.
     """
 
     admission_rate_per_s: float | None = None
     batch_cap: int | None = None
+    deferrable_rate_per_s: float | None = None
+    active_replicas: int | None = None
+    clock_fraction: float | None = None
     reason: str = ""
 
 

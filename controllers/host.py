@@ -122,6 +122,10 @@ class ControllerHost:
         self.changes: list[ActuatorChange] = []
         self.failure: ControllerError | None = None
 
+    def actuators(self, site: str) -> tuple[str, ...]:
+        """Return the names of the actuators that a site has."""
+        return tuple(self._contexts[site].limits)
+
     def reset(self) -> None:
         """Prepare for a run: reset the controllers, and open all actuators.
 

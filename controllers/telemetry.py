@@ -9,20 +9,18 @@ from typing import Any
 
 from controllers.base import SiteObservation
 
-_COUNTS = frozenset(
-    {"arrived", "admitted", "completed", "gateway_waiting", "replica_waiting", "running"}
-)
+_COUNTS = frozenset(one.name for one in fields(SiteObservation) if one.type == "int")
 _OBSERVED = frozenset(one.name for one in fields(SiteObservation))
-_LATENCIES = frozenset({"ttft_p99_s", "tpot_p99_s"})
+_MAY_BE_MISSING = frozenset({"ttft_p99_s", "tpot_p99_s", "deferrable_slack_s"})
 
 
 def cluster_fields(telemetry: Mapping[str, float]) -> dict[str, Any]:
     """Return the fields of a `SiteObservation` that a cluster's telemetry fills.
 
     Args:
-        telemetry: Values of the last step by field name; empty before the first step. A latency
-            that was not observed is NaN, and becomes None. What no field is named after is left
-            out: a simulator may report more than controllers see.
+        telemetry: Values of the last step by field name; empty before the first step. What was not
+            there to be observed is NaN, or infinite, and becomes None. What no field is named after
+            is left out: a simulator may report more than controllers see.
     """
     found: dict[str, Any] = {}
     for name, value in telemetry.items():
@@ -30,7 +28,7 @@ def cluster_fields(telemetry: Mapping[str, float]) -> dict[str, Any]:
             continue
         if name in _COUNTS:
             found[name] = int(value)
-        elif name in _LATENCIES and math.isnan(value):
+        elif name in _MAY_BE_MISSING and not math.isfinite(value):
             found[name] = None
         else:
             found[name] = float(value)

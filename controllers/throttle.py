@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from controllers.base import ACTUATORS, SiteAction, SiteContext
 
-ThrottledActuator = Literal["admission_rate", "batch_cap"]
+ThrottledActuator = Literal[
+    "admission_rate", "batch_cap", "deferrable_rate", "active_replicas", "clock_fraction"
+]
 """Actuators whose fractions throttle a cluster."""
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import vessim
 from loguru import logger
 
-from controllers import ACTUATORS, ControllerHost, microgrid_telemetry
+from controllers import ControllerHost, microgrid_telemetry
 from cosim.errors import RunFailed
 from cosim.microgrid import LOAD, actors, dispatchables
 from cosim.plan import Plan
@@ -165,7 +165,7 @@ def _mosaik(parts: _Parts) -> None:
         control = controlling.SiteController(site=name)
         if name in parts.clusters:
             cluster = serving.Cluster(name=name)
-            world.connect(control, cluster, *ACTUATORS)
+            world.connect(control, cluster, *parts.host.actuators(name))
             world.connect(cluster, microgrid, "power")
             world.connect(
                 cluster, control, "telemetry", time_shifted=True, initial_data={"telemetry": {}}

@@ -6,8 +6,6 @@ positive.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 import vessim
@@ -57,43 +55,6 @@ def battery(config: SimpleBattery | ClcBattery) -> vessim.Storage:
         min_soc=config.min_soc,
         v_2=_CELL_WH * ratio,
     )
-
-
-class SetpointDispatch(vessim.DispatchPolicy):  # type: ignore[misc]
-    """Gives the battery a power that is set, as far as it can take it, and the grid the rest.
-
-    Without one it is Vessim's default: the battery takes the surplus and covers the deficit before
-    the grid does.
-
-    Args:
-        setpoint_w: Returns the power of the battery in the interval that begins, charging positive
-            [W]; None for the default.
-    """
-
-    def __init__(self, setpoint_w: Callable[[], float | None]) -> None:
-        self._setpoint_w = setpoint_w
-        self._default = vessim.DefaultDispatchPolicy()
-
-    def apply(
-        self,
-        p_delta: float,
-        duration: float,
-        dispatchables: list[vessim.Dispatchable],
-        grid_signals: dict[str, float] | None = None,
-    ) -> None:
-        """Set the powers of the battery and the grid, which add up to `p_delta` [W]."""
-        wanted_w = self._setpoint_w()
-        if wanted_w is None:
-            self._default.apply(p_delta, duration, dispatchables, grid_signals)
-            return
-        remaining_w = p_delta
-        for resource in dispatchables:
-            power_w = remaining_w
-            if isinstance(resource, vessim.Storage):
-                least_w, most_w = resource.feasible_range(duration)
-                power_w = max(least_w, min(most_w, wanted_w))
-            resource.set_power(power_w, duration)
-            remaining_w -= power_w
 
 
 def actors(site: SitePlan, step_s: int) -> list[vessim.Actor]:

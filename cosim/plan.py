@@ -6,6 +6,7 @@ the run, models fit, controllers are made. Nothing has been written yet.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,6 +42,7 @@ from inference_sim.errors import InferenceSimError
 
 Array = NDArray[np.float64]
 _PAST_S = 7 * 86400.0
+_LOWEST_CLOCK = 0.3  # over the highest; the power model says too little further down
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,17 +123,26 @@ def _limits(site: SitePlan) -> dict[str, ActuatorLimits]:
     """Return the ranges of the actuators.
 
     The greatest admission rate, of which policies set fractions, is the gateway's if it has one,
-    otherwise the workload's highest mean rate; without a policy the gateway stays as it is.
+    otherwise the workload's highest mean rate; without a policy the gateway stays as it is. The
+    same goes for deferrable requests, where there are any. Profiles know the highest clock alone.
     """
     cluster, workload = site.cluster, site.workload
     if cluster is None or workload is None:
         return {}
     limited = np.isfinite(cluster.admission_rate_per_s)
     most = cluster.admission_rate_per_s if limited else workload.peak_rate_per_s
-    return {
+    limits = {
         "admission_rate": ActuatorLimits(0.0, most, initial=cluster.admission_rate_per_s),
         "batch_cap": ActuatorLimits(1, cluster.batch_cap),
+        "active_replicas": ActuatorLimits(1, cluster.replicas),
     }
+    deferrable = sum(one.share for one in workload.config.classes if one.deferrable)
+    if deferrable:
+        rate_per_s = workload.peak_rate_per_s * deferrable
+        limits["deferrable_rate"] = ActuatorLimits(0.0, rate_per_s, initial=math.inf)
+    if site.config.cluster is not None and site.config.cluster.execution.type == "roofline":
+        limits["clock_fraction"] = ActuatorLimits(_LOWEST_CLOCK, 1.0)
+    return limits
 
 
 def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:

@@ -8,6 +8,7 @@ rate, up to ``burst``. The rate can change at any time; the line and the tokens 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from typing import Literal
@@ -19,7 +20,7 @@ from inference_sim.request import Outcome, Request
 _ROUNDING = 1e-9  # tokens; a wake-up may come that much early in floating point
 
 
-class TokenLine:
+class TokenLine(ABC):
     """A waiting line that a token bucket lets through, one token a request.
 
     Args:
@@ -47,13 +48,13 @@ class TokenLine:
         self._rate_per_s = rate_per_s
         self._drain()
 
+    @abstractmethod
     def _length(self) -> int:
         """Return how many requests wait."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _pass_next(self) -> None:
         """Take the next request off the line and let it through."""
-        raise NotImplementedError
 
     def _may_pass(self) -> bool:
         rate = self._rate_per_s

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -17,6 +19,7 @@ import pytest
 import yaml
 
 import cosim
+import inference_sim
 from cosim.errors import CosimError
 from cosim.plan import load_plan
 
@@ -52,6 +55,18 @@ def test_console_command() -> None:
         [sys.executable, "-m", "cosim", "--version"], capture_output=True, text=True, check=True
     )
     assert answer.stdout.strip() == cosim.__version__
+
+
+@pytest.mark.skipif(
+    os.environ.get("COSIM_COMPILE") == "0" or not any(map(shutil.which, ("cc", "gcc", "clang"))),
+    reason="there is no C compiler, or COSIM_COMPILE=0",
+)
+def test_the_inner_loop_is_compiled_where_it_can_be() -> None:
+    """A build that falls back to plain Python says so in a line that pip hides."""
+    assert inference_sim.is_compiled(), "make clean setup; pip install -v -e . says why not"
+    for module in (ROOT / "compiled.txt").read_text(encoding="utf-8").split():
+        name = module.removesuffix(".py").replace("/", ".")
+        assert not importlib.import_module(name).__file__.endswith(".py"), module
 
 
 def test_one_base_of_errors() -> None:

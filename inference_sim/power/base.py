@@ -108,28 +108,3 @@ class PowerModel(ABC):
         scale = use.clock_fraction**self.clock_exponent
         dynamic_w = self.dynamic_w(use.at_clock(1.0))
         return np.minimum(self.static_w + scale * dynamic_w, self.max_w)
-
-    def clock_under(self, cap_w: float, use: Use, min_clock: float) -> Array:
-        """Return the highest clocks up to 1 whose power is at most `cap_w`, shape (n,).
-
-        ``((cap - static) / dynamic)^(1/n)``, with the parts used as `use` tells (see
-        :meth:`Use.at_clock`). Where even `min_clock` draws more, that is returned: what is left
-        of the power no clock takes away.
-
-        Args:
-            cap_w: The cap on one GPU's power [W].
-            use: How iterations use the GPU, at any clock.
-            min_clock: Lowest clock, in (0, 1] [fraction of nominal].
-
-        Raises:
-            ValueError: If `min_clock` is out of its range.
-        """
-        if not 0 < min_clock <= 1:
-            raise ValueError(f"'min_clock' must be above 0 and at most 1 (got {min_clock!r})")
-        dynamic_w = self.dynamic_w(use.at_clock(1.0))
-        if cap_w >= self.max_w:
-            return np.ones_like(dynamic_w)
-        room_w = cap_w - self.static_w
-        share = max(room_w, 0.0) / np.where(dynamic_w > 0, dynamic_w, 1.0)
-        clock = np.where(dynamic_w > room_w, share ** (1 / self.clock_exponent), 1.0)
-        return np.clip(clock, min_clock, 1.0)

@@ -7,6 +7,7 @@ warm outside.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -42,13 +43,14 @@ class Pue(Protocol):
         ...
 
 
-class _AnyTemperature:
+class _AnyTemperature(ABC):
     """A PUE that does not depend on the temperature."""
 
     __slots__ = ()
 
+    @abstractmethod
     def facility_w(self, it_w: float, temperature_c: float | None = None) -> float:
-        raise NotImplementedError
+        """Return facility power [W]."""
 
     def least_w(self, it_w: float) -> float:
         """Return the facility power [W]."""

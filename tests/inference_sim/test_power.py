@@ -153,41 +153,6 @@ def test_clock_by_hand() -> None:
     assert watts(model, 0.05, 0.6, 1, 0, 0, 0.5) == approx(75 + (40 + 120) / 4, 1e-12)
 
 
-def test_clock_under_a_cap_by_hand() -> None:
-    model = replace(TwoResource.of(A100), base_w=75, compute_w=400, memory_w=200, clock_exponent=2)
-    arrays = [np.array([0.5, 0.25, 0.0]), np.array([0.6, 0.0, 0.0])]
-    some = Use(*arrays, np.ones(3), np.zeros(3), np.ones(3), np.ones(1))  # dynamic 320, 100, 0 W
-    clocks = model.clock_under(155.0, some, 0.3)
-    assert clocks.tolist() == approx([0.5, 0.8**0.5, 1.0], 1e-12)
-    assert model.clock_under(400.0, some, 0.3).tolist() == [1, 1, 1]
-    assert model.clock_under(50.0, some, 0.3).tolist() == [0.3] * 3  # the base stays
-    assert model.clock_under(75.0, some, 0.3).tolist() == [0.3, 0.3, 1]
-    with pytest.raises(ValueError, match="'min_clock' must be above 0 and at most 1"):
-        model.clock_under(300.0, some, 0.0)
-
-
-@given(
-    model=st.sampled_from(MODELS),
-    values=st.tuples(FRACTION, FRACTION, FRACTION, FRACTION, BATCH),
-    clock=st.floats(0.2, 1),
-    cap=st.floats(0.1, 1.1),
-    min_clock=st.floats(0.2, 1),
-)
-def test_a_cap_is_kept_by_the_highest_clock(
-    model: PowerModel, values: tuple[float, ...], clock: float, cap: float, min_clock: float
-) -> None:
-    """Whatever the clock at which the use was seen."""
-    cap_w, seen = cap * model.max_w, use(*values).at_clock(clock)
-    found = model.clock_under(cap_w, seen, min_clock)
-    assert min_clock <= found[0] <= 1
-    power_w = model.busy_w(seen.at_clock(found))[0]
-    if found[0] > min_clock:
-        assert power_w <= cap_w * (1 + 1e-9)
-    if found[0] < 1:
-        assert model.busy_w(seen.at_clock(np.minimum(found * 1.01, 1)))[0] >= cap_w * (1 - 1e-9)
-    assert model.clock_under(cap_w, use(*values), min_clock) == pytest.approx(found)
-
-
 # Tables
 
 
