@@ -1,4 +1,4 @@
-"""Every actuator, set by a controller, reaches the cluster: in the step it is set for, either way."""
+"""Every actuator that a controller sets reaches the cluster, in its step, in either coupling."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def test_each_is_in_force_from_its_step_on(ran: Ran) -> None:
 def test_each_does_what_it_says(ran: Ran) -> None:
     steps = ran.steps
     held = steps["deferrable_waiting"].to_numpy()
-    assert (held[:5] == 0).all() and held[14] > 0.2 * steps["arrived"][5:15].sum()
+    assert (held[:5] == 0).all()
+    assert held[14] > 0.2 * steps["arrived"][5:15].sum()
     assert steps["awake_replicas"].tolist()[7:15] == [1] * 8
     assert steps["asleep_fraction"][7:15].to_numpy() == pytest.approx(0.5)
     assert held[19] - held[14] < 0.5 * (held[14] - held[9])  # released again, at 0.2 a second
