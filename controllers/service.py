@@ -25,6 +25,9 @@ class ServiceModel:
         rate_per_s: Requests that a replica completes, shape (c, b) [requests/s].
         power_w: Facility power of a replica meanwhile, shape (c, b) [W].
         tpot_s: Mean time per output token, shape (c, b) [s].
+        load_per_s: Rates at which requests come to a replica at random, ascending from 0 to the
+            highest it can serve at the full clock, shape (l,) [requests/s].
+        load_w: Facility power of the replica at those rates, shape (l,) [W].
         idle_w, sleep_w: Facility power of a replica without work, and asleep [W].
         output_tokens: Mean output length [tokens].
     """
@@ -35,6 +38,8 @@ class ServiceModel:
     rate_per_s: Array
     power_w: Array
     tpot_s: Array
+    load_per_s: Array
+    load_w: Array
     idle_w: float
     sleep_w: float
     output_tokens: float
@@ -67,26 +72,18 @@ class ServiceModel:
         return float(fastest) * count
 
     def draw_w(self, rate_per_s: Array | float, replicas: int | None = None) -> Array:
-        """Return the facility power of the site at the full clock, by load [W].
+        """Return the mean facility power of the site at the full clock, by load [W].
 
-        The load is spread over the replicas that serve; the others sleep. Below the least batch
-        power falls in proportion to the load.
+        The load is spread over the replicas that serve; the others sleep.
 
         Args:
             rate_per_s: Load, any shape [requests/s]; what exceeds the capacity draws no more.
             replicas: Replicas that serve; all by default.
         """
         count = self.replicas if replicas is None else replicas
-        rates, powers = self._curve()
-        each = np.interp(np.asarray(rate_per_s) / count, rates, powers)
+        each = np.interp(np.asarray(rate_per_s) / count, self.load_per_s, self.load_w)
         draw: Array = each * count + self.sleep_w * (self.replicas - count)
         return draw
-
-    def _curve(self) -> tuple[Array, Array]:
-        """Return rates and powers of a replica at the full clock, both ascending."""
-        rate = np.maximum.accumulate(self.rate_per_s[-1])
-        power = np.maximum.accumulate(self.power_w[-1])
-        return np.append(0.0, rate), np.append(self.idle_w, power)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,10 @@ the place of those that end in each iteration, so that a token takes
 
 where decode(b) is an iteration that only decodes, and prompt(b) what a prompt adds to one, or takes
 where prompts have iterations of their own. A running request is met in proportion to its length.
+
+Where requests come at random, the number that run is random too: at light load a replica is now
+idle and now busy. The power at a load is the mean over a Poisson distribution of that number, as in
+a system with a server for everyone (M/G/inf).
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaln, xlogy
 
 from controllers import ServiceModel
 from cosim.demand import Demand
@@ -57,6 +62,8 @@ def service_model(config: ClusterConfig, demand: Demand) -> ServiceModel:
     table = np.array(rows)
     pue = as_pue(config.pue)
     gpus = config.tensor_parallel * config.pipeline_parallel
+    idle_w = pue.least_w(gpus * (config.power.idle_w + config.host_power_w))
+    load_per_s, load_w = _load_curve(batches, table[-1], idle_w)
     return ServiceModel(
         replicas=config.replicas,
         clocks=np.array(clocks),
@@ -64,10 +71,31 @@ def service_model(config: ClusterConfig, demand: Demand) -> ServiceModel:
         rate_per_s=table[:, :, 0],
         power_w=table[:, :, 1],
         tpot_s=table[:, :, 2],
-        idle_w=pue.least_w(gpus * (config.power.idle_w + config.host_power_w)),
+        load_per_s=load_per_s,
+        load_w=load_w,
+        idle_w=idle_w,
         sleep_w=pue.least_w(gpus * (config.power.sleep_w + config.host_power_w)),
         output_tokens=demand.output_tokens,
     )
+
+
+def _load_curve(batches: Array, steady: Array, idle_w: float) -> tuple[Array, Array]:
+    """Return rates [requests/s], from 0, and the mean powers [W] at them.
+
+    Args:
+        batches: Running sequences, shape (b,).
+        steady: Rate, power and time per token at each, shape (b, 3).
+        idle_w: Power without work [W].
+    """
+    rates = np.maximum.accumulate(steady[:, 0])
+    counts = np.arange(0, int(batches[-1]) + 1)
+    power_w = np.interp(counts, np.append(0.0, batches), np.append(idle_w, steady[:, 1]))
+    means = np.append(np.array([0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7]), batches)
+    log_chances = xlogy(counts, means[:, None]) - means[:, None] - gammaln(counts + 1)
+    chances = np.exp(log_chances)
+    chances[:, -1] += 1 - chances.sum(axis=1)  # more than the most are as many as the most
+    at_rate = np.interp(means, np.append(0.0, batches), np.append(0.0, rates))
+    return at_rate, chances @ power_w
 
 
 def _batches(config: ClusterConfig, demand: Demand) -> Array:

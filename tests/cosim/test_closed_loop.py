@@ -86,6 +86,8 @@ def test_the_controllers_are_counted(controlled: Ran, free: Ran) -> None:
         {"type": name, "site": "california", "actions": changes[name], "guard_seconds": 0.0}
         for name in ("carbon_threshold", "battery_aware")
     ]
-    assert free.summary["controllers"] == [{"type": "noop", "site": "california", "actions": 0}]
+    assert free.summary["controllers"] == [
+        {"type": "noop", "site": "california", "actions": 0, "guard_seconds": 0.0}
+    ]
     assert list(free.actions.columns) == list(controlled.actions.columns)
     assert len(free.actions) == 0
