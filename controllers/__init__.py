@@ -26,7 +26,8 @@ The contract:
 
 Policies, and parts to build others from:
 
-- `Noop`, `CarbonThreshold`, `CarbonProportional`, `BatteryAware`: those that come with the package.
+- `Noop`, `CarbonThreshold`, `CarbonProportional`, `BatteryAware`, `Mpc`, `DayAheadPlan`: those
+  that come with the package.
 - `BUILTIN`, `resolve`: controllers by the names that scenarios use.
 - `IntensityWindow`, `IntensityBand`, `Band`: what counts as a high or a low carbon intensity.
 - `Throttle`: an actuator set to a fraction of its maximum.
@@ -58,10 +59,12 @@ from controllers.battery_aware import BatteryAware
 from controllers.carbon_proportional import CarbonProportional
 from controllers.carbon_threshold import CarbonThreshold
 from controllers.changes import ActuatorChange
+from controllers.day_ahead_plan import DayAheadPlan
 from controllers.errors import ControllerError
 from controllers.forecast import Forecast, Forecaster, Forecasts
 from controllers.guard import GuardSettings, SloGuard
 from controllers.host import ControllerHost
+from controllers.mpc import Mpc
 from controllers.noop import Noop
 from controllers.placement import HostedController, check_conflicts
 from controllers.registry import BUILTIN, resolve
@@ -86,6 +89,7 @@ __all__ = [
     "Controller",
     "ControllerError",
     "ControllerHost",
+    "DayAheadPlan",
     "FleetController",
     "Forecast",
     "Forecaster",
@@ -94,6 +98,7 @@ __all__ = [
     "HostedController",
     "IntensityBand",
     "IntensityWindow",
+    "Mpc",
     "Noop",
     "Observation",
     "ServiceModel",
