@@ -68,6 +68,11 @@ ACTUATORS: Mapping[str, Actuator] = MappingProxyType(
             unit="fraction",
             description="clock of the GPUs over their highest one",
         ),
+        "power_cap": Actuator(
+            field="power_cap_w",
+            unit="W per GPU",
+            description="most that a GPU draws; it lowers its own clock for it, if it can",
+        ),
     }
 )
 """Every actuator, by its name in scenarios."""
@@ -114,7 +119,8 @@ class SiteObservation:
         batch_cap: Batch cap in force [sequences per replica]; 0 at a site without a cluster.
         deferrable_rate_per_s: Release rate of deferrable requests in force [requests/s].
         active_replicas: Replicas that are to serve; 0 at a site without a cluster.
-        clock_fraction: Clock of the GPUs in force, over their highest one.
+        clock_fraction: Clock of the GPUs in force, over their highest one; the most with a cap.
+        power_cap_w: Power cap of each GPU in force [W]; infinite for none.
     """
 
     site: str
@@ -152,6 +158,7 @@ class SiteObservation:
     deferrable_rate_per_s: float = math.inf
     active_replicas: int = 0
     clock_fraction: float = 1.0
+    power_cap_w: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +171,7 @@ class SiteAction:
         deferrable_rate_per_s: Release rate of deferrable requests [requests/s]; infinite for none.
         active_replicas: Replicas that are to serve, at least 1.
         clock_fraction: Clock of the GPUs over their highest one.
+        power_cap_w: Power cap of each GPU [W]; infinite for none. The lower clock wins.
         reason: Why, in a few words, for the record of actions.
     """
 
@@ -172,6 +180,7 @@ class SiteAction:
     deferrable_rate_per_s: float | None = None
     active_replicas: int | None = None
     clock_fraction: float | None = None
+    power_cap_w: float | None = None
     reason: str = ""
 
 

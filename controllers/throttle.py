@@ -9,7 +9,12 @@ from typing import Any, Literal
 from controllers.base import ACTUATORS, SiteAction, SiteContext
 
 ThrottledActuator = Literal[
-    "admission_rate", "batch_cap", "deferrable_rate", "active_replicas", "clock_fraction"
+    "admission_rate",
+    "batch_cap",
+    "deferrable_rate",
+    "active_replicas",
+    "clock_fraction",
+    "power_cap",
 ]
 """Actuators whose fractions throttle a cluster."""
 

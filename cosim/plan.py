@@ -39,10 +39,10 @@ from cosim.signals import (
 from cosim.workload import WorkloadSource, workload_source
 from inference_sim.cluster import ClusterConfig
 from inference_sim.errors import InferenceSimError
+from inference_sim.power_cap import LOWEST_CLOCK
 
 Array = NDArray[np.float64]
 _PAST_S = 7 * 86400.0
-_LOWEST_CLOCK = 0.3  # over the highest; the power model says too little further down
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +125,7 @@ def _limits(site: SitePlan) -> dict[str, ActuatorLimits]:
     The greatest admission rate, of which policies set fractions, is the gateway's if it has one,
     otherwise the workload's highest mean rate; without a policy the gateway stays as it is. The
     same goes for deferrable requests, where there are any. Profiles know the highest clock alone.
+    A power cap is at most the scenario's own, or what the GPU draws at most.
     """
     cluster, workload = site.cluster, site.workload
     if cluster is None or workload is None:
@@ -141,7 +142,9 @@ def _limits(site: SitePlan) -> dict[str, ActuatorLimits]:
         rate_per_s = workload.peak_rate_per_s * deferrable
         limits["deferrable_rate"] = ActuatorLimits(0.0, rate_per_s, initial=math.inf)
     if site.config.cluster is not None and site.config.cluster.execution.type == "roofline":
-        limits["clock_fraction"] = ActuatorLimits(_LOWEST_CLOCK, 1.0)
+        limits["clock_fraction"] = ActuatorLimits(LOWEST_CLOCK, 1.0)
+        power, cap_w = cluster.power, cluster.power_cap_w
+        limits["power_cap"] = ActuatorLimits(power.idle_w, min(cap_w, power.max_w), initial=cap_w)
     return limits
 
 
