@@ -54,6 +54,7 @@ class SitePlan:
         carbon_intensity_g_per_kwh, solar_w: Means over each step, shape (steps,).
         load_w: Power of a plain load, shape (steps,); None where a cluster stands.
         price_per_kwh: Shape (steps,); None without a price.
+        marginal_g_per_kwh: Marginal intensity, shape (steps,); None where it is not given.
         past_carbon_intensity_g_per_kwh: Steps before the start, oldest first, up to 7 days.
         cluster: The deployment; None where a plain load stands.
         workload: What comes to the cluster.
@@ -64,6 +65,7 @@ class SitePlan:
     solar_w: Array
     load_w: Array | None
     price_per_kwh: Array | None
+    marginal_g_per_kwh: Array | None
     past_carbon_intensity_g_per_kwh: Array
     cluster: ClusterConfig | None
     workload: WorkloadSource | None
@@ -212,7 +214,12 @@ def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
         ("microgrid", "carbon_intensity"),
         lambda: carbon_series(grid.carbon_intensity, time.start, time.horizon_s),
     )
-    solar, load, price = np.zeros(steps), None, None
+    solar, load, price, marginal = np.zeros(steps), None, None, None
+    if (marginal_config := grid.marginal_carbon_intensity) is not None:
+        marginal, _ = step_means(
+            ("microgrid", "marginal_carbon_intensity"),
+            lambda: carbon_series(marginal_config, time.start, time.horizon_s),
+        )
     if (solar_config := grid.solar) is not None:
         solar, _ = step_means(
             ("microgrid", "solar"),
@@ -262,6 +269,7 @@ def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
         solar_w=solar,
         load_w=load,
         price_per_kwh=price,
+        marginal_g_per_kwh=marginal,
         past_carbon_intensity_g_per_kwh=_past(carbon_signal, start_s, time.step),
         cluster=cluster,
         workload=workload,

@@ -22,6 +22,7 @@ from inference_sim.cluster import ClusterConfig
 from inference_sim.power.pue import as_pue
 
 _SHOWN_ACTIONS = 4
+_MARGINAL = "marginal_ci_mean_g_per_kwh"
 _INDENT, _WIDTH = 9, 100
 
 
@@ -74,7 +75,8 @@ def print_report(result: Result) -> None:
         if "requests" in summary:
             _print_row(console, "Work", _work(summary))
         _print_row(console, "Energy", _energy(summary["energy_kwh"]))
-        _print_row(console, "Carbon", _carbon(summary))
+        for title, text in _carbon_rows(summary):
+            _print_row(console, title, text)
     if summary["sites"]:
         _print_controllers(console, result)
     for text in _trace_notes(result.run.plan):
@@ -136,7 +138,7 @@ def _site_rows(section: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if "power_cap" in section:
             yield "Cap", _power_cap(section["power_cap"])
     yield "Energy", _energy(section["energy_kwh"])
-    yield "Carbon", _carbon(section)
+    yield from _carbon_rows(section)
     if section["battery"] is not None:
         battery = section["battery"]
         yield (
@@ -152,7 +154,8 @@ def _site_rows(section: dict[str, Any]) -> Iterator[tuple[str, str]]:
         f"{grid['ci_mean_g_per_kwh']:.0f} g/kWh on average (10th to 90th percentile "
         f"{grid['ci_p10']:.0f} to {grid['ci_p90']:.0f}), at most "
         f"{_power(grid['peak_import_w'])} drawn, "
-        f"{grid['self_sufficiency']:.0%} self-sufficient",
+        f"{grid['self_sufficiency']:.0%} self-sufficient"
+        + (f"; marginal {grid[_MARGINAL]:.0f} g/kWh on average" if _MARGINAL in grid else ""),
     )
     if "cost" in section:
         yield "Cost", f"{section['cost']['import']:,.2f} {section['cost']['currency']}"
@@ -225,8 +228,14 @@ def _energy(energy: dict[str, float]) -> str:
     return f"{energy['facility'] * scale:.2f} {unit} used = {terms}{exported}"
 
 
-def _carbon(section: dict[str, Any]) -> str:
-    carbon = section["carbon_g"]
+def _carbon_rows(section: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the emissions, by one intensity or by two."""
+    for name, title in (("carbon_g", "Carbon"), ("marginal_carbon_g", "")):
+        if name in section:
+            yield title, _carbon(section[name])
+
+
+def _carbon(carbon: dict[str, Any]) -> str:
     text = (
         f"{_mass(carbon['import'])} for the grid's share ({carbon['kind']} intensity), "
         f"{_mass(carbon['gross'])} had all come from the grid"
