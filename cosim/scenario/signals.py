@@ -80,6 +80,20 @@ class CsvCarbon(CsvFile):
     """Whether the intensity is average or marginal."""
 
 
+class ConstantMarginal(ConstantCarbon):
+    """A marginal carbon intensity that does not change."""
+
+    kind: Literal["marginal"] = "marginal"
+    """Marginal."""
+
+
+class CsvMarginal(CsvCarbon):
+    """A marginal carbon intensity from a CSV file."""
+
+    kind: Literal["marginal"] = "marginal"
+    """Marginal."""
+
+
 class TypicalDayCarbon(StrictModel):
     """The mean day of each month of 2022 in a US balancing area, built in."""
 
@@ -186,6 +200,9 @@ CarbonIntensity = Annotated[
     ConstantCarbon | CsvCarbon | TypicalDayCarbon, Field(discriminator="type")
 ]
 """Carbon intensity of the grid; every form has a ``kind``."""
+
+MarginalIntensity = Annotated[ConstantMarginal | CsvMarginal, Field(discriminator="type")]
+"""Marginal intensity; the built-in typical days are averages."""
 
 Solar = Annotated[ConstantPower | CsvSolar | ClearSkySolar, Field(discriminator="type")]
 """AC power of a solar array."""
