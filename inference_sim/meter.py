@@ -1,9 +1,9 @@
 """The energy meter of a replica: power of every iteration, integrated exactly over each step.
 
-At a step's end the segments of the step are expanded to iterations with NumPy, power is evaluated
-on the arrays and integrated; an iteration across the boundary is split in proportion of time. A
-segment still under way is counted up to the boundary. It may be cut short later, but only to a
-prefix that contains everything counted so far, so nothing is ever taken back.
+At a step's end power is evaluated and integrated on arrays over the segments of the step, or over
+their iterations where it has to be; an iteration across the boundary is split in proportion of
+time. A segment still under way is counted up to the boundary. It may be cut short later, but only
+to a prefix that contains everything counted so far, so nothing is ever taken back.
 """
 
 from __future__ import annotations
@@ -124,21 +124,66 @@ class Meter:
         return reading
 
     def _integrate(self, rows: Array, since_s: float, until_s: float) -> tuple[Array, MeterReading]:
-        """Return the energy of each row in [since, until], shape (rows,) [J], and the sums."""
+        """Return the energy of each row in [since, until], shape (rows,) [J], and the sums.
+
+        Quantities of iteration i are linear in i, so that those of a row add up to its length times
+        the mean of its ends. Where power is a price for each FLOP, byte and second, that goes for
+        the energy too; rows in which it is not are expanded to their iterations.
+        """
+        count = rows[:, _ITERATIONS]
+        last = count - 1
+        begin, seconds, use = self._iterations(rows, 0.0)
+        end_begin, end_seconds, end_use = self._iterations(rows, last)
+        power_w, end_power_w = self._power.busy_w(use), self._power.busy_w(end_use)
+        before = np.clip(since_s - begin, 0.0, seconds) / seconds
+        after = np.clip(end_begin + end_seconds - until_s, 0.0, end_seconds) / end_seconds
+        highest_w = np.maximum(power_w, end_power_w)  # a ratio of lines has none in between
+        over = highest_w > self.power_cap_w * _ROUNDING
+        bent = (count > 2) & ((highest_w >= self._power.max_w) | (not self._power.is_linear))
+
+        weight, end_weight = count / 2 - before, count / 2 - after
+        inside = weight * seconds + end_weight * end_seconds
+        flops = rows[:, _FLOPS]
+        done = weight * flops + end_weight * (flops + rows[:, _FLOPS_STEP] * last)
+        joules = weight * seconds * power_w + end_weight * end_seconds * end_power_w
+        over_cap_s = 0.0
+        expanded = over | bent
+        if expanded.any():
+            joules[expanded], over_cap_s = self._expand(rows[expanded], since_s, until_s)
+        energy_j = joules * self._gpus
+        reading = MeterReading(
+            energy_j=float(energy_j.sum()),
+            busy_s=float(inside.sum()),
+            flops=float(done.sum()),
+            batch_seconds=float(rows[:, _SEQUENCES] @ inside),
+            clock_seconds=float(rows[:, _CLOCK_FRACTION] @ inside),
+            over_cap_s=over_cap_s,
+        )
+        return energy_j, reading
+
+    def _expand(self, rows: Array, since_s: float, until_s: float) -> tuple[Array, float]:
+        """Return a GPU's energy of each row in [since, until], shape (rows,) [J], by iterations.
+
+        And the time in which it drew more than its cap [s].
+        """
         iterations = rows[:, _ITERATIONS].astype(np.int64)
         offsets = np.cumsum(iterations) - iterations
-        columns = np.repeat(rows, iterations, axis=0).T
-        (start, _, duration, duration_step, gpu_s, gpu_step, sampling_s) = columns[:7]
-        (flops, flops_step, hbm_bytes, hbm_bytes_step, sequences) = columns[7:12]
-        i = np.arange(len(start)) - np.repeat(offsets, iterations)
-
-        begin = start + i * duration + duration_step * (i * (i - 1) / 2)
-        seconds = duration + duration_step * i
+        i = np.arange(float(iterations.sum())) - np.repeat(offsets, iterations)
+        begin, seconds, use = self._iterations(np.repeat(rows, iterations, axis=0), i)
         inside = np.minimum(begin + seconds, until_s) - np.maximum(begin, since_s)
         np.clip(inside, 0.0, None, out=inside)
-        flop_rate = (flops + flops_step * i) / seconds
+        power_w = self._power.busy_w(use)
+        over_cap_s = float(inside[power_w > self.power_cap_w * _ROUNDING].sum())
+        return np.add.reduceat(power_w * inside, offsets), over_cap_s
+
+    def _iterations(self, rows: Array, i: Array | float) -> tuple[Array, Array, Use]:
+        """Return begin [s], duration [s] and use of iteration `i` of each row, shape (rows,)."""
+        columns = rows.T
+        (start, _, duration, duration_step, gpu_s, gpu_step, sampling_s) = columns[:7]
+        (flops, flops_step, hbm_bytes, hbm_bytes_step, sequences) = columns[7:12]
+        seconds = duration + duration_step * i
         use = Use(
-            mfu=flop_rate / self._peak_flops,
+            mfu=(flops + flops_step * i) / (seconds * self._peak_flops),
             bandwidth_utilisation=(hbm_bytes + hbm_bytes_step * i)
             / (seconds * self._peak_bytes_per_s),
             busy_fraction=(gpu_s + gpu_step * i) / seconds,
@@ -146,22 +191,14 @@ class Meter:
             batch=sequences,
             clock_fraction=columns[_CLOCK_FRACTION],
         )
-        power_w = self._power.busy_w(use)
-        energy_j = np.add.reduceat(power_w * inside, offsets) * self._gpus
-        reading = MeterReading(
-            energy_j=float(energy_j.sum()),
-            busy_s=float(inside.sum()),
-            flops=float(flop_rate @ inside),
-            batch_seconds=float(sequences @ inside),
-            clock_seconds=float(use.clock_fraction @ inside),
-            over_cap_s=float(inside[power_w > self.power_cap_w * _ROUNDING].sum()),
-        )
-        return energy_j, reading
+        return start + i * duration + duration_step * (i * (i - 1) / 2), seconds, use
 
 
 _ROUNDING = 1 + 1e-9
 _CLOCK_FRACTION = FIELDS.index("clock_fraction")
 _ITERATIONS = FIELDS.index("iterations")
+_FLOPS, _FLOPS_STEP = FIELDS.index("flops"), FIELDS.index("flops_step")
+_SEQUENCES = FIELDS.index("sequences")
 _DECODING = FIELDS.index("decoding")
 _PREFILL_TOKENS = FIELDS.index("prefill_tokens")
 

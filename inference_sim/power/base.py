@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +84,10 @@ class PowerModel(ABC):
     max_w: float
     clock_exponent: float = CLOCK_EXPONENT
     uncalibrated_because: str = ""
+
+    is_linear: ClassVar[bool] = False
+    """Whether, below the most it draws, an iteration's energy is a sum of prices for its FLOPs,
+    bytes and seconds: linear in all of them at once."""
 
     def __post_init__(self) -> None:
         if self.idle_w > self.max_w:

@@ -62,6 +62,8 @@ class TwoResource(PowerModel):
     is drawn whenever an iteration is under way, waiting for the host included.
     """
 
+    is_linear = True
+
     base_w: float
     compute_w: float
     memory_w: float
