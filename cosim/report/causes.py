@@ -91,7 +91,10 @@ def cause_charts(runs: Mapping[str, Sequence[Section]], suffix: str = "") -> lis
     charts = []
     for key, title, parts, label, unit, note in drawn:
         groups = {name: _summed(parts, sections) for name, sections in runs.items()}
-        categories = list(dict.fromkeys(name for group in groups.values() for name in group))
+        named = dict.fromkeys(name for group in groups.values() for name in group)
+        categories = [name for name in named if any(group.get(name) for group in groups.values())]
+        if not categories:
+            continue
         values = {
             name: [group.get(category, float("nan")) for category in categories]
             for name, group in groups.items()

@@ -108,7 +108,7 @@ class Panel:
     def title(self) -> str:
         """Label and unit."""
         shown = "%" if self.percent else self.unit
-        return f"{self.label} [{shown}]" if shown else self.label
+        return f"{self.label} [{shown}]" if shown not in ("", self.label) else self.label
 
 
 @dataclass(frozen=True, slots=True)

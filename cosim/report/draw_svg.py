@@ -145,7 +145,7 @@ def _heading(panel: Panel, size: Size, y: float) -> tuple[list[str], float]:
             )
             body.append(text(one.name, x + _SWATCH + 5, y - 4, size.font))
             x += needed
-    return body, y + 4
+    return body, y + 8
 
 
 def _grid(across: Scale, down: Scale, last: bool, size: Size) -> Iterator[str]:
@@ -241,16 +241,17 @@ def _bars(chart: BarChart, size: Size, top: float) -> Drawn:
     for k, category in enumerate(chart.categories):
         y += row
         body.append(text(category, 4, y - 4, size.font))
+        y += 2
+        bars_top = y
         for group in chart.groups:
             value = float(group.values[k])
             if not math.isnan(value):
                 told = f"{category}, {group.name}: {value!r} {chart.unit}"
                 body += _bar(across, y, thick, size, value, told, group.color)
             y += thick + 2
+        zero = across.pixel(0.0)
+        body.append(element("path", d=f"M{zero:.1f} {bars_top - 2:.1f}V{y:.1f}", class_="axis"))
         y += 4
-    body.append(
-        element("path", d=f"M{across.pixel(0):.1f} {top + row + 6:.1f}V{y:.1f}", class_="axis")
-    )
     return body, y + 4, {"data_bars": chart.key}
 
 

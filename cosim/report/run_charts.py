@@ -22,7 +22,7 @@ MOST_CHANGES = 500
 """Changes that are told one by one, and that marks lead to."""
 
 _BUCKETS = 720
-_SITES_IN_FULL = 4
+_SITES_IN_FULL = 3
 
 _ACTUATORS = {
     "admission_rate": ("admission_rate_per_s", "admission rate", "requests/s"),

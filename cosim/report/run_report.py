@@ -103,7 +103,7 @@ def report_html(run: RunData, baseline: Baseline | None = None) -> str:
     summary, scenario = run.summary, run.scenario
     time = summary["time"]
     subtitle = (
-        f"{duration(run.duration_s)} from {moment(run, 0)} {run.start.year} UTC in steps of "
+        f"{duration(run.duration_s)} from {run.start.day} {run.start:%b %Y %H:%M} UTC in steps of "
         f"{duration(run.step_s)}. {' '.join(str(scenario.get('description', '')).split())}"
     )
     lead: list[str] = []

@@ -11,7 +11,7 @@ import numpy as np
 from cosim.report.charts import Array, Axis, Kind, Panel
 from cosim.report.ticks import Tick, domain, linear_ticks, log_ticks, time_ticks
 
-_TICK_DISTANCE = 32  # of a vertical axis [px]
+_TICK_DISTANCE = 26  # of a vertical axis [px]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,7 @@ def panel_scale(panel: Panel) -> Scale:
         for tick in linear_ticks(low * factor, high * factor, most)
     ]
     if unlimited:
-        high += (high - low) * 0.3
-        ticks.append(Tick(high, "no limit"))
+        edge = high + (high - low) * 0.3
+        ticks = [*(tick for tick in ticks if tick.at <= high), Tick(edge, "no limit")]
+        high = edge
     return Scale("linear", low, high, ticks)

@@ -104,18 +104,14 @@ def area_path(x: Array, upper: Array, lower: Array, end: float, *, held: bool) -
     parts: list[str] = []
     for start, stop in _whole(upper + lower):
         edges = [*x[start:stop].tolist(), float(x[stop]) if stop < len(x) else end]
-        corners: list[tuple[float, float]] = []
-        back: list[tuple[float, float]] = []
-        for k, (a, b) in enumerate(
-            zip(upper[start:stop].tolist(), lower[start:stop].tolist(), strict=True)
-        ):
-            corners.append((edges[k], a))
-            back.append((edges[k], b))
-            if held:
-                corners.append((edges[k + 1], a))
-                back.append((edges[k + 1], b))
-        outline = "L".join(f"{_px(a)} {_px(b)}" for a, b in corners + back[::-1])
-        parts.append(f"M{outline}Z")
+        over, under = upper[start:stop].tolist(), lower[start:stop].tolist()
+        if held:
+            there = [f"V{_px(a)}H{_px(x1)}" for a, x1 in zip(over, edges[1:], strict=True)]
+            back = [f"V{_px(b)}H{_px(x0)}" for b, x0 in zip(under, edges, strict=False)][::-1]
+        else:
+            there = [f"L{_px(x0)} {_px(a)}" for a, x0 in zip(over, edges, strict=False)]
+            back = [f"L{_px(x0)} {_px(b)}" for b, x0 in zip(under, edges, strict=False)][::-1]
+        parts.append(f"M{_px(edges[0])} {_px(under[0])}{''.join(there + back)}Z")
     return "".join(parts)
 
 
