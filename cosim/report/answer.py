@@ -1,4 +1,4 @@
-"""The answer of a run in words: carbon, energy, objectives; against a baseline where there is one."""
+"""The answer of a run in words: carbon, energy, objectives; and against a baseline."""
 
 from __future__ import annotations
 
@@ -81,9 +81,7 @@ def percent(share: float) -> str:
     return "under 0.1 %" if shown == "0.0" and share > 0 else f"{shown} %"
 
 
-def _cards(
-    summary: Summary, baseline: Summary | None, name: str
-) -> Iterator[tuple[str, str, str]]:
+def _cards(summary: Summary, baseline: Summary | None, name: str) -> Iterator[tuple[str, str, str]]:
     carbon, used = summary["carbon_g"], summary["energy_kwh"]
     remark = f"{mass(carbon['import'])} from the grid"
     if carbon["embodied"]:
@@ -102,8 +100,10 @@ def _cards(
     remark = "of requests met their objectives"
     if met is not None and before is not None:
         remark = f"of requests; {_points(met, before)} {name}"
-    yield "SLO attainment", "none set" if met is None else percent(met), (
-        "no class has an objective" if met is None else remark
+    yield (
+        "SLO attainment",
+        "none set" if met is None else percent(met),
+        ("no class has an objective" if met is None else remark),
     )
     requests = summary["requests"]
     remark = f"of {requests['arrived']:,} that arrived"
@@ -145,9 +145,7 @@ def _sentences(summary: Summary) -> Iterator[str]:
 def _serving(summary: Summary) -> str:
     requests, latency = summary["requests"], summary["latency_s"]
     text = f"{requests['completed']:,} of {requests['arrived']:,} requests completed"
-    left = {
-        key: requests[key] for key in ("rejected", "waiting", "running") if requests[key]
-    }
+    left = {key: requests[key] for key in ("rejected", "waiting", "running") if requests[key]}
     if left:
         text += " (" + ", ".join(f"{count:,} {key}" for key, count in left.items()) + ")"
     if latency["ttft"]:

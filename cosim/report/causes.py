@@ -100,7 +100,9 @@ def cause_charts(runs: Mapping[str, Sequence[Section]], suffix: str = "") -> lis
             for name, group in groups.items()
         }
         if key == "energy-source" and "into the battery" not in categories:
-            note = "" if "exported" not in categories else "What was exported is no part of the use."
+            note = (
+                "" if "exported" not in categories else "What was exported is no part of the use."
+            )
         charts.append(
             bar_chart(key + suffix, title, categories, values, label=label, unit=unit, note=note)
         )

@@ -45,9 +45,7 @@ def _figure(height_px: float, rows: int, heights: list[float]) -> tuple[Figure, 
 
 def _lines(chart: LineChart) -> Figure:
     heights = [float(panel.height) for panel in chart.panels]
-    figure, axes = _figure(
-        sum(heights) + 45 * len(heights) + 40, len(heights), heights
-    )
+    figure, axes = _figure(sum(heights) + 45 * len(heights) + 40, len(heights), heights)
     figure.suptitle(chart.title, fontsize=9, x=0.01, ha="left")
     for panel, ax in zip(chart.panels, axes, strict=True):
         _panel(chart, panel, ax)

@@ -9,7 +9,7 @@ from html import escape
 
 import numpy as np
 
-from cosim.report.charts import Array, Axis, BarChart, Chart, LineChart, Panel, ScatterChart
+from cosim.report.charts import BarChart, Chart, LineChart, Panel, ScatterChart
 from cosim.report.scales import Scale, panel_scale, x_scale
 from cosim.report.svg import (
     CHAR_WIDTH,
@@ -108,9 +108,7 @@ def _lines(chart: LineChart, size: Size, top: float) -> Drawn:
         body.append(element("g", "".join(inner), class_="panel", **place))
         y += panel.height + (size.font * 1.6 if last else _GAP)
     y += size.font * 1.3
-    body.append(
-        text(chart.axis.label, right, y - 4, size.font, text_anchor="end", class_="quiet")
-    )
+    body.append(text(chart.axis.label, right, y - 4, size.font, text_anchor="end", class_="quiet"))
     low, high = across.low, across.high
     data: dict[str, str | float] = {
         "data_chart": chart.key,
@@ -300,9 +298,7 @@ def _scatter(chart: ScatterChart, size: Size, top: float) -> Drawn:
         taken.append((x0, x0 + width, at))
         body += [dot, text(point.name, x0, at, size.font)]
     y += 4 + height + size.font * 2.9
-    body.append(
-        text(chart.axis.label, right, y - 4, size.font, text_anchor="end", class_="quiet")
-    )
+    body.append(text(chart.axis.label, right, y - 4, size.font, text_anchor="end", class_="quiet"))
     return body, y + 4, {"data_scatter": chart.key}
 
 

@@ -48,9 +48,7 @@ def page(
         subtitle: A line below the heading.
         lead: Markup at the top, before the first part: the answer.
     """
-    charts = [
-        block for part in sections for block in part.blocks if not isinstance(block, str)
-    ]
+    charts = [block for part in sections for block in part.blocks if not isinstance(block, str)]
     values = {one.key: _data(one) for one in charts if isinstance(one, LineChart)}
     links = "".join(f'<a href="#{part.key}">{escape(part.title)}</a>' for part in sections)
     body = [
@@ -144,12 +142,8 @@ def preformatted(text: str) -> str:
 
 
 def _section(part: Section) -> str:
-    blocks = "\n".join(
-        block if isinstance(block, str) else _figure(block) for block in part.blocks
-    )
-    return (
-        f'<section id="{escape(part.key)}">\n<h2>{escape(part.title)}</h2>\n{blocks}\n</section>'
-    )
+    blocks = "\n".join(block if isinstance(block, str) else _figure(block) for block in part.blocks)
+    return f'<section id="{escape(part.key)}">\n<h2>{escape(part.title)}</h2>\n{blocks}\n</section>'
 
 
 def _figure(chart: Chart) -> str:

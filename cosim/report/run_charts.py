@@ -7,11 +7,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from controllers import ActuatorChange
 from cosim.quantiles import Quantiles
 from cosim.report.charts import Array, Axis, LineChart, Mark, Panel, Series
 from cosim.report.run_data import LATENCIES, RunData
@@ -26,7 +25,11 @@ _SITES_IN_FULL = 3
 
 _ACTUATORS = {
     "admission_rate": ("admission_rate_per_s", "admission rate", "requests/s"),
-    "deferrable_rate": ("deferrable_rate_per_s", "release rate of deferrable requests", "requests/s"),
+    "deferrable_rate": (
+        "deferrable_rate_per_s",
+        "release rate of deferrable requests",
+        "requests/s",
+    ),
     "batch_cap": ("batch_cap", "batch cap", "sequences per replica"),
     "active_replicas": ("active_replicas", "active replicas", "replicas"),
     "clock_fraction": ("clock_fraction", "clock over the highest", "fraction"),
@@ -72,7 +75,9 @@ class SiteCharts:
         if columns["solar_w"].any():
             lines.append(self._series("solar", "solar_w", "orange"))
         if "battery_soc" in columns:
-            lines.append(self._series("battery, charging positive", "battery_power_w", "green", "6 3"))
+            lines.append(
+                self._series("battery, charging positive", "battery_power_w", "green", "6 3")
+            )
         lines.append(self._series("grid import", "import_w", "blue", "8 3 2 3"))
         if columns["export_w"].any():
             lines.append(self._series("grid export", "export_w", "purple", "2 2"))
@@ -111,41 +116,45 @@ class SiteCharts:
             queue.insert(0, self._series("held back", "deferrable_waiting", "purple", "2 2"))
         panels = [
             Panel("requests", "requests", queue, height=150),
-            Panel("mean batch", "sequences", [self._series("mean batch", "batch_mean", "blue")], height=90),
+            Panel(
+                "mean batch",
+                "sequences",
+                [self._series("mean batch", "batch_mean", "blue")],
+                height=90,
+            ),
         ]
         for name, title in (("ttft_p99_s", "TTFT p99"), ("tpot_p99_s", "TPOT p99")):
             if name in columns:
                 panels.append(Panel(title, "s", [self._series(title, name, "green")], height=90))
         panels += self._actuators()
         note = "p99: 99th percentile over the last five minutes."
-        if len(panels) > 4 or not self.changes().empty:
+        if self.changes():
             note += " A triangle is a change of an actuator; it leads to what its controller saw."
         return self._chart("serving", "Queue, batch, latency and control", panels, note)
 
-    def changes(self) -> pd.DataFrame:
-        """Return the changes of this site's actuators."""
-        actions = self.run.actions
-        return actions[actions["site"] == self.site]
+    def changes(self) -> list[tuple[int, ActuatorChange]]:
+        """Return the changes of this site's actuators, each with its number in the run."""
+        return [(k, one) for k, one in enumerate(self.run.actions) if one.site == self.site]
 
     def _actuators(self) -> Iterator[Panel]:
         changes = self.changes()
         for actuator, (column, title, unit) in _ACTUATORS.items():
-            mine = changes[changes["actuator"] == actuator]
-            if mine.empty or column not in self._columns:
+            mine = [(k, one) for k, one in changes if one.actuator == actuator]
+            if not mine or column not in self._columns:
                 continue
-            marks = [
-                Mark(
-                    at=float(one.time_s),
-                    y=float(one.new),
-                    text=f"{self._moment(one.time_s)}: {number(one.old)} to {number(one.new)} {unit}; "
-                    f"{one.reason}",
-                    target=change_key(index) if index < MOST_CHANGES else "",
-                    up=one.new > one.old,
-                )
-                for index, one in zip(mine.index, mine.itertuples(), strict=True)
-            ]
+            marks = [self._mark(k, one, unit) for k, one in mine]
             line = self._series(title, column, "ink")
             yield Panel(title, unit, [line], marks, height=90)
+
+    def _mark(self, index: int, one: ActuatorChange, unit: str) -> Mark:
+        change = f"{number(one.old)} to {number(one.new)} {unit}"
+        return Mark(
+            at=one.time_s,
+            y=one.new,
+            text=f"{moment(self.run, one.time_s)}: {change}; {one.reason}",
+            target=change_key(index) if index < MOST_CHANGES else "",
+            up=one.new > one.old,
+        )
 
     def _series(
         self, name: str, column: str, color: str, dash: str = "", *, filled: bool = False
@@ -173,12 +182,9 @@ class SiteCharts:
             )
             note = f"{told} {note}".strip()
         axis = Axis("time", "time, UTC", 0.0, self.run.duration_s, self.run.start)
-        at = buckets.starts * step_s
+        at = buckets.starts.astype(np.float64) * step_s
         width = buckets.size * step_s
         return LineChart(key + self.suffix, title, axis, at, panels, note, held=True, width=width)
-
-    def _moment(self, seconds: float) -> str:
-        return moment(self.run, seconds)
 
     def _currency(self) -> str:
         return str(self.run.summary["sites"][self.site]["cost"]["currency"])
@@ -227,9 +233,7 @@ def latency_chart(
 
 def pooled(by_class: Mapping[str, Mapping[str, Quantiles]]) -> dict[str, Quantiles]:
     """Return the latencies of all classes together."""
-    return {
-        key: Quantiles.pooled([one[key] for one in by_class.values()]) for key in LATENCIES
-    }
+    return {key: Quantiles.pooled([one[key] for one in by_class.values()]) for key in LATENCIES}
 
 
 def change_key(index: int) -> str:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
+from controllers import ActuatorChange
 from cosim.errors import CosimError, ScenarioError
 from cosim.quantiles import Quantiles
 from cosim.report.charts import Array
@@ -41,7 +41,7 @@ class RunData:
         summary, manifest, scenario: The contents of these files.
         scenario_text: The scenario as it is written.
         steps: Columns of steps.parquet by site and name, shape (steps,).
-        actions: actions.parquet.
+        actions: Changes of actuators, in order.
     """
 
     path: Path
@@ -50,7 +50,7 @@ class RunData:
     scenario: Mapping[str, Any]
     scenario_text: str
     steps: Mapping[str, Mapping[str, Array]]
-    actions: pd.DataFrame
+    actions: Sequence[ActuatorChange]
 
     @classmethod
     def load(cls, path: Path) -> RunData:
@@ -69,7 +69,7 @@ class RunData:
             scenario=_read(path, SCENARIO, yaml.safe_load),
             scenario_text=text,
             steps=_steps(path),
-            actions=_parquet(path / "actions.parquet").to_pandas(),
+            actions=_actions(path / "actions.parquet"),
         )
 
     @property
@@ -151,6 +151,13 @@ def _steps(path: Path) -> dict[str, dict[str, Array]]:
             if mine[name].null_count < len(mine)
         }
     return found
+
+
+def _actions(path: Path) -> list[ActuatorChange]:
+    try:
+        return [ActuatorChange(**row) for row in _parquet(path).to_pylist()]
+    except TypeError as error:  # other columns than ours
+        raise _damaged(path, error) from error
 
 
 def _add(found: Latencies, batch: pa.RecordBatch) -> None:

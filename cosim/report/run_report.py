@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cosim.errors import ScenarioError
 from cosim.report.answer import answer
 from cosim.report.causes import cause_charts
 from cosim.report.charts import Chart
@@ -67,8 +69,6 @@ class Baseline:
         Raises:
             ScenarioError: If it is none, or its run took no step.
         """
-        from cosim.errors import ScenarioError
-
         summary = read_summary(path)
         if not summary["sites"]:
             raise ScenarioError(f"'{path}' is no baseline: its run failed before the first step")
@@ -101,23 +101,13 @@ def write_report(folder: Path, baseline: Path | None = None) -> Path:
 def report_html(run: RunData, baseline: Baseline | None = None) -> str:
     """Return the page of a run."""
     summary, scenario = run.summary, run.scenario
-    time = summary["time"]
     subtitle = (
         f"{duration(run.duration_s)} from {run.start.day} {run.start:%b %Y %H:%M} UTC in steps of "
         f"{duration(run.step_s)}. {' '.join(str(scenario.get('description', '')).split())}"
     )
     lead: list[str] = []
     if summary["status"] == "failed":
-        failure = summary["failure"]
-        lead.append(
-            alarm(
-                f"This run failed at step {failure['step']}, {moment(run, failure['step'] * run.step_s)} UTC.",
-                f"Reason: {failure['message']}",
-                f"What follows is what it had until then: {time['steps']:,} steps."
-                if time["steps"]
-                else "It had not taken a step: there is nothing to show but the scenario.",
-            )
-        )
+        lead.append(_failure(run))
     if summary["sites"]:
         told = answer(
             summary,
@@ -129,6 +119,18 @@ def report_html(run: RunData, baseline: Baseline | None = None) -> str:
         lead += [paragraph(text) for text in told.sentences]
     sections = [*_charts(run, baseline), *_about(run)]
     return page(summary["scenario"]["name"], sections, subtitle=subtitle.strip(), lead=lead)
+
+
+def _failure(run: RunData) -> str:
+    failure, steps = run.summary["failure"], run.summary["time"]["steps"]
+    when = moment(run, failure["step"] * run.step_s)
+    return alarm(
+        f"This run failed at step {failure['step']}, {when} UTC.",
+        f"Reason: {failure['message']}",
+        f"What follows is what it had until then: {steps:,} steps."
+        if steps
+        else "It had not taken a step: there is nothing to show but the scenario.",
+    )
 
 
 def run_charts(run: RunData, baseline: Baseline | None = None) -> list[Chart]:
@@ -178,7 +180,9 @@ def _charts(run: RunData, baseline: Baseline | None) -> list[Section]:
     sections = [
         Section("power", "Power", by_site(lambda name: [sites[name].power()])),
         Section("charge", "Battery", by_site(lambda name: _given(sites[name].charge()))),
-        Section("serving", "Serving and control", by_site(lambda name: _given(sites[name].serving()))),
+        Section(
+            "serving", "Serving and control", by_site(lambda name: _given(sites[name].serving()))
+        ),
         Section("changes", "What the controllers did", _changes(run)),
         Section("latency", "Latency", by_site(latency)),
         Section("causes", "Energy and carbon by cause", _causes(run, baseline, suffixes)),
@@ -214,23 +218,27 @@ def _changes(run: RunData) -> list[Block]:
     actions = run.actions
     if not run.summary["controllers"]:
         return []
-    if actions.empty:
+    if not actions:
         return [paragraph("No actuator was changed.")]
     several = len(run.summary["sites"]) > 1
     head = ["time, UTC", *(["site"] if several else []), "controller", "actuator"]
     head += ["from", "to", "reason", *_OBSERVED.values()]
     rows = []
-    for one in actions.head(MOST_CHANGES).itertuples():
+    for one in actions[:MOST_CHANGES]:
         row = [moment(run, one.time_s), *([one.site] if several else [])]
         row += [one.controller, one.actuator, number(one.old), number(one.new), one.reason]
         for name in _OBSERVED:
-            value = float(getattr(one, name))
-            row.append(number(value * 100 if name == "battery_soc" else value))
+            value = getattr(one, name)
+            known = math.nan if value is None else float(value)
+            row.append(number(known * 100 if name == "battery_soc" else known))
         rows.append(row)
     reason = head.index("reason")
     numbers = [k for k in range(reason - 2, len(head)) if k != reason]
     keys = [change_key(index) for index in range(len(rows))]
-    told = "Each change with what the controller saw: the signals of the step that begins, and what its site did in the step before."
+    told = (
+        "Each change with what the controller saw: the signals of the step that begins, and what "
+        "its site did in the step before."
+    )
     blocks: list[Block] = [
         paragraph(told, kind="note"),
         table(head, rows, numbers=numbers, wide=[reason], keys=keys),

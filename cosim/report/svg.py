@@ -31,7 +31,8 @@ svg.chart .guide{stroke:var(--faint);stroke-width:1;stroke-dasharray:2 3}
 def color_rules() -> str:
     """Return the rules that give lines and areas the colours of the palette."""
     rules = (
-        f"svg.chart .line.{name}{{stroke:var(--{name})}}svg.chart .solid.{name}{{fill:var(--{name})}}"
+        f"svg.chart .line.{name}{{stroke:var(--{name})}}"
+        f"svg.chart .solid.{name}{{fill:var(--{name})}}"
         for name in LIGHT
     )
     return RULES + "\n".join(rules) + "\n"
@@ -93,9 +94,7 @@ def line_path(x: Array, y: Array, end: float, *, held: bool) -> str:
                 for value, edge in zip(values[1:], edges[2:], strict=True)
             ]
         else:
-            parts += [
-                f"L{_px(a)} {_px(b)}" for a, b in zip(edges[1:-1], values[1:], strict=True)
-            ]
+            parts += [f"L{_px(a)} {_px(b)}" for a, b in zip(edges[1:-1], values[1:], strict=True)]
     return "".join(parts)
 
 

@@ -51,9 +51,9 @@ class Buckets:
         if self.size == 1:
             return Thin(values, values, values)
         whole = len(self.starts) * self.size
-        rows = np.full(whole, np.nan)
-        rows[: self.count] = values
-        rows = rows.reshape(-1, self.size)
+        padded = np.full(whole, np.nan)
+        padded[: self.count] = values
+        rows = padded.reshape(-1, self.size)
         there = ~np.isnan(rows)
         counts = there.sum(axis=1)
         sums = np.where(there, rows, 0.0).sum(axis=1)

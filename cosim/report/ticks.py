@@ -37,7 +37,7 @@ def linear_ticks(low: float, high: float, most: int) -> list[Tick]:
 
 
 def log_ticks(low: float, high: float, most: int) -> list[Tick]:
-    """Return ticks at powers of ten within [low, high], and 2 and 5 times these if there is room."""
+    """Return ticks at powers of ten within [low, high], and between them if there is room."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for digits in ((1, 2, 5), (1, 3), (1,)):
         values = [
@@ -67,9 +67,7 @@ def time_ticks(start: datetime, duration_s: float, most: int) -> list[Tick]:
     return _month_ticks(midnight, start, duration_s, most)
 
 
-def _month_ticks(
-    midnight: datetime, start: datetime, duration_s: float, most: int
-) -> list[Tick]:
+def _month_ticks(midnight: datetime, start: datetime, duration_s: float, most: int) -> list[Tick]:
     months = duration_s / (30 * _DAY)
     step = next((count for count in _MONTHS if months / count <= most), _MONTHS[-1])
     found: list[Tick] = []

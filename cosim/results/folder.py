@@ -27,6 +27,8 @@ from cosim.errors import ScenarioError
 from cosim.loop import Run
 from cosim.plan import Plan
 from cosim.record import SiteRecord
+from cosim.report.run_report import REPORT, write_report
+from cosim.results.vessim_record import EXPERIMENT, TIMESERIES, write_vessim_record
 from cosim.scenario.site import FILE_ENDINGS
 from inference_sim import is_compiled
 from inference_sim.telemetry import COUNTS
@@ -37,11 +39,15 @@ _NAMED = (".cluster.model", ".cluster.gpu", ".execution.engine")  # by name, or 
 _FILES = {
     "FAILED",
     "actions.parquet",
+    EXPERIMENT,
+    "figures",
     _MANIFEST,
+    REPORT,
     "requests.parquet",
     "scenario.resolved.yaml",
     "steps.parquet",
     "summary.json",
+    TIMESERIES,
 }
 
 
@@ -92,11 +98,13 @@ class ResultFolder:
             text = f"The run failed at step {run.failure.step}.\n{run.failure}\n"
             (folder / "FAILED").write_text(text, encoding="utf-8")
         _write_json(folder / _MANIFEST, manifest)
+        write_vessim_record(folder, run, summary)
         old = self.path.parent / f".{self.path.name}.old-{os.getpid()}"
         if self.path.exists():
             self.path.rename(old)
         folder.rename(self.path)
         shutil.rmtree(old, ignore_errors=True)
+        write_report(self.path)  # last, so that no fault of it can cost the results
 
 
 def _not_ours(path: Path) -> str:
