@@ -63,7 +63,7 @@ def page(
         "</main>",
         f"<footer>Written by cosim {escape(cosim.__version__)}. Times are UTC.</footer>",
     ]
-    data = json.dumps(values, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
+    data = json.dumps(values, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'

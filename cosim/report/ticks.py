@@ -30,7 +30,7 @@ def linear_ticks(low: float, high: float, most: int) -> list[Tick]:
     span = high - low
     if not span > 0 or not math.isfinite(span):
         return [Tick(low, number(low))]
-    step = next(size for size in _sizes(span / most) if span / size <= most)
+    step = next(size for size in _sizes(span / most) if span / size <= most + 0.5)
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     return [Tick(index * step, number(_rounded(index * step))) for index in range(first, last + 1)]
