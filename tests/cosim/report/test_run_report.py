@@ -203,8 +203,9 @@ def test_a_run_that_failed_before_its_first_step(tmp_path: Path) -> None:
 
 
 def test_against_a_baseline(tmp_path: Path, cosim: Cli) -> None:
-    base = ran(BASE, tmp_path / "plain-run", "controllers=[]")
-    own = ran(BASE, tmp_path / "own", "workload.arrivals.rate_per_s=0.3", "seed=2")
+    empty = "sites.0.microgrid.battery.initial_soc=0.2"
+    base = ran(BASE, tmp_path / "plain-run", empty, "controllers=[]")
+    own = ran(BASE, tmp_path / "own", empty, "workload.arrivals.rate_per_s=0.3", "seed=2")
     answer = cosim("report", own, "--baseline", base)
     assert (answer.code, answer.out) == (0, f"{own}/report.html\n")
     page = html(own)

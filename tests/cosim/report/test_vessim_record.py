@@ -44,7 +44,7 @@ def test_vessim_loads_it_and_its_metrics_are_the_summary(tmp_path: Path, text: s
 @pytest.mark.parametrize("text", CASES.values(), ids=list(CASES))
 def test_the_series_are_what_vessim_would_have_written(tmp_path: Path, text: str) -> None:
     """Beside Vessim's own recorder, for a microgrid of the same powers, battery and grid."""
-    folder = ran(text, tmp_path / "run")
+    folder = ran(text, tmp_path / "run", "time.duration=3h")  # until the battery is empty
     ours = pd.read_csv(folder / "timeseries.csv", parse_dates=["time"])
     steps = pd.read_parquet(folder / "steps.parquet")
     times = steps["time_s"]
@@ -76,6 +76,7 @@ def test_the_series_are_what_vessim_would_have_written(tmp_path: Path, text: str
     theirs = pd.read_csv(tmp_path / "theirs" / "timeseries.csv", parse_dates=["time"])
     assert (ours["time"] == theirs["time"]).all()
     shared = [name for name in theirs.columns if name in ours.columns and "." in name]
+    assert ours["p_grid"].min() < 0
     assert f"actor_states.{consumer}.power" in shared
     assert "dispatch_states.grid.current_power" in shared
     assert ("dispatch_states.battery.soc" in shared) == (text is not NO_BATTERY)
