@@ -203,7 +203,7 @@ def test_a_run_that_failed_before_its_first_step(tmp_path: Path) -> None:
 
 
 def test_against_a_baseline(tmp_path: Path, cosim: Cli) -> None:
-    empty = "sites.0.microgrid.battery.initial_soc=0.2"
+    empty = "sites.0.microgrid={carbon_intensity: {type: constant, value_g_per_kwh: 300}}"
     base = ran(BASE, tmp_path / "plain-run", empty, "controllers=[]")
     own = ran(BASE, tmp_path / "own", empty, "workload.arrivals.rate_per_s=0.3", "seed=2")
     answer = cosim("report", own, "--baseline", base)
