@@ -66,7 +66,7 @@ def to_svg(chart: Chart, size: Size = WIDE, *, alone: bool = False) -> str:
         body, height, data = _bars(chart, size, top)
     else:
         body, height, data = _scatter(chart, size, top)
-    content = titled(chart.title) if not alone else ""
+    content = ""
     if alone:
         sheet = color_rules() + f"svg.chart{{{variables(dark=False)}}}"
         content += element("style", escape(sheet, quote=False))
@@ -78,7 +78,8 @@ def to_svg(chart: Chart, size: Size = WIDE, *, alone: bool = False) -> str:
     frame: dict[str, str | float] = {
         "class_": f"chart {size.name}",
         "viewBox": f"0 0 {size.width} {math.ceil(height)}",
-        "role": "img",
+        "role": "group" if isinstance(chart, LineChart) else "img",  # marks are links
+        "aria-label": chart.title,
     }
     if alone:
         frame |= {"xmlns": "http://www.w3.org/2000/svg"}

@@ -76,15 +76,16 @@
         const row = tip.appendChild(document.createElement("div"));
         row.dataset.series = one.name;
         row.dataset.mean = one.mean[k];
-        let text = `${one.name} ${value(one.mean[k])}`;
+        let text = value(one.mean[k]);
         if (one.low) {
           row.dataset.low = one.low[k];
           row.dataset.high = one.high[k];
-          if (one.mean[k] !== null) text += ` (${value(one.low[k])} to ${value(one.high[k])})`;
+          if (one.low[k] !== one.high[k]) text += ` (${value(one.low[k])} to ${value(one.high[k])})`;
         }
         const swatch = row.appendChild(document.createElement("i"));
         swatch.style.background = `var(--${one.color})`;
-        row.appendChild(document.createTextNode(one.unit ? `${text} ${one.unit}` : text));
+        const unit = typeof one.mean[k] === "number" ? one.unit : "";
+        row.appendChild(document.createTextNode(`${one.name} ${text} ${unit}`.trimEnd()));
       }
       tip.hidden = false;
       const home = figure.getBoundingClientRect();

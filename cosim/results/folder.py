@@ -35,12 +35,13 @@ from inference_sim.telemetry import COUNTS
 
 _LIBRARIES = ("mosaik", "vessim", "simpy", "numpy", "pandas", "pyarrow", "pydantic", "scipy")
 _MANIFEST = "manifest.json"
+_FIGURES = "figures"
 _NAMED = (".cluster.model", ".cluster.gpu", ".execution.engine")  # by name, or by a file
 _FILES = {
     "FAILED",
     "actions.parquet",
     EXPERIMENT,
-    "figures",
+    _FIGURES,
     _MANIFEST,
     REPORT,
     "requests.parquet",
@@ -114,13 +115,20 @@ def _not_ours(path: Path) -> str:
     names = {entry.name for entry in path.iterdir()}
     if not names:
         return ""
-    if foreign := sorted(names - _FILES):
+    figures = {f"{_FIGURES}/{one.name}" for one in _entries(path / _FIGURES)}
+    if foreign := sorted(names - _FILES) + sorted(
+        name for name in figures if not name.endswith((".svg", ".pdf"))
+    ):
         return f"it holds {', '.join(foreign[:3])}{' and more' if len(foreign) > 3 else ''}"
     try:
         ours = "cosim" in json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError):
         ours = False
     return "" if ours else f"its {_MANIFEST} is not one of results"
+
+
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -241,6 +241,10 @@ def test_a_folder_with_figures_can_be_replaced(tmp_path: Path, cosim: Cli) -> No
     assert cosim("report", folder, "--figures", "svg").code == 0
     ran(BASE, folder, "time.duration=5min")
     assert not (folder / "figures").exists()
+    (folder / "figures").mkdir()
+    (folder / "figures" / "mine.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(ScenarioError, match=r"it holds figures/mine\.txt"):
+        ran(BASE, folder, "time.duration=5min")
 
 
 def test_what_is_no_result_folder(tmp_path: Path, cosim: Cli) -> None:
