@@ -74,7 +74,7 @@ def _panel(chart: LineChart, panel: Panel, ax: Any) -> None:
             ax.fill_between(x, 0, y, color=LIGHT[one.color], alpha=0.16, lw=0, step=step)
     for mark in panel.marks:
         at = min(mark.y, scale.high)
-        ax.plot(mark.at, at, "^" if mark.up else "v", color=LIGHT["ink"], ms=3)
+        ax.plot(mark.at, at, "^" if mark.up else "v", color=LIGHT["ink"], ms=3, clip_on=False)
     ax.set_ylim(scale.low, scale.high)
     ax.set_yticks([tick.at for tick in scale.ticks], [tick.label for tick in scale.ticks])
     ax.set_title(panel.title, fontsize=8, loc="left")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,15 @@ LATENCIES = {
 }
 """Latencies by key: their name, and the two columns of requests.parquet that they lie between."""
 
+SHOWN = (
+    *("time_s", "facility_power_w", "solar_w", "battery_power_w", "import_w", "export_w"),
+    *("battery_soc", "carbon_intensity_g_per_kwh", "price_per_kwh", "gateway_waiting"),
+    *("deferrable_waiting", "replica_waiting", "running", "batch_mean", "ttft_p99_s"),
+    *("tpot_p99_s", "admission_rate_per_s", "deferrable_rate_per_s", "batch_cap"),
+    *("active_replicas", "clock_fraction"),
+)
+"""Columns of steps.parquet that reports show."""
+
 _TIMES = ("arrival_s", "scheduled_s", "first_token_s", "finish_s")
 
 
@@ -40,7 +49,8 @@ class RunData:
         path: The folder.
         summary, manifest, scenario: The contents of these files.
         scenario_text: The scenario as it is written.
-        steps: Columns of steps.parquet by site and name, shape (steps,).
+        steps: Columns of steps.parquet by site and name, shape (steps,): those of `SHOWN` that
+            have a value.
         actions: Changes of actuators, in order.
     """
 
@@ -68,7 +78,7 @@ class RunData:
             manifest=manifest,
             scenario=_read(path, SCENARIO, yaml.safe_load),
             scenario_text=text,
-            steps=_steps(path),
+            steps=_steps(path, summary["sites"]),
             actions=_actions(path / "actions.parquet"),
         )
 
@@ -132,25 +142,34 @@ def _damaged(path: Path, error: Exception) -> CosimError:
     return CosimError(f"'{path}' cannot be read: {error}; run its scenario again")
 
 
-def _parquet(path: Path) -> pa.Table:
+def _parquet(path: Path, **selected: Any) -> pa.Table:
     try:
-        return pq.read_table(path)
+        return pq.read_table(path, **selected)
     except (OSError, pa.ArrowException) as error:
         raise _damaged(path, error) from error
 
 
-def _steps(path: Path) -> dict[str, dict[str, Array]]:
-    table = _parquet(path / "steps.parquet")
-    names = [name for name in table.column_names if name not in ("site", "step", "time")]
+def _steps(folder: Path, sites: Iterable[str]) -> dict[str, dict[str, Array]]:
+    path = folder / "steps.parquet"
+    names = _column_names(path)
+    columns = [name for name in SHOWN if name in names]
     found: dict[str, dict[str, Array]] = {}
-    for site in pc.unique(table["site"]).to_pylist():
-        mine = table.filter(pc.equal(table["site"], site))
+    for site in sites:  # one after the other: a year of several is large
+        mine = _parquet(path, columns=columns, filters=[("site", "=", site)])
         found[site] = {
             name: mine[name].to_numpy(zero_copy_only=False).astype(np.float64)
-            for name in names
+            for name in columns
             if mine[name].null_count < len(mine)
         }
     return found
+
+
+def _column_names(path: Path) -> list[str]:
+    try:
+        names: list[str] = pq.read_schema(path).names
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(path, error) from error
+    return names
 
 
 def _actions(path: Path) -> list[ActuatorChange]:
