@@ -19,7 +19,6 @@ from cosim.report.svg import (
     line_path,
     text,
     titled,
-    variables,
 )
 from cosim.report.ticks import Tick, domain, linear_ticks, number
 
@@ -61,15 +60,14 @@ def to_svg(chart: Chart, size: Size = WIDE, *, alone: bool = False) -> str:
     """
     top = size.font * 2.2 if alone else 4.0
     if isinstance(chart, LineChart):
-        body, height, data = _lines(chart, size, top)
+        body, height, data = _lines(chart, size, top, linked=not alone)
     elif isinstance(chart, BarChart):
         body, height, data = _bars(chart, size, top)
     else:
         body, height, data = _scatter(chart, size, top)
     content = ""
     if alone:
-        sheet = color_rules() + f"svg.chart{{{variables(dark=False)}}}"
-        content += element("style", escape(sheet, quote=False))
+        content += element("style", escape(color_rules(plain=True), quote=False))
         content += element("rect", width="100%", height="100%", fill="#ffffff")
         content += text(chart.title, 8, size.font * 1.4, size.font + 2, class_="strong")
         for note in _wrapped(chart.note, size):
@@ -90,7 +88,7 @@ def to_svg(chart: Chart, size: Size = WIDE, *, alone: bool = False) -> str:
 Drawn = tuple[list[str], float, dict[str, str | float]]
 
 
-def _lines(chart: LineChart, size: Size, top: float) -> Drawn:
+def _lines(chart: LineChart, size: Size, top: float, *, linked: bool) -> Drawn:
     scales = [panel_scale(panel) for panel in chart.panels]
     labels = [tick.label for one in scales for tick in one.ticks]
     left = max(size.text_width(label) for label in labels) + 12
@@ -104,7 +102,7 @@ def _lines(chart: LineChart, size: Size, top: float) -> Drawn:
         down = scale.to(y + panel.height, y)
         last = index == len(chart.panels) - 1
         inner = [*_grid(across, down, last, size), *_curves(chart, panel, across, down, right)]
-        inner += _marks(panel, across, down)
+        inner += _marks(panel, across, down, linked)
         place = {"data_top": y, "data_bottom": y + panel.height}
         body.append(element("g", "".join(inner), class_="panel", **place))
         y += panel.height + (size.font * 1.6 if last else _GAP)
@@ -196,7 +194,7 @@ def _curves(
                     yield element("circle", cx=a, cy=b, r=3, class_=f"solid {one.color}")
 
 
-def _marks(panel: Panel, across: Scale, down: Scale) -> Iterator[str]:
+def _marks(panel: Panel, across: Scale, down: Scale, linked: bool) -> Iterator[str]:
     """Yield the marks; those too near to be told apart are one, which leads to the first."""
     groups: list[list[int]] = []
     for index, mark in enumerate(panel.marks):
@@ -211,7 +209,7 @@ def _marks(panel: Panel, across: Scale, down: Scale) -> Iterator[str]:
         d = f"M{x:.1f} {y - 5:.1f}l4.5 8h-9z" if mark.up else f"M{x:.1f} {y + 5:.1f}l4.5 -8h-9z"
         told = mark.text if len(group) == 1 else f"{len(group)} changes; the first: {mark.text}"
         shape = element("path", titled(told), d=d, class_="solid ink mark")
-        yield element("a", shape, href=f"#{mark.target}") if mark.target else shape
+        yield element("a", shape, href=f"#{mark.target}") if linked and mark.target else shape
 
 
 def _bars(chart: BarChart, size: Size, top: float) -> Drawn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from html import escape
 
@@ -28,18 +29,31 @@ svg.chart .guide{stroke:var(--faint);stroke-width:1;stroke-dasharray:2 3}
 """
 
 
-def color_rules() -> str:
-    """Return the rules that give lines and areas the colours of the palette."""
+def color_rules(*, plain: bool = False) -> str:
+    """Return the rules that give lines and areas the colours of the palette.
+
+    Args:
+        plain: Whether the colours of light ground stand in them, for readers of SVG that know no
+            variables.
+    """
     rules = (
         f"svg.chart .line.{name}{{stroke:var(--{name})}}"
         f"svg.chart .solid.{name}{{fill:var(--{name})}}"
         for name in LIGHT
     )
-    return RULES + "\n".join(rules) + "\n"
+    sheet = RULES + "\n".join(rules) + "\n"
+    if not plain:
+        return sheet
+    values = _values(dark=False)
+    return re.sub(r"var\(--([\w-]+)\)", lambda match: values[match[1]], sheet)
 
 
 def variables(*, dark: bool) -> str:
     """Return the declarations of all colours, for light or for dark ground."""
+    return "".join(f"--{name}:{value};" for name, value in _values(dark=dark).items())
+
+
+def _values(*, dark: bool) -> dict[str, str]:
     own = {"text": "#1a1a1a", "quiet": "#5c5c5c", "faint": "#9a9a9a", "grid": "#e6e6e6"}
     own |= {"paper": "#ffffff", "card": "#f6f6f4", "edge": "#dcdcd8", "link": "#005a91"}
     own |= {"alarm": "#fbe3d6", "alarm-edge": "#D55E00"}
@@ -47,8 +61,7 @@ def variables(*, dark: bool) -> str:
         own = {"text": "#ececec", "quiet": "#a8a8a8", "faint": "#6f6f6f", "grid": "#2d2d2d"}
         own |= {"paper": "#141414", "card": "#1f1f1f", "edge": "#383838", "link": "#7cc0f2"}
         own |= {"alarm": "#3a2013", "alarm-edge": "#D55E00"}
-    colors = own | (DARK if dark else LIGHT)
-    return "".join(f"--{name}:{value};" for name, value in colors.items())
+    return own | (DARK if dark else LIGHT)
 
 
 def element(tag: str, content: str = "", /, **attributes: str | float) -> str:

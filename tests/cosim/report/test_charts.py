@@ -66,6 +66,7 @@ def test_a_chart_is_well_formed_and_within_its_frame(chart: Chart, size: object)
                 assert 0 <= float(one.attrib[name]) <= limit, one.attrib
     shown = "".join(root.itertext())
     assert chart.title in shown
+    assert "var(" not in shown  # other readers of SVG than browsers know no variables
 
 
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.key)
@@ -124,9 +125,11 @@ def test_marks_lead_to_what_they_tell_of_and_close_ones_are_one() -> None:
     series = [Series("s", "blue", np.array([1.0, 2.0]))]
     panel = Panel("y", "", series, marks)
     axis = Axis("linear", "x", 0, 100)
-    svg = to_svg(LineChart("k", "t", axis, np.array([0.0, 50.0]), [panel]))
+    chart = LineChart("k", "t", axis, np.array([0.0, 50.0]), [panel])
+    svg = to_svg(chart)
     assert re.findall(r'<a href="(#[^"]+)">', svg) == ["#change-10", "#change-80"]
     assert "2 changes; the first: at 10" in svg
+    assert "<a " not in to_svg(chart, alone=True)  # there is no page to lead to
 
 
 def test_no_limit_has_a_place_of_its_own() -> None:
