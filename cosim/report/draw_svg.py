@@ -295,7 +295,8 @@ def _scatter(chart: ScatterChart, size: Size, top: float) -> Drawn:
         while any(x0 < b and a < x0 + width and abs(at - c) < size.font for a, b, c in taken):
             at += size.font
         taken.append((x0, x0 + width, at))
-        body += [dot, text(point.name, x0, at, size.font)]
+        anchor = ("end", px - 9) if before else ("start", x0)
+        body += [dot, text(point.name, anchor[1], at, size.font, text_anchor=anchor[0])]
     y += 4 + height + size.font * 2.9
     body.append(text(chart.axis.label, right, y - 4, size.font, text_anchor="end", class_="quiet"))
     return body, y + 4, {"data_scatter": chart.key}
