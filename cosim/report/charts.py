@@ -94,6 +94,7 @@ class Panel:
         height: Height of the plot [px].
         zero: Whether 0 is always shown.
         percent: Whether fractions are written as percentages at the ticks.
+        infinite: What an infinite value means.
     """
 
     label: str
@@ -103,6 +104,7 @@ class Panel:
     height: int = 120
     zero: bool = True
     percent: bool = False
+    infinite: str = "no limit"
 
     @property
     def title(self) -> str:

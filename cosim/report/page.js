@@ -6,9 +6,9 @@
   const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 
   const two = (n) => String(n).padStart(2, "0");
-  const value = (v) => {
+  const value = (v, infinite) => {
     if (v === null) return "–";
-    if (v === "inf") return "no limit";
+    if (v === "inf") return infinite || "no limit";
     const size = Math.abs(v);
     if (size !== 0 && (size < 1e-4 || size >= 1e9)) return v.toPrecision(5);
     return Number(v.toPrecision(5)).toLocaleString("en-US", { maximumFractionDigits: 9 });
@@ -76,11 +76,11 @@
         const row = tip.appendChild(document.createElement("div"));
         row.dataset.series = one.name;
         row.dataset.mean = one.mean[k];
-        let text = value(one.mean[k]);
+        let text = value(one.mean[k], one.infinite);
         if (one.low) {
           row.dataset.low = one.low[k];
           row.dataset.high = one.high[k];
-          if (one.low[k] !== one.high[k]) text += ` (${value(one.low[k])} to ${value(one.high[k])})`;
+          if (one.low[k] !== one.high[k]) text += ` (${value(one.low[k])} to ${value(one.high[k], one.infinite)})`;
         }
         const swatch = row.appendChild(document.createElement("i"));
         swatch.style.background = `var(--${one.color})`;

@@ -177,6 +177,8 @@ def _data(chart: LineChart) -> dict[str, Any]:
             entry: dict[str, Any] = {"name": one.name, "color": one.color, "unit": panel.unit}
             entry["column"] = one.column
             entry["mean"] = _plain(shown)
+            if "inf" in entry["mean"]:
+                entry["infinite"] = panel.infinite
             if one.low is not None and one.high is not None:
                 entry |= {"low": _plain(one.low), "high": _plain(one.high)}
             data["series"].append(entry)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
 
-from controllers import ActuatorChange
+from controllers import ACTUATORS, ActuatorChange
 from cosim.quantiles import Quantiles
 from cosim.report.charts import Array, Axis, LineChart, Mark, Panel, Series
 from cosim.report.run_data import LATENCIES, RunData
@@ -23,18 +23,8 @@ MOST_CHANGES = 500
 _BUCKETS = 720
 _SITES_IN_FULL = 3
 
-_ACTUATORS = {
-    "admission_rate": ("admission_rate_per_s", "admission rate", "requests/s"),
-    "deferrable_rate": (
-        "deferrable_rate_per_s",
-        "release rate of deferrable requests",
-        "requests/s",
-    ),
-    "batch_cap": ("batch_cap", "batch cap", "sequences per replica"),
-    "active_replicas": ("active_replicas", "active replicas", "replicas"),
-    "clock_fraction": ("clock_fraction", "clock over the highest", "fraction"),
-}
-"""Column, name and unit by actuator."""
+_INFINITE = {"battery_power": "automatic"}
+"""What an infinite value of an actuator means, where it is not that there is no limit."""
 
 _SHARES = np.concatenate(
     [np.linspace(0, 0.95, 96), np.linspace(0.955, 0.99, 8), np.linspace(0.991, 1, 10)]
@@ -103,10 +93,23 @@ class SiteCharts:
         return self._chart("soc", "State of charge of the battery", [panel])
 
     def serving(self) -> LineChart | None:
-        """Return queue, batch, latency and actuators; None where nothing serves."""
+        """Return queue, batch, latency and actuators; None where nothing serves or is set."""
+        panels = [*self._service(), *self._actuators()]
+        if not panels:
+            return None
+        serves = "running" in self._columns
+        notes = ["p99: 99th percentile over the last five minutes."] if serves else []
+        if self.changes():
+            notes.append(
+                "A triangle is a change of an actuator; it leads to what its controller saw."
+            )
+        title = "Queue, batch, latency and control" if serves else "Control"
+        return self._chart("serving", title, panels, " ".join(notes))
+
+    def _service(self) -> Iterator[Panel]:
         columns = self._columns
         if "running" not in columns:
-            return None
+            return
         queue = [
             self._series("waiting at the gateway", "gateway_waiting", "vermilion"),
             self._series("waiting in replicas", "replica_waiting", "orange", "6 3"),
@@ -114,23 +117,12 @@ class SiteCharts:
         ]
         if columns["deferrable_waiting"].any():
             queue.insert(0, self._series("held back", "deferrable_waiting", "purple", "2 2"))
-        panels = [
-            Panel("requests", "requests", queue, height=150),
-            Panel(
-                "mean batch",
-                "sequences",
-                [self._series("mean batch", "batch_mean", "blue")],
-                height=90,
-            ),
-        ]
+        yield Panel("requests", "requests", queue, height=150)
+        batch = self._series("mean batch", "batch_mean", "blue")
+        yield Panel("mean batch", "sequences", [batch], height=90)
         for name, title in (("ttft_p99_s", "TTFT p99"), ("tpot_p99_s", "TPOT p99")):
             if name in columns:
-                panels.append(Panel(title, "s", [self._series(title, name, "green")], height=90))
-        panels += self._actuators()
-        note = "p99: 99th percentile over the last five minutes."
-        if self.changes():
-            note += " A triangle is a change of an actuator; it leads to what its controller saw."
-        return self._chart("serving", "Queue, batch, latency and control", panels, note)
+                yield Panel(title, "s", [self._series(title, name, "green")], height=90)
 
     def changes(self) -> list[tuple[int, ActuatorChange]]:
         """Return the changes of this site's actuators, each with its number in the run."""
@@ -138,16 +130,28 @@ class SiteCharts:
 
     def _actuators(self) -> Iterator[Panel]:
         changes = self.changes()
-        for actuator, (column, title, unit) in _ACTUATORS.items():
+        for actuator, kind in ACTUATORS.items():
             mine = [(k, one) for k, one in changes if one.actuator == actuator]
-            if not mine or column not in self._columns:
+            if not mine:
                 continue
-            marks = [self._mark(k, one, unit) for k, one in mine]
-            line = self._series(title, column, "ink")
-            yield Panel(title, unit, [line], marks, height=90)
+            marks = [self._mark(k, one, kind.unit) for k, one in mine]
+            title = actuator.replace("_", " ")
+            if kind.field in self._columns:
+                line = self._series(title, kind.field, "ink")
+            else:
+                line = self._line(title, self._in_force([one for _, one in mine]), "ink")
+            infinite = _INFINITE.get(actuator, "no limit")
+            yield Panel(title, kind.unit, [line], marks, height=90, infinite=infinite)
+
+    def _in_force(self, changes: Sequence[ActuatorChange]) -> Array:
+        """Return the value of an actuator in each step, from its changes."""
+        values = np.full(len(self._columns["time_s"]), changes[0].old)
+        for one in changes:
+            values[one.step :] = one.new
+        return values
 
     def _mark(self, index: int, one: ActuatorChange, unit: str) -> Mark:
-        change = f"{number(one.old)} to {number(one.new)} {unit}"
+        change = f"{setting(one.actuator, one.old)} to {setting(one.actuator, one.new)} {unit}"
         return Mark(
             at=one.time_s,
             y=one.new,
@@ -159,8 +163,21 @@ class SiteCharts:
     def _series(
         self, name: str, column: str, color: str, dash: str = "", *, filled: bool = False
     ) -> Series:
+        values = self._columns[column]
+        return self._line(name, values, color, dash, column=column, filled=filled)
+
+    def _line(
+        self,
+        name: str,
+        values: Array,
+        color: str,
+        dash: str = "",
+        *,
+        column: str = "",
+        filled: bool = False,
+    ) -> Series:
         buckets = self._buckets
-        thin = buckets.thin(self._columns[column])
+        thin = buckets.thin(values)
         band = (thin.low, thin.high) if buckets.size > 1 else (None, None)
         return Series(
             name,
@@ -239,6 +256,11 @@ def pooled(by_class: Mapping[str, Mapping[str, Quantiles]]) -> dict[str, Quantil
 def change_key(index: int) -> str:
     """Return the identifier of the row that tells of a change."""
     return f"change-{index}"
+
+
+def setting(actuator: str, value: float) -> str:
+    """Return a value of an actuator."""
+    return _INFINITE.get(actuator, "no limit") if math.isinf(value) else number(value)
 
 
 def moment(run: RunData, seconds: float) -> str:

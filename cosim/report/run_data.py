@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
-from controllers import ActuatorChange
+from controllers import ACTUATORS, ActuatorChange
 from cosim.errors import CosimError, ScenarioError
 from cosim.quantiles import Quantiles
 from cosim.report.charts import Array
@@ -33,8 +33,8 @@ SHOWN = (
     *("time_s", "facility_power_w", "solar_w", "battery_power_w", "import_w", "export_w"),
     *("battery_soc", "carbon_intensity_g_per_kwh", "price_per_kwh", "gateway_waiting"),
     *("deferrable_waiting", "replica_waiting", "running", "batch_mean", "ttft_p99_s"),
-    *("tpot_p99_s", "admission_rate_per_s", "deferrable_rate_per_s", "batch_cap"),
-    *("active_replicas", "clock_fraction"),
+    "tpot_p99_s",
+    *(actuator.field for actuator in ACTUATORS.values()),
 )
 """Columns of steps.parquet that reports show."""
 

@@ -31,6 +31,7 @@ from cosim.report.run_charts import (
     latency_chart,
     moment,
     pooled,
+    setting,
     slugs,
 )
 from cosim.report.run_data import RunData, read_summary
@@ -226,7 +227,8 @@ def _changes(run: RunData) -> list[Block]:
     rows = []
     for one in actions[:MOST_CHANGES]:
         row = [moment(run, one.time_s), *([one.site] if several else [])]
-        row += [one.controller, one.actuator, number(one.old), number(one.new), one.reason]
+        row += [one.controller, one.actuator, setting(one.actuator, one.old)]
+        row += [setting(one.actuator, one.new), one.reason]
         for name in _OBSERVED:
             value = getattr(one, name)
             known = math.nan if value is None else float(value)

@@ -83,6 +83,6 @@ def panel_scale(panel: Panel) -> Scale:
     ]
     if unlimited:
         edge = high + (high - low) * 0.3
-        ticks = [*(tick for tick in ticks if tick.at <= high), Tick(edge, "no limit")]
+        ticks = [*(tick for tick in ticks if tick.at <= high), Tick(edge, panel.infinite)]
         high = edge
     return Scale("linear", low, high, ticks)

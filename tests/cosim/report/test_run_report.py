@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def test_every_change_leads_to_what_its_controller_saw(folder: Path) -> None:
     for (_, row), one in zip(rows, actions, strict=True):
         cells = re.findall(r"<td[^>]*>(.*?)</td>", row)
         assert cells[2] == one["actuator"]
-        assert "&lt;swings&gt; &amp; &quot;sways&quot;" in row
+        assert escape(one["reason"]) in row
         assert float(cells[6]) == pytest.approx(one["carbon_intensity_g_per_kwh"], rel=1e-3)
         assert float(cells[8]) == pytest.approx(one["battery_soc"] * 100, rel=1e-3)
     linked = set(re.findall(r'href="#(change-\d+)"', page))
