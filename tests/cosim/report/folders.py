@@ -59,7 +59,8 @@ def two_classes(out: Path, *settings: str) -> Path:
         " reason='<swings> & \"sways\"')\n",
         encoding="utf-8",
     )
-    classes = "workload.classes=[{name: chat, share: 0.5, slo: {ttft_s: 1000}}, {name: batch, share: 0.5}]"
+    chat = "{name: chat, share: 0.5, slo: {ttft_s: 1000}}"
+    classes = f"workload.classes=[{chat}, {{name: batch, share: 0.5}}]"
     price = "sites.0.microgrid.price={type: constant, value_per_kwh: 0.1}"
     return ran(
         BASE, out, classes, price, f"controllers=[{{type: '{controller}:Swing'}}]", *settings

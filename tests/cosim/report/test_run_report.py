@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 
 from cosim.errors import CosimError, ScenarioError
 from cosim.report.causes import carbon_causes, energy_sources, energy_uses
+from cosim.report.run_charts import SiteCharts
 from cosim.report.run_data import RunData
 from cosim.report.run_report import write_report
 from tests.conftest import Cli, Runs
@@ -103,6 +105,17 @@ def test_every_change_leads_to_what_its_controller_saw(folder: Path) -> None:
         assert float(cells[8]) == pytest.approx(one["battery_soc"] * 100, rel=1e-3)
     linked = set(re.findall(r'href="#(change-\d+)"', page))
     assert linked == {key for key, _ in rows}
+
+
+def test_an_actuator_without_a_column_is_drawn_from_its_changes(folder: Path) -> None:
+    run = RunData.load(folder)
+    steps = dict(run.steps["dc"])
+    caps, rates = (steps.pop(name) for name in ("batch_cap", "admission_rate_per_s"))
+    chart = SiteCharts(replace(run, steps={"dc": steps}), "dc", "").serving()
+    assert chart is not None
+    drawn = {panel.label: panel.series[0].y for panel in chart.panels}
+    np.testing.assert_array_equal(drawn["batch cap"], caps)
+    np.testing.assert_array_equal(drawn["admission rate"], rates)
 
 
 def test_it_says_what_the_summary_says(folder: Path) -> None:
