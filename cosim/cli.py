@@ -11,6 +11,7 @@ import typer
 from cosim import __version__
 from cosim.calibrate.cli import app as calibrate_app
 from cosim.errors import CosimError, Problem, ScenarioError
+from cosim.report.cli import report
 from cosim.reproduce.cli import reproduce
 from cosim.traces.cli import app as traces_app
 
@@ -29,6 +30,7 @@ app = typer.Typer(
 controllers_app = typer.Typer(help="The controllers that scenarios can name.", no_args_is_help=True)
 app.add_typer(controllers_app, name="controllers")
 app.add_typer(calibrate_app, name="calibrate")
+app.command()(report)
 app.command()(reproduce)
 app.add_typer(traces_app, name="traces")
 

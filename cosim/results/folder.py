@@ -27,21 +27,28 @@ from cosim.errors import ScenarioError
 from cosim.loop import Run
 from cosim.plan import Plan
 from cosim.record import SiteRecord
+from cosim.report.run_report import REPORT, write_report
+from cosim.results.vessim_record import EXPERIMENT, TIMESERIES, write_vessim_record
 from cosim.scenario.site import FILE_ENDINGS
 from inference_sim import is_compiled
 from inference_sim.telemetry import COUNTS
 
 _LIBRARIES = ("mosaik", "vessim", "simpy", "numpy", "pandas", "pyarrow", "pydantic", "scipy")
 _MANIFEST = "manifest.json"
+_FIGURES = "figures"
 _NAMED = (".cluster.model", ".cluster.gpu", ".execution.engine")  # by name, or by a file
 _FILES = {
     "FAILED",
     "actions.parquet",
+    EXPERIMENT,
+    _FIGURES,
     _MANIFEST,
+    REPORT,
     "requests.parquet",
     "scenario.resolved.yaml",
     "steps.parquet",
     "summary.json",
+    TIMESERIES,
 }
 
 
@@ -92,11 +99,13 @@ class ResultFolder:
             text = f"The run failed at step {run.failure.step}.\n{run.failure}\n"
             (folder / "FAILED").write_text(text, encoding="utf-8")
         _write_json(folder / _MANIFEST, manifest)
+        write_vessim_record(folder, run, summary)
         old = self.path.parent / f".{self.path.name}.old-{os.getpid()}"
         if self.path.exists():
             self.path.rename(old)
         folder.rename(self.path)
         shutil.rmtree(old, ignore_errors=True)
+        write_report(self.path)  # last, so that no fault of it can cost the results
 
 
 def _not_ours(path: Path) -> str:
@@ -106,13 +115,20 @@ def _not_ours(path: Path) -> str:
     names = {entry.name for entry in path.iterdir()}
     if not names:
         return ""
-    if foreign := sorted(names - _FILES):
+    figures = {f"{_FIGURES}/{one.name}" for one in _entries(path / _FIGURES)}
+    if foreign := sorted(names - _FILES) + sorted(
+        name for name in figures if not name.endswith((".svg", ".pdf"))
+    ):
         return f"it holds {', '.join(foreign[:3])}{' and more' if len(foreign) > 3 else ''}"
     try:
         ours = "cosim" in json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError):
         ours = False
     return "" if ours else f"its {_MANIFEST} is not one of results"
+
+
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

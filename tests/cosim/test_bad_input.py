@@ -536,11 +536,14 @@ def failed(steps: int, message: str) -> None:
     assert {path.name for path in folder.iterdir()} == {
         "FAILED",
         "actions.parquet",
+        "experiment.json",
         "manifest.json",
+        "report.html",
         "requests.parquet",
         "scenario.resolved.yaml",
         "steps.parquet",
         "summary.json",
+        "timeseries.csv",
     }
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["status"] == "failed"

@@ -31,11 +31,14 @@ from tests.cosim.builders import (
 
 FILES = {
     "actions.parquet",
+    "experiment.json",
     "manifest.json",
+    "report.html",
     "requests.parquet",
     "scenario.resolved.yaml",
     "steps.parquet",
     "summary.json",
+    "timeseries.csv",
 }
 CASES: dict[str, tuple[str, ...]] = {
     "azure_trace": (),

@@ -1,0 +1,119 @@
+"""Energy and carbon by cause, as bars: of one run, or of a run beside its baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from cosim.report.charts import BarChart, bar_chart
+
+Section = Mapping[str, Any]
+
+
+def energy_uses(section: Section) -> dict[str, float]:
+    """Return where the energy of a site went [kWh]; the parts add up to what it used.
+
+    A plain load has no parts.
+    """
+    energy = section["energy_kwh"]
+    if "attribution" not in section:
+        return {"load": energy["facility"]}
+    attribution = section["attribution"]
+    uses = {
+        f"GPUs, requests of class {name}": part["energy_kwh"]
+        for name, part in attribution["by_class"].items()
+    }
+    uses["GPUs, idle"] = attribution["idle"]["energy_kwh"]
+    uses["hosts"] = energy["host"]
+    rest = energy["facility"] - energy["gpu"] - energy["host"]
+    uses["cooling and other overhead"] = rest
+    return uses
+
+
+def energy_sources(section: Section) -> dict[str, float]:
+    """Return where the energy of a site came from [kWh]."""
+    energy = section["energy_kwh"]
+    sources = {"grid": energy["import"], "solar, used": energy["solar_used"]}
+    if energy["battery_charge"] or energy["battery_discharge"]:
+        sources["out of the battery"] = energy["battery_discharge"]
+        sources["into the battery"] = -energy["battery_charge"]
+    if energy["export"]:
+        sources["exported"] = energy["export"]
+    return sources
+
+
+def carbon_causes(section: Section) -> dict[str, float]:
+    """Return what caused the emissions of a site [g]; the parts add up to the total."""
+    carbon = section["carbon_g"]
+    if "attribution" not in section:
+        causes = {"load": carbon["import"]}
+    else:
+        attribution = section["attribution"]
+        causes = {
+            f"requests of class {name}": part["carbon_g"]
+            for name, part in attribution["by_class"].items()
+        }
+        causes["idle"] = attribution["idle"]["carbon_g"]
+    if carbon["embodied"]:
+        causes["hardware (embodied)"] = carbon["embodied"]
+    return causes
+
+
+def cause_charts(runs: Mapping[str, Sequence[Section]], suffix: str = "") -> list[BarChart]:
+    """Return the bars of a site, or of all sites together.
+
+    Args:
+        runs: The sites' parts of the summary by name of the run: of one, or of one and a baseline.
+        suffix: What is put behind the keys of the charts.
+    """
+    kinds = {part["carbon_g"]["kind"] for sections in runs.values() for part in sections}
+    kind = kinds.pop() if len(kinds) == 1 else "mixed"
+    drawn = [
+        ("energy-use", "Energy by cause", energy_uses, "energy", "kWh", ""),
+        (
+            "energy-source",
+            "Energy by source",
+            energy_sources,
+            "energy",
+            "kWh",
+            "What went into the battery is negative; what was exported is no part of the use.",
+        ),
+        (
+            "carbon",
+            "Carbon by cause",
+            carbon_causes,
+            "emissions",
+            "g CO2e",
+            f"Of the electricity drawn from the grid, by {kind} intensity, and of the hardware; "
+            "hosts and overhead are shared out with the GPUs' energy.",
+        ),
+    ]
+    charts = []
+    for key, title, parts, label, unit, note in drawn:
+        groups = {name: _summed(parts, sections) for name, sections in runs.items()}
+        named = dict.fromkeys(name for group in groups.values() for name in group)
+        categories = [name for name in named if any(group.get(name) for group in groups.values())]
+        if not categories:
+            continue
+        values = {
+            name: [group.get(category, float("nan")) for category in categories]
+            for name, group in groups.items()
+        }
+        if key == "energy-source" and "into the battery" not in categories:
+            note = (
+                "" if "exported" not in categories else "What was exported is no part of the use."
+            )
+        charts.append(
+            bar_chart(key + suffix, title, categories, values, label=label, unit=unit, note=note)
+        )
+    return charts
+
+
+def _summed(
+    parts: Callable[[Section], dict[str, float]], sections: Sequence[Section]
+) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for section in sections:
+        for name, value in parts(section).items():
+            total[name] = total.get(name, 0.0) + value
+    return total

@@ -1,0 +1,41 @@
+"""``cosim report``: the report of a result folder, and its charts as files."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Figures(StrEnum):
+    """Kinds of files that charts are written as."""
+
+    SVG = "svg"
+    PDF = "pdf"
+
+
+def report(
+    folder: Annotated[
+        Path, typer.Argument(help="Result folder of a run.", metavar="DIR", show_default=False)
+    ],
+    baseline: Annotated[
+        Path | None,
+        typer.Option(help="Result folder of the run to compare with.", metavar="DIR"),
+    ] = None,
+    figures: Annotated[
+        Figures | None,
+        typer.Option(help="Write its charts as files too, into DIR/figures."),
+    ] = None,
+) -> None:
+    """Write the report of a run: one HTML file, with the answer, charts, scenario and versions."""
+    from cosim.report.figures import check_figures, write_figures
+    from cosim.report.run_report import write_report
+
+    if figures is not None:
+        check_figures(figures)
+    print(write_report(folder, baseline))
+    if figures is not None:
+        for path in write_figures(folder, figures, baseline):
+            print(path)

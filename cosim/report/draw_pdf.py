@@ -1,0 +1,144 @@
+"""Charts drawn as PDF by Matplotlib: the same lines, bars and points as on the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cosim.report.charts import Axis, BarChart, Chart, LineChart, Panel, ScatterChart, Series
+from cosim.report.palette import LIGHT
+from cosim.report.scales import panel_scale, x_scale
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_WIDTH_IN = 7.2
+_PX_PER_IN = 120
+_TICKS = 8
+
+
+def write_pdf(chart: Chart, path: Path) -> None:
+    """Write a chart as PDF; the same chart gives the same bytes."""
+    import matplotlib as mpl
+
+    with mpl.rc_context({"font.size": 8, "pdf.fonttype": 42, "legend.frameon": False}):
+        if isinstance(chart, LineChart):
+            figure = _lines(chart)
+        elif isinstance(chart, BarChart):
+            figure = _bars(chart)
+        else:
+            figure = _scatter(chart)
+        figure.savefig(path, metadata={"CreationDate": None})
+
+
+def _figure(height_px: float, rows: int, heights: list[float]) -> tuple[Figure, list[Any]]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(_WIDTH_IN, height_px / _PX_PER_IN), layout="constrained")
+    grid = figure.add_gridspec(rows, 1, height_ratios=heights)
+    first = figure.add_subplot(grid[0])
+    others = [figure.add_subplot(grid[k], sharex=first) for k in range(1, rows)]
+    return figure, [first, *others]
+
+
+def _lines(chart: LineChart) -> Figure:
+    heights = [float(panel.height) for panel in chart.panels]
+    figure, axes = _figure(sum(heights) + 45 * len(heights) + 40, len(heights), heights)
+    figure.suptitle(chart.title, fontsize=9, x=0.01, ha="left")
+    for panel, ax in zip(chart.panels, axes, strict=True):
+        _panel(chart, panel, ax)
+        ax.tick_params(labelbottom=panel is chart.panels[-1])
+    _x_axis(axes[-1], chart.axis)
+    return figure
+
+
+def _panel(chart: LineChart, panel: Panel, ax: Any) -> None:
+    scale = panel_scale(panel)
+    held = chart.held and chart.along == "x"
+    for one in panel.series:
+        x, y = _extended(chart, one, one.y, held)
+        y = np.where(np.isposinf(y), scale.high, y)
+        style: dict[str, Any] = {"color": LIGHT[one.color], "lw": 1.0, "label": one.name}
+        style["ls"] = (0, tuple(float(n) for n in one.dash.split())) if one.dash else "-"
+        if held:
+            style["drawstyle"] = "steps-post"
+        ax.plot(x, y, marker="o" if chart.dots else None, ms=3, **style)
+        step = "post" if held else None
+        if one.low is not None and one.high is not None:
+            low, high = (_extended(chart, one, edge, held)[1] for edge in (one.low, one.high))
+            high = np.where(np.isposinf(high), scale.high, high)
+            ax.fill_between(x, low, high, color=LIGHT[one.color], alpha=0.22, lw=0, step=step)
+        if one.filled:
+            ax.fill_between(x, 0, y, color=LIGHT[one.color], alpha=0.16, lw=0, step=step)
+    for mark in panel.marks:
+        at = min(mark.y, scale.high)
+        ax.plot(mark.at, at, "^" if mark.up else "v", color=LIGHT["ink"], ms=3, clip_on=False)
+    ax.set_ylim(scale.low, scale.high)
+    ax.set_yticks([tick.at for tick in scale.ticks], [tick.label for tick in scale.ticks])
+    ax.set_title(panel.title, fontsize=8, loc="left")
+    ax.grid(alpha=0.3)
+    ax.spines[["top", "right"]].set_visible(False)
+    if len(panel.series) > 1:
+        ax.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=len(panel.series), fontsize=7)
+
+
+def _extended(chart: LineChart, one: Series, values: Any, held: bool) -> tuple[Any, Any]:
+    """Return the points of a line; one that holds its values ends where the last one does."""
+    x = chart.at if one.x is None else one.x
+    if not held or not len(x):
+        return x, values
+    end = min(float(x[-1]) + chart.width, chart.axis.high)
+    return np.append(x, end), np.append(values, values[-1])
+
+
+def _x_axis(ax: Any, axis: Axis) -> None:
+    scale = x_scale(axis, _TICKS)
+    if axis.kind == "log":
+        ax.set_xscale("log")
+        ax.minorticks_off()
+    ax.set_xlim(axis.low, axis.high)
+    ax.set_xticks([tick.at for tick in scale.ticks], [tick.label for tick in scale.ticks])
+    ax.set_xlabel(axis.label)
+
+
+def _bars(chart: BarChart) -> Figure:
+    count, groups = len(chart.categories), len(chart.groups)
+    figure, (ax,) = _figure(90 + count * (14 + 16 * groups), 1, [1.0])
+    thick = 0.8 / groups
+    places = np.arange(count)
+    for k, group in enumerate(chart.groups):
+        drawn = ax.barh(
+            places + (k - (groups - 1) / 2) * thick,
+            group.values,
+            thick,
+            color=LIGHT[group.color],
+            label=group.name,
+        )
+        ax.bar_label(drawn, fmt="{:,.4g}", padding=3, fontsize=7)
+    ax.set_yticks(places, chart.categories)
+    ax.invert_yaxis()
+    ax.margins(x=0.12)
+    ax.axvline(0, color=LIGHT["grey"], lw=0.8)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.set_xlabel(f"{chart.label} [{chart.unit}]")
+    ax.set_title(chart.title, fontsize=9, loc="left")
+    if groups > 1:
+        ax.legend(fontsize=7)
+    return figure
+
+
+def _scatter(chart: ScatterChart) -> Figure:
+    figure, (ax,) = _figure(380, 1, [1.0])
+    for point in chart.points:
+        ax.plot(point.x, point.y, "o", color=LIGHT[point.color], ms=5)
+        ax.annotate(
+            point.name, (point.x, point.y), xytext=(5, 3), textcoords="offset points", fontsize=7
+        )
+    _x_axis(ax, chart.axis)
+    ax.set_ylabel(f"{chart.label} [{chart.unit}]" if chart.unit else chart.label)
+    ax.set_title(chart.title, fontsize=9, loc="left")
+    ax.grid(alpha=0.3)
+    ax.spines[["top", "right"]].set_visible(False)
+    return figure

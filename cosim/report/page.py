@@ -1,0 +1,210 @@
+"""A page in one file: what it says, its charts, and the values under the pointer.
+
+It is HTML that fetches nothing, which its own content policy forbids it too. Charts stand in it
+twice, drawn for a screen and for a phone; a rule of the style sheet shows the one that fits.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+import cosim
+from cosim.report.charts import Array, Chart, LineChart
+from cosim.report.draw_svg import NARROW, WIDE, to_svg
+from cosim.report.svg import color_rules, variables
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a page with its heading.
+
+    Attributes:
+        key: Its identifier, to link to.
+        title: Its heading.
+        blocks: What is in it: charts, and markup as the functions of this module make it.
+    """
+
+    key: str
+    title: str
+    blocks: Sequence[Chart | str]
+
+
+def page(
+    title: str, sections: Sequence[Section], *, subtitle: str = "", lead: Iterable[str] = ()
+) -> str:
+    """Return an HTML page.
+
+    Args:
+        title: Its heading.
+        sections: Its parts; each is linked to from the top.
+        subtitle: A line below the heading.
+        lead: Markup at the top, before the first part: the answer.
+    """
+    charts = [block for part in sections for block in part.blocks if not isinstance(block, str)]
+    values = {one.key: _data(one) for one in charts if isinstance(one, LineChart)}
+    links = "".join(f'<a href="#{part.key}">{escape(part.title)}</a>' for part in sections)
+    body = [
+        "<header>",
+        f"<h1>{escape(title)}</h1>",
+        paragraph(subtitle, kind="quiet") if subtitle else "",
+        *lead,
+        f"<nav>{links}</nav>",
+        "</header>",
+        "<main>",
+        *(_section(part) for part in sections),
+        "</main>",
+        f"<footer>Written by cosim {escape(cosim.__version__)}. Times are UTC.</footer>",
+    ]
+    data = json.dumps(values, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{_style()}</style>\n</head>\n<body>\n"
+        + "\n".join(filter(None, body))
+        + f'\n<script type="application/json" id="chart-data">{data}</script>\n'
+        f"<script>\n{_resource('page.js')}</script>\n</body>\n</html>\n"
+    )
+
+
+def paragraph(text: str, *, kind: str = "") -> str:
+    """Return a paragraph of plain text."""
+    return f"<p{_class(kind)}>{escape(text)}</p>"
+
+
+def alarm(head: str, *texts: str) -> str:
+    """Return a box that cannot be overlooked."""
+    inner = "".join(paragraph(text) for text in texts)
+    return f'<div class="alarm" role="alert"><strong>{escape(head)}</strong>{inner}</div>'
+
+
+def cards(items: Iterable[tuple[str, str, str]]) -> str:
+    """Return figures in large type: name, value and what is to be said of it."""
+    shown = "".join(
+        f'<div class="card"><span>{escape(name)}</span><b>{escape(value)}</b>'
+        f"<span>{escape(remark)}</span></div>"
+        for name, value, remark in items
+    )
+    return f'<div class="cards">{shown}</div>'
+
+
+def subheading(text: str) -> str:
+    """Return a heading within a section."""
+    return f"<h3>{escape(text)}</h3>"
+
+
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    numbers: Sequence[int] = (),
+    wide: Sequence[int] = (),
+    keys: Sequence[str] = (),
+) -> str:
+    """Return a table of plain text.
+
+    Args:
+        head: Titles of the columns; empty for none.
+        rows: The rows.
+        numbers: Columns that are set to the right.
+        wide: Columns of running text, which keep a readable width.
+        keys: Identifiers of the rows, to link to.
+    """
+    kinds = {**dict.fromkeys(wide, "reason"), **dict.fromkeys(numbers, "number")}
+    top = "".join(
+        f'<th scope="col"{_class(kinds.get(k, ""))}>{escape(name)}</th>'
+        for k, name in enumerate(head)
+    )
+    lines = []
+    for index, row in enumerate(rows):
+        cells = "".join(
+            f"<td{_class(kinds.get(k, ''))}>{escape(cell)}</td>" for k, cell in enumerate(row)
+        )
+        key = f' id="{escape(keys[index])}"' if keys else ""
+        lines.append(f"<tr{key}>{cells}</tr>")
+    header = f"<thead><tr>{top}</tr></thead>" if head else ""
+    body = f"<table>{header}<tbody>{''.join(lines)}</tbody></table>"
+    return f'<div class="wide-table" tabindex="0">{body}</div>'
+
+
+def preformatted(text: str) -> str:
+    """Return a text as it is."""
+    return f'<pre tabindex="0">{escape(text)}</pre>'
+
+
+def _section(part: Section) -> str:
+    blocks = "\n".join(block if isinstance(block, str) else _figure(block) for block in part.blocks)
+    return f'<section id="{escape(part.key)}">\n<h2>{escape(part.title)}</h2>\n{blocks}\n</section>'
+
+
+def _figure(chart: Chart) -> str:
+    note = paragraph(chart.note, kind="note") if chart.note else ""
+    return (
+        f'<figure id="chart-{escape(chart.key)}"><figcaption>{escape(chart.title)}</figcaption>'
+        f"{note}{to_svg(chart, WIDE)}{to_svg(chart, NARROW)}"
+        '<div class="tip" hidden></div></figure>'
+    )
+
+
+def _data(chart: LineChart) -> dict[str, Any]:
+    """Return the values of a chart for the script, as exactly as they are known."""
+    along_y = chart.along == "y"
+    data: dict[str, Any] = {
+        "at": chart.at.tolist(),
+        "along": chart.along,
+        "held": chart.held,
+        "label": chart.axis.label,
+        "width": chart.width,
+        "end": chart.axis.high,
+    }
+    if chart.axis.origin is not None:
+        data["origin"] = chart.axis.origin.timestamp()
+        data["bucket"] = any(one.low is not None for part in chart.panels for one in part.series)
+        data["seconds"] = bool(chart.width % 60)
+    data["series"] = []
+    for panel in chart.panels:
+        for one in panel.series:
+            shown = one.x if along_y and one.x is not None else one.y
+            entry: dict[str, Any] = {"name": one.name, "color": one.color, "unit": panel.unit}
+            entry["column"] = one.column
+            entry["mean"] = _plain(shown)
+            if "inf" in entry["mean"]:
+                entry["infinite"] = panel.infinite
+            if one.low is not None and one.high is not None:
+                entry |= {"low": _plain(one.low), "high": _plain(one.high)}
+            data["series"].append(entry)
+    return data
+
+
+def _plain(values: Array) -> list[float | str | None]:
+    return [
+        value if math.isfinite(value) else (None if math.isnan(value) else "inf")
+        for value in values.tolist()
+    ]
+
+
+def _style() -> str:
+    light, dark = variables(dark=False), variables(dark=True)
+    return (
+        f":root{{color-scheme:light dark;{light}}}\n"
+        f"@media (prefers-color-scheme:dark){{@media screen{{:root{{{dark}}}}}}}\n"
+        + color_rules()
+        + _resource("page.css")
+    )
+
+
+def _resource(name: str) -> str:
+    return files("cosim.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _class(kind: str) -> str:
+    return f' class="{kind}"' if kind else ""

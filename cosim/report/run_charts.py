@@ -1,0 +1,289 @@
+"""The charts of a run: power, state of charge, serving, latency, energy and carbon by cause."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+
+from controllers import ACTUATORS, ActuatorChange
+from cosim.quantiles import Quantiles
+from cosim.report.charts import Array, Axis, LineChart, Mark, Panel, Series
+from cosim.report.run_data import LATENCIES, RunData
+from cosim.report.thin import Buckets
+from cosim.report.ticks import number
+
+MOST_CHANGES = 500
+"""Changes that are told one by one, and that marks lead to."""
+
+_BUCKETS = 720
+_SITES_IN_FULL = 3
+
+_INFINITE = {"battery_power": "automatic"}
+"""What an infinite value of an actuator means, where it is not that there is no limit."""
+
+_SHARES = np.concatenate(
+    [np.linspace(0, 0.95, 96), np.linspace(0.955, 0.99, 8), np.linspace(0.991, 1, 10)]
+)
+_LATENCY_COLORS = {"ttft": "blue", "tpot": "orange", "e2e": "green", "queue": "vermilion"}
+_LATENCY_DASHES = {"ttft": "", "tpot": "6 3", "e2e": "8 3 2 3", "queue": "2 2"}
+_LEAST_S = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class SiteCharts:
+    """Draws the steps of one site.
+
+    Attributes:
+        run: The run.
+        site: The site.
+        suffix: What is put behind the keys of its charts, if there are several sites.
+    """
+
+    run: RunData
+    site: str
+    suffix: str
+
+    @property
+    def _columns(self) -> Mapping[str, Array]:
+        return self.run.steps[self.site]
+
+    @property
+    def _buckets(self) -> Buckets:
+        sites = len(self.run.steps)
+        most = _BUCKETS if sites <= _SITES_IN_FULL else max(120, _BUCKETS * _SITES_IN_FULL // sites)
+        return Buckets.at_most(len(self._columns["time_s"]), most)
+
+    def power(self) -> LineChart:
+        """Return the flows of power over the grid's intensity."""
+        columns = self._columns
+        lines = [self._series("load", "facility_power_w", "ink")]
+        if columns["solar_w"].any():
+            lines.append(self._series("solar", "solar_w", "orange"))
+        if "battery_soc" in columns:
+            lines.append(
+                self._series("battery, charging positive", "battery_power_w", "green", "6 3")
+            )
+        lines.append(self._series("grid import", "import_w", "blue", "8 3 2 3"))
+        if columns["export_w"].any():
+            lines.append(self._series("grid export", "export_w", "purple", "2 2"))
+        intensity = self._series(
+            "carbon intensity", "carbon_intensity_g_per_kwh", "vermilion", filled=True
+        )
+        panels = [
+            Panel("power", "W", lines, height=220),
+            Panel("carbon intensity of the grid", "g/kWh", [intensity], height=100),
+        ]
+        if "price_per_kwh" in columns:
+            unit = f"{self._currency()}/kWh"
+            price = self._series("price", "price_per_kwh", "purple")
+            panels.append(Panel("price of electricity", unit, [price], height=80))
+        return self._chart("power", "Power flow over carbon intensity", panels)
+
+    def charge(self) -> LineChart | None:
+        """Return the state of charge; None without a battery."""
+        if "battery_soc" not in self._columns:
+            return None
+        line = self._series("state of charge", "battery_soc", "green", filled=True)
+        panel = Panel("state of charge", "fraction", [line], height=120, percent=True)
+        return self._chart("soc", "State of charge of the battery", [panel])
+
+    def serving(self) -> LineChart | None:
+        """Return queue, batch, latency and actuators; None where nothing serves or is set."""
+        panels = [*self._service(), *self._actuators()]
+        if not panels:
+            return None
+        serves = "running" in self._columns
+        notes = ["p99: 99th percentile over the last five minutes."] if serves else []
+        if self.changes():
+            notes.append(
+                "A triangle is a change of an actuator; it leads to what its controller saw."
+            )
+        title = "Queue, batch, latency and control" if serves else "Control"
+        return self._chart("serving", title, panels, " ".join(notes))
+
+    def _service(self) -> Iterator[Panel]:
+        columns = self._columns
+        if "running" not in columns:
+            return
+        queue = [
+            self._series("waiting at the gateway", "gateway_waiting", "vermilion"),
+            self._series("waiting in replicas", "replica_waiting", "orange", "6 3"),
+            self._series("running", "running", "blue", "8 3 2 3"),
+        ]
+        if columns["deferrable_waiting"].any():
+            queue.insert(0, self._series("held back", "deferrable_waiting", "purple", "2 2"))
+        yield Panel("requests", "requests", queue, height=150)
+        batch = self._series("mean batch", "batch_mean", "blue")
+        yield Panel("mean batch", "sequences", [batch], height=90)
+        for name, title in (("ttft_p99_s", "TTFT p99"), ("tpot_p99_s", "TPOT p99")):
+            if name in columns:
+                yield Panel(title, "s", [self._series(title, name, "green")], height=90)
+
+    def changes(self) -> list[tuple[int, ActuatorChange]]:
+        """Return the changes of this site's actuators, each with its number in the run."""
+        return [(k, one) for k, one in enumerate(self.run.actions) if one.site == self.site]
+
+    def _actuators(self) -> Iterator[Panel]:
+        changes = self.changes()
+        for actuator, kind in ACTUATORS.items():
+            mine = [(k, one) for k, one in changes if one.actuator == actuator]
+            if not mine:
+                continue
+            marks = [self._mark(k, one, kind.unit) for k, one in mine]
+            title = actuator.replace("_", " ")
+            if kind.field in self._columns:
+                line = self._series(title, kind.field, "ink")
+            else:
+                line = self._line(title, self._in_force([one for _, one in mine]), "ink")
+            infinite = _INFINITE.get(actuator, "no limit")
+            yield Panel(title, kind.unit, [line], marks, height=90, infinite=infinite)
+
+    def _in_force(self, changes: Sequence[ActuatorChange]) -> Array:
+        """Return the value of an actuator in each step, from its changes."""
+        values = np.full(len(self._columns["time_s"]), changes[0].old)
+        for one in changes:
+            values[one.step :] = one.new
+        return values
+
+    def _mark(self, index: int, one: ActuatorChange, unit: str) -> Mark:
+        change = f"{setting(one.actuator, one.old)} to {setting(one.actuator, one.new)} {unit}"
+        return Mark(
+            at=one.time_s,
+            y=one.new,
+            text=f"{moment(self.run, one.time_s)}: {change}; {one.reason}",
+            target=change_key(index) if index < MOST_CHANGES else "",
+            up=one.new > one.old,
+        )
+
+    def _series(
+        self, name: str, column: str, color: str, dash: str = "", *, filled: bool = False
+    ) -> Series:
+        values = self._columns[column]
+        return self._line(name, values, color, dash, column=column, filled=filled)
+
+    def _line(
+        self,
+        name: str,
+        values: Array,
+        color: str,
+        dash: str = "",
+        *,
+        column: str = "",
+        filled: bool = False,
+    ) -> Series:
+        buckets = self._buckets
+        thin = buckets.thin(values)
+        band = (thin.low, thin.high) if buckets.size > 1 else (None, None)
+        return Series(
+            name,
+            color,
+            thin.mean,
+            low=band[0],
+            high=band[1],
+            column=column,
+            dash=dash,
+            filled=filled,
+        )
+
+    def _chart(self, key: str, title: str, panels: list[Panel], note: str = "") -> LineChart:
+        buckets, step_s = self._buckets, self.run.step_s
+        if buckets.size > 1:
+            told = (
+                f"Line: mean of each {duration(buckets.size * step_s)}; band: its least and "
+                "greatest value."
+            )
+            note = f"{told} {note}".strip()
+        axis = Axis("time", "time, UTC", 0.0, self.run.duration_s, self.run.start)
+        at = buckets.starts.astype(np.float64) * step_s
+        width = buckets.size * step_s
+        return LineChart(key + self.suffix, title, axis, at, panels, note, held=True, width=width)
+
+    def _currency(self) -> str:
+        return str(self.run.summary["sites"][self.site]["cost"]["currency"])
+
+
+def latency_chart(
+    key: str, title: str, latencies: Mapping[str, Quantiles], *, by_class: bool = False
+) -> LineChart | None:
+    """Return the distributions of latencies; None without any.
+
+    Args:
+        key: Identifier of the chart.
+        title: What it shows.
+        latencies: By key of `LATENCIES`, or by class.
+        by_class: Whether they are by class.
+    """
+    there = {name: one for name, one in latencies.items() if one.count}
+    if not there:
+        return None
+    marks = {name: np.array(one.quantiles(_SHARES.tolist())) for name, one in there.items()}
+    if by_class:
+        from cosim.report.palette import series_color, series_dash
+
+        style = {name: (name, series_color(k), series_dash(k)) for k, name in enumerate(marks)}
+    else:
+        style = {
+            name: (LATENCIES[name][0], _LATENCY_COLORS[name], _LATENCY_DASHES[name])
+            for name in marks
+        }
+    series = [
+        Series(style[name][0], style[name][1], _SHARES, x=values, dash=style[name][2])
+        for name, values in marks.items()
+    ]
+    least = min(float(values[1]) for values in marks.values())
+    low = max(_LEAST_S, least * 0.9)
+    high = max(*(float(values[-1]) for values in marks.values()), low * 10) * 1.05
+    axis = Axis("log", "seconds", low, high)
+    panel = Panel("requests within", "s", series, height=230, percent=True)
+    note = "Completed requests."
+    if least < _LEAST_S:
+        note += f" What is below {_LEAST_S * 1000:g} ms stands at the left edge."
+    if how := next((one.how() for one in there.values() if not one.exact), ""):
+        note += f" Quantiles: {how}."
+    return LineChart(key, title, axis, _SHARES, [panel], note, along="y")
+
+
+def pooled(by_class: Mapping[str, Mapping[str, Quantiles]]) -> dict[str, Quantiles]:
+    """Return the latencies of all classes together."""
+    return {key: Quantiles.pooled([one[key] for one in by_class.values()]) for key in LATENCIES}
+
+
+def change_key(index: int) -> str:
+    """Return the identifier of the row that tells of a change."""
+    return f"change-{index}"
+
+
+def setting(actuator: str, value: float) -> str:
+    """Return a value of an actuator."""
+    return _INFINITE.get(actuator, "no limit") if math.isinf(value) else number(value)
+
+
+def moment(run: RunData, seconds: float) -> str:
+    """Return a time since the start of a run as UTC."""
+    then = run.start + timedelta(seconds=float(seconds))
+    clock = f"{then:%H:%M:%S}" if then.second else f"{then:%H:%M}"
+    return f"{then.day} {then:%b} {clock}"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in the largest unit in which it is short."""
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size or (seconds >= size and math.isclose(seconds % size, 0)):
+            return f"{seconds / size:.4g} {unit}".replace("1 days", "1 day")
+    return f"{seconds:.4g} s"
+
+
+def slugs(names: list[str]) -> dict[str, str]:
+    """Return what is put behind the keys of each site's charts; nothing for a single one."""
+    if len(names) == 1:
+        return {names[0]: ""}
+    found: dict[str, str] = {}
+    for index, name in enumerate(names):
+        slug = "_" + (re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "site")
+        found[name] = slug if slug not in found.values() else f"{slug}-{index}"
+    return found

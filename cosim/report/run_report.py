@@ -1,0 +1,279 @@
+"""The report of a run: one page, from what its result folder holds."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cosim.errors import ScenarioError
+from cosim.report.answer import answer
+from cosim.report.causes import cause_charts
+from cosim.report.charts import Chart
+from cosim.report.page import (
+    Section,
+    alarm,
+    cards,
+    page,
+    paragraph,
+    preformatted,
+    subheading,
+    table,
+)
+from cosim.report.run_charts import (
+    MOST_CHANGES,
+    SiteCharts,
+    change_key,
+    duration,
+    latency_chart,
+    moment,
+    pooled,
+    setting,
+    slugs,
+)
+from cosim.report.run_data import RunData, read_summary
+from cosim.report.ticks import number
+
+REPORT = "report.html"
+
+_OBSERVED = {
+    "carbon_intensity_g_per_kwh": "intensity [g/kWh]",
+    "solar_w": "solar [W]",
+    "battery_soc": "state of charge [%]",
+    "facility_power_w": "load [W]",
+    "gateway_waiting": "waiting at the gateway",
+    "replica_waiting": "waiting in replicas",
+    "running": "running",
+}
+Block = Chart | str
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What a run is compared with.
+
+    Attributes:
+        name: What it is called.
+        summary: Its summary.
+    """
+
+    name: str
+    summary: Any
+
+    @classmethod
+    def load(cls, path: Path) -> Baseline:
+        """Read the summary of another result folder.
+
+        Raises:
+            ScenarioError: If it is none, or its run took no step.
+        """
+        summary = read_summary(path)
+        if not summary["sites"]:
+            raise ScenarioError(f"'{path}' is no baseline: its run failed before the first step")
+        return cls(path.resolve().name, summary)
+
+
+def write_report(folder: Path, baseline: Path | None = None) -> Path:
+    """Write the report of a result folder into it, in place of an earlier one.
+
+    Args:
+        folder: The result folder.
+        baseline: That of the run to compare with; None for none.
+
+    Raises:
+        ScenarioError: If one of them is no result folder.
+        CosimError: If a file in it is damaged.
+    """
+    against = Baseline.load(baseline) if baseline is not None else None
+    text = report_html(RunData.load(folder), against)
+    path = folder / REPORT
+    partial = folder / f".{REPORT}.partial-{os.getpid()}"
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def report_html(run: RunData, baseline: Baseline | None = None) -> str:
+    """Return the page of a run."""
+    summary, scenario = run.summary, run.scenario
+    subtitle = (
+        f"{duration(run.duration_s)} from {run.start.day} {run.start:%b %Y %H:%M} UTC in steps of "
+        f"{duration(run.step_s)}. {' '.join(str(scenario.get('description', '')).split())}"
+    )
+    lead: list[str] = []
+    if summary["status"] == "failed":
+        lead.append(_failure(run))
+    if summary["sites"]:
+        told = answer(
+            summary,
+            baseline.summary if baseline else None,
+            baseline.name if baseline else "",
+        )
+        lead += [alarm("Read with care", *told.warnings)] if told.warnings else []
+        lead.append(cards(told.cards))
+        lead += [paragraph(text) for text in told.sentences]
+    sections = [*_charts(run, baseline), *_about(run)]
+    return page(summary["scenario"]["name"], sections, subtitle=subtitle.strip(), lead=lead)
+
+
+def _failure(run: RunData) -> str:
+    failure, steps = run.summary["failure"], run.summary["time"]["steps"]
+    when = moment(run, failure["step"] * run.step_s)
+    return alarm(
+        f"This run failed at step {failure['step']}, {when} UTC.",
+        f"Reason: {failure['message']}",
+        f"What follows is what it had until then: {steps:,} steps."
+        if steps
+        else "It had not taken a step: there is nothing to show but the scenario.",
+    )
+
+
+def run_charts(run: RunData, baseline: Baseline | None = None) -> list[Chart]:
+    """Return all charts of a run, as the report has them."""
+    return [
+        block
+        for part in _charts(run, baseline)
+        for block in part.blocks
+        if not isinstance(block, str)
+    ]
+
+
+def _charts(run: RunData, baseline: Baseline | None) -> list[Section]:
+    if not run.summary["sites"]:
+        return []
+    names = list(run.summary["sites"])
+    suffixes = slugs(names)
+    latencies = run.latencies()
+    sites = {name: SiteCharts(run, name, suffixes[name]) for name in names}
+
+    def by_site(make: Any) -> list[Block]:
+        blocks: list[Block] = []
+        for name in names:
+            made = make(name)
+            if made and len(names) > 1:
+                blocks.append(subheading(name))
+            blocks += made
+        return blocks
+
+    def latency(name: str) -> list[Block]:
+        classes, suffix = latencies.get(name, {}), suffixes[name]
+        if not classes:
+            return []
+        charts = [latency_chart(f"latency{suffix}", "Latency", pooled(classes))]
+        if len(classes) > 1:
+            by_class = {key: one["e2e"] for key, one in classes.items()}
+            charts.append(
+                latency_chart(
+                    f"latency-class{suffix}",
+                    "Latency of the whole request by class",
+                    by_class,
+                    by_class=True,
+                )
+            )
+        return [chart for chart in charts if chart is not None]
+
+    sections = [
+        Section("power", "Power", by_site(lambda name: [sites[name].power()])),
+        Section("charge", "Battery", by_site(lambda name: _given(sites[name].charge()))),
+        Section(
+            "serving", "Serving and control", by_site(lambda name: _given(sites[name].serving()))
+        ),
+        Section("changes", "What the controllers did", _changes(run)),
+        Section("latency", "Latency", by_site(latency)),
+        Section("causes", "Energy and carbon by cause", _causes(run, baseline, suffixes)),
+    ]
+    return [part for part in sections if part.blocks]
+
+
+def _given(chart: Chart | None) -> list[Block]:
+    return [] if chart is None else [chart]
+
+
+def _causes(run: RunData, baseline: Baseline | None, suffixes: dict[str, str]) -> list[Block]:
+    own = run.summary["sites"]
+    others = baseline.summary["sites"] if baseline else {}
+    names = (run.summary["scenario"]["name"], baseline.name if baseline else "")
+    if names[0] == names[1]:
+        names = (names[0], f"{names[1]} (baseline)")
+    both = {names[0]: list(own.values())}
+    if others:
+        both[names[1]] = list(others.values())
+    blocks: list[Block] = list(cause_charts(both))
+    if len(own) > 1:
+        blocks.insert(0, subheading("all sites"))
+        for site, section in own.items():
+            here = {names[0]: [section]}
+            if site in others:
+                here[names[1]] = [others[site]]
+            blocks += [subheading(site), *cause_charts(here, suffixes[site])]
+    return blocks
+
+
+def _changes(run: RunData) -> list[Block]:
+    actions = run.actions
+    if not run.summary["controllers"]:
+        return []
+    if not actions:
+        return [paragraph("No actuator was changed.")]
+    several = len(run.summary["sites"]) > 1
+    head = ["time, UTC", *(["site"] if several else []), "controller", "actuator"]
+    head += ["from", "to", "reason", *_OBSERVED.values()]
+    rows = []
+    for one in actions[:MOST_CHANGES]:
+        row = [moment(run, one.time_s), *([one.site] if several else [])]
+        row += [one.controller, one.actuator, setting(one.actuator, one.old)]
+        row += [setting(one.actuator, one.new), one.reason]
+        for name in _OBSERVED:
+            value = getattr(one, name)
+            known = math.nan if value is None else float(value)
+            row.append(number(known * 100 if name == "battery_soc" else known))
+        rows.append(row)
+    reason = head.index("reason")
+    numbers = [k for k in range(reason - 2, len(head)) if k != reason]
+    keys = [change_key(index) for index in range(len(rows))]
+    told = (
+        "Each change with what the controller saw: the signals of the step that begins, and what "
+        "its site did in the step before."
+    )
+    blocks: list[Block] = [
+        paragraph(told, kind="note"),
+        table(head, rows, numbers=numbers, wide=[reason], keys=keys),
+    ]
+    if len(actions) > len(rows):
+        more = f"And {len(actions) - len(rows):,} more in actions.parquet."
+        blocks.append(paragraph(more, kind="note"))
+    return blocks
+
+
+def _about(run: RunData) -> list[Section]:
+    manifest, summary = run.manifest, run.summary
+    rows: list[Sequence[str]] = [
+        ("seed", str(manifest["seed"])),
+        ("hash of the scenario and its files", summary["scenario"]["hash"]),
+        ("cosim", manifest["cosim"]),
+        ("Python", manifest["python"]),
+        *((name, text) for name, text in manifest["libraries"].items()),
+    ]
+    inputs = [
+        (place, Path(one["path"]).name, one["sha256"]) for place, one in manifest["inputs"].items()
+    ]
+    versions: list[Block] = [table((), rows)]
+    if inputs:
+        versions += [subheading("Input files"), table(("for", "file", "SHA-256"), inputs)]
+    return [
+        Section("scenario", "Scenario", [_scenario_note(), preformatted(run.scenario_text)]),
+        Section("versions", "Versions and seed", versions),
+    ]
+
+
+def _scenario_note() -> str:
+    return paragraph(
+        "With every default written out, as in scenario.resolved.yaml; it can be run again.",
+        kind="note",
+    )

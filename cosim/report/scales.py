@@ -1,0 +1,88 @@
+"""From values to pixels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cosim.report.charts import Array, Axis, Kind, Panel
+from cosim.report.ticks import Tick, domain, linear_ticks, log_ticks, time_ticks
+
+_TICK_DISTANCE = 26  # of a vertical axis [px]
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """An axis laid over pixels.
+
+    Attributes:
+        kind: How values are laid out.
+        low, high: Values at its ends.
+        ticks: Its ticks.
+        start, end: Pixels of `low` and `high`.
+    """
+
+    kind: Kind
+    low: float
+    high: float
+    ticks: Sequence[Tick]
+    start: float = 0.0
+    end: float = 1.0
+
+    def to(self, start: float, end: float) -> Scale:
+        """Return the same axis over other pixels."""
+        return replace(self, start=start, end=end)
+
+    def pixels(self, values: Array) -> Array:
+        """Return the pixels of values, held within the axis; NaN stays."""
+        held = np.clip(values, self.low, self.high)
+        low, high = self.low, self.high
+        if self.kind == "log":
+            held, low, high = np.log(held), math.log(low), math.log(high)
+        return self.start + (held - low) / (high - low or 1.0) * (self.end - self.start)
+
+    def pixel(self, value: float) -> float:
+        """Return the pixel of a value."""
+        return float(self.pixels(np.array([value]))[0])
+
+
+def x_scale(axis: Axis, most: int) -> Scale:
+    """Return a horizontal axis with at most about `most` ticks."""
+    if axis.kind == "time" and axis.origin is not None:
+        ticks = time_ticks(axis.origin, axis.high, most)
+    elif axis.kind == "log":
+        ticks = log_ticks(axis.low, axis.high, most + 1)
+    else:
+        ticks = linear_ticks(axis.low, axis.high, most)
+    return Scale(axis.kind, axis.low, axis.high, ticks)
+
+
+def panel_scale(panel: Panel) -> Scale:
+    """Return the vertical axis of a panel; an infinite value gets a tick at its upper edge."""
+    bounds: list[float] = []
+    unlimited = False
+    for one in panel.series:
+        for values in (one.y, one.low, one.high):
+            if values is not None and len(values):
+                unlimited = unlimited or bool(np.isposinf(values).any())
+                finite = values[np.isfinite(values)]
+                if len(finite):
+                    bounds += [float(finite.min()), float(finite.max())]
+    if panel.percent and all(0 <= value <= 1 for value in bounds):
+        low, high = 0.0, 1.0
+    else:
+        low, high = domain(bounds or [0.0, 1.0], zero=panel.zero)
+    factor = 100.0 if panel.percent else 1.0
+    most = max(2, panel.height // _TICK_DISTANCE)
+    ticks = [
+        Tick(tick.at / factor, tick.label)
+        for tick in linear_ticks(low * factor, high * factor, most)
+    ]
+    if unlimited:
+        edge = high + (high - low) * 0.3
+        ticks = [*(tick for tick in ticks if tick.at <= high), Tick(edge, panel.infinite)]
+        high = edge
+    return Scale("linear", low, high, ticks)

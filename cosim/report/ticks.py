@@ -1,0 +1,125 @@
+"""Where the ticks of an axis stand, and what is written at them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_TIME_STEPS_S = (
+    *(1, 2, 5, 10, 15, 30),
+    *(_MINUTE * count for count in (1, 2, 5, 10, 15, 30)),
+    *(_HOUR * count for count in (1, 2, 3, 6, 12)),
+    *(_DAY * count for count in (1, 2, 7, 14)),
+)
+_MONTHS = (1, 2, 3, 6, 12, 24, 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A place on an axis and its label."""
+
+    at: float
+    label: str
+
+
+def linear_ticks(low: float, high: float, most: int) -> list[Tick]:
+    """Return at most about `most` ticks at 1, 2 or 5 times a power of ten within [low, high]."""
+    span = high - low
+    if not span > 0 or not math.isfinite(span):
+        return [Tick(low, number(low))]
+    step = next(size for size in _sizes(span / most) if span / size <= most + 0.5)
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [Tick(index * step, number(_rounded(index * step))) for index in range(first, last + 1)]
+
+
+def log_ticks(low: float, high: float, most: int) -> list[Tick]:
+    """Return ticks at powers of ten within [low, high], and between them if there is room."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for digits in ((1, 2, 5), (1, 3), (1,)):
+        values = [
+            digit * 10.0**power
+            for power in range(first, last + 1)
+            for digit in digits
+            if low <= digit * 10.0**power * (1 + 1e-9) and digit * 10.0**power <= high * (1 + 1e-9)
+        ]
+        if len(values) <= most:
+            break
+    values = values[:: max(1, -(-len(values) // most))]
+    return [Tick(value, number(_rounded(value))) for value in values]
+
+
+def time_ticks(start: datetime, duration_s: float, most: int) -> list[Tick]:
+    """Return ticks at round UTC times; places are seconds since `start`."""
+    midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    for step_s in _TIME_STEPS_S:
+        if duration_s / step_s <= most:
+            past_s = (start - midnight).total_seconds()
+            first = math.ceil(past_s / step_s)
+            found = []
+            while (at := first * step_s - past_s) <= duration_s:
+                found.append(Tick(at, _time_label(start + timedelta(seconds=at), step_s)))
+                first += 1
+            return found
+    return _month_ticks(midnight, start, duration_s, most)
+
+
+def _month_ticks(midnight: datetime, start: datetime, duration_s: float, most: int) -> list[Tick]:
+    months = duration_s / (30 * _DAY)
+    step = next((count for count in _MONTHS if months / count <= most), _MONTHS[-1])
+    found: list[Tick] = []
+    month = midnight.year * 12
+    while True:
+        then = midnight.replace(year=month // 12, month=month % 12 + 1, day=1)
+        at = (then - start).total_seconds()
+        if at > duration_s:
+            return found
+        if at >= 0:
+            found.append(Tick(at, f"{then:%b %Y}" if then.month == 1 else f"{then:%b}"))
+        month += step
+
+
+def _time_label(then: datetime, step_s: int) -> str:
+    if then.hour == then.minute == then.second == 0:
+        return f"{then.day} {then:%b}"
+    return f"{then:%H:%M:%S}" if step_s < _MINUTE else f"{then:%H:%M}"
+
+
+def number(value: float) -> str:
+    """Return a number for a tick or a table: four significant digits, thousands marked."""
+    if math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "unlimited" if value > 0 else "-unlimited"
+    if value == 0:
+        return "0"
+    if not 1e-3 <= abs(value) < 1e7:
+        return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e")
+    decimals = max(0, 3 - math.floor(math.log10(abs(value))))
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def domain(values: Sequence[float], *, zero: bool) -> tuple[float, float]:
+    """Return an axis that holds the finite ones of `values`, with a little room above."""
+    finite = [value for value in values if math.isfinite(value)]
+    low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
+    if zero:
+        low, high = min(low, 0.0), max(high, 0.0)
+    if low == high:
+        margin = abs(low) * 0.1 or 1.0
+        return (low if zero and low >= 0 else low - margin), high + margin
+    room = (high - low) * 0.05
+    return (low if zero and low == 0 else low - room), (high if zero and high == 0 else high + room)
+
+
+def _sizes(at_least: float) -> list[float]:
+    power = 10.0 ** math.floor(math.log10(at_least))
+    return [digit * power for digit in (1, 2, 5, 10, 20)]
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.10g}")

@@ -1,0 +1,168 @@
+"""Charts: what they show is where it belongs, as well-formed SVG, wide, narrow and alone."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+from cosim.report.charts import (
+    Axis,
+    Chart,
+    LineChart,
+    Mark,
+    Panel,
+    Point,
+    Series,
+    bar_chart,
+    line_chart,
+    scatter_chart,
+)
+from cosim.report.draw_pdf import write_pdf
+from cosim.report.draw_svg import NARROW, WIDE, to_svg
+from cosim.report.page import Section, alarm, cards, page, paragraph, table
+
+NAN = float("nan")
+LINES = line_chart(
+    "lines",
+    "Carbon & <rate>",
+    [1, 2, 4],
+    {"a<b": [10, NAN, 30], "b": [5, 5, 5]},
+    x_label="rate [1/s]",
+    y_label="carbon",
+    unit="g",
+    log_x=True,
+)
+BARS = bar_chart(
+    "bars",
+    "Energy",
+    ["used", "charged"],
+    {"mine": [3.0, -1.0], "theirs": [2.0, NAN]},
+    label="energy",
+    unit="kWh",
+)
+POINTS = scatter_chart(
+    "points",
+    "Trade-off",
+    [Point("noop", 1.0, 5.0), Point("policy", 2.0, 3.0), Point("same", 2.0, 3.0)],
+    x_label="p99 [s]",
+    y_label="carbon",
+    unit="g",
+)
+CHARTS: list[Chart] = [LINES, BARS, POINTS]
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.key)
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=lambda size: size.name)
+def test_a_chart_is_well_formed_and_within_its_frame(chart: Chart, size: object) -> None:
+    root = ET.fromstring(to_svg(chart, size, alone=True))  # noqa: S314
+    width, height = map(float, root.attrib["viewBox"].split()[2:])
+    assert float(root.attrib["width"]) == width
+    for one in root.iter():
+        for name, limit in (("x", width), ("cx", width), ("y", height), ("cy", height)):
+            if name in one.attrib and "%" not in one.attrib[name]:
+                assert 0 <= float(one.attrib[name]) <= limit, one.attrib
+    shown = "".join(root.itertext())
+    assert chart.title in shown
+    assert "var(" not in shown  # other readers of SVG than browsers know no variables
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.key)
+def test_the_same_chart_gives_the_same_bytes(chart: Chart, tmp_path: object) -> None:
+    assert to_svg(chart) == to_svg(chart)
+    first, second = (tmp_path / f"{k}.pdf" for k in (1, 2))  # type: ignore[operator]
+    write_pdf(chart, first)
+    write_pdf(chart, second)
+    assert first.read_bytes() == second.read_bytes()
+    assert first.read_bytes().startswith(b"%PDF")
+
+
+def test_lines_go_where_their_values_are() -> None:
+    """On an axis of 0 to 10 over 100 s, drawn 120 px high."""
+    chart = LineChart(
+        "k",
+        "t",
+        Axis("linear", "x", 0, 100),
+        np.array([0.0, 50.0]),
+        [Panel("y", "W", [Series("s", "blue", np.array([0.0, 10.0]))])],
+        held=True,
+        width=50.0,
+    )
+    svg = ET.fromstring(to_svg(chart))  # noqa: S314
+    panel = next(one for one in svg if one.get("class") == "panel")
+    top, bottom = float(panel.attrib["data-top"]), float(panel.attrib["data-bottom"])
+    assert bottom - top == 120
+    left, right = float(svg.attrib["data-left"]), float(svg.attrib["data-right"])
+    line = next(one for one in panel if one.get("class") == "line blue")
+    x0, y0, x1, y1, x2 = map(float, re.findall(r"-?[\d.]+", line.attrib["d"]))
+    assert (x0, x2) == pytest.approx((left, right), abs=0.1)
+    assert x1 == pytest.approx((left + right) / 2, abs=0.1)
+    assert y0 == bottom
+    assert y1 == pytest.approx(top + 120 * 0.5 / 10.5, abs=0.1)  # a twentieth is left above
+
+
+def test_a_missing_value_is_a_gap() -> None:
+    legend, line = re.findall(r'<path d="([^"]+)" class="line blue"', to_svg(LINES))
+    assert (legend.count("M"), line.count("M")) == (1, 2)
+
+
+def test_bars_are_as_long_as_their_values() -> None:
+    svg = ET.fromstring(to_svg(BARS))  # noqa: S314
+    widths = {
+        one.attrib["data-value"]: float(one.attrib["width"])
+        for one in svg.iter()
+        if "data-value" in one.attrib
+    }
+    assert set(widths) == {"3.0", "-1.0", "2.0"}
+    assert widths["3.0"] == pytest.approx(3 * widths["-1.0"], abs=0.3)
+    assert widths["2.0"] == pytest.approx(2 * widths["-1.0"], abs=0.3)
+
+
+def test_marks_lead_to_what_they_tell_of_and_close_ones_are_one() -> None:
+    marks = [Mark(at, 1.0, f"at {at}", f"change-{at}") for at in (10, 10.1, 80)]
+    series = [Series("s", "blue", np.array([1.0, 2.0]))]
+    panel = Panel("y", "", series, marks)
+    axis = Axis("linear", "x", 0, 100)
+    chart = LineChart("k", "t", axis, np.array([0.0, 50.0]), [panel])
+    svg = to_svg(chart)
+    assert re.findall(r'<a href="(#[^"]+)">', svg) == ["#change-10", "#change-80"]
+    assert "2 changes; the first: at 10" in svg
+    assert "<a " not in to_svg(chart, alone=True)  # there is no page to lead to
+
+
+def test_no_limit_has_a_place_of_its_own() -> None:
+    series = [Series("s", "blue", np.array([2.0, np.inf]))]
+    chart = LineChart(
+        "k", "t", Axis("linear", "x", 0, 2), np.array([0.0, 1.0]), [Panel("y", "1/s", series)]
+    )
+    assert "no limit" in to_svg(chart)
+
+
+@pytest.mark.parametrize("x", [[], [1, 1], [2, 1]])
+def test_places_must_ascend(x: list[float]) -> None:
+    with pytest.raises(ValueError, match="must ascend"):
+        line_chart("k", "t", x, {}, x_label="", y_label="")
+
+
+def test_lengths_must_agree() -> None:
+    with pytest.raises(ValueError, match=r"'a' must have 2 values \(got 1\)"):
+        line_chart("k", "t", [1, 2], {"a": [1]}, x_label="", y_label="")
+    with pytest.raises(ValueError, match=r"'a' must have 2 values \(got 1\)"):
+        bar_chart("k", "t", ["p", "q"], {"a": [1]}, label="", unit="")
+    with pytest.raises(ValueError, match="at least one point"):
+        scatter_chart("k", "t", [], x_label="", y_label="")
+
+
+def test_a_page_says_everything_as_it_is_meant() -> None:
+    """Text is text, whatever is in it, and nothing is fetched."""
+    nasty = "</script><script>alert('x')</script> & \"<b>\""
+    lines = line_chart("k", nasty, [1.0], {nasty: [1.0]}, x_label=nasty, y_label=nasty)
+    blocks = [lines, paragraph(nasty), table([nasty], [[nasty]], keys=["row"])]
+    html = page(nasty, [Section("one", nasty, blocks)], lead=[alarm(nasty), cards([(nasty,) * 3])])
+    assert html.count("<script") == html.count("</script>") == 2
+    assert '<b>"' not in html.replace('"<b>"', "")
+    assert "alert('x')</script>" not in html
+    assert not re.findall(r"(?:src|href)=\"(?!#|data:,)", html)
+    assert "http" not in re.sub(r"http-equiv|http://www\.w3\.org/2000/svg", "", html)

@@ -1,0 +1,299 @@
+"""The report of a run: it says what happened, all of it, for every kind of site, and quickly."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from cosim.errors import CosimError, ScenarioError
+from cosim.report.causes import carbon_causes, energy_sources, energy_uses
+from cosim.report.run_charts import SiteCharts
+from cosim.report.run_data import RunData
+from cosim.report.run_report import write_report
+from tests.conftest import Cli, Runs
+from tests.cosim.builders import BASE, SCENARIOS
+from tests.cosim.report.folders import NO_BATTERY, PLAIN, ran, stretched, two_classes
+
+YEAR_STEPS = 525_600
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with two classes and two busy actuators."""
+    return two_classes(tmp_path_factory.mktemp("report") / "run")
+
+
+def html(folder: Path) -> str:
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+def data(page: str) -> dict[str, Any]:
+    match = re.search(r'<script type="application/json" id="chart-data">(.*?)</script>', page)
+    assert match is not None
+    found: dict[str, Any] = json.loads(match[1])
+    return found
+
+
+def charts(page: str) -> list[str]:
+    return re.findall(r'<figure id="chart-([^"]+)">', page)
+
+
+def test_every_chart_is_there(folder: Path) -> None:
+    assert charts(html(folder)) == [
+        "power",
+        "soc",
+        "serving",
+        "latency",
+        "latency-class",
+        "energy-use",
+        "energy-source",
+        "carbon",
+    ]
+
+
+def test_the_values_of_the_page_are_those_of_the_steps(folder: Path) -> None:
+    """Every one, exactly; infinite ones by name."""
+    steps = pq.read_table(folder / "steps.parquet").to_pandas()
+    page = data(html(folder))
+    shown = {
+        one["column"]: one["mean"]
+        for key in ("power", "soc", "serving")
+        for one in page[key]["series"]
+    }
+    assert {"facility_power_w", "import_w", "battery_soc", "running", "batch_cap"} <= set(shown)
+    assert "inf" in shown["admission_rate_per_s"]
+    for column, values in shown.items():
+        numbers = [np.nan if v is None else np.inf if v == "inf" else v for v in values]
+        np.testing.assert_array_equal(numbers, steps[column].to_numpy(float), err_msg=column)
+    assert page["power"]["at"] == steps["time_s"].tolist()
+    assert page["power"]["origin"] == steps["time"].iloc[0].timestamp()
+
+
+def test_latencies_are_those_of_the_summary(folder: Path) -> None:
+    summary = json.loads((folder / "summary.json").read_bytes())["latency_s"]
+    chart = data(html(folder))["latency"]
+    by_name = {one["name"]: one["mean"] for one in chart["series"]}
+    for name, key in (("time to first token", "ttft"), ("whole request", "e2e")):
+        for share, mark in ((0.5, "p50"), (0.9, "p90"), (0.99, "p99")):
+            at = int(np.argmin(np.abs(np.array(chart["at"]) - share)))
+            assert chart["at"][at] == pytest.approx(share)
+            assert by_name[name][at] == pytest.approx(summary[key][mark], rel=1e-6)
+
+
+def test_every_change_leads_to_what_its_controller_saw(folder: Path) -> None:
+    page = html(folder)
+    actions = pq.read_table(folder / "actions.parquet").to_pylist()
+    assert len(actions) == 40
+    rows = re.findall(r'<tr id="(change-\d+)">(.*?)</tr>', page)
+    assert [key for key, _ in rows] == [f"change-{k}" for k in range(len(actions))]
+    for (_, row), one in zip(rows, actions, strict=True):
+        cells = re.findall(r"<td[^>]*>(.*?)</td>", row)
+        assert cells[2] == one["actuator"]
+        assert escape(one["reason"]) in row
+        assert float(cells[6]) == pytest.approx(one["carbon_intensity_g_per_kwh"], rel=1e-3)
+        assert float(cells[8]) == pytest.approx(one["battery_soc"] * 100, rel=1e-3)
+    linked = set(re.findall(r'href="#(change-\d+)"', page))
+    assert linked == {key for key, _ in rows}
+
+
+def test_an_actuator_without_a_column_is_drawn_from_its_changes(folder: Path) -> None:
+    run = RunData.load(folder)
+    steps = dict(run.steps["dc"])
+    caps, rates = (steps.pop(name) for name in ("batch_cap", "admission_rate_per_s"))
+    chart = SiteCharts(replace(run, steps={"dc": steps}), "dc", "").serving()
+    assert chart is not None
+    drawn = {panel.label: panel.series[0].y for panel in chart.panels}
+    np.testing.assert_array_equal(drawn["batch cap"], caps)
+    np.testing.assert_array_equal(drawn["admission rate"], rates)
+
+
+def test_it_says_what_the_summary_says(folder: Path) -> None:
+    summary = json.loads((folder / "summary.json").read_bytes())
+    page = html(folder)
+    assert f"<b>{summary['carbon_g']['total']:.1f} g</b>" in page
+    assert f"<b>{summary['energy_kwh']['facility'] * 1000:.1f} Wh</b>" in page
+    assert f"<b>{summary['slo']['attainment'] * 100:.1f} %</b>" in page
+    scenario = (folder / "scenario.resolved.yaml").read_text(encoding="utf-8")
+    assert scenario.split("\n")[0] in page
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    assert f"<td>vessim</td><td>{manifest['libraries']['vessim']}</td>" in page
+    assert "<td>seed</td><td>1</td>" in page
+
+
+@pytest.mark.parametrize(
+    ("text", "there", "missing"),
+    [
+        (PLAIN, {"power", "soc", "energy-use"}, {"serving", "latency"}),
+        (NO_BATTERY, {"power", "serving", "latency"}, {"soc"}),
+    ],
+    ids=["plain load", "no battery"],
+)
+def test_what_a_site_lacks_is_left_out(
+    tmp_path: Path, text: str, there: set[str], missing: set[str]
+) -> None:
+    page = html(ran(text, tmp_path / "run"))
+    found = set(charts(page))
+    assert there <= found
+    assert not missing & found
+    assert "SLO attainment" in page or text is PLAIN
+
+
+def test_each_site_has_its_charts(runs: Runs) -> None:
+    run = runs(SCENARIOS / "two_sites.yaml", "time.duration=30min", "coupling=native")
+    found = charts(html(run.folder))
+    for key in ("power", "serving", "latency", "energy-use", "carbon"):
+        assert {f"{key}_california", f"{key}_oregon"} <= set(found)
+    assert {"energy-use", "carbon"} <= set(found)  # of all
+    assert "soc_california" in found
+    assert "soc_oregon" not in found
+
+
+def _sections(runs: Runs, tmp_path: Path) -> Iterator[dict[str, Any]]:
+    sites = runs(SCENARIOS / "two_sites.yaml", "time.duration=30min", "coupling=native")
+    yield from sites.summary["sites"].values()
+    for name, text in (("plain", PLAIN), ("none", NO_BATTERY)):
+        path = ran(text, tmp_path / name)
+        yield from json.loads((path / "summary.json").read_bytes())["sites"].values()
+
+
+def test_causes_add_up(runs: Runs, tmp_path: Path) -> None:
+    for section in _sections(runs, tmp_path):
+        used = section["energy_kwh"]["facility"]
+        assert sum(energy_uses(section).values()) == pytest.approx(used)
+        sources = energy_sources(section)
+        sources.pop("exported", None)
+        assert sum(sources.values()) == pytest.approx(used)
+        assert sum(carbon_causes(section).values()) == pytest.approx(section["carbon_g"]["total"])
+
+
+def test_a_failed_run_says_so_first(tmp_path: Path, cosim: Cli) -> None:
+    controller = tmp_path / "bad.py"
+    controller.write_text(
+        "from controllers import Controller, SiteAction\n\n"
+        "class Bad(Controller):\n"
+        "    actuators = frozenset({'batch_cap'})\n"
+        "    def reset(self, context): self.steps = 0\n"
+        "    def step(self, observation):\n"
+        "        self.steps += 1\n"
+        "        return SiteAction(batch_cap=-1 if self.steps > 7 else 4)\n",
+        encoding="utf-8",
+    )
+    page = html(ran(BASE, tmp_path / "run", f"controllers=[{{type: '{controller}:Bad'}}]"))
+    header = page[: page.index("<nav>")]
+    alarm = header.index("This run failed at step 7, 8 Jun 00:07 UTC.")
+    assert alarm < header.index('class="cards"')
+    assert "returned batch_cap=-1" in header
+    assert len(data(page)["power"]["at"]) == 7
+
+
+def test_a_run_that_failed_before_its_first_step(tmp_path: Path) -> None:
+    controller = tmp_path / "bad.py"
+    controller.write_text(
+        "from controllers import Controller\n\n"
+        "class Bad(Controller):\n"
+        "    actuators = frozenset({'batch_cap'})\n"
+        "    def reset(self, context): raise RuntimeError('no <licence>')\n"
+        "    def step(self, observation): return None\n",
+        encoding="utf-8",
+    )
+    folder = ran(BASE, tmp_path / "run", f"controllers=[{{type: '{controller}:Bad'}}]")
+    page = html(folder)
+    assert "This run failed at step 0" in page
+    assert "no &lt;licence&gt;" in page
+    assert charts(page) == []
+    with pytest.raises(ScenarioError, match="is no baseline"):
+        write_report(folder, folder)
+
+
+def test_against_a_baseline(tmp_path: Path, cosim: Cli) -> None:
+    empty = "sites.0.microgrid={carbon_intensity: {type: constant, value_g_per_kwh: 300}}"
+    base = ran(BASE, tmp_path / "plain-run", empty, "controllers=[]")
+    own = ran(BASE, tmp_path / "own", empty, "workload.arrivals.rate_per_s=0.3", "seed=2")
+    answer = cosim("report", own, "--baseline", base)
+    assert (answer.code, answer.out) == (0, f"{own}/report.html\n")
+    page = html(own)
+    ours, theirs = (json.loads((one / "summary.json").read_bytes()) for one in (own, base))
+    share = (ours["carbon_g"]["total"] / theirs["carbon_g"]["total"] - 1) * 100
+    word = "lower" if share < 0 else "higher"
+    assert f"Against plain-run: carbon {abs(share):.1f} % {word}" in page
+    assert "differ in seed: 2 here, 1 in plain-run" in page
+    done = (ours["requests"]["arrived"], theirs["requests"]["arrived"])
+    assert f"not do the same work: {done[0]} requests arrived here, {done[1]} in" in page
+    assert "plain-run: " in page[page.index('id="chart-carbon"') :]
+
+
+def test_the_page_is_the_same_again(folder: Path, cosim: Cli) -> None:
+    before = html(folder)
+    assert cosim("report", folder).code == 0
+    assert html(folder) == before
+
+
+@pytest.mark.parametrize(("text", "kind"), [(BASE, "svg"), (PLAIN, "pdf")])
+def test_figures(tmp_path: Path, cosim: Cli, text: str, kind: str) -> None:
+    folder = ran(text, tmp_path / "run")
+    answer = cosim("report", folder, "--figures", kind)
+    assert answer.code == 0, answer.err
+    files = [Path(line) for line in answer.out.splitlines()[1:]]
+    assert [path.stem for path in files] == charts(html(folder))
+    begins = b"%PDF" if kind == "pdf" else b"<svg"
+    assert all(path.read_bytes().startswith(begins) for path in files)
+
+
+def test_a_folder_with_figures_can_be_replaced(tmp_path: Path, cosim: Cli) -> None:
+    folder = ran(BASE, tmp_path / "run", "time.duration=5min")
+    assert cosim("report", folder, "--figures", "svg").code == 0
+    ran(BASE, folder, "time.duration=5min")
+    assert not (folder / "figures").exists()
+    (folder / "figures").mkdir()
+    (folder / "figures" / "mine.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(ScenarioError, match=r"it holds figures/mine\.txt"):
+        ran(BASE, folder, "time.duration=5min")
+
+
+def test_what_is_no_result_folder(tmp_path: Path, cosim: Cli) -> None:
+    answer = cosim("report", tmp_path)
+    assert answer.code == 2
+    assert "is no result folder: it has no summary.json" in answer.err
+
+
+@pytest.mark.parametrize("name", ["steps.parquet", "actions.parquet", "manifest.json"])
+def test_a_damaged_folder_is_named(tmp_path: Path, folder: Path, name: str) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    (copy / name).write_bytes(b"{")
+    with pytest.raises(CosimError, match=f"{name}' cannot be read"):
+        write_report(copy)
+
+
+def test_a_year_at_a_minute_stays_small(tmp_path: Path, folder: Path) -> None:
+    year = stretched(folder, tmp_path / "year", YEAR_STEPS)
+    path = write_report(year)
+    assert path.stat().st_size < 5e6
+    chart = data(html(year))["power"]
+    load = next(one for one in chart["series"] if one["column"] == "facility_power_w")
+    series = RunData.load(year).steps["dc"]["facility_power_w"]
+    size = round(chart["width"] / 60)
+    for k in (0, 1, 350, len(chart["at"]) - 1):
+        first = round(chart["at"][k] / 60)
+        mine = series[first : first + size]
+        assert load["low"][k] == np.nanmin(mine)
+        assert load["high"][k] == np.nanmax(mine)
+        assert load["mean"][k] == pytest.approx(np.nanmean(mine))
+    assert sum(one["low"] is not None for one in chart["series"]) == len(chart["series"])
+
+
+def test_a_week_is_written_in_three_seconds(tmp_path: Path, folder: Path) -> None:
+    week = stretched(folder, tmp_path / "week", 7 * 24 * 60)
+    began = time.perf_counter()
+    write_report(week)
+    assert time.perf_counter() - began < 3

@@ -1,0 +1,122 @@
+"""Thinned series lie neither about the extremes nor about the mean; ticks stand on their axis."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cosim.report.thin import Buckets
+from cosim.report.ticks import domain, linear_ticks, log_ticks, number, time_ticks
+
+values = st.lists(st.floats(-1e9, 1e9) | st.just(math.nan), min_size=1, max_size=200).map(
+    lambda xs: np.array(xs, dtype=np.float64)
+)
+
+
+@given(values, st.integers(1, 50))
+def test_every_bucket_tells_of_its_own_steps(series: np.ndarray, most: int) -> None:
+    buckets = Buckets.at_most(len(series), most)
+    thin = buckets.thin(series)
+    assert len(thin.mean) == len(buckets.starts) <= most
+    for k, first in enumerate(buckets.starts):
+        there = series[first : first + buckets.size]
+        there = there[~np.isnan(there)]
+        if not len(there):
+            assert math.isnan(thin.mean[k])
+            assert math.isnan(thin.low[k])
+            continue
+        assert thin.low[k] == there.min()
+        assert thin.high[k] == there.max()
+        assert thin.mean[k] == pytest.approx(there.mean(), rel=1e-9, abs=1e-6)
+        assert thin.low[k] <= thin.mean[k] <= thin.high[k]
+
+
+@given(values)
+def test_a_short_series_stays_as_it_is(series: np.ndarray) -> None:
+    thin = Buckets.at_most(len(series), 200).thin(series)
+    np.testing.assert_array_equal(thin.mean, series)
+
+
+def test_a_peak_of_one_step_in_a_year_is_still_there() -> None:
+    series = np.ones(525_600)
+    series[123_456] = 1e6
+    thin = Buckets.at_most(len(series), 720).thin(series)
+    assert thin.high.max() == 1e6
+    assert (thin.high == 1e6).sum() == 1
+    assert thin.mean.mean() == pytest.approx(series.mean())
+
+
+def test_no_limit_stays_no_limit() -> None:
+    thin = Buckets(4, 2).thin(np.array([1.0, math.inf, 2.0, 4.0]))
+    assert thin.mean.tolist() == [math.inf, 3.0]
+    assert thin.low.tolist() == [1.0, 2.0]
+    assert thin.high.tolist() == [math.inf, 4.0]
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.integers(2, 10))
+def test_linear_ticks_stand_on_the_axis(low: float, span: float, most: int) -> None:
+    ticks = linear_ticks(low, low + span, most)
+    assert 1 <= len(ticks) <= most + 2
+    assert all(low - span * 1e-6 <= tick.at <= low + span * (1 + 1e-6) for tick in ticks)
+
+
+@given(st.floats(1e-6, 1e3), st.floats(1.5, 1e6))
+def test_log_ticks_stand_on_the_axis(low: float, factor: float) -> None:
+    for tick in log_ticks(low, low * factor, 8):
+        assert low * 0.999 <= tick.at <= low * factor * 1.001
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "labels"),
+    [
+        (3600 * 24, ["8 Jun", "06:00", "12:00", "18:00", "9 Jun"]),
+        (3600 * 24 * 3, ["8 Jun", "9 Jun", "10 Jun", "11 Jun"]),
+        (3600 * 24 * 365, ["Jul", "Oct", "Jan 2023", "Apr"]),
+        (1200, ["8 Jun", "00:05", "00:10", "00:15", "00:20"]),
+        (4, ["8 Jun", "00:00:01", "00:00:02", "00:00:03", "00:00:04"]),
+    ],
+)
+def test_times_are_round(duration_s: float, labels: list[str]) -> None:
+    start = datetime(2022, 6, 8, tzinfo=UTC)
+    assert [tick.label for tick in time_ticks(start, duration_s, 5)] == labels
+
+
+def test_times_are_round_however_a_run_begins() -> None:
+    ticks = time_ticks(datetime(2022, 6, 8, 5, 47, 11, tzinfo=UTC), 7200, 5)
+    assert [(tick.at, tick.label) for tick in ticks] == [
+        (769.0, "06:00"),
+        (2569.0, "06:30"),
+        (4369.0, "07:00"),
+        (6169.0, "07:30"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (1234.5, "1,234"),
+        (12.3456, "12.35"),
+        (0.016, "0.016"),
+        (-350.0, "-350"),
+        (25_000_000, "2.5e7"),
+        (1e-5, "1e-5"),
+        (math.inf, "unlimited"),
+        (math.nan, "–"),
+    ],
+)
+def test_numbers_are_short(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+@given(st.lists(st.floats(-1e9, 1e9), max_size=20), st.booleans())
+def test_an_axis_holds_what_it_shows(shown: list[float], zero: bool) -> None:
+    low, high = domain(shown, zero=zero)
+    assert low < high
+    assert all(low <= value <= high for value in shown)
+    assert not zero or low <= 0 <= high
