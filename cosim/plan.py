@@ -29,6 +29,7 @@ from cosim.scenario.power import TemperaturePueKeys
 from cosim.scenario.scenario import Scenario
 from cosim.scenario.site import Site
 from cosim.signals import (
+    Place,
     Series,
     carbon_series,
     load_series,
@@ -217,8 +218,8 @@ def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
                 solar_config,
                 time.start,
                 time.horizon_s,
-                site.location.latitude if site.location else None,
-                site.location.longitude if site.location else None,
+                Place(**site.location.model_dump()) if site.location else None,
+                seed=(scenario.seed, index),
             ),
         )
     if (load_config := site.load) is not None:

@@ -28,6 +28,7 @@ from cosim.loop import Run
 from cosim.plan import Plan
 from cosim.record import SiteRecord
 from cosim.scenario.site import FILE_ENDINGS
+from cosim.scenario.solar import PvlibSolar
 from inference_sim import is_compiled
 from inference_sim.telemetry import COUNTS
 
@@ -194,6 +195,12 @@ def input_files(plan: Plan) -> dict[str, Path]:
     return found
 
 
+def _extras(plan: Plan) -> tuple[str, ...]:
+    """Return the optional libraries that the figures of a run depend on."""
+    solar = [site.config.microgrid.solar for site in plan.sites]
+    return ("pvlib",) if any(isinstance(one, PvlibSolar) for one in solar) else ()
+
+
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with path.open("rb") as file:
@@ -221,7 +228,7 @@ def make_manifest(
     return {
         "cosim": cosim.__version__,
         "python": platform.python_version(),
-        "libraries": {name: version(name) for name in _LIBRARIES},
+        "libraries": {name: version(name) for name in (*_LIBRARIES, *_extras(plan))},
         "compiled": is_compiled(),
         "seed": plan.scenario.seed,
         "inputs": {
