@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 from pydantic import BaseModel
@@ -128,6 +129,11 @@ def to_json(content: Mapping[str, Any]) -> str:
 def steps_frame(run: Run) -> pd.DataFrame:
     """Return a row per step and site: what happened in each step."""
     frames = [_site_frame(run.plan, record) for record in run.recorder.sites.values()]
+    if run.live is not None and run.live.feeds:
+        for frame, name in zip(frames, run.recorder.sites, strict=True):
+            feed, steps = run.live.feeds.get(name), len(frame)
+            frame["carbon_intensity_age_s"] = np.nan if feed is None else feed.age_s[:steps]
+            frame["carbon_intensity_stale"] = False if feed is None else feed.stale[:steps]
     return pd.concat(frames, ignore_index=True)
 
 

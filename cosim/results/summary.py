@@ -65,6 +65,8 @@ def summarise(run: Run, log: RequestLog, scenario_hash: str, run_s: float) -> Se
         summary["failure"] = {"step": run.failure.step, "message": str(run.failure)}
     if sites:
         summary |= _totals(sites, log)
+    if run.live is not None:
+        summary["live"] = run.live.summary(recorder.steps)
     summary["controllers"] = _controllers(run)
     summary["sites"] = sites
     arrived = summary.get("requests", {}).get("arrived", 0)

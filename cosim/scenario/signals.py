@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from cosim.errors import did_you_mean
 from cosim.scenario.fields import DurationS, InputFile, NonNegative, Positive, StrictModel
+from cosim.scenario.live import LiveCarbon
 from cosim.scenario.solar import ClearSkySolar, PvlibSolar
 
 Kind = Literal["average", "marginal"]
@@ -165,7 +166,7 @@ class CsvTemperature(CsvFile):
 
 
 CarbonIntensity = Annotated[
-    ConstantCarbon | CsvCarbon | TypicalDayCarbon, Field(discriminator="type")
+    ConstantCarbon | CsvCarbon | TypicalDayCarbon | LiveCarbon, Field(discriminator="type")
 ]
 """Carbon intensity of the grid; every form has a ``kind``."""
 

@@ -12,6 +12,8 @@ from datetime import datetime
 
 import numpy as np
 
+from cosim.errors import SignalError
+from cosim.scenario.live import LiveCarbon
 from cosim.scenario.signals import (
     CarbonIntensity,
     ConstantCarbon,
@@ -66,6 +68,8 @@ def carbon_series(config: CarbonIntensity, run_start: datetime, duration_s: floa
         return _constant(config.value_g_per_kwh, start_s, end_s)
     if isinstance(config, TypicalDayCarbon):
         return typical_day_series(config.area, start_s - 7 * DAY_S, end_s)
+    if isinstance(config, LiveCarbon):
+        raise SignalError("a live carbon intensity is only known while `cosim run --live` goes on")
     return _from_file(config, CARBON_UNITS[config.unit], start_s, end_s)
 
 
