@@ -7,6 +7,8 @@ is held, and the steps that it stands for are flagged.
 
 from __future__ import annotations
 
+import base64
+import http.client
 import json
 import math
 import os
@@ -20,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.scenario.live import LiveCarbon
+from cosim.scenario.live import LiveCarbon, Login
 from cosim.signals.series import utc_stamp
 
 MAX_ANSWER_BYTES = 5_000_000
@@ -45,38 +47,83 @@ class Reading:
     value_g_per_kwh: float
 
 
-def ask(config: LiveCarbon, now_s: float, timeout_s: float) -> Reading:
-    """Ask the server for the latest value that has begun.
+class Refused(PollFailed):
+    """The server wants another token."""
+
+
+class Server:
+    """A server that is asked for the carbon intensity, and its token if it wants one.
 
     Args:
-        config: Whom to ask.
-        now_s: The time of the run, in seconds since the Unix epoch.
-        timeout_s: Longest wait for the server [s].
-
-    Raises:
-        PollFailed: If there is none.
+        config: Where it is, and how it answers.
     """
-    headers = {"Accept": "application/json", "User-Agent": "cosim"}
-    if config.token_env is not None:
-        token = os.environ.get(config.token_env)
-        if not token:
-            raise PollFailed(f"the environment variable {config.token_env} is not set")
-        headers["Authorization"] = f"Bearer {token}"
-    request = urllib.request.Request(config.url, headers=headers)  # noqa: S310 # checked: http
+
+    def __init__(self, config: LiveCarbon) -> None:
+        self._config = config
+        self._token = ""
+
+    def ask(self, now_s: float, timeout_s: float) -> Reading:
+        """Return the latest value that has begun.
+
+        Args:
+            now_s: The time of the run, in seconds since the Unix epoch.
+            timeout_s: Longest wait for each answer [s].
+
+        Raises:
+            PollFailed: If there is none.
+        """
+        config = self._config
+        if config.login is None:
+            return latest(_get(config.url, timeout_s), config.format, now_s)
+        renewed = not self._token
+        if renewed:
+            self._token = _log_in(config.login, timeout_s)
+        try:
+            content = _get(config.url, timeout_s, f"Bearer {self._token}")
+        except Refused:
+            self._token = ""
+            if renewed:
+                raise
+            return self.ask(now_s, timeout_s)  # it has expired: once more, with a new one
+        return latest(content, config.format, now_s)
+
+
+def _log_in(login: Login, timeout_s: float) -> str:
+    secrets = []
+    for name in (login.user_env, login.password_env):
+        if not (secret := os.environ.get(name)):
+            raise PollFailed(f"the environment variable {name}, to log in, is not set")
+        secrets.append(secret)
+    basic = base64.b64encode(":".join(secrets).encode()).decode()
     try:
+        token = json.loads(_get(login.url, timeout_s, f"Basic {basic}"))["token"]
+    except (ValueError, RecursionError, TypeError, KeyError) as error:
+        raise PollFailed("the login does not answer {token}") from error
+    except PollFailed as error:
+        raise PollFailed(f"login: {error}") from error
+    return str(token)
+
+
+def _get(url: str, timeout_s: float, authorization: str | None = None) -> bytes:
+    headers = {"Accept": "application/json", "User-Agent": "cosim"}
+    if authorization is not None:
+        headers["Authorization"] = authorization
+    try:
+        request = urllib.request.Request(url, headers=headers)  # noqa: S310 # checked: http
         with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
-            content = answer.read(MAX_ANSWER_BYTES + 1)
+            content: bytes = answer.read(MAX_ANSWER_BYTES + 1)
     except urllib.error.HTTPError as error:
         error.close()
-        raise PollFailed(f"the server answers {error.code} {error.reason}") from error
-    except (OSError, ValueError) as error:  # ValueError: an answer that is not HTTP
+        kind = Refused if error.code in (401, 403) else PollFailed
+        raise kind(f"the server answers {error.code} {error.reason}") from error
+    except (OSError, ValueError) as error:  # ValueError: such as a header with a line break
         reason = getattr(error, "reason", None) or error
         raise PollFailed(f"the server cannot be reached: {reason}") from error
-    except Exception as error:  # http.client has exceptions of its own
+    except http.client.HTTPException as error:
         raise PollFailed(f"the answer is broken: {type(error).__name__}") from error
     if len(content) > MAX_ANSWER_BYTES:
         raise PollFailed(f"the answer is longer than {MAX_ANSWER_BYTES // 1_000_000} MB")
-    return latest(content, config.format, now_s)
+    return content
 
 
 def latest(content: bytes, shape: str, now_s: float) -> Reading:
@@ -176,6 +223,7 @@ class LiveFeed:
         self, config: LiveCarbon, values: NDArray[np.float64], notify: Callable[[str], None]
     ) -> None:
         self._config, self._values, self._notify = config, values, notify
+        self._server = Server(config)
         self._reading: Reading | None = None
         self._failure = ""
         self._next_s = -math.inf
@@ -193,7 +241,7 @@ class LiveFeed:
             return self._failure
         self.polls += 1
         try:
-            found = ask(self._config, now_s, timeout_s)
+            found = self._server.ask(now_s, timeout_s)
         except PollFailed as error:
             self.failed_polls += 1
             self._failure = str(error)

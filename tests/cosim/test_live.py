@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,9 +25,10 @@ from cosim.execute import Result, execute
 from cosim.live import Live
 from cosim.plan import load_plan
 from cosim.scenario.live import LiveCarbon
-from cosim.signals.live_feed import LiveFeed, PollFailed, Reading, ask, latest
+from cosim.signals.live_feed import LiveFeed, PollFailed, Reading, latest
+from cosim.signals.live_feed import Server as Asked
 from tests.conftest import Cli
-from tests.cosim.builders import edited, write, write_controller
+from tests.cosim.builders import REPOSITORY, edited, write, write_controller
 
 NOW = datetime(2026, 3, 1, 12, 10, tzinfo=UTC).timestamp()
 FAST = 3000.0  # a step of a minute takes 20 ms
@@ -181,26 +183,67 @@ def test_any_bytes_are_refused(content: bytes) -> None:
         latest(content, "neso", NOW)
 
 
-def test_a_token_is_sent_from_the_environment(
+LOGIN = {"user_env": "GRID_USER", "password_env": "GRID_PASSWORD"}
+
+
+def test_a_token_is_fetched_and_renewed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server takes each token twice; then it answers 401 until there is a new one."""
+    answers = [
+        *((200, b'{"token": "one"}'), (200, neso(1)), (200, neso(2)), (401, b"")),
+        *((200, b'{"token": "two"}'), (200, neso(3))),
+    ]
+    server.answer = lambda count: answers[count - 1]
+    asked = Asked(config(server.url, login=LOGIN | {"url": server.url}))
+    monkeypatch.setenv("GRID_USER", "me")
+    with pytest.raises(PollFailed, match="GRID_PASSWORD, to log in, is not set"):
+        asked.ask(time.time(), 1)
+    monkeypatch.setenv("GRID_PASSWORD", "secret")
+    values = [asked.ask(time.time(), 1).value_g_per_kwh for _ in range(3)]
+    assert values == [1.0, 2.0, 3.0]
+    basic = "Basic bWU6c2VjcmV0"
+    assert server.tokens == [
+        *(basic, "Bearer one", "Bearer one", "Bearer one", basic, "Bearer two")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ((401, b""), "login: the server answers 401"),
+        ((200, b"{}"), "does not answer {token}"),
+        ((200, b"<html>"), "does not answer {token}"),
+        ((200, b"[]"), "does not answer {token}"),
+    ],
+)
+def test_a_login_that_fails_is_told(
+    server: Server, monkeypatch: pytest.MonkeyPatch, answer: tuple[int, bytes], says: str
+) -> None:
+    for name in LOGIN.values():
+        monkeypatch.setenv(name, "x")
+    server.answer = lambda count: answer
+    with pytest.raises(PollFailed, match=re.escape(says)):
+        Asked(config(server.url, login=LOGIN | {"url": server.url})).ask(NOW, 1)
+    assert len(server.tokens) == 1
+
+
+def test_a_token_that_is_refused_at_once_is_not_asked_for_again(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = config(server.url, token_env="GRID_TOKEN")  # noqa: S106
-    with pytest.raises(PollFailed, match="GRID_TOKEN is not set"):
-        ask(asked, time.time(), 1)
-    assert server.tokens == []
-    monkeypatch.setenv("GRID_TOKEN", "abc")
-    ask(asked, time.time(), 1)
-    ask(config(server.url), time.time(), 1)
-    assert server.tokens == ["Bearer abc", None]
+    for name in LOGIN.values():
+        monkeypatch.setenv(name, "x")
+    server.answer = lambda count: (200, b'{"token": "t"}') if count % 2 else (403, b"")
+    with pytest.raises(PollFailed, match="403"):
+        Asked(config(server.url, login=LOGIN | {"url": server.url})).ask(NOW, 1)
+    assert len(server.tokens) == 2
 
 
 def test_long_and_slow_answers_are_refused(server: Server) -> None:
     server.answer = lambda count: (200, b" " * 5_000_001)
     with pytest.raises(PollFailed, match="longer than 5 MB"):
-        ask(config(server.url), NOW, 5)
+        Asked(config(server.url)).ask(NOW, 5)
     server.delay_s = 1.0
     with pytest.raises(PollFailed, match="cannot be reached: timed out"):
-        ask(config(server.url), NOW, 0.05)
+        Asked(config(server.url)).ask(NOW, 0.05)
 
 
 @pytest.mark.parametrize("url", ["file:///etc/hosts", "ftp://x/y", "example.org", "http://"])
@@ -306,6 +349,16 @@ def test_controllers_see_what_has_just_come(tmp_path: Path, server: Server, coup
     assert result.summary["carbon_g"]["import"] == pytest.approx(grams)
 
 
+def test_watttime_makes_a_marginal_footprint(tmp_path: Path, server: Server) -> None:
+    stamp = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S+00:00}"
+    server.answer = lambda count: (200, watttime((stamp, 1000.0)))
+    path = scenario(tmp_path, server.url)
+    path.write_text(path.read_text().replace("format: neso", "format: watttime"))
+    result = run_live(path)
+    assert result.summary["carbon_g"]["kind"] == "marginal"
+    assert (steps_of(path)["carbon_intensity_g_per_kwh"] == 453.59237).all()
+
+
 @pytest.mark.parametrize("coupling", ["native", "mosaik"])
 @pytest.mark.parametrize("failure", [(500, b""), (200, b"oops"), (404, b"{}")])
 def test_a_server_that_fails_for_a_while_does_not_end_the_run(
@@ -337,10 +390,7 @@ def test_a_server_that_goes_away_for_good_leaves_its_last_value(
 
     def leave(steps: int) -> None:
         if steps == 2:
-            config = live.feeds["dc"]._config
-            monkeypatch.setattr(
-                live.feeds["dc"], "_config", config.model_copy(update={"url": "http://127.0.0.1:9"})
-            )
+            monkeypatch.setattr(live.feeds["dc"], "_server", Asked(config("http://127.0.0.1:9")))
 
     result = execute(plan, tmp_path / "out", leave, live=live)
     assert result.run.failure is None
@@ -418,6 +468,17 @@ def test_a_clock_goes_forward(tmp_path: Path, server: Server, speed: float) -> N
     plan = load_plan(scenario(tmp_path, server.url))
     with pytest.raises(ValueError, match="speed must be positive"):
         Live(plan, speed=speed)
+
+
+def test_the_page_tells_every_key_and_column(tmp_path: Path, server: Server) -> None:
+    path = scenario(tmp_path, server.url)
+    live = run_live(path).summary["live"]
+    page = (REPOSITORY / "docs" / "live.md").read_text(encoding="utf-8")
+    for name in (*live.keys() - {"sites"}, "carbon_intensity_age_s", "carbon_intensity_stale"):
+        assert f"{name}`" in page
+    assert set(re.findall(r"\.(\w+)`", page.split("`live.late_s`")[1])) >= set(live["sites"]["dc"])
+    columns = set(steps_of(path).columns)
+    assert {"carbon_intensity_age_s", "carbon_intensity_stale"} <= columns
 
 
 # The command line
