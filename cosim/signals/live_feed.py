@@ -12,6 +12,7 @@ import http.client
 import json
 import math
 import os
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +28,7 @@ from cosim.signals.series import utc_stamp
 
 MAX_ANSWER_BYTES = 5_000_000
 _GRAMS_PER_POUND = 453.59237
+_MOST_G_PER_KWH = 1e5  # fifty times that of the dirtiest plant, in either unit
 _AHEAD_S = 60.0  # how far the server's clock may be ahead of ours
 
 
@@ -111,7 +113,7 @@ def _get(url: str, timeout_s: float, authorization: str | None = None) -> bytes:
     try:
         request = urllib.request.Request(url, headers=headers)  # noqa: S310 # checked: http
         with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
-            content: bytes = answer.read(MAX_ANSWER_BYTES + 1)
+            content = _read(answer, timeout_s)
     except urllib.error.HTTPError as error:
         error.close()
         kind = Refused if error.code in (401, 403) else PollFailed
@@ -121,9 +123,24 @@ def _get(url: str, timeout_s: float, authorization: str | None = None) -> bytes:
         raise PollFailed(f"the server cannot be reached: {reason}") from error
     except http.client.HTTPException as error:
         raise PollFailed(f"the answer is broken: {type(error).__name__}") from error
+    return content
+
+
+def _read(answer: http.client.HTTPResponse, timeout_s: float) -> bytes:
+    """Return a body; what drips in slowly does not hold up the run."""
+    until_s = time.monotonic() + timeout_s
+    content = b""
+    while part := answer.read1(1 << 16):
+        content += part
+        if len(content) > MAX_ANSWER_BYTES or time.monotonic() > until_s:
+            break
+    else:
+        if answer.length:
+            raise http.client.IncompleteRead(content, answer.length)
+        return content
     if len(content) > MAX_ANSWER_BYTES:
         raise PollFailed(f"the answer is longer than {MAX_ANSWER_BYTES // 1_000_000} MB")
-    return content
+    raise PollFailed(f"the answer was not whole after {timeout_s:g} s")
 
 
 def latest(content: bytes, shape: str, now_s: float) -> Reading:
@@ -196,7 +213,7 @@ def _time_s(stamp: Any) -> float:
 def _grams(value: Any, factor: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise PollFailed(f"{value!r} is not a number")
-    if not (math.isfinite(value) and value >= 0):
+    if not 0 <= value < _MOST_G_PER_KWH:
         raise PollFailed(f"{value!r} is no carbon intensity")
     return float(value) * factor
 

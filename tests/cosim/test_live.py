@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -46,6 +47,8 @@ class Server:
     answer: Callable[[int], tuple[int, bytes]] = lambda count: (200, neso(200 + count))
     tokens: list[str | None] = field(default_factory=list)
     delay_s: float = 0.0
+    drip_s: float = 0.0
+    cut: int = 0
 
 
 def neso(value: float | None, start: str = "", forecast: float | None = None) -> bytes:
@@ -77,10 +80,15 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
             state.tokens.append(self.headers["Authorization"])
             time.sleep(state.delay_s)
             status, body = state.answer(len(state.tokens))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            piece = 8 if state.drip_s else len(body) + 1
+            with contextlib.suppress(ConnectionError):  # who asked may have lost patience
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                body = body[: len(body) - state.cut]
+                for start in range(0, len(body), piece):
+                    self.wfile.write(body[start : start + piece])
+                    time.sleep(state.drip_s)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -143,6 +151,8 @@ def test_offsets_are_taken_into_account() -> None:
         ("neso", neso(-1), "no carbon intensity"),
         ("neso", neso(None), "it is empty"),
         ("neso", neso(math.nan), "no carbon intensity"),
+        ("neso", neso(math.inf), "no carbon intensity"),
+        ("neso", neso(10**400), "no carbon intensity"),
         ("neso", neso(1, "2027-01-01T00:00Z"), "the first begins at 2027-01-01T00:00:00Z"),
         ("neso", watttime(("2026-03-01T12:00Z", 1.0)), "as NESO has it"),
         ("watttime", neso(1), "expected signal_type co2_moer"),
@@ -157,7 +167,12 @@ def test_other_answers_are_refused(shape: str, answer: bytes, says: str) -> None
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.text() | st.sampled_from(["2026-03-01T12:00Z"]),
+    st.none()
+    | st.booleans()
+    | st.floats()
+    | st.integers()
+    | st.text()
+    | st.sampled_from(["2026-03-01T12:00Z"]),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
@@ -250,6 +265,14 @@ def test_long_and_slow_answers_are_refused(server: Server) -> None:
 def test_only_web_addresses_are_asked(url: str) -> None:
     with pytest.raises(ValueError, match="expected an address"):
         config(url)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_an_answer_that_breaks_off_or_drips_is_refused(server: Server, whole: bool) -> None:
+    server.drip_s = 0.05 if whole else 0.0
+    server.cut = 0 if whole else 10
+    with pytest.raises(PollFailed, match="not whole after 0.2 s" if whole else "IncompleteRead"):
+        Asked(config(server.url)).ask(NOW, 0.2)
 
 
 # What a feed makes of it
