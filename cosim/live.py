@@ -85,12 +85,19 @@ class Live:
         self._begun = step + 1
         if step == 0:
             self._origin_s = time.monotonic()
-        wait_s = self._origin_s + step * self._step_s / self.speed - time.monotonic()
-        if wait_s > 0:
-            time.sleep(wait_s)
-        self.late_s = max(self.late_s, -wait_s * self.speed)
+        self.late_s = max(self.late_s, -self._wait(step) * self.speed)
         for feed in self.feeds.values():
             feed.begin(step, self._start_s + step * self._step_s, self._timeout_s)
+
+    def end(self) -> None:
+        """Wait for the end of the step that has begun last, as Vessim does at the clock's speed."""
+        self._wait(self._begun)
+
+    def _wait(self, step: int) -> float:
+        """Wait until a step begins; return how long it took [s], negative if it was late."""
+        wait_s = self._origin_s + step * self._step_s / self.speed - time.monotonic()
+        time.sleep(max(0.0, wait_s))
+        return wait_s
 
     def summary(self, steps: int) -> dict[str, Any]:
         """Return what ``summary.json`` says of a run that took `steps` steps."""

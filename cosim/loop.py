@@ -80,6 +80,8 @@ def run(
     try:
         (_mosaik if plan.scenario.coupling == "mosaik" else _native)(parts)
         parts.environment.run(until=plan.scenario.time.horizon_s)
+        if live is not None:
+            live.end()
     except Drained:
         pass
     except KeyboardInterrupt:

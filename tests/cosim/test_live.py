@@ -468,6 +468,7 @@ def test_steps_begin_when_their_time_has_come(
     plan = load_plan(path, [now, f"coupling={coupling}"])
     live = Live(plan, speed=600)
     execute(plan, None, lambda steps: at.append(time.monotonic()), live=live)
+    assert time.monotonic() - at[0] >= 10 * 0.1 - 0.1
     # A machine that is busy makes a step late, never early.
     assert at[-1] - at[0] >= 9 * 0.1 - 0.1
     assert all(moment - at[0] >= 0.1 * step - 0.1 for step, moment in enumerate(at))
@@ -479,11 +480,11 @@ def test_the_clock_s_own_speed_is_vessim_s_live_environment(
 ) -> None:
     path = scenario(tmp_path, server.url, every="1s")
     began = time.monotonic()
-    settings = ("time.step=1s", "time.duration=3s", f"coupling={coupling}")
+    settings = ("time.step=1s", "time.duration=2s", f"coupling={coupling}")
     result = run_live(path, *settings, speed=1.0)
     assert result.run.failure is None
     assert time.monotonic() - began >= 2.0
-    assert steps_of(path)["carbon_intensity_g_per_kwh"].tolist() == [201.0, 202.0, 203.0]
+    assert steps_of(path)["carbon_intensity_g_per_kwh"].tolist() == [201.0, 202.0]
 
 
 @pytest.mark.parametrize("speed", [0.0, -1.0, math.nan])
