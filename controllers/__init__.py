@@ -21,10 +21,13 @@ The contract:
 - `SiteAction`, `Action`: what they return.
 - `SiteContext`, `ActuatorLimits`: what they are told before a run.
 - `ACTUATORS`, `Actuator`: what can be set.
+- `ServiceModel`, `ClassInfo`: what the deployment can do, and for whom.
+- `Forecast`, `Forecasts`: what it may know of the future, if it declares so.
 
 Policies, and parts to build others from:
 
-- `Noop`, `CarbonThreshold`, `CarbonProportional`, `BatteryAware`: those that come with the package.
+- `Noop`, `CarbonThreshold`, `CarbonProportional`, `BatteryAware`, `Mpc`, `DayAheadPlan`: those
+  that come with the package.
 - `BUILTIN`, `resolve`: controllers by the names that scenarios use.
 - `IntensityWindow`, `IntensityBand`, `Band`: what counts as a high or a low carbon intensity.
 - `Throttle`: an actuator set to a fraction of its maximum.
@@ -33,6 +36,8 @@ Running them:
 
 - `ControllerHost`, `HostedController`, `SiteSignals`: the controllers of a run, each in its place.
 - `check_conflicts`: whether two of them want the same actuator.
+- `Forecaster`: who forecasts a signal; the models are in ``controllers.forecast``.
+- `SloGuard`, `GuardSettings`: releases throttles when objectives are in danger.
 - `ActuatorChange`: the record of what they did.
 - `ControllerError`: what is raised when one misbehaves.
 - `microgrid_telemetry`: what Vessim reports, as observations name it.
@@ -40,11 +45,9 @@ Running them:
 ``controllers.participant`` couples them to mosaik.
 """
 
+from controllers.actuators import ACTUATORS, Actuator, ActuatorLimits
 from controllers.base import (
-    ACTUATORS,
     Action,
-    Actuator,
-    ActuatorLimits,
     Controller,
     FleetController,
     Observation,
@@ -55,13 +58,20 @@ from controllers.base import (
 from controllers.battery_aware import BatteryAware
 from controllers.carbon_proportional import CarbonProportional
 from controllers.carbon_threshold import CarbonThreshold
+from controllers.changes import ActuatorChange
+from controllers.day_ahead_plan import DayAheadPlan
 from controllers.errors import ControllerError
-from controllers.host import ActuatorChange, ControllerHost, SiteSignals
+from controllers.forecast import Forecast, Forecaster, Forecasts
+from controllers.guard import GuardSettings, SloGuard
+from controllers.host import ControllerHost
+from controllers.mpc import Mpc
 from controllers.noop import Noop
 from controllers.placement import HostedController, check_conflicts
 from controllers.registry import BUILTIN, resolve
+from controllers.service import ClassInfo, ServiceModel
 from controllers.telemetry import microgrid_telemetry
 from controllers.throttle import Throttle
+from controllers.views import SiteSignals
 from controllers.window import Band, IntensityBand, IntensityWindow
 
 __all__ = [
@@ -75,19 +85,28 @@ __all__ = [
     "BatteryAware",
     "CarbonProportional",
     "CarbonThreshold",
+    "ClassInfo",
     "Controller",
     "ControllerError",
     "ControllerHost",
+    "DayAheadPlan",
     "FleetController",
+    "Forecast",
+    "Forecaster",
+    "Forecasts",
+    "GuardSettings",
     "HostedController",
     "IntensityBand",
     "IntensityWindow",
+    "Mpc",
     "Noop",
     "Observation",
+    "ServiceModel",
     "SiteAction",
     "SiteContext",
     "SiteObservation",
     "SiteSignals",
+    "SloGuard",
     "Throttle",
     "check_conflicts",
     "microgrid_telemetry",

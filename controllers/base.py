@@ -4,9 +4,6 @@ Before each step the loop shows a controller an observation, and the controller 
 action. Both are plain frozen records with the units in their names. An action names only what it
 sets; everything else stays as it was. A controller sets nothing itself: the loop checks the action
 and applies it.
-
-A new actuator is one row of `ACTUATORS` and one field of `SiteAction` (and one of
-`SiteObservation`, under the same name, to show the value in force).
 """
 
 from __future__ import annotations
@@ -21,56 +18,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-
-@dataclass(frozen=True, slots=True)
-class Actuator:
-    """Something of a cluster that a controller may set.
-
-    Attributes:
-        field: Name of its field in `SiteAction` and `SiteObservation`.
-        unit: Unit of its value.
-        description: What it does.
-        integral: Whether only whole numbers make sense.
-    """
-
-    field: str
-    unit: str
-    description: str
-    integral: bool = False
-
-
-ACTUATORS: Mapping[str, Actuator] = MappingProxyType(
-    {
-        "admission_rate": Actuator(
-            field="admission_rate_per_s",
-            unit="requests/s",
-            description="rate at which the gateway of a cluster admits requests; the excess waits",
-        ),
-        "batch_cap": Actuator(
-            field="batch_cap",
-            unit="sequences per replica",
-            description="largest batch of a replica; running sequences are never evicted for it",
-            integral=True,
-        ),
-        "deferrable_rate": Actuator(
-            field="deferrable_rate_per_s",
-            unit="requests/s",
-            description="rate at which deferrable requests are released; a deadline always wins",
-        ),
-        "active_replicas": Actuator(
-            field="active_replicas",
-            unit="replicas",
-            description="replicas that serve; surplus ones drain and sleep, and wake up slowly",
-            integral=True,
-        ),
-        "clock_fraction": Actuator(
-            field="clock_fraction",
-            unit="fraction",
-            description="clock of the GPUs over their highest one",
-        ),
-    }
-)
-"""Every actuator, by its name in scenarios."""
+from controllers.actuators import ActuatorLimits
+from controllers.forecast import NO_FORECASTS, Forecasts
+from controllers.service import ClassInfo, ServiceModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,19 +52,27 @@ class SiteObservation:
         completed: Requests completed in the step.
         gateway_waiting: Requests that wait at the gateway at the end of the step.
         deferrable_waiting: Deferrable requests held back in front of the gateway at its end.
+        deferrable_waiting_tokens: Prompt tokens of these.
         deferrable_slack_s: Least time until one of these must start [s]; None if none must.
         replica_waiting: Requests that wait in the replicas' queues at the end of the step.
         running: Requests in a batch at the end of the step.
+        busy_fraction: Share of the replicas' time with an iteration under way [0 to 1].
         kv_utilisation: Share of the KV cache in use [0 to 1].
         batch_mean: Mean batch size of a replica while it worked.
         awake_replicas: Replicas not asleep at the end: serving, draining or waking up.
         ttft_p99_s: 99th percentile of the time to first token [s]; None if there was none.
         tpot_p99_s: 99th percentile of the time per output token [s]; None if there was none.
+        latency_p99_s_by_class: The same two of each class of requests, by its name.
+        guarded: Whether the guard of the objectives held in the step before: what throttles set
+            was not in force.
+        forecasts: Forecasts that the controller declared, by signal; see `controllers.forecast`.
         admission_rate_per_s: Admission rate in force [requests/s]; infinite when unlimited.
         batch_cap: Batch cap in force [sequences per replica]; 0 at a site without a cluster.
         deferrable_rate_per_s: Release rate of deferrable requests in force [requests/s].
         active_replicas: Replicas that are to serve; 0 at a site without a cluster.
         clock_fraction: Clock of the GPUs in force, over their highest one.
+        battery_setpoint_w: Setpoint of the battery in force [W]; infinite while it is left to take
+            surplus and cover deficits.
     """
 
     site: str
@@ -138,20 +96,28 @@ class SiteObservation:
     completed: int = 0
     gateway_waiting: int = 0
     deferrable_waiting: int = 0
+    deferrable_waiting_tokens: int = 0
     deferrable_slack_s: float | None = None
     replica_waiting: int = 0
     running: int = 0
+    busy_fraction: float = 0.0
     kv_utilisation: float = 0.0
     batch_mean: float = 0.0
     awake_replicas: int = 0
     ttft_p99_s: float | None = None
     tpot_p99_s: float | None = None
+    latency_p99_s_by_class: Mapping[str, tuple[float | None, float | None]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    guarded: bool = False
+    forecasts: Forecasts = field(default_factory=lambda: NO_FORECASTS)
 
     admission_rate_per_s: float = math.inf
     batch_cap: int = 0
     deferrable_rate_per_s: float = math.inf
     active_replicas: int = 0
     clock_fraction: float = 1.0
+    battery_setpoint_w: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +130,9 @@ class SiteAction:
         deferrable_rate_per_s: Release rate of deferrable requests [requests/s]; infinite for none.
         active_replicas: Replicas that are to serve, at least 1.
         clock_fraction: Clock of the GPUs over their highest one.
+        battery_setpoint_w: Power of the battery [W], charging positive; clipped to what it can do,
+            and to the site's deficit when it discharges. Infinite to leave it to take surplus and
+            cover deficits.
         reason: Why, in a few words, for the record of actions.
     """
 
@@ -172,6 +141,7 @@ class SiteAction:
     deferrable_rate_per_s: float | None = None
     active_replicas: int | None = None
     clock_fraction: float | None = None
+    battery_setpoint_w: float | None = None
     reason: str = ""
 
 
@@ -206,33 +176,6 @@ class Action:
     sites: Mapping[str, SiteAction]
 
 
-@dataclass(frozen=True, slots=True)
-class ActuatorLimits:
-    """Range of an actuator at one site.
-
-    Attributes:
-        minimum: Least value allowed.
-        maximum: Greatest value allowed; throttling policies set fractions of it.
-        initial: Value in force until a controller acts; None for the maximum. An admission rate
-            is unlimited (infinite) until then, whatever its maximum.
-    """
-
-    minimum: float
-    maximum: float
-    initial: float | None = None
-
-    def __post_init__(self) -> None:
-        if not self.minimum <= self.maximum:
-            raise ValueError(
-                f"minimum must not exceed maximum (got {self.minimum} and {self.maximum})"
-            )
-
-    @property
-    def unthrottled(self) -> float:
-        """The value in force without a controller."""
-        return self.maximum if self.initial is None else self.initial
-
-
 def _empty() -> NDArray[np.float64]:
     return np.empty(0)
 
@@ -254,6 +197,10 @@ class SiteContext:
         idle_power_w: Power that it draws without work [W], PUE included.
         battery_capacity_wh: Capacity of the battery [Wh]; None without one.
         battery_min_soc: State of charge it is never discharged below [0 to 1]; None without one.
+        battery_efficiency: Energy stored over energy charged, and energy drawn from it over energy
+            stored [0 to 1].
+        classes: The classes of requests.
+        service: What the deployment can do; None without a cluster.
     """
 
     site: str
@@ -266,6 +213,9 @@ class SiteContext:
     idle_power_w: float = 0.0
     battery_capacity_wh: float | None = None
     battery_min_soc: float | None = None
+    battery_efficiency: tuple[float, float] = (1.0, 1.0)
+    classes: tuple[ClassInfo, ...] = ()
+    service: ServiceModel | None = None
 
     def __post_init__(self) -> None:
         past = np.array(self.past_carbon_intensity_g_per_kwh, dtype=np.float64)
@@ -283,6 +233,10 @@ class Controller(ABC):
 
     actuators: frozenset[str] = frozenset()
     """Names of the actuators that it may set; two controllers of a site must not share one."""
+    forecasts: frozenset[str] = frozenset()
+    """Signals of which it needs forecasts: carbon_intensity, solar, arrivals."""
+    forecast_horizon_h: float = 24.0
+    """How far ahead they look [h]."""
 
     @abstractmethod
     def reset(self, context: SiteContext) -> None:
@@ -301,6 +255,10 @@ class FleetController(ABC):
 
     actuators: frozenset[str] = frozenset()
     """Names of the actuators that it may set, at every site."""
+    forecasts: frozenset[str] = frozenset()
+    """Signals of which it needs forecasts: carbon_intensity, solar, arrivals."""
+    forecast_horizon_h: float = 24.0
+    """How far ahead they look [h]."""
 
     @abstractmethod
     def reset(self, contexts: Mapping[str, SiteContext]) -> None:

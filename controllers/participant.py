@@ -14,7 +14,7 @@ from typing import Any
 
 import mosaik_api_v3
 
-from controllers.base import ACTUATORS
+from controllers.actuators import ACTUATORS
 from controllers.host import ControllerHost
 from controllers.telemetry import microgrid_telemetry
 

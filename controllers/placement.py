@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from controllers.base import ACTUATORS, Controller, FleetController, SiteContext
+from controllers.actuators import ACTUATORS
+from controllers.base import Controller, FleetController, SiteContext
 from controllers.errors import did_you_mean
+from controllers.forecast import SIGNALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +20,17 @@ class HostedController:
         controller: The controller.
         site: The site it controls; None for a fleet controller.
         every_s: Control period [s], a multiple of the step.
+        clairvoyant: Whether its forecasts are perfect.
+        agnostic: Whether it sees the mean of the carbon intensity in place of the intensity: the
+            twin that tells what timing saves from what thrift saves.
     """
 
     name: str
     controller: Controller | FleetController
     site: str | None
     every_s: float
+    clairvoyant: bool = False
+    agnostic: bool = False
 
 
 def check_conflicts(entries: Sequence[HostedController]) -> None:
@@ -58,6 +65,12 @@ def check_place(entry: HostedController, contexts: Mapping[str, SiteContext]) ->
                 f"actuators of controller '{entry.name}' must be a frozenset of names, out of "
                 f"{', '.join(ACTUATORS)} (got {name!r}){did_you_mean(name, ACTUATORS)}"
             )
+    unknown = sorted(frozenset(entry.controller.forecasts) - SIGNALS.keys())
+    if unknown:
+        raise ValueError(
+            f"forecasts of controller '{entry.name}' must be out of {', '.join(SIGNALS)} "
+            f"(got '{unknown[0]}'){did_you_mean(unknown[0], SIGNALS)}"
+        )
     if isinstance(entry.controller, FleetController):
         if entry.site is not None:
             raise ValueError(

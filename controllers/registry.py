@@ -14,7 +14,9 @@ from controllers.base import Controller, FleetController
 from controllers.battery_aware import BatteryAware
 from controllers.carbon_proportional import CarbonProportional
 from controllers.carbon_threshold import CarbonThreshold
+from controllers.day_ahead_plan import DayAheadPlan
 from controllers.errors import did_you_mean, where_raised
+from controllers.mpc import Mpc
 from controllers.noop import Noop
 
 ControllerType = type[Controller] | type[FleetController]
@@ -25,6 +27,8 @@ BUILTIN: Mapping[str, ControllerType] = MappingProxyType(
         "carbon_threshold": CarbonThreshold,
         "carbon_proportional": CarbonProportional,
         "battery_aware": BatteryAware,
+        "mpc": Mpc,
+        "day_ahead_plan": DayAheadPlan,
     }
 )
 """The policies that come with the package, by name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import fields
+from types import MappingProxyType
 from typing import Any
 
 from controllers.base import SiteObservation
@@ -14,7 +15,7 @@ _OBSERVED = frozenset(one.name for one in fields(SiteObservation))
 _MAY_BE_MISSING = frozenset({"ttft_p99_s", "tpot_p99_s", "deferrable_slack_s"})
 
 
-def cluster_fields(telemetry: Mapping[str, float]) -> dict[str, Any]:
+def cluster_fields(telemetry: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a `SiteObservation` that a cluster's telemetry fills.
 
     Args:
@@ -26,13 +27,23 @@ def cluster_fields(telemetry: Mapping[str, float]) -> dict[str, Any]:
     for name, value in telemetry.items():
         if name not in _OBSERVED:
             continue
-        if name in _COUNTS:
+        if name == "latency_p99_s_by_class":
+            found[name] = MappingProxyType({one: _pair(pair) for one, pair in value.items()})
+        elif name in _COUNTS:
             found[name] = int(value)
         elif name in _MAY_BE_MISSING and not math.isfinite(value):
             found[name] = None
         else:
             found[name] = float(value)
     return found
+
+
+def _pair(latencies: tuple[float, float]) -> tuple[float | None, float | None]:
+    ttft_s, tpot_s = latencies
+    return (
+        ttft_s if math.isfinite(ttft_s) else None,
+        tpot_s if math.isfinite(tpot_s) else None,
+    )
 
 
 def microgrid_telemetry(

@@ -6,7 +6,8 @@ import math
 from dataclasses import replace
 from typing import Any, Literal
 
-from controllers.base import ACTUATORS, SiteAction, SiteContext
+from controllers.actuators import ACTUATORS
+from controllers.base import SiteAction, SiteContext
 
 ThrottledActuator = Literal[
     "admission_rate", "batch_cap", "deferrable_rate", "active_replicas", "clock_fraction"

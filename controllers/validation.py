@@ -10,7 +10,8 @@ import math
 from collections.abc import Collection, Mapping
 from numbers import Real
 
-from controllers.base import ACTUATORS, Action, ActuatorLimits, SiteAction
+from controllers.actuators import ACTUATORS, ActuatorLimits
+from controllers.base import Action, SiteAction
 from controllers.errors import Call, did_you_mean
 
 _ACTUATOR_OF = {actuator.field: name for name, actuator in ACTUATORS.items()}

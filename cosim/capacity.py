@@ -17,10 +17,11 @@ import numpy as np
 
 from cosim.errors import ScenarioError, did_you_mean
 from cosim.loading import DataPath, problem_at
-from cosim.plan import Plan, SitePlan
+from cosim.plan import Plan
 from cosim.quantiles import Quantiles
 from cosim.results.requests import RequestLog
 from cosim.scenario.workload import Poisson
+from cosim.site_plan import SitePlan
 from cosim.workload import workload_source
 from inference_sim.cluster import Cluster
 from inference_sim.workload import Arrival

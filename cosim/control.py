@@ -20,7 +20,7 @@ from cosim.scenario.fields import DurationS, ScenarioText, StrictModel
 from cosim.scenario.scenario import Scenario
 
 ControllerType = type[Controller] | type[FleetController]
-_PLACE = ("type", "site", "every")
+_PLACE = ("type", "site", "every", "clairvoyant", "agnostic")
 
 
 class ControllerEntry(StrictModel):
@@ -32,6 +32,11 @@ class ControllerEntry(StrictModel):
     """The site that it controls; every site with a cluster by default."""
     every: DurationS | None = None
     """Control period, a multiple of the step; every step by default."""
+    clairvoyant: bool = False
+    """Whether its forecasts are perfect, whatever the scenario's are."""
+    agnostic: bool = False
+    """Whether it sees the mean of the carbon intensity in place of the intensity: the twin that
+    tells what its timing saves from what it saves by doing less."""
 
 
 class _OpenEntry(ControllerEntry):
@@ -116,7 +121,7 @@ def _read_entry(document: Document, scenario: Scenario, index: int) -> list[Host
     controller, checked = _check_entry(document, index)
     values = {name: getattr(checked, name) for name in type(checked).model_fields}
     values |= checked.model_extra or {}
-    name, site, every = (values.pop(key) for key in _PLACE)
+    name, site, every, clairvoyant, agnostic = (values.pop(key) for key in _PLACE)
     clusters = [one.name for one in scenario.sites if one.cluster is not None]
     if site is not None and site not in clusters:
         known = ", ".join(clusters) or "none"
@@ -130,7 +135,10 @@ def _read_entry(document: Document, scenario: Scenario, index: int) -> list[Host
         message = f"must be a multiple of the step, {scenario.time.step:g} s (got {every_s:g} s)"
         raise ScenarioError(problem_at(document, (*place, "every"), message))
     try:
-        return [HostedController(name, controller(**values), each, every_s) for each in sites]
+        return [
+            HostedController(name, controller(**values), each, every_s, clairvoyant, agnostic)
+            for each in sites
+        ]
     except Exception as error:  # the constructor may be anybody's
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
         raise ScenarioError(problem_at(document, place, f"{kind}{error}")) from error

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import vessim
@@ -21,7 +22,7 @@ from loguru import logger
 from controllers import ControllerHost, microgrid_telemetry
 from cosim.errors import RunFailed
 from cosim.live import Live
-from cosim.microgrid import LOAD, actors, dispatchables
+from cosim.microgrid import LOAD, SetpointDispatch, actors, dispatchables
 from cosim.plan import Plan
 from cosim.record import Drained, Recorder, RequestSink
 from inference_sim.cluster import Cluster
@@ -157,6 +158,9 @@ def _add_microgrids(parts: _Parts, loads: Mapping[str, vessim.Actor]) -> None:
             name=site.name,
             actors=actors(site, parts.plan.scenario.time.step_s) + own,
             dispatchables=dispatchables(site.config.microgrid.battery),
+            policy=SetpointDispatch(partial(parts.host.battery_setpoint_w, site.name))
+            if parts.host.sets_battery(site.name)
+            else None,
             coords=(location.latitude, location.longitude) if location else None,
         )
 

@@ -6,13 +6,16 @@ positive.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import vessim
 from numpy.typing import NDArray
 
-from cosim.plan import SitePlan
 from cosim.scenario.site import ClcBattery, SimpleBattery
+from cosim.site_plan import SitePlan
 
 BATTERY, GRID, SOLAR, LOAD = "battery", "grid", "solar", "load"
 
@@ -28,6 +31,45 @@ def dispatchables(config: SimpleBattery | ClcBattery | None) -> list[vessim.Disp
     """Return what is dispatched, in order of priority: the battery, then the grid."""
     grid = vessim.GridConnection(GRID)
     return [grid] if config is None else [battery(config), grid]
+
+
+class SetpointDispatch(vessim.DispatchPolicy):  # type: ignore[misc]
+    """Vessim's dispatch, but for a battery whose power a controller sets.
+
+    The setpoint is clipped to what the battery can do. It discharges no more than the site lacks,
+    so that nothing is sold from it; the grid takes the rest of either sign.
+
+    Args:
+        setpoint_w: Returns the setpoint in force [W], charging positive; infinite for none.
+    """
+
+    def __init__(self, setpoint_w: Callable[[], float]) -> None:
+        self._setpoint_w = setpoint_w
+        self._plain = vessim.DefaultDispatchPolicy()
+
+    def apply(
+        self,
+        p_delta: float,
+        duration: float,
+        dispatchables: list[vessim.Dispatchable],
+        grid_signals: dict[str, float] | None = None,
+    ) -> None:
+        """Set the powers of battery and grid for the interval that begins."""
+        setpoint_w = self._setpoint_w()
+        if math.isinf(setpoint_w):
+            self._plain.apply(p_delta, duration, dispatchables, grid_signals)
+            return
+        storage, grid = dispatchables
+        least_w, most_w = storage.feasible_range(duration)
+        if setpoint_w < 0:
+            setpoint_w = max(setpoint_w, min(0.0, p_delta))
+        power_w = max(least_w, min(most_w, setpoint_w))
+        storage.set_power(power_w, duration)
+        grid.set_power(p_delta - power_w, duration)
+
+    def state(self) -> dict[str, float]:
+        """Return the setpoint in force [W]."""
+        return {"setpoint_w": self._setpoint_w()}
 
 
 def battery(config: SimpleBattery | ClcBattery) -> vessim.Storage:

@@ -6,7 +6,6 @@ the run, models fit, controllers are made. Nothing has been written yet.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,21 +13,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from controllers import (
-    ActuatorLimits,
-    ControllerHost,
-    HostedController,
-    SiteContext,
-    SiteSignals,
-    check_conflicts,
-)
+from controllers import ControllerHost, GuardSettings, HostedController, check_conflicts
+from cosim.briefing import site_context, site_signals
 from cosim.control import controller_problems, read_controllers
+from cosim.demand import expected_demand
 from cosim.errors import Problem, ScenarioError
 from cosim.loading import DataPath, Document, problem_at, read_document, validate_document
+from cosim.scenario.control import NoisyForecast
 from cosim.scenario.live import LiveCarbon
 from cosim.scenario.power import TemperaturePueKeys
 from cosim.scenario.scenario import Scenario
-from cosim.scenario.site import Site
 from cosim.signals import (
     Place,
     Series,
@@ -38,43 +32,13 @@ from cosim.signals import (
     solar_series,
     temperature_series,
 )
+from cosim.site_plan import SitePlan
 from cosim.workload import WorkloadSource, workload_source
 from inference_sim.cluster import ClusterConfig
 from inference_sim.errors import InferenceSimError
 
 Array = NDArray[np.float64]
 _PAST_S = 7 * 86400.0
-_LOWEST_CLOCK = 0.3  # over the highest; the power model says too little further down
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SitePlan:
-    """One site, ready to run.
-
-    Attributes:
-        config: Its section of the scenario.
-        carbon_intensity_g_per_kwh, solar_w: Means over each step, shape (steps,). A live intensity
-            is NaN until the run gets there.
-        load_w: Power of a plain load, shape (steps,); None where a cluster stands.
-        price_per_kwh: Shape (steps,); None without a price.
-        past_carbon_intensity_g_per_kwh: Steps before the start, oldest first, up to 7 days.
-        cluster: The deployment; None where a plain load stands.
-        workload: What comes to the cluster.
-    """
-
-    config: Site
-    carbon_intensity_g_per_kwh: Array
-    solar_w: Array
-    load_w: Array | None
-    price_per_kwh: Array | None
-    past_carbon_intensity_g_per_kwh: Array
-    cluster: ClusterConfig | None
-    workload: WorkloadSource | None
-
-    @property
-    def name(self) -> str:
-        """Name of the site."""
-        return self.config.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,66 +55,28 @@ class Plan:
 
         Args:
             before_step: Called with the index of each step before anything else happens in it.
+
+        Raises:
+            SignalError: If a file of recorded forecasts cannot be used.
+            ValueError: If a controller cannot work where it stands.
         """
+        time, scenario = self.scenario.time, self.scenario
+        guard = scenario.slo_guard
         return ControllerHost(
             self.controllers,
-            {site.name: self._context(site) for site in self.sites},
             {
-                site.name: SiteSignals(
-                    site.carbon_intensity_g_per_kwh,
-                    site.solar_w,
-                    site.price_per_kwh,
-                    site.load_w,
-                )
+                site.name: site_context(site, time.start, time.step_s, time.steps)
                 for site in self.sites
             },
+            {
+                site.name: site_signals(site, scenario.forecasts, time, (scenario.seed, number))
+                for number, site in enumerate(self.sites)
+            },
+            None
+            if guard is None
+            else GuardSettings(margin=guard.margin, hold_s=guard.hold, max_hold_s=guard.max_hold),
             before_step,
         )
-
-    def _context(self, site: SitePlan) -> SiteContext:
-        time, battery, cluster = self.scenario.time, site.config.microgrid.battery, site.cluster
-        peak_w = float(site.load_w.max()) if site.load_w is not None else 0.0
-        idle_w = float(site.load_w.min()) if site.load_w is not None else 0.0
-        if cluster is not None:
-            peak_w, idle_w = cluster.peak_power_w, cluster.idle_power_w
-        return SiteContext(
-            site=site.name,
-            start=time.start,
-            step_s=time.step_s,
-            steps=time.steps,
-            limits=_limits(site),
-            past_carbon_intensity_g_per_kwh=site.past_carbon_intensity_g_per_kwh,
-            peak_power_w=peak_w,
-            idle_power_w=idle_w,
-            battery_capacity_wh=battery.capacity_wh if battery else None,
-            battery_min_soc=battery.min_soc if battery else None,
-        )
-
-
-def _limits(site: SitePlan) -> dict[str, ActuatorLimits]:
-    """Return the ranges of the actuators.
-
-    The greatest admission rate, of which policies set fractions, is the gateway's if it has one,
-    otherwise the workload's highest mean rate; without a policy the gateway stays as it is. The
-    same goes for deferrable requests, where there are any. Profiles know the highest clock alone.
-    """
-    cluster, workload = site.cluster, site.workload
-    if cluster is None or workload is None:
-        return {}
-    limited = np.isfinite(cluster.admission_rate_per_s)
-    most = cluster.admission_rate_per_s if limited else workload.peak_rate_per_s
-    limits = {
-        "admission_rate": ActuatorLimits(0.0, most, initial=cluster.admission_rate_per_s),
-        "batch_cap": ActuatorLimits(1, cluster.batch_cap),
-        "active_replicas": ActuatorLimits(1, cluster.replicas),
-    }
-    deferrable = sum(one.share for one in workload.config.classes if one.deferrable)
-    if deferrable:
-        rate_per_s = workload.peak_rate_per_s * deferrable
-        limits["deferrable_rate"] = ActuatorLimits(0.0, rate_per_s, initial=math.inf)
-    if site.config.cluster is not None and site.config.cluster.execution.type == "roofline":
-        limits["clock_fraction"] = ActuatorLimits(_LOWEST_CLOCK, 1.0)
-    return limits
 
 
 def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
@@ -184,6 +110,7 @@ def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
         controllers = read_controllers(document, scenario)
     except ScenarioError as error:
         problems += error.problems
+    problems += _live_problems(document, scenario, controllers)
     if problems:
         raise ScenarioError(problems)
     plan = Plan(scenario, document, tuple(sites), tuple(controllers))
@@ -196,6 +123,42 @@ def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
     except ValueError as error:
         raise ScenarioError(problem_at(document, ("controllers",), str(error))) from error
     return plan
+
+
+def _live_problems(
+    document: Document, scenario: Scenario, controllers: Sequence[HostedController]
+) -> list[Problem]:
+    """Return who would have to know what a live intensity has not told yet."""
+    live = {
+        site.name
+        for site in scenario.sites
+        if isinstance(site.microgrid.carbon_intensity, LiveCarbon)
+    }
+    if not live:
+        return []
+    problems = []
+    if isinstance(scenario.forecasts.carbon_intensity, NoisyForecast):
+        problems.append(
+            problem_at(
+                document,
+                ("forecasts", "carbon_intensity"),
+                "a noisy forecast is the truth with an error, and a live intensity has no future "
+                "yet; expected same_hour_yesterday, persistence or recorded",
+            )
+        )
+    for entry in controllers:
+        if (entry.clairvoyant or entry.agnostic) and (entry.site is None or entry.site in live):
+            what = "clairvoyant" if entry.clairvoyant else "agnostic"
+            needs = "what will come" if entry.clairvoyant else "the mean of the run"
+            problems.append(
+                problem_at(
+                    document,
+                    ("controllers",),
+                    f"controller '{entry.name}' is {what}: it needs {needs} of the carbon "
+                    "intensity, which is live",
+                )
+            )
+    return problems
 
 
 def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
@@ -213,6 +176,7 @@ def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
             problems.extend(_placed(document, (*place, *where), error))
             return np.zeros(steps), None
 
+    solar_signal: Series | None = None
     if isinstance(grid.carbon_intensity, LiveCarbon):
         carbon, carbon_signal = np.full(steps, np.nan), None  # filled in while the run goes on
     else:
@@ -222,7 +186,7 @@ def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
         )
     solar, load, price = np.zeros(steps), None, None
     if (solar_config := grid.solar) is not None:
-        solar, _ = step_means(
+        solar, solar_signal = step_means(
             ("microgrid", "solar"),
             lambda: solar_series(
                 solar_config,
@@ -271,8 +235,10 @@ def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
         load_w=load,
         price_per_kwh=price,
         past_carbon_intensity_g_per_kwh=_past(carbon_signal, start_s, time.step),
+        past_solar_w=_past(solar_signal, start_s, time.step),
         cluster=cluster,
         workload=workload,
+        demand=expected_demand(workload, time.step, steps) if workload else None,
     )
 
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from cosim.accounting import J_PER_KWH
 from cosim.microgrid import BATTERY
-from cosim.plan import Plan, SitePlan
+from cosim.plan import Plan
+from cosim.site_plan import SitePlan
 from inference_sim.cluster import Cluster
 from inference_sim.request import Request
 from inference_sim.telemetry import NUMBERS, StepTelemetry

@@ -44,12 +44,18 @@ class WorkloadSource:
         config: What the scenario says.
         peak_rate_per_s: Its highest mean rate [requests/s].
         stream: Returns a fresh stream of its requests.
+        source: Where its requests come from.
+        lengths: How long they are, with the share of the requests that are so; none for a trace.
+        share: The share of the source's requests that comes to this site [0 to 1].
         trace_failures: Requests that its trace tells to have failed; they are left out.
     """
 
     config: Workload
     peak_rate_per_s: float
     stream: Callable[[], Iterator[Arrival]]
+    source: Arrivals | Replay
+    lengths: tuple[tuple[float, Lengths], ...] = ()
+    share: float = 1.0
     trace_failures: int = 0
 
 
@@ -76,6 +82,7 @@ def workload_source(scenario: Scenario, site_index: int) -> WorkloadSource:
         whole,
         peak_rate_per_s=whole.peak_rate_per_s * share,
         stream=lambda: thinned(whole.stream(), seed, first, first + share),
+        share=share,
     )
 
 
@@ -93,7 +100,8 @@ def _whole_source(config: Workload, seed: Sequence[int], start: datetime) -> Wor
             config,
             replay.peak_rate_per_s,
             lambda: trace_stream(replay, seed, requests=config.requests, class_shares=shares),
-            trace.failures,
+            replay,
+            trace_failures=trace.failures,
         )
     if config.arrivals is None:
         raise ValueError("the workload has no arrivals")
@@ -115,6 +123,8 @@ def _whole_source(config: Workload, seed: Sequence[int], start: datetime) -> Wor
             class_shares=shares,
             class_lengths=own,
         ),
+        arrivals,
+        tuple((share, own.get(index, lengths)) for index, share in enumerate(shares)),
     )
 
 

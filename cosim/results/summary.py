@@ -25,10 +25,10 @@ from cosim.accounting import (
 )
 from cosim.loop import Run
 from cosim.paper_accounting import paper_table2
-from cosim.plan import SitePlan
 from cosim.quantiles import Quantiles
 from cosim.record import SiteRecord
 from cosim.results.requests import LATENCIES, RequestLog, SiteLatencies
+from cosim.site_plan import SitePlan
 from inference_sim.cluster import Cluster
 
 _PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
@@ -340,6 +340,13 @@ def _controllers(run: Run) -> list[Section]:
                 and change.actuator in entry.controller.actuators
                 for change in run.host.changes
             ),
+            "guard_seconds": _guard_s(run, entry.site),
         }
         for entry in run.plan.controllers
     ]
+
+
+def _guard_s(run: Run, site: str | None) -> float:
+    """Return for how long the guard of the objectives held, at a site or at all [s]."""
+    guards = run.host.guards
+    return math.fsum(one.active_s for name, one in guards.items() if site in (None, name))

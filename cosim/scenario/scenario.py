@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from cosim.scenario.control import Forecasts, SloGuard
 from cosim.scenario.fields import DurationS, StrictModel
 from cosim.scenario.site import Site
 from cosim.scenario.workload import Workload
@@ -92,6 +93,10 @@ class Scenario(StrictModel):
     """Where they are served."""
     controllers: list[dict[str, Any]] = []
     """Who acts on the sites; each entry has a `type`, and the parameters of that controller."""
+    forecasts: Forecasts = Forecasts()
+    """What controllers may know of the future."""
+    slo_guard: SloGuard | None = SloGuard()
+    """Who releases throttles when users would notice them; null for nobody."""
     accounting: Literal["standard", "paper"] = "standard"
     """paper: report Table 2 by the paper's own definitions as well."""
     coupling: Literal["mosaik", "native"] = "mosaik"

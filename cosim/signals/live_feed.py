@@ -264,6 +264,8 @@ class LiveFeed:
             self._failure = str(error)
             return self._failure
         self._failure, self._next_s = "", now_s + self._config.every
+        if self._reading is None:
+            self._values[:] = found.value_g_per_kwh  # for those who look before the first step
         if self._reading is None or found.start_s >= self._reading.start_s:
             self._reading = found
         return ""

@@ -282,7 +282,7 @@ class TestControllerErrors:
             running.step(0, {}, {})
         assert str(caught.value).endswith(
             "returned 'batchcap' at step 0 (2023-06-08T00:00:00Z): no such actuator, "
-            "expected admission_rate or batch_cap; did you mean 'batch_cap'?"
+            "expected " + " or ".join(ACTUATORS) + "; did you mean 'batch_cap'?"
         )
 
     def test_undeclared_actuator(self):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from controllers import SiteAction
+from controllers import ACTUATORS, SiteAction
 from tests.conftest import Cli
 from tests.cosim.builders import BASE, controlled, edited, write, write_controller
 
@@ -294,7 +294,7 @@ def test_controllers_that_conflict(cosim: Cli) -> None:
         (
             "{type: ./mine.py:Mine}",
             "s.yaml:21:3 controllers: actuators of controller './mine.py:Mine' must be a "
-            "frozenset of names, out of admission_rate, batch_cap (got 'batch_kap'); did you mean "
+            "frozenset of names, out of {actuators} (got 'batch_kap'); did you mean "
             "'batch_cap'?",
         ),
         ("7", "s.yaml:21:5 controllers.0: expected a mapping (got 7)"),
@@ -305,7 +305,10 @@ def test_controllers_that_conflict(cosim: Cli) -> None:
 def test_controllers_that_cannot_be(cosim: Cli, entry: str, message: str) -> None:
     write("broken.py", "x = 0\n1 / x\n")
     write_controller(Path(), "return None", '{"batch_kap"}')
-    assert refused(cosim, controlled(entry)) == message.replace("{here}", str(Path.cwd()))
+    here, known = str(Path.cwd()), ", ".join(ACTUATORS)
+    assert refused(cosim, controlled(entry)) == message.replace("{here}", here).replace(
+        "{actuators}", known
+    )
 
 
 # Signal files
@@ -569,7 +572,7 @@ def failed(steps: int, message: str) -> None:
         (
             {"batch_cap"},
             "{'batch_kap': 8}",
-            "returned 'batch_kap' {at}: no such actuator, expected admission_rate or batch_cap; "
+            "returned 'batch_kap' {at}: no such actuator, expected {actuators}; "
             "did you mean 'batch_cap'?",
         ),
         (
@@ -600,7 +603,14 @@ def test_a_controller_that_misbehaves_ends_the_run(
     with pytest.raises(TypeError) as caught:
         SiteAction(batch_kap=8)  # type: ignore[call-arg]
     hint = str(caught.value).partition("'batch_kap'")[2]  # newer Pythons add one
-    message = message.format(at=AT, cap=CAP, rate=RATE, file=Path.cwd() / "mine.py", hint=hint)
+    message = message.format(
+        at=AT,
+        cap=CAP,
+        rate=RATE,
+        actuators=" or ".join(ACTUATORS),
+        file=Path.cwd() / "mine.py",
+        hint=hint,
+    )
     message = f"controller './mine.py:Mine' on site 'dc' {message}"
     assert answer.code == 1
     assert answer.err == (

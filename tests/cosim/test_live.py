@@ -437,6 +437,39 @@ def test_a_live_signal_needs_a_live_run(tmp_path: Path, server: Server) -> None:
     assert server.tokens == []
 
 
+@pytest.mark.parametrize("key", ["clairvoyant", "agnostic"])
+def test_who_needs_the_future_is_refused(tmp_path: Path, server: Server, key: str) -> None:
+    path = scenario(tmp_path, server.url)
+    with pytest.raises(ScenarioError, match=rf"controller 'carbon_threshold' is {key}: .* live"):
+        load_plan(path, [f"controllers.0.{key}=true"])
+    with pytest.raises(ScenarioError, match=r"forecasts\.carbon_intensity: a noisy forecast is"):
+        load_plan(path, ["forecasts.carbon_intensity={type: noisy, error: 0.1}"])
+    assert server.tokens == []
+
+
+@pytest.mark.parametrize("model", ["same_hour_yesterday", "persistence"])
+def test_forecasts_are_made_from_what_has_come(tmp_path: Path, server: Server, model: str) -> None:
+    """The server's values rise: none that is later than the present one is forecast."""
+    body = (
+        "mean = observation.forecasts['carbon_intensity'].mean\n"
+        "        assert mean[0] == 201 + step and mean.max() <= mean[0], mean\n"
+        "        return SiteAction()"
+    )
+    entry = write_controller(tmp_path, body)
+    file = tmp_path / "mine.py"
+    file.write_text(
+        file.read_text().replace(
+            "    def reset", "    forecasts = frozenset({'carbon_intensity'})\n\n    def reset"
+        )
+    )
+    old = "{type: carbon_threshold, high_g_per_kwh: 270, low_g_per_kwh: 200}"
+    result = run_live(
+        scenario(tmp_path, server.url, (old, entry)),
+        f"forecasts.carbon_intensity={{type: {model}}}",
+    )
+    assert result.run.failure is None, result.run.failure
+
+
 def test_a_site_with_a_plain_load_is_live_too(tmp_path: Path, server: Server) -> None:
     old = "    cluster:\n      model: meta-llama/Meta-Llama-3-8B\n      gpu: h100-sxm-80gb\n"
     workload = (

@@ -18,6 +18,11 @@ RELATIVE_TOLERANCE = 1e-9
 
 SHORT: Mapping[str, tuple[str, ...]] = {
     "azure_trace": (),
+    "deferrable": (
+        "time.start=2022-06-08T01:30:00Z",
+        "time.duration=16h",
+        "workload.requests=6000",
+    ),
     "own_controller": (
         "time.start=2022-06-08T01:30:00Z",
         "time.duration=15h",

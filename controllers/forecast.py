@@ -1,0 +1,285 @@
+"""Forecasts: what a controller may know of the future, and models that make it.
+
+A forecast is issued at the start of a step, and its first value is that of this step, which is
+known. Only `Perfect` and `Noisy` look at what comes; the others see the past and the present, as a
+forecaster in the world would. A controller gets perfect forecasts only where the scenario calls it
+clairvoyant.
+
+As a yardstick, CAISO's published forecasts of the carbon intensity err by 26 g/kWh (mean absolute
+error) five minutes ahead and by 47 g/kWh an hour ahead.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+SIGNALS: Mapping[str, str] = {
+    "carbon_intensity": "g/kWh",
+    "solar": "W",
+    "arrivals": "requests/s",
+}
+"""Signals of a site of which there are forecasts, with their units."""
+
+DAY_S = 86400.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Forecast:
+    """Means over the coming steps.
+
+    Attributes:
+        issued_s: When it was issued, since the start of the run [s].
+        step_s: Length of a step [s].
+        mean: Expected values, shape (n,), the step that begins first; read-only.
+        spread: Standard deviations, shape (n,); zero where the model claims to be sure.
+    """
+
+    issued_s: float
+    step_s: float
+    mean: Array
+    spread: Array
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+    def by_period(self, period_s: float) -> Array:
+        """Return the means over periods of several steps, shape (periods,).
+
+        Raises:
+            ValueError: If a period is not a whole number of steps, or longer than the forecast.
+        """
+        size = round(period_s / self.step_s)
+        if size < 1 or not math.isclose(size * self.step_s, period_s):
+            raise ValueError(
+                f"a period must be a whole number of steps of {self.step_s:g} s (got {period_s:g})"
+            )
+        whole = len(self.mean) // size
+        if not whole:
+            raise ValueError(
+                f"the forecast ends {len(self.mean) * self.step_s:g} s ahead, "
+                f"before a period of {period_s:g} s does"
+            )
+        means: Array = self.mean[: whole * size].reshape(whole, size).mean(axis=1)
+        return means
+
+    def quantile(self, q: float) -> Array:
+        """Return a quantile of each value, as of a normal distribution, shape (n,).
+
+        Raises:
+            ValueError: If `q` is not between 0 and 1.
+        """
+        from statistics import NormalDist
+
+        return self.mean + NormalDist().inv_cdf(q) * self.spread
+
+
+class Forecaster(ABC):
+    """Forecasts one signal of one site.
+
+    Args:
+        past: Values of the steps before the run, oldest first; may be empty.
+        values: Values of all steps of the run, shape (steps,).
+        step_s: Length of a step [s].
+    """
+
+    clairvoyant = False
+    """Whether it tells the truth, the future included."""
+
+    def __init__(self, past: Array, values: Array, step_s: float) -> None:
+        self._past = np.asarray(past, dtype=np.float64)
+        self._values = np.asarray(values, dtype=np.float64)
+        self._step_s = step_s
+
+    def issue(self, step: int, steps_ahead: int) -> Forecast:
+        """Return the forecast issued as `step` begins, `steps_ahead` values long.
+
+        Beyond the end of the run nothing is known: the last value holds on.
+        """
+        mean, spread = self._look(step, steps_ahead)
+        for array in (mean, spread):
+            array.setflags(write=False)
+        return Forecast(step * self._step_s, self._step_s, mean, spread)
+
+    @abstractmethod
+    def _look(self, step: int, steps_ahead: int) -> tuple[Array, Array]:
+        """Return means and spreads, both of shape (steps_ahead,), fresh arrays."""
+
+    def _truth(self, step: int, steps_ahead: int) -> Array:
+        found = self._values[step : step + steps_ahead]
+        missing = steps_ahead - len(found)
+        return np.concatenate([found, np.full(missing, self._values[-1])]) if missing else +found
+
+
+class Perfect(Forecaster):
+    """What will be."""
+
+    clairvoyant = True
+
+    def _look(self, step: int, steps_ahead: int) -> tuple[Array, Array]:
+        return self._truth(step, steps_ahead), np.zeros(steps_ahead)
+
+
+class Persistence(Forecaster):
+    """What is, for ever."""
+
+    def _look(self, step: int, steps_ahead: int) -> tuple[Array, Array]:
+        return np.full(steps_ahead, self._values[step]), np.zeros(steps_ahead)
+
+
+class SameHourYesterday(Forecaster):
+    """What was a day before; what is, where that is not known. The present is the present."""
+
+    def _look(self, step: int, steps_ahead: int) -> tuple[Array, Array]:
+        day = round(DAY_S / self._step_s)
+        known = np.concatenate([self._past, self._values[: step + 1]])
+        now = len(known) - 1
+        ahead = np.arange(steps_ahead)
+        index = now + ahead - day * np.maximum(1, np.ceil(ahead / day)).astype(int)
+        mean = np.where(index >= 0, known[np.maximum(index, 0)], known[now])
+        mean[0] = known[now]
+        return mean, np.zeros(steps_ahead)
+
+
+class Noisy(Forecaster):
+    """What will be, off by an error that grows with the time ahead.
+
+    The error is a first-order autoregression along the time ahead, zero for the step of the issue:
+    ``e_i = rho e_(i-1) + sqrt(1 - rho^2) error * m * normal``, with ``rho = exp(-step /
+    correlation)`` and m the mean of the signal's size, so that far ahead it has a standard
+    deviation of ``error`` times that. A forecast is issued once every so often and stands until
+    the next one. Values do not fall below zero.
+
+    Args:
+        past, values, step_s: As for every forecaster.
+        error: Standard deviation far ahead, over the mean of the signal's size.
+        correlation_s: Time over which errors are correlated [s].
+        issue_every_s: Time between two issues [s].
+        seed: Seed of the errors.
+    """
+
+    def __init__(
+        self,
+        past: Array,
+        values: Array,
+        step_s: float,
+        *,
+        error: float,
+        correlation_s: float = 4 * 3600.0,
+        issue_every_s: float = 3600.0,
+        seed: tuple[int, ...] = (0,),
+    ) -> None:
+        super().__init__(past, values, step_s)
+        self._scale = error * float(np.abs(self._values).mean())
+        self._rho = math.exp(-step_s / correlation_s)
+        self._every = max(1, round(issue_every_s / step_s))
+        self._seed = seed
+
+    def _look(self, step: int, steps_ahead: int) -> tuple[Array, Array]:
+        issue = step // self._every
+        lead = step - issue * self._every
+        errors, spread = self._errors(issue, lead + steps_ahead)
+        mean = np.maximum(0.0, self._truth(step, steps_ahead) + errors[lead:])
+        mean[0] = self._values[step]
+        return mean, spread[lead:]
+
+    def _errors(self, issue: int, count: int) -> tuple[Array, Array]:
+        from scipy.signal import lfilter
+
+        rho = self._rho
+        draws = np.random.default_rng((*self._seed, issue)).standard_normal(count)
+        draws[0] = 0.0
+        errors = lfilter([math.sqrt(1 - rho * rho)], [1.0, -rho], draws)
+        spread = np.sqrt(1 - rho ** (2.0 * np.arange(count)))
+        return self._scale * errors, self._scale * spread
+
+
+class Recorded(Forecaster):
+    """What somebody forecast, as it was recorded.
+
+    Args:
+        past, values, step_s: As for every forecaster.
+        issued_s: Times of issue since the start of the run, ascending [s]; the first not above 0.
+        forecasts: For each issue, means over the steps from the one in which it was issued.
+    """
+
+    def __init__(
+        self,
+        past: Array,
+        values: Array,
+        step_s: float,
+        *,
+        issued_s: Array,
+        forecasts: list[Array],
+    ) -> None:
+        super().__init__(past, values, step_s)
+        if len(issued_s) != len(forecasts) or not len(issued_s):
+            raise ValueError("expected a forecast for each time of issue, and at least one")
+        self._issued_s, self._forecasts = np.asarray(issued_s), forecasts
+
+    def _look(self, step: int, steps_ahead: int) -> tuple[Array, Array]:
+        now_s = step * self._step_s
+        latest = int(np.searchsorted(self._issued_s, now_s, side="right")) - 1
+        if latest < 0:
+            mean = np.full(steps_ahead, self._values[step])
+        else:
+            from_step = step - math.floor(self._issued_s[latest] / self._step_s)
+            found = self._forecasts[latest][from_step : from_step + steps_ahead]
+            last = self._forecasts[latest][-1]
+            mean = np.concatenate([found, np.full(steps_ahead - len(found), last)])
+        mean[0] = self._values[step]
+        return mean, np.zeros(steps_ahead)
+
+
+class Constant(Forecaster):
+    """One value for ever; what stands in for the intensity where a controller must not see it."""
+
+    def _look(self, step: int, steps_ahead: int) -> tuple[Array, Array]:
+        return np.full(steps_ahead, self._values[0]), np.zeros(steps_ahead)
+
+
+class Forecasts(Mapping[str, Forecast]):
+    """The forecasts that a controller declared, made as they are asked for.
+
+    Args:
+        issue: Makes the forecast of a signal.
+        declared: Signals that the controller declared.
+    """
+
+    __slots__ = ("_declared", "_issue", "_made")
+
+    def __init__(self, issue: Callable[[str], Forecast], declared: frozenset[str]) -> None:
+        self._issue, self._declared = issue, declared
+        self._made: dict[str, Forecast] = {}
+
+    def __getitem__(self, signal: str) -> Forecast:
+        if signal not in self._declared:
+            names = ", ".join(sorted(self._declared)) or "none"
+            raise KeyError(
+                f"forecast of '{signal}': the controller declares forecasts of {names} "
+                "(set its attribute `forecasts`)"
+            )
+        if signal not in self._made:
+            self._made[signal] = self._issue(signal)
+        return self._made[signal]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._declared))
+
+    def __len__(self) -> int:
+        return len(self._declared)
+
+
+NO_FORECASTS = Forecasts(lambda signal: _none(signal), frozenset())
+"""What a controller sees that declares none."""
+
+
+def _none(signal: str) -> Forecast:
+    raise KeyError(signal)

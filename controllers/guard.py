@@ -1,0 +1,100 @@
+"""The guard of the objectives: throttles are off while users would notice them.
+
+When a class that may not be deferred comes near one of its objectives, every throttle of the site
+is released for a while, and deferrable work is held back, for it competes for the same GPUs. If the
+next throttle brings the trouble back, the guard holds for twice as long, and so on: a controller
+that cannot throttle without harm is kept from trying every few minutes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from controllers.base import SiteObservation
+from controllers.service import ClassInfo
+
+GUARD = "slo_guard"
+"""Name under which its changes are recorded."""
+
+RELEASED = frozenset(
+    {"admission_rate", "batch_cap", "active_replicas", "clock_fraction", "power_cap"}
+)
+"""Actuators that it opens."""
+HELD = frozenset({"deferrable_rate"})
+"""Actuators that it closes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardSettings:
+    """When the guard acts.
+
+    Attributes:
+        margin: It acts at this share below an objective [0 to 1].
+        hold_s: Least time for which it holds [s].
+        max_hold_s: Most time for which it holds [s].
+    """
+
+    margin: float = 0.1
+    hold_s: float = 900.0
+    max_hold_s: float = 6 * 3600.0
+
+
+class SloGuard:
+    """Watches the objectives of one site.
+
+    Args:
+        settings: When it acts.
+        classes: The classes of requests.
+
+    Attributes:
+        reason: Why it acted last.
+        active_s: Time for which it has held so far [s].
+    """
+
+    def __init__(self, settings: GuardSettings, classes: Sequence[ClassInfo]) -> None:
+        self._settings = settings
+        bounds = {one.name: (one.ttft_slo_s, one.tpot_slo_s) for one in classes}
+        guarded = {one.name for one in classes if not one.deferrable}
+        self._bounds = {
+            name: pair for name, pair in bounds.items() if name in guarded and pair != (None, None)
+        }
+        self.reset()
+
+    @property
+    def watches(self) -> bool:
+        """Whether there is an objective to watch."""
+        return bool(self._bounds)
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._until_s = -math.inf
+        self._hold_s = self._settings.hold_s
+        self.reason = ""
+        self.active_s = 0.0
+
+    def update(self, observation: SiteObservation) -> bool:
+        """Take in what was observed, and return whether the guard holds in the step that begins."""
+        now_s, settings = observation.time_s, self._settings
+        held = now_s < self._until_s
+        trouble = self._trouble(observation.latency_p99_s_by_class)
+        if trouble and not held:
+            recent = now_s - self._until_s < self._hold_s
+            self._hold_s = min(2 * self._hold_s if recent else settings.hold_s, settings.max_hold_s)
+            self._until_s = now_s + self._hold_s
+            self.reason = trouble
+            held = True
+        if held:
+            self.active_s += observation.step_s
+        return held
+
+    def _trouble(self, latencies: Mapping[str, tuple[float | None, float | None]]) -> str:
+        for name, bounds in self._bounds.items():
+            values = latencies.get(name, (None, None))
+            for what, value, bound in zip(("TTFT", "TPOT"), values, bounds, strict=True):
+                if value is None or bound is None:
+                    continue
+                if value > bound * (1 - self._settings.margin):
+                    return f"{what} p99 of {name} {value:.3g} s, objective {bound:g} s"
+        return ""

@@ -1,0 +1,293 @@
+"""The linear programme of a site: when to serve what may wait, and what to do with the battery.
+
+Over T periods of dt seconds it chooses the rate x at which deferrable requests are served, the
+battery's charge c and discharge d, import g and export y, to minimise emissions:
+
+    minimise    sum_t F_t g_t dt + delay + switching + F_end (e_0 - e_T)+
+    such that   g - y + d - c - slope x = base - solar             power balance [W]
+                e_t = e_(t-1) + (eta_c c_t - d_t / eta_d) dt        battery [Wh]
+                due_t <= X_t <= arrived_t,  X_t = sum_(k<=t) x_k dt   deadlines, and no time travel
+                0 <= x <= room,  bounds of c, d and e,  g, y >= 0
+
+where base is the site's power with the load that cannot wait, and slope what a deferrable request
+takes on top [J]. Work that cannot be done in time is late, at a price that only that can justify.
+HiGHS (Huangfu and Hall, Math. Prog. Comp. 10, 2018) solves a day of quarter hours in some
+milliseconds.
+
+Shifting by forecast is Google's ("Carbon-Aware Computing for Datacenters", Radovanović et al., IEEE
+Trans. Power Syst. 38(2), 2023); with a battery it is the classic of microgrid control.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+Block = tuple[Array | float, float]
+
+_J_PER_KWH = 3.6e6
+_EXPORT_G_PER_KWH = 1e-6  # breaks ties: rather store than sell
+_LATE = 1e3  # price of late work over that of the dearest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatterySpec:
+    """A battery, as the programme takes it.
+
+    Attributes:
+        capacity_wh: Its capacity [Wh].
+        min_wh: Energy below which it is not discharged [Wh].
+        start_wh: Energy it holds at the start [Wh].
+        charge_w, discharge_w: The most it takes and gives [W].
+        charge_efficiency, discharge_efficiency: Of what it takes, and of what it holds [0 to 1].
+        end_g_per_kwh: What energy missing at the end, against the start, is charged with [g/kWh].
+        surplus_counts: Whether energy in excess at the end is credited at the same rate.
+    """
+
+    capacity_wh: float
+    min_wh: float
+    start_wh: float
+    charge_w: float
+    discharge_w: float
+    charge_efficiency: float = 1.0
+    discharge_efficiency: float = 1.0
+    end_g_per_kwh: float = 0.0
+    surplus_counts: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LpProblem:
+    """What is planned; arrays have shape (periods,).
+
+    Attributes:
+        period_s: Length of a period [s].
+        intensity_g_per_kwh: Carbon intensity of the grid.
+        solar_w: Solar power.
+        base_w: Power with the load that cannot wait.
+        slope_j: What a deferrable request takes on top [J].
+        room_per_s: Highest rate at which deferrable requests can be served [requests/s].
+        arrived: Deferrable requests that have come by the end of each period, cumulative, those
+            waiting at the start included.
+        due: Those of them that must have been served by then, cumulative.
+        battery: The battery; None without one.
+        delay_g_per_h: Price of an hour's delay of a request [g]; the least positive one breaks
+            ties in favour of sooner.
+        switching_g: Price of a change of the rate, over the highest room [g].
+    """
+
+    period_s: float
+    intensity_g_per_kwh: Array
+    solar_w: Array
+    base_w: Array
+    slope_j: Array
+    room_per_s: Array
+    arrived: Array
+    due: Array
+    battery: BatterySpec | None = None
+    delay_g_per_h: float = 1e-6
+    switching_g: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LpPlan:
+    """The best plan; arrays have shape (periods,).
+
+    Attributes:
+        rate_per_s: Rate of deferrable requests [requests/s].
+        battery_w: Power of the battery, charging positive [W].
+        import_w, export_w: Exchange with the grid [W].
+        stored_wh: Energy in the battery at the end of each period [Wh]; zeros without one.
+        late: Requests that come too late, at the worst.
+        emissions_g: Emissions of the import [g].
+        objective_g: The same with the battery's change valued, and all prices [g].
+    """
+
+    rate_per_s: Array
+    battery_w: Array
+    import_w: Array
+    export_w: Array
+    stored_wh: Array
+    late: float
+    emissions_g: float
+    objective_g: float
+
+
+class _Program:
+    """A linear programme whose columns and rows come in blocks of `n`, by name."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+        self._names: list[str] = []
+        self._cost: list[Array] = []
+        self._low: list[Array] = []
+        self._high: list[Array] = []
+        self._rows: dict[bool, list[tuple[Mapping[str, Block], Array]]] = {True: [], False: []}
+
+    def column(
+        self,
+        name: str,
+        cost: Array | float = 0.0,
+        low: Array | float = 0.0,
+        high: Array | float = math.inf,
+    ) -> None:
+        """Add a block of columns, with their cost and bounds."""
+        self._names.append(name)
+        for kept, given in ((self._cost, cost), (self._low, low), (self._high, high)):
+            kept.append(np.broadcast_to(np.asarray(given, dtype=np.float64), self._n))
+
+    def row(self, blocks: Mapping[str, Block], right: Array, *, equal: bool) -> None:
+        """Add a block of rows: the sum of `blocks` by column is equal to, or at most, `right`.
+
+        A block is told by its diagonal, and the value on all of the diagonal below it.
+        """
+        self._rows[equal].append((blocks, right))
+
+    def solve(self) -> dict[str, Array]:
+        """Return the solution by name, shape (n,) each.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        from scipy.optimize import linprog
+
+        (a_eq, b_eq), (a_ub, b_ub) = self._matrix(True), self._matrix(False)
+        found = linprog(
+            np.concatenate(self._cost),
+            A_eq=a_eq,
+            b_eq=b_eq,
+            A_ub=a_ub,
+            b_ub=b_ub,
+            bounds=np.column_stack([np.concatenate(self._low), np.concatenate(self._high)]),
+            method="highs",
+        )
+        if found.x is None:
+            raise ValueError(f"the plan has no solution: {found.message}")
+        return dict(zip(self._names, found.x.reshape(-1, self._n), strict=True))
+
+    def _matrix(self, equal: bool) -> tuple[Any, Array]:
+        from scipy.sparse import csr_array
+
+        n, at = self._n, {name: k * self._n for k, name in enumerate(self._names)}
+        rows: list[NDArray[np.intp]] = []
+        columns: list[NDArray[np.intp]] = []
+        values: list[Array] = []
+        for k, (blocks, _) in enumerate(self._rows[equal]):
+            for name, (diagonal, below) in blocks.items():
+                rows.append(k * n + np.arange(n))
+                columns.append(at[name] + np.arange(n))
+                values.append(np.broadcast_to(np.asarray(diagonal, dtype=np.float64), n))
+                if below:
+                    rows.append(k * n + np.arange(1, n))
+                    columns.append(at[name] + np.arange(n - 1))
+                    values.append(np.full(n - 1, float(below)))
+        shape = (n * len(self._rows[equal]), n * len(self._names))
+        where = (np.concatenate(rows), np.concatenate(columns))
+        right = np.concatenate([one for _, one in self._rows[equal]])
+        return csr_array((np.concatenate(values), where), shape=shape), right
+
+
+def solve(problem: LpProblem) -> LpPlan:
+    """Return the best plan.
+
+    Raises:
+        ValueError: If the problem makes no sense to the solver.
+    """
+    n, dt, battery = len(problem.intensity_g_per_kwh), problem.period_s, problem.battery
+    g_per_w = problem.intensity_g_per_kwh * dt / _J_PER_KWH
+    programme = _Program(n)
+    programme.column("x", high=np.maximum(problem.room_per_s, 0.0))
+    programme.column("served", -problem.delay_g_per_h * dt / 3600, high=problem.arrived)
+    programme.column("late", _late_price(problem))
+    programme.column("import", g_per_w)
+    programme.column("export", _EXPORT_G_PER_KWH * dt / _J_PER_KWH)
+    balance: dict[str, Block] = {
+        "x": (-problem.slope_j, 0),
+        "import": (1.0, 0),
+        "export": (-1.0, 0),
+    }
+    programme.row({"served": (1.0, -1), "x": (-dt, 0)}, np.zeros(n), equal=True)
+    programme.row({"served": (-1.0, 0), "late": (-1.0, 0)}, -problem.due, equal=False)
+    if battery is not None:
+        _add_battery(programme, battery, dt, n)
+        balance |= {"charge": (-1.0, 0), "discharge": (1.0, 0)}
+    programme.row(balance, problem.base_w - problem.solar_w, equal=True)
+    if problem.switching_g > 0 and n > 1:
+        price = np.full(n, problem.switching_g / max(float(problem.room_per_s.max()), 1e-9))
+        price[0] = 0.0  # what was before is not known
+        programme.column("up", price)
+        programme.column("down", price)
+        change: dict[str, Block] = {"x": (1.0, -1), "up": (-1.0, 0), "down": (1.0, 0)}
+        programme.row(change, np.zeros(n), equal=True)
+    found = programme.solve()
+    zeros = np.zeros(n)
+    emissions_g = float(g_per_w @ found["import"])
+    end_g = 0.0
+    if battery is not None:
+        missing_kwh = (battery.start_wh - float(found["stored"][-1])) / 1000
+        counted = missing_kwh if battery.surplus_counts else max(0.0, missing_kwh)
+        end_g = counted * battery.end_g_per_kwh
+    return LpPlan(
+        rate_per_s=found["x"],
+        battery_w=found["charge"] - found["discharge"] if battery else zeros,
+        import_w=found["import"],
+        export_w=found["export"],
+        stored_wh=found["stored"] if battery else zeros,
+        late=float(found["late"].max()),
+        emissions_g=emissions_g,
+        objective_g=emissions_g + end_g,
+    )
+
+
+def _add_battery(programme: _Program, battery: BatterySpec, dt: float, n: int) -> None:
+    per_wh = dt / 3600
+    at_end, start = np.zeros(n), np.zeros(n)
+    at_end[-1], start[0] = battery.end_g_per_kwh / 1000, battery.start_wh
+    programme.column("charge", high=battery.charge_w)
+    programme.column("discharge", high=battery.discharge_w)
+    programme.column(
+        "stored",
+        -at_end if battery.surplus_counts else 0.0,
+        low=min(battery.min_wh, battery.start_wh),
+        high=battery.capacity_wh,
+    )
+    flows: dict[str, Block] = {
+        "stored": (1.0, -1),
+        "charge": (-battery.charge_efficiency * per_wh, 0),
+        "discharge": (per_wh / battery.discharge_efficiency, 0),
+    }
+    programme.row(flows, start, equal=True)
+    if not battery.surplus_counts:
+        programme.column("short", at_end)
+        programme.row(
+            {"stored": (-1.0, 0), "short": (-1.0, 0)}, np.full(n, -battery.start_wh), equal=False
+        )
+
+
+def _late_price(problem: LpProblem) -> float:
+    dearest = float(problem.intensity_g_per_kwh.max()) * float(problem.slope_j.max()) / _J_PER_KWH
+    return _LATE * max(dearest, 1e-3)
+
+
+def due_by(waiting: float, first_s: float, last_s: float, ends_s: Array) -> Array:
+    """Return how many of those waiting are due by some times, shape (periods,).
+
+    How they are spread is not known: evenly from the most urgent one to the latest.
+
+    Args:
+        waiting: Requests that wait.
+        first_s: Time until the most urgent one must start [s].
+        last_s: Time until the least urgent one must [s].
+        ends_s: The times [s].
+    """
+    if not waiting or math.isinf(first_s):
+        return np.zeros_like(ends_s)
+    span_s = max(last_s - first_s, 1e-9)
+    share: Array = np.clip((ends_s - first_s) / span_s, 0.0, 1.0)
+    return waiting * np.where(ends_s >= last_s, 1.0, share)

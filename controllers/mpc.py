@@ -1,0 +1,97 @@
+"""Policy ``mpc``: model-predictive control, a plan for a day of which the first period is done.
+
+Every quarter of an hour (say, with ``every: 15min``) it solves the linear programme of
+`controllers.lp` over the forecasts of intensity, sun and arrivals: how fast to release deferrable
+requests, and what to do with the battery, so that the import causes least and no deadline is
+missed. It does what the plan says for the first period, and plans anew: what turned out otherwise
+than forecast is corrected by what is observed then.
+
+It is as good as its forecasts and its model of the deployment; `day_ahead_plan` is the same
+programme solved once a day.
+
+References:
+    .. [1] J. B. Rawlings, D. Q. Mayne, M. M. Diehl, "Model Predictive Control: Theory, Computation,
+       and Design", 2017.
+    .. [2] A. Radovanović et al., "Carbon-Aware Computing for Datacenters", IEEE Transactions on
+       Power Systems 38(2), 2023.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from controllers.base import Controller, SiteAction, SiteContext, SiteObservation
+from controllers.planning import FORECASTS, SitePlanner, setpoint_w
+
+
+class Mpc(Controller):
+    """Plans deferrable work and the battery by a linear programme, over and over.
+
+    Args:
+        period_min: Length of a period of the plan [min]; a whole number of steps.
+        horizon_h: How far ahead it plans [h].
+        defer: Whether it sets `deferrable_rate`.
+        battery: Whether it sets `battery_power`.
+        slo_margin: Share of the objective for the time per token that is kept free [0 to 1].
+        delay_g_per_h: Price of an hour's delay of a request [g].
+        switching_g: Price of a change of the rate over its whole range [g].
+
+    Raises:
+        ValueError: If it is to set neither.
+    """
+
+    forecasts = FORECASTS
+
+    def __init__(
+        self,
+        *,
+        period_min: Annotated[
+            float, Field(gt=0, description="length of a period of the plan [min]")
+        ] = 15,
+        horizon_h: Annotated[float, Field(gt=0, description="how far ahead it plans [h]")] = 24,
+        defer: Annotated[bool, Field(description="whether it sets deferrable_rate")] = True,
+        battery: Annotated[bool, Field(description="whether it sets battery_power")] = True,
+        slo_margin: Annotated[
+            float, Field(ge=0, lt=1, description="share of the objective per token kept free")
+        ] = 0.2,
+        delay_g_per_h: Annotated[
+            float, Field(ge=0, description="price of an hour's delay of a request [g]")
+        ] = 1e-6,
+        switching_g: Annotated[
+            float, Field(ge=0, description="price of a change over the whole range [g]")
+        ] = 0.0,
+    ) -> None:
+        if not (defer or battery):
+            raise ValueError("mpc must set something: defer, battery or both")
+        wanted = {"deferrable_rate": defer, "battery_power": battery}
+        self.actuators = frozenset(name for name, used in wanted.items() if used)
+        self.forecast_horizon_h = horizon_h
+        self._period_s = period_min * 60
+        self._defer, self._battery = defer, battery
+        self._slo_margin = slo_margin
+        self._delay_g_per_h, self._switching_g = delay_g_per_h, switching_g
+
+    def reset(self, context: SiteContext) -> None:
+        """Take in what the deployment can do."""
+        self._planner = SitePlanner(
+            context,
+            period_s=self._period_s,
+            slo_margin=self._slo_margin,
+            battery=self._battery,
+            delay_g_per_h=self._delay_g_per_h,
+            switching_g=self._switching_g,
+        )
+        self._most = context.limits["deferrable_rate"].maximum if self._defer else 0.0
+
+    def step(self, observation: SiteObservation) -> SiteAction:
+        """Plan, and do what the plan says for its first period."""
+        plan = self._planner.plan(observation)
+        rate = min(max(float(plan.rate_per_s[0]), 0.0), self._most)
+        return SiteAction(
+            deferrable_rate_per_s=rate if self._defer else None,
+            battery_setpoint_w=setpoint_w(plan) if self._battery else None,
+            reason=f"plan: {plan.rate_per_s[0]:.2f}/s and {plan.battery_w[0]:+.0f} W now, "
+            f"{plan.emissions_g:.0f} g in {self.forecast_horizon_h:g} h",
+        )

@@ -1,0 +1,177 @@
+"""From what a controller sees of a site to the linear programme of its next hours.
+
+What cannot wait is served as it comes, and draws power by the deployment's load curve. That curve
+bends down, so that a linear programme cannot take it whole: on top of the load that cannot wait,
+the chord from there to the full load is taken. It is exact when nothing deferrable is served and
+when as much is served as can be, which is what a plan mostly does, and too low in between.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controllers.base import SiteContext, SiteObservation
+from controllers.lp import BatterySpec, LpPlan, LpProblem, due_by, solve
+from controllers.service import ServiceModel
+
+Array = NDArray[np.float64]
+
+FORECASTS = frozenset({"carbon_intensity", "solar", "arrivals"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadSplit:
+    """What of a site's requests may wait.
+
+    Attributes:
+        deferrable_share: Share of the requests that may [0 to 1].
+        may_wait_s: Time for which they may [s]; infinite for ever.
+        tpot_slo_s: The strictest objective of the others for the time per token [s], or None.
+    """
+
+    deferrable_share: float
+    may_wait_s: float
+    tpot_slo_s: float | None
+
+    @classmethod
+    def of(cls, context: SiteContext) -> LoadSplit:
+        """Return the split of a site's load; the shortest wait of all deferrable classes counts."""
+        may_wait = [one for one in context.classes if one.deferrable and one.share > 0]
+        bounds = [
+            one.tpot_slo_s
+            for one in context.classes
+            if not one.deferrable and one.share > 0 and one.tpot_slo_s is not None
+        ]
+        return cls(
+            deferrable_share=sum(one.share for one in may_wait),
+            may_wait_s=min((one.latest_start_s for one in may_wait), default=math.inf),
+            tpot_slo_s=min(bounds, default=None),
+        )
+
+
+def load_terms(
+    service: ServiceModel, interactive_per_s: Array, tpot_slo_s: float | None
+) -> tuple[Array, Array, Array]:
+    """Return the terms of the load in a programme, shape (periods,) each.
+
+    Args:
+        service: What the deployment can do.
+        interactive_per_s: Rate of the requests that cannot wait, shape (periods,) [requests/s].
+        tpot_slo_s: Bound on the time per token [s]; None for none.
+
+    Returns:
+        Power with the interactive load alone [W], what a deferrable request takes on top [J], and
+        the highest rate of those [requests/s].
+    """
+    most = service.capacity_per_s(tpot_slo_s)
+    base_w = service.draw_w(interactive_per_s)
+    room = np.maximum(most - interactive_per_s, 0.0)
+    full_w = float(service.draw_w(most))
+    slope_j = np.maximum(full_w - base_w, 0.0) / np.maximum(room, 1e-9)
+    return base_w, np.where(room > 0, slope_j, 0.0), room
+
+
+class SitePlanner:
+    """Plans a site over its forecast horizon.
+
+    Args:
+        context: The site.
+        period_s: Length of a period of the plan [s].
+        slo_margin: Share of the objective for the time per token that is kept free [0 to 1].
+        battery: Whether the battery is planned too; else it is taken to be left to itself, which
+            the plan does not see.
+        delay_g_per_h: Price of an hour's delay of a request [g].
+        switching_g: Price of a change of the rate over its whole range [g].
+
+    Raises:
+        ValueError: If the site has no cluster to plan for.
+    """
+
+    def __init__(
+        self,
+        context: SiteContext,
+        *,
+        period_s: float,
+        slo_margin: float,
+        battery: bool,
+        delay_g_per_h: float,
+        switching_g: float,
+    ) -> None:
+        if context.service is None:
+            raise ValueError(f"site '{context.site}' has no cluster to plan for")
+        self._context, self._service = context, context.service
+        self._period_s = period_s
+        self._delay_g_per_h, self._switching_g = delay_g_per_h, switching_g
+        self._battery = battery and context.battery_capacity_wh is not None
+        self.split = LoadSplit.of(context)
+        bound = self.split.tpot_slo_s
+        self._tpot_s = None if bound is None else bound * (1 - slo_margin)
+
+    def plan(self, observation: SiteObservation) -> LpPlan:
+        """Return the best plan from now on, by what is forecast."""
+        return solve(self.problem(observation))
+
+    def problem(self, observation: SiteObservation) -> LpProblem:
+        """Return the programme of the coming periods."""
+        period_s, split = self._period_s, self.split
+        forecasts = observation.forecasts
+        intensity = forecasts["carbon_intensity"].by_period(period_s)
+        arrivals = forecasts["arrivals"].by_period(period_s)
+        share = split.deferrable_share
+        base_w, slope_j, room = load_terms(self._service, arrivals * (1 - share), self._tpot_s)
+        ends_s: Array = period_s * np.arange(1.0, len(intensity) + 1)
+        waiting = float(observation.deferrable_waiting)
+        coming = np.cumsum(arrivals * share) * period_s
+        first_s = observation.deferrable_slack_s
+        due = due_by(waiting, math.inf if first_s is None else first_s, split.may_wait_s, ends_s)
+        if math.isfinite(split.may_wait_s):
+            due = due + np.interp(ends_s - split.may_wait_s, ends_s, coming, left=0.0)
+        return LpProblem(
+            period_s=period_s,
+            intensity_g_per_kwh=intensity,
+            solar_w=forecasts["solar"].by_period(period_s),
+            base_w=base_w,
+            slope_j=slope_j,
+            room_per_s=room,
+            arrived=waiting + coming,
+            due=np.minimum(due, waiting + coming),
+            battery=self._battery_spec(observation, float(intensity.mean())),
+            delay_g_per_h=self._delay_g_per_h,
+            switching_g=self._switching_g,
+        )
+
+    def _battery_spec(
+        self, observation: SiteObservation, end_g_per_kwh: float
+    ) -> BatterySpec | None:
+        context, soc = self._context, observation.battery_soc
+        if not self._battery or soc is None or context.battery_capacity_wh is None:
+            return None
+        limits = context.limits["battery_power"]
+        charge, discharge = context.battery_efficiency
+        capacity_wh = context.battery_capacity_wh
+        return BatterySpec(
+            capacity_wh=capacity_wh,
+            min_wh=(context.battery_min_soc or 0.0) * capacity_wh,
+            start_wh=min(soc, 1.0) * capacity_wh,
+            charge_w=limits.maximum,
+            discharge_w=-limits.minimum,
+            charge_efficiency=charge,
+            discharge_efficiency=discharge,
+            end_g_per_kwh=end_g_per_kwh,
+            surplus_counts=True,
+        )
+
+
+def setpoint_w(plan: LpPlan) -> float:
+    """Return the battery's setpoint for the first period of a plan [W]; infinite for none.
+
+    Where the plan neither draws from the grid nor feeds into it, the battery is to follow sun and
+    load as they come, which it does when it is left to itself.
+    """
+    if plan.import_w[0] < 1.0 and plan.export_w[0] < 1.0:
+        return math.inf
+    return float(plan.battery_w[0])

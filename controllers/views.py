@@ -1,0 +1,176 @@
+"""What each controller is shown: the same observation for all, and what only some may see.
+
+Forecasts go to those that declare them: perfect ones to the clairvoyant. A carbon-agnostic twin is
+shown the mean of the intensity, in observations, history and forecasts alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controllers.actuators import ACTUATORS
+from controllers.base import SiteContext, SiteObservation
+from controllers.forecast import Constant, Forecaster, Forecasts, Perfect, SameHourYesterday
+from controllers.placement import HostedController
+from controllers.telemetry import cluster_fields
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SiteSignals:
+    """The signals of a site, one value per step of the run, and their forecasts.
+
+    Attributes:
+        carbon_intensity_g_per_kwh: Mean carbon intensity over each step [g/kWh], shape (steps,).
+        solar_w: Solar power available in each step [W], shape (steps,).
+        price_per_kwh: Price of imported energy [1/kWh], shape (steps,); None if there is none.
+        load_w: Power of a plain load in place of a cluster [W], shape (steps,).
+        arrivals_per_s: Mean rate at which requests come [requests/s], shape (steps,).
+        past: History before the run, oldest first, by signal; see `forecast.SIGNALS`.
+        forecasters: Who forecasts which signal; by default everyone says that all will be as on
+            the day before.
+    """
+
+    carbon_intensity_g_per_kwh: Array
+    solar_w: Array
+    price_per_kwh: Array | None = None
+    load_w: Array | None = None
+    arrivals_per_s: Array | None = None
+    past: Mapping[str, Array] = field(default_factory=dict)
+    forecasters: Mapping[str, Forecaster] = field(default_factory=dict)
+
+    def values(self, signal: str) -> Array:
+        """Return the values of a signal of which there are forecasts, shape (steps,)."""
+        found = {
+            "carbon_intensity": self.carbon_intensity_g_per_kwh,
+            "solar": self.solar_w,
+            "arrivals": self.arrivals_per_s,
+        }[signal]
+        return np.zeros_like(self.carbon_intensity_g_per_kwh) if found is None else found
+
+    @property
+    def mean_g_per_kwh(self) -> float:
+        """Mean of the carbon intensity over the run [g/kWh]."""
+        return float(self.carbon_intensity_g_per_kwh.mean())
+
+
+class Viewer:
+    """Makes the observations of a run.
+
+    Args:
+        contexts: The sites, by name.
+        signals: Their signals, by name.
+    """
+
+    def __init__(
+        self, contexts: Mapping[str, SiteContext], signals: Mapping[str, SiteSignals]
+    ) -> None:
+        self._contexts, self._signals = contexts, dict(signals)
+        self._forecasters: dict[tuple[str, str, bool, bool], Forecaster] = {}
+
+    def context(self, entry: HostedController, site: str) -> SiteContext:
+        """Return what a controller is told about a site before the run."""
+        context = self._contexts[site]
+        if not entry.agnostic:
+            return context
+        past = np.full_like(
+            context.past_carbon_intensity_g_per_kwh, self._signals[site].mean_g_per_kwh
+        )
+        return replace(context, past_carbon_intensity_g_per_kwh=past)
+
+    def observe(
+        self,
+        site: str,
+        step: int,
+        telemetry: Mapping[str, Any],
+        microgrid: Mapping[str, float | None],
+        in_force: Mapping[str, float],
+        guarded: bool,
+    ) -> SiteObservation:
+        """Return what is to be seen of a site as a step begins, forecasts left out."""
+        context, signals = self._contexts[site], self._signals[site]
+        price = signals.price_per_kwh
+        if signals.load_w is not None and step:
+            telemetry = {"facility_power_w": float(signals.load_w[step - 1])}
+        time_s = step * context.step_s
+        return SiteObservation(
+            site=site,
+            step=step,
+            time_s=time_s,
+            time=context.start + timedelta(seconds=time_s),
+            step_s=context.step_s,
+            carbon_intensity_g_per_kwh=float(signals.carbon_intensity_g_per_kwh[step]),
+            price_per_kwh=None if price is None else float(price[step]),
+            solar_w=float(signals.solar_w[step]),
+            battery_capacity_wh=context.battery_capacity_wh,
+            battery_min_soc=context.battery_min_soc,
+            guarded=guarded,
+            **cluster_fields(telemetry),
+            **microgrid,  # type: ignore[arg-type]
+            **{  # type: ignore[arg-type]
+                ACTUATORS[name].field: value for name, value in in_force.items()
+            },
+        )
+
+    def view(self, entry: HostedController, seen: SiteObservation) -> SiteObservation:
+        """Return an observation as one controller may see it."""
+        changes: dict[str, Any] = {}
+        if entry.agnostic:
+            mean = self._signals[seen.site].mean_g_per_kwh
+            changes["carbon_intensity_g_per_kwh"] = mean
+        declared = frozenset(entry.controller.forecasts)
+        if declared:
+            ahead = max(1, round(entry.controller.forecast_horizon_h * 3600 / seen.step_s))
+            changes["forecasts"] = Forecasts(
+                lambda signal: self._forecaster(entry, seen.site, signal).issue(seen.step, ahead),
+                declared,
+            )
+        return replace(seen, **changes) if changes else seen
+
+    def _forecaster(self, entry: HostedController, site: str, signal: str) -> Forecaster:
+        key = (site, signal, entry.clairvoyant, entry.agnostic)
+        if key not in self._forecasters:
+            self._forecasters[key] = self._make(entry, site, signal)
+        return self._forecasters[key]
+
+    def _make(self, entry: HostedController, site: str, signal: str) -> Forecaster:
+        signals, step_s = self._signals[site], self._contexts[site].step_s
+        values = signals.values(signal)
+        past = signals.past.get(signal, np.empty(0))
+        if entry.agnostic and signal == "carbon_intensity":
+            return Constant(past, np.full_like(values, signals.mean_g_per_kwh), step_s)
+        if entry.clairvoyant:
+            return Perfect(past, values, step_s)
+        given = signals.forecasters.get(signal)
+        return given if given is not None else SameHourYesterday(past, values, step_s)
+
+
+def check_signals(contexts: Mapping[str, SiteContext], signals: Mapping[str, SiteSignals]) -> None:
+    """Check that the signals of every site cover the run.
+
+    Raises:
+        ValueError: If they do not, or if the sites do not share their start and step.
+    """
+    if len({(context.start, context.step_s) for context in contexts.values()}) != 1:
+        raise ValueError("there must be a site, and all sites must share their start and step")
+    for site, context in contexts.items():
+        if site not in signals:
+            raise ValueError(f"site '{site}' has no signals")
+        for name, array in (
+            ("carbon_intensity_g_per_kwh", signals[site].carbon_intensity_g_per_kwh),
+            ("solar_w", signals[site].solar_w),
+            ("price_per_kwh", signals[site].price_per_kwh),
+            ("arrivals_per_s", signals[site].arrivals_per_s),
+        ):
+            if array is not None and len(array) < context.steps:
+                raise ValueError(
+                    f"{name} of site '{site}' must have a value for each of {context.steps} steps "
+                    f"(got {len(array)})"
+                )
