@@ -486,9 +486,9 @@ def test_steps_begin_when_their_time_has_come(
     plan = load_plan(path, [now, f"coupling={coupling}"])
     live = Live(plan, speed=600)
     execute(plan, None, lambda steps: at.append(time.monotonic()), live=live)
-    assert time.monotonic() - live.origin_s >= 10 * 0.1
+    assert time.monotonic() - live.origin_s >= 10 * 0.1 - 1e-6
     # A machine that is busy makes a step late, never early.
-    assert all(moment - live.origin_s >= 0.1 * step for step, moment in enumerate(at))
+    assert all(moment - live.origin_s >= 0.1 * step - 1e-6 for step, moment in enumerate(at))
     assert len(at) == 10
 
 
