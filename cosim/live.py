@@ -15,7 +15,7 @@ from cosim.plan import Plan
 from cosim.scenario.live import LiveCarbon
 from cosim.signals.live_feed import LiveFeed
 
-_LONGEST_WAIT_S, _SHORTEST_WAIT_S = 10.0, 0.2  # for a server
+_PATIENCE_S = 5.0  # with a server; half of the least time between two failures
 
 
 def live_sites(plan: Plan) -> dict[str, LiveCarbon]:
@@ -34,6 +34,7 @@ class Live:
 
     Attributes:
         feeds: The feeds by site.
+        origin_s: When the first step began, on the monotonic clock [s].
         late_s: How far the run was behind the clock at most [s of the run].
     """
 
@@ -49,8 +50,6 @@ class Live:
         self.speed = speed
         self._start_s = plan.scenario.time.start.timestamp()
         self._step_s = plan.scenario.time.step_s
-        wall_step_s = self._step_s / speed
-        self._timeout_s = min(_LONGEST_WAIT_S, max(_SHORTEST_WAIT_S, wall_step_s))
         values = {site.name: site.carbon_intensity_g_per_kwh for site in plan.sites}
         self._configs = live_sites(plan)
         self.feeds = {
@@ -59,7 +58,7 @@ class Live:
         }
         self.late_s = 0.0
         self._begun = 0
-        self._origin_s = 0.0
+        self.origin_s = 0.0
 
     def connect(self) -> None:
         """Get the first values.
@@ -68,7 +67,7 @@ class Live:
             RunFailed: If a server has none: there is nothing to hold yet.
         """
         for name, feed in self.feeds.items():
-            if failure := feed.poll(self._start_s, _LONGEST_WAIT_S):
+            if failure := feed.poll(self._start_s, _PATIENCE_S):
                 raise RunFailed(
                     f"no carbon intensity for site '{name}' to begin with: {failure} "
                     f"({self._configs[name].url})"
@@ -84,10 +83,10 @@ class Live:
             return
         self._begun = step + 1
         if step == 0:
-            self._origin_s = time.monotonic()
+            self.origin_s = time.monotonic()
         self.late_s = max(self.late_s, -self._wait(step) * self.speed)
         for feed in self.feeds.values():
-            feed.begin(step, self._start_s + step * self._step_s, self._timeout_s)
+            feed.begin(step, self._start_s + step * self._step_s, _PATIENCE_S)
 
     def end(self) -> None:
         """Wait for the end of the step that has begun last, as Vessim does at the clock's speed."""
@@ -95,7 +94,7 @@ class Live:
 
     def _wait(self, step: int) -> float:
         """Wait until a step begins; return how long it took [s], negative if it was late."""
-        wait_s = self._origin_s + step * self._step_s / self.speed - time.monotonic()
+        wait_s = self.origin_s + step * self._step_s / self.speed - time.monotonic()
         time.sleep(max(0.0, wait_s))
         return wait_s
 

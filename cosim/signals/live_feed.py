@@ -29,6 +29,7 @@ from cosim.signals.series import utc_stamp
 MAX_ANSWER_BYTES = 5_000_000
 _GRAMS_PER_POUND = 453.59237
 _MOST_G_PER_KWH = 1e5  # fifty times that of the dirtiest plant, in either unit
+_AGAIN_S = 10.0  # after a failure: short steps must not spend all their time on waiting
 _AHEAD_S = 60.0  # how far the server's clock may be ahead of ours
 
 
@@ -252,7 +253,7 @@ class LiveFeed:
     def poll(self, now_s: float, timeout_s: float) -> str:
         """Ask the server if it is time to; return why there is no new value, if there is none.
 
-        One that failed is asked again at once.
+        One that failed is asked again soon.
         """
         if now_s < self._next_s:
             return self._failure
@@ -262,6 +263,7 @@ class LiveFeed:
         except PollFailed as error:
             self.failed_polls += 1
             self._failure = str(error)
+            self._next_s = now_s + min(_AGAIN_S, self._config.every)
             return self._failure
         self._failure, self._next_s = "", now_s + self._config.every
         if self._reading is None:

@@ -33,6 +33,7 @@ from tests.cosim.builders import REPOSITORY, edited, write, write_controller
 
 NOW = datetime(2026, 3, 1, 12, 10, tzinfo=UTC).timestamp()
 FAST = 3000.0  # a step of a minute takes 20 ms
+PATIENCE_S = 20.0  # with a server on a machine that is busy
 
 
 @dataclass
@@ -211,9 +212,9 @@ def test_a_token_is_fetched_and_renewed(server: Server, monkeypatch: pytest.Monk
     asked = Asked(config(server.url, login=LOGIN | {"url": server.url}))
     monkeypatch.setenv("GRID_USER", "me")
     with pytest.raises(PollFailed, match="GRID_PASSWORD, to log in, is not set"):
-        asked.ask(time.time(), 1)
+        asked.ask(time.time(), PATIENCE_S)
     monkeypatch.setenv("GRID_PASSWORD", "secret")
-    values = [asked.ask(time.time(), 1).value_g_per_kwh for _ in range(3)]
+    values = [asked.ask(time.time(), PATIENCE_S).value_g_per_kwh for _ in range(3)]
     assert values == [1.0, 2.0, 3.0]
     basic = "Basic bWU6c2VjcmV0"
     assert server.tokens == [
@@ -237,7 +238,7 @@ def test_a_login_that_fails_is_told(
         monkeypatch.setenv(name, "x")
     server.answer = lambda count: answer
     with pytest.raises(PollFailed, match=re.escape(says)):
-        Asked(config(server.url, login=LOGIN | {"url": server.url})).ask(NOW, 1)
+        Asked(config(server.url, login=LOGIN | {"url": server.url})).ask(NOW, PATIENCE_S)
     assert len(server.tokens) == 1
 
 
@@ -248,14 +249,14 @@ def test_a_token_that_is_refused_at_once_is_not_asked_for_again(
         monkeypatch.setenv(name, "x")
     server.answer = lambda count: (200, b'{"token": "t"}') if count % 2 else (403, b"")
     with pytest.raises(PollFailed, match="403"):
-        Asked(config(server.url, login=LOGIN | {"url": server.url})).ask(NOW, 1)
+        Asked(config(server.url, login=LOGIN | {"url": server.url})).ask(NOW, PATIENCE_S)
     assert len(server.tokens) == 2
 
 
 def test_long_and_slow_answers_are_refused(server: Server) -> None:
     server.answer = lambda count: (200, b" " * 5_000_001)
     with pytest.raises(PollFailed, match="longer than 5 MB"):
-        Asked(config(server.url)).ask(NOW, 5)
+        Asked(config(server.url)).ask(NOW, PATIENCE_S)
     server.delay_s = 1.0
     with pytest.raises(PollFailed, match="cannot be reached: timed out"):
         Asked(config(server.url)).ask(NOW, 0.05)
@@ -267,12 +268,18 @@ def test_only_web_addresses_are_asked(url: str) -> None:
         config(url)
 
 
-@pytest.mark.parametrize("whole", [False, True])
-def test_an_answer_that_breaks_off_or_drips_is_refused(server: Server, whole: bool) -> None:
-    server.drip_s = 0.05 if whole else 0.0
-    server.cut = 0 if whole else 10
-    with pytest.raises(PollFailed, match="not whole after 0.2 s" if whole else "IncompleteRead"):
-        Asked(config(server.url)).ask(NOW, 0.2)
+def test_an_answer_that_breaks_off_is_refused(server: Server) -> None:
+    server.cut = 10
+    with pytest.raises(PollFailed, match="IncompleteRead"):
+        Asked(config(server.url)).ask(NOW, PATIENCE_S)
+
+
+def test_an_answer_that_drips_is_refused(server: Server) -> None:
+    server.drip_s = 0.1
+    began = time.monotonic()
+    with pytest.raises(PollFailed, match=r"not whole after 0\.5 s"):
+        Asked(config(server.url)).ask(NOW, 0.5)
+    assert time.monotonic() - began < 2.0
 
 
 # What a feed makes of it
@@ -291,7 +298,7 @@ def test_a_feed_holds_flags_and_recovers(server: Server) -> None:
     feed = LiveFeed(config(server.url, every=600, stale_after=2000), values, said.append)
     seen = []
     for step in range(8):
-        feed.begin(step, NOW + 300 * step, 1)
+        feed.begin(step, NOW + 300 * step, PATIENCE_S)
         seen.append(values[step:].tolist())
     assert seen == [[value] * (8 - step) for step, value in enumerate([100.0] * 4 + [130.0] * 4)]
     assert values.tolist() == [100.0] * 4 + [130.0] * 4
@@ -310,10 +317,21 @@ def test_a_server_that_repeats_itself_is_stale_by_age(server: Server) -> None:
     said: list[str] = []
     feed = LiveFeed(config(server.url, every=60, stale_after=600), np.full(4, np.nan), said.append)
     for step in range(4):
-        feed.begin(step, NOW + 300 * step, 1)
+        feed.begin(step, NOW + 300 * step, PATIENCE_S)
     assert feed.stale.tolist() == [False, False, False, True]
     assert feed.failed_polls == 0
     assert said == ["the server has nothing newer; holding 100 g/kWh of 2026-03-01T12:10:00Z"]
+
+
+def test_a_server_that_is_down_is_asked_every_ten_seconds(server: Server) -> None:
+    """Not at every step of a second: each may wait for as long as five."""
+    server.answer = lambda count: (200, neso(1)) if count == 1 else (503, b"")
+    now_s = time.time()
+    feed = LiveFeed(config(server.url, every=30), np.full(61, np.nan), print)
+    for step in range(61):
+        feed.begin(step, now_s + step, PATIENCE_S)
+    assert feed.polls == 1 + 4
+    assert feed.stale.tolist() == [False] * 30 + [True] * 31
 
 
 def test_an_older_value_does_not_replace_a_newer_one(server: Server) -> None:
@@ -322,7 +340,7 @@ def test_an_older_value_does_not_replace_a_newer_one(server: Server) -> None:
     values = np.full(3, np.nan)
     feed = LiveFeed(config(server.url, every=60), values, print)
     for step in range(3):
-        feed.begin(step, NOW + 60 * step, 1)
+        feed.begin(step, NOW + 60 * step, PATIENCE_S)
     assert values.tolist() == [100.0, 100.0, 300.0]
 
 
@@ -501,10 +519,10 @@ def test_steps_begin_when_their_time_has_come(
     plan = load_plan(path, [now, f"coupling={coupling}"])
     live = Live(plan, speed=600)
     execute(plan, None, lambda steps: at.append(time.monotonic()), live=live)
-    assert time.monotonic() - at[0] >= 10 * 0.1 - 0.1
+    assert time.monotonic() - live.origin_s >= 10 * 0.1 - 1e-6
     # A machine that is busy makes a step late, never early.
-    assert at[-1] - at[0] >= 9 * 0.1 - 0.1
-    assert all(moment - at[0] >= 0.1 * step - 0.1 for step, moment in enumerate(at))
+    assert all(moment - live.origin_s >= 0.1 * step - 1e-6 for step, moment in enumerate(at))
+    assert len(at) == 10
 
 
 @pytest.mark.parametrize("coupling", ["native", "mosaik"])
