@@ -184,7 +184,12 @@ def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
             ("microgrid", "carbon_intensity"),
             lambda: carbon_series(grid.carbon_intensity, time.start, time.horizon_s),
         )
-    solar, load, price = np.zeros(steps), None, None
+    solar, load, price, marginal = np.zeros(steps), None, None, None
+    if (marginal_config := grid.marginal_carbon_intensity) is not None:
+        marginal, _ = step_means(
+            ("microgrid", "marginal_carbon_intensity"),
+            lambda: carbon_series(marginal_config, time.start, time.horizon_s),
+        )
     if (solar_config := grid.solar) is not None:
         solar, solar_signal = step_means(
             ("microgrid", "solar"),
@@ -234,6 +239,7 @@ def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
         solar_w=solar,
         load_w=load,
         price_per_kwh=price,
+        marginal_g_per_kwh=marginal,
         past_carbon_intensity_g_per_kwh=_past(carbon_signal, start_s, time.step),
         past_solar_w=_past(solar_signal, start_s, time.step),
         cluster=cluster,

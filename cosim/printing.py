@@ -22,6 +22,7 @@ from inference_sim.cluster import ClusterConfig
 from inference_sim.power.pue import as_pue
 
 _SHOWN_ACTIONS = 4
+_MARGINAL = "marginal_ci_mean_g_per_kwh"
 _INDENT, _WIDTH = 9, 100
 
 
@@ -74,7 +75,8 @@ def print_report(result: Result) -> None:
         if "requests" in summary:
             _print_row(console, "Work", _work(summary))
         _print_row(console, "Energy", _energy(summary["energy_kwh"]))
-        _print_row(console, "Carbon", _carbon(summary))
+        for title, text in _carbon_rows(summary):
+            _print_row(console, title, text)
     if summary["sites"]:
         _print_controllers(console, result)
     for text, stale in _live_notes(summary):
@@ -153,8 +155,10 @@ def _site_rows(section: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if section["slo"]["attainment"] is not None:
             yield "SLO", _slo(section["slo"])
         yield "GPUs", _gpus(section)
+        if "power_cap" in section:
+            yield "Cap", _power_cap(section["power_cap"])
     yield "Energy", _energy(section["energy_kwh"])
-    yield "Carbon", _carbon(section)
+    yield from _carbon_rows(section)
     if section["battery"] is not None:
         battery = section["battery"]
         yield (
@@ -170,7 +174,8 @@ def _site_rows(section: dict[str, Any]) -> Iterator[tuple[str, str]]:
         f"{grid['ci_mean_g_per_kwh']:.0f} g/kWh on average (10th to 90th percentile "
         f"{grid['ci_p10']:.0f} to {grid['ci_p90']:.0f}), at most "
         f"{_power(grid['peak_import_w'])} drawn, "
-        f"{grid['self_sufficiency']:.0%} self-sufficient",
+        f"{grid['self_sufficiency']:.0%} self-sufficient"
+        + (f"; marginal {grid[_MARGINAL]:.0f} g/kWh on average" if _MARGINAL in grid else ""),
     )
     if "cost" in section:
         yield "Cost", f"{section['cost']['import']:,.2f} {section['cost']['currency']}"
@@ -219,6 +224,17 @@ def _gpus(section: dict[str, Any]) -> str:
     )
 
 
+def _power_cap(cap: dict[str, float | None]) -> str:
+    clock, over = cap["clock_mean"], cap["over_cap_fraction"] or 0.0
+    text = "power cap: " + ("no load" if clock is None else f"clock {clock:.0%} on average")
+    if over > 0:
+        text += (
+            f"; not held for {max(over, 0.0001):.2%} of the time: the clock was at its lowest, or "
+            "the cap had just come down"
+        )
+    return text
+
+
 def _energy(energy: dict[str, float]) -> str:
     unit, scale = ("kWh", 1.0) if energy["facility"] >= 1 else ("Wh", 1000.0)
     terms = f"{energy['import'] * scale:.2f} from the grid"
@@ -232,8 +248,14 @@ def _energy(energy: dict[str, float]) -> str:
     return f"{energy['facility'] * scale:.2f} {unit} used = {terms}{exported}"
 
 
-def _carbon(section: dict[str, Any]) -> str:
-    carbon = section["carbon_g"]
+def _carbon_rows(section: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the emissions, by one intensity or by two."""
+    for name, title in (("carbon_g", "Carbon"), ("marginal_carbon_g", "")):
+        if name in section:
+            yield title, _carbon(section[name])
+
+
+def _carbon(carbon: dict[str, Any]) -> str:
     text = (
         f"{_mass(carbon['import'])} for the grid's share ({carbon['kind']} intensity), "
         f"{_mass(carbon['gross'])} had all come from the grid"

@@ -6,6 +6,7 @@ dispatched it. What a cluster did is read from the cluster; what supplied it, fr
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -33,6 +34,7 @@ GRID_COLUMNS = (
     "export_w",
     "battery_soc",
     "carbon_intensity_g_per_kwh",
+    "marginal_carbon_intensity_g_per_kwh",
     "price_per_kwh",
 )
 CLUSTER_COLUMNS = tuple(name for name in NUMBERS if name != "facility_power_w")
@@ -84,7 +86,7 @@ class SiteRecord:
         battery = state["dispatch_states"].get(BATTERY)
         p_grid = float(state["p_grid"])
         solar_w = float(site.solar_w[step])
-        price = site.price_per_kwh
+        price, marginal = site.price_per_kwh, site.marginal_g_per_kwh
         if telemetry is not None:
             facility_w = telemetry.facility_power_w
         else:
@@ -97,6 +99,9 @@ class SiteRecord:
             "export_w": max(0.0, p_grid),
             "battery_soc": float(battery["soc"]) if battery else float("nan"),
             "carbon_intensity_g_per_kwh": float(site.carbon_intensity_g_per_kwh[step]),
+            "marginal_carbon_intensity_g_per_kwh": math.nan
+            if marginal is None
+            else float(marginal[step]),
             "price_per_kwh": float(price[step]) if price is not None else float("nan"),
         }
         if telemetry is not None:

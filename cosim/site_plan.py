@@ -25,6 +25,7 @@ class SitePlan:
             is NaN until the run gets there.
         load_w: Power of a plain load, shape (steps,); None where a cluster stands.
         price_per_kwh: Shape (steps,); None without a price.
+        marginal_g_per_kwh: Marginal intensity, shape (steps,); None where it is not given.
         past_carbon_intensity_g_per_kwh, past_solar_w: Steps before the start, oldest first, up to 7
             days.
         cluster: The deployment; None where a plain load stands.
@@ -37,6 +38,7 @@ class SitePlan:
     solar_w: Array
     load_w: Array | None
     price_per_kwh: Array | None
+    marginal_g_per_kwh: Array | None
     past_carbon_intensity_g_per_kwh: Array
     past_solar_w: Array
     cluster: ClusterConfig | None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -31,6 +32,8 @@ from cosim.results.requests import LATENCIES, RequestLog, SiteLatencies
 from cosim.site_plan import SitePlan
 from inference_sim.cluster import Cluster
 
+_CARBONS = ("carbon_g", "marginal_carbon_g")
+_MARGINAL = "marginal_carbon_intensity_g_per_kwh"
 _PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 Section = dict[str, Any]
 
@@ -110,6 +113,8 @@ def _site_summary(run: Run, site: SitePlan, record: SiteRecord, log: RequestLog)
     if site.cluster is not None:
         cluster, latencies = run.clusters[site.name], log.sites[site.name]
         section |= _serving(record, cluster, latencies)
+        if np.isfinite(record.column("power_cap_w")).any():
+            section["power_cap"] = _power_cap(record)
         hours = len(record) * step_s / 3600
         given = site.config.cluster.embodied_g_per_gpu_hour if site.config.cluster else None
         rate = site.cluster.gpu.embodied_g_per_gpu_hour if given is None else given
@@ -122,11 +127,17 @@ def _site_summary(run: Run, site: SitePlan, record: SiteRecord, log: RequestLog)
     section["energy_kwh"] = energy
     kind = site.config.microgrid.carbon_intensity.kind
     section["carbon_g"] = {"kind": kind, **carbon_g(flows, embodied_g)}
+    if site.marginal_g_per_kwh is not None:
+        by_marginal = replace(flows, carbon_intensity_g_per_kwh=record.column(_MARGINAL))
+        section["marginal_carbon_g"] = {"kind": "marginal", **carbon_g(by_marginal, embodied_g)}
     if site.cluster is not None:
-        section["carbon_g"] |= _per_work([section])
+        for name in _carbons([section]):
+            section[name] |= _per_work([section], name)
         section["attribution"] = _attribution([log.sites[site.name]], [section])
     section["battery"] = battery_summary(flows, battery) if battery else None
     section["grid"] = grid_summary(flows)
+    if site.marginal_g_per_kwh is not None:
+        section["grid"]["marginal_ci_mean_g_per_kwh"] = float(record.column(_MARGINAL).mean())
     if site.price_per_kwh is not None:
         bill = float(flows.import_w @ site.price_per_kwh) * step_s / 3.6e6
         price = site.config.microgrid.price
@@ -178,6 +189,16 @@ def _serving(record: SiteRecord, cluster: Cluster, latencies: SiteLatencies) -> 
             "busy_fraction": float(record.column("busy_fraction").mean()),
             "power_mean_w": float(record.column("gpu_power_w").mean()) / config.gpus,
         },
+    }
+
+
+def _power_cap(record: SiteRecord) -> Section:
+    """Return what a power cap did: to the clock of the busy GPUs, and whether it was held."""
+    busy = record.column("busy_fraction")
+    clock = np.nan_to_num(record.column("clock_mean"))
+    return {
+        "clock_mean": float(busy @ clock / busy.sum()) if busy.any() else None,
+        "over_cap_fraction": float(record.column("over_cap_fraction").mean()),
     }
 
 
@@ -236,9 +257,14 @@ def _slo(parts: Sequence[SiteLatencies]) -> Section:
     }
 
 
-def _per_work(serving: Sequence[Section]) -> Section:
-    """Return the carbon of sites that serve, per unit of what they served."""
-    total = sum(part["carbon_g"]["total"] for part in serving)
+def _carbons(parts: Sequence[Section]) -> list[str]:
+    """Return the sections of emissions that all sites have: by one intensity, or by two."""
+    return [name for name in _CARBONS if all(name in part for part in parts)]
+
+
+def _per_work(serving: Sequence[Section], carbon: str) -> Section:
+    """Return the carbon of sites that serve, by one intensity, per unit of what they served."""
+    total = sum(part[carbon]["total"] for part in serving)
     completed = sum(part["requests"]["completed"] for part in serving)
     output = sum(part["tokens"]["output"] for part in serving)
     return {
@@ -314,12 +340,14 @@ def _totals(sites: Mapping[str, Section], log: RequestLog) -> Section:
             for key in ("mfu_mean", "busy_fraction", "power_mean_w")
         }
     total["energy_kwh"] = _sum(parts, "energy_kwh")
-    kinds = {part["carbon_g"]["kind"] for part in parts}
     keys = ("gross", "import", "export_credit", "embodied", "total")
-    total["carbon_g"] = {"kind": kinds.pop() if len(kinds) == 1 else "mixed"}
-    total["carbon_g"] |= {key: sum(part["carbon_g"][key] for part in parts) for key in keys}
+    for name in _carbons(parts):
+        kinds = {part[name]["kind"] for part in parts}
+        total[name] = {"kind": kinds.pop() if len(kinds) == 1 else "mixed"}
+        total[name] |= {key: sum(part[name][key] for part in parts) for key in keys}
+        if serving:
+            total[name] |= _per_work(serving, name)
     if serving:
-        total["carbon_g"] |= _per_work(serving)
         total["attribution"] = _attribution(list(log.sites.values()), serving)
     return total | {"battery": None, "grid": None}
 

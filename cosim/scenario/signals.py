@@ -82,6 +82,20 @@ class CsvCarbon(CsvFile):
     """Whether the intensity is average or marginal."""
 
 
+class ConstantMarginal(ConstantCarbon):
+    """A marginal carbon intensity that does not change."""
+
+    kind: Literal["marginal"] = "marginal"
+    """Marginal."""
+
+
+class CsvMarginal(CsvCarbon):
+    """A marginal carbon intensity from a CSV file."""
+
+    kind: Literal["marginal"] = "marginal"
+    """Marginal."""
+
+
 class TypicalDayCarbon(StrictModel):
     """The mean day of each month of 2022 in a US balancing area, built in."""
 
@@ -169,6 +183,9 @@ CarbonIntensity = Annotated[
     ConstantCarbon | CsvCarbon | TypicalDayCarbon | LiveCarbon, Field(discriminator="type")
 ]
 """Carbon intensity of the grid; every form has a ``kind``."""
+
+MarginalIntensity = Annotated[ConstantMarginal | CsvMarginal, Field(discriminator="type")]
+"""Marginal intensity; the built-in typical days are averages."""
 
 Solar = Annotated[
     ConstantPower | CsvSolar | ClearSkySolar | PvlibSolar, Field(discriminator="type")

@@ -17,7 +17,7 @@ from cosim.scenario.fields import (
     resolve_path,
 )
 from cosim.scenario.power import Power, PueKeys, TwoResourcePower
-from cosim.scenario.signals import CarbonIntensity, Load, Price, Solar
+from cosim.scenario.signals import CarbonIntensity, Load, MarginalIntensity, Price, Solar
 from cosim.scenario.workload import Workload
 from inference_sim.cluster import ClusterConfig, check_deployment
 from inference_sim.execution import ExecutionModel, Roofline, Stage, find_engine
@@ -185,6 +185,8 @@ class Cluster(StrictModel):
     pue: PueKeys = 1.0
     """Power usage effectiveness, facility power over IT power: a number, or by load or
     temperature."""
+    power_cap_w: Positive | None = None
+    """Power cap of each GPU [W]: it lowers its clock to stay under it; none by default."""
     embodied_g_per_gpu_hour: NonNegative | None = None
     """Embodied carbon [g per GPU and hour]; the GPU's own figure by default."""
 
@@ -233,6 +235,7 @@ class Cluster(StrictModel):
             power=power,
             replicas=self.replicas,
             startup_s=self.startup,
+            power_cap_w=float("inf") if self.power_cap_w is None else self.power_cap_w,
             tensor_parallel=self.tensor_parallel,
             pipeline_parallel=self.pipeline_parallel,
             router=self.router,
@@ -320,13 +323,23 @@ class Microgrid(StrictModel):
     """What supplies a site."""
 
     carbon_intensity: CarbonIntensity
-    """Carbon intensity of the grid."""
+    """Carbon intensity of the grid; the one that controllers see."""
+    marginal_carbon_intensity: MarginalIntensity | None = None
+    """Marginal intensity beside the average one: emissions are then given by both."""
     solar: Solar | None = None
     """Solar power on site."""
     battery: Annotated[SimpleBattery | ClcBattery, Field(discriminator="type")] | None = None
     """Battery on site; it takes solar surplus and covers deficits before the grid does."""
     price: Price | None = None
     """Price of energy from the grid."""
+
+    @model_validator(mode="after")
+    def _two_kinds(self) -> Microgrid:
+        if self.marginal_carbon_intensity and self.carbon_intensity.kind == "marginal":
+            raise ValueError(
+                "beside `marginal_carbon_intensity`, `carbon_intensity` must be of kind average"
+            )
+        return self
 
 
 class Site(StrictModel):
