@@ -19,9 +19,12 @@ from cosim.control import controller_problems, read_controllers
 from cosim.demand import expected_demand
 from cosim.errors import Problem, ScenarioError
 from cosim.loading import DataPath, Document, problem_at, read_document, validate_document
+from cosim.scenario.control import NoisyForecast
+from cosim.scenario.live import LiveCarbon
 from cosim.scenario.power import TemperaturePueKeys
 from cosim.scenario.scenario import Scenario
 from cosim.signals import (
+    Place,
     Series,
     carbon_series,
     load_series,
@@ -47,8 +50,11 @@ class Plan:
     sites: tuple[SitePlan, ...]
     controllers: tuple[HostedController, ...]
 
-    def host(self) -> ControllerHost:
+    def host(self, before_step: Callable[[int], None] = lambda step: None) -> ControllerHost:
         """Return a host of the controllers, to be reset before the run.
+
+        Args:
+            before_step: Called with the index of each step before anything else happens in it.
 
         Raises:
             SignalError: If a file of recorded forecasts cannot be used.
@@ -69,6 +75,7 @@ class Plan:
             None
             if guard is None
             else GuardSettings(margin=guard.margin, hold_s=guard.hold, max_hold_s=guard.max_hold),
+            before_step,
         )
 
 
@@ -103,6 +110,7 @@ def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
         controllers = read_controllers(document, scenario)
     except ScenarioError as error:
         problems += error.problems
+    problems += _live_problems(document, scenario, controllers)
     if problems:
         raise ScenarioError(problems)
     plan = Plan(scenario, document, tuple(sites), tuple(controllers))
@@ -115,6 +123,42 @@ def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
     except ValueError as error:
         raise ScenarioError(problem_at(document, ("controllers",), str(error))) from error
     return plan
+
+
+def _live_problems(
+    document: Document, scenario: Scenario, controllers: Sequence[HostedController]
+) -> list[Problem]:
+    """Return who would have to know what a live intensity has not told yet."""
+    live = {
+        site.name
+        for site in scenario.sites
+        if isinstance(site.microgrid.carbon_intensity, LiveCarbon)
+    }
+    if not live:
+        return []
+    problems = []
+    if isinstance(scenario.forecasts.carbon_intensity, NoisyForecast):
+        problems.append(
+            problem_at(
+                document,
+                ("forecasts", "carbon_intensity"),
+                "a noisy forecast is the truth with an error, and a live intensity has no future "
+                "yet; expected same_hour_yesterday, persistence or recorded",
+            )
+        )
+    for entry in controllers:
+        if (entry.clairvoyant or entry.agnostic) and (entry.site is None or entry.site in live):
+            what = "clairvoyant" if entry.clairvoyant else "agnostic"
+            needs = "what will come" if entry.clairvoyant else "the mean of the run"
+            problems.append(
+                problem_at(
+                    document,
+                    ("controllers",),
+                    f"controller '{entry.name}' is {what}: it needs {needs} of the carbon "
+                    "intensity, which is live",
+                )
+            )
+    return problems
 
 
 def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
@@ -133,10 +177,13 @@ def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
             return np.zeros(steps), None
 
     solar_signal: Series | None = None
-    carbon, carbon_signal = step_means(
-        ("microgrid", "carbon_intensity"),
-        lambda: carbon_series(grid.carbon_intensity, time.start, time.horizon_s),
-    )
+    if isinstance(grid.carbon_intensity, LiveCarbon):
+        carbon, carbon_signal = np.full(steps, np.nan), None  # filled in while the run goes on
+    else:
+        carbon, carbon_signal = step_means(
+            ("microgrid", "carbon_intensity"),
+            lambda: carbon_series(grid.carbon_intensity, time.start, time.horizon_s),
+        )
     solar, load, price, marginal = np.zeros(steps), None, None, None
     if (marginal_config := grid.marginal_carbon_intensity) is not None:
         marginal, _ = step_means(
@@ -150,8 +197,8 @@ def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
                 solar_config,
                 time.start,
                 time.horizon_s,
-                site.location.latitude if site.location else None,
-                site.location.longitude if site.location else None,
+                Place(**site.location.model_dump()) if site.location else None,
+                seed=(scenario.seed, index),
             ),
         )
     if (load_config := site.load) is not None:

@@ -21,7 +21,8 @@ class SitePlan:
 
     Attributes:
         config: Its section of the scenario.
-        carbon_intensity_g_per_kwh, solar_w: Means over each step, shape (steps,).
+        carbon_intensity_g_per_kwh, solar_w: Means over each step, shape (steps,). A live intensity
+            is NaN until the run gets there.
         load_w: Power of a plain load, shape (steps,); None where a cluster stands.
         price_per_kwh: Shape (steps,); None without a price.
         marginal_g_per_kwh: Marginal intensity, shape (steps,); None where it is not given.
