@@ -29,6 +29,11 @@ class Fill:
     limit_s: float
 
 
+def is_missing(texts: pd.Series[str]) -> BoolArray:
+    """Return which texts stand for a missing value."""
+    return texts.str.lower().isin(_MISSING).to_numpy(dtype=bool)
+
+
 def parse_numbers(
     texts: pd.Series[str], faults: Faults, *, blank: bool = False, what: str = "the value"
 ) -> FloatArray:
@@ -40,7 +45,7 @@ def parse_numbers(
         blank: Whether a number may be missing.
         what: What is missing, for the fault.
     """
-    missing = texts.str.lower().isin(_MISSING).to_numpy(dtype=bool)
+    missing = is_missing(texts)
     parsed = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     is_number = ~np.isnan(parsed)
     # Once more, as float() rounds correctly and the parser of pandas does not promise to.
@@ -99,6 +104,8 @@ def regular_series(
         faults.stop()
     spacing_us = _find_spacing(times_us, interval_us, fill, faults)
     missing = np.isnan(values)
+    if not faults.problems:
+        faults.add(np.isinf(values), "expected a finite number", values.tolist())
     if fill is None and not faults.problems:
         faults.add(missing, "the value is missing; 'fill' says how to fill gaps", _stamps(times_us))
     if missing.all():

@@ -46,9 +46,7 @@ def parse_iso(texts: pd.Series[str], timezone: str | None, faults: Faults) -> In
     return times_us
 
 
-def parse_as(
-    texts: pd.Series[str], pattern: str, like: str, faults: Faults
-) -> IntArray | None:
+def parse_as(texts: pd.Series[str], pattern: str, like: str, faults: Faults) -> IntArray | None:
     """Return the clock times of stamps in another form, as microseconds; None where faults are.
 
     Args:

@@ -52,9 +52,7 @@ class Table:
 
     def only(self, rows: BoolArray) -> Table:
         """Return the table of some of its rows."""
-        return Table(
-            self.path, self.header, self.rows[rows], self.lines[rows], self.short[rows]
-        )
+        return Table(self.path, self.header, self.rows[rows], self.lines[rows], self.short[rows])
 
 
 def is_json(path: Path) -> bool:
@@ -125,14 +123,15 @@ def read_table(path: Path) -> Table:
         raise _unreadable(path, error) from None
     except ValueError as error:  # such as a first line that pandas takes for another
         raise file_error(path, 1, f"the file is not comma-separated: {error}") from None
-    short = table.iloc[:, -1].isna()
     table = table.fillna("")
-    data = (table.index > 0) & (table != "").any(axis=1)
+    data = ((table.index > 0) & (table != "").any(axis=1)).to_numpy(dtype=bool)
     rows = table[data]
     if len(rows) < 2:
         raise file_error(path, 1, f"a signal needs two rows of data or more (got {len(rows)})")
     lines = rows.index.to_numpy(dtype=np.int64) + 1
-    return Table(path, header, rows, lines, short[data].to_numpy(dtype=bool))
+    ends_blank = bool((rows.iloc[:, -1] == "").any())
+    short = _short_rows(path, len(table), len(header))[data] if ends_blank else ~data[data]
+    return Table(path, header, rows, lines, short)
 
 
 def read_json(path: Path) -> Any:
@@ -190,10 +189,22 @@ def _check_lines(path: Path) -> None:
                 _refuse_line(path, line)
             line += chunk.count(b"\n")
             length = length + len(chunk) if first < 0 else len(chunk) - 1 - chunk.rfind(b"\n")
+            if length > MAX_LINE_BYTES:
+                _refuse_line(path, line)
             if size > MAX_BYTES:
                 raise file_error(
                     path, None, f"the file is too large for a signal (got {size / 1e9:.1f} GB)"
                 )
+
+
+def _short_rows(path: Path, rows: int, fields: int) -> BoolArray:
+    """Return which rows have fewer than so many fields; to pandas, the others are just empty."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            counts = np.array([len(row) for row in csv.reader(file)])
+    except csv.Error:  # a field that is too long
+        return np.zeros(rows, dtype=bool)
+    return counts < fields if len(counts) == rows else np.zeros(rows, dtype=bool)
 
 
 def _refuse_line(path: Path, line: int) -> NoReturn:
