@@ -26,6 +26,7 @@ from cosim.control import controller_problems, read_controllers
 from cosim.errors import Problem, ScenarioError
 from cosim.loading import DataPath, Document, problem_at, read_document, validate_document
 from cosim.scenario.power import TemperaturePueKeys
+from cosim.scenario.recorded import Kind
 from cosim.scenario.scenario import Scenario
 from cosim.scenario.site import Site
 from cosim.signals import (
@@ -57,6 +58,8 @@ class SitePlan:
         past_carbon_intensity_g_per_kwh: Steps before the start, oldest first, up to 7 days.
         cluster: The deployment; None where a plain load stands.
         workload: What comes to the cluster.
+        carbon_kind: Whether the carbon intensity is average or marginal.
+        signal_notes: What was done to the data of the signals, such as gaps that were filled.
     """
 
     config: Site
@@ -67,6 +70,8 @@ class SitePlan:
     past_carbon_intensity_g_per_kwh: Array
     cluster: ClusterConfig | None
     workload: WorkloadSource | None
+    carbon_kind: Kind
+    signal_notes: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -195,11 +200,13 @@ def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
     grid, place = site.microgrid, ("sites", index)
     start_s, steps = time.start.timestamp(), time.steps
     problems: list[Problem] = []
+    notes: list[str] = []
 
     def step_means(where: DataPath, make: Callable[[], Series]) -> tuple[Array, Series | None]:
         """Return a signal's means over the steps of the run."""
         try:
             series = make()
+            notes.extend(f"{where[-1]} from {series.source}: {note}" for note in series.notes)
             return series.step_means(start_s, time.step, steps), series
         except (ScenarioError, ValueError) as error:
             problems.extend(_placed(document, (*place, *where), error))
@@ -262,6 +269,8 @@ def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
         past_carbon_intensity_g_per_kwh=_past(carbon_signal, start_s, time.step),
         cluster=cluster,
         workload=workload,
+        carbon_kind=(carbon_signal.kind if carbon_signal else None) or "average",
+        signal_notes=tuple(notes),
     )
 
 

@@ -117,8 +117,7 @@ def _site_summary(run: Run, site: SitePlan, record: SiteRecord, log: RequestLog)
             **energy,
         }
     section["energy_kwh"] = energy
-    kind = site.config.microgrid.carbon_intensity.kind
-    section["carbon_g"] = {"kind": kind, **carbon_g(flows, embodied_g)}
+    section["carbon_g"] = {"kind": site.carbon_kind, **carbon_g(flows, embodied_g)}
     if site.cluster is not None:
         section["carbon_g"] |= _per_work([section])
         section["attribution"] = _attribution([log.sites[site.name]], [section])

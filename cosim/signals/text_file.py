@@ -123,8 +123,10 @@ def read_table(path: Path) -> Table:
         raise _unreadable(path, error) from None
     except ValueError as error:  # such as a first line that pandas takes for another
         raise file_error(path, 1, f"the file is not comma-separated: {error}") from None
+    if table.shape[1] != len(header):  # such as quotes that are not closed
+        raise file_error(path, 1, "the first line is not comma-separated names")
     table = table.fillna("")
-    data = ((table.index > 0) & (table != "").any(axis=1)).to_numpy(dtype=bool)
+    data = (table != "").any(axis=1).to_numpy(dtype=bool) & (np.arange(len(table)) > 0)
     rows = table[data]
     if len(rows) < 2:
         raise file_error(path, 1, f"a signal needs two rows of data or more (got {len(rows)})")

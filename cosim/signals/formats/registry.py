@@ -19,9 +19,10 @@ from cosim.signals.formats import (
     watttime,
 )
 from cosim.signals.formats.source import ReadOptions, Source
+from cosim.signals.mix import emission_factors
 from cosim.signals.series import Series
 
-Quantity = Literal["carbon intensity", "irradiance", "any"]
+Quantity = Literal["carbon intensity", "weather", "any"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,7 @@ FORMATS: Mapping[str, SignalFormat] = {
         SignalFormat(
             name="solcast",
             about="Solcast, irradiance and temperature",
-            quantity="irradiance",
+            quantity="weather",
             unit="W/m2",
             matches=solcast.matches,
             read=solcast.read,
@@ -148,7 +149,11 @@ def recognise(source: Source) -> SignalFormat:
 
 
 def read_signal(
-    path: Path, options: ReadOptions | None = None, name: str | None = None
+    path: Path,
+    options: ReadOptions | None = None,
+    name: str | None = None,
+    *,
+    quantity: Quantity = "any",
 ) -> tuple[SignalFormat, Series]:
     """Read a signal from a file of a known source.
 
@@ -156,6 +161,7 @@ def read_signal(
         path: The file.
         options: What else is known of it.
         name: Its format; recognised by its content if None.
+        quantity: What it must hold.
 
     Returns:
         The format, and the series in its unit.
@@ -165,6 +171,12 @@ def read_signal(
     """
     source, options = Source(path), options or ReadOptions()
     found = recognise(source) if name is None else FORMATS[name]
+    if "any" not in (quantity, found.quantity) and quantity != found.quantity:
+        raise file_error(
+            path,
+            None,
+            f"expected a file of {quantity} (got one of {found.quantity}, format '{found.name}')",
+        )
     _check_options(source, found, options)
     series = found.read(source, options)
     return found, series if series.kind else replace(series, kind=found.kind)
@@ -172,6 +184,15 @@ def read_signal(
 
 def _check_options(source: Source, found: SignalFormat, options: ReadOptions) -> None:
     """Refuse what does not go with a format."""
+    fuels = emission_factors()
+    for fuel in options.factors:
+        if fuel not in fuels:
+            raise file_error(
+                source.path,
+                None,
+                f"factors: no such fuel (got {fuel!r}, expected one of {[*fuels]}"
+                f"{did_you_mean(fuel, fuels)})",
+            )
     if options.column is not None and options.column not in found.columns:
         known = f"expected one of {list(found.columns)}" if found.columns else "it has only one"
         hint = did_you_mean(options.column, found.columns)
