@@ -12,6 +12,7 @@ from cosim import __version__
 from cosim.calibrate.cli import app as calibrate_app
 from cosim.errors import CosimError, Problem, ScenarioError
 from cosim.reproduce.cli import reproduce
+from cosim.signal_view.cli import app as signals_app
 from cosim.traces.cli import app as traces_app
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ controllers_app = typer.Typer(help="The controllers that scenarios can name.", n
 app.add_typer(controllers_app, name="controllers")
 app.add_typer(calibrate_app, name="calibrate")
 app.command()(reproduce)
+app.add_typer(signals_app, name="signals")
 app.add_typer(traces_app, name="traces")
 
 Overrides = Annotated[

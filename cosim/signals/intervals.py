@@ -14,6 +14,7 @@ from cosim.signals.faults import BoolArray, Faults, IntArray, Texts
 from cosim.signals.series import FloatArray, Series, utc_stamp
 
 _MISSING = ("", "-", "nan", "na", "n/a", "n/e", "null", "none")
+_MOST_INTERVALS = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,15 @@ def _filled(
     cut = len(values) - 1 - (last_row - first_row)
     starts_us, values = starts_us[first_row : last_row + 1], values[first_row : last_row + 1]
     places = (starts_us - starts_us[0]) // spacing_us
+    if places[-1] >= _MOST_INTERVALS:
+        faults.problems.append(
+            Problem(
+                f"the file has gaps of {int(places[-1]) + 1 - len(places):,} intervals, too many "
+                "to fill",
+                where=str(faults.path),
+            )
+        )
+        faults.stop()
     grid = np.full(int(places[-1]) + 1, np.nan)
     grid[places] = values
     grid_us = starts_us[0] + np.arange(len(grid)) * spacing_us
@@ -189,13 +199,16 @@ def _filled(
     missing = np.isnan(grid)
     notes = []
     if cut:
-        notes.append(f"{cut:,} rows without a value cut off at the ends")
+        notes.append(f"rows without a value at the ends left out: {cut:,}")
     if missing.any():
-        first, most = int(missing.argmax()), int(sizes.max())
+        longest = timedelta(microseconds=int(sizes.max()) * spacing_us)
+        gaps, first = int((sizes > 0).sum()), utc_stamp(grid_us[missing.argmax()] / 1e6)
+        where = (
+            f"from {first}, {longest}" if gaps == 1 else f"the first from {first}, up to {longest}"
+        )
         notes.append(
-            f"{int(missing.sum()):,} of {len(grid):,} values missing, in {int((sizes > 0).sum())} "
-            f"gaps of up to {timedelta(microseconds=most * spacing_us)}, the first at "
-            f"{utc_stamp(grid_us[first] / 1e6)}: filled ({fill.method})"
+            f"{int(missing.sum()):,} of {len(grid):,} values missing, in "
+            f"{'one gap' if gaps == 1 else f'{gaps} gaps'} ({where} long): filled ({fill.method})"
         )
         if fill.method == "hold":
             grid = grid[np.maximum.accumulate(np.where(missing, 0, np.arange(len(grid))))]

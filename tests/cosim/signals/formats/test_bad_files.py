@@ -111,9 +111,10 @@ class TestAnyCsv:
         assert message.startswith("f.csv:3: ")
 
     def test_negative(self, path: Path, name: str) -> None:
-        if name in ("forecasts", "eia930", "entsoe"):
-            pytest.skip("may be negative")
         write(path, CSV[name].replace(VALUES[name], "-0.5"))
+        if name in ("forecasts", "eia930", "entsoe"):  # of a forecast, or of a plant that idles
+            read_signal(path)
+            return
         assert refused(path).startswith("f.csv:3: expected a value that is not negative")
 
     def test_a_repeated_row(self, path: Path, name: str) -> None:
@@ -123,10 +124,11 @@ class TestAnyCsv:
         assert message.startswith("f.csv:3: expected one row per ")
 
     def test_rows_out_of_order(self, path: Path, name: str) -> None:
-        if name == "forecasts":
-            pytest.skip("may be in any order")
         head, first, second, *rest = lines(CSV[name])
         write(path, "".join([head, second, first, *rest]))
+        if name == "forecasts":
+            assert len(read_signal(path)[1]) == 4
+            return
         assert refused(path).startswith("f.csv:3: expected stamps in order of time")
 
     def test_a_gap(self, path: Path, name: str) -> None:
@@ -135,8 +137,6 @@ class TestAnyCsv:
             text = CSV[name].replace("01-01T03:00", "01-01T04:00")
         else:
             *head, last = lines(CSV[name])
-            first = lines(CSV[name])[1].split(",")
-            del first
             text = "".join([*head, last, later(name, last)])
         write(path, text)
         row = len(lines(text))

@@ -102,9 +102,9 @@ class TestFill:
         _, series = read_signal(path, ReadOptions(fill=Fill(method, 7200)))
         np.testing.assert_allclose(series.values / 0.45359237, values, rtol=1e-14)
         assert series.notes == (
-            "1 rows without a value cut off at the ends",
-            "3 of 6 values missing, in 2 gaps of up to 2:00:00, the first at "
-            f"2024-01-01T01:00:00Z: filled ({method})",
+            "rows without a value at the ends left out: 1",
+            "3 of 6 values missing, in 2 gaps (the first from 2024-01-01T01:00:00Z, up to 2:00:00 "
+            f"long): filled ({method})",
         )
 
     def test_a_limit(self, path: Path) -> None:
