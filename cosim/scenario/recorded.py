@@ -26,6 +26,18 @@ FillMethod = Literal["hold", "linear"]
 """hold: the value before the gap. linear: a line across it."""
 
 
+def known_timezone(name: str) -> str:
+    """Return the name of a time zone.
+
+    Raises:
+        ValueError: If there is no such zone.
+    """
+    known = zoneinfo.available_timezones()
+    if name not in known:
+        raise ValueError(f"expected an IANA time zone (got {name!r}{did_you_mean(name, known)})")
+    return name
+
+
 class Resample(StrictModel):
     """Interpolation between the rows of a file; without it each row's value is held."""
 
@@ -67,12 +79,7 @@ class Recorded(StrictModel):
     @field_validator("timezone")
     @classmethod
     def _known_timezone(cls, value: str | None) -> str | None:
-        if value is not None:
-            known = zoneinfo.available_timezones()
-            if value not in known:
-                hint = did_you_mean(value, known)
-                raise ValueError(f"expected an IANA time zone (got {value!r}{hint})")
-        return value
+        return None if value is None else known_timezone(value)
 
     @model_validator(mode="after")
     def _one_alignment(self) -> Recorded:

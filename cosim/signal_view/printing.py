@@ -18,6 +18,7 @@ from cosim.traces.rate import time_text
 
 _COLUMNS = 66  # of the chart
 _COLUMNS_AN_HOUR = 2
+_DATES_FROM_S = 2 * 86400.0  # under a chart; times of day below
 
 
 def print_summaries(summaries: Sequence[SignalSummary], picture: Path | None) -> None:
@@ -62,5 +63,6 @@ def _print_summary(console: Console, summary: SignalSummary, *, blocks: bool) ->
             console.print(Text(line), soft_wrap=True)
     width_s, means = summary.over_time(_COLUMNS)
     console.print(f"\n{unit}mean in intervals of {time_text(width_s)}")
-    for line in bar_lines(means, start[:10], end[:10], blocks=blocks):
+    shown = 10 if summary.span_s >= _DATES_FROM_S else 16
+    for line in bar_lines(means, start[:shown], end[:shown], blocks=blocks):
         console.print(Text(line), soft_wrap=True)

@@ -12,6 +12,7 @@ import numpy as np
 
 from cosim.errors import FetchError, Problem, SignalError
 from cosim.plan import SitePlan, load_plan
+from cosim.scenario.recorded import known_timezone
 from cosim.signals.csv_file import read_csv
 from cosim.signals.formats import ReadOptions, Source, read_signal, recognise
 from cosim.signals.intervals import Fill
@@ -134,8 +135,13 @@ def of_file(
         at_end: Whether the stamps of plain CSV are the ends of the intervals.
 
     Raises:
-        SignalError: If it cannot be read as a signal.
+        SignalError: If it cannot be read as a signal, or there is no such time zone.
     """
+    if timezone is not None:
+        try:
+            known_timezone(timezone)
+        except ValueError as error:
+            raise SignalError(f"--timezone: {error}") from None
     if name is None:
         name = _recognised(path, column)
     if name == "csv":

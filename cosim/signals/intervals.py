@@ -202,13 +202,14 @@ def _filled(
         notes.append(f"rows without a value at the ends left out: {cut:,}")
     if missing.any():
         longest = timedelta(microseconds=int(sizes.max()) * spacing_us)
-        gaps, first = int((sizes > 0).sum()), utc_stamp(grid_us[missing.argmax()] / 1e6)
-        where = (
-            f"from {first}, {longest}" if gaps == 1 else f"the first from {first}, up to {longest}"
-        )
+        first = utc_stamp(grid_us[missing.argmax()] / 1e6)
+        if (gaps := int((sizes > 0).sum())) == 1:
+            where = f"one gap (from {first}, {longest} long)"
+        else:
+            where = f"{gaps} gaps (the first from {first}, up to {longest} long)"
         notes.append(
-            f"{int(missing.sum()):,} of {len(grid):,} values missing, in "
-            f"{'one gap' if gaps == 1 else f'{gaps} gaps'} ({where} long): filled ({fill.method})"
+            f"{int(missing.sum()):,} of {len(grid):,} values missing, in {where}: filled "
+            f"({fill.method})"
         )
         if fill.method == "hold":
             grid = grid[np.maximum.accumulate(np.where(missing, 0, np.arange(len(grid))))]
