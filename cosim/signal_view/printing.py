@@ -40,8 +40,8 @@ def _print_summary(console: Console, summary: SignalSummary, *, blocks: bool) ->
     rows = {
         "Signal": summary.title,
         "From": summary.how,
-        "Span": f"{start} to {end}: {time_text(summary.span_s)}, {len(series):,} intervals of "
-        f"{time_text(summary.step_s)}",
+        "Span": f"{start} to {end}: {time_text(summary.span_s)}",
+        "Step": f"{time_text(summary.step_s)}, {len(series):,} times",
     }
     if series.kind is not None:
         rows["Kind"] = series.kind
