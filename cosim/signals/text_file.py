@@ -126,7 +126,9 @@ def read_table(path: Path) -> Table:
     if table.shape[1] != len(header):  # such as quotes that are not closed
         raise file_error(path, 1, "the first line is not comma-separated names")
     table = table.fillna("")
-    data = (table != "").any(axis=1).to_numpy(dtype=bool) & (np.arange(len(table)) > 0)
+    data = (table[0] != "").to_numpy(dtype=bool, copy=True)
+    data[~data] = (table[~data] != "").any(axis=1)
+    data[:1] = False  # the header
     rows = table[data]
     if len(rows) < 2:
         raise file_error(path, 1, f"a signal needs two rows of data or more (got {len(rows)})")
