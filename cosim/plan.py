@@ -28,6 +28,7 @@ from cosim.loading import DataPath, Document, problem_at, read_document, validat
 from cosim.scenario.power import TemperaturePueKeys
 from cosim.scenario.recorded import Kind
 from cosim.scenario.scenario import Scenario
+from cosim.scenario.signals import CarbonIntensity
 from cosim.scenario.site import Site
 from cosim.signals import (
     Series,
@@ -269,9 +270,14 @@ def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
         past_carbon_intensity_g_per_kwh=_past(carbon_signal, start_s, time.step),
         cluster=cluster,
         workload=workload,
-        carbon_kind=(carbon_signal.kind if carbon_signal else None) or "average",
+        carbon_kind=_kind(grid.carbon_intensity, carbon_signal),
         signal_notes=tuple(notes),
     )
+
+
+def _kind(config: CarbonIntensity, signal: Series | None) -> Kind:
+    """Return the kind that a file tells, or else the scenario."""
+    return (signal.kind if signal is not None else None) or config.kind or "average"
 
 
 def _by_time(values: Array, step_s: float) -> Callable[[float], float]:

@@ -33,6 +33,8 @@ def read(source: Source, options: ReadOptions) -> Series:
         SignalError: If the file is not as it should be.
     """
     document = source.json
+    if document is None:
+        raise source.error("expected JSON (got other text)")
     data = document.get("data") if isinstance(document, dict) else None
     if not isinstance(data, list):
         raise file_error(source.path, None, f'expected {{"data": [...]}} (got {shown(document)})')

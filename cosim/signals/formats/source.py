@@ -72,8 +72,6 @@ class Source:
         Raises:
             SignalError: If it is no such file, or a row has fewer fields than the header.
         """
-        if self._is_json:
-            raise file_error(self.path, 1, "expected comma-separated text (got JSON)")
         table = read_table(self.path)
         faults = table.faults()
         text = (
@@ -89,6 +87,8 @@ class Source:
         Raises:
             SignalError: If there is none, or more than one.
         """
+        if self._is_json:
+            raise self.error("expected comma-separated text (got JSON)")
         wanted = [normal(name) for name in names]
         found = [index for index, name in enumerate(self.names) if name in wanted]
         if len(found) == 1:

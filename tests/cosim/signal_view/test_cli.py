@@ -152,7 +152,7 @@ class TestShow:
             (("none.yaml",), 2, "error: "),
             (("bad.csv",), 2, "error: bad.csv:3: expected a number (got 'x')"),
             (("other.csv",), 2, "error: other.csv:1: no known format of signals (got the columns"),
-            (("w.csv", "--format", "neso"), 2, "error: w.csv: expected {"),
+            (("w.csv", "--format", "neso"), 2, "error: w.csv:1: expected JSON (got other text)"),
             (("w.csv", "--area", "X"), 2, "error: "),
             (("w.csv", "--timezone", "Mars"), 2, "error: --timezone: expected an IANA"),
             (("w.csv", "-o", "w.pdf"), 2, "error: a picture ends in .svg or .png (got 'w.pdf')"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from cosim.errors import SignalError
 from cosim.scenario.signals import CarbonIntensity, Temperature
 from cosim.signals import carbon_series, temperature_series
 from tests.conftest import Cli
-from tests.cosim.builders import edited, run_text, write
+from tests.cosim.builders import edited, run_scenario, run_text, write
 from tests.cosim.signals.formats.examples import (
     BALANCE,
     FORECASTS,
@@ -152,7 +153,7 @@ def test_another_quantity(folder: Path) -> None:
         ({"unit": "g/kWh"}, "unit: does not go with format 'electricity_maps'"),
         ({"factors": {"gas": 1}}, "factors: does not go with format 'electricity_maps'"),
         ({"factors": {"gsa": 1}}, "factors: no such fuel .*did you mean 'gas'"),
-        ({"type": "neso"}, r"maps\.csv: expected \{"),
+        ({"type": "neso"}, "expected JSON"),
         ({"shift": "100d"}, r"covers 2024-07-09T00:00:00Z to .* is needed"),
     ],
 )
@@ -218,3 +219,9 @@ def test_a_run_takes_the_kind_of_the_file(tmp_path: Path) -> None:
     ran = run_text(tmp_path, with_file(", fill: hold"))
     assert ran.summary["carbon_g"]["kind"] == "marginal"
     assert (ran.column("carbon_intensity_g_per_kwh") == 700 * POUND).all()
+    manifest = json.loads((ran.folder / "manifest.json").read_text(encoding="utf-8"))
+    assert "filled (hold)" in manifest["signal_notes"]["dc"][0]
+    place = "sites.0.microgrid.carbon_intensity.path"
+    assert manifest["inputs"][place]["path"] == str(tmp_path / "week.csv")
+    again = run_scenario(ran.folder / "scenario.resolved.yaml", tmp_path / "again")
+    assert again.without_wall() == ran.without_wall()

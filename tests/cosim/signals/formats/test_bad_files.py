@@ -236,6 +236,11 @@ class TestAnyCsv:
         refused(path)
         refused(path, name=name)
 
+    def test_json_in_its_place(self, path: Path, name: str) -> None:
+        write(path, JSON["neso"])
+        message = refused(path, name=name)
+        assert "JSON" in message or 'expected {"meta"' in message
+
     def test_empty(self, path: Path, name: str) -> None:
         path.write_bytes(b"")
         assert refused(path, name=name) == "f.csv: the file is empty, or its first line is"
