@@ -7,7 +7,7 @@ them to the clusters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import MappingProxyType
@@ -92,6 +92,8 @@ class ControllerHost:
         entries: The controllers, in the order in which they are asked.
         contexts: Every site of the run, by name; one without a cluster has no limits.
         signals: The grid signals of every site, by name.
+        before_step: Called with the index of each step before anything else happens in it; may
+            bring the arrays of `signals` up to date.
 
     Attributes:
         changes: Every change of an actuator so far, in order.
@@ -108,6 +110,7 @@ class ControllerHost:
         entries: Sequence[HostedController],
         contexts: Mapping[str, SiteContext],
         signals: Mapping[str, SiteSignals],
+        before_step: Callable[[int], None] = lambda step: None,
     ) -> None:
         _check_sites(contexts, signals)
         for entry in entries:
@@ -117,6 +120,7 @@ class ControllerHost:
         self._entries = [(entry, period_steps(entry, step_s)) for entry in entries]
         self._contexts = MappingProxyType(dict(contexts))
         self._signals = dict(signals)
+        self._before_step = before_step
         self._in_force: dict[str, dict[str, float]] = {}
         self._ready = False
         self.changes: list[ActuatorChange] = []
@@ -175,6 +179,7 @@ class ControllerHost:
         """
         if not self._ready:
             raise RuntimeError("reset() the controllers before the first step")
+        self._before_step(step)
         due = [entry for entry, period in self._entries if step % period == 0]
         if due:
             observations = {

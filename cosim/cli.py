@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -16,6 +18,7 @@ from cosim.signal_view.cli import app as signals_app
 from cosim.traces.cli import app as traces_app
 
 if TYPE_CHECKING:
+    from cosim.live import Live
     from cosim.plan import Plan
 
 app = typer.Typer(
@@ -89,9 +92,18 @@ def run(
             metavar="FILE",
         ),
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Begin now, go in real time, and ask for live signals.")
+    ] = False,
+    speed: Annotated[
+        float | None,
+        typer.Option(help="With --live: seconds of the run per second [default: 1].", metavar="X"),
+    ] = None,
 ) -> None:
     """Run a scenario and write its results."""
-    plan = _plan(scenario, overrides, seed)
+    if speed is not None and not (live and 0 < speed < math.inf):
+        raise ScenarioError(f"--speed goes with --live, and is a positive number (got {speed:g})")
+    plan = _plan(scenario, [*(overrides or []), *(_from_now() if live else [])], seed)
 
     from cosim.chrome_trace import traced
     from cosim.execute import execute
@@ -100,11 +112,12 @@ def run(
 
     folder = out if out is not None else Path("results") / plan.scenario.name
     shown = not quiet and sys.stderr.isatty()
+    clock = _clock(plan, speed or 1.0, quiet=quiet) if live else None
     with (
         progress(plan, shown=shown) as show_step,
         traced(chrome_trace, folder, show_step) as (on_start, on_step),
     ):
-        result = execute(plan, folder, on_step, on_start=on_start)
+        result = execute(plan, folder, on_step, on_start=on_start, live=clock)
     if as_json:
         print(to_json(result.summary))
     elif not quiet:
@@ -223,6 +236,22 @@ def _plan(scenario: Path, overrides: list[str] | None, seed: int | None) -> Plan
     if seed is not None:
         settings.append(f"seed={seed}")
     return load_plan(scenario, settings)
+
+
+def _from_now() -> list[str]:
+    """Return the setting that lets a run begin now."""
+    return [f"time.start={datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"]
+
+
+def _clock(plan: Plan, speed: float, *, quiet: bool) -> Live:
+    """Return the clock of a live run; what it has to say goes to standard error."""
+    from cosim.live import Live
+
+    def say(text: str) -> None:
+        if not quiet:
+            print(f"{datetime.now(UTC):%H:%M:%S}Z {text}", file=sys.stderr, flush=True)
+
+    return Live(plan, speed=speed, notify=say)
 
 
 def _fail(error: CosimError) -> NoReturn:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cosim.errors import ScenarioError
+from cosim.live import Live, live_sites
 from cosim.loop import Run, run
 from cosim.plan import Plan
 from cosim.results.folder import (
@@ -42,6 +44,7 @@ def execute(
     on_step: Callable[[int], None] = lambda steps: None,
     *,
     on_start: Callable[[Run], None] = lambda run: None,
+    live: Live | None = None,
 ) -> Result:
     """Run a plan, and write its results if `out` is given.
 
@@ -52,16 +55,26 @@ def execute(
         out: The result folder.
         on_step: Called after each step with the number of steps done.
         on_start: Called before the first step with the run; see :func:`cosim.loop.run`.
+        live: Makes it go in real time.
 
     Raises:
-        ScenarioError: If `out` holds something else than earlier results.
+        RunFailed: If a live signal has no value to begin with.
+        ScenarioError: If `out` holds something else than earlier results, or a signal is live
+            and the run is not.
     """
+    if live is not None:
+        live.connect()
+    elif sites := live_sites(plan):
+        raise ScenarioError(
+            f"the carbon intensity of site '{next(iter(sites))}' is of type live: its values only "
+            "come with `cosim run --live`"
+        )
     hashes = {place: file_hash(path) for place, path in input_files(plan).items()}
     folder = ResultFolder(out) if out is not None else None
     try:
         with RequestLog(plan, folder.requests_path if folder else None) as log:
             began = time.perf_counter()
-            done = run(plan, on_requests=log.add, on_step=on_step, on_start=on_start)
+            done = run(plan, on_requests=log.add, on_step=on_step, on_start=on_start, live=live)
             for name, cluster in done.clusters.items():
                 log.add(name, cluster.take_ended())
                 log.add(name, cluster.take_in_flight(), cluster.env.now)

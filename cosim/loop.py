@@ -20,6 +20,7 @@ from loguru import logger
 
 from controllers import ControllerHost, microgrid_telemetry
 from cosim.errors import RunFailed
+from cosim.live import Live
 from cosim.microgrid import LOAD, actors, dispatchables
 from cosim.plan import Plan
 from cosim.record import Drained, Recorder, RequestSink
@@ -39,6 +40,7 @@ class Run:
         clusters: The clusters by site, as they were at its end.
         host: The controllers, and the record of what they did.
         failure: Why it broke off; None if it did not.
+        live: Its clock and feeds, if it went in real time.
     """
 
     plan: Plan
@@ -46,6 +48,7 @@ class Run:
     clusters: Mapping[str, Cluster]
     host: ControllerHost
     failure: RunFailed | None
+    live: Live | None = None
 
 
 def run(
@@ -54,6 +57,7 @@ def run(
     on_requests: RequestSink = lambda site, requests: None,
     on_step: Callable[[int], None] = lambda steps: None,
     on_start: Callable[[Run], None] = lambda run: None,
+    live: Live | None = None,
 ) -> Run:
     """Run a plan to its end.
 
@@ -65,16 +69,19 @@ def run(
         on_requests: Called with the site and the requests that ended in each step.
         on_step: Called after each step with the number of steps done.
         on_start: Called before the first step with the run, whose parts change as it goes.
+        live: Makes it go in real time; its first values must be there.
     """
     for library in ("mosaik", "mosaik_api_v3", "vessim"):
         logger.disable(library)
-    parts = _parts(plan, on_requests, on_step)
+    parts = _parts(plan, on_requests, on_step, live)
     recorder, host = parts.recorder, parts.host
     failure: RunFailed | None = None
-    on_start(Run(plan, recorder, parts.clusters, host, None))
+    on_start(Run(plan, recorder, parts.clusters, host, None, live))
     try:
         (_mosaik if plan.scenario.coupling == "mosaik" else _native)(parts)
         parts.environment.run(until=plan.scenario.time.horizon_s)
+        if live is not None:
+            live.end()
     except Drained:
         pass
     except KeyboardInterrupt:
@@ -87,7 +94,7 @@ def run(
     finally:
         parts.environment.close()  # a run does so itself; a failure before it leaves this to us
     _settle(parts)
-    return Run(plan, recorder, parts.clusters, host, failure)
+    return Run(plan, recorder, parts.clusters, host, failure, live)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +109,32 @@ class _Parts:
     recorder: Recorder
 
 
-def _parts(plan: Plan, on_requests: RequestSink, on_step: Callable[[int], None]) -> _Parts:
+def _parts(
+    plan: Plan, on_requests: RequestSink, on_step: Callable[[int], None], live: Live | None
+) -> _Parts:
     clusters = {
         site.name: Cluster(site.cluster, site.workload.stream())
         for site in plan.sites
         if site.cluster is not None and site.workload is not None
     }
     telemetry: dict[str, StepTelemetry] = {}
+    # Without a cluster no controller is asked, and the recorder is the first to come.
+    before_step = live.begin if live is not None else lambda step: None
     return _Parts(
         plan=plan,
-        environment=_environment(plan),
+        environment=_environment(plan, live),
         clusters=clusters,
         telemetry=telemetry,
-        host=plan.host(),
-        recorder=Recorder(plan, clusters, telemetry, on_requests, on_step),
+        host=plan.host(before_step),
+        recorder=Recorder(plan, clusters, telemetry, on_requests, on_step, before_step),
     )
 
 
-def _environment(plan: Plan) -> vessim.Environment:
+def _environment(plan: Plan, live: Live | None) -> vessim.Environment:
     time, scenario = plan.scenario.time, plan.scenario
-    return vessim.Environment(
+    # Vessim's live environment knows no other speed than the clock's; `live` paces the others.
+    in_real_time = live is not None and live.speed == 1
+    return (vessim.Environment.live if in_real_time else vessim.Environment)(
         sim_start=time.start.replace(tzinfo=None),
         step_size=time.step_s,
         name=scenario.name,

@@ -25,12 +25,14 @@ from controllers import (
 from cosim.control import controller_problems, read_controllers
 from cosim.errors import Problem, ScenarioError
 from cosim.loading import DataPath, Document, problem_at, read_document, validate_document
+from cosim.scenario.live import LiveCarbon
 from cosim.scenario.power import TemperaturePueKeys
 from cosim.scenario.recorded import Kind
 from cosim.scenario.scenario import Scenario
 from cosim.scenario.signals import CarbonIntensity
 from cosim.scenario.site import Site
 from cosim.signals import (
+    Place,
     Series,
     carbon_series,
     load_series,
@@ -53,7 +55,8 @@ class SitePlan:
 
     Attributes:
         config: Its section of the scenario.
-        carbon_intensity_g_per_kwh, solar_w: Means over each step, shape (steps,).
+        carbon_intensity_g_per_kwh, solar_w: Means over each step, shape (steps,). A live intensity
+            is NaN until the run gets there.
         load_w: Power of a plain load, shape (steps,); None where a cluster stands.
         price_per_kwh: Shape (steps,); None without a price.
         past_carbon_intensity_g_per_kwh: Steps before the start, oldest first, up to 7 days.
@@ -89,8 +92,12 @@ class Plan:
     sites: tuple[SitePlan, ...]
     controllers: tuple[HostedController, ...]
 
-    def host(self) -> ControllerHost:
-        """Return a host of the controllers, to be reset before the run."""
+    def host(self, before_step: Callable[[int], None] = lambda step: None) -> ControllerHost:
+        """Return a host of the controllers, to be reset before the run.
+
+        Args:
+            before_step: Called with the index of each step before anything else happens in it.
+        """
         return ControllerHost(
             self.controllers,
             {site.name: self._context(site) for site in self.sites},
@@ -103,6 +110,7 @@ class Plan:
                 )
                 for site in self.sites
             },
+            before_step,
         )
 
     def _context(self, site: SitePlan) -> SiteContext:
@@ -213,10 +221,13 @@ def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
             problems.extend(_placed(document, (*place, *where), error))
             return np.zeros(steps), None
 
-    carbon, carbon_signal = step_means(
-        ("microgrid", "carbon_intensity"),
-        lambda: carbon_series(grid.carbon_intensity, time.start, time.horizon_s),
-    )
+    if isinstance(grid.carbon_intensity, LiveCarbon):
+        carbon, carbon_signal = np.full(steps, np.nan), None  # filled in while the run goes on
+    else:
+        carbon, carbon_signal = step_means(
+            ("microgrid", "carbon_intensity"),
+            lambda: carbon_series(grid.carbon_intensity, time.start, time.horizon_s),
+        )
     solar, load, price = np.zeros(steps), None, None
     if (solar_config := grid.solar) is not None:
         solar, _ = step_means(
@@ -225,8 +236,8 @@ def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
                 solar_config,
                 time.start,
                 time.horizon_s,
-                site.location.latitude if site.location else None,
-                site.location.longitude if site.location else None,
+                Place(**site.location.model_dump()) if site.location else None,
+                seed=(scenario.seed, index),
             ),
         )
     if (load_config := site.load) is not None:

@@ -77,6 +77,8 @@ def print_report(result: Result) -> None:
         _print_row(console, "Carbon", _carbon(summary))
     if summary["sites"]:
         _print_controllers(console, result)
+    for text, stale in _live_notes(summary):
+        _print_row(console, "Live", text, style="yellow" if stale else "cyan")
     for text in _trace_notes(result.run.plan):
         _print_row(console, "Trace", text)
     for site in result.run.plan.sites:
@@ -105,6 +107,24 @@ def _trace_notes(plan: Plan) -> Iterator[str]:
             f"{_plural(failures, 'request')} of {path.name} left out, recorded as failed: without "
             "response tokens"
         )
+
+
+def _live_notes(summary: dict[str, Any]) -> Iterator[tuple[str, bool]]:
+    """Yield how the signals of a live run came, and whether any was stale."""
+    live = summary.get("live")
+    if live is None:
+        return
+    late = f", at most {_duration(live['late_s'])} late" if live["late_s"] >= 1 else ""
+    yield f"{live['speed']:g} x the clock{late}", False
+    for name, feed in live["sites"].items():
+        text = f"carbon intensity of {name} asked for {_plural(feed['polls'], 'time')}"
+        if feed["failed_polls"]:
+            text += f", {feed['failed_polls']:,} without an answer to use"
+        if feed["stale_steps"]:
+            text += f"; stale in {_plural(feed['stale_steps'], 'step')}"
+        if feed["oldest_s"] is not None:
+            text += f"; at most {_duration(feed['oldest_s'])} old"
+        yield text, bool(feed["stale_steps"])
 
 
 def _print_row(console: Console, title: str, text: str, style: str = "cyan") -> None:

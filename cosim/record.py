@@ -113,6 +113,7 @@ class Recorder(vessim.Controller):  # type: ignore[misc]
         telemetry: The latest telemetry by site; kept up to date by the coupling.
         on_requests: Called with the requests that ended in each step.
         on_step: Called after each step with the number of steps done.
+        before_step: Called with the index of each step before it is recorded.
     """
 
     def __init__(
@@ -122,7 +123,9 @@ class Recorder(vessim.Controller):  # type: ignore[misc]
         telemetry: Mapping[str, StepTelemetry],
         on_requests: RequestSink,
         on_step: Callable[[int], None],
+        before_step: Callable[[int], None] = lambda step: None,
     ) -> None:
+        self._before_step = before_step
         self._plan, self._clusters, self._telemetry = plan, clusters, telemetry
         self._on_requests, self._on_step = on_requests, on_step
         self.sites = {site.name: SiteRecord(site) for site in plan.sites}
@@ -136,6 +139,7 @@ class Recorder(vessim.Controller):  # type: ignore[misc]
         Raises:
             Drained: If the run ends when its requests have, and they have.
         """
+        self._before_step(self.steps)
         for name, record in self.sites.items():
             record.add(microgrid_states[name], self._telemetry.get(name))
             if name in self._clusters:

@@ -87,6 +87,7 @@ def test_one_base_of_errors() -> None:
         ("inference_sim.models", ["models.yaml"]),
         ("inference_sim.execution", ["engines.yaml"]),
         ("cosim.signals", ["data", "typical_days_2022.csv"]),
+        ("cosim.signals", ["data", "linke_turbidity.csv.gz"]),
     ],
 )
 def test_package_data_is_found_as_resources(package: str, names: list[str]) -> None:

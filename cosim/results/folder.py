@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 from pydantic import BaseModel
@@ -28,6 +29,7 @@ from cosim.loop import Run
 from cosim.plan import Plan
 from cosim.record import SiteRecord
 from cosim.scenario.site import FILE_ENDINGS
+from cosim.scenario.solar import PvlibSolar
 from inference_sim import is_compiled
 from inference_sim.telemetry import COUNTS
 
@@ -127,6 +129,11 @@ def to_json(content: Mapping[str, Any]) -> str:
 def steps_frame(run: Run) -> pd.DataFrame:
     """Return a row per step and site: what happened in each step."""
     frames = [_site_frame(run.plan, record) for record in run.recorder.sites.values()]
+    if run.live is not None and run.live.feeds:
+        for frame, name in zip(frames, run.recorder.sites, strict=True):
+            feed, steps = run.live.feeds.get(name), len(frame)
+            frame["carbon_intensity_age_s"] = np.nan if feed is None else feed.age_s[:steps]
+            frame["carbon_intensity_stale"] = False if feed is None else feed.stale[:steps]
     return pd.concat(frames, ignore_index=True)
 
 
@@ -194,6 +201,12 @@ def input_files(plan: Plan) -> dict[str, Path]:
     return found
 
 
+def _extras(plan: Plan) -> tuple[str, ...]:
+    """Return the optional libraries that the figures of a run depend on."""
+    solar = [site.config.microgrid.solar for site in plan.sites]
+    return ("pvlib",) if any(isinstance(one, PvlibSolar) for one in solar) else ()
+
+
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with path.open("rb") as file:
@@ -221,7 +234,7 @@ def make_manifest(
     return {
         "cosim": cosim.__version__,
         "python": platform.python_version(),
-        "libraries": {name: version(name) for name in _LIBRARIES},
+        "libraries": {name: version(name) for name in (*_LIBRARIES, *_extras(plan))},
         "compiled": is_compiled(),
         "seed": plan.scenario.seed,
         "inputs": {

@@ -1,7 +1,8 @@
 """The summary of a run: the keys that other tools rely on.
 
 SI units stand in the names. Totals over the sites are at the top, the same keys per site under
-``sites.<name>``. Everything but ``wall`` is a function of scenario, seed and versions.
+``sites.<name>``. Everything but ``wall`` is a function of scenario, seed and versions; a live run
+has ``live`` as well, and is never the same.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ def summarise(run: Run, log: RequestLog, scenario_hash: str, run_s: float) -> Se
         summary["failure"] = {"step": run.failure.step, "message": str(run.failure)}
     if sites:
         summary |= _totals(sites, log)
+    if run.live is not None:
+        summary["live"] = run.live.summary(recorder.steps)
     summary["controllers"] = _controllers(run)
     summary["sites"] = sites
     arrived = summary.get("requests", {}).get("arrived", 0)

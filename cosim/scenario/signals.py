@@ -9,8 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from cosim.scenario.fields import Fraction, InputFile, NonNegative, Positive, StrictModel
+from cosim.scenario.fields import InputFile, NonNegative, Positive, StrictModel
+from cosim.scenario.live import LiveCarbon
 from cosim.scenario.recorded import CarbonUnit, FileCarbon, FileTemperature, Kind, Recorded
+from cosim.scenario.solar import ClearSkySolar, PvlibSolar, SolcastSolar
 
 Area = Literal["CISO", "ERCO", "PJM", "NYIS", "BPAT"]
 """US balancing area with a built-in typical day."""
@@ -91,25 +93,6 @@ class CsvSolar(CsvFile):
         return self
 
 
-class ClearSkySolar(StrictModel):
-    """Solar power under a cloudless sky, computed from the site's location."""
-
-    type: Literal["clear_sky"]
-    """Compute it; the site needs a ``location``."""
-    peak_power_w: Positive
-    """Power of the array under standard test conditions, and limit of its output [W]."""
-    tilt_deg: Annotated[float, Field(ge=0, le=90)] = 30.0
-    """Tilt of the array from horizontal [deg]."""
-    azimuth_deg: Annotated[float, Field(ge=0, le=360)] = 180.0
-    """Direction that the array faces, clockwise from north [deg]: 180 is south, 0 north."""
-    losses_fraction: Fraction = 0.14
-    """Losses by soiling, wiring, mismatch and so on; the default is that of PVWatts 5."""
-    temperature_c: Annotated[float, Field(ge=-60, le=60)] = 20.0
-    """Temperature of the air [°C]."""
-    albedo: Fraction = 0.2
-    """Share of the light that the ground reflects."""
-
-
 class CsvLoad(CsvFile):
     """A load from a CSV file."""
 
@@ -154,11 +137,15 @@ class CsvTemperature(CsvFile):
 
 
 CarbonIntensity = Annotated[
-    ConstantCarbon | CsvCarbon | FileCarbon | TypicalDayCarbon, Field(discriminator="type")
+    ConstantCarbon | CsvCarbon | FileCarbon | TypicalDayCarbon | LiveCarbon,
+    Field(discriminator="type"),
 ]
 """Carbon intensity of the grid; every form has a ``kind``, which a file may tell."""
 
-Solar = Annotated[ConstantPower | CsvSolar | ClearSkySolar, Field(discriminator="type")]
+Solar = Annotated[
+    ConstantPower | CsvSolar | SolcastSolar | ClearSkySolar | PvlibSolar,
+    Field(discriminator="type"),
+]
 """AC power of a solar array."""
 
 Load = Annotated[ConstantPower | CsvLoad, Field(discriminator="type")]

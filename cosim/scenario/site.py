@@ -38,6 +38,8 @@ class Location(StrictModel):
     """Degrees north."""
     longitude: Annotated[float, Field(ge=-180, le=180)]
     """Degrees east."""
+    altitude_m: Annotated[float, Field(ge=-430, le=9000)] = 0.0
+    """Height above the sea [m]: thinner air lets more of the sun through."""
 
 
 class Scheduler(StrictModel):

@@ -226,12 +226,9 @@ def _recognised(path: Path, column: str | None) -> str:
 def _signals(site: SitePlan) -> Iterator[tuple[str, str, str, FloatArray]]:
     """Yield name, origin, unit and values of the signals that a site has."""
     grid = site.config.microgrid
-    yield (
-        "carbon_intensity",
-        grid.carbon_intensity.type,
-        "g/kWh",
-        site.carbon_intensity_g_per_kwh,
-    )
+    carbon = site.carbon_intensity_g_per_kwh
+    if grid.carbon_intensity.type != "live":  # not known before the run
+        yield "carbon_intensity", grid.carbon_intensity.type, "g/kWh", carbon
     if grid.solar is not None:
         yield "solar", grid.solar.type, "W", site.solar_w
     if site.config.load is not None and site.load_w is not None:

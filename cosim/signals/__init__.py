@@ -8,8 +8,10 @@ from cosim.signals.build import (
     temperature_series,
 )
 from cosim.signals.series import Series
+from cosim.signals.solar import Place
 
 __all__ = [
+    "Place",
     "Series",
     "carbon_series",
     "load_series",

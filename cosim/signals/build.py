@@ -6,7 +6,6 @@ run, for those who look back; a file covers what it covers.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -15,10 +14,10 @@ import numpy as np
 
 from cosim.errors import SignalError
 from cosim.scenario import recorded
+from cosim.scenario.live import LiveCarbon
 from cosim.scenario.recorded import FileCarbon, FileTemperature, Recorded
 from cosim.scenario.signals import (
     CarbonIntensity,
-    ClearSkySolar,
     ConstantCarbon,
     ConstantPower,
     ConstantPrice,
@@ -31,13 +30,15 @@ from cosim.scenario.signals import (
     Temperature,
     TypicalDayCarbon,
 )
-from cosim.signals.clear_sky import clear_sky_power_w
+from cosim.scenario.solar import SolcastSolar
 from cosim.signals.csv_file import read_csv
 from cosim.signals.faults import file_error
 from cosim.signals.formats import ReadOptions, read_signal
 from cosim.signals.intervals import Fill
 from cosim.signals.resample import resampled
 from cosim.signals.series import Series
+from cosim.signals.solar import Place, computed_solar
+from cosim.signals.solcast_solar import solcast_power
 from cosim.signals.typical_day import typical_day_series
 from cosim.signals.year import repeated_year
 
@@ -55,7 +56,6 @@ TEMPERATURE_UNITS: Mapping[str, tuple[float, float]] = {
 """Factors to °C, and what 0 °C is in the unit."""
 
 DAY_S = 86400.0
-CLEAR_SKY_STEP_S = 300.0
 
 
 def carbon_series(config: CarbonIntensity, run_start: datetime, duration_s: float) -> Series:
@@ -78,6 +78,8 @@ def carbon_series(config: CarbonIntensity, run_start: datetime, duration_s: floa
         series = _constant(config.value_g_per_kwh, start_s, end_s)
     elif isinstance(config, TypicalDayCarbon):
         series = typical_day_series(config.area, start_s - 7 * DAY_S, end_s)
+    elif isinstance(config, LiveCarbon):
+        raise SignalError("a live carbon intensity is only known while `cosim run --live` goes on")
     else:
         series = _from_file(config, CARBON_UNITS[config.unit], start_s, end_s)
     return replace(series, kind=config.kind)
@@ -87,8 +89,8 @@ def solar_series(
     config: Solar,
     run_start: datetime,
     duration_s: float,
-    latitude: float | None = None,
-    longitude: float | None = None,
+    place: Place | None = None,
+    seed: int | tuple[int, ...] = 0,
 ) -> Series:
     """Return the power of a solar array [W].
 
@@ -96,12 +98,12 @@ def solar_series(
         config: What the scenario says.
         run_start: Start of the run; with a time zone.
         duration_s: Length of the run [s].
-        latitude: Degrees north of the site, where the scenario gives it.
-        longitude: Degrees east of the site, where the scenario gives it.
+        place: Where the site is, if the scenario says so.
+        seed: Of the clouds.
 
     Raises:
-        SignalError: If a file cannot be used or does not cover the run, or a clear sky has no
-            place.
+        SignalError: If a file cannot be used or does not cover the run, or what is computed has
+            no place or needs a library that is not installed.
         ValueError: If `run_start` has no time zone.
     """
     start_s = _epoch_s(run_start)
@@ -111,12 +113,9 @@ def solar_series(
     if isinstance(config, CsvSolar):
         factor = config.peak_power_w or POWER_UNITS[config.unit]
         return _from_file(config, factor, start_s, end_s)
-    if latitude is None or longitude is None:
-        raise SignalError(
-            "solar of type clear_sky needs the place of the site: give sites.N.location, such as "
-            "{latitude: 37.87, longitude: -122.27}"
-        )
-    return _clear_sky(config, start_s - DAY_S, end_s, latitude, longitude)
+    if isinstance(config, SolcastSolar):
+        return _placed(solcast_power(config, place, _fill(config.fill)), config, start_s, end_s)
+    return computed_solar(config, start_s - DAY_S, end_s, place, seed)
 
 
 def load_series(config: Load, run_start: datetime, duration_s: float) -> Series:
@@ -266,23 +265,3 @@ def _read_temperature(config: FileTemperature) -> Series:
     options = ReadOptions(column="air_temp", timezone=config.timezone, fill=_fill(config.fill))
     name = None if config.type == "file" else config.type
     return read_signal(config.path, options, name, quantity="weather")[1]
-
-
-def _clear_sky(
-    config: ClearSkySolar, start_s: float, end_s: float, latitude: float, longitude: float
-) -> Series:
-    """Return the power on a grid of 5 minutes; each value is that of the interval's middle."""
-    start, stop = math.floor(start_s / CLEAR_SKY_STEP_S), math.ceil(end_s / CLEAR_SKY_STEP_S)
-    starts_s = np.arange(start, stop).astype(np.float64) * CLEAR_SKY_STEP_S
-    power_w = clear_sky_power_w(
-        starts_s + CLEAR_SKY_STEP_S / 2,
-        latitude=latitude,
-        longitude=longitude,
-        peak_power_w=config.peak_power_w,
-        tilt_deg=config.tilt_deg,
-        azimuth_deg=config.azimuth_deg,
-        losses_fraction=config.losses_fraction,
-        temperature_c=config.temperature_c,
-        albedo=config.albedo,
-    )
-    return Series(starts_s, stop * CLEAR_SKY_STEP_S, power_w, source="clear sky")

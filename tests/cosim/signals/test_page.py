@@ -11,13 +11,16 @@ import yaml
 from pydantic import TypeAdapter
 
 from cosim.scenario.recorded import Recorded
-from cosim.scenario.signals import CarbonIntensity
+from cosim.scenario.signals import CarbonIntensity, Solar
 from cosim.signals.formats import FORMATS
 from cosim.signals.mix import emission_factors
 from tests.cosim.builders import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "signals.md").read_text(encoding="utf-8")
-CARBON: TypeAdapter[Any] = TypeAdapter(CarbonIntensity)
+SIGNALS: dict[str, TypeAdapter[Any]] = {
+    "carbon_intensity": TypeAdapter(CarbonIntensity),
+    "solar": TypeAdapter(Solar),
+}
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.S)
 
 
@@ -46,8 +49,8 @@ def test_every_key_of_a_file_is_described() -> None:
 
 @pytest.mark.parametrize("text", EXAMPLES)
 def test_examples_are_valid(text: str, tmp_path: Path) -> None:
-    config = yaml.safe_load(text)["carbon_intensity"]
+    [(signal, config)] = yaml.safe_load(text).items()
     path = tmp_path / config["path"]
     path.write_text("a,b\n")
-    found = CARBON.validate_python({**config, "path": str(path)})
+    found = SIGNALS[signal].validate_python({**config, "path": str(path)})
     assert found.type == config["type"]

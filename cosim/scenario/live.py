@@ -1,0 +1,53 @@
+"""Scenario keys of a carbon intensity that is asked for while the run goes on."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from cosim.scenario.fields import DurationS, StrictModel
+
+
+def _web_address(value: str) -> str:
+    if not re.match(r"https?://[^\s/]+", value):
+        raise ValueError(f"expected an address such as https://example.org/now (got {value!r})")
+    return value
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+
+
+class Login(StrictModel):
+    """How to get a token, as WattTime gives them: for half an hour, against name and password."""
+
+    url: WebAddress
+    """Address that answers ``{"token": ...}`` to a name and a password (HTTP Basic)."""
+    user_env: str
+    """Environment variable that holds the name."""
+    password_env: str
+    """Environment variable that holds the password."""
+
+
+class LiveCarbon(StrictModel):
+    """A carbon intensity that a server is asked for, with ``cosim run --live``."""
+
+    type: Literal["live"]
+    """Ask a server; the run must be live."""
+    url: WebAddress
+    """Address that answers in JSON, http or https."""
+    format: Literal["neso", "watttime"]
+    """neso: Great Britain's Carbon Intensity API, average. watttime: version 3 of WattTime's API,
+    marginal."""
+    every: Annotated[DurationS, Field(gt=0)] = 300.0
+    """How often it is asked."""
+    stale_after: Annotated[DurationS, Field(gt=0)] = 3600.0
+    """Age from which a value is flagged as stale, counted from the start of its interval."""
+    login: Login | None = None
+    """How to get a token to send along, anew whenever it has expired; none by default."""
+
+    @property
+    def kind(self) -> Literal["average", "marginal"]:
+        """What the service publishes."""
+        return "average" if self.format == "neso" else "marginal"

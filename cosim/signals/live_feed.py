@@ -1,0 +1,296 @@
+"""A carbon intensity asked for over HTTP while the run goes on.
+
+Two shapes are understood: that of Great Britain's Carbon Intensity API (NESO) and that of
+WattTime's version 3. A server that is down, slow or talks nonsense never ends a run: the last value
+is held, and the steps that it stands for are flagged.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import math
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cosim.scenario.live import LiveCarbon, Login
+from cosim.signals.series import utc_stamp
+
+MAX_ANSWER_BYTES = 5_000_000
+_GRAMS_PER_POUND = 453.59237
+_MOST_G_PER_KWH = 1e5  # fifty times that of the dirtiest plant, in either unit
+_AHEAD_S = 60.0  # how far the server's clock may be ahead of ours
+
+
+class PollFailed(Exception):
+    """The server gave no usable value; says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A carbon intensity and the time from which it holds.
+
+    Attributes:
+        start_s: Start of its interval, in seconds since the Unix epoch.
+        value_g_per_kwh: The intensity [g/kWh].
+    """
+
+    start_s: float
+    value_g_per_kwh: float
+
+
+class Refused(PollFailed):
+    """The server wants another token."""
+
+
+class Server:
+    """A server that is asked for the carbon intensity, and its token if it wants one.
+
+    Args:
+        config: Where it is, and how it answers.
+    """
+
+    def __init__(self, config: LiveCarbon) -> None:
+        self._config = config
+        self._token = ""
+
+    def ask(self, now_s: float, timeout_s: float) -> Reading:
+        """Return the latest value that has begun.
+
+        Args:
+            now_s: The time of the run, in seconds since the Unix epoch.
+            timeout_s: Longest wait for each answer [s].
+
+        Raises:
+            PollFailed: If there is none.
+        """
+        config = self._config
+        if config.login is None:
+            return latest(_get(config.url, timeout_s), config.format, now_s)
+        renewed = not self._token
+        if renewed:
+            self._token = _log_in(config.login, timeout_s)
+        try:
+            content = _get(config.url, timeout_s, f"Bearer {self._token}")
+        except Refused:
+            self._token = ""
+            if renewed:
+                raise
+            return self.ask(now_s, timeout_s)  # it has expired: once more, with a new one
+        return latest(content, config.format, now_s)
+
+
+def _log_in(login: Login, timeout_s: float) -> str:
+    secrets = []
+    for name in (login.user_env, login.password_env):
+        if not (secret := os.environ.get(name)):
+            raise PollFailed(f"the environment variable {name}, to log in, is not set")
+        secrets.append(secret)
+    basic = base64.b64encode(":".join(secrets).encode()).decode()
+    try:
+        token = json.loads(_get(login.url, timeout_s, f"Basic {basic}"))["token"]
+    except (ValueError, RecursionError, TypeError, KeyError) as error:
+        raise PollFailed("the login does not answer {token}") from error
+    except PollFailed as error:
+        raise PollFailed(f"login: {error}") from error
+    return str(token)
+
+
+def _get(url: str, timeout_s: float, authorization: str | None = None) -> bytes:
+    headers = {"Accept": "application/json", "User-Agent": "cosim"}
+    if authorization is not None:
+        headers["Authorization"] = authorization
+    try:
+        request = urllib.request.Request(url, headers=headers)  # noqa: S310 # checked: http
+        with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
+            content = _read(answer, timeout_s)
+    except urllib.error.HTTPError as error:
+        error.close()
+        kind = Refused if error.code in (401, 403) else PollFailed
+        raise kind(f"the server answers {error.code} {error.reason}") from error
+    except (OSError, ValueError) as error:  # ValueError: such as a header with a line break
+        reason = getattr(error, "reason", None) or error
+        raise PollFailed(f"the server cannot be reached: {reason}") from error
+    except http.client.HTTPException as error:
+        raise PollFailed(f"the answer is broken: {type(error).__name__}") from error
+    return content
+
+
+def _read(answer: http.client.HTTPResponse, timeout_s: float) -> bytes:
+    """Return a body; what drips in slowly does not hold up the run."""
+    until_s = time.monotonic() + timeout_s
+    content = b""
+    while part := answer.read1(1 << 16):
+        content += part
+        if len(content) > MAX_ANSWER_BYTES or time.monotonic() > until_s:
+            break
+    else:
+        if answer.length:
+            raise http.client.IncompleteRead(content, answer.length)
+        return content
+    if len(content) > MAX_ANSWER_BYTES:
+        raise PollFailed(f"the answer is longer than {MAX_ANSWER_BYTES // 1_000_000} MB")
+    raise PollFailed(f"the answer was not whole after {timeout_s:g} s")
+
+
+def latest(content: bytes, shape: str, now_s: float) -> Reading:
+    """Return the latest value of an answer that has begun.
+
+    Args:
+        content: The answer.
+        shape: ``neso`` or ``watttime``.
+        now_s: The time of the run, in seconds since the Unix epoch.
+
+    Raises:
+        PollFailed: If it is not of that shape, or has none.
+    """
+    try:
+        answer = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise PollFailed("the answer is not JSON") from error
+    if not isinstance(answer, dict) or not isinstance(answer.get("data"), list):
+        raise PollFailed(f"the answer is not of the {shape} shape: it has no list `data`")
+    readings = list((_neso if shape == "neso" else _watttime)(answer))
+    begun = [one for one in readings if one.start_s <= now_s + _AHEAD_S]
+    if not begun:
+        what = (
+            f"the first begins at {utc_stamp(readings[0].start_s)}" if readings else "it is empty"
+        )
+        raise PollFailed(f"the answer has no value for {utc_stamp(now_s)}: {what}")
+    return max(begun, key=lambda one: one.start_s)
+
+
+def _neso(answer: Mapping[str, Any]) -> Iterator[Reading]:
+    """Yield the half-hours; the forecast where the actual value is not known yet."""
+    for entry in answer["data"]:
+        try:
+            intensity = entry["intensity"]
+            value = intensity["forecast"] if (actual := intensity["actual"]) is None else actual
+            stamp = entry["from"]
+        except (TypeError, KeyError) as error:
+            raise PollFailed(
+                "an entry is not {from, intensity: {actual, forecast}}, as NESO has it"
+            ) from error
+        if value is not None:
+            yield Reading(_time_s(stamp), _grams(value, 1.0))
+
+
+def _watttime(answer: Mapping[str, Any]) -> Iterator[Reading]:
+    """Yield the points of a marginal operating emissions rate."""
+    meta = answer.get("meta")
+    facts = meta if isinstance(meta, dict) else {}
+    signal, unit = facts.get("signal_type"), facts.get("units")
+    if signal != "co2_moer" or unit != "lbs_co2_per_mwh":
+        raise PollFailed(
+            f"expected signal_type co2_moer in lbs_co2_per_mwh (got {signal!r} in {unit!r})"
+        )
+    for entry in answer["data"]:
+        try:
+            stamp, value = entry["point_time"], entry["value"]
+        except (TypeError, KeyError) as error:
+            raise PollFailed("an entry is not {point_time, value}, as WattTime has it") from error
+        yield Reading(_time_s(stamp), _grams(value, _GRAMS_PER_POUND / 1000))
+
+
+def _time_s(stamp: Any) -> float:
+    try:
+        moment = datetime.fromisoformat(stamp)
+    except (TypeError, ValueError) as error:
+        raise PollFailed(f"{stamp!r} is not a time in ISO 8601") from error
+    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+
+
+def _grams(value: Any, factor: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise PollFailed(f"{value!r} is not a number")
+    if not 0 <= value < _MOST_G_PER_KWH:
+        raise PollFailed(f"{value!r} is no carbon intensity")
+    return float(value) * factor
+
+
+class LiveFeed:
+    """The values of a run, as they come.
+
+    At each step the latest value is put in the place of that step and of all that follow, so that
+    nobody who looks ahead sees more than is known.
+
+    Args:
+        config: Whom to ask.
+        values: Intensity of each step [g/kWh], shape (steps,); written to.
+        notify: Called with a sentence whenever values cease to come, or come again.
+
+    Attributes:
+        polls: How often the server was asked.
+        failed_polls: How often it gave no usable value.
+        age_s: Age of each step's value [s], shape (steps,).
+        stale: Whether each step's value is flagged, shape (steps,).
+    """
+
+    def __init__(
+        self, config: LiveCarbon, values: NDArray[np.float64], notify: Callable[[str], None]
+    ) -> None:
+        self._config, self._values, self._notify = config, values, notify
+        self._server = Server(config)
+        self._reading: Reading | None = None
+        self._failure = ""
+        self._next_s = -math.inf
+        self._was_stale = False
+        self.polls = self.failed_polls = 0
+        self.age_s = np.full(len(values), np.nan)
+        self.stale = np.zeros(len(values), dtype=bool)
+
+    def poll(self, now_s: float, timeout_s: float) -> str:
+        """Ask the server if it is time to; return why there is no new value, if there is none.
+
+        One that failed is asked again at once.
+        """
+        if now_s < self._next_s:
+            return self._failure
+        self.polls += 1
+        try:
+            found = self._server.ask(now_s, timeout_s)
+        except PollFailed as error:
+            self.failed_polls += 1
+            self._failure = str(error)
+            return self._failure
+        self._failure, self._next_s = "", now_s + self._config.every
+        if self._reading is None or found.start_s >= self._reading.start_s:
+            self._reading = found
+        return ""
+
+    def begin(self, step: int, now_s: float, timeout_s: float) -> None:
+        """Bring the values up to date for a step.
+
+        Args:
+            step: Index of the step, from 0.
+            now_s: Its start, in seconds since the Unix epoch.
+            timeout_s: Longest wait for the server [s].
+
+        Raises:
+            RuntimeError: If there has never been a value.
+        """
+        failure = self.poll(now_s, timeout_s)
+        reading = self._reading
+        if reading is None:
+            raise RuntimeError("poll() until there is a value before the first step")
+        age_s = max(0.0, now_s - reading.start_s)
+        self._values[step:] = reading.value_g_per_kwh
+        self.age_s[step] = age_s
+        old = age_s > self._config.stale_after
+        self.stale[step] = stale = bool(failure) or old
+        held = f"{reading.value_g_per_kwh:.0f} g/kWh of {utc_stamp(reading.start_s)}"
+        if stale and not self._was_stale:
+            self._notify(f"{failure or 'the server has nothing newer'}; holding {held}")
+        elif self._was_stale and not stale:
+            self._notify(f"up to date again: {held}")
+        self._was_stale = stale
