@@ -56,6 +56,7 @@ def show(
     Span, step, quantiles, gaps, the mean day, and the values over time. Gaps are shown filled with
     the value before; a run does that only if the scenario says so.
     """
+    from cosim.errors import ScenarioError
     from cosim.results.folder import to_json
     from cosim.signal_view.picture import draw
     from cosim.signal_view.printing import print_summaries
@@ -65,6 +66,8 @@ def show(
     if out is not None:
         check_picture(out)
     if signal.suffix.lower() in (".yaml", ".yml"):
+        if any(option is not None for option in (signal_format, area, column, timezone)):
+            raise ScenarioError("--format, --area, --column and --timezone go with a signal file")
         summaries = of_scenario(signal)
     else:
         name = None if signal_format is None else str(signal_format)

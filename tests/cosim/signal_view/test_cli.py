@@ -150,6 +150,7 @@ class TestShow:
             (("none.csv",), 2, "error: none.csv: the file cannot be read: No such file"),
             ((".",), 2, "error: .: the file cannot be read: Is a directory"),
             (("none.yaml",), 2, "error: "),
+            (("s.yaml", "--area", "X"), 2, "error: --format, --area, --column and --timezone go"),
             (("bad.csv",), 2, "error: bad.csv:3: expected a number (got 'x')"),
             (("other.csv",), 2, "error: other.csv:1: no known format of signals (got the columns"),
             (("w.csv", "--format", "neso"), 2, "error: w.csv:1: expected JSON (got other text)"),

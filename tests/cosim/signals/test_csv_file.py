@@ -103,6 +103,18 @@ def test_clock_of_a_time_zone_skips_an_hour_in_spring(write) -> None:
     assert np.diff(series.starts_s).tolist() == [3600, 3600, 3600]
 
 
+@pytest.mark.parametrize("per_hour", [1, 2, 4])
+@pytest.mark.parametrize("stamp", ["start", "end"])
+def test_clock_of_a_time_zone_repeats_an_hour_in_autumn(write, stamp, per_hour) -> None:
+    """Its rows come twice, and their order tells which are which."""
+    minutes = [f"{60 * part // per_hour:02}" for part in range(per_hour)]
+    stamps = [f"2023-11-05 {hour}:{m}" for hour in ("00", "01", "01", "02") for m in minutes]
+    series = read_csv(write(rows(*stamps)), timezone="US/Pacific", stamp=stamp)
+    step_s = 3600 / per_hour
+    first_s = epoch_s("2023-11-05T07:00") - (step_s if stamp == "end" else 0)
+    assert series.starts_s.tolist() == (first_s + step_s * np.arange(4 * per_hour)).tolist()
+
+
 @pytest.mark.parametrize(
     ("stamps", "line"),
     [

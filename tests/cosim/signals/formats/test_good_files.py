@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from cosim.errors import SignalError
+from cosim.signals import intervals
 from cosim.signals.formats import FORMATS, ReadOptions, Source, read_signal
 from cosim.signals.intervals import Fill
 from cosim.signals.mix import emission_factors, mix_intensity
@@ -126,6 +127,11 @@ class TestFill:
         _, series = read_signal(path, ReadOptions(fill=Fill("linear", 10800)))
         np.testing.assert_allclose(series.values / 0.45359237, [1, 1.25, 1.5, 1.75, 2])
         assert series.starts_s[0] % 86400 == 3600
+
+    def test_too_many_to_fill(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(intervals, "_MOST_INTERVALS", 5)
+        with pytest.raises(SignalError, match="gaps of 2 intervals, too many to fill"):
+            read_signal(path, ReadOptions(fill=Fill("hold", 7200)))
 
     def test_nothing_to_fill_from(self, tmp_path: Path) -> None:
         text = "point_time,value\n2024-01-01T00:00Z,\n2024-01-01T01:00Z,\n"
