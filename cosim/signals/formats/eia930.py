@@ -79,7 +79,7 @@ def read(source: Source, options: ReadOptions) -> Series:
 def _read_plain(source: Source, options: ReadOptions) -> Series:
     time = source.find("timestamp")
     columns = {source.find(code): fuel for code, fuel in _CODES.items() if code in source.header}
-    table = source.table()
+    table = only_area(source, source.table(), options)
     faults = table.faults()
     values = read_intensity(table, columns, faults, options)
     times_us = parse_iso(table.texts(time), options.timezone, faults)
@@ -88,9 +88,9 @@ def _read_plain(source: Source, options: ReadOptions) -> Series:
 
 def _read_balance(source: Source, options: ReadOptions) -> Series:
     time = source.find("UTC Time at End of Hour")
-    area = source.find("Balancing Authority")
+    source.find("Balancing Authority")
     columns = _fuel_columns(source)
-    table = only_area(source, source.table(), area, options, "Balancing Authority")
+    table = only_area(source, source.table(), options, "Balancing Authority")
     faults = table.faults()
     values = read_intensity(table, columns, faults, options)
     times_us = parse_as(table.texts(time), _STAMP, "1/31/2022 8:00:00 AM", faults)

@@ -34,13 +34,7 @@ def read(source: Source, options: ReadOptions) -> Series:
     """
     time = source.find("Datetime (UTC)")
     value = _find_intensity(source, options.column or COLUMNS[0])
-    table = source.table()
-    for zone in ("zone id", "zone name"):
-        if zone in source.names:
-            table = only_area(
-                source, table, source.find(zone), options, source.header[source.find(zone)]
-            )
-            break
+    table = only_area(source, source.table(), options, "Zone id", "Zone name")
     faults, texts = table.faults(), table.texts(value)
     values = parse_numbers(texts, faults, blank=options.fill is not None)
     values = scaled_values(values, 1.0, texts, faults, signed=False)

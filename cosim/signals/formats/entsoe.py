@@ -46,7 +46,7 @@ _FUELS = {
 """Fuels by production type."""
 _GENERATION = re.compile(r"(?P<type>.*?) ?- actual aggregated \[(?P<unit>\w+)\]")
 _HALF = r"(\d\d[./]\d\d[./]\d{{4}} \d\d:\d\d)(?::00)?(?: \((?P<{}>UTC|CET|CEST|CET/CEST)\))?"
-_MTU = re.compile(f"{_HALF.format('start')} - {_HALF.format('end')}")
+_MTU = re.compile(f"^{_HALF.format('start')} - {_HALF.format('end')}$")
 _OFFSET_US = {"UTC": 0, "CET": 3600_000_000, "CEST": 7200_000_000}
 _LOCAL = "CET/CEST"
 _TIMEZONE = "Europe/Brussels"
@@ -67,9 +67,7 @@ def read(source: Source, options: ReadOptions) -> Series:
     """
     time = source.find("MTU", "MTU (UTC)", "MTU (CET/CEST)")
     columns = _fuel_columns(source)
-    table = source.table()
-    if "area" in source.names:
-        table = only_area(source, table, source.find("Area"), options, "Area")
+    table = only_area(source, source.table(), options, "Area")
     faults = table.faults()
     values = read_intensity(table, columns, faults, options)
     zone = re.search(r"\((.*)\)", source.header[time])

@@ -124,30 +124,34 @@ def normal(name: str) -> str:
     return " ".join(name.lower().replace("₂", "2").split())
 
 
-def only_area(source: Source, table: Table, column: int, options: ReadOptions, key: str) -> Table:
+def only_area(source: Source, table: Table, options: ReadOptions, *names: str) -> Table:
     """Return the rows of one area of a table.
 
     Args:
         source: The file.
         table: Its rows.
-        column: Position of the column that names the area of each row.
         options: Which area; may be None if there is only one.
-        key: What the format calls an area.
+        names: What a column with the area of each row may be called; the first of these counts.
 
     Raises:
         SignalError: If there is no such area, or several and none is wanted.
     """
-    texts = table.texts(column)
+    named = next((name for name in names if normal(name) in source.names), None)
+    if named is None:
+        if options.area is not None:
+            raise source.error(f"area: the file does not name its area (got {options.area!r})")
+        return table
+    texts = table.texts(source.find(named))
     areas = [str(area) for area in texts.unique()]
     if options.area is None:
         if len(areas) == 1:
             return table
         raise source.error(
-            f"the file has {len(areas)} of '{key}': set 'area' to one (got {shown(areas)})"
+            f"the file has {len(areas)} of '{named}': set 'area' to one (got {shown(areas)})"
         )
     if options.area not in areas:
         raise source.error(
-            f"area: no such '{key}' in the file (got {options.area!r}, expected one of "
+            f"area: no such '{named}' in the file (got {options.area!r}, expected one of "
             f"{shown(areas)}{did_you_mean(options.area, areas)})"
         )
     found = table.only((texts == options.area).to_numpy(dtype=bool))

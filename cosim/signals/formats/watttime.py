@@ -48,9 +48,7 @@ def read(source: Source, options: ReadOptions) -> Series:
 
 def _read_csv(source: Source, options: ReadOptions) -> Series:
     time, value = source.find("point_time"), source.find("value")
-    table = source.table()
-    if "region" in source.names:
-        table = only_area(source, table, source.find("region"), options, "region")
+    table = only_area(source, source.table(), options, "region")
     faults, texts = table.faults(), table.texts(value)
     kind = _KINDS["co2_moer"]
     if "signal_type" in source.names:

@@ -429,6 +429,10 @@ def test_json_of_one_format(tmp_path: Path, text: str, message: str) -> None:
             "4: expected a time unit of 60 min as in the other rows (got '01.01.2016 02:00 - 0",
         ),
         (
+            ENTSOE_UTC.replace("02:00 (UTC)", "02:00 (EET)"),
+            "3: expected a time unit such as 01.01.2016 00:00 - 01.01.2016 01:00 (UTC) (got '01.01",
+        ),
+        (
             ENTSOE_AUTUMN.replace("25.10.2020 02:00 - 25.10.2020 03:00", "x", 1),
             "3: expected a time unit such as 01.01.2016 00:00 - 01.01.2016 01:00 (UTC) (got 'x ",
         ),
@@ -468,6 +472,8 @@ def test_csv_of_one_format(tmp_path: Path, text: str, message: str) -> None:
         ("maps-2025", {"column": "indirect"}, "f: column: no such values in format 'electricity"),
         ("watttime-csv", {"column": "value"}, "f: column: no such values in format 'watttime' ("),
         ("watttime-json", {"area": "PJM"}, "f: area: the file is of region 'CAISO_NORTH' (got"),
+        ("watttime-csv", {"area": "PJM"}, "f:1: area: the file does not name its area (got 'PJM')"),
+        ("eia930-plain", {"area": "PJM"}, "f:1: area: the file does not name its area (got 'PJM')"),
         ("neso", {"area": "London"}, "f: area: does not go with format 'neso'"),
         ("solcast", {"factors": {"gas": 1}}, "f: factors: does not go with format 'solcast'"),
         ("eia930-plain", {"lead_s": 60}, "f: lead: does not go with format 'eia930'"),
