@@ -15,6 +15,7 @@ from cosim.calibrate.cli import app as calibrate_app
 from cosim.errors import CosimError, Problem, ScenarioError
 from cosim.report.cli import report
 from cosim.reproduce.cli import reproduce
+from cosim.signal_view.cli import app as signals_app
 from cosim.traces.cli import app as traces_app
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ app.add_typer(controllers_app, name="controllers")
 app.add_typer(calibrate_app, name="calibrate")
 app.command()(report)
 app.command()(reproduce)
+app.add_typer(signals_app, name="signals")
 app.add_typer(traces_app, name="traces")
 
 Overrides = Annotated[

@@ -22,7 +22,9 @@ from cosim.loading import DataPath, Document, problem_at, read_document, validat
 from cosim.scenario.control import NoisyForecast
 from cosim.scenario.live import LiveCarbon
 from cosim.scenario.power import TemperaturePueKeys
+from cosim.scenario.recorded import Kind
 from cosim.scenario.scenario import Scenario
+from cosim.scenario.signals import CarbonIntensity
 from cosim.signals import (
     Place,
     Series,
@@ -166,11 +168,13 @@ def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
     grid, place = site.microgrid, ("sites", index)
     start_s, steps = time.start.timestamp(), time.steps
     problems: list[Problem] = []
+    notes: list[str] = []
 
     def step_means(where: DataPath, make: Callable[[], Series]) -> tuple[Array, Series | None]:
         """Return a signal's means over the steps of the run."""
         try:
             series = make()
+            notes.extend(f"{where[-1]} from {series.source}: {note}" for note in series.notes)
             return series.step_means(start_s, time.step, steps), series
         except (ScenarioError, ValueError) as error:
             problems.extend(_placed(document, (*place, *where), error))
@@ -245,7 +249,14 @@ def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
         cluster=cluster,
         workload=workload,
         demand=expected_demand(workload, time.step, steps) if workload else None,
+        carbon_kind=_kind(grid.carbon_intensity, carbon_signal),
+        signal_notes=tuple(notes),
     )
+
+
+def _kind(config: CarbonIntensity, signal: Series | None) -> Kind:
+    """Return the kind that a file tells, or else the scenario."""
+    return (signal.kind if signal is not None else None) or config.kind or "average"
 
 
 def _by_time(values: Array, step_s: float) -> Callable[[float], float]:

@@ -83,6 +83,9 @@ def print_report(result: Result) -> None:
         _print_row(console, "Live", text, style="yellow" if stale else "cyan")
     for text in _trace_notes(result.run.plan):
         _print_row(console, "Trace", text)
+    for site in result.run.plan.sites:
+        for text in site.signal_notes:
+            _print_row(console, "Warning", f"{site.name}: {text}", style="yellow")
     if summary.get("load_state", "stable") != "stable":
         _print_row(console, "Warning", _load_warning(summary), style="yellow")
     if result.run.plan.scenario.time.until == "drained" and not all(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.demand import Demand
+from cosim.scenario.recorded import Kind
 from cosim.scenario.site import Site
 from cosim.workload import WorkloadSource
 from inference_sim.cluster import ClusterConfig
@@ -31,6 +32,8 @@ class SitePlan:
         cluster: The deployment; None where a plain load stands.
         workload: What comes to the cluster.
         demand: The same in the mean.
+        carbon_kind: Whether the carbon intensity is average or marginal.
+        signal_notes: What was done to the data of the signals, such as gaps that were filled.
     """
 
     config: Site
@@ -44,6 +47,8 @@ class SitePlan:
     cluster: ClusterConfig | None
     workload: WorkloadSource | None
     demand: Demand | None
+    carbon_kind: Kind
+    signal_notes: tuple[str, ...]
 
     @property
     def name(self) -> str:

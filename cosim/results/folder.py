@@ -257,5 +257,6 @@ def make_manifest(
             place: {"path": str(path), "sha256": hashes[place]}
             for place, path in input_files(plan).items()
         },
+        "signal_notes": {site.name: list(site.signal_notes) for site in plan.sites},
         "wall": dict(wall),
     }

@@ -125,8 +125,7 @@ def _site_summary(run: Run, site: SitePlan, record: SiteRecord, log: RequestLog)
             **energy,
         }
     section["energy_kwh"] = energy
-    kind = site.config.microgrid.carbon_intensity.kind
-    section["carbon_g"] = {"kind": kind, **carbon_g(flows, embodied_g)}
+    section["carbon_g"] = {"kind": site.carbon_kind, **carbon_g(flows, embodied_g)}
     if site.marginal_g_per_kwh is not None:
         by_marginal = replace(flows, carbon_intensity_g_per_kwh=record.column(_MARGINAL))
         section["marginal_carbon_g"] = {"kind": "marginal", **carbon_g(by_marginal, embodied_g)}

@@ -18,8 +18,8 @@ import pyarrow.csv as pa_csv
 
 from cosim.loop import Run
 from cosim.microgrid import BATTERY, GRID, LOAD, SOLAR
-from cosim.plan import SitePlan
 from cosim.record import SiteRecord
+from cosim.site_plan import SitePlan
 
 EXPERIMENT, TIMESERIES = "experiment.json", "timeseries.csv"
 CLUSTER = "cluster"

@@ -121,6 +121,31 @@ DurationS = Annotated[
 """A duration in seconds; written with a unit, such as ``15min``."""
 
 
+def _parse_signed_s(value: Any) -> float:
+    """Return a duration [s] that may have a minus before it."""
+    if isinstance(value, str) and value.strip().startswith("-"):
+        return -parse_duration_s(value.strip()[1:])
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0:
+        return -parse_duration_s(-value)
+    return parse_duration_s(value)
+
+
+SignedDurationS = Annotated[
+    float,
+    BeforeValidator(_parse_signed_s),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number"},
+                {"type": "string", "pattern": r"^\s*-?\s*\d+(\.\d+)?\s*(s|min|h|d)\s*$"},
+            ],
+            "examples": ["365d", "-3h"],
+        }
+    ),
+]
+"""A duration in seconds that may be negative; written with a unit, such as ``-3h``."""
+
+
 class ScenarioText(str):
     """A string from a scenario file that remembers the folder it was written in."""
 

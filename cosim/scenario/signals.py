@@ -5,33 +5,20 @@ Each signal is a union told apart by ``type``. ``cosim.signals.build`` turns the
 
 from __future__ import annotations
 
-import zoneinfo
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from cosim.errors import did_you_mean
-from cosim.scenario.fields import DurationS, InputFile, NonNegative, Positive, StrictModel
+from cosim.scenario.fields import InputFile, NonNegative, Positive, StrictModel
 from cosim.scenario.live import LiveCarbon
-from cosim.scenario.solar import ClearSkySolar, PvlibSolar
-
-Kind = Literal["average", "marginal"]
-"""Whether an intensity is that of the whole mix, or of the plant that follows the demand."""
+from cosim.scenario.recorded import CarbonUnit, FileCarbon, FileTemperature, Kind, Recorded
+from cosim.scenario.solar import ClearSkySolar, PvlibSolar, SolcastSolar
 
 Area = Literal["CISO", "ERCO", "PJM", "NYIS", "BPAT"]
 """US balancing area with a built-in typical day."""
 
 
-class Resample(StrictModel):
-    """Interpolation between the rows of a file; without it each row's value is held."""
-
-    method: Literal["linear", "cubic"]
-    """cubic is what the paper did; it is clipped at 0 where a signal cannot be negative."""
-    to: DurationS = 60.0
-    """Length of the new intervals; divides that of the rows."""
-
-
-class CsvFile(StrictModel):
+class CsvFile(Recorded):
     """A signal read from a CSV file with one row per interval, all of one length."""
 
     type: Literal["csv"]
@@ -44,22 +31,6 @@ class CsvFile(StrictModel):
     """Column of the stamps (ISO 8601); the first one by default."""
     stamp: Literal["start", "end"] = "start"
     """Whether a row is stamped with the start or the end of its interval."""
-    align: Literal["clock", "start"] = "clock"
-    """``clock`` takes stamps as they are; ``start`` moves the first row to the start of the run."""
-    timezone: str | None = None
-    """IANA time zone of stamps that carry none, such as ``US/Pacific``."""
-    resample: Resample | None = None
-    """Interpolate to a finer grid; each row's value is held by default."""
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_timezone(cls, value: str | None) -> str | None:
-        if value is not None:
-            known = zoneinfo.available_timezones()
-            if value not in known:
-                hint = did_you_mean(value, known)
-                raise ValueError(f"expected an IANA time zone (got {value!r}{hint})")
-        return value
 
 
 class ConstantCarbon(StrictModel):
@@ -76,7 +47,7 @@ class ConstantCarbon(StrictModel):
 class CsvCarbon(CsvFile):
     """A carbon intensity from a CSV file."""
 
-    unit: Literal["g/kWh", "kg/MWh", "lb/MWh"] = "g/kWh"
+    unit: CarbonUnit = "g/kWh"
     """Unit of the values in the file."""
     kind: Kind = "average"
     """Whether the intensity is average or marginal."""
@@ -180,15 +151,17 @@ class CsvTemperature(CsvFile):
 
 
 CarbonIntensity = Annotated[
-    ConstantCarbon | CsvCarbon | TypicalDayCarbon | LiveCarbon, Field(discriminator="type")
+    ConstantCarbon | CsvCarbon | FileCarbon | TypicalDayCarbon | LiveCarbon,
+    Field(discriminator="type"),
 ]
-"""Carbon intensity of the grid; every form has a ``kind``."""
+"""Carbon intensity of the grid; every form has a ``kind``, which a file may tell."""
 
 MarginalIntensity = Annotated[ConstantMarginal | CsvMarginal, Field(discriminator="type")]
 """Marginal intensity; the built-in typical days are averages."""
 
 Solar = Annotated[
-    ConstantPower | CsvSolar | ClearSkySolar | PvlibSolar, Field(discriminator="type")
+    ConstantPower | CsvSolar | SolcastSolar | ClearSkySolar | PvlibSolar,
+    Field(discriminator="type"),
 ]
 """AC power of a solar array."""
 
@@ -198,5 +171,7 @@ Load = Annotated[ConstantPower | CsvLoad, Field(discriminator="type")]
 Price = Annotated[ConstantPrice | CsvPrice, Field(discriminator="type")]
 """Price of energy drawn from the grid."""
 
-Temperature = Annotated[ConstantTemperature | CsvTemperature, Field(discriminator="type")]
+Temperature = Annotated[
+    ConstantTemperature | CsvTemperature | FileTemperature, Field(discriminator="type")
+]
 """Temperature of the air outside."""

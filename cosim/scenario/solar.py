@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from cosim.scenario.fields import DurationS, Fraction, InputFile, NonNegative, Positive, StrictModel
+from cosim.scenario.recorded import Recorded
 
 WeatherFormat = Literal["tmy3", "epw", "pvgis", "sam"]
 """tmy3: NREL's typical years. epw: EnergyPlus. pvgis: typical year of PVGIS, as CSV. sam: the
@@ -33,7 +34,7 @@ class Clouds(StrictModel):
         return self
 
 
-class FixedArray(StrictModel):
+class Panels(StrictModel):
     """A solar array that does not turn, on a site that has a ``location``."""
 
     peak_power_w: Positive
@@ -48,6 +49,11 @@ class FixedArray(StrictModel):
     """Temperature of the air [°C]."""
     albedo: Fraction = 0.2
     """Share of the light that the ground reflects."""
+
+
+class FixedArray(Panels):
+    """A solar array under a sky that is computed."""
+
     linke_turbidity: Annotated[float, Field(ge=1, le=15)] | None = None
     """Haze of the clear sky: 2 is very clear, 7 very hazy; that of place and month by default."""
     clouds: Clouds | None = None
@@ -59,6 +65,14 @@ class ClearSkySolar(FixedArray):
 
     type: Literal["clear_sky"]
     """Compute it; the site needs a ``location``."""
+
+
+class SolcastSolar(Recorded, Panels):
+    """Solar power from the irradiance in a file of Solcast."""
+
+    type: Literal["solcast"]
+    """Compute it from irradiance; the site needs a ``location``. Air temperatures in the file
+    take the place of ``temperature_c``."""
 
 
 class Weather(StrictModel):

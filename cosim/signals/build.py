@@ -13,7 +13,9 @@ from datetime import datetime
 import numpy as np
 
 from cosim.errors import SignalError
+from cosim.scenario import recorded
 from cosim.scenario.live import LiveCarbon
+from cosim.scenario.recorded import FileCarbon, FileTemperature, Recorded
 from cosim.scenario.signals import (
     CarbonIntensity,
     ConstantCarbon,
@@ -28,11 +30,17 @@ from cosim.scenario.signals import (
     Temperature,
     TypicalDayCarbon,
 )
+from cosim.scenario.solar import SolcastSolar
 from cosim.signals.csv_file import read_csv
+from cosim.signals.faults import file_error
+from cosim.signals.formats import ReadOptions, read_signal
+from cosim.signals.intervals import Fill
 from cosim.signals.resample import resampled
 from cosim.signals.series import Series
 from cosim.signals.solar import Place, computed_solar
+from cosim.signals.solcast_solar import solcast_power
 from cosim.signals.typical_day import typical_day_series
+from cosim.signals.year import repeated_year
 
 CARBON_UNITS: Mapping[str, float] = {"g/kWh": 1.0, "kg/MWh": 1.0, "lb/MWh": 0.45359237}
 """Factors to g/kWh."""
@@ -51,7 +59,7 @@ DAY_S = 86400.0
 
 
 def carbon_series(config: CarbonIntensity, run_start: datetime, duration_s: float) -> Series:
-    """Return the carbon intensity of the grid [g/kWh].
+    """Return the carbon intensity of the grid [g/kWh]; its kind is never None.
 
     Args:
         config: What the scenario says.
@@ -64,13 +72,17 @@ def carbon_series(config: CarbonIntensity, run_start: datetime, duration_s: floa
     """
     start_s = _epoch_s(run_start)
     end_s = start_s + duration_s
+    if isinstance(config, FileCarbon):
+        return _placed(_read_carbon(config), config, start_s, end_s)
     if isinstance(config, ConstantCarbon):
-        return _constant(config.value_g_per_kwh, start_s, end_s)
-    if isinstance(config, TypicalDayCarbon):
-        return typical_day_series(config.area, start_s - 7 * DAY_S, end_s)
-    if isinstance(config, LiveCarbon):
+        series = _constant(config.value_g_per_kwh, start_s, end_s)
+    elif isinstance(config, TypicalDayCarbon):
+        series = typical_day_series(config.area, start_s - 7 * DAY_S, end_s)
+    elif isinstance(config, LiveCarbon):
         raise SignalError("a live carbon intensity is only known while `cosim run --live` goes on")
-    return _from_file(config, CARBON_UNITS[config.unit], start_s, end_s)
+    else:
+        series = _from_file(config, CARBON_UNITS[config.unit], start_s, end_s)
+    return replace(series, kind=config.kind)
 
 
 def solar_series(
@@ -101,6 +113,8 @@ def solar_series(
     if isinstance(config, CsvSolar):
         factor = config.peak_power_w or POWER_UNITS[config.unit]
         return _from_file(config, factor, start_s, end_s)
+    if isinstance(config, SolcastSolar):
+        return _placed(solcast_power(config, place, _fill(config.fill)), config, start_s, end_s)
     return computed_solar(config, start_s - DAY_S, end_s, place, seed)
 
 
@@ -158,6 +172,8 @@ def temperature_series(config: Temperature, run_start: datetime, duration_s: flo
     end_s = start_s + duration_s
     if isinstance(config, ConstantTemperature):
         return _constant(config.temperature_c, start_s, end_s)
+    if isinstance(config, FileTemperature):
+        return _placed(_read_temperature(config), config, start_s, end_s, signed=True)
     factor, zero = TEMPERATURE_UNITS[config.unit]
     series = _from_file(config, 1.0, start_s, end_s, signed=True)
     return replace(series, values=factor * (series.values - zero))
@@ -184,10 +200,68 @@ def _from_file(
         timezone=config.timezone,
         factor=factor,
         signed=signed,
+        fill=_fill(config.fill),
     )
+    return _placed(series, config, start_s, end_s, signed=signed)
+
+
+def _placed(
+    series: Series, config: Recorded, start_s: float, end_s: float, *, signed: bool = False
+) -> Series:
+    """Return what was read, put in its place in time and on its grid."""
+    if config.shift:
+        series = series.shifted(config.shift)
+    if config.repeat_year:
+        series = repeated_year(series, start_s, end_s)
     if config.resample is not None:
         series = resampled(series, config.resample.method, config.resample.to, signed=signed)
     if config.align == "start":
         series = series.shifted(start_s - series.starts_s[0])
     series.require_cover(start_s, end_s)
     return series
+
+
+def _fill(config: recorded.FillMethod | recorded.Fill | None) -> Fill | None:
+    if isinstance(config, str):
+        config = recorded.Fill(method=config)
+    return None if config is None else Fill(config.method, config.limit)
+
+
+def _read_carbon(config: FileCarbon) -> Series:
+    """Return an intensity from a file of a known source [g/kWh]."""
+    options = ReadOptions(
+        area=config.area,
+        column=config.column,
+        timezone=config.timezone,
+        factors=config.factors,
+        lead_s=config.lead,
+        fill=_fill(config.fill),
+    )
+    name = None if config.type == "file" else config.type
+    found, series = read_signal(config.path, options, name, quantity="carbon intensity")
+    if found.unit:
+        if config.unit is not None:
+            raise file_error(
+                config.path,
+                None,
+                f"unit: does not go with format '{found.name}', which has its own",
+            )
+    else:
+        series = series.scaled(CARBON_UNITS[config.unit or "g/kWh"])
+        if (series.values < 0).any():
+            raise file_error(config.path, None, "expected an intensity that is not negative")
+        series = replace(series, kind=config.kind or "average")
+    if config.kind not in (None, series.kind):
+        raise file_error(
+            config.path,
+            None,
+            f"kind: the intensity of this file is {series.kind} (got {config.kind})",
+        )
+    return series
+
+
+def _read_temperature(config: FileTemperature) -> Series:
+    """Return a temperature from a file of a known source [°C]."""
+    options = ReadOptions(column="air_temp", timezone=config.timezone, fill=_fill(config.fill))
+    name = None if config.type == "file" else config.type
+    return read_signal(config.path, options, name, quantity="weather")[1]

@@ -58,7 +58,7 @@ class Array:
         tilt_deg: Tilt from horizontal [deg].
         azimuth_deg: Direction that the array faces, clockwise from north [deg].
         losses_fraction: Share of the DC power that is lost before the inverter.
-        temperature_c: Temperature of the air [°C].
+        temperature_c: Temperature of the air, at all times or at each [°C].
         albedo: Share of the global horizontal light that the ground reflects.
     """
 
@@ -66,7 +66,7 @@ class Array:
     tilt_deg: float = 30.0
     azimuth_deg: float = 180.0
     losses_fraction: float = 0.14
-    temperature_c: float = 20.0
+    temperature_c: float | FloatArray = 20.0
     albedo: float = 0.2
 
 

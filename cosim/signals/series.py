@@ -7,6 +7,7 @@ held until the next. A step of the simulation sees the exact mean over the step.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,6 +42,9 @@ class Series:
         end_s: End of the last interval, in seconds since the Unix epoch.
         values: Finite value of each interval; shape ``(n,)``.
         source: What it was made from, for messages; such as a file.
+        kind: Of a carbon intensity, whether it is that of the whole mix or of the plant that
+            follows the demand; None for other signals.
+        notes: What was done to the data that the user should know, such as gaps that were filled.
 
     Raises:
         ValueError: If these do not hold.
@@ -50,6 +54,8 @@ class Series:
     end_s: float
     values: FloatArray
     source: str = ""
+    kind: Literal["average", "marginal"] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "starts_s", _frozen(self.starts_s))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cosim.errors import CosimError, ScenarioError
 from cosim.traces.rate import Rate, time_unit
@@ -26,25 +27,42 @@ _CURVE = np.concatenate([np.linspace(0, 0.99, 199), np.linspace(0.99, 1, 41)[1:]
 
 
 def chart_lines(rate: Rate, *, blocks: bool) -> Iterator[str]:
-    """Yield the lines of a bar chart, a column an interval.
+    """Yield the lines of a bar chart of rates, a column an interval.
 
     Args:
         rate: What is drawn.
         blocks: Whether eighths of a character can be shown; whole ones if not.
     """
+    size, unit = time_unit(rate.span_s)
+    return bar_lines(rate.per_s, "0", f"{rate.span_s / size:.3g} {unit}", blocks=blocks)
+
+
+def bar_lines(values: NDArray[np.float64], first: str, last: str, *, blocks: bool) -> Iterator[str]:
+    """Yield the lines of a bar chart, a column a value; its foot is 0, or below what is negative.
+
+    Args:
+        values: What is drawn, shape (n,).
+        first, last: What stands under the two ends.
+        blocks: Whether eighths of a character can be shown; whole ones if not.
+    """
     levels = _BLOCKS if blocks else _WHOLE
     steps = len(levels) - 1
-    top = _rounded_up(float(rate.per_s.max()))
-    heights = np.ceil(rate.per_s / top * _HEIGHT * steps).astype(int)
-    labels = {_HEIGHT - 1: f"{top:.3g}", _HEIGHT // 2 - 1: f"{top / 2:.3g}"}
-    margin = max(len(label) for label in (*labels.values(), "0"))
+    least, most = float(values.min()), float(values.max())
+    foot = -_rounded_up(-least) if least < 0 else 0.0
+    top = _rounded_up(most) if most > 0 or least >= 0 else 0.0
+    heights = np.ceil((values - foot) / (top - foot) * _HEIGHT * steps).astype(int)
+    labels = {
+        _HEIGHT - 1: f"{top:.3g}",
+        _HEIGHT // 2 - 1: f"{(top + foot) / 2:.3g}",
+        -1: f"{foot:.3g}",
+    }
+    margin = max(map(len, labels.values()))
     for row in range(_HEIGHT - 1, -1, -1):
         bar = "".join(levels[min(max(height - row * steps, 0), steps)] for height in heights)
         yield f"{labels.get(row, ''):>{margin}} |{bar}".rstrip()
-    yield f"{'0':>{margin}} +{'-' * len(heights)}"
-    size, unit = time_unit(rate.span_s)
-    end = f"{rate.span_s / size:.3g} {unit}"
-    yield f"{'':>{margin}}  {'0':<{max(len(heights) - len(end), 2)}}{end}"
+    yield f"{labels[-1]:>{margin}} +{'-' * len(heights)}"
+    width = max(len(heights) - len(last), len(first) + 1)
+    yield f"{'':>{margin}}  {first:<{width}}{last}"
 
 
 def check_picture(path: Path) -> None:
@@ -92,11 +110,15 @@ def draw(summary: TraceSummary, path: Path) -> None:
         below.set(xlabel="tokens", ylabel="share of requests up to it", ylim=(0, 1))
         below.grid(alpha=0.3)
         below.legend()
-        _save(figure, path)
+        save_picture(figure, path)
 
 
-def _save(figure: Figure, path: Path) -> None:
-    """Write a picture beside its place and rename it."""
+def save_picture(figure: Figure, path: Path) -> None:
+    """Write a picture beside its place and rename it.
+
+    Raises:
+        CosimError: If it cannot be written.
+    """
     kind = path.suffix.lower().removeprefix(".")
     about = {"Date": None} if kind == "svg" else {"Software": None}
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")

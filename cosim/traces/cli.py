@@ -75,4 +75,5 @@ def fetch(
     wanted = find_set(sets, name)
     progress = DownloadProgress(wanted.file)
     accept = refuse_unless(wanted.format, wanted.url)
-    print_fetched(wanted, fetch(wanted, out, sha256=sha256, progress=progress, accept=accept))
+    done = fetch(wanted, out, sha256=sha256, progress=progress, accept=accept)
+    print_fetched(wanted, done, f"workload: {{trace: {{path: {done.path}}}}}")

@@ -45,7 +45,7 @@ def print_summary(summary: TraceSummary, picture: Path | None) -> None:
         )
     if picture is not None:
         rows["Picture"] = str(picture)
-    _print_rows(console, rows)
+    print_rows(console, rows)
     how = "" if summary.prompt_tokens.exact else f" ({summary.prompt_tokens.how()})"
     lengths = Table("tokens" + how, box=None, pad_edge=False)
     names = ("mean", *marks(summary.prompt_tokens))
@@ -63,9 +63,9 @@ def print_summary(summary: TraceSummary, picture: Path | None) -> None:
         console.print(Text(line), soft_wrap=True)
 
 
-def print_sets(sets: Iterable[PublicSet]) -> None:
-    """List public sets."""
-    table = Table("trace", "format", "MB", "what it is", box=None, pad_edge=False)
+def print_sets(sets: Iterable[PublicSet], kind: str = "trace") -> None:
+    """List public sets of a kind."""
+    table = Table(kind, "format", "MB", "what it is", box=None, pad_edge=False)
     table.columns[0].no_wrap = True
     table.columns[2].justify = "right"
     for one in sets:
@@ -74,8 +74,8 @@ def print_sets(sets: Iterable[PublicSet]) -> None:
     Console(highlight=False).print(table)
 
 
-def print_fetched(wanted: PublicSet, done: Fetched) -> None:
-    """Print where a set is, how it was checked and on what terms it comes."""
+def print_fetched(wanted: PublicSet, done: Fetched, use: str) -> None:
+    """Print where a set is, how it was checked, on what terms it comes, and how to `use` it."""
     if done.verified_by:
         checked = f"against {done.verified_by}"
     else:
@@ -90,9 +90,9 @@ def print_fetched(wanted: PublicSet, done: Fetched) -> None:
         "SHA-256": done.sha256,
         "Licence": wanted.licence,
         "Cite": wanted.cite,
-        "Use": f"workload: {{trace: {{path: {done.path}}}}}",
+        "Use": use,
     }
-    _print_rows(Console(highlight=False), rows)
+    print_rows(Console(highlight=False), rows)
 
 
 class DownloadProgress:
@@ -121,7 +121,7 @@ class DownloadProgress:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
-def _print_rows(console: Console, rows: dict[str, str]) -> None:
+def print_rows(console: Console, rows: dict[str, str]) -> None:
     """Print titles, and their texts wrapped beside them."""
     indent = max(map(len, rows)) + 2
     for title, text in rows.items():

@@ -330,10 +330,16 @@ def with_row(row: str) -> list[str]:
         (
             [*ROWS[:3], *ROWS[5:]],
             ":5: there is a gap: expected 0:05:00 between rows as elsewhere, not the 0:15:00 from "
-            "2022-06-08T00:10:00Z (got '2022-06-08T00:25:00Z')",
+            "2022-06-08T00:10:00Z; 'fill' says how to fill gaps (got '2022-06-08T00:25:00Z')",
         ),
-        (with_row("2022-06-08T00:15:00Z,"), ":5: the value is missing (got '')"),
-        (with_row("2022-06-08T00:15:00Z,NaN"), ":5: the value is missing (got 'NaN')"),
+        (
+            with_row("2022-06-08T00:15:00Z,"),
+            ":5: the value is missing; 'fill' says how to fill gaps (got '')",
+        ),
+        (
+            with_row("2022-06-08T00:15:00Z,NaN"),
+            ":5: the value is missing; 'fill' says how to fill gaps (got 'NaN')",
+        ),
         (with_row("2022-06-08T00:15:00Z,3 kW"), ":5: expected a number (got '3 kW')"),
         (
             with_row("2022-06-08T00:15:00Z,-4"),

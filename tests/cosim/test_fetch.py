@@ -207,9 +207,11 @@ def test_progress(server: Server, tmp_path: Path) -> None:
     assert (shown.total, sum(shown.seen), shown.closed) == (len(BODY), len(BODY), 1)
 
 
-def test_the_registry() -> None:
+@pytest.mark.parametrize("kind", ["traces", "signals"])
+def test_the_registry(kind: str) -> None:
     """Every set says where, on what terms and what to cite; checksums say where they are from."""
-    sets = public_sets("traces")
+    sets = public_sets(kind)
+    assert len(sets) > 5
     assert len({one.file for one in sets.values()}) == len(sets)
     for one in sets.values():
         assert one.url.startswith("https://")
@@ -221,4 +223,4 @@ def test_the_registry() -> None:
         assert one.sha256 is None or re.fullmatch("[0-9a-f]{64}", one.sha256)
     assert public_sets("nothing") == {}
     with pytest.raises(FetchError, match="no public set 'azure-2023-cod'; did you mean 'azure-202"):
-        find_set(sets, "azure-2023-cod")
+        find_set(public_sets("traces"), "azure-2023-cod")

@@ -71,7 +71,7 @@ def test_hours_without_data_are_named() -> None:
         "column": "avg_CI",
         "stamp": "end",
     }
-    with pytest.raises(SignalError, match=r"CISO\.csv:108: the value is missing .*first of 3"):
+    with pytest.raises(SignalError, match=r"CISO\.csv:108: the value is missing.*first of 3"):
         carbon_series(CARBON.validate_python(keys), datetime(2022, 6, 1, tzinfo=UTC), HOUR_S)
     keys["path"] = file("carbon/eia930_2022_ERCO.csv")
     series = carbon_series(

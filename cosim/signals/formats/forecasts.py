@@ -1,0 +1,56 @@
+"""Forecasts as they were recorded: when each was made, for what time, and its value.
+
+The series has, for each time, the value of the newest forecast that was made by then, or so long
+before as is asked for. The unit is not in the file.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cosim.signals.faults import Faults
+from cosim.signals.formats.source import ReadOptions, Source
+from cosim.signals.intervals import parse_numbers, regular_series, scaled_values
+from cosim.signals.series import Series
+from cosim.signals.stamps import parse_iso
+
+
+def matches(source: Source) -> bool:
+    """Whether a file looks like one."""
+    return {"request_time", "forecast_time"} <= set(source.names)
+
+
+def read(source: Source, options: ReadOptions) -> Series:
+    """Return the newest forecasts, in the unit of the file.
+
+    Raises:
+        SignalError: If the file is not as it should be.
+    """
+    places = [source.find(name) for name in ("request_time", "forecast_time", "value")]
+    table = source.table()
+    faults = table.faults()
+    requested, wanted, texts = (table.texts(place) for place in places)
+    values = parse_numbers(texts, faults, blank=options.fill is not None)
+    values = scaled_values(values, 1.0, texts, faults, signed=True)
+    made_us = parse_iso(requested, options.timezone, faults)
+    times_us = parse_iso(wanted, options.timezone, faults)
+    if made_us is None or times_us is None:
+        faults.stop()
+    pairs = np.stack([times_us, made_us])
+    order = np.lexsort((np.arange(len(values)), made_us, times_us))
+    again = np.zeros(len(values), dtype=bool)
+    again[order[1:]] = (np.diff(pairs[:, order]) == 0).all(axis=0)
+    text = "expected one row per request_time and forecast_time; this one repeats another"
+    faults.add(again, text, (requested + " for " + wanted).tolist())
+    if faults.problems:
+        faults.stop()
+
+    in_time = order[made_us[order] <= times_us[order] - round(options.lead_s * 1e6)]
+    newest = in_time[np.append(np.diff(times_us[in_time]) > 0, True)[: len(in_time)]]
+    if len(newest) < 2:
+        raise source.error(
+            f"expected forecasts of two times or more, made {options.lead_s / 3600:g} h before or "
+            f"earlier (got {len(newest)})"
+        )
+    rows = Faults(table.path, table.lines[newest])
+    return regular_series(times_us[newest], values[newest], rows, fill=options.fill)

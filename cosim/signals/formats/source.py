@@ -1,0 +1,162 @@
+"""What readers of formats are given, and what they find columns and areas with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cosim.errors import SignalError, did_you_mean
+from cosim.signals.faults import Faults, file_error, shown
+from cosim.signals.intervals import Fill
+from cosim.signals.text_file import Table, is_json, read_header, read_json, read_table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """What a user may say of a file.
+
+    Attributes:
+        area: Which area of a file that has several.
+        column: Which values of a file that has several, by the names of its format.
+        timezone: IANA time zone of stamps that carry none.
+        factors: Emission factors in place of the built-in ones, by fuel [g/kWh].
+        lead_s: How long before its time a forecast must have been made [s].
+        fill: How gaps are filled; they are errors by default.
+    """
+
+    area: str | None = None
+    column: str | None = None
+    timezone: str | None = None
+    factors: Mapping[str, float] = field(default_factory=dict)
+    lead_s: float = 0.0
+    fill: Fill | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file, read as far as telling its format needs.
+
+    Attributes:
+        path: The file.
+    """
+
+    path: Path
+
+    @cached_property
+    def header(self) -> tuple[str, ...]:
+        """Names of the columns; empty if the file is JSON."""
+        return () if self._is_json else read_header(self.path)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns, as :func:`normal` has them."""
+        return tuple(map(normal, self.header))
+
+    @cached_property
+    def json(self) -> Any:
+        """Content; None if the file is not JSON."""
+        return read_json(self.path) if self._is_json else None
+
+    @cached_property
+    def _is_json(self) -> bool:
+        return is_json(self.path)
+
+    def table(self) -> Table:
+        """Return all rows of a comma-separated file; none may be cut short.
+
+        Raises:
+            SignalError: If it is no such file, or a row has fewer fields than the header.
+        """
+        table = read_table(self.path)
+        faults = table.faults()
+        text = (
+            f"the row has fewer than the {len(table.header)} fields of the header; is it cut off?"
+        )
+        if faults.add(table.short, text, table.rows.iloc[:, 0]):
+            faults.stop()
+        return table
+
+    def find(self, *names: str) -> int:
+        """Return the position of the one column of any of these names.
+
+        Raises:
+            SignalError: If there is none, or more than one.
+        """
+        if self._is_json:
+            raise self.error("expected comma-separated text (got JSON)")
+        wanted = [normal(name) for name in names]
+        found = [index for index, name in enumerate(self.names) if name in wanted]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise self.error(f"more than one column {names[0]!r}")
+        hint = did_you_mean(wanted[0], self.names)
+        raise self.error(
+            f"there is no column {names[0]!r} (got the columns {shown(list(self.header))}{hint})"
+        )
+
+    def error(self, message: str) -> SignalError:
+        """Return an error of the first line."""
+        return file_error(self.path, 1, message)
+
+    def entries(self, name: str, values: Sequence[Any]) -> Faults:
+        """Return an empty list of what is wrong with the entries of a list in JSON.
+
+        Raises:
+            SignalError: If there are less than two.
+        """
+        if len(values) < 2:
+            raise file_error(
+                self.path,
+                None,
+                f"a signal needs two entries of '{name}' or more (got {len(values)})",
+            )
+        return Faults(self.path, np.arange(len(values)), entries=name)
+
+
+def normal(name: str) -> str:
+    """Return the name of a column in small letters, with single spaces and plain digits."""
+    return " ".join(name.lower().replace("₂", "2").split())
+
+
+def only_area(source: Source, table: Table, options: ReadOptions, *names: str) -> Table:
+    """Return the rows of one area of a table.
+
+    Args:
+        source: The file.
+        table: Its rows.
+        options: Which area; may be None if there is only one.
+        names: What a column with the area of each row may be called; the first of these counts.
+
+    Raises:
+        SignalError: If there is no such area, or several and none is wanted.
+    """
+    named = next((name for name in names if normal(name) in source.names), None)
+    if named is None:
+        if options.area is not None:
+            raise source.error(f"area: the file does not name its area (got {options.area!r})")
+        return table
+    texts = table.texts(source.find(named))
+    areas = [str(area) for area in texts.unique()]
+    if options.area is None:
+        if len(areas) == 1:
+            return table
+        raise source.error(
+            f"the file has {len(areas)} of '{named}': set 'area' to one (got {shown(areas)})"
+        )
+    if options.area not in areas:
+        raise source.error(
+            f"area: no such '{named}' in the file (got {options.area!r}, expected one of "
+            f"{shown(areas)}{did_you_mean(options.area, areas)})"
+        )
+    found = table.only((texts == options.area).to_numpy(dtype=bool))
+    if len(found.rows) < 2:
+        raise source.error(
+            f"a signal needs two rows or more (got {len(found.rows)} of area {options.area!r})"
+        )
+    return found
