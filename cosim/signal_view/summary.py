@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from cosim.errors import FetchError, Problem, SignalError
-from cosim.plan import SitePlan, load_plan
+from cosim.plan import load_plan
 from cosim.scenario.recorded import known_timezone
 from cosim.signals.csv_file import read_csv
 from cosim.signals.formats import ReadOptions, Source, read_signal, recognise
 from cosim.signals.intervals import Fill
 from cosim.signals.series import FloatArray, Series, utc_stamp
+from cosim.site_plan import SitePlan
 
 QUANTILES = {"min": 0.0, "p10": 0.1, "p50": 0.5, "p90": 0.9, "max": 1.0}
 _HOUR_S, _DAY_S = 3600.0, 86400.0
