@@ -145,6 +145,7 @@ class Meter:
             sampling=sampling_s / seconds,
             batch=sequences,
             clock_fraction=columns[_CLOCK_FRACTION],
+            padding=columns[_PADDING_FLOPS] / (seconds * self._peak_flops),
         )
         power_w = self._power.busy_w(use)
         energy_j = np.add.reduceat(power_w * inside, offsets) * self._gpus
@@ -161,6 +162,7 @@ class Meter:
 
 _ROUNDING = 1 + 1e-9
 _CLOCK_FRACTION = FIELDS.index("clock_fraction")
+_PADDING_FLOPS = FIELDS.index("padding_flops")
 _ITERATIONS = FIELDS.index("iterations")
 _DECODING = FIELDS.index("decoding")
 _PREFILL_TOKENS = FIELDS.index("prefill_tokens")
