@@ -70,6 +70,7 @@ class Run:
             sampling=np.array([cost.sampling_s for cost in costs]) * share,
             batch=np.full(len(costs), self.row.batch),
             clock_fraction=np.ones(len(costs)),
+            padding=np.array([cost.padding_flops for cost in costs]) * rate / gpu.peak_flops,
         )
         time_s = np.array(weights) * seconds
         return time_s / time_s.sum(), use
@@ -86,7 +87,7 @@ class Run:
         With `root`, sqrt(MFU * busy) stands in the place of the MFU: the form before this one.
         """
         shares, use = self.use(measured_pace=not self.fitted)
-        computing = np.sqrt(use.mfu * use.busy_fraction) if root else use.mfu
+        computing = np.sqrt(use.mfu * use.busy_fraction) if root else use.mfu + use.padding
         return np.array(
             [1.0, shares @ computing, shares @ use.bandwidth_utilisation, shares @ use.sampling]
         )

@@ -244,6 +244,7 @@ class Engine:
                     start_s, 1, duration_s, 0.0, cost.gpu_s, 0.0, cost.sampling_s,
                     cost.flops, 0.0, cost.hbm_bytes, 0.0,
                     len(chunks) + decoding, decoding, prefill_tokens, cost.clock_fraction,
+                    cost.padding_flops,
                 )
             )  # fmt: skip
             end_s = start_s + duration_s
@@ -310,7 +311,7 @@ class Engine:
             cost.flops + cost.flops_per_context * context, cost.flops_per_context * batch,
             cost.hbm_bytes + cost.hbm_bytes_per_context * context,
             cost.hbm_bytes_per_context * batch,
-            batch, batch, 0, cost.clock_fraction,
+            batch, batch, 0, cost.clock_fraction, cost.padding_flops,
         )  # fmt: skip
 
     def _close(self) -> None:

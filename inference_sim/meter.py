@@ -190,12 +190,14 @@ class Meter:
             sampling=sampling_s / seconds,
             batch=sequences,
             clock_fraction=columns[_CLOCK_FRACTION],
+            padding=columns[_PADDING_FLOPS] / (seconds * self._peak_flops),
         )
         return start + i * duration + duration_step * (i * (i - 1) / 2), seconds, use
 
 
 _ROUNDING = 1 + 1e-9
 _CLOCK_FRACTION = FIELDS.index("clock_fraction")
+_PADDING_FLOPS = FIELDS.index("padding_flops")
 _ITERATIONS = FIELDS.index("iterations")
 _FLOPS, _FLOPS_STEP = FIELDS.index("flops"), FIELDS.index("flops_step")
 _SEQUENCES = FIELDS.index("sequences")

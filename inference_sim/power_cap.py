@@ -165,6 +165,7 @@ class CappedStage:
                 sampling=lines.sampling_s[at] / seconds,
                 batch=np.full_like(seconds, lines.batch),
                 clock_fraction=lines.clock_fraction[at],
+                padding=lines.padding_flops / (seconds * self.peak_flops),
             )
         )
 
@@ -178,6 +179,7 @@ class CappedStage:
             cost.sampling_s / seconds,
             sequences,
             cost.clock_fraction,
+            cost.padding_flops / (seconds * self.peak_flops),
         )
         return float(self._power.busy_w(Use(*(np.array([value]) for value in values)))[0])
 
@@ -187,8 +189,8 @@ class _Lines:
 
     __slots__ = (
         "_costs", "batch", "clock_fraction", "flops", "flops_per_context", "gpu_s",
-        "gpu_s_per_context", "hbm_bytes", "hbm_bytes_per_context", "host_s", "sampling_s",
-        "serial_s",
+        "gpu_s_per_context", "hbm_bytes", "hbm_bytes_per_context", "host_s", "padding_flops",
+        "sampling_s", "serial_s",
     )  # fmt: skip
 
     def __init__(self, costs: Sequence[AffineCost], batch: int) -> None:
@@ -201,6 +203,7 @@ class _Lines:
         self.host_s, self.serial_s = top.host_s, top.serial_s
         self.flops, self.flops_per_context = top.flops, top.flops_per_context
         self.hbm_bytes, self.hbm_bytes_per_context = top.hbm_bytes, top.hbm_bytes_per_context
+        self.padding_flops = top.padding_flops
 
     def cost(self, number: int, context_limit: float) -> AffineCost:
         """Return the line at one clock, up to `context_limit`."""
@@ -208,7 +211,7 @@ class _Lines:
         return AffineCost(
             cost.gpu_s, cost.gpu_s_per_context, cost.sampling_s, cost.host_s,
             cost.flops, cost.flops_per_context, cost.hbm_bytes, cost.hbm_bytes_per_context,
-            cost.serial_s, context_limit, cost.clock_fraction,
+            cost.serial_s, context_limit, cost.clock_fraction, cost.padding_flops,
         )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Final
 FIELDS: Final = (
     "start_s", "iterations", "duration_s", "duration_step_s", "gpu_s", "gpu_step_s", "sampling_s",
     "flops", "flops_step", "hbm_bytes", "hbm_bytes_step", "sequences", "decoding",
-    "prefill_tokens", "clock_fraction",
+    "prefill_tokens", "clock_fraction", "padding_flops",
 )  # fmt: skip
 """Names of what :meth:`Segment.row` returns, in that order."""
 
@@ -18,7 +18,8 @@ class Segment:
 
     Of its ``sequences``, ``decoding`` decode a token in each iteration; the others compute
     ``prefill_tokens`` of their prompts. With prefill tokens a segment is one iteration. The GPU's
-    clock is at ``clock_fraction`` of its highest.
+    clock is at ``clock_fraction`` of its highest. Beside the ``flops`` each iteration
+    has ``padding_flops`` of no use.
     """
 
     __slots__ = FIELDS
@@ -40,6 +41,7 @@ class Segment:
         decoding: int,
         prefill_tokens: int,
         clock_fraction: float = 1.0,
+        padding_flops: float = 0.0,
     ) -> None:
         self.start_s = start_s
         self.iterations = iterations
@@ -56,6 +58,7 @@ class Segment:
         self.decoding = decoding
         self.prefill_tokens = prefill_tokens
         self.clock_fraction = clock_fraction
+        self.padding_flops = padding_flops
 
     def row(self) -> tuple[float, ...]:
         """Return its fields as a row of numbers."""
@@ -64,6 +67,7 @@ class Segment:
             self.gpu_s, self.gpu_step_s, self.sampling_s,
             self.flops, self.flops_step, self.hbm_bytes, self.hbm_bytes_step,
             self.sequences, self.decoding, self.prefill_tokens, self.clock_fraction,
+            self.padding_flops,
         )  # fmt: skip
 
     def elapsed_s(self, iterations: int) -> float:
@@ -110,4 +114,5 @@ class Segment:
             self.flops + self.flops_step * done, self.flops_step,
             self.hbm_bytes + self.hbm_bytes_step * done, self.hbm_bytes_step,
             self.sequences, self.decoding, self.prefill_tokens, self.clock_fraction,
+            self.padding_flops,
         )  # fmt: skip

@@ -126,7 +126,7 @@ def state_terms(gpu: GpuSpec, state: SteadyState, tokens_per_s: float) -> tuple[
     rate, share = pace / seconds, min(pace, 1.0) / seconds
     terms = use_terms(
         gpu,
-        np.array([cost.flops for cost in costs]) * rate / gpu.peak_flops,
+        np.array([cost.flops + cost.padding_flops for cost in costs]) * rate / gpu.peak_flops,
         np.array([cost.hbm_bytes for cost in costs]) * rate / gpu.peak_bytes_per_s,
         np.array([cost.gpu_s for cost in costs]) * share,
         np.array([cost.sampling_s for cost in costs]) * share,

@@ -19,12 +19,13 @@ class IterationCost:
         hbm_bytes: Bytes moved between HBM and the chip.
         serial_s: Time of the host in which the GPU waits, on top of the rest [s].
         clock_fraction: Clock of the GPU over its highest one.
+        padding_flops: Floating-point operations on rows that hold no token: of no use, not free.
         duration_s: Duration of the iteration [s].
     """
 
     __slots__ = (
-        "clock_fraction", "duration_s", "flops", "gpu_s", "hbm_bytes", "host_s", "sampling_s",
-        "serial_s",
+        "clock_fraction", "duration_s", "flops", "gpu_s", "hbm_bytes", "host_s", "padding_flops",
+        "sampling_s", "serial_s",
     )  # fmt: skip
 
     def __init__(
@@ -36,8 +37,9 @@ class IterationCost:
         hbm_bytes: float,
         serial_s: float = 0.0,
         clock_fraction: float = 1.0,
+        padding_flops: float = 0.0,
     ) -> None:
-        self.clock_fraction = clock_fraction
+        self.clock_fraction, self.padding_flops = clock_fraction, padding_flops
         self.gpu_s, self.sampling_s, self.host_s = gpu_s, sampling_s, host_s
         self.flops, self.hbm_bytes, self.serial_s = flops, hbm_bytes, serial_s
         self.duration_s = (gpu_s if gpu_s > host_s else host_s) + sampling_s + serial_s
@@ -52,8 +54,8 @@ class AffineCost:
 
     __slots__ = (
         "clock_fraction", "context_limit", "flops", "flops_per_context", "gpu_s",
-        "gpu_s_per_context", "hbm_bytes", "hbm_bytes_per_context", "host_s", "sampling_s",
-        "serial_s",
+        "gpu_s_per_context", "hbm_bytes", "hbm_bytes_per_context", "host_s", "padding_flops",
+        "sampling_s", "serial_s",
     )  # fmt: skip
 
     def __init__(
@@ -69,8 +71,9 @@ class AffineCost:
         serial_s: float = 0.0,
         context_limit: float = math.inf,
         clock_fraction: float = 1.0,
+        padding_flops: float = 0.0,
     ) -> None:
-        self.clock_fraction = clock_fraction
+        self.clock_fraction, self.padding_flops = clock_fraction, padding_flops
         self.gpu_s, self.gpu_s_per_context = gpu_s, gpu_s_per_context
         self.sampling_s, self.host_s, self.serial_s = sampling_s, host_s, serial_s
         self.flops, self.flops_per_context = flops, flops_per_context
@@ -87,6 +90,7 @@ class AffineCost:
             hbm_bytes=self.hbm_bytes + self.hbm_bytes_per_context * context,
             serial_s=self.serial_s,
             clock_fraction=self.clock_fraction,
+            padding_flops=self.padding_flops,
         )
 
 

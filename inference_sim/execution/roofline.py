@@ -16,6 +16,9 @@ total context S: the reason why a run of decode iterations has a closed form. ``
 corner of the roofline (Williams et al., "Roofline", CACM 2009). At a lower clock the peak is lower
 in proportion, and the memory as fast as before.
 
+Experts compute in tiles of rows (:func:`tile_rows`), and the rows of a tile that hold no token cost
+power, if no time: the memory sets the pace then. They are counted apart from the useful FLOPs.
+
 Layers whose attention has a window W read min(S, B W): exact while all sequences of the batch are
 on one side of it, at most a little too much while they are on both.
 """
@@ -38,10 +41,13 @@ _LAUNCH_S = 20e-6  # of an all-reduce or a send/receive; Vidur's network profile
 class _Work:
     """What the parts of an iteration that do not depend on context cost."""
 
-    __slots__ = ("flops", "hbm_bytes", "seconds")
+    __slots__ = ("flops", "hbm_bytes", "padding_flops", "seconds")
 
-    def __init__(self, seconds: float, flops: float, hbm_bytes: float) -> None:
+    def __init__(
+        self, seconds: float, flops: float, hbm_bytes: float, padding_flops: float = 0.0
+    ) -> None:
         self.seconds, self.flops, self.hbm_bytes = seconds, flops, hbm_bytes
+        self.padding_flops = padding_flops
 
 
 class Roofline:
@@ -222,6 +228,7 @@ class Roofline:
             hbm_bytes=dense.hbm_bytes + head.hbm_bytes + self._kv_bytes * read,
             serial_s=self._serial_s(sampled),
             clock_fraction=self.clock_fraction,
+            padding_flops=dense.padding_flops,
         )
 
     def _decode(self, batch: int, beyond: bool) -> AffineCost:
@@ -242,6 +249,7 @@ class Roofline:
             serial_s=self._serial_s(batch),
             context_limit=math.inf if beyond or not self._windowed else batch * self._window,
             clock_fraction=self.clock_fraction,
+            padding_flops=dense.padding_flops,
         )
 
     def _dense(self, tokens: int) -> _Work:
@@ -250,7 +258,7 @@ class Roofline:
         if memo is not None:
             return memo
         kernels = self.gpu.kernels
-        seconds = flops = bytes_moved = 0.0
+        seconds = flops = bytes_moved = padding = 0.0
         works = [self._linear(op, tokens) for op in self._linear_ops]
         if self.model.experts:
             works.append(self._experts(tokens))
@@ -258,6 +266,7 @@ class Roofline:
             seconds += work.seconds
             flops += work.flops
             bytes_moved += work.hbm_bytes
+            padding += work.padding_flops
         elementwise = self._elementwise_bytes * tokens
         seconds += kernels.t0e_us * 1e-6 + elementwise / (self._peak_bytes_per_s * kernels.e_el)
         activations = BYTES_PER_VALUE * tokens * self.model.hidden_size
@@ -268,7 +277,10 @@ class Roofline:
         if self._send:
             hand_over_s = _LAUNCH_S + self._send.latency_us * 1e-6 + self._send.seconds(activations)
         memo = _Work(
-            layers * seconds + hand_over_s, layers * flops, layers * (bytes_moved + elementwise)
+            layers * seconds + hand_over_s,
+            layers * flops,
+            layers * (bytes_moved + elementwise),
+            layers * padding,
         )
         self._dense_memo[tokens] = memo
         return memo
@@ -295,11 +307,14 @@ class Roofline:
         assert experts is not None  # noqa: S101
         weights = model.expert_parameters / self.tensor_parallel  # of an expert, in the mean
         pairs = tokens * experts.per_token  # of a token and an expert
-        moved = experts.touched(tokens) * weights * model.expert_bytes_per_weight
+        touched = experts.touched(tokens)
+        rows = touched * tile_rows(tokens, experts.count, pairs / touched)
+        moved = touched * weights * model.expert_bytes_per_weight
         moved += BYTES_PER_VALUE * pairs * 2 * model.hidden_size / self.tensor_parallel
         flops = 2 * weights * pairs
         seconds = self._joined_s(moved, flops, coefficients.e_bw)
-        return _Work(coefficients.t0_us * 1e-6 + seconds, flops, moved)
+        padding = 2 * weights * (rows - pairs)
+        return _Work(coefficients.t0_us * 1e-6 + seconds, flops, moved, padding)
 
     def _joined_s(self, bytes_moved: float, flops: float, e_bw: float) -> float:
         """Return memory and compute time, joined smoothly [s]."""
@@ -335,6 +350,22 @@ class Roofline:
         if sequences and self.stage.last:
             seconds += engine.serial_s + engine.serial_s_per_sequence * sequences
         return seconds
+
+
+def tile_rows(tokens: float, experts: int, tokens_per_expert: float) -> float:
+    """Return how many rows an expert computes for its tokens, in the mean, whole tiles of them.
+
+    The tiles are those of vLLM's fused kernel (`get_default_config` of fused_moe.py): 16 rows while
+    an iteration has no more tokens than there are experts, 64 beyond. The last tile of an expert
+    is taken as half full.
+
+    Args:
+        tokens: Tokens of the iteration.
+        experts: Experts of a layer.
+        tokens_per_expert: Mean tokens of an expert that has any.
+    """
+    tile = 16 if tokens <= experts else 64
+    return max(tile, tokens_per_expert + tile / 2)
 
 
 def _windowed_pairs(new: float, before: float, window: float) -> float:

@@ -30,6 +30,7 @@ from inference_sim.errors import InferenceSimError
 
 Array = NDArray[np.float64]
 
+_NONE: Array = np.zeros(1)
 CLOCK_EXPONENT = 2.4
 """Default of n; see above."""
 
@@ -44,6 +45,7 @@ class Use(NamedTuple):
         sampling: Sampling time over iteration time [fraction].
         batch: Sequences in the iteration.
         clock_fraction: Clock over the nominal clock, above 0.
+        padding: As `mfu`, of FLOPs on rows that hold no token; none by default.
     """
 
     mfu: Array
@@ -52,6 +54,7 @@ class Use(NamedTuple):
     sampling: Array
     batch: Array
     clock_fraction: Array
+    padding: Array = _NONE
 
     def at_clock(self, clock_fraction: Array | float) -> Use:
         """Return the same use of the parts at another clock.
@@ -59,9 +62,10 @@ class Use(NamedTuple):
         Compute units stay as busy as they were, so that the MFU follows the clock. That is exact
         where they set the pace; where memory does, the MFU is small and counts little.
         """
-        mfu = self.mfu * (clock_fraction / self.clock_fraction)
+        change = clock_fraction / self.clock_fraction
+        mfu = self.mfu * change
         clock = np.broadcast_to(np.asarray(clock_fraction, dtype=np.float64), mfu.shape)
-        return self._replace(mfu=mfu, clock_fraction=clock)
+        return self._replace(mfu=mfu, clock_fraction=clock, padding=self.padding * change)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

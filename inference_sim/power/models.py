@@ -58,8 +58,9 @@ class TwoResource(PowerModel):
 
     ``P = min(max, base + compute * mfu + memory * bandwidth + sampling * sampling share)``, all in
     W and fitted per GPU on measured servers (``calibration/power.py``, ``hardware/gpus.yaml``).
-    compute / peak FLOP/s is the energy of a FLOP, memory / peak bandwidth that of a byte. The base
-    is drawn whenever an iteration is under way, waiting for the host included.
+    compute / peak FLOP/s is the energy of a FLOP, memory / peak bandwidth that of a byte. The MFU
+    here is that of all FLOPs, those on rows that hold no token included. The base is drawn whenever
+    an iteration is under way, waiting for the host included.
     """
 
     is_linear = True
@@ -92,7 +93,7 @@ class TwoResource(PowerModel):
     def dynamic_w(self, use: Use) -> Array:
         """Return the power of computing, memory and sampling, shape (n,) [W]."""
         return (
-            self.compute_w * use.mfu
+            self.compute_w * (use.mfu + use.padding)
             + self.memory_w * use.bandwidth_utilisation
             + self.sampling_w * use.sampling
         )

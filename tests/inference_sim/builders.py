@@ -39,7 +39,16 @@ def prefill(roofline: Roofline, prompts: Sequence[int]) -> IterationCost:
 
 def cost_values(cost: IterationCost) -> dict[str, float]:
     """The fields of a cost by name."""
-    names = ("gpu_s", "sampling_s", "host_s", "serial_s", "flops", "hbm_bytes", "duration_s")
+    names = (
+        "gpu_s",
+        "sampling_s",
+        "host_s",
+        "serial_s",
+        "flops",
+        "hbm_bytes",
+        "duration_s",
+        "padding_flops",
+    )
     return {name: getattr(cost, name) for name in names}
 
 

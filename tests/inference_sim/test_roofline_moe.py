@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution import Roofline, find_engine, pipeline_stages
+from inference_sim.execution.roofline import tile_rows
 from inference_sim.hardware import find_gpu, find_node
 from inference_sim.memory_plan import plan_blocks
 from inference_sim.models import find_model
+from inference_sim.power import TwoResource, Use
 from tests.inference_sim.builders import cost_values
 
 H100, NONE = find_gpu("h100-sxm-80gb"), find_engine("none")
@@ -34,6 +37,42 @@ def test_a_large_batch_reads_every_expert_once() -> None:
     weights = QWEN_MOE.weight_bytes - 2 * QWEN_MOE.vocab_size * QWEN_MOE.hidden_size
     assert one < 0.12 * weights
     assert many > weights
+
+
+def test_rows_of_tiles_that_hold_no_token() -> None:
+    """One token fills 1 of 16 rows in each of its experts; dense models have no such tiles."""
+    cost = roofline(QWEN_MOE).decode(1).at(0)
+    experts, expert = QWEN_MOE.experts, QWEN_MOE.expert_parameters
+    assert experts is not None
+    useful = 2 * QWEN_MOE.layers * experts.per_token * expert
+    assert cost.padding_flops == pytest.approx(15 * useful, rel=1e-9)
+    assert roofline(LLAMA).decode(1).at(0).padding_flops == 0
+    halves = [roofline(QWEN_MOE, width).decode(8).padding_flops for width in (1, 2)]
+    assert halves[1] == pytest.approx(halves[0] / 2)
+
+
+def test_rows_of_an_expert() -> None:
+    """Whole tiles of 16, or of 64 where tokens outnumber experts; the last one half full."""
+    assert tile_rows(8, 128, 1.1) == 16
+    assert tile_rows(128, 128, 8.0) == 16
+    assert tile_rows(129, 128, 8.06) == 64
+    assert tile_rows(4096, 128, 256.0) == 256 + 32
+    for tokens in (1, 100, 128, 129, 1000, 8192):
+        assert tile_rows(tokens, 128, 8 * tokens / 128) > 8 * tokens / 128
+
+
+def test_padding_draws_power() -> None:
+    """As the same FLOPs do that are of use, at any clock."""
+    power = TwoResource.of(H100)
+    none, one = np.zeros(1), np.ones(1)
+    for clock in (1.0, 0.5):
+        uses = [
+            Use(mfu * one, 0.2 * one, one, none, one, clock * one, padding * one)
+            for mfu, padding in ((0.3, 0.0), (0.1, 0.2))
+        ]
+        watts = [float(power.busy_w(use)[0]) for use in uses]
+        assert watts[0] == pytest.approx(watts[1], rel=1e-12)
+        assert watts[0] > float(power.busy_w(uses[1]._replace(padding=none))[0])
 
 
 def test_precision_halves_the_bytes_of_the_layers() -> None:

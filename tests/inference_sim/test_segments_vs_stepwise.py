@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import event, given, settings, target
 
 from inference_sim.cluster import Cluster
 from inference_sim.engine import Engine
-from inference_sim.execution import EngineProfile
-from inference_sim.power import MfuPowerLaw
+from inference_sim.execution import EngineProfile, find_engine
+from inference_sim.hardware import find_gpu
+from inference_sim.models import find_model
+from inference_sim.power import MfuPowerLaw, TwoResource
 from inference_sim.segment import Segment
 from tests.inference_sim.builders import approx, random_scenario, run
 from tests.strategies import A100, Scenario, scenarios
@@ -118,6 +121,20 @@ def test_what_the_random_scenarios_contain() -> None:
     assert witness.cuts > 50
     assert witness.crossings > 10
     assert witness.iterations > 5 * witness.segments
+
+
+@pytest.mark.parametrize("cap_w", [math.inf, 330.0])
+def test_agree_on_a_mixture_of_experts(cap_w: float) -> None:
+    """Whose padding draws power as well, with and without a power cap that moves the clock."""
+    gpu = find_gpu("h100-sxm-80gb")
+    scenario = random_scenario(3).but(
+        model=find_model("Qwen/Qwen3-30B-A3B"),
+        gpu=gpu,
+        power=TwoResource.of(gpu),
+        engine=find_engine("vllm-0.11"),
+        power_cap_w=cap_w,
+    )
+    assert_same(scenario)
 
 
 @pytest.mark.parametrize("seed", range(6))
