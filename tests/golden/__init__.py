@@ -23,6 +23,7 @@ SHORT: Mapping[str, tuple[str, ...]] = {
         "time.duration=16h",
         "workload.requests=6000",
     ),
+    "evaluate_policies": ("time.duration=1d", "workload.requests=3000"),
     "own_controller": (
         "time.start=2022-06-08T01:30:00Z",
         "time.duration=15h",
