@@ -1,9 +1,11 @@
 """The guard of the objectives: throttles are off while users would notice them.
 
-When a class that may not be deferred comes near one of its objectives, every throttle of the site
-is released for a while, and deferrable work is held back, for it competes for the same GPUs. If the
-next throttle brings the trouble back, the guard holds for twice as long, and so on: a controller
-that cannot throttle without harm is kept from trying every few minutes.
+When a class that may not be deferred comes near one of its objectives, the throttles of the site
+that stand in its way are released for a while, and deferrable work is held back, for it competes
+for the same GPUs. For the time to the first token those are all throttles; for the time per token
+those that slow the GPUs down, for a narrower batch makes it better. If the next throttle brings the
+trouble back, the guard holds for twice as long, and so on: a controller that cannot throttle without
+harm is kept from trying every few minutes.
 """
 
 from __future__ import annotations
@@ -18,10 +20,10 @@ from controllers.service import ClassInfo
 GUARD = "slo_guard"
 """Name under which its changes are recorded."""
 
-RELEASED = frozenset(
-    {"admission_rate", "batch_cap", "active_replicas", "clock_fraction", "power_cap"}
-)
-"""Actuators that it opens."""
+SLOWING = frozenset({"active_replicas", "clock_fraction", "power_cap"})
+"""Actuators that it opens in any case."""
+RELEASED = SLOWING | {"admission_rate", "batch_cap"}
+"""Actuators that it opens when requests wait too long."""
 HELD = frozenset({"deferrable_rate"})
 """Actuators that it closes."""
 
@@ -50,6 +52,7 @@ class SloGuard:
 
     Attributes:
         reason: Why it acted last.
+        released: Actuators that it opens now.
         active_s: Time for which it has held so far [s].
     """
 
@@ -72,6 +75,7 @@ class SloGuard:
         self._until_s = -math.inf
         self._hold_s = self._settings.hold_s
         self.reason = ""
+        self.released = RELEASED
         self.active_s = 0.0
 
     def update(self, observation: SiteObservation) -> bool:
@@ -79,22 +83,28 @@ class SloGuard:
         now_s, settings = observation.time_s, self._settings
         held = now_s < self._until_s
         trouble = self._trouble(observation.latency_p99_s_by_class)
+        if held and trouble and trouble[0] == "TTFT":
+            self.released = RELEASED
         if trouble and not held:
             recent = now_s - self._until_s < self._hold_s
             self._hold_s = min(2 * self._hold_s if recent else settings.hold_s, settings.max_hold_s)
             self._until_s = now_s + self._hold_s
-            self.reason = trouble
+            self.released = RELEASED if trouble[0] == "TTFT" else SLOWING
+            self.reason = trouble[1]
             held = True
         if held:
             self.active_s += observation.step_s
         return held
 
-    def _trouble(self, latencies: Mapping[str, tuple[float | None, float | None]]) -> str:
+    def _trouble(
+        self, latencies: Mapping[str, tuple[float | None, float | None]]
+    ) -> tuple[str, str] | None:
+        """Return which objective is in danger, and a sentence on it."""
         for name, bounds in self._bounds.items():
             values = latencies.get(name, (None, None))
             for what, value, bound in zip(("TTFT", "TPOT"), values, bounds, strict=True):
                 if value is None or bound is None:
                     continue
                 if value > bound * (1 - self._settings.margin):
-                    return f"{what} p99 of {name} {value:.3g} s, objective {bound:g} s"
-        return ""
+                    return what, f"{what} p99 of {name} {value:.3g} s, objective {bound:g} s"
+        return None

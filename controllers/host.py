@@ -198,7 +198,7 @@ class ControllerHost:
             )
             for actuator, new in values.items():
                 self._set[site][actuator] = new
-                if not (self._guarded[site] and actuator in RELEASED | HELD):
+                if not (self._guarded[site] and actuator in self.guards[site].released | HELD):
                     self._put(observations[site], entry.name, actuator, new, reason)
 
     def _guard(self, guard: SloGuard, observation: SiteObservation) -> None:
@@ -208,7 +208,7 @@ class ControllerHost:
         limits = self._contexts[site].limits
         if self._guarded[site]:
             for actuator in self._controlled(site):
-                if actuator in RELEASED:
+                if actuator in guard.released:
                     value = _open(actuator, limits[actuator])
                     self._put(observation, GUARD, actuator, value, guard.reason)
                 elif actuator in HELD:

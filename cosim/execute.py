@@ -12,6 +12,7 @@ from cosim.errors import ScenarioError
 from cosim.live import Live, live_sites
 from cosim.loop import Run, run
 from cosim.plan import Plan
+from cosim.record import RequestSink
 from cosim.results.folder import (
     ResultFolder,
     file_hash,
@@ -21,6 +22,7 @@ from cosim.results.folder import (
 )
 from cosim.results.requests import RequestLog
 from cosim.results.summary import summarise
+from inference_sim.request import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ def execute(
     on_step: Callable[[int], None] = lambda steps: None,
     *,
     on_start: Callable[[Run], None] = lambda run: None,
+    on_requests: RequestSink = lambda site, requests: None,
     live: Live | None = None,
 ) -> Result:
     """Run a plan, and write its results if `out` is given.
@@ -54,6 +57,7 @@ def execute(
         plan: From :func:`cosim.plan.load_plan`.
         out: The result folder.
         on_step: Called after each step with the number of steps done.
+        on_requests: Called with the site and the requests that ended in each step.
         on_start: Called before the first step with the run; see :func:`cosim.loop.run`.
         live: Makes it go in real time.
 
@@ -74,7 +78,12 @@ def execute(
     try:
         with RequestLog(plan, folder.requests_path if folder else None) as log:
             began = time.perf_counter()
-            done = run(plan, on_requests=log.add, on_step=on_step, on_start=on_start, live=live)
+
+            def take(site: str, requests: list[Request]) -> None:
+                log.add(site, requests)
+                on_requests(site, requests)
+
+            done = run(plan, on_requests=take, on_step=on_step, on_start=on_start, live=live)
             for name, cluster in done.clusters.items():
                 log.add(name, cluster.take_ended())
                 log.add(name, cluster.take_in_flight(), cluster.env.now)

@@ -91,7 +91,15 @@ def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
     Raises:
         ScenarioError: With every problem that could be found.
     """
-    document = read_document(path, overrides)
+    return plan_document(read_document(path, overrides))
+
+
+def plan_document(document: Document) -> Plan:
+    """Prepare the run of a scenario that has been read.
+
+    Raises:
+        ScenarioError: With every problem that could be found.
+    """
     problems: list[Problem] = []
     scenario: Scenario | None = None
     try:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from cosim.scenario.control import Forecasts, SloGuard
+from cosim.scenario.evaluation import Evaluation
 from cosim.scenario.fields import DurationS, StrictModel
 from cosim.scenario.site import Site
 from cosim.scenario.workload import Workload
@@ -97,6 +98,8 @@ class Scenario(StrictModel):
     """What controllers may know of the future."""
     slo_guard: SloGuard | None = SloGuard()
     """Who releases throttles when users would notice them; null for nobody."""
+    evaluation: Evaluation | None = None
+    """What `cosim evaluate` compares; other commands leave it aside."""
     accounting: Literal["standard", "paper"] = "standard"
     """paper: report Table 2 by the paper's own definitions as well."""
     coupling: Literal["mosaik", "native"] = "mosaik"
