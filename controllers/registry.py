@@ -11,11 +11,16 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 
 from controllers.base import Controller, FleetController
+from controllers.batch_cap_aimd import BatchCapAimd
+from controllers.batch_cap_primal_dual import BatchCapPrimalDual
 from controllers.battery_aware import BatteryAware
+from controllers.battery_dispatch import BatteryDispatch
+from controllers.carbon_budget_pid import CarbonBudgetPid
 from controllers.carbon_proportional import CarbonProportional
 from controllers.carbon_threshold import CarbonThreshold
 from controllers.errors import did_you_mean, where_raised
 from controllers.noop import Noop
+from controllers.slo_clock import SloClock
 
 ControllerType = type[Controller] | type[FleetController]
 
@@ -25,6 +30,11 @@ BUILTIN: Mapping[str, ControllerType] = MappingProxyType(
         "carbon_threshold": CarbonThreshold,
         "carbon_proportional": CarbonProportional,
         "battery_aware": BatteryAware,
+        "battery_dispatch": BatteryDispatch,
+        "batch_cap_aimd": BatchCapAimd,
+        "batch_cap_primal_dual": BatchCapPrimalDual,
+        "slo_clock": SloClock,
+        "carbon_budget_pid": CarbonBudgetPid,
     }
 )
 """The policies that come with the package, by name."""
