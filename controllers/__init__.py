@@ -28,7 +28,8 @@ Policies, and parts to build others from:
 
 - `Noop`, `CarbonThreshold`, `CarbonProportional`, `BatteryAware`: throttles by carbon and sun.
 - `BatchCapAimd`, `BatchCapPrimalDual`: batch caps by what the time per token allows.
-- `SloClock`, `CarbonBudgetPid`: the lowest clock that will do; a budget of carbon.
+- `PowerCap`, `SloClock`: watts per GPU by carbon; the lowest clock that will do.
+- `CarbonBudgetPid`: a throttle that keeps to a budget of carbon.
 - `BatteryDispatch`: when a battery charges and discharges.
 - `BUILTIN`, `resolve`: controllers by the names that scenarios use.
 - `IntensityWindow`, `IntensityBand`, `Band`: what counts as a high or a low carbon intensity.
@@ -73,6 +74,7 @@ from controllers.host import ControllerHost
 from controllers.noop import Noop
 from controllers.objective import TpotObjective
 from controllers.placement import HostedController, check_conflicts
+from controllers.power_cap import PowerCap
 from controllers.registry import BUILTIN, resolve
 from controllers.service import ClassInfo, ServiceModel
 from controllers.slo_clock import SloClock
@@ -110,6 +112,7 @@ __all__ = [
     "IntensityWindow",
     "Noop",
     "Observation",
+    "PowerCap",
     "ServiceModel",
     "SiteAction",
     "SiteContext",

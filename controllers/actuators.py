@@ -60,6 +60,11 @@ ACTUATORS: Mapping[str, Actuator] = MappingProxyType(
             unit="fraction",
             description="clock of the GPUs over their highest one",
         ),
+        "power_cap": Actuator(
+            field="power_cap_w",
+            unit="W per GPU",
+            description="most that a GPU draws; it lowers its own clock for it, if it can",
+        ),
         "battery_power": Actuator(
             field="battery_setpoint_w",
             unit="W",

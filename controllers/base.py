@@ -70,7 +70,8 @@ class SiteObservation:
         batch_cap: Batch cap in force [sequences per replica]; 0 at a site without a cluster.
         deferrable_rate_per_s: Release rate of deferrable requests in force [requests/s].
         active_replicas: Replicas that are to serve; 0 at a site without a cluster.
-        clock_fraction: Clock of the GPUs in force, over their highest one.
+        clock_fraction: Clock of the GPUs in force, over their highest one; the most with a cap.
+        power_cap_w: Power cap of each GPU in force [W]; infinite for none.
         battery_setpoint_w: Setpoint of the battery in force [W]; infinite while it is left to take
             surplus and cover deficits.
     """
@@ -117,6 +118,7 @@ class SiteObservation:
     deferrable_rate_per_s: float = math.inf
     active_replicas: int = 0
     clock_fraction: float = 1.0
+    power_cap_w: float = math.inf
     battery_setpoint_w: float = math.inf
 
 
@@ -130,6 +132,7 @@ class SiteAction:
         deferrable_rate_per_s: Release rate of deferrable requests [requests/s]; infinite for none.
         active_replicas: Replicas that are to serve, at least 1.
         clock_fraction: Clock of the GPUs over their highest one.
+        power_cap_w: Power cap of each GPU [W]; infinite for none. The lower clock wins.
         battery_setpoint_w: Power of the battery [W], charging positive; clipped to what it can do,
             and to the site's deficit when it discharges. Infinite to leave it to take surplus and
             cover deficits.
@@ -141,6 +144,7 @@ class SiteAction:
     deferrable_rate_per_s: float | None = None
     active_replicas: int | None = None
     clock_fraction: float | None = None
+    power_cap_w: float | None = None
     battery_setpoint_w: float | None = None
     reason: str = ""
 

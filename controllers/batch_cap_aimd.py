@@ -140,7 +140,9 @@ class BatchCapAimd(Controller):
         held = service.batches <= service.largest_batch(tpot_s, clock)
         power_w = service.at_clock(service.power_w, clock)
         if self._mode == "energy":
-            token_j = power_w / (service.at_clock(service.rate_per_s, clock) * service.output_tokens)
+            token_j = power_w / (
+                service.at_clock(service.rate_per_s, clock) * service.output_tokens
+            )
             best = int(np.argmin(np.where(held, token_j, np.inf)))
             why = f"least energy per token at {service.batches[best]:g}: {token_j[best]:.3g} J"
         else:

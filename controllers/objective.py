@@ -38,7 +38,9 @@ class TpotObjective:
         latencies = observation.latency_p99_s_by_class
         seen = {name: latencies.get(name, nothing)[1] for name in self._by_class}
         ratios = [
-            observed / self._by_class[name] for name, observed in seen.items() if observed is not None
+            observed / self._by_class[name]
+            for name, observed in seen.items()
+            if observed is not None
         ]
         return max(ratios, default=None)
 

@@ -20,6 +20,7 @@ from controllers.carbon_proportional import CarbonProportional
 from controllers.carbon_threshold import CarbonThreshold
 from controllers.errors import did_you_mean, where_raised
 from controllers.noop import Noop
+from controllers.power_cap import PowerCap
 from controllers.slo_clock import SloClock
 
 ControllerType = type[Controller] | type[FleetController]
@@ -33,6 +34,7 @@ BUILTIN: Mapping[str, ControllerType] = MappingProxyType(
         "battery_dispatch": BatteryDispatch,
         "batch_cap_aimd": BatchCapAimd,
         "batch_cap_primal_dual": BatchCapPrimalDual,
+        "power_cap": PowerCap,
         "slo_clock": SloClock,
         "carbon_budget_pid": CarbonBudgetPid,
     }

@@ -10,7 +10,12 @@ from controllers.actuators import ACTUATORS
 from controllers.base import SiteAction, SiteContext
 
 ThrottledActuator = Literal[
-    "admission_rate", "batch_cap", "deferrable_rate", "active_replicas", "clock_fraction"
+    "admission_rate",
+    "batch_cap",
+    "deferrable_rate",
+    "active_replicas",
+    "clock_fraction",
+    "power_cap",
 ]
 """Actuators whose fractions throttle a cluster."""
 

@@ -16,8 +16,8 @@ from cosim.scenario.scenario import Time
 from cosim.scenario.site import ClcBattery, SimpleBattery
 from cosim.service import service_model
 from cosim.site_plan import SitePlan
+from inference_sim.power_cap import LOWEST_CLOCK
 
-_LOWEST_CLOCK = 0.3  # over the highest; the power model says too little further down
 _CLC_CHARGE_PER_H, _CLC_DISCHARGE_PER_H = 0.7, 1.5  # of Vessim's cells, over capacity
 _CLC_EFFICIENCY = (0.978, 1 / 1.014)
 
@@ -102,7 +102,8 @@ def _limits(
     The greatest admission rate, of which policies set fractions, is the gateway's if it has one,
     otherwise the workload's highest mean rate; without a policy the gateway stays as it is.
     Deferrable requests, where there are any, may be released as fast as the cluster can serve.
-    Profiles know the highest clock alone.
+    Profiles know the highest clock alone. A power cap is at most the scenario's own, or what the
+    GPU draws at most.
     """
     cluster, workload = site.cluster, site.workload
     if cluster is None or workload is None or service is None:
@@ -118,7 +119,10 @@ def _limits(
         fastest = max(service.capacity_per_s(), workload.peak_rate_per_s)
         limits["deferrable_rate"] = ActuatorLimits(0.0, fastest, initial=math.inf)
     if len(service.clocks) > 1:
-        limits["clock_fraction"] = ActuatorLimits(_LOWEST_CLOCK, 1.0)
+        limits["clock_fraction"] = ActuatorLimits(LOWEST_CLOCK, 1.0)
+        power, cap_w = cluster.power, cluster.power_cap_w
+        initial_w = cap_w if cap_w < power.max_w else math.inf
+        limits["power_cap"] = ActuatorLimits(power.idle_w, min(cap_w, power.max_w), initial_w)
     if (battery := site.config.microgrid.battery) is not None:
         charge_w, discharge_w = battery_limits_w(battery, step_s)
         limits["battery_power"] = ActuatorLimits(-discharge_w, charge_w, initial=math.inf)

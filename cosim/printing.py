@@ -133,6 +133,8 @@ def _site_rows(section: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if section["slo"]["attainment"] is not None:
             yield "SLO", _slo(section["slo"])
         yield "GPUs", _gpus(section)
+        if "power_cap" in section:
+            yield "Cap", _power_cap(section["power_cap"])
     yield "Energy", _energy(section["energy_kwh"])
     yield "Carbon", _carbon(section)
     if section["battery"] is not None:
@@ -197,6 +199,17 @@ def _gpus(section: dict[str, Any]) -> str:
         f"{gpu['busy_fraction']:.0%}, MFU {gpu['mfu_mean']:.1%}; batch {batch['mean']:.1f} "
         f"on average, {batch['max']} at most"
     )
+
+
+def _power_cap(cap: dict[str, float | None]) -> str:
+    clock, over = cap["clock_mean"], cap["over_cap_fraction"] or 0.0
+    text = "power cap: " + ("no load" if clock is None else f"clock {clock:.0%} on average")
+    if over > 0:
+        text += (
+            f"; not held for {max(over, 0.0001):.2%} of the time: the clock was at its lowest, or "
+            "the cap had just come down"
+        )
+    return text
 
 
 def _energy(energy: dict[str, float]) -> str:

@@ -15,10 +15,11 @@ ACTUATORS: dict[str, tuple[str, Callable[[float], bool]]] = {
     "batch_cap": _WHOLE,
     "active_replicas": _WHOLE,
     "clock_fraction": ("above 0 and at most 1", lambda value: 0 < value <= 1),
+    "power_cap": ("above 0", lambda value: value > 0),
 }
 """By name: what a value must be, and a test of it.
 
-Rates in requests/s, ``batch_cap`` in sequences per replica.
+Rates in requests/s, ``batch_cap`` in sequences per replica, ``power_cap`` in W per GPU.
 """
 
 

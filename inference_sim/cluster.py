@@ -10,7 +10,7 @@ import simpy
 
 from inference_sim.actuators import check_setting
 from inference_sim.deferral import DeferralLine
-from inference_sim.deployment import ClusterConfig, check_deployment
+from inference_sim.deployment import ClusterConfig, check_deployment, check_power_cap
 from inference_sim.engine import Engine
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution import ExecutionModel, pipeline_stages
@@ -69,7 +69,7 @@ class Cluster:
             self.max_context_tokens = min(self.max_context_tokens, self._max_batch_tokens)
         layers, count = config.model.layers, config.pipeline_parallel
         stages = [config.execution(stage) for stage in pipeline_stages(layers, count)]
-        self.pace = Pace(stages)
+        self.pace = Pace(stages, config.power, config.gpu.peak_bytes_per_s)
         self._peak_flops = stages[0].peak_flops
         self.replicas = [
             Replica(index, self._make_engines(stages)) for index in range(config.replicas)
@@ -96,6 +96,7 @@ class Cluster:
         self._ended: list[Request] = []
         self._admitted_before = self._preemptions_before = 0
         self._latencies: RollingLatencies | None = None
+        self.apply({"power_cap": config.power_cap_w})
         self.env.process(self._arrive(stream))
 
     def _make_engines(self, stages: Sequence[ExecutionModel]) -> list[Engine]:
@@ -164,6 +165,7 @@ class Cluster:
             "batch_cap": self.batch_cap,
             "active_replicas": self.fleet.active,
             "clock_fraction": self.pace.clock_fraction,
+            "power_cap": self.pace.power_cap_w,
         }[name]
 
     def _set(self, name: str, value: float) -> None:
@@ -186,6 +188,13 @@ class Cluster:
             self.pace.set_clock(value)
             for replica in self.replicas:
                 replica.set_stages(self.pace.stages)
+        elif name == "power_cap":
+            check_power_cap(value, self.config.power)
+            self.pace.set_power_cap(value)
+            for replica in self.replicas:
+                replica.set_stages(self.pace.stages)
+            for engine in self.engines:
+                engine.meter.power_cap_w = value
 
     def step(self, until_s: float) -> StepTelemetry:
         """Run from where the last step ended to `until_s` [s] and report."""
@@ -338,4 +347,9 @@ class Cluster:
             batch_cap=self.batch_cap,
             active_replicas=self.fleet.active,
             clock_fraction=self.pace.clock_fraction,
+            power_cap_w=self.pace.power_cap_w,
+            clock_mean=sum(reading.clock_seconds for reading in readings) / busy_s
+            if busy_s
+            else math.nan,
+            over_cap_fraction=sum(reading.over_cap_s for reading in readings) / (groups * step_s),
         )

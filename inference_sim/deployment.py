@@ -22,6 +22,7 @@ from inference_sim.memory_plan import plan_blocks
 from inference_sim.models import ModelSpec
 from inference_sim.power import PowerModel
 from inference_sim.power.pue import Pue, as_pue
+from inference_sim.power_cap import LOWEST_CLOCK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,7 @@ class ClusterConfig:
         burst: Tokens that the gateway's bucket holds [requests].
         classes: Classes of requests, by the number that they carry; none may be held back without.
         startup_s: Time that a replica takes to wake up [s].
+        power_cap_w: Power cap of each GPU at the start [W]; infinite for none.
         seed: Seed of routers that draw.
         stepwise: One event per iteration (a check of the segment engine; slow).
     """
@@ -68,6 +70,7 @@ class ClusterConfig:
     overflow: Literal["wait", "reject"] = "wait"
     classes: tuple[ServiceClass, ...] = ()
     startup_s: float = 60.0
+    power_cap_w: float = math.inf
     stepwise: bool = False
     seed: int = 0
     stages: Callable[[Stage], ExecutionModel] | None = None
@@ -114,4 +117,24 @@ def check_deployment(config: ClusterConfig) -> list[ExecutionModel]:
         config.pipeline_parallel,
     )
     layers = config.model.layers
-    return [config.execution(stage) for stage in pipeline_stages(layers, config.pipeline_parallel)]
+    stages = [
+        config.execution(stage) for stage in pipeline_stages(layers, config.pipeline_parallel)
+    ]
+    check_power_cap(config.power_cap_w, config.power)
+    if config.power_cap_w < config.power.max_w:
+        for stage in stages:
+            stage.at_clock(LOWEST_CLOCK)
+    return stages
+
+
+def check_power_cap(power_cap_w: float, power: PowerModel) -> None:
+    """Check that a power cap can be held by a GPU with nothing to do.
+
+    Raises:
+        InferenceSimError: If not.
+    """
+    if not power_cap_w >= power.idle_w:
+        raise InferenceSimError(
+            f"a power cap must be at least {power.idle_w:g} W, what a GPU draws with nothing to do "
+            f"(got {power_cap_w:g} W)"
+        )

@@ -8,6 +8,7 @@ prefix that contains everything counted so far, so nothing is ever taken back.
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,12 +33,16 @@ class MeterReading:
         busy_s: Time with an iteration under way [s].
         flops: Useful FLOPs per GPU.
         batch_seconds: Integral of the batch size over the busy time [sequences * s].
+        clock_seconds: Integral of the clock fraction over it [s].
+        over_cap_s: Time of it in which a GPU drew more than its power cap [s].
     """
 
     energy_j: float = 0.0
     busy_s: float = 0.0
     flops: float = 0.0
     batch_seconds: float = 0.0
+    clock_seconds: float = 0.0
+    over_cap_s: float = 0.0
 
 
 class Meter:
@@ -45,6 +50,7 @@ class Meter:
 
     Attributes:
         attribution: Whose energy it was.
+        power_cap_w: Power cap of a GPU in force, to tell when it is not held [W].
         on_record: Called with what is recorded, when it has ended; None for nobody.
     """
 
@@ -53,6 +59,7 @@ class Meter:
     ) -> None:
         self._power, self._gpus = power, gpus
         self._peak_flops, self._peak_bytes_per_s = peak_flops, peak_bytes_per_s
+        self.power_cap_w = math.inf
         self._rows = array("d")
         self.closed_segments = 0
         """Number of segments recorded so far: the index of the next one."""
@@ -146,10 +153,13 @@ class Meter:
             busy_s=float(inside.sum()),
             flops=float(flop_rate @ inside),
             batch_seconds=float(sequences @ inside),
+            clock_seconds=float(use.clock_fraction @ inside),
+            over_cap_s=float(inside[power_w > self.power_cap_w * _ROUNDING].sum()),
         )
         return energy_j, reading
 
 
+_ROUNDING = 1 + 1e-9
 _CLOCK_FRACTION = FIELDS.index("clock_fraction")
 _ITERATIONS = FIELDS.index("iterations")
 _DECODING = FIELDS.index("decoding")

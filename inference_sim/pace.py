@@ -1,33 +1,39 @@
-"""The pace of a cluster's GPUs: how long iterations take at the clock in force."""
+"""The pace of a cluster's GPUs: how long iterations take at the clock and power cap in force."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from inference_sim.execution import ExecutionModel
+from inference_sim.power import PowerModel
+from inference_sim.power_cap import CappedStage
 
 
 class Pace:
     """The execution models of a replica's stages, by clock.
 
-    They are shared by all replicas and kept, and what they remember with them.
+    They are shared by all replicas and kept, and what they remember with them. With a clock and a
+    power cap the lower clock wins.
 
     Args:
         stages: Execution models at the highest clock.
+        power: What a GPU draws.
+        peak_bytes_per_s: What a GPU's bandwidth is measured against [bytes/s].
 
     Attributes:
-        clock_fraction: Clock in force over the highest one.
+        clock_fraction: Clock in force over the highest one; at most, where a cap is.
+        power_cap_w: Power cap of each GPU in force [W]; infinite for none.
         stages: Execution models in force.
     """
 
-    def __init__(self, stages: Sequence[ExecutionModel]) -> None:
-        self._known = {1.0: list(stages)}
-        self.clock_fraction = 1.0
-
-    @property
-    def stages(self) -> list[ExecutionModel]:
-        """Execution models in force."""
-        return self._known[self.clock_fraction]
+    def __init__(
+        self, stages: Sequence[ExecutionModel], power: PowerModel, peak_bytes_per_s: float
+    ) -> None:
+        self._known = [{1.0: stage} for stage in stages]  # by stage and clock
+        self._power, self._peak_bytes_per_s = power, peak_bytes_per_s
+        self.clock_fraction, self.power_cap_w = 1.0, math.inf
+        self.stages = list(stages)
 
     def set_clock(self, clock_fraction: float) -> None:
         """Let iterations take the time that they take at this clock.
@@ -35,8 +41,25 @@ class Pace:
         Raises:
             InferenceSimError: If the execution models know no other clock than the highest.
         """
-        if clock_fraction not in self._known:
-            self._known[clock_fraction] = [
-                stage.at_clock(clock_fraction) for stage in self._known[1.0]
-            ]
-        self.clock_fraction = clock_fraction
+        self._set(clock_fraction, self.power_cap_w)
+
+    def set_power_cap(self, power_cap_w: float) -> None:
+        """Let each GPU lower its clock until it draws no more than this [W]; infinite for no cap.
+
+        Raises:
+            InferenceSimError: If the execution models know no other clock than the highest.
+        """
+        self._set(self.clock_fraction, power_cap_w)
+
+    def _set(self, clock_fraction: float, power_cap_w: float) -> None:
+        stages: list[ExecutionModel] = []
+        for known in self._known:
+            if clock_fraction not in known:
+                known[clock_fraction] = known[1.0].at_clock(clock_fraction)
+            stage = known[clock_fraction]
+            if power_cap_w < self._power.max_w:  # otherwise it binds at no load
+                stage = CappedStage(
+                    stage, clock_fraction, self._power, power_cap_w, self._peak_bytes_per_s, known
+                )
+            stages.append(stage)
+        self.stages, self.clock_fraction, self.power_cap_w = stages, clock_fraction, power_cap_w

@@ -37,8 +37,10 @@ class StepTelemetry:
         awake_replicas: Replicas not asleep at its end: serving, draining or waking up.
         ttft_p99_s, tpot_p99_s: 99th percentiles over the last five minutes; NaN without data.
         latency_p99_s_by_class: The same two of each class of requests, by its name.
-        admission_rate_per_s, deferrable_rate_per_s, batch_cap, active_replicas, clock_fraction:
-            Actuators in force during the step.
+        admission_rate_per_s, deferrable_rate_per_s, batch_cap, active_replicas, clock_fraction,
+        power_cap_w: Actuators in force during the step.
+        clock_mean: Mean clock over the busy time [fraction]; NaN without any.
+        over_cap_fraction: Share of replica time in which the GPUs drew more than their power cap.
     """
 
     facility_power_w: float
@@ -70,6 +72,9 @@ class StepTelemetry:
     batch_cap: int
     active_replicas: int
     clock_fraction: float
+    power_cap_w: float
+    clock_mean: float
+    over_cap_fraction: float
 
     def as_dict(self) -> dict[str, float]:
         """Return the numbers by name."""

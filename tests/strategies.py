@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,6 +35,7 @@ def actuators(replicas: int) -> dict[str, st.SearchStrategy[float]]:
         "deferrable_rate": st.sampled_from([0.0, 0.4, 5.0, float("inf")]),
         "active_replicas": st.integers(1, replicas),
         "clock_fraction": st.sampled_from([1.0, 0.7, 0.4]),
+        "power_cap": st.sampled_from([100.0, 170.0, 210.0, 250.0, 300.0, math.inf]),
     }
 
 

@@ -238,6 +238,7 @@ def test_results_page_tells_every_key_and_column(tmp_path: Path) -> None:
         "accounting=paper",
         "workload.classes=[{name: chat, share: 1, slo: {ttft_s: 2}}]",
         "sites.0.microgrid.price={type: constant, value_per_kwh: 0.1}",
+        "sites.0.cluster.power_cap_w=400",
         "sites.0.cluster.gateway={admission_rate_per_s: 0.3, overflow: reject}",
     ]
     bad = tmp_path / "bad.py"

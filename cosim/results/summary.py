@@ -107,6 +107,8 @@ def _site_summary(run: Run, site: SitePlan, record: SiteRecord, log: RequestLog)
     if site.cluster is not None:
         cluster, latencies = run.clusters[site.name], log.sites[site.name]
         section |= _serving(record, cluster, latencies)
+        if np.isfinite(record.column("power_cap_w")).any():
+            section["power_cap"] = _power_cap(record)
         hours = len(record) * step_s / 3600
         given = site.config.cluster.embodied_g_per_gpu_hour if site.config.cluster else None
         rate = site.cluster.gpu.embodied_g_per_gpu_hour if given is None else given
@@ -175,6 +177,16 @@ def _serving(record: SiteRecord, cluster: Cluster, latencies: SiteLatencies) -> 
             "busy_fraction": float(record.column("busy_fraction").mean()),
             "power_mean_w": float(record.column("gpu_power_w").mean()) / config.gpus,
         },
+    }
+
+
+def _power_cap(record: SiteRecord) -> Section:
+    """Return what a power cap did: to the clock of the busy GPUs, and whether it was held."""
+    busy = record.column("busy_fraction")
+    clock = np.nan_to_num(record.column("clock_mean"))
+    return {
+        "clock_mean": float(busy @ clock / busy.sum()) if busy.any() else None,
+        "over_cap_fraction": float(record.column("over_cap_fraction").mean()),
     }
 
 

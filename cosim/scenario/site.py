@@ -183,6 +183,8 @@ class Cluster(StrictModel):
     pue: PueKeys = 1.0
     """Power usage effectiveness, facility power over IT power: a number, or by load or
     temperature."""
+    power_cap_w: Positive | None = None
+    """Power cap of each GPU [W]: it lowers its clock to stay under it; none by default."""
     embodied_g_per_gpu_hour: NonNegative | None = None
     """Embodied carbon [g per GPU and hour]; the GPU's own figure by default."""
 
@@ -231,6 +233,7 @@ class Cluster(StrictModel):
             power=power,
             replicas=self.replicas,
             startup_s=self.startup,
+            power_cap_w=float("inf") if self.power_cap_w is None else self.power_cap_w,
             tensor_parallel=self.tensor_parallel,
             pipeline_parallel=self.pipeline_parallel,
             router=self.router,

@@ -151,7 +151,9 @@ def test_bad_thresholds_and_a_site_without_a_battery():
 @pytest.mark.parametrize("coupling", ["native", "mosaik"])
 def test_in_the_loop_the_battery_does_it(tmp_path, runs: Runs, coupling):
     """The intensity of the base scenario passes 270 g/kWh within its twenty minutes of midnight."""
-    entry = "{type: battery_dispatch, rule: double_threshold, high_g_per_kwh: 1000, low_g_per_kwh: 900}"
+    entry = (
+        "{type: battery_dispatch, rule: double_threshold, high_g_per_kwh: 1000, low_g_per_kwh: 900}"
+    )
     ran = runs(write(tmp_path / "s.yaml", controlled(entry)), f"coupling={coupling}")
     charged = ran.column("battery_power_w")
     assert charged[0] == pytest.approx(25)  # 100 Wh in 4 h, from the grid, for it is midnight

@@ -15,7 +15,7 @@ from inference_sim.hardware import find_gpu
 from inference_sim.power import MfuPowerLaw, PowerModel, PowerTable, TwoResource
 from inference_sim.power.pue import LinearPue, LoadPue, TemperaturePue
 from tests.conftest import Cli
-from tests.cosim.builders import edited, run_text, write
+from tests.cosim.builders import controlled, edited, run_text, write, write_controller
 
 H100 = find_gpu("h100-sxm-80gb")
 TABLE = "batch,power_w\n1,300\n8,400\n64,600\n"
@@ -23,10 +23,11 @@ TEMPERATURES = "time,temperature\n" + "".join(
     f"2022-06-08T00:{minute:02d}:00Z,{50 + minute}\n" for minute in range(0, 20, 5)
 )
 MAXIMUM_W = 700 + 100
+GPU = "gpu: h100-sxm-80gb"
 
 
 def with_keys(keys: str) -> str:
-    return edited(("gpu: h100-sxm-80gb", f"gpu: h100-sxm-80gb\n      {keys}"))
+    return edited((GPU, f"{GPU}\n      {keys}"))
 
 
 def planned(folder: Path, keys: str) -> Plan:
@@ -137,6 +138,30 @@ def test_borrowed_power_is_told(cosim: Cli) -> None:
     assert expected in " ".join(answer.out.split())
 
 
+@pytest.mark.parametrize("coupling", ["native", "mosaik"])
+def test_a_power_cap(tmp_path: Path, coupling: str) -> None:
+    """Held in every step, by the scenario's key and then by a controller's lower one."""
+    body = "return SiteAction(power_cap_w=300.0) if step == 8 else None"
+    entry = write_controller(tmp_path, body, '{"power_cap"}')
+    text = controlled(entry).replace(GPU, f"{GPU}\n      power_cap_w: 450")
+    text = text.replace("rate_per_s: 0.5", "rate_per_s: 12")
+    ran = run_text(tmp_path, text, f"coupling={coupling}")
+    caps = ran.column("power_cap_w")
+    assert caps.tolist() == [450.0] * 8 + [300.0] * 12
+    over = ran.column("over_cap_fraction")
+    assert over[8] < 0.001  # of the iteration under way
+    assert not np.delete(over, 8).any()
+    np.testing.assert_array_less(ran.column("gpu_power_w"), caps * (1 + 1e-9))
+    assert 0.3 < ran.summary["sites"]["dc"]["power_cap"]["clock_mean"] < 1
+
+
+def test_a_cap_that_cannot_be_held_is_told(cosim: Cli) -> None:
+    write("s.yaml", with_keys("power_cap_w: 140"))
+    answer = cosim("run", "s.yaml")
+    assert answer.code == 0
+    assert "power cap: clock 30% on average; not held for" in " ".join(answer.out.split())
+
+
 PLACE = "sites.0.cluster."
 
 
@@ -154,6 +179,11 @@ PLACE = "sites.0.cluster."
          "power.clock_exponent: must be at most 3 (got 9)"),
         ("power: {type: two_resource, idle_w: 900}", ": the idle power of a GPU must not exceed "
          "the most it draws (got 900 and 700 W)"),
+        ("power_cap_w: 0", "power_cap_w: must be greater than 0 (got 0)"),
+        ("power_cap_w: 100", ": a power cap must be at least 130 W, what a GPU draws with nothing "
+         "to do (got 100 W)"),
+        ("power_cap_w: 300\n      execution: {type: vidur}", ": profiles tell the times at the "
+         "highest clock"),
         ("pue: 0.9", "pue: must be at least 1 (got 0.9)"),
         ("pue: good", "pue: expected a number (got 'good', a string)"),
         ("pue: {}", "pue: missing key 'type' (one of load, temperature)"),

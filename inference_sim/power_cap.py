@@ -1,0 +1,219 @@
+"""Power caps: each GPU at the highest clock that keeps it under its cap.
+
+A capped GPU lowers its own clock until it draws no more than the cap, and raises it again when the
+load allows. Here it does so from iteration to iteration: of the clocks that it has, an iteration
+runs at the highest at which its mean power, by the power model, is not above the cap. Power only
+rises with the clock, so that there is one. At the lowest clock nothing is left to lower: what a
+GPU draws there is drawn, cap or not, and the meter counts that time. A cap that the GPU's own limit
+makes needless changes nothing.
+
+Clocks have steps (15 MHz on NVIDIA's data-centre GPUs, under 1 % of the highest; "nvidia-smi
+-q -d SUPPORTED_CLOCKS"); here they are :data:`CLOCK_STEP` apart.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference_sim.errors import InferenceSimError
+from inference_sim.execution import AffineCost, ExecutionModel, IterationCost
+from inference_sim.power import PowerModel, Use
+
+Array = NDArray[np.float64]
+
+LOWEST_CLOCK = 0.3
+"""Clock below which a cap lowers none, over the highest: the power model says too little there."""
+CLOCK_STEP = 0.01
+
+_HORIZON = 1024  # decode iterations looked ahead for a change of clock
+
+
+class CappedStage:
+    """An execution model whose iterations run at the clocks that a power cap allows.
+
+    Args:
+        stage: The execution model at the highest clock that may be used.
+        clock_fraction: That clock, over the highest of the GPU.
+        power: What the GPU draws.
+        power_cap_w: The most that it may draw [W].
+        peak_bytes_per_s: What its bandwidth is measured against [bytes/s].
+        known: Execution models by clock, to take from and to add to.
+
+    Raises:
+        InferenceSimError: If the execution model knows no other clock.
+    """
+
+    def __init__(
+        self,
+        stage: ExecutionModel,
+        clock_fraction: float,
+        power: PowerModel,
+        power_cap_w: float,
+        peak_bytes_per_s: float,
+        known: dict[float, ExecutionModel],
+    ) -> None:
+        self.clock_fraction, self.power_cap_w = clock_fraction, power_cap_w
+        self.peak_flops = stage.peak_flops
+        self.uncalibrated_because = stage.uncalibrated_because
+        self._power, self._peak_bytes_per_s = power, peak_bytes_per_s
+        self._stage, self._known = stage, known
+        self._models = [self._at(clock) for clock in clocks_up_to(clock_fraction)]
+        self._lines: dict[tuple[int, float], _Lines] = {}
+        self._prompts: dict[int, IterationCost] = {}
+
+    def at_clock(self, clock_fraction: float) -> CappedStage:
+        """Return the same stage and cap, with another clock that may be used at most."""
+        return CappedStage(
+            self._at(clock_fraction),
+            clock_fraction,
+            self._power,
+            self.power_cap_w,
+            self._peak_bytes_per_s,
+            self._known,
+        )
+
+    def decode(self, batch: int, context: float = math.inf) -> AffineCost:
+        """Return the cost of a decode iteration at the clock that the cap allows at `context`.
+
+        Its ``context_limit`` is where another clock holds, for contexts that grow by the batch.
+
+        Raises:
+            InferenceSimError: If no context is given: the clock depends on it.
+        """
+        if math.isinf(context):
+            raise InferenceSimError("under a power cap the cost of decoding depends on the context")
+        top = self._models[-1].decode(batch, context)
+        lines = self._lines.get((batch, top.context_limit))
+        if lines is None:
+            costs = [model.decode(batch, context) for model in self._models]
+            lines = self._lines[batch, top.context_limit] = _Lines(costs, batch)
+        number = self._highest(self._power_w(lines, context))
+        iterations = self._iterations_at(lines, number, context)
+        return lines.cost(number, min(context + iterations * batch, top.context_limit))
+
+    def iteration(
+        self,
+        chunks: Sequence[tuple[int, int]],
+        prompts_done: int,
+        decode_batch: int = 0,
+        decode_context: int = 0,
+    ) -> IterationCost:
+        """Return the cost of an iteration at the clock that the cap allows."""
+        if not chunks:
+            return self.decode(decode_batch, decode_context).at(decode_context)
+        alone = len(chunks) == 1 and not (chunks[0][1] or decode_batch) and prompts_done == 1
+        prompt = chunks[0][0]
+        if alone and prompt in self._prompts:  # by far the most frequent
+            return self._prompts[prompt]
+
+        def cost(number: int) -> IterationCost:
+            return self._models[number].iteration(
+                chunks, prompts_done, decode_batch, decode_context
+            )
+
+        sequences = len(chunks) + decode_batch
+        low, high = 0, len(self._models) - 1
+        found = cost(high)
+        if self._one_power_w(found, sequences) > self.power_cap_w:
+            while high - low > 1:  # the cap holds at `low`, if at all, and not at `high`
+                middle = (low + high) // 2
+                if self._one_power_w(cost(middle), sequences) > self.power_cap_w:
+                    high = middle
+                else:
+                    low = middle
+            found = cost(low)
+        if alone:
+            self._prompts[prompt] = found
+        return found
+
+    def _at(self, clock_fraction: float) -> ExecutionModel:
+        model = self._known.get(clock_fraction)
+        if model is None:
+            model = self._known[clock_fraction] = self._stage.at_clock(clock_fraction)
+        return model
+
+    def _highest(self, power_w: Array) -> int:
+        """Return the number of the highest clock under the cap, of powers at all clocks."""
+        held = np.flatnonzero(power_w <= self.power_cap_w)
+        return int(held[-1]) if len(held) else 0
+
+    def _iterations_at(self, lines: _Lines, number: int, context: float) -> int:
+        """Return for how many iterations from `context` on clock `number` is the one to use."""
+        contexts = context + lines.batch * np.arange(_HORIZON, dtype=np.float64)
+        same = np.ones(_HORIZON, dtype=bool)
+        if number:
+            same &= self._power_w(lines, contexts, number) <= self.power_cap_w
+        if number + 1 < len(self._models):
+            same &= self._power_w(lines, contexts, number + 1) > self.power_cap_w
+        return _HORIZON if same.all() else max(int(np.argmin(same)), 1)
+
+    def _power_w(self, lines: _Lines, context: float | Array, number: int | None = None) -> Array:
+        """Return power at all clocks, or at one and at several contexts [W]."""
+        at = slice(None) if number is None else slice(number, number + 1)
+        gpu_s = lines.gpu_s[at] + lines.gpu_s_per_context[at] * context
+        seconds = np.maximum(gpu_s, lines.host_s) + lines.sampling_s[at] + lines.serial_s
+        return self._power.busy_w(
+            Use(
+                mfu=(lines.flops + lines.flops_per_context * context) / (seconds * self.peak_flops),
+                bandwidth_utilisation=(lines.hbm_bytes + lines.hbm_bytes_per_context * context)
+                / (seconds * self._peak_bytes_per_s),
+                busy_fraction=gpu_s / seconds,
+                sampling=lines.sampling_s[at] / seconds,
+                batch=np.full_like(seconds, lines.batch),
+                clock_fraction=lines.clock_fraction[at],
+            )
+        )
+
+    def _one_power_w(self, cost: IterationCost, sequences: int) -> float:
+        """Return power of one iteration [W]."""
+        seconds = cost.duration_s
+        values = (
+            cost.flops / (seconds * self.peak_flops),
+            cost.hbm_bytes / (seconds * self._peak_bytes_per_s),
+            cost.gpu_s / seconds,
+            cost.sampling_s / seconds,
+            sequences,
+            cost.clock_fraction,
+        )
+        return float(self._power.busy_w(Use(*(np.array([value]) for value in values)))[0])
+
+
+class _Lines:
+    """Costs of a decode iteration of `batch` sequences at several clocks, as arrays over them."""
+
+    __slots__ = (
+        "_costs", "batch", "clock_fraction", "flops", "flops_per_context", "gpu_s",
+        "gpu_s_per_context", "hbm_bytes", "hbm_bytes_per_context", "host_s", "sampling_s",
+        "serial_s",
+    )  # fmt: skip
+
+    def __init__(self, costs: Sequence[AffineCost], batch: int) -> None:
+        self._costs, self.batch = costs, batch
+        self.clock_fraction = np.array([cost.clock_fraction for cost in costs])
+        self.gpu_s = np.array([cost.gpu_s for cost in costs])
+        self.gpu_s_per_context = np.array([cost.gpu_s_per_context for cost in costs])
+        self.sampling_s = np.array([cost.sampling_s for cost in costs])
+        top = costs[-1]  # what no clock changes
+        self.host_s, self.serial_s = top.host_s, top.serial_s
+        self.flops, self.flops_per_context = top.flops, top.flops_per_context
+        self.hbm_bytes, self.hbm_bytes_per_context = top.hbm_bytes, top.hbm_bytes_per_context
+
+    def cost(self, number: int, context_limit: float) -> AffineCost:
+        """Return the line at one clock, up to `context_limit`."""
+        cost = self._costs[number]
+        return AffineCost(
+            cost.gpu_s, cost.gpu_s_per_context, cost.sampling_s, cost.host_s,
+            cost.flops, cost.flops_per_context, cost.hbm_bytes, cost.hbm_bytes_per_context,
+            cost.serial_s, context_limit, cost.clock_fraction,
+        )  # fmt: skip
+
+
+def clocks_up_to(clock_fraction: float) -> list[float]:
+    """Return the clocks that a cap may choose, rising, with `clock_fraction` as the highest."""
+    count = round((1 - LOWEST_CLOCK) / CLOCK_STEP)
+    clocks = (round(LOWEST_CLOCK + CLOCK_STEP * step, 6) for step in range(count))
+    return [*(clock for clock in clocks if clock < clock_fraction), clock_fraction]
