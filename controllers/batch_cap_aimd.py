@@ -7,16 +7,23 @@ Additive increase, multiplicative decrease: with r the 99th percentile of the ti
     cap = min(cap + a, ceiling) if r < 0.9
     cap = min(cap, ceiling)     otherwise, and while there is nothing to tell
 
+What is observed is of the last minutes: after a decrease the cap is left alone for ``settle_s``,
+until it shows, as TCP halves its window once per round trip. The cap starts where the deployment is
+expected to be at its objective.
+
 The ceiling is what sets the modes apart. It is worked out from what the deployment can do, at the
 clock in force, with the time per token of at most the objective::
 
     latency  the most that the deployment allows
     energy   the batch with the least energy per token, power / (rate * output tokens)
-    power    the largest batch with power <= P_1 + (P_max - P_1) * (minimum + (1 - minimum) * u**alpha)
+    power    the largest batch with power <= P_1 + (P_max - P_1) * s
 
-where P_1 and P_max are the power with one sequence and the most at any batch, and u = 1 - n(CI) is
-1 at the 10th percentile of the carbon intensity of the last days and 0 at the 90th (1 throughout on a
-flat signal). Without an objective the cap of these two is the ceiling.
+where P_1 and P_max are the power with one sequence and the most at any batch, and
+
+    s = minimum + (1 - minimum) * (1 - n(CI))**alpha
+
+with n(CI) 0 at the 10th percentile of the carbon intensity of the last days and 1 at the 90th (0
+throughout on a flat signal). Without an objective the cap of these two is the ceiling.
 
 Only mode ``power`` looks at the carbon intensity. A cap does nothing while fewer requests run than
 it allows, and what it turns away waits: it trades the time to the first token for the time per
@@ -37,6 +44,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 import numpy as np
@@ -58,6 +66,7 @@ class BatchCapAimd(Controller):
         tpot_slo_s: Objective for the time per output token [s]; those of the classes by default.
         increase: What the cap grows by in a control step [sequences per replica].
         decrease: What it is multiplied by when an objective is violated [0 to 1].
+        settle_s: Time for which a decrease is left to show [s].
         window_h: Length of the window of which the intensity's percentiles are taken [h], in mode
             power.
         alpha: Exponent of the curve of power, in mode power.
@@ -81,6 +90,9 @@ class BatchCapAimd(Controller):
         decrease: Annotated[
             float, Field(gt=0, lt=1, description="factor when an objective is violated")
         ] = 0.7,
+        settle_s: Annotated[
+            float, Field(ge=0, description="time for which a decrease is left to show [s]")
+        ] = 300,
         window_h: Annotated[
             float, Field(gt=0, description="mode power: window of the percentiles [h]")
         ] = 168,
@@ -95,12 +107,13 @@ class BatchCapAimd(Controller):
         self._tpot_slo_s = tpot_slo_s
         self._increase = increase
         self._decrease = decrease
+        self._settle_s = settle_s
         self._band = IntensityBand(default_quantiles=(0.1, 0.9), window_h=window_h)
         self._alpha = alpha
         self._minimum = minimum
 
     def reset(self, context: SiteContext) -> None:
-        """Start with the greatest cap."""
+        """Start where the deployment is expected to be at its objective."""
         self._objective = TpotObjective(context, self._tpot_slo_s)
         self._limits = required_limits(context, "batch_cap")
         if self._mode == "latency":
@@ -109,6 +122,11 @@ class BatchCapAimd(Controller):
             self._service = required_service(context)
         self._band.reset(context)
         self._cap = self._limits.maximum
+        if context.service is not None:
+            expected = context.service.largest_batch(self._objective.bound_s)
+            if expected < context.service.batches[-1]:
+                self._cap = expected
+        self._settled_s = -math.inf
 
     def step(self, observation: SiteObservation) -> SiteAction:
         """Probe, under the ceiling."""
@@ -119,8 +137,11 @@ class BatchCapAimd(Controller):
             reason = why
             if self._objective.bound_s is None:
                 self._cap = ceiling
+        elif observation.time_s < self._settled_s:
+            reason = f"TPOT p99 at {ratio:.0%} of its objective, the last decrease has yet to show"
         elif ratio > 1:
             self._cap *= self._decrease
+            self._settled_s = observation.time_s + self._settle_s
             reason = f"TPOT p99 at {ratio:.0%} of its objective"
         elif ratio < _CALM:
             self._cap += self._increase

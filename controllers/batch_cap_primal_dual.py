@@ -10,8 +10,8 @@ P, T and R are the power, TPOT and rate of a replica by batch, from what the dep
 the clock in force: P over the most that it draws, T over its objective, and R by its logarithm,
 so that all terms are numbers per doubling of the cap. CI_mean is the mean of the last days, and r
 the observed 99th percentile of TPOT over its objective, of the class nearest to its own. Without an
-objective, or with nothing to tell, mu stays as it is. x moves by at most ``max_change`` in a control
-step.
+objective, or with nothing to tell, mu stays as it is. x moves by at most ``max_change`` in a
+control step.
 
 The cap falls when the grid is dirty and when the price of latency is high, and rises when the grid
 is clean. Taken as it is, R would be convex in x at small batches and the cap run away to 1; its
@@ -88,7 +88,7 @@ class BatchCapPrimalDual(Controller):
         self._window_h = window_h
 
     def reset(self, context: SiteContext) -> None:
-        """Start with the greatest cap and no price."""
+        """Start where the deployment is expected to be at its objective, with no price."""
         self._objective = TpotObjective(context, self._tpot_slo_s)
         self._limits = required_limits(context, "batch_cap")
         self._service = required_service(context)
@@ -97,7 +97,8 @@ class BatchCapPrimalDual(Controller):
         # More than the largest batch of the model never runs.
         largest = min(self._limits.maximum, float(self._service.batches[-1]))
         self._most = max(self._least, math.log2(largest))
-        self._x = self._most
+        expected = self._service.largest_batch(self._objective.bound_s)
+        self._x = max(self._least, min(self._most, math.log2(expected)))
         self._mu = 0.0
         self._clock = math.nan
 

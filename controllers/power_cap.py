@@ -4,9 +4,9 @@ With the carbon intensity CI, the power cap of each GPU is::
 
     cap  = P_min + (P_max - P_min) * (1 - n(CI))**alpha            [W per GPU]
 
-where P_max is the most that the site's caps or its GPUs allow, P_min the share ``minimum`` of it but
-at least what a GPU draws idle, and n(CI) goes from 0 at a low to 1 at a high intensity. At or below
-the low one, and on a flat signal, there is no cap but the scenario's own.
+where P_max is the most that a GPU draws, or the scenario's own cap, P_min the share ``minimum`` of
+it but at least what a GPU draws idle, and n(CI) goes from 0 at a low to 1 at a high intensity. At
+or below the low one, and on a flat signal, there is no cap but the scenario's own.
 
 A GPU meets its cap by a lower clock, iteration by iteration: everything is served, only slower, and
 a GPU that draws less anyway is not touched. That saves energy too, for power falls faster than

@@ -149,13 +149,22 @@ def test_bad_thresholds_and_a_site_without_a_battery():
 
 
 @pytest.mark.parametrize("coupling", ["native", "mosaik"])
-def test_in_the_loop_the_battery_does_it(tmp_path, runs: Runs, coupling):
-    """The intensity of the base scenario passes 270 g/kWh within its twenty minutes of midnight."""
-    entry = (
-        "{type: battery_dispatch, rule: double_threshold, high_g_per_kwh: 1000, low_g_per_kwh: 900}"
-    )
-    ran = runs(write(tmp_path / "s.yaml", controlled(entry)), f"coupling={coupling}")
-    charged = ran.column("battery_power_w")
-    assert charged[0] == pytest.approx(25)  # 100 Wh in 4 h, from the grid, for it is midnight
+def test_in_the_loop_the_battery_charges_from_the_grid(tmp_path, runs: Runs, coupling):
+    text = controlled("{type: battery_dispatch, low_g_per_kwh: 900, high_g_per_kwh: 1000}")
+    text = text.replace("      solar: {type: clear_sky, peak_power_w: 600}\n", "")
+    ran = runs(write(tmp_path / "s.yaml", text), f"coupling={coupling}")
+    assert ran.column("battery_power_w")[0] == pytest.approx(25)  # 100 Wh in 4 h
     assert ran.column("import_w")[0] == pytest.approx(ran.column("facility_power_w")[0] + 25)
     assert ran.actions["reason"].iloc[0].startswith("charge: ")
+
+
+def test_in_the_loop_a_hold_leaves_the_load_to_sun_and_grid(tmp_path, runs: Runs):
+    entry = (
+        "{type: battery_dispatch, rule: double_threshold, low_g_per_kwh: 0, high_g_per_kwh: 999}"
+    )
+    text = controlled(entry).replace("peak_power_w: 600", "peak_power_w: 60")
+    ran = runs(write(tmp_path / "s.yaml", text))
+    assert (ran.column("battery_power_w") == 0).all()
+    assert (ran.column("solar_w") > 10).all()
+    lacking = ran.column("facility_power_w") - ran.column("solar_w")
+    assert ran.column("import_w") == pytest.approx(lacking)
