@@ -159,10 +159,9 @@ def test_in_the_loop_the_battery_charges_from_the_grid(tmp_path, runs: Runs, cou
 
 
 def test_in_the_loop_a_hold_leaves_the_load_to_sun_and_grid(tmp_path, runs: Runs):
-    entry = (
-        "{type: battery_dispatch, rule: double_threshold, low_g_per_kwh: 0, high_g_per_kwh: 999}"
-    )
-    text = controlled(entry).replace("peak_power_w: 600", "peak_power_w: 60")
+    band = "low_g_per_kwh: 0, high_g_per_kwh: 999"
+    text = controlled(f"{{type: battery_dispatch, rule: double_threshold, {band}}}")
+    text = text.replace("peak_power_w: 600", "peak_power_w: 60")
     ran = runs(write(tmp_path / "s.yaml", text))
     assert (ran.column("battery_power_w") == 0).all()
     assert (ran.column("solar_w") > 10).all()

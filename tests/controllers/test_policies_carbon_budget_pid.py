@@ -38,9 +38,7 @@ def test_proportional():
 
 def test_error_is_in_periods_of_the_budget():
     policy = CarbonBudgetPid(**PLAIN | {"kp": 12, "period_h": 24})
-    assert fractions(policy, [120, 130]) == pytest.approx(
-        [1, 1 - 12 * 20 / 2400, 1 - 12 * 50 / 2400]
-    )
+    assert fractions(policy, [120, 130]) == pytest.approx([1, 1 - 20 / 200, 1 - 50 / 200])
 
 
 def test_integral_closes_what_is_left():
@@ -113,16 +111,20 @@ def test_a_plant_whose_emissions_follow_the_fraction_ends_on_its_budget():
 
 
 def test_in_the_loop_what_it_counts_is_what_is_reported(tmp_path, runs: Runs):
-    entry = "{type: carbon_budget_pid, budget_g_per_h: 25, period_h: 1, every: 5min}"
-    text = controlled(entry).replace("      solar: {type: clear_sky, peak_power_w: 600}\n", "")
-    text = text.replace("capacity_wh: 100", "capacity_wh: 1").replace(
-        "rate_per_s: 0.5", "rate_per_s: 5"
-    )
-    ran = runs(write(tmp_path / "s.yaml", text))
-    assert len(ran.actions) >= 2
-    assert ran.column("admission_rate_per_s")[-1] < 5
-    every_step = runs(write(tmp_path / "t.yaml", text.replace(", every: 5min", "")))
-    grams = np.cumsum(every_step.column("import_w") * 207.9 / 3.6e6 * 60)
-    acted = every_step.actions
-    for step, reason in zip(acted["step"], acted["reason"], strict=True):
-        assert reason.startswith(f"{grams[step - 1] if step else 0:.0f} g emitted")
+    """The site draws some 380 W at 207.9 g/kWh, 79 g/h, at 5 requests a second."""
+    gains = "period_h: 1, kp: 2, ki: 0, kd: 0"
+    text = controlled(f"{{type: carbon_budget_pid, budget_g_per_h: 40, {gains}}}")
+    for old, new in [
+        ("peak_power_w: 600", "peak_power_w: 1"),
+        ("rate_per_s: 0.5", "rate_per_s: 5"),
+    ]:
+        text = text.replace(old, new)
+    ran = runs(write(tmp_path / "s.yaml", text.replace("capacity_wh: 100", "capacity_wh: 1")))
+    hours = np.arange(20) / 60
+    emitted = np.append(0, np.cumsum(ran.column("import_w") * 207.9 / 1000 / 60)[:-1])
+    expected = np.clip(1 + 2 * (hours - emitted / 40), 0.25, 1) * 5
+    rates = ran.column("admission_rate_per_s")
+    assert rates[0] == np.inf
+    assert rates[5:] == pytest.approx(expected[5:])
+    assert rates[-1] < 4.5
+    assert ran.actions["reason"].iloc[-1].startswith(f"{emitted[-1]:.0f} g emitted of 13 g")

@@ -45,7 +45,9 @@ def folder(tmp_path):
 
 
 def test_builtin_names(tmp_path):
-    assert set(BUILTIN) == {"noop", "carbon_threshold", "carbon_proportional", "battery_aware"}
+    assert {"noop", "carbon_threshold", "carbon_proportional", "battery_aware"} < set(BUILTIN)
+    assert {"battery_dispatch", "batch_cap_aimd", "batch_cap_primal_dual"} < set(BUILTIN)
+    assert {"power_cap", "slo_clock", "carbon_budget_pid"} < set(BUILTIN)
     assert resolve("carbon_threshold", tmp_path) is CarbonThreshold
 
 
