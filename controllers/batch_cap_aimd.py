@@ -82,7 +82,7 @@ class BatchCapAimd(Controller):
         mode: Annotated[Mode, Field(description="what the ceiling is made for")] = "latency",
         tpot_slo_s: Annotated[
             float | None,
-            Field(gt=0, description="objective for the time per output token [s]; the classes'"),
+            Field(gt=0, description="objective for the time per token [s]; default: the classes'"),
         ] = None,
         increase: Annotated[
             float, Field(gt=0, description="growth per control step [sequences per replica]")

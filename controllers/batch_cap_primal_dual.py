@@ -64,7 +64,7 @@ class BatchCapPrimalDual(Controller):
         *,
         tpot_slo_s: Annotated[
             float | None,
-            Field(gt=0, description="objective for the time per output token [s]; the classes'"),
+            Field(gt=0, description="objective for the time per token [s]; default: the classes'"),
         ] = None,
         eta: Annotated[float, Field(gt=0, description="step size of log2 of the cap")] = 4,
         eta_mu: Annotated[

@@ -16,12 +16,12 @@ these hours. What is done:
     discharge  as much as the site lacks; a surplus is taken
     hold       the grid covers what the site lacks; a surplus, solar - load, is taken
 
-Vessim's own dispatch is to discharge always, as meant here. It never uses the battery to shift
-between hours of the grid, which all but the first rule live on. That one empties the battery as
-the sun goes, and so shifts little. What is charged from the grid comes back less the losses of the
-battery: it saves carbon where CI is lower by more than these when it charges, which
-``running_mean_margin`` sees to. On a flat day, where CI = low = high = mean, no rule charges from
-the grid.
+Without a policy Vessim takes every surplus and covers every deficit, so that a battery without sun
+does nothing. Here it also shifts from hours in which the grid is clean to hours in which it is not.
+That costs the battery's losses: it saves carbon where the intensities differ by more than these,
+which ``running_mean_margin`` asks for. And it costs room: a battery that was filled from the grid
+in the morning cannot take the sun of noon. Where the sun fills it anyway, leave it to Vessim. On a
+flat day, where CI = low = high = mean, no rule charges from the grid.
 
 ``single_threshold``, ``double_threshold``, ``running_mean`` and ``running_mean_plus`` are those of
 OpenDC [1]_ [2]_, whose battery is idle where ours holds; OpenDC's documentation calls the last its
@@ -102,7 +102,7 @@ class BatteryDispatch(Controller):
         ] = 24,
         margin: Annotated[
             float,
-            Field(ge=0, lt=1, description="running_mean_margin: distance from the mean, of it"),
+            Field(ge=0, lt=1, description="running_mean_margin: distance, as a share of the mean"),
         ] = 0.1,
         charge_h: Annotated[
             float, Field(gt=0, description="time in which charging fills the empty battery [h]")

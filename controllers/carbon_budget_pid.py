@@ -20,7 +20,7 @@ charged it.
 
 References:
     .. [1] K. J. Åström, T. Hägglund, "PID Controllers: Theory, Design, and Tuning", 2nd edition,
-       ISA, 1995, sections 3.2 and 3.5.
+       ISA, 1995, chapter 3.
     .. [2] J. Thiede, N. Bashir, D. Irwin, P. Shenoy, "Carbon Containers: A System-level Facility
        for Managing Application-level Carbon Emissions", SoCC 2023.
 """

@@ -60,7 +60,7 @@ class SloClock(Controller):
         *,
         tpot_slo_s: Annotated[
             float | None,
-            Field(gt=0, description="objective for the time per output token [s]; the classes'"),
+            Field(gt=0, description="objective for the time per token [s]; default: the classes'"),
         ] = None,
         headroom: Annotated[
             float, Field(ge=0, lt=1, description="share of objective and rate that is kept free")
