@@ -10,10 +10,9 @@ or below the low one, and on a flat signal, there is no cap but the scenario's o
 
 A GPU meets its cap by a lower clock, iteration by iteration: everything is served, only slower, and
 a GPU that draws less anyway is not touched. That saves energy too, for power falls faster than
-speed down to about half the clock; the twin that sees no intensity tells how much of a saving is
-that. What a power cap does to LLM inference, and why it suits its decode phase, is measured in
-[1]_; to let the power that may be drawn follow the carbon intensity is the idea of [2]_, who shape
-it by capacity curves and with a forecast.
+speed down to about half the clock. What a power cap does to LLM inference, phase by phase, is
+measured in [1]_; to let the power that may be drawn follow the carbon intensity is the idea of
+[2]_, who shape it by capacity curves and with a forecast.
 
 References:
     .. [1] P. Patel et al., "Characterizing Power Management Opportunities for LLMs in the Cloud",

@@ -152,6 +152,7 @@ def test_needs_an_objective_or_a_deployment():
 def test_in_the_loop_it_holds_an_objective_that_the_open_cluster_does_not(tmp_path, runs: Runs):
     entry = "{type: batch_cap_aimd, tpot_slo_s: 0.012}"
     text = controlled(entry).replace("rate_per_s: 0.5", "rate_per_s: 60")
+    text = text.replace("duration: 20min", "duration: 8min")
     ran = runs(write(tmp_path / "aimd.yaml", text))
     open_ = runs(write(tmp_path / "noop.yaml", text.replace(entry, "{type: noop}")))
     assert (open_.column("tpot_p99_s") > 0.012).mean() > 0.8
@@ -162,7 +163,6 @@ def test_in_the_loop_it_holds_an_objective_that_the_open_cluster_does_not(tmp_pa
 def test_in_the_loop_a_cap_that_is_too_large_comes_down(tmp_path, runs: Runs):
     entry = "{type: batch_cap_aimd, tpot_slo_s: 0.011, increase: 1, decrease: 0.8, every: 5min}"
     text = controlled(entry).replace("rate_per_s: 0.5", "rate_per_s: 60")
-    text = text.replace("duration: 20min", "duration: 30min")
     ran = runs(write(tmp_path / "aimd.yaml", text))
     in_force = ran.column("batch_cap")[::5]
     over = ran.column("tpot_p99_s")[4:-1:5] > 0.011  # what it sees as it is asked again
