@@ -121,10 +121,11 @@ def test_needs_a_deployment():
         BatchCapPrimalDual().reset(context(limits={}, classes=(ClassInfo(name="a", share=1),)))
 
 
-def test_in_the_loop_a_price_builds_up_and_the_cap_comes_down(tmp_path, runs: Runs):
+def test_in_the_loop_a_price_builds_up_until_the_objective_is_met(tmp_path, runs: Runs):
     entry = "{type: batch_cap_primal_dual, tpot_slo_s: 0.01}"
     text = controlled(entry).replace("rate_per_s: 0.5", "rate_per_s: 60")
-    text = text.replace("duration: 20min", "duration: 8min")
     ran = runs(write(tmp_path / "s.yaml", text))
-    assert ran.column("batch_cap")[-1] < ran.column("batch_cap")[0] <= 32
-    assert ran.column("tpot_p99_s")[-1] < ran.column("tpot_p99_s")[0]
+    tpot_p99_s = ran.column("tpot_p99_s")
+    assert (tpot_p99_s[:5] > 0.01).all()
+    assert (tpot_p99_s[-5:] <= 0.01).all()
+    assert 1 < ran.column("batch_cap")[-1] < ran.column("batch_cap")[0]
