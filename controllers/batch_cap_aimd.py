@@ -3,9 +3,9 @@
 Additive increase, multiplicative decrease: with r the 99th percentile of the time per output token
 (TPOT) over its objective, of the class that is nearest to its own::
 
-    cap = m * cap               if r > 1
-    cap = min(cap + a, ceiling) if r < 0.9
-    cap = min(cap, ceiling)     otherwise, and while there is nothing to tell
+    cap = decrease * cap                if r > 1
+    cap = min(cap + increase, ceiling)  if r < 0.9
+    cap = min(cap, ceiling)             otherwise, and while there is nothing to tell
 
 What is observed is of the last minutes: after a decrease the cap is left alone for ``settle_s``,
 until it shows, as TCP halves its window once per round trip. The cap starts where the deployment is

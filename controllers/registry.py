@@ -60,8 +60,8 @@ def resolve(type_name: str, base_dir: Path) -> ControllerType:
     file, colon, class_name = type_name.rpartition(":")
     if not colon and not type_name.endswith(".py"):
         raise ValueError(
-            f"no controller '{type_name}': expected one of {', '.join(BUILTIN)}, or a class of "
-            f"yours as ./file.py:Class{did_you_mean(type_name, BUILTIN)}"
+            f"no controller '{type_name}'{did_you_mean(type_name, BUILTIN) or ':'} expected one of "
+            f"{', '.join(BUILTIN)}, or a class of yours as ./file.py:Class"
         )
     if not file or not class_name:
         raise ValueError(f"'{type_name}' must name a file and a class, as in ./file.py:Class")

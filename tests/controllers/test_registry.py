@@ -65,7 +65,7 @@ def test_a_class_of_the_users(folder):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("carbon_treshold", r"expected one of noop, .*; did you mean 'carbon_threshold'\?$"),
+        ("carbon_treshold", r"; did you mean 'carbon_threshold'\? expected one of noop, .*Class$"),
         ("xyz", r"no controller 'xyz': .* as \./file\.py:Class$"),
         ("./mine.py", r"must name a file and a class, as in \./file\.py:Class"),
         ("./mine.py:", "must name a file and a class"),
