@@ -26,11 +26,16 @@ The contract:
 
 Policies, and parts to build others from:
 
-- `Noop`, `CarbonThreshold`, `CarbonProportional`, `BatteryAware`, `Mpc`, `DayAheadPlan`: those
-  that come with the package.
+- `Noop`, `CarbonThreshold`, `CarbonProportional`, `BatteryAware`: throttles by carbon and sun.
+- `BatchCapAimd`, `BatchCapPrimalDual`: batch caps by what the time per token allows.
+- `PowerCap`, `SloClock`: watts per GPU by carbon; the lowest clock that will do.
+- `CarbonBudgetPid`: a throttle that keeps to a budget of carbon.
+- `BatteryDispatch`: when a battery charges and discharges.
+- `Mpc`, `DayAheadPlan`: deferrable work and the battery planned ahead.
 - `BUILTIN`, `resolve`: controllers by the names that scenarios use.
 - `IntensityWindow`, `IntensityBand`, `Band`: what counts as a high or a low carbon intensity.
 - `Throttle`: an actuator set to a fraction of its maximum.
+- `TpotObjective`: how near the time per token is to its objective.
 
 Running them:
 
@@ -55,7 +60,11 @@ from controllers.base import (
     SiteContext,
     SiteObservation,
 )
+from controllers.batch_cap_aimd import BatchCapAimd
+from controllers.batch_cap_primal_dual import BatchCapPrimalDual
 from controllers.battery_aware import BatteryAware
+from controllers.battery_dispatch import BatteryDispatch
+from controllers.carbon_budget_pid import CarbonBudgetPid
 from controllers.carbon_proportional import CarbonProportional
 from controllers.carbon_threshold import CarbonThreshold
 from controllers.changes import ActuatorChange
@@ -66,9 +75,12 @@ from controllers.guard import GuardSettings, SloGuard
 from controllers.host import ControllerHost
 from controllers.mpc import Mpc
 from controllers.noop import Noop
+from controllers.objective import TpotObjective
 from controllers.placement import HostedController, check_conflicts
+from controllers.power_cap import PowerCap
 from controllers.registry import BUILTIN, resolve
 from controllers.service import ClassInfo, ServiceModel
+from controllers.slo_clock import SloClock
 from controllers.telemetry import microgrid_telemetry
 from controllers.throttle import Throttle
 from controllers.views import SiteSignals
@@ -82,7 +94,11 @@ __all__ = [
     "ActuatorChange",
     "ActuatorLimits",
     "Band",
+    "BatchCapAimd",
+    "BatchCapPrimalDual",
     "BatteryAware",
+    "BatteryDispatch",
+    "CarbonBudgetPid",
     "CarbonProportional",
     "CarbonThreshold",
     "ClassInfo",
@@ -101,13 +117,16 @@ __all__ = [
     "Mpc",
     "Noop",
     "Observation",
+    "PowerCap",
     "ServiceModel",
     "SiteAction",
     "SiteContext",
     "SiteObservation",
     "SiteSignals",
+    "SloClock",
     "SloGuard",
     "Throttle",
+    "TpotObjective",
     "check_conflicts",
     "microgrid_telemetry",
     "resolve",

@@ -4,8 +4,8 @@ When a class that may not be deferred comes near one of its objectives, the thro
 that stand in its way are released for a while, and deferrable work is held back, for it competes
 for the same GPUs. For the time to the first token those are all throttles; for the time per token
 those that slow the GPUs down, for a narrower batch makes it better. If the next throttle brings the
-trouble back, the guard holds for twice as long, and so on: a controller that cannot throttle without
-harm is kept from trying every few minutes.
+trouble back, the guard holds for twice as long, and so on: a controller that cannot throttle
+without harm is kept from trying every few minutes.
 """
 
 from __future__ import annotations

@@ -11,13 +11,19 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 
 from controllers.base import Controller, FleetController
+from controllers.batch_cap_aimd import BatchCapAimd
+from controllers.batch_cap_primal_dual import BatchCapPrimalDual
 from controllers.battery_aware import BatteryAware
+from controllers.battery_dispatch import BatteryDispatch
+from controllers.carbon_budget_pid import CarbonBudgetPid
 from controllers.carbon_proportional import CarbonProportional
 from controllers.carbon_threshold import CarbonThreshold
 from controllers.day_ahead_plan import DayAheadPlan
 from controllers.errors import did_you_mean, where_raised
 from controllers.mpc import Mpc
 from controllers.noop import Noop
+from controllers.power_cap import PowerCap
+from controllers.slo_clock import SloClock
 
 ControllerType = type[Controller] | type[FleetController]
 
@@ -27,6 +33,12 @@ BUILTIN: Mapping[str, ControllerType] = MappingProxyType(
         "carbon_threshold": CarbonThreshold,
         "carbon_proportional": CarbonProportional,
         "battery_aware": BatteryAware,
+        "battery_dispatch": BatteryDispatch,
+        "batch_cap_aimd": BatchCapAimd,
+        "batch_cap_primal_dual": BatchCapPrimalDual,
+        "power_cap": PowerCap,
+        "slo_clock": SloClock,
+        "carbon_budget_pid": CarbonBudgetPid,
         "mpc": Mpc,
         "day_ahead_plan": DayAheadPlan,
     }
@@ -52,8 +64,8 @@ def resolve(type_name: str, base_dir: Path) -> ControllerType:
     file, colon, class_name = type_name.rpartition(":")
     if not colon and not type_name.endswith(".py"):
         raise ValueError(
-            f"no controller '{type_name}': expected one of {', '.join(BUILTIN)}, or a class of "
-            f"yours as ./file.py:Class{did_you_mean(type_name, BUILTIN)}"
+            f"no controller '{type_name}'{did_you_mean(type_name, BUILTIN) or ':'} expected one of "
+            f"{', '.join(BUILTIN)}, or a class of yours as ./file.py:Class"
         )
     if not file or not class_name:
         raise ValueError(f"'{type_name}' must name a file and a class, as in ./file.py:Class")

@@ -59,6 +59,12 @@ class IntensityWindow:
         low, high = self._sorted[below], self._sorted[math.ceil(position)]
         return low + (high - low) * (position - below)
 
+    def mean(self) -> float:
+        """Return the mean [g/kWh]; that of equal values is exactly theirs."""
+        if self._sorted[0] == self._sorted[-1]:
+            return self._sorted[0]
+        return math.fsum(self._values) / len(self._values)
+
     def _add(self, value: float) -> None:
         if len(self._values) == self._values.maxlen:
             del self._sorted[bisect_left(self._sorted, self._values[0])]

@@ -121,7 +121,8 @@ def _limits(
     if len(service.clocks) > 1:
         limits["clock_fraction"] = ActuatorLimits(LOWEST_CLOCK, 1.0)
         power, cap_w = cluster.power, cluster.power_cap_w
-        limits["power_cap"] = ActuatorLimits(power.idle_w, min(cap_w, power.max_w), initial=cap_w)
+        initial_w = cap_w if cap_w < power.max_w else math.inf
+        limits["power_cap"] = ActuatorLimits(power.idle_w, min(cap_w, power.max_w), initial_w)
     if (battery := site.config.microgrid.battery) is not None:
         charge_w, discharge_w = battery_limits_w(battery, step_s)
         limits["battery_power"] = ActuatorLimits(-discharge_w, charge_w, initial=math.inf)

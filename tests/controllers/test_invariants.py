@@ -16,14 +16,28 @@ import controllers
 from controllers import (
     BUILTIN,
     ActuatorLimits,
+    ClassInfo,
     Controller,
     ControllerHost,
     HostedController,
     SiteSignals,
 )
-from tests.controllers.builders import INF, context
+from tests.controllers.builders import INF, context, service
 
-THROTTLING = sorted(set(BUILTIN) - {"noop"})
+REQUIRED = {"carbon_budget_pid": {"budget_g_per_h": 50.0}}
+"""Parameters without a default, by policy."""
+OBJECTIVE = ClassInfo(name="chat", share=1.0, tpot_slo_s=0.02)
+
+
+def parameters(name):
+    return inspect.signature(BUILTIN[name]).parameters
+
+
+CASES = [
+    (name, actuator)
+    for name in sorted(BUILTIN)
+    for actuator in (("admission_rate", "batch_cap") if "actuator" in parameters(name) else (None,))
+]
 STEPS = 12
 POWER = st.floats(0, 2000)
 LIMITS = st.fixed_dictionaries(
@@ -32,17 +46,33 @@ LIMITS = st.fixed_dictionaries(
             ActuatorLimits, st.just(0), st.floats(0.1, 100), st.sampled_from([None, INF])
         ),
         "batch_cap": st.builds(ActuatorLimits, st.integers(1, 3), st.integers(3, 512)),
+        "clock_fraction": st.builds(ActuatorLimits, st.floats(0.3, 0.9), st.just(1.0)),
+        "power_cap": st.builds(
+            ActuatorLimits, st.floats(50, 200), st.floats(200, 700), st.sampled_from([None, INF])
+        ),
+        "battery_power": st.builds(ActuatorLimits, st.just(-900), st.floats(0, 900), st.just(INF)),
     }
 )
+LATENCY = st.floats(0, 9) | st.just(float("nan"))
 TELEMETRY = st.fixed_dictionaries(
-    {"facility_power_w": POWER, "ttft_p99_s": st.floats(0, 9) | st.just(float("nan"))}
+    {
+        "facility_power_w": POWER,
+        "ttft_p99_s": LATENCY,
+        "tpot_p99_s": LATENCY,
+        "latency_p99_s_by_class": st.fixed_dictionaries({"chat": st.tuples(LATENCY, LATENCY)}),
+        "batch_mean": st.floats(0, 9),
+        "admitted": st.integers(0, 3000),
+        "running": st.integers(0, 20),
+        "gateway_waiting": st.integers(0, 99),
+    }
 )
-MICROGRID = st.fixed_dictionaries({"battery_soc": st.none() | st.floats(0, 1)})
+MICROGRID = st.fixed_dictionaries(
+    {"battery_soc": st.none() | st.floats(0, 1), "import_w": st.floats(0, 9000)}
+)
 
 
 @settings(max_examples=40, deadline=None)
-@pytest.mark.parametrize("actuator", ["admission_rate", "batch_cap"])
-@pytest.mark.parametrize("name", THROTTLING)
+@pytest.mark.parametrize(("name", "actuator"), CASES)
 @given(data=st.data())
 def test_actions_are_within_limits_and_the_same_after_a_reset(name, actuator, data):
     limits = data.draw(LIMITS)
@@ -55,8 +85,12 @@ def test_actions_are_within_limits_and_the_same_after_a_reset(name, actuator, da
         idle_power_w=data.draw(POWER),
         battery_capacity_wh=data.draw(st.none() | POWER),
         battery_min_soc=0.2,
+        service=service(),
+        classes=(OBJECTIVE,),
     )
-    controller = BUILTIN[name](actuator=actuator, window_h=data.draw(st.floats(0.02, 0.3)))
+    values_of = {"actuator": st.just(actuator), "window_h": st.floats(0.02, 0.3)}
+    drawn = {key: data.draw(values_of[key]) for key in parameters(name) if key in values_of}
+    controller = BUILTIN[name](**REQUIRED.get(name, {}) | drawn)
     signals = SiteSignals(data.draw(values), data.draw(values))
     host = ControllerHost(
         [HostedController(name, controller, "dc", 60)], {"dc": site}, {"dc": signals}
@@ -74,11 +108,14 @@ def test_actions_are_within_limits_and_the_same_after_a_reset(name, actuator, da
 
     in_force, changes = run()
     assert run() == (in_force, changes)
-    assert {change.actuator for change in changes} <= {actuator}
-    for values in in_force:
-        value = values["dc"][actuator]
-        unthrottled = limits[actuator].unthrottled
-        assert limits[actuator].minimum <= value <= limits[actuator].maximum or value == unthrottled
+    assert {change.actuator for change in changes} <= controller.actuators
+    if actuator is not None:
+        assert controller.actuators == {actuator}
+    for change in changes:
+        allowed = limits[change.actuator]
+        within = allowed.minimum <= change.new <= allowed.maximum
+        assert within or change.new == allowed.unthrottled
+        assert change.reason
 
 
 @pytest.mark.parametrize("name", sorted(BUILTIN))
@@ -88,14 +125,16 @@ def test_a_strict_model_can_be_made_of_every_signature(name):
     fields = {}
     for parameter in list(inspect.signature(BUILTIN[name]).parameters.values()):
         assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
-        fields[parameter.name] = (hints[parameter.name], parameter.default)
+        default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+        fields[parameter.name] = (hints[parameter.name], default)
     model = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
     schema = model.model_json_schema()
     assert all(value["description"] for value in schema.get("properties", {}).values())
-    BUILTIN[name](**model().model_dump())
+    required = REQUIRED.get(name, {})
+    BUILTIN[name](**model(**required).model_dump())
     wrong = {"noop": {"actuator": "batch_cap"}}.get(name, {"window_h": 0})
     with pytest.raises(ValidationError):
-        model(**wrong)
+        model(**required | wrong)
 
 
 def test_bounds_hold_for_optional_parameters():

@@ -55,3 +55,13 @@ def test_band_before_reset():
     band = IntensityBand(default_quantiles=(0.1, 0.9), window_h=24)
     with pytest.raises(RuntimeError, match="reset"):
         band.see(observation())
+
+
+@given(st.lists(st.floats(0, 1e4), min_size=1, max_size=30), st.floats(0, 1e4))
+def test_mean_is_that_of_the_window_and_exact_where_it_is_flat(past, present):
+    window = IntensityWindow(context(past_carbon_intensity_g_per_kwh=past), 20 / 60)
+    window.see(observation(0, present))
+    assert window.mean() == pytest.approx(np.mean([*past, present][-20:]))
+    flat = IntensityWindow(context(past_carbon_intensity_g_per_kwh=[present] * 30), 20 / 60)
+    flat.see(observation(0, present))
+    assert flat.mean() == present

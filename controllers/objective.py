@@ -1,0 +1,81 @@
+"""The objective for the time per token that a policy heeds, and what it needs of its site."""
+
+from __future__ import annotations
+
+from controllers.actuators import ActuatorLimits
+from controllers.base import SiteContext, SiteObservation
+from controllers.service import ServiceModel
+
+
+class TpotObjective:
+    """The objective for the time per output token (TPOT): one for all, or one per class.
+
+    Args:
+        context: The site.
+        tpot_slo_s: Objective for all requests together [s]; None for those of the classes.
+
+    Attributes:
+        bound_s: The tightest objective [s]; None without one.
+    """
+
+    def __init__(self, context: SiteContext, tpot_slo_s: float | None = None) -> None:
+        self._overall_s = tpot_slo_s
+        self._by_class = {
+            one.name: one.tpot_slo_s for one in context.classes if one.tpot_slo_s is not None
+        }
+        bounds = [tpot_slo_s] if tpot_slo_s is not None else list(self._by_class.values())
+        self.bound_s = min(bounds, default=None)
+
+    def ratio(self, observation: SiteObservation) -> float | None:
+        """Return the 99th percentile over its objective, of the class nearest to its own.
+
+        None if there was no request to tell, or without an objective.
+        """
+        if self._overall_s is not None:
+            observed = observation.tpot_p99_s
+            return None if observed is None else observed / self._overall_s
+        nothing = (None, None)
+        latencies = observation.latency_p99_s_by_class
+        seen = {name: latencies.get(name, nothing)[1] for name in self._by_class}
+        ratios = [
+            observed / self._by_class[name]
+            for name, observed in seen.items()
+            if observed is not None
+        ]
+        return max(ratios, default=None)
+
+    def required(self, context: SiteContext) -> TpotObjective:
+        """Return itself.
+
+        Raises:
+            ValueError: If there is no objective.
+        """
+        if self.bound_s is None:
+            raise ValueError(
+                f"site '{context.site}' has no objective for the time per token to hold: "
+                "give tpot_slo_s, or slo.tpot_s of a class of requests"
+            )
+        return self
+
+
+def required_limits(context: SiteContext, actuator: str) -> ActuatorLimits:
+    """Return the range of an actuator that a policy cannot do without.
+
+    Raises:
+        ValueError: If the site does not have it.
+    """
+    limits = context.limits.get(actuator)
+    if limits is None:
+        raise ValueError(f"site '{context.site}' has no {actuator} to set")
+    return limits
+
+
+def required_service(context: SiteContext) -> ServiceModel:
+    """Return what the site's deployment can do, for a policy that plans with it.
+
+    Raises:
+        ValueError: If the site has no cluster.
+    """
+    if context.service is None:
+        raise ValueError(f"site '{context.site}' has no cluster to plan for")
+    return context.service
