@@ -26,10 +26,13 @@ The contract:
 
 Policies, and parts to build others from:
 
-- `Noop`, `CarbonThreshold`, `CarbonProportional`, `BatteryAware`: those that come with the package.
+- `Noop`, `CarbonThreshold`, `CarbonProportional`, `BatteryAware`: for every load.
+- `SuspendResume`, `LowestWindow`, `CarbonTime`: for deferrable work.
+- `Autoscale`: for the number of replicas.
 - `BUILTIN`, `resolve`: controllers by the names that scenarios use.
 - `IntensityWindow`, `IntensityBand`, `Band`: what counts as a high or a low carbon intensity.
 - `Throttle`: an actuator set to a fraction of its maximum.
+- `BucketPolicy`: deferrable work that starts as one job.
 
 Running them:
 
@@ -45,6 +48,7 @@ Running them:
 """
 
 from controllers.actuators import ACTUATORS, Actuator, ActuatorLimits
+from controllers.autoscale import Autoscale
 from controllers.base import (
     Action,
     Controller,
@@ -55,17 +59,21 @@ from controllers.base import (
     SiteObservation,
 )
 from controllers.battery_aware import BatteryAware
+from controllers.bucket import BucketPolicy
 from controllers.carbon_proportional import CarbonProportional
 from controllers.carbon_threshold import CarbonThreshold
+from controllers.carbon_time import CarbonTime
 from controllers.changes import ActuatorChange
 from controllers.errors import ControllerError
 from controllers.forecast import Forecast, Forecaster, Forecasts
 from controllers.guard import GuardSettings, SloGuard
 from controllers.host import ControllerHost
+from controllers.lowest_window import LowestWindow
 from controllers.noop import Noop
 from controllers.placement import HostedController, check_conflicts
 from controllers.registry import BUILTIN, resolve
 from controllers.service import ClassInfo, ServiceModel
+from controllers.suspend_resume import SuspendResume
 from controllers.telemetry import microgrid_telemetry
 from controllers.throttle import Throttle
 from controllers.views import SiteSignals
@@ -78,10 +86,13 @@ __all__ = [
     "Actuator",
     "ActuatorChange",
     "ActuatorLimits",
+    "Autoscale",
     "Band",
     "BatteryAware",
+    "BucketPolicy",
     "CarbonProportional",
     "CarbonThreshold",
+    "CarbonTime",
     "ClassInfo",
     "Controller",
     "ControllerError",
@@ -94,6 +105,7 @@ __all__ = [
     "HostedController",
     "IntensityBand",
     "IntensityWindow",
+    "LowestWindow",
     "Noop",
     "Observation",
     "ServiceModel",
@@ -102,6 +114,7 @@ __all__ = [
     "SiteObservation",
     "SiteSignals",
     "SloGuard",
+    "SuspendResume",
     "Throttle",
     "check_conflicts",
     "microgrid_telemetry",

@@ -10,12 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 
+from controllers.autoscale import Autoscale
 from controllers.base import Controller, FleetController
 from controllers.battery_aware import BatteryAware
 from controllers.carbon_proportional import CarbonProportional
 from controllers.carbon_threshold import CarbonThreshold
+from controllers.carbon_time import CarbonTime
 from controllers.errors import did_you_mean, where_raised
+from controllers.lowest_window import LowestWindow
 from controllers.noop import Noop
+from controllers.suspend_resume import SuspendResume
 
 ControllerType = type[Controller] | type[FleetController]
 
@@ -25,6 +29,10 @@ BUILTIN: Mapping[str, ControllerType] = MappingProxyType(
         "carbon_threshold": CarbonThreshold,
         "carbon_proportional": CarbonProportional,
         "battery_aware": BatteryAware,
+        "suspend_resume": SuspendResume,
+        "lowest_window": LowestWindow,
+        "carbon_time": CarbonTime,
+        "autoscale": Autoscale,
     }
 )
 """The policies that come with the package, by name."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 from textwrap import dedent
 
@@ -45,7 +46,11 @@ def folder(tmp_path):
 
 
 def test_builtin_names(tmp_path):
-    assert set(BUILTIN) == {"noop", "carbon_threshold", "carbon_proportional", "battery_aware"}
+    assert {"noop", "carbon_threshold", "lowest_window", "autoscale"} < set(BUILTIN)
+    assert all(
+        name == re.sub("(?<!^)(?=[A-Z])", "_", one.__name__).lower()
+        for name, one in BUILTIN.items()
+    )
     assert resolve("carbon_threshold", tmp_path) is CarbonThreshold
 
 

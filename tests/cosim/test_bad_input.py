@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from controllers import ACTUATORS, SiteAction
+from controllers import ACTUATORS, BUILTIN, SiteAction
 from tests.conftest import Cli
 from tests.cosim.builders import BASE, controlled, edited, write, write_controller
 
@@ -209,8 +209,8 @@ def test_overrides_are_checked_like_the_file(cosim: Cli) -> None:
             "carbon_threshold",
             "carbon_treshold",
             "s.yaml:21:12 controllers.0.type: no controller 'carbon_treshold': expected one of "
-            "noop, carbon_threshold, carbon_proportional, battery_aware, or a class of yours as "
-            "./file.py:Class; did you mean 'carbon_threshold'?",
+            f"{', '.join(BUILTIN)}, or a class of yours as ./file.py:Class; did you mean "
+            "'carbon_threshold'?",
         ),
         (
             "type: clear_sky",
