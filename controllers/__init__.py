@@ -29,7 +29,7 @@ Policies, and parts to build others from:
 - `Noop`, `CarbonThreshold`, `CarbonProportional`, `BatteryAware`: for every load.
 - `SuspendResume`, `LowestWindow`, `CarbonTime`: for deferrable work.
 - `Autoscale`: for the number of replicas.
-- `BUILTIN`, `resolve`: controllers by the names that scenarios use.
+- `BUILTIN`, `installed`, `resolve`: controllers by the names that scenarios use.
 - `IntensityWindow`, `IntensityBand`, `Band`: what counts as a high or a low carbon intensity.
 - `Throttle`: an actuator set to a fraction of its maximum.
 - `BucketPolicy`: deferrable work that starts as one job.
@@ -71,7 +71,7 @@ from controllers.host import ControllerHost
 from controllers.lowest_window import LowestWindow
 from controllers.noop import Noop
 from controllers.placement import HostedController, check_conflicts
-from controllers.registry import BUILTIN, resolve
+from controllers.registry import BUILTIN, installed, resolve
 from controllers.service import ClassInfo, ServiceModel
 from controllers.suspend_resume import SuspendResume
 from controllers.telemetry import microgrid_telemetry
@@ -117,6 +117,7 @@ __all__ = [
     "SuspendResume",
     "Throttle",
     "check_conflicts",
+    "installed",
     "microgrid_telemetry",
     "resolve",
 ]
