@@ -123,7 +123,7 @@ def test_without_clairvoyance_a_forecast_is_not_the_truth(cosim: Cli) -> None:
     settings = ("--set", "forecasts={solar: {type: persistence}}")
     code, error = run(cosim, body, declared, "", *settings)
     assert code == 1
-    assert "raised AssertionError at step 4" in error
+    assert "raised AssertionError at step 5" in error
     assert "not the truth" in error
     assert run(cosim, body, declared, ", clairvoyant: true", *settings) == (0, "")
 
