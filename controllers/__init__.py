@@ -44,8 +44,8 @@ Running them:
 - `ControllerError`: what is raised when one misbehaves.
 - `microgrid_telemetry`: what Vessim reports, as observations name it.
 
-``controllers.participant`` couples them to mosaik; ``controllers.conformance`` checks what must hold
-for every one of them, on the days and the site of ``controllers.example``.
+``controllers.participant`` couples them to mosaik. ``controllers.conformance`` checks what must
+hold for every one of them, on the site and the days of ``controllers.example``.
 """
 
 from controllers.actuators import ACTUATORS, Actuator, ActuatorLimits
