@@ -140,22 +140,18 @@ class Autoscale(Controller):
         if observation.deferrable_slack_s is not None:
             slots = min(slots, 1 + int(max(0.0, observation.deferrable_slack_s) // self._slot_s))
         growth_per_s, growth_w = self._growth(load[:slots])
-        value = np.divide(
-            growth_per_s,
-            growth_w * intensity[:slots, None],
-            out=np.full_like(growth_per_s, np.inf),  # work that costs nothing comes first
-            where=growth_w * intensity[:slots, None] > 0,
-        )
-        value[growth_per_s <= 0] = -np.inf
-        # k before k + 1: no pair is worth more than those before it in its slot
-        value = np.minimum.accumulate(np.where(growth_per_s > 0, value, np.inf), axis=1)
-        value[growth_per_s <= 0] = -np.inf
+        grams = growth_w * intensity[:slots, None]
+        there = growth_per_s > 0
+        value = np.full_like(growth_per_s, np.inf)  # what costs nothing comes first
+        np.divide(growth_per_s, grams, out=value, where=there & (grams > 0))
+        value = np.minimum.accumulate(value, axis=1)  # k before k + 1
+        value[~there] = -np.inf
         order = np.argsort(-value, axis=None, kind="stable")
         served = np.cumsum(growth_per_s.ravel()[order]) * self._slot_s
         enough = int(np.searchsorted(served, observation.deferrable_waiting - _ROUNDING)) + 1
         taken = np.zeros(value.size, dtype=bool)
         taken[order[:enough]] = True
-        now = taken.reshape(value.shape)[0] & (growth_per_s[0] > 0)
+        now = taken.reshape(value.shape)[0] & there[0]
         return int(now[1:].sum()), float(growth_per_s[0][now].sum())
 
     def _growth(self, load_per_s: Array) -> tuple[Array, Array]:

@@ -12,7 +12,7 @@ import pytest
 from controllers.conformance import check_controller
 from controllers.noop import Noop
 from cosim.authoring.scaffold import class_name
-from tests.conftest import Cli
+from tests.conftest import Answer, Cli
 from tests.cosim.builders import write, write_controller
 
 FILES = ["night_shift.py", "night_shift.yaml", "test_night_shift.py"]
@@ -121,6 +121,32 @@ def test_every_name_that_will_do_makes_python_that_compiles(cosim: Cli) -> None:
     for name in ("a", "x_", "a__b", "z9"):
         assert cosim("controllers", "new", name).code == 0
         assert cosim("validate", f"{name}.yaml").code == 0, name
+
+
+def test_one_that_a_package_offers_is_a_name_like_any_other(
+    cosim: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Path("site").absolute()
+    cosim("controllers", "new", "night_shift", "-o", str(site))
+    info = site / "green-1.0.dist-info"
+    info.mkdir()
+    write(info / "METADATA", "Metadata-Version: 2.1\nName: green\nVersion: 1.0\n")
+    offer = "[cosim.controllers]\nnights = night_shift:NightShift\n"
+    write(info / "entry_points.txt", offer)
+    scenario = (
+        (site / "night_shift.yaml").read_text().replace("./night_shift.py:NightShift", "nights")
+    )
+    write("s.yaml", scenario)
+    assert "no controller 'nights'" in cosim("validate", "s.yaml").err
+    monkeypatch.syspath_prepend(str(site))
+    assert cosim("validate", "s.yaml") == Answer(0, "s.yaml: ok\n", "")
+    line = [one for one in cosim("controllers", "list").out.splitlines() if "nights" in one]
+    assert line[0].split()[:3] == ["nights", "Releases", "deferrable"]
+    assert cosim("controllers", "check", "nights").code == 0
+    answer = cosim("run", "s.yaml", "--quiet", "-o", "out", "--set", "time.duration=1h")
+    assert (answer.code, answer.err) == (0, "")
+    summary = json.loads(Path("out/summary.json").read_text())
+    assert summary["controllers"][0]["type"] == "nights"
 
 
 # check
