@@ -12,8 +12,9 @@ time) brings a throughput, and costs power at the forecast carbon intensity F of
     throughput per gram = d(rate) / (d(power) * F)
 
 The pairs (slot, k) are taken from the highest on, k before k + 1, until they hold all that waits.
-What was taken of the slot that begins is set: its replicas, and its rate of release. The plan is
-made anew every step, so it is corrected as work comes and forecasts change.
+What was taken of the slot that begins is set: its replicas, and its rate of release; the last pair
+counts as far as other slots leave it work. The plan is made anew every step, so it is corrected as
+work comes and forecasts change.
 
 References:
     .. [1] W. A. Hanafy, Q. Liang, N. Bashir, D. Irwin, P. Shenoy, "CarbonScaler: Leveraging Cloud
@@ -147,12 +148,18 @@ class Autoscale(Controller):
         value = np.minimum.accumulate(value, axis=1)  # k before k + 1
         value[~there] = -np.inf
         order = np.argsort(-value, axis=None, kind="stable")
-        served = np.cumsum(growth_per_s.ravel()[order]) * self._slot_s
-        enough = int(np.searchsorted(served, observation.deferrable_waiting - _ROUNDING)) + 1
-        taken = np.zeros(value.size, dtype=bool)
-        taken[order[:enough]] = True
-        now = taken.reshape(value.shape)[0] & there[0]
-        return int(now[1:].sum()), float(growth_per_s[0][now].sum())
+        work = growth_per_s.ravel()[order] * self._slot_s
+        served = np.cumsum(work)
+        waiting = observation.deferrable_waiting
+        taken = order[: int(np.searchsorted(served, waiting - _ROUNDING)) + 1]
+        now = taken[taken < value.shape[1]]  # the pairs of the first slot come first
+        now = now[there[0][now]]
+        release_per_s = float(growth_per_s[0][now].sum())
+        if len(now) < len(taken) and len(now) and taken[-1] == now[-1]:
+            # of the last pair no more than what cleaner slots leave
+            spare = max(0.0, float(served[len(taken) - 1]) - waiting)
+            release_per_s -= spare / self._slot_s
+        return int((now > 0).sum()), release_per_s
 
     def _growth(self, load_per_s: Array) -> tuple[Array, Array]:
         """Return what each step of growth adds in each slot: rates [requests/s] and powers [W].

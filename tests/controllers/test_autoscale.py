@@ -8,6 +8,8 @@ a request/s, or 260 W per request/s.
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from controllers import Autoscale, SiteObservation
 from tests.conftest import Runs
@@ -87,12 +89,14 @@ def test_room_and_replicas_are_taken_from_the_cleanest_slots_on() -> None:
     # (180), the second's replicas (270), now's replicas (360)
     assert planned(signal, 30) == (1, 0)
     assert planned(signal, 150) == (1, 0)
-    assert planned(signal, 151) == (1, 0.5)
+    one = 1 / 60  # a second, for the one request that other slots leave
+    assert planned(signal, 151) == (1, pytest.approx(one))
     assert planned(signal, 180) == (1, 0.5)
     assert planned(signal, 270) == (1, 0.5)
-    assert planned(signal, 271) == (2, 1.0)
-    assert planned(signal, 301) == (3, 1.5)
-    assert planned(signal, 331) == (4, 2.0)
+    assert planned(signal, 271) == (2, pytest.approx(0.5 + one))
+    assert planned(signal, 301) == (3, pytest.approx(1.0 + one))
+    assert planned(signal, 331) == (4, pytest.approx(1.5 + one))
+    assert planned(signal, 360) == (4, pytest.approx(2.0))
     assert planned(signal, 9999) == (4, 2.0)
 
 
@@ -100,6 +104,48 @@ def test_a_clean_minute_takes_replicas_before_a_dirty_one_its_room() -> None:
     assert planned([10.0, 50.0], 121) == (4, 2.0)
     assert planned([10.0, 50.0], 31) == (2, 1.0)  # 2600 < 5000
     assert planned([20.0, 50.0], 31) == (1, 0.5)  # 5200 > 5000
+
+
+@given(
+    st.lists(st.integers(1, 500), min_size=1, max_size=8),
+    st.integers(1, 900),
+    st.sampled_from([0.0, 1.2, 3.2]),
+)
+def test_forecast_right_it_emits_the_least_that_can_be(
+    signal: list[int], work: int, rate: float
+) -> None:
+    """Played to the end of the slack, beside the cheapest way to serve as much."""
+    room = 0.5 - rate / 4 if rate < 2 else 1.0 - rate / 4  # of one replica, or of two
+    replicas = 3 if rate < 2 else 2
+    growth = [(room, 100 * room), *[(0.5, 130.0)] * replicas]  # requests/s and W
+    costs = sorted(
+        (power_w / per_s * ci, 60 * per_s) for ci in signal for per_s, power_w in growth if per_s
+    )
+    work = min(work, int(sum(most for _, most in costs)))
+    least, left = 0.0, float(work)
+    for cost, most in costs:
+        least += cost * min(most, left)
+        left -= min(most, left)
+
+    emitted, left = 0.0, float(work)
+    for step in range(len(signal)):
+        if left < 1e-6:
+            break
+        _, per_s = planned(
+            [float(ci) for ci in signal[step:]],
+            left,  # type: ignore[arg-type]
+            rate=rate,
+            slack_s=60.0 * (len(signal) - step) - 1,
+        )
+        assert per_s is not None
+        done = min(left, 60 * per_s)
+        left -= done
+        for each_per_s, power_w in growth:
+            served = min(done, 60 * each_per_s)
+            emitted += signal[step] * served * (power_w / each_per_s if each_per_s else 0.0)
+            done -= served
+    assert left == pytest.approx(0, abs=1e-6)
+    assert emitted == pytest.approx(least, rel=1e-6)
 
 
 def test_slack_bounds_the_slots() -> None:
