@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from controllers import CarbonTime, LowestWindow
 from tests.conftest import Runs
 from tests.controllers.planning import play_bucket, seen, site
@@ -49,6 +52,17 @@ def test_it_is_planned_anew_at_each_forecast() -> None:
             seen(step, forecasts={"carbon_intensity": ahead}, deferrable_waiting=60)
         )
     assert action.deferrable_rate_per_s == 1
+
+
+@given(st.lists(st.integers(1, 500), min_size=4, max_size=20), st.integers(1, 3))
+def test_forecast_right_it_starts_where_it_planned_at_first(signal: list[int], length: int) -> None:
+    """As GAIA does, which plans once."""
+    sums = [sum(signal[i : i + length]) for i in range(len(signal) - length + 1)]
+    gains = [(sums[0] - one) / (i + length) for i, one in enumerate(sums)]
+    policy = CarbonTime(rate_per_s=1)
+    policy.reset(site())
+    rates = play_bucket(policy, signal, [60 * length] * len(sums))
+    assert rates.index(1) == gains.index(max(gains))
 
 
 def test_steps_without_a_call_count() -> None:

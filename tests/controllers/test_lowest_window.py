@@ -119,6 +119,15 @@ def test_window_sums_are_sums_of_windows(
     assert window_sums(np.array(values, float), length, latest).tolist() == expected
 
 
+@given(st.lists(st.integers(1, 500), min_size=4, max_size=20), st.integers(1, 3))
+def test_forecast_right_it_runs_in_the_cleanest_window(signal: list[int], length: int) -> None:
+    sums = [sum(signal[i : i + length]) for i in range(len(signal) - length + 1)]
+    policy = LowestWindow(rate_per_s=1)
+    policy.reset(site())
+    rates = play_bucket(policy, signal, [60 * length] * len(sums))
+    assert rates.index(1) == sums.index(min(sums))
+
+
 def test_in_a_run_it_saves_at_equal_work(runs: Runs) -> None:
     policy, noop = run_beside_noop(runs, "{type: lowest_window}")
     assert policy.summary["requests"]["completed"] == noop.summary["requests"]["completed"]
