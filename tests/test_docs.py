@@ -34,6 +34,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from controllers import ACTUATORS
 from cosim.execute import execute
 from cosim.plan import load_plan
 
@@ -186,6 +187,12 @@ def test_every_module_has_its_line(package: str) -> None:
     here = [path for path in (ROOT / package).iterdir() if not path.name.startswith("_")]
     modules = {path.name for path in here if path.suffix == ".py"}
     assert named == modules | {f"{path.name}/" for path in here if path.is_dir()}
+
+
+def test_the_page_on_controllers_has_every_actuator() -> None:
+    page = (ROOT / "docs" / "writing-a-controller.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", page, re.M)
+    assert rows == [(name, one.field) for name, one in ACTUATORS.items()]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from controllers import (
+    ACTUATORS,
     BUILTIN,
     Action,
     ActuatorLimits,
@@ -311,6 +312,9 @@ class TestExample:
         one = first.signals["example"].carbon_intensity_g_per_kwh
         assert np.array_equal(one, same.signals["example"].carbon_intensity_g_per_kwh)
         assert not np.array_equal(one, other.signals["example"].carbon_intensity_g_per_kwh)
+
+    def test_it_has_every_actuator(self) -> None:
+        assert set(example_context().limits) == set(ACTUATORS)
 
     def test_its_first_step_has_no_telemetry(self) -> None:
         day = example_day()
