@@ -48,12 +48,17 @@ class Rehearsal:
         self._viewer = Viewer(day.contexts, day.signals)
 
     def run(
-        self, *, every: int = 1, look: Callable[[object, Call], None] | None = None
+        self,
+        *,
+        every: int = 1,
+        until: int | None = None,
+        look: Callable[[object, Call], None] | None = None,
     ) -> list[dict[str, Any]]:
         """Reset the controller, play the day, and return what it returned, by step and site.
 
         Args:
             every: Steps from one call to the next.
+            until: Step before which to stop; None for the end of the day.
             look: Called before and after each step with what the controller is shown.
 
         Raises:
@@ -67,7 +72,7 @@ class Rehearsal:
         name = self._entry.name
         self._reset(Call(name, self._site))
         answers = []
-        for step in range(0, day.steps, every):
+        for step in range(0, min(day.steps, until or day.steps), every):
             seen = {
                 site: self._viewer.view(
                     self._entry,
