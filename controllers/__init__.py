@@ -32,9 +32,12 @@ Policies, and parts to build others from:
 - `CarbonBudgetPid`: a throttle that keeps to a budget of carbon.
 - `BatteryDispatch`: when a battery charges and discharges.
 - `Mpc`, `DayAheadPlan`: deferrable work and the battery planned ahead.
-- `BUILTIN`, `resolve`: controllers by the names that scenarios use.
+- `SuspendResume`, `LowestWindow`, `CarbonTime`: for deferrable work.
+- `Autoscale`: for the number of replicas.
+- `BUILTIN`, `installed`, `resolve`: controllers by the names that scenarios use.
 - `IntensityWindow`, `IntensityBand`, `Band`: what counts as a high or a low carbon intensity.
 - `Throttle`: an actuator set to a fraction of its maximum.
+- `BucketPolicy`: deferrable work that starts as one job.
 - `TpotObjective`: how near the time per token is to its objective.
 
 Running them:
@@ -47,10 +50,12 @@ Running them:
 - `ControllerError`: what is raised when one misbehaves.
 - `microgrid_telemetry`: what Vessim reports, as observations name it.
 
-``controllers.participant`` couples them to mosaik.
+``controllers.participant`` couples them to mosaik. ``controllers.conformance`` checks what must
+hold for every one of them, on the site and the days of ``controllers.example``.
 """
 
 from controllers.actuators import ACTUATORS, Actuator, ActuatorLimits
+from controllers.autoscale import Autoscale
 from controllers.base import (
     Action,
     Controller,
@@ -64,23 +69,27 @@ from controllers.batch_cap_aimd import BatchCapAimd
 from controllers.batch_cap_primal_dual import BatchCapPrimalDual
 from controllers.battery_aware import BatteryAware
 from controllers.battery_dispatch import BatteryDispatch
+from controllers.bucket import BucketPolicy
 from controllers.carbon_budget_pid import CarbonBudgetPid
 from controllers.carbon_proportional import CarbonProportional
 from controllers.carbon_threshold import CarbonThreshold
+from controllers.carbon_time import CarbonTime
 from controllers.changes import ActuatorChange
 from controllers.day_ahead_plan import DayAheadPlan
 from controllers.errors import ControllerError
 from controllers.forecast import Forecast, Forecaster, Forecasts
 from controllers.guard import GuardSettings, SloGuard
 from controllers.host import ControllerHost
+from controllers.lowest_window import LowestWindow
 from controllers.mpc import Mpc
 from controllers.noop import Noop
 from controllers.objective import TpotObjective
 from controllers.placement import HostedController, check_conflicts
 from controllers.power_cap import PowerCap
-from controllers.registry import BUILTIN, resolve
+from controllers.registry import BUILTIN, installed, resolve
 from controllers.service import ClassInfo, ServiceModel
 from controllers.slo_clock import SloClock
+from controllers.suspend_resume import SuspendResume
 from controllers.telemetry import microgrid_telemetry
 from controllers.throttle import Throttle
 from controllers.views import SiteSignals
@@ -93,14 +102,17 @@ __all__ = [
     "Actuator",
     "ActuatorChange",
     "ActuatorLimits",
+    "Autoscale",
     "Band",
     "BatchCapAimd",
     "BatchCapPrimalDual",
     "BatteryAware",
     "BatteryDispatch",
+    "BucketPolicy",
     "CarbonBudgetPid",
     "CarbonProportional",
     "CarbonThreshold",
+    "CarbonTime",
     "ClassInfo",
     "Controller",
     "ControllerError",
@@ -114,6 +126,7 @@ __all__ = [
     "HostedController",
     "IntensityBand",
     "IntensityWindow",
+    "LowestWindow",
     "Mpc",
     "Noop",
     "Observation",
@@ -125,9 +138,11 @@ __all__ = [
     "SiteSignals",
     "SloClock",
     "SloGuard",
+    "SuspendResume",
     "Throttle",
     "TpotObjective",
     "check_conflicts",
+    "installed",
     "microgrid_telemetry",
     "resolve",
 ]

@@ -241,6 +241,8 @@ class Controller(ABC):
     """Signals of which it needs forecasts: carbon_intensity, solar, arrivals."""
     forecast_horizon_h: float = 24.0
     """How far ahead they look [h]."""
+    needs_clairvoyance: bool = False
+    """Whether it works with perfect forecasts only; a scenario must then call it clairvoyant."""
 
     @abstractmethod
     def reset(self, context: SiteContext) -> None:
@@ -263,6 +265,8 @@ class FleetController(ABC):
     """Signals of which it needs forecasts: carbon_intensity, solar, arrivals."""
     forecast_horizon_h: float = 24.0
     """How far ahead they look [h]."""
+    needs_clairvoyance: bool = False
+    """Whether it works with perfect forecasts only; a scenario must then call it clairvoyant."""
 
     @abstractmethod
     def reset(self, contexts: Mapping[str, SiteContext]) -> None:

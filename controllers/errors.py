@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import traceback
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import FrozenInstanceError, dataclass
 from datetime import datetime
+from pathlib import Path
+
+_IMPORTLIB = str(Path(importlib.__file__).parent)
 
 
 class ControllerError(Exception):
@@ -70,8 +74,20 @@ class Call:
     def raised(self, error: BaseException) -> ControllerError:
         """Return the error that says that the controller raised `error`, and on which line."""
         where = where_raised(error)
-        text = str(error) or "no message"
+        # the text of a KeyError is its argument as Python writes it
+        told = error.args[0] if isinstance(error, KeyError) and error.args else error
+        text = (str(told) or "no message") + _hint(error)
         return self.error(f"raised {type(error).__name__}", f"{text} ({where})" if where else text)
+
+
+def _hint(error: BaseException) -> str:
+    """Return what to do about an attempt to change what is read-only."""
+    if isinstance(error, FrozenInstanceError) or (
+        isinstance(error, TypeError | ValueError)
+        and any(word in str(error) for word in ("mappingproxy", "read-only"))
+    ):
+        return "; what a controller sees, and an action, is read-only: return a new SiteAction"
+    return ""
 
 
 def where_raised(error: BaseException) -> str:
@@ -85,7 +101,7 @@ def where_raised(error: BaseException) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)[1:]
-        if not frame.filename.startswith("<frozen ")
+        if not frame.filename.startswith(("<frozen ", _IMPORTLIB))
     ]
     own = [frame for frame in frames if frame.filename == frames[0].filename]
     return f"{own[-1].filename}:{own[-1].lineno}" if own else ""

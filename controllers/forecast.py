@@ -29,6 +29,7 @@ SIGNALS: Mapping[str, str] = {
 """Signals of a site of which there are forecasts, with their units."""
 
 DAY_S = 86400.0
+_RAISE = "the controller's `forecast_horizon_h` says how far it looks"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +51,22 @@ class Forecast:
     def __len__(self) -> int:
         return len(self.mean)
 
+    def at(self, ahead_s: float) -> float:
+        """Return the mean of the step that is so far ahead [s].
+
+        Raises:
+            ValueError: If it has passed, or lies beyond the end of the forecast.
+        """
+        index = math.floor(ahead_s / self.step_s + 1e-9)
+        if index < 0:
+            raise ValueError(f"a forecast is of what comes (got {ahead_s:g} s)")
+        if index >= len(self.mean):
+            raise ValueError(f"{self._end()} (got {ahead_s:g} s); {_RAISE}")
+        return float(self.mean[index])
+
+    def _end(self) -> str:
+        return f"the forecast ends {len(self.mean) * self.step_s:g} s ahead"
+
     def by_period(self, period_s: float) -> Array:
         """Return the means over periods of several steps, shape (periods,).
 
@@ -63,10 +80,7 @@ class Forecast:
             )
         whole = len(self.mean) // size
         if not whole:
-            raise ValueError(
-                f"the forecast ends {len(self.mean) * self.step_s:g} s ahead, "
-                f"before a period of {period_s:g} s does"
-            )
+            raise ValueError(f"{self._end()}, before a period of {period_s:g} s does; {_RAISE}")
         means: Array = self.mean[: whole * size].reshape(whole, size).mean(axis=1)
         return means
 

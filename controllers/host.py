@@ -18,7 +18,13 @@ from controllers.base import FleetController, Observation, SiteContext, SiteObse
 from controllers.changes import ActuatorChange
 from controllers.errors import Call, ControllerError
 from controllers.guard import GUARD, HELD, RELEASED, GuardSettings, SloGuard
-from controllers.placement import HostedController, check_conflicts, check_place, period_steps
+from controllers.placement import (
+    Declaration,
+    HostedController,
+    check_conflicts,
+    check_place,
+    period_steps,
+)
 from controllers.validation import read_action, read_site_action
 from controllers.views import SiteSignals, Viewer, check_signals
 
@@ -62,6 +68,9 @@ class ControllerHost:
         check_conflicts(entries)
         step_s = next(iter(contexts.values())).step_s
         self._entries = [(entry, period_steps(entry, step_s)) for entry in entries]
+        self._declared = {
+            id(entry.controller): Declaration.of(entry.controller) for entry in entries
+        }
         self._contexts = MappingProxyType(dict(contexts))
         self._viewer = Viewer(self._contexts, signals)
         self.guards = _guards(guard, entries, contexts)
@@ -115,6 +124,11 @@ class ControllerHost:
             except (Exception, SystemExit) as error:
                 self.failure = Call(entry.name, entry.site).raised(error)
                 raise self.failure from error
+            try:
+                self._check_declared(entry, Call(entry.name, entry.site))
+            except ControllerError as error:
+                self.failure = error
+                raise
         self._ready = True
 
     def step(
@@ -188,7 +202,7 @@ class ControllerHost:
         except (Exception, SystemExit) as error:
             raise call.raised(error) from error
 
-        declared = frozenset(entry.controller.actuators)
+        declared = self._check_declared(entry, call).actuators
         for site, action in read_action(returned, sites=observations, call=call).items():
             values, reason = read_site_action(
                 action,
@@ -200,6 +214,13 @@ class ControllerHost:
                 self._set[site][actuator] = new
                 if not (self._guarded[site] and actuator in self.guards[site].released | HELD):
                     self._put(observations[site], entry.name, actuator, new, reason)
+
+    def _check_declared(self, entry: HostedController, call: Call) -> Declaration:
+        """Return what a controller declared before the run; it must still declare that."""
+        declared = self._declared[id(entry.controller)]
+        if changed := declared.changed_to(Declaration.of(entry.controller)):
+            raise call.error("changed what it declares", changed)
+        return declared
 
     def _guard(self, guard: SloGuard, observation: SiteObservation) -> None:
         """Let the guard of a site release its throttles, or give them back."""

@@ -71,6 +71,11 @@ def check_place(entry: HostedController, contexts: Mapping[str, SiteContext]) ->
             f"forecasts of controller '{entry.name}' must be out of {', '.join(SIGNALS)} "
             f"(got '{unknown[0]}'){did_you_mean(unknown[0], SIGNALS)}"
         )
+    if entry.controller.needs_clairvoyance and not entry.clairvoyant:
+        raise ValueError(
+            f"controller '{entry.name}' needs perfect forecasts: its entry must say "
+            "clairvoyant: true"
+        )
     if isinstance(entry.controller, FleetController):
         if entry.site is not None:
             raise ValueError(
@@ -88,6 +93,44 @@ def check_place(entry: HostedController, contexts: Mapping[str, SiteContext]) ->
             f"controller '{entry.name}' sets {' and '.join(missing)}, "
             f"which site '{entry.site}' does not have"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a controller says of itself before a run, and may not change in it.
+
+    Attributes:
+        actuators: Actuators that it may set.
+        forecasts: Signals of which it gets forecasts.
+        forecast_horizon_h: How far they look ahead [h].
+    """
+
+    actuators: frozenset[str]
+    forecasts: frozenset[str]
+    forecast_horizon_h: float
+
+    @classmethod
+    def of(cls, controller: Controller | FleetController) -> Declaration:
+        """Return what a controller declares at the moment."""
+        return cls(
+            frozenset(controller.actuators),
+            frozenset(controller.forecasts),
+            controller.forecast_horizon_h,
+        )
+
+    def changed_to(self, now: Declaration) -> str:
+        """Return what is no longer as it was, in words; empty if all is."""
+        for name in ("actuators", "forecasts", "forecast_horizon_h"):
+            before, after = getattr(self, name), getattr(now, name)
+            if before != after:
+                return f"expected `{name}` to stay {_show(before)} (got {_show(after)})"
+        return ""
+
+
+def _show(value: frozenset[str] | float) -> str:
+    if isinstance(value, frozenset):
+        return ", ".join(sorted(value)) or "empty"
+    return f"{value:g}"
 
 
 def period_steps(entry: HostedController, step_s: float) -> int:

@@ -6,10 +6,13 @@ import hashlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType, ModuleType
+from typing import cast
 
+from controllers.autoscale import Autoscale
 from controllers.base import Controller, FleetController
 from controllers.batch_cap_aimd import BatchCapAimd
 from controllers.batch_cap_primal_dual import BatchCapPrimalDual
@@ -18,12 +21,15 @@ from controllers.battery_dispatch import BatteryDispatch
 from controllers.carbon_budget_pid import CarbonBudgetPid
 from controllers.carbon_proportional import CarbonProportional
 from controllers.carbon_threshold import CarbonThreshold
+from controllers.carbon_time import CarbonTime
 from controllers.day_ahead_plan import DayAheadPlan
 from controllers.errors import did_you_mean, where_raised
+from controllers.lowest_window import LowestWindow
 from controllers.mpc import Mpc
 from controllers.noop import Noop
 from controllers.power_cap import PowerCap
 from controllers.slo_clock import SloClock
+from controllers.suspend_resume import SuspendResume
 
 ControllerType = type[Controller] | type[FleetController]
 
@@ -41,31 +47,46 @@ BUILTIN: Mapping[str, ControllerType] = MappingProxyType(
         "carbon_budget_pid": CarbonBudgetPid,
         "mpc": Mpc,
         "day_ahead_plan": DayAheadPlan,
+        "suspend_resume": SuspendResume,
+        "lowest_window": LowestWindow,
+        "carbon_time": CarbonTime,
+        "autoscale": Autoscale,
     }
 )
 """The policies that come with the package, by name."""
+
+GROUP = "cosim.controllers"
+"""Group of entry points under which an installed package offers controllers by name."""
+
+
+def installed() -> tuple[str, ...]:
+    """Return the names of the controllers that installed packages offer, sorted."""
+    return tuple(sorted({point.name for point in entry_points(group=GROUP)} - BUILTIN.keys()))
 
 
 def resolve(type_name: str, base_dir: Path) -> ControllerType:
     """Return the class of a controller.
 
     Args:
-        type_name: Name of a built-in policy, or ``./file.py:Class`` for a class in a file of the
-            user's. The file is run anew each time, as a module of its own that can import what
-            is installed.
+        type_name: Name of a built-in policy, or of one that an installed package offers, or
+            ``./file.py:Class`` for a class in a file of the user's. The file is run anew each
+            time, as a module of its own that can import what is installed.
         base_dir: Folder that a relative path starts from.
 
     Raises:
-        ValueError: If there is no such policy, file or class, if the file cannot be imported, or
-            if the class is not a complete controller.
+        ValueError: If there is no such policy, file or class, if it cannot be imported, if two
+            packages offer it, or if the class is not a complete controller.
     """
     if type_name in BUILTIN:
         return BUILTIN[type_name]
     file, colon, class_name = type_name.rpartition(":")
     if not colon and not type_name.endswith(".py"):
+        if points := tuple(entry_points(group=GROUP, name=type_name)):
+            return _load_installed(points)
+        known = (*BUILTIN, *installed())
         raise ValueError(
-            f"no controller '{type_name}'{did_you_mean(type_name, BUILTIN) or ':'} expected one of "
-            f"{', '.join(BUILTIN)}, or a class of yours as ./file.py:Class"
+            f"no controller '{type_name}'{did_you_mean(type_name, known) or ':'} expected one of "
+            f"{', '.join(known)}, or a class of yours as ./file.py:Class"
         )
     if not file or not class_name:
         raise ValueError(f"'{type_name}' must name a file and a class, as in ./file.py:Class")
@@ -73,6 +94,25 @@ def resolve(type_name: str, base_dir: Path) -> ControllerType:
     if not path.is_file():
         raise ValueError(f"no such file for controller '{type_name}' (got '{path}')")
     return _controller_class(_load(path), class_name, path)
+
+
+def _load_installed(points: Sequence[EntryPoint]) -> ControllerType:
+    """Return the class that an entry point names."""
+    point, *others = points
+    sources = [one.dist.name if one.dist is not None else one.value for one in points]
+    if others:
+        raise ValueError(
+            f"'{point.name}' is offered by {' and by '.join(sources)}: remove one, or name its "
+            "class as ./file.py:Class"
+        )
+    where = f"'{point.value}' of {sources[0]}"
+    try:
+        found = point.load()
+    except Exception as error:
+        raise ValueError(
+            f"importing {where} raised {type(error).__name__}: {error} ({where_raised(error)})"
+        ) from error
+    return _complete(found, where)
 
 
 def _load(path: Path) -> ModuleType:
@@ -106,18 +146,20 @@ def _controller_class(module: ModuleType, class_name: str, path: Path) -> Contro
         raise ValueError(
             f"'{path}' has no class '{class_name}': {has}{did_you_mean(class_name, own)}"
         )
+    return _complete(found, f"'{class_name}' in '{path}'")
+
+
+def _complete(found: object, where: str) -> ControllerType:
+    """Return `found` if it is a controller with all its methods."""
     if not _is_controller(found):
         raise ValueError(
-            f"'{class_name}' in '{path}' must be a subclass of controllers.Controller or "
+            f"{where} must be a subclass of controllers.Controller or "
             f"controllers.FleetController (got {found!r})"
         )
     missing = sorted(getattr(found, "__abstractmethods__", ()))
     if missing:
-        raise ValueError(
-            f"controller '{class_name}' in '{path}' must define {' and '.join(missing)}"
-        )
-    controller_class: ControllerType = found
-    return controller_class
+        raise ValueError(f"controller {where} must define {' and '.join(missing)}")
+    return cast(ControllerType, found)
 
 
 def _is_controller(value: object) -> bool:

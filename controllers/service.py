@@ -6,7 +6,7 @@ batch. The simulator knows better, and a policy that plans on it is corrected by
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,14 @@ class ServiceModel:
     idle_w: float
     sleep_w: float
     output_tokens: float
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, np.ndarray):
+                own = value.copy()
+                own.setflags(write=False)
+                object.__setattr__(self, one.name, own)
 
     def largest_batch(self, tpot_s: float | None, clock: float = 1.0) -> float:
         """Return the largest batch whose time per token is at most `tpot_s`; the least if none.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from cosim import __version__
+from cosim.authoring.cli import check, new
 from cosim.calibrate.cli import app as calibrate_app
 from cosim.errors import CosimError, Problem, ScenarioError
 from cosim.report.cli import report
@@ -32,6 +33,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 controllers_app = typer.Typer(help="The controllers that scenarios can name.", no_args_is_help=True)
+controllers_app.command("new")(new)
+controllers_app.command("check")(check)
 app.add_typer(controllers_app, name="controllers")
 app.add_typer(calibrate_app, name="calibrate")
 app.command()(report)

@@ -20,7 +20,8 @@ from cosim.scenario.fields import DurationS, ScenarioText, StrictModel
 from cosim.scenario.scenario import Scenario
 
 ControllerType = type[Controller] | type[FleetController]
-_PLACE = ("type", "site", "every", "clairvoyant", "agnostic")
+PLACE = ("type", "site", "every", "clairvoyant", "agnostic")
+"""Keys of an entry that are no parameters of its controller."""
 
 
 class ControllerEntry(StrictModel):
@@ -56,7 +57,7 @@ def parameters_model(name: str, controller: ControllerType) -> type[BaseModel]:
         elif parameter.kind is not inspect.Parameter.VAR_POSITIONAL:
             default = ... if parameter.default is inspect.Parameter.empty else parameter.default
             fields[parameter.name] = (hints.get(parameter.name, Any), default)
-    clash = [key for key in fields if key in _PLACE]
+    clash = [key for key in fields if key in PLACE]
     if clash:
         raise ValueError(f"a parameter of '{name}' must not be called {' or '.join(clash)}")
     model: type[BaseModel] = create_model(
@@ -121,7 +122,7 @@ def _read_entry(document: Document, scenario: Scenario, index: int) -> list[Host
     controller, checked = _check_entry(document, index)
     values = {name: getattr(checked, name) for name in type(checked).model_fields}
     values |= checked.model_extra or {}
-    name, site, every, clairvoyant, agnostic = (values.pop(key) for key in _PLACE)
+    name, site, every, clairvoyant, agnostic = (values.pop(key) for key in PLACE)
     clusters = [one.name for one in scenario.sites if one.cluster is not None]
     if site is not None and site not in clusters:
         known = ", ".join(clusters) or "none"

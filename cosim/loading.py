@@ -59,6 +59,27 @@ def read_document(path: Path, overrides: Sequence[str] = ()) -> Document:
         root = _read_with_bases(path, ())
     except ScenarioError as error:
         problems.extend(error.problems)
+    problems += _override(root, overrides)
+    if problems or root is None:
+        raise ScenarioError(problems)
+    return _document(root, path.parent.absolute())
+
+
+def read_settings(settings: Sequence[str]) -> Document:
+    """Return a document of nothing but settings such as ``high_g_per_kwh=270``.
+
+    Raises:
+        ScenarioError: If one cannot be set.
+    """
+    root = Node({}, "--set", "--set")
+    if problems := _override(root, settings):
+        raise ScenarioError(problems)
+    return _document(root, Path.cwd())
+
+
+def _override(root: Node | None, overrides: Sequence[str]) -> list[Problem]:
+    """Set `overrides`, and return what is wrong with them; without a root, only look at them."""
+    problems: list[Problem] = []
     for override in overrides:
         try:
             keys, value = _parse_override(override)
@@ -66,14 +87,16 @@ def read_document(path: Path, overrides: Sequence[str] = ()) -> Document:
                 _set(root, keys, value)
         except ScenarioError as error:
             problems.extend(error.problems)
-    if problems or root is None:
-        raise ScenarioError(problems)
+    return problems
+
+
+def _document(root: Node, base_dir: Path) -> Document:
     nodes = dict(_flatten(root, ()))
     return Document(
         data=_plain(root),
         marks={place: node.mark for place, node in nodes.items()},
         key_marks={place: node.key_mark for place, node in nodes.items()},
-        base_dir=path.parent.absolute(),
+        base_dir=base_dir,
     )
 
 

@@ -375,12 +375,19 @@ def print_gpus() -> None:
 
 
 def print_controllers() -> None:
-    """Print the built-in controllers."""
-    from controllers import BUILTIN
+    """Print the controllers that come with the package, and those that others offer.
+
+    Raises:
+        ScenarioError: If one of these cannot be imported.
+    """
+    from controllers import BUILTIN, installed, resolve
 
     table = Table("controller", "what it does", box=None)
-    for name, controller in BUILTIN.items():
-        table.add_row(name, (controller.__doc__ or "").strip().split("\n")[0])
+    try:
+        for name in (*BUILTIN, *installed()):
+            table.add_row(name, (resolve(name, Path()).__doc__ or "").strip().split("\n")[0])
+    except ValueError as error:
+        raise ScenarioError(str(error)) from error
     Console(highlight=False).print(table)
 
 

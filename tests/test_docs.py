@@ -3,8 +3,8 @@
 The blocks of a page are taken in order, in one empty folder that holds the scenarios, as a reader
 would. How a block is taken depends on its language:
 
-- ``sh``: ``cosim`` commands are run, and must exit with 0. ``make`` commands must name a target.
-  Runs of the larger scenarios are shortened by the settings in `SHORTER`.
+- ``sh``: ``cosim`` and ``pytest`` commands are run, and must exit with 0. ``make`` commands must
+  name a target. Runs of the larger scenarios are shortened by the settings in `SHORTER`.
 - ``python`` and ``yaml``: a block that begins with ``# some_file.py`` is written to that file, for
   later blocks to use. Other Python is executed; a YAML file must validate when it is run.
 - ``text``: shown, not checked, unless a comment before it says ``output of: COMMAND``. Then it must
@@ -21,6 +21,8 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -32,6 +34,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from controllers import ACTUATORS
 from cosim.execute import execute
 from cosim.plan import load_plan
 
@@ -114,6 +117,15 @@ def reader(tmp_path: Path, cosim: Callable[..., Any]) -> Callable[[Block], None]
             targets = [word for word in words[1:] if "=" not in word]
             assert set(targets) <= make_targets(), f"{where}: no such target"
             return
+        if words[0] == "pytest":
+            done = subprocess.run(
+                [sys.executable, "-m", *words, "-p", "no:cacheprovider"],
+                capture_output=True,
+                text=True,
+                cwd=tmp_path,
+            )
+            assert done.returncode == 0, f"{where}: {done.stdout}{done.stderr}"
+            return
         assert words[0] == "cosim", f"{where}: cannot check {words[0]!r}; mark it with 'not run'"
         words = words[: words.index(">")] if ">" in words else words
         if words[1] == "run":
@@ -175,6 +187,12 @@ def test_every_module_has_its_line(package: str) -> None:
     here = [path for path in (ROOT / package).iterdir() if not path.name.startswith("_")]
     modules = {path.name for path in here if path.suffix == ".py"}
     assert named == modules | {f"{path.name}/" for path in here if path.is_dir()}
+
+
+def test_the_page_on_controllers_has_every_actuator() -> None:
+    page = (ROOT / "docs" / "writing-a-controller.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", page, re.M)
+    assert rows == [(name, one.field) for name, one in ACTUATORS.items()]
 
 
 @pytest.mark.parametrize("page", PAGES)

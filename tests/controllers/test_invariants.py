@@ -132,7 +132,9 @@ def test_a_strict_model_can_be_made_of_every_signature(name):
     assert all(value["description"] for value in schema.get("properties", {}).values())
     required = REQUIRED.get(name, {})
     BUILTIN[name](**model(**required).model_dump())
-    wrong = {"noop": {"actuator": "batch_cap"}}.get(name, {"window_h": 0})
+    properties = schema.get("properties", {})
+    numbers = [key for key, value in properties.items() if value.get("default")]
+    wrong = {numbers[-1]: -1} if numbers else {"actuator": "batch_cap"}
     with pytest.raises(ValidationError):
         model(**required | wrong)
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import re
 import sys
 from textwrap import dedent
 
 import pytest
 
-from controllers import BUILTIN, CarbonThreshold, resolve
+from controllers import BUILTIN, CarbonThreshold, Controller, installed, resolve
 from tests.controllers.builders import context, observation
 
 COMPLETE = dedent(
@@ -48,6 +49,11 @@ def test_builtin_names(tmp_path):
     assert {"noop", "carbon_threshold", "carbon_proportional", "battery_aware"} < set(BUILTIN)
     assert {"battery_dispatch", "batch_cap_aimd", "batch_cap_primal_dual"} < set(BUILTIN)
     assert {"power_cap", "slo_clock", "carbon_budget_pid"} < set(BUILTIN)
+    assert {"noop", "carbon_threshold", "lowest_window", "autoscale"} < set(BUILTIN)
+    assert all(
+        name == re.sub("(?<!^)(?=[A-Z])", "_", one.__name__).lower()
+        for name, one in BUILTIN.items()
+    )
     assert resolve("carbon_threshold", tmp_path) is CarbonThreshold
 
 
@@ -92,3 +98,67 @@ def test_not_a_python_file(folder):
     (folder / "notes.txt").write_text("")
     with pytest.raises(ValueError, match="is not a Python file"):
         resolve("notes.txt:Mine", folder)
+
+
+class TestInstalled:
+    """Packages that offer controllers; a package is a folder on sys.path with its .dist-info."""
+
+    @pytest.fixture
+    def offer(self, tmp_path, monkeypatch):
+        site = tmp_path / "site"
+        site.mkdir()
+        monkeypatch.syspath_prepend(str(site))
+
+        def install(package, entries, source=COMPLETE):
+            (site / f"{package}_module.py").write_text(source)
+            info = site / f"{package}-1.0.dist-info"
+            info.mkdir()
+            (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1\n")
+            lines = "".join(f"{name} = {package}_module:{one}\n" for name, one in entries.items())
+            (info / "entry_points.txt").write_text(f"[cosim.controllers]\n{lines}")
+
+        yield install
+        for name in [name for name in sys.modules if name.endswith("_module")]:
+            del sys.modules[name]
+
+    def test_they_are_found_by_name(self, offer, tmp_path):
+        offer("green", {"night_shift": "Mine"})
+        assert installed() == ("night_shift",)
+        found = resolve("night_shift", tmp_path)
+        assert found.__name__ == "Mine"
+        assert issubclass(found, Controller)
+        policy = found()
+        policy.reset(context())
+        assert policy.step(observation()).batch_cap == 1
+
+    def test_those_that_come_with_the_package_go_first(self, offer, tmp_path):
+        offer("green", {"carbon_threshold": "Mine"})
+        assert resolve("carbon_threshold", tmp_path) is CarbonThreshold
+        assert installed() == ()
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("nightshift", "battery_aware, .*night_shift, .*; did you mean 'night_shift'?"),
+            ("half", "controller 'green_module:Half' of green must define step$"),
+            ("plain", "^'green_module:Plain' of green must be a subclass of controllers.Contr"),
+            ("gone", "importing 'green_module:Gone' of green raised AttributeError: .*'Gone'"),
+        ],
+    )
+    def test_errors(self, offer, tmp_path, name, message):
+        entries = {"night_shift": "Mine", "half": "Half", "plain": "Plain", "gone": "Gone"}
+        offer("green", entries)
+        with pytest.raises(ValueError, match=message):
+            resolve(name, tmp_path)
+
+    def test_a_module_that_cannot_be_imported(self, offer, tmp_path):
+        offer("green", {"mine": "Mine"}, "def f():\n    return 1 / 0\n\nf()\n")
+        message = r"raised ZeroDivisionError: division by zero \(.*green_module\.py:2\)$"
+        with pytest.raises(ValueError, match=message):
+            resolve("mine", tmp_path)
+
+    def test_two_packages_that_offer_the_same(self, offer, tmp_path):
+        offer("green", {"mine": "Mine"})
+        offer("greener", {"mine": "Mine"})
+        with pytest.raises(ValueError, match=r"'mine' is offered by green(er)? and by green"):
+            resolve("mine", tmp_path)

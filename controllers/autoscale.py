@@ -1,0 +1,189 @@
+"""Policy ``autoscale``: as few replicas as hold the objectives, and more while the grid is clean.
+
+For requests that may not wait, with the rate forecast over the time that a replica takes to wake
+up, and what waits already to be served within that time,
+
+    base = least j with utilisation * capacity(TPOT objective, j replicas) >= rate
+
+Deferrable work is added as CarbonScaler [1]_ does. The time until its slack ends is cut into slots.
+In each, the k-th step of growth (first the room that the base leaves, then one more replica at a
+time) brings a throughput, and costs power at the forecast carbon intensity F of the slot,
+
+    throughput per gram = d(rate) / (d(power) * F)
+
+The pairs (slot, k) are taken from the highest on, k before k + 1, until they hold all that waits.
+What was taken of the slot that begins is set: its replicas, and its rate of release; the last pair
+counts as far as other slots leave it work. The plan is made anew every step, so it is corrected as
+work comes and forecasts change.
+
+References:
+    .. [1] W. A. Hanafy, Q. Liang, N. Bashir, D. Irwin, P. Shenoy, "CarbonScaler: Leveraging Cloud
+       Workload Elasticity for Optimizing Carbon-Efficiency", Proc. ACM Meas. Anal. Comput. Syst.
+       7(3), 2023, Algorithm 1.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from controllers.base import Controller, SiteAction, SiteContext, SiteObservation
+from controllers.release import ACTUATOR, interactive_share, strictest_tpot_s
+
+Array = NDArray[np.float64]
+_ROUNDING = 1e-9
+
+
+class Autoscale(Controller):
+    """Sets the replicas that serve, and when deferrable work runs on more of them.
+
+    Args:
+        deferrable: Whether it also sets when deferrable requests are released; only at a site that
+            has a deferrable class.
+        utilisation: Share of the capacity at the objective for the time per token that the load
+            may take [0 to 1].
+        lookahead_s: Time that a replica may take to wake up: the base holds the highest rate
+            forecast within it [s].
+        slot_s: Length of a slot of the plan for deferrable work [s].
+        horizon_h: How far that plan looks ahead [h].
+    """
+
+    def __init__(
+        self,
+        *,
+        deferrable: Annotated[
+            bool, Field(description="whether it also sets when deferrable requests are released")
+        ] = False,
+        utilisation: Annotated[
+            float, Field(gt=0, le=1, description="share of the capacity that load may take")
+        ] = 0.7,
+        lookahead_s: Annotated[
+            float, Field(gt=0, description="time that a replica may take to wake up [s]")
+        ] = 900,
+        slot_s: Annotated[float, Field(gt=0, description="length of a slot of the plan [s]")] = 900,
+        horizon_h: Annotated[
+            float, Field(gt=0, description="how far the plan looks ahead [h]")
+        ] = 24,
+    ) -> None:
+        self.actuators = frozenset({"active_replicas", *([ACTUATOR] if deferrable else [])})
+        self.forecasts = frozenset({"arrivals", *(["carbon_intensity"] if deferrable else [])})
+        self.forecast_horizon_h = max(
+            horizon_h if deferrable else 0.0, lookahead_s / 3600, slot_s / 3600
+        )
+        self._deferrable = deferrable
+        self._utilisation = utilisation
+        self._lookahead_s = lookahead_s
+        self._slot_s = slot_s
+
+    def reset(self, context: SiteContext) -> None:
+        """Start with what the site can do.
+
+        Raises:
+            ValueError: If the site has no cluster, or a slot is not a multiple of the step.
+        """
+        if context.service is None:
+            raise ValueError(f"site '{context.site}' has no cluster to scale")
+        if self._deferrable and abs(math.remainder(self._slot_s, context.step_s)) > _ROUNDING:
+            raise ValueError(
+                f"slot_s must be a multiple of the step, {context.step_s:g} s "
+                f"(got {self._slot_s:g} s)"
+            )
+        self._service = context.service
+        limits = context.limits["active_replicas"]
+        self._least, self._most = round(limits.minimum), round(limits.maximum)
+        self._each_per_s = self._utilisation * context.service.capacity_per_s(
+            strictest_tpot_s(context), replicas=1
+        )
+        self._share = interactive_share(context) if self._deferrable else 1.0
+        self._fastest_per_s = context.limits[ACTUATOR].maximum if self._deferrable else 0.0
+
+    def step(self, observation: SiteObservation) -> SiteAction:
+        """Set the replicas, and the rate of release."""
+        arrivals = observation.forecasts["arrivals"]
+        soon = max(1, math.ceil(self._lookahead_s / arrivals.step_s))
+        backlog = observation.gateway_waiting + observation.replica_waiting
+        rate_per_s = self._share * float(arrivals.mean[:soon].max()) + backlog / self._lookahead_s
+        base = int(self._replicas_for(np.array([rate_per_s]))[0])
+        needed = f"{base} for {rate_per_s:.3g} requests/s"
+        if not self._deferrable:
+            return SiteAction(active_replicas=base, reason=needed)
+        more, release_per_s = self._plan(observation, rate_per_s)
+        if observation.deferrable_waiting:
+            needed += f", {more} more for {observation.deferrable_waiting} deferrable"
+        return SiteAction(
+            active_replicas=base + more,
+            deferrable_rate_per_s=min(release_per_s, self._fastest_per_s),
+            reason=needed,
+        )
+
+    def _replicas_for(self, rate_per_s: Array) -> NDArray[np.int64]:
+        """Return the fewest replicas that hold rates, same shape."""
+        wanted = np.ceil(rate_per_s / self._each_per_s - _ROUNDING)
+        return np.clip(wanted, self._least, self._most).astype(np.int64)
+
+    def _plan(self, observation: SiteObservation, now_per_s: float) -> tuple[int, float]:
+        """Return replicas beyond the base, and the rate of release [requests/s], for now.
+
+        Args:
+            observation: What is seen now.
+            now_per_s: Rate that the base holds now [requests/s].
+        """
+        if not observation.deferrable_waiting:
+            return 0, 0.0
+        intensity = observation.forecasts["carbon_intensity"].by_period(self._slot_s)
+        load = self._share * observation.forecasts["arrivals"].by_period(self._slot_s)
+        load[0] = now_per_s
+        slots = len(intensity)
+        if observation.deferrable_slack_s is not None:
+            slots = min(slots, 1 + int(max(0.0, observation.deferrable_slack_s) // self._slot_s))
+        growth_per_s, growth_w = self._growth(load[:slots])
+        grams = growth_w * intensity[:slots, None]
+        there = growth_per_s > 0
+        value = np.full_like(growth_per_s, np.inf)  # what costs nothing comes first
+        np.divide(growth_per_s, grams, out=value, where=there & (grams > 0))
+        value = np.minimum.accumulate(value, axis=1)  # k before k + 1
+        value[~there] = -np.inf
+        order = np.argsort(-value, axis=None, kind="stable")
+        work = growth_per_s.ravel()[order] * self._slot_s
+        served = np.cumsum(work)
+        waiting = observation.deferrable_waiting
+        taken = order[: int(np.searchsorted(served, waiting - _ROUNDING)) + 1]
+        now = taken[taken < value.shape[1]]  # the pairs of the first slot come first
+        now = now[there[0][now]]
+        release_per_s = float(growth_per_s[0][now].sum())
+        if len(now) < len(taken) and len(now) and taken[-1] == now[-1]:
+            # of the last pair no more than what cleaner slots leave
+            spare = max(0.0, float(served[len(taken) - 1]) - waiting)
+            release_per_s -= spare / self._slot_s
+        return int((now > 0).sum()), release_per_s
+
+    def _growth(self, load_per_s: Array) -> tuple[Array, Array]:
+        """Return what each step of growth adds in each slot: rates [requests/s] and powers [W].
+
+        Args:
+            load_per_s: Rate of the work that may not wait, shape (slots,).
+
+        Returns:
+            Both of shape (slots, 1 + replicas): the room that the base leaves, and each replica
+            beyond it; zero where there is none left.
+        """
+        base = self._replicas_for(load_per_s)
+        room = np.maximum(0.0, base * self._each_per_s - load_per_s)
+        rates = np.zeros((len(load_per_s), 1 + self._most))
+        powers = np.zeros_like(rates)
+        rates[:, 0] = room
+        for count in np.unique(base):
+            here = base == count
+            drawn = self._service.draw_w(load_per_s[here], int(count))
+            full = self._service.draw_w(load_per_s[here] + room[here], int(count))
+            powers[here, 0] = full - drawn
+            rates[here, 1 : 1 + self._most - count] = self._each_per_s
+        alone_w = float(self._service.draw_w(self._each_per_s, 1)) - float(
+            self._service.sleep_w * (self._service.replicas - 1)
+        )
+        powers[:, 1:] = np.where(rates[:, 1:] > 0, alone_w - self._service.sleep_w, 0.0)
+        return rates, powers

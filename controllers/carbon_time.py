@@ -1,0 +1,58 @@
+"""Policy ``carbon_time``: start held-back work where it saves most carbon per time until its end.
+
+A bucket of deferrable work with slack W and length J (see `controllers.bucket`) starts at
+
+    argmax over i <= W of (C_0 - C_i) / (i + J),   C_i = sum over k < J of F_(i+k)
+
+where F is the forecast of the carbon intensity. Starting at once, i = 0, is worth 0, so it never
+waits for nothing, and it waits less long than ``lowest_window`` where a longer wait gains little.
+This is the policy "Carbon-Time" of GAIA [1]_, which plans a job once, as it comes. Here the plan is
+made anew at each forecast until the bucket has started, so i and C_0 keep counting from the step in
+which it opened, with the intensities that were seen since: counted from the present, any gain to
+come would be worth waiting for, and the policy would be ``lowest_window``.
+
+References:
+    .. [1] W. A. Hanafy et al., "Going Green for Less Green: Optimizing the Cost of Reducing Cloud
+       Carbon Emissions" (GAIA), ASPLOS 2024.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from controllers.bucket import ROUNDING, Array, BucketPolicy
+
+
+class CarbonTime(BucketPolicy):
+    """Starts deferrable work where the carbon it saves per time until its end is greatest.
+
+    Args:
+        rate_per_s: Rate at which started work is released [requests/s]; by default what other work
+            leaves of the capacity at the objective for the time per token.
+        utilisation: Share of that capacity that all work together may take [0 to 1].
+        horizon_h: How far it looks ahead [h].
+    """
+
+    def __init__(
+        self,
+        *,
+        rate_per_s: Annotated[
+            float | None,
+            Field(gt=0, description="rate of release [requests/s]; default: what others leave"),
+        ] = None,
+        utilisation: Annotated[
+            float, Field(gt=0, le=1, description="share of the capacity that all work may take")
+        ] = 0.8,
+        horizon_h: Annotated[float, Field(gt=0, description="how far it looks ahead [h]")] = 24,
+    ) -> None:
+        super().__init__(rate_per_s=rate_per_s, utilisation=utilisation, horizon_h=horizon_h)
+
+    def choose(self, sums: Array, length: int, waited: int, at_once: float) -> int:
+        """Return the first step at which the saving per time until the end is greatest."""
+        saved = at_once - sums
+        gain = saved / (waited + np.arange(len(sums)) + length)
+        best = int(np.argmax(gain))
+        return best if saved[best] > ROUNDING * at_once else 0

@@ -1,0 +1,55 @@
+"""Policy ``lowest_window``: start held-back work in the cleanest window that its slack allows.
+
+A bucket of deferrable work with slack W and length J (see `controllers.bucket`) starts at
+
+    argmin over i <= W of C_i,   C_i = sum over k < J of F_(i+k)
+
+where F is the forecast of the carbon intensity, the step that begins first; the earliest of equal
+ones, so that nothing waits on a flat day. It is planned anew at each forecast until it has started.
+This is the scheduling of uninterruptible jobs in [1]_, and "lowest window" in [2]_.
+
+References:
+    .. [1] P. Wiesner et al., "Let's Wait Awhile: How Temporal Workload Shifting Can Reduce Carbon
+       Emissions in the Cloud", Middleware 2021.
+    .. [2] W. A. Hanafy et al., "Going Green for Less Green: Optimizing the Cost of Reducing Cloud
+       Carbon Emissions" (GAIA), ASPLOS 2024.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from controllers.bucket import ROUNDING, Array, BucketPolicy
+
+
+class LowestWindow(BucketPolicy):
+    """Starts deferrable work where the forecast carbon over its length is least.
+
+    Args:
+        rate_per_s: Rate at which started work is released [requests/s]; by default what other work
+            leaves of the capacity at the objective for the time per token.
+        utilisation: Share of that capacity that all work together may take [0 to 1].
+        horizon_h: How far it looks ahead [h].
+    """
+
+    def __init__(
+        self,
+        *,
+        rate_per_s: Annotated[
+            float | None,
+            Field(gt=0, description="rate of release [requests/s]; default: what others leave"),
+        ] = None,
+        utilisation: Annotated[
+            float, Field(gt=0, le=1, description="share of the capacity that all work may take")
+        ] = 0.8,
+        horizon_h: Annotated[float, Field(gt=0, description="how far it looks ahead [h]")] = 24,
+    ) -> None:
+        super().__init__(rate_per_s=rate_per_s, utilisation=utilisation, horizon_h=horizon_h)
+
+    def choose(self, sums: Array, length: int, waited: int, at_once: float) -> int:
+        """Return the first step at which the sum is least."""
+        least = sums.min()
+        return int(np.flatnonzero(sums <= least + ROUNDING * abs(least))[0])

@@ -1,0 +1,127 @@
+"""Plays a controller through an example day, and keeps what it returns.
+
+It is shown what a run would show it, at the sites of the day; what it sets is seen in force, and
+has no other effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from controllers.actuators import ACTUATORS
+from controllers.base import Controller, FleetController, Observation
+from controllers.errors import Call
+from controllers.example import ExampleDay
+from controllers.placement import Declaration, HostedController, check_place
+from controllers.validation import read_action, read_site_action
+from controllers.views import Viewer
+
+
+class Rehearsal:
+    """A controller that is played through an example day.
+
+    Args:
+        controller: The controller.
+        day: The day; of its sites, one that is no fleet controller stands at the first.
+
+    Attributes:
+        declared: What the controller declared at first.
+
+    Raises:
+        ValueError: If the controller cannot stand at the sites of the day.
+    """
+
+    def __init__(self, controller: Controller | FleetController, day: ExampleDay) -> None:
+        self._day = day
+        self._site = None if isinstance(controller, FleetController) else next(iter(day.contexts))
+        self._entry = HostedController(
+            type(controller).__name__,
+            controller,
+            self._site,
+            next(iter(day.contexts.values())).step_s,
+            clairvoyant=controller.needs_clairvoyance,
+        )
+        check_place(self._entry, day.contexts)
+        self.declared = Declaration.of(controller)
+        self._viewer = Viewer(day.contexts, day.signals)
+
+    def run(
+        self,
+        *,
+        every: int = 1,
+        until: int | None = None,
+        look: Callable[[object, Call], None] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Reset the controller, play the day, and return what it returned, by step and site.
+
+        Args:
+            every: Steps from one call to the next.
+            until: Step before which to stop; None for the end of the day.
+            look: Called before and after each step with what the controller is shown.
+
+        Raises:
+            ControllerError: If it raises an exception, or returns what cannot be applied.
+        """
+        controller, day = self._entry.controller, self._day
+        in_force: dict[str, dict[str, float]] = {
+            site: {name: limits.unthrottled for name, limits in context.limits.items()}
+            for site, context in day.contexts.items()
+        }
+        name = self._entry.name
+        self._reset(Call(name, self._site))
+        answers = []
+        for step in range(0, min(day.steps, until or day.steps), every):
+            seen = {
+                site: self._viewer.view(
+                    self._entry,
+                    self._viewer.observe(
+                        site,
+                        step,
+                        day.telemetry[step].get(site, {}),
+                        day.microgrid[step].get(site, {}),
+                        in_force[site],
+                        False,
+                    ),
+                )
+                for site in day.contexts
+            }
+            now = next(iter(seen.values()))
+            call = Call(name, self._site, step, now.time_s, now.time)
+            shown: Any = now
+            if isinstance(controller, FleetController):
+                shown = Observation(step=step, time_s=now.time_s, time=now.time, sites=seen)
+            if look:
+                look(shown, call)
+            try:
+                returned: Any = controller.step(shown)
+            except (Exception, SystemExit) as error:
+                raise call.raised(error) from error
+            if look:
+                look(shown, call)
+            if self._site is not None:
+                returned = {self._site: returned}
+            answers.append(read_action(returned, sites=day.contexts, call=call))
+            for site, action in answers[-1].items():
+                in_force[site] |= self.values(site, action, replace(call, site=site))
+        return answers
+
+    def values(self, site: str, action: object, call: Call) -> dict[str, float]:
+        """Return what an action sets.
+
+        Raises:
+            ControllerError: If it cannot be applied, whatever the controller declares.
+        """
+        limits = self._day.contexts[site].limits
+        return read_site_action(action, declared=frozenset(ACTUATORS), limits=limits, call=call)[0]
+
+    def _reset(self, call: Call) -> None:
+        controller, contexts = self._entry.controller, self._day.contexts
+        try:
+            if isinstance(controller, FleetController):
+                controller.reset(contexts)
+            else:
+                controller.reset(next(iter(contexts.values())))
+        except (Exception, SystemExit) as error:
+            raise call.raised(error) from error

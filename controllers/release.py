@@ -1,0 +1,98 @@
+"""How fast deferrable work is released beside work that may not wait.
+
+Requests that may not wait keep their objective for the time per token as long as a site serves no
+more than it can at that time per token, so deferrable ones get what is left of it:
+
+    rate = utilisation * capacity(TPOT objective) - interactive rate              [requests/s]
+
+within the limits of the actuator. The interactive rate is what was observed to arrive, weighted
+exponentially over the last quarter of an hour, times the share of the classes that may not wait.
+A rate stays until it is off by a tenth, lest every step is a change.
+"""
+
+from __future__ import annotations
+
+import math
+
+from controllers.base import SiteAction, SiteContext, SiteObservation
+
+ACTUATOR = "deferrable_rate"
+_MEMORY_S = 900.0
+_SAME = 0.1
+_LEAST = 0.01  # of the maximum: a line has to end, even beside work that fills the site
+
+
+class Release:
+    """Holds deferrable requests back, or lets them go at the rate that others leave.
+
+    Args:
+        rate_per_s: A rate to take in place of that [requests/s]; None for what others leave.
+        utilisation: Share of the capacity that all work together may take [0 to 1].
+    """
+
+    def __init__(self, rate_per_s: float | None, utilisation: float) -> None:
+        self._fixed_per_s = rate_per_s
+        self._utilisation = utilisation
+
+    def reset(self, context: SiteContext) -> None:
+        """Start anew at a site.
+
+        Raises:
+            ValueError: If it has no deferrable requests, or no finite greatest rate for them.
+        """
+        limits = context.limits.get(ACTUATOR)
+        if limits is None:
+            raise ValueError(f"site '{context.site}' has no {ACTUATOR}: no class is deferrable")
+        if math.isinf(limits.maximum):
+            raise ValueError(f"{ACTUATOR} must have a finite maximum (got inf)")
+        self._limits = limits
+        self._share = interactive_share(context)
+        self._capacity_per_s = limits.maximum
+        if context.service is not None:
+            self._capacity_per_s = context.service.capacity_per_s(strictest_tpot_s(context))
+        self._interactive_per_s: float | None = None
+        self._rate_per_s = 0.0
+
+    def see(self, observation: SiteObservation) -> float:
+        """Take in what arrived in the last step, and return the rate of release [requests/s]."""
+        if observation.step > 0:
+            seen_per_s = self._share * observation.arrived / observation.step_s
+            before_per_s = self._interactive_per_s
+            weight = 1 - math.exp(-observation.step_s / _MEMORY_S)
+            self._interactive_per_s = (
+                seen_per_s
+                if before_per_s is None
+                else before_per_s + weight * (seen_per_s - before_per_s)
+            )
+        rate_per_s = self._fixed_per_s
+        if rate_per_s is None:
+            left_per_s = self._utilisation * self._capacity_per_s - (self._interactive_per_s or 0.0)
+            rate_per_s = max(left_per_s, _LEAST * self._limits.maximum)
+        if abs(rate_per_s - self._rate_per_s) >= _SAME * self._rate_per_s:
+            self._rate_per_s = rate_per_s
+        return min(max(self._rate_per_s, self._limits.minimum), self._limits.maximum)
+
+    def hold(self, reason: str) -> SiteAction:
+        """Return the action that holds everything back."""
+        return SiteAction(deferrable_rate_per_s=self._limits.minimum, reason=reason)
+
+    def run(self, rate_per_s: float, reason: str) -> SiteAction:
+        """Return the action that releases at a rate [requests/s]."""
+        return SiteAction(deferrable_rate_per_s=rate_per_s, reason=reason)
+
+
+def interactive_share(context: SiteContext) -> float:
+    """Return the share of the requests that may not wait [0 to 1]; all of them without classes."""
+    if not context.classes:
+        return 1.0
+    return sum(one.share for one in context.classes if not one.deferrable)
+
+
+def strictest_tpot_s(context: SiteContext) -> float | None:
+    """Return the least objective for the time per token of a class that may not wait [s]."""
+    bounds = [
+        one.tpot_slo_s
+        for one in context.classes
+        if not one.deferrable and one.tpot_slo_s is not None
+    ]
+    return min(bounds, default=None)

@@ -1,0 +1,1 @@
+"""Writing a controller: a start for a new one, and the checks of any."""
