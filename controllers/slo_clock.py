@@ -90,7 +90,7 @@ class SloClock(Controller):
         lowest = min(limits.maximum, max(limits.minimum, self._minimum))
         count = math.ceil((limits.maximum - lowest) / self._clock_step - 1e-9)
         falling = limits.maximum - self._clock_step * np.arange(count)
-        self._clocks = np.round(np.append(falling, lowest)[::-1], 6)
+        self._clocks = np.append(np.round(falling, 6), lowest)[::-1]
         self._batches = service.batches
         self._tpot_s = [service.at_clock(service.tpot_s, clock) for clock in self._clocks]
         self._rate_per_s = [

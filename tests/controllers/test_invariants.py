@@ -51,6 +51,7 @@ LIMITS = st.fixed_dictionaries(
         "power_cap": st.builds(
             ActuatorLimits, st.floats(50, 200), st.floats(200, 700), st.sampled_from([None, INF])
         ),
+        "active_replicas": st.builds(ActuatorLimits, st.just(1), st.integers(1, 9)),
         "battery_power": st.builds(ActuatorLimits, st.just(-900), st.floats(0, 900), st.just(INF)),
     }
 )
