@@ -14,6 +14,7 @@ from cosim import __version__
 from cosim.authoring.cli import check, new
 from cosim.calibrate.cli import app as calibrate_app
 from cosim.errors import CosimError, Problem, ScenarioError
+from cosim.evaluate.cli import evaluate
 from cosim.report.cli import report
 from cosim.reproduce.cli import reproduce
 from cosim.signal_view.cli import app as signals_app
@@ -39,6 +40,7 @@ app.add_typer(controllers_app, name="controllers")
 app.add_typer(calibrate_app, name="calibrate")
 app.command()(report)
 app.command()(reproduce)
+app.command()(evaluate)
 app.add_typer(signals_app, name="signals")
 app.add_typer(traces_app, name="traces")
 
