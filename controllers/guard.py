@@ -4,8 +4,8 @@ When a class that may not be deferred comes near one of its objectives, the thro
 that stand in its way are released for a while, and deferrable work is held back, for it competes
 for the same GPUs. For the time to the first token those are all throttles; for the time per token
 those that slow the GPUs down, for a narrower batch makes it better. If the next throttle brings the
-trouble back, the guard holds for twice as long, and so on: a controller that cannot throttle
-without harm is kept from trying every few minutes.
+trouble back within a day, the guard holds for twice as long, and so on: a controller that cannot
+throttle without harm is kept from trying every few minutes.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ SLOWING = frozenset({"active_replicas", "clock_fraction", "power_cap"})
 """Actuators that it opens in any case."""
 RELEASED = SLOWING | {"admission_rate", "batch_cap"}
 """Actuators that it opens when requests wait too long."""
+_MEMORY_S = 86400.0  # what went wrong at some hour may do so at that hour tomorrow
 HELD = frozenset({"deferrable_rate"})
 """Actuators that it closes."""
 
@@ -86,7 +87,7 @@ class SloGuard:
         if held and trouble and trouble[0] == "TTFT":
             self.released = RELEASED
         if trouble and not held:
-            recent = now_s - self._until_s < self._hold_s
+            recent = now_s - self._until_s < _MEMORY_S
             self._hold_s = min(2 * self._hold_s if recent else settings.hold_s, settings.max_hold_s)
             self._until_s = now_s + self._hold_s
             self.released = RELEASED if trouble[0] == "TTFT" else SLOWING

@@ -172,6 +172,7 @@ def _power_w(
         sampling=np.array([cost.sampling_s for cost in costs]) / seconds,
         batch=np.full(2, float(batch)),
         clock_fraction=np.array([cost.clock_fraction for cost in costs]),
+        padding=np.array([cost.padding_flops for cost in costs]) / (seconds * stage.peak_flops),
     )
     busy_s = weights * seconds
     idle_s = max(0.0, beat_s - float(busy_s.sum()))

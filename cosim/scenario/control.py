@@ -72,7 +72,7 @@ class SloGuard(StrictModel):
     """It acts at this share below an objective for the time to the first token or per token; what
     counts is the 99th percentile of the last five minutes."""
     hold: DurationS = 900.0
-    """Least time for which it holds; doubled when it is needed again soon after."""
+    """Least time for which it holds; doubled when it is needed again within a day."""
     max_hold: DurationS = 6 * 3600.0
     """Most time for which it holds."""
 

@@ -3,18 +3,20 @@
 A GPU is busy (an iteration is under way), idle (weights resident, nothing to do) or asleep. While
 it is busy it draws
 
-    P = min(max, static + f^n * dynamic)
+    P = min(max, static + unclocked + s(f) * (dynamic - unclocked))
 
-where f is its clock as a fraction of the nominal one. The dynamic part is that of a GPU whose
+where f is its clock as a fraction of the nominal one; the unclocked part is that of the memory
+chips, whose clock is another one. The dynamic part is that of a GPU whose
 compute units are as busy at the nominal clock: the MFU is reported against the nominal peak, so
 that at clock f the units are busy by mfu / f.
 
 The exponent n. Dynamic power is C V^2 f: cubic in f where voltage falls with the clock, linear
 where it cannot fall any further (Chandrakasan et al., "Low-power CMOS digital design", IEEE JSSC
-27(4), 1992). GPUs stand in between; 2.4 to 3 is taken for the upper half of their clocks, and the
-default is the low end, which saves less. Measured data-centre GPUs indeed have a linear and a
-steeper range ("Modeling and Chasing the Energy-Efficiency Sweet Spots in Modern GPUs",
-arXiv:2607.00819): below about half the nominal clock the model promises too much.
+27(4), 1992). GPUs do both: 2.4 to 3 is taken for the upper half of their clocks, and the default is
+the low end, which saves less. Measured data-centre GPUs indeed have a linear and a steeper range
+("Modeling and Chasing the Energy-Efficiency Sweet Spots in Modern GPUs", arXiv:2607.00819). So
+
+    s(f) = f^n  from half the nominal clock on,  and  s(f) = 0.5^(n-1) f  below
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ Array = NDArray[np.float64]
 _NONE: Array = np.zeros(1)
 CLOCK_EXPONENT = 2.4
 """Default of n; see above."""
+VOLTAGE_FLOOR = 0.5
+"""Clock, over the nominal one, below which the voltage falls no further."""
 
 
 class Use(NamedTuple):
@@ -109,10 +113,21 @@ class PowerModel(ABC):
     def dynamic_w(self, use: Use) -> Array:
         """Return the rest at the nominal clock, not clipped, shape (n,) [W]; `use` is of there."""
 
+    def unclocked_w(self, use: Use) -> Array | float:
+        """Return what of `dynamic_w` does not follow the clock, shape (n,) [W]; none by default."""
+        return 0.0
+
     def busy_w(self, use: Use) -> Array:
         """Return mean power over iterations, at the clocks that `use` tells, shape (n,) [W]."""
         if np.all(use.clock_fraction == 1.0):  # the usual case, at no cost
             return np.minimum(self.static_w + self.dynamic_w(use), self.max_w)
-        scale = use.clock_fraction**self.clock_exponent
-        dynamic_w = self.dynamic_w(use.at_clock(1.0))
-        return np.minimum(self.static_w + scale * dynamic_w, self.max_w)
+        nominal = use.at_clock(1.0)
+        unclocked_w = self.unclocked_w(nominal)
+        clocked_w = self.clock_scale(use.clock_fraction) * (self.dynamic_w(nominal) - unclocked_w)
+        return np.minimum(self.static_w + unclocked_w + clocked_w, self.max_w)
+
+    def clock_scale(self, clock_fraction: Array) -> Array:
+        """Return s(f) of the module's formula."""
+        linear = VOLTAGE_FLOOR ** (self.clock_exponent - 1) * clock_fraction
+        steep: Array = clock_fraction**self.clock_exponent
+        return np.where(clock_fraction < VOLTAGE_FLOOR, linear, steep)

@@ -10,6 +10,10 @@ from inference_sim.errors import InferenceSimError
 from inference_sim.hardware import GpuSpec
 from inference_sim.power.base import Array, PowerModel, Use
 
+HBM_J_PER_BYTE = 8 * 3.9e-12
+"""Energy of a byte in HBM2 and its links: 3.9 pJ a bit (O'Connor et al., "Fine-Grained DRAM",
+MICRO 2017). Not measured here; taken for other memories too."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MfuPowerLaw(PowerModel):
@@ -60,7 +64,8 @@ class TwoResource(PowerModel):
     W and fitted per GPU on measured servers (``calibration/power.py``, ``hardware/gpus.yaml``).
     compute / peak FLOP/s is the energy of a FLOP, memory / peak bandwidth that of a byte. The MFU
     here is that of all FLOPs, those on rows that hold no token included. The base is drawn whenever
-    an iteration is under way, waiting for the host included.
+    an iteration is under way, waiting for the host included. Of a byte's energy the part of the
+    memory chips (`HBM_J_PER_BYTE`) does not follow the clock.
     """
 
     is_linear = True
@@ -69,6 +74,7 @@ class TwoResource(PowerModel):
     compute_w: float
     memory_w: float
     sampling_w: float
+    hbm_w: float = 0.0
 
     @classmethod
     def of(cls, gpu: GpuSpec) -> TwoResource:
@@ -82,6 +88,7 @@ class TwoResource(PowerModel):
             base_w=c.base_w,
             compute_w=c.compute_w,
             memory_w=c.memory_w,
+            hbm_w=min(c.memory_w, HBM_J_PER_BYTE * gpu.peak_bytes_per_s),
             sampling_w=c.sampling_w,
         )
 
@@ -89,6 +96,10 @@ class TwoResource(PowerModel):
     def static_w(self) -> float:
         """The base [W]."""
         return self.base_w
+
+    def unclocked_w(self, use: Use) -> Array | float:
+        """Return the power of the memory chips, shape (n,) [W]."""
+        return self.hbm_w * use.bandwidth_utilisation
 
     def dynamic_w(self, use: Use) -> Array:
         """Return the power of computing, memory and sampling, shape (n,) [W]."""

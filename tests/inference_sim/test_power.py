@@ -145,12 +145,21 @@ def test_arrays() -> None:
 
 
 def test_clock_by_hand() -> None:
-    """Half the clock, compute-bound: half the MFU, 2^-n of the dynamic power."""
-    model = replace(TwoResource.of(A100), base_w=75, compute_w=400, memory_w=200, clock_exponent=2)
+    """Half the clock, compute-bound: half the MFU, 2^-n of what follows the clock."""
+    model = replace(
+        TwoResource.of(A100), base_w=75, compute_w=400, memory_w=200, hbm_w=50, clock_exponent=2
+    )
     assert watts(model, 0.5, 0.1) == approx(75 + 200 + 20, 1e-12)
-    assert watts(model, 0.25, 0.1, 1, 0, 0, 0.5) == approx(75 + (200 + 20) / 4, 1e-12)
+    assert watts(model, 0.25, 0.1, 1, 0, 0, 0.5) == approx(75 + 5 + (200 + 15) / 4, 1e-12)
     # Memory-bound: the same work in the same time keeps the units twice as busy.
-    assert watts(model, 0.05, 0.6, 1, 0, 0, 0.5) == approx(75 + (40 + 120) / 4, 1e-12)
+    assert watts(model, 0.05, 0.6, 1, 0, 0, 0.5) == approx(75 + 30 + (40 + 90) / 4, 1e-12)
+
+
+def test_below_the_floor_of_the_voltage_power_falls_with_the_clock_alone() -> None:
+    model = replace(TwoResource.of(A100), clock_exponent=3)
+    assert model.clock_scale(np.array([1.0, 0.8, 0.5, 0.25])) == approx(
+        [1, 0.512, 0.125, 0.0625], 1e-12
+    )
 
 
 # Tables

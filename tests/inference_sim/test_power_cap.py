@@ -181,7 +181,7 @@ def test_a_cap_above_all_load_changes_nothing() -> None:
 def test_a_cap_below_the_lowest_clock_is_not_held_and_said() -> None:
     """A table's power at batch 20 and a clock of 0.3 is more than what is drawn idle."""
     power = PowerTable(idle_w=70, sleep_w=50, max_w=330, batches=(1, 5), powers_w=(300, 330))
-    lowest_w = 70 + 0.3**power.clock_exponent * 230
+    lowest_w = 70 + 0.5 ** (power.clock_exponent - 1) * 0.3 * 230
     deployment = config(power=power, power_cap_w=lowest_w - 1)
     step, _ = serve(deployment, [Arrival(0.0, 100, 200, 0)], until_s=30.0)
     assert step.clock_mean == approx(LOWEST_CLOCK, 1e-12)
