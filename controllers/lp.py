@@ -10,7 +10,8 @@ battery's charge c and discharge d, import g and export y, to minimise emissions
                 0 <= x <= room,  bounds of c, d and e,  g, y >= 0
 
 where base is the site's power with the load that cannot wait, and slope what a deferrable request
-takes on top [J]. Work that cannot be done in time is late, at a price that only that can justify.
+takes on top [J]. In place of that line the power may be the highest of several, a curve that bends
+up. Work that cannot be done in time is late, at a price that only that can justify.
 HiGHS (Huangfu and Hall, Math. Prog. Comp. 10, 2018) solves a day of quarter hours in some
 milliseconds.
 
@@ -72,6 +73,8 @@ class LpProblem:
         solar_w: Solar power.
         base_w: Power with the load that cannot wait.
         slope_j: What a deferrable request takes on top [J].
+        lines: In place of `base_w` and `slope_j`, lines of which the highest counts: each by its
+            power without deferrable work, shape (periods,), and its slope [J].
         room_per_s: Highest rate at which deferrable requests can be served [requests/s].
         arrived: Deferrable requests that have come by the end of each period, cumulative, those
             waiting at the start included.
@@ -90,6 +93,7 @@ class LpProblem:
     room_per_s: Array
     arrived: Array
     due: Array
+    lines: tuple[tuple[Array, float], ...] = ()
     battery: BatterySpec | None = None
     delay_g_per_h: float = 1e-6
     switching_g: float = 0.0
@@ -101,6 +105,7 @@ class LpPlan:
 
     Attributes:
         rate_per_s: Rate of deferrable requests [requests/s].
+        room_per_s: The highest that it could have been [requests/s].
         battery_w: Power of the battery, charging positive [W].
         import_w, export_w: Exchange with the grid [W].
         stored_wh: Energy in the battery at the end of each period [Wh]; zeros without one.
@@ -110,6 +115,7 @@ class LpPlan:
     """
 
     rate_per_s: Array
+    room_per_s: Array
     battery_w: Array
     import_w: Array
     export_w: Array
@@ -207,17 +213,22 @@ def solve(problem: LpProblem) -> LpPlan:
     programme.column("late", _late_price(problem))
     programme.column("import", g_per_w)
     programme.column("export", _EXPORT_G_PER_KWH * dt / _J_PER_KWH)
-    balance: dict[str, Block] = {
-        "x": (-problem.slope_j, 0),
-        "import": (1.0, 0),
-        "export": (-1.0, 0),
-    }
+    balance: dict[str, Block] = {"import": (1.0, 0), "export": (-1.0, 0)}
+    if problem.lines:
+        programme.column("load")
+        balance["load"] = (-1.0, 0)
+        for base_w, slope_j in problem.lines:
+            programme.row({"x": (slope_j, 0), "load": (-1.0, 0)}, -base_w, equal=False)
+        taken_w = -problem.solar_w
+    else:
+        balance["x"] = (-problem.slope_j, 0)
+        taken_w = problem.base_w - problem.solar_w
     programme.row({"served": (1.0, -1), "x": (-dt, 0)}, np.zeros(n), equal=True)
     programme.row({"served": (-1.0, 0), "late": (-1.0, 0)}, -problem.due, equal=False)
     if battery is not None:
         _add_battery(programme, battery, dt, n)
         balance |= {"charge": (-1.0, 0), "discharge": (1.0, 0)}
-    programme.row(balance, problem.base_w - problem.solar_w, equal=True)
+    programme.row(balance, taken_w, equal=True)
     if problem.switching_g > 0 and n > 1:
         price = np.full(n, problem.switching_g / max(float(problem.room_per_s.max()), 1e-9))
         price[0] = 0.0  # what was before is not known
@@ -235,6 +246,7 @@ def solve(problem: LpProblem) -> LpPlan:
         end_g = counted * battery.end_g_per_kwh
     return LpPlan(
         rate_per_s=found["x"],
+        room_per_s=problem.room_per_s,
         battery_w=found["charge"] - found["discharge"] if battery else zeros,
         import_w=found["import"],
         export_w=found["export"],

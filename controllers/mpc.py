@@ -1,10 +1,14 @@
 """Policy ``mpc``: model-predictive control, a plan for a day of which the first period is done.
 
-Every quarter of an hour (say, with ``every: 15min``) it solves the linear programme of
+Every quarter of an hour it solves the linear programme of
 `controllers.lp` over the forecasts of intensity, sun and arrivals: how fast to release deferrable
 requests, and what to do with the battery, so that the import causes least and no deadline is
-missed. It does what the plan says for the first period, and plans anew: what turned out otherwise
-than forecast is corrected by what is observed then.
+missed. It does what the plan says, and plans anew: what turned out otherwise than forecast is
+corrected by what is observed then.
+
+GPUs take less for the same work the more of it they do at once, which a linear programme cannot
+see. So a rate between none and all is done in bursts: nothing is released until a step's worth at
+full rate is due, and then that, so that the mean is the plan's.
 
 It is as good as its forecasts and its model of the deployment; `day_ahead_plan` is the same
 programme solved once a day.
@@ -23,6 +27,7 @@ from typing import Annotated
 from pydantic import Field
 
 from controllers.base import Controller, SiteAction, SiteContext, SiteObservation
+from controllers.lp import LpPlan
 from controllers.planning import FORECASTS, SitePlanner, setpoint_w
 
 
@@ -30,7 +35,8 @@ class Mpc(Controller):
     """Plans deferrable work and the battery by a linear programme, over and over.
 
     Args:
-        period_min: Length of a period of the plan [min]; a whole number of steps.
+        period_min: Length of a period of the plan, and the time from plan to plan [min]; a whole
+            number of steps.
         horizon_h: How far ahead it plans [h].
         defer: Whether it sets `deferrable_rate`.
         battery: Whether it sets `battery_power`.
@@ -84,14 +90,30 @@ class Mpc(Controller):
             switching_g=self._switching_g,
         )
         self._most = context.limits["deferrable_rate"].maximum if self._defer else 0.0
+        self._plan: LpPlan | None = None
+        self._made_s = 0.0
+        self._credit = 0.0
 
     def step(self, observation: SiteObservation) -> SiteAction:
-        """Plan, and do what the plan says for its first period."""
-        plan = self._planner.plan(observation)
-        rate = min(max(float(plan.rate_per_s[0]), 0.0), self._most)
+        """Plan if it is time to, and do what the plan says."""
+        if self._plan is None or observation.time_s - self._made_s >= self._period_s:
+            self._plan = self._planner.plan(observation)
+            self._made_s = observation.time_s
+        plan = self._plan
         return SiteAction(
-            deferrable_rate_per_s=rate if self._defer else None,
+            deferrable_rate_per_s=self._burst(plan, observation) if self._defer else None,
             battery_setpoint_w=setpoint_w(plan) if self._battery else None,
             reason=f"plan: {plan.rate_per_s[0]:.2f}/s and {plan.battery_w[0]:+.0f} W now, "
             f"{plan.emissions_g:.0f} g in {self.forecast_horizon_h:g} h",
         )
+
+    def _burst(self, plan: LpPlan, observation: SiteObservation) -> float:
+        """Return the full rate or none, so that the mean is the plan's [requests/s]."""
+        full = min(float(plan.room_per_s[0]), self._most)
+        worth = full * observation.step_s
+        self._credit += max(float(plan.rate_per_s[0]), 0.0) * observation.step_s
+        self._credit = min(self._credit, worth)
+        if not worth or self._credit < worth / 2:
+            return 0.0
+        self._credit -= worth
+        return full

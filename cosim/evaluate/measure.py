@@ -21,6 +21,8 @@ from cosim.results.summary import battery_of, flows_of
 from inference_sim.request import Outcome, Request
 from inference_sim.telemetry import tpot_s, ttft_s
 
+_WIDE = frozenset({"active_replicas", "clock_fraction", "power_cap"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFigures:
@@ -43,6 +45,7 @@ class RunFigures:
         output_tokens: Tokens given out.
         guard_s: Time for which the guard of the objectives held [s].
         changes: Changes of actuators.
+        is_wide: Whether it may put replicas to sleep or slow their clocks down.
         load_state: stable, backlogged or overloaded.
         failure: Why the run broke off; empty if it did not.
     """
@@ -66,6 +69,7 @@ class RunFigures:
     output_tokens: int
     guard_s: float
     changes: int
+    is_wide: bool
     load_state: str
     failure: str = ""
 
@@ -140,6 +144,7 @@ def measure(plan: Plan, variant: Variant) -> RunFigures:
         output_tokens=summary["tokens"]["output"],
         guard_s=sum(one.active_s for one in run.host.guards.values()),
         changes=len(run.host.changes),
+        is_wide=any(_WIDE & frozenset(one.controller.actuators) for one in plan.controllers),
         load_state=summary["load_state"],
         failure="" if run.failure is None else str(run.failure),
     )

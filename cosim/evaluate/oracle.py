@@ -5,6 +5,10 @@ programme of `controllers.lp` over the whole run, in the aggregate model of the 
 model is a lower bound of what the load draws (the chord of a curve that bends down), and is scaled
 so that doing nothing takes the energy that it took in the simulation. No policy emits less within
 the aggregate model; the simulator may differ from it by what the scale tells.
+
+There are two bounds. One is for policies that leave the replicas and their clocks as they are. The
+other may put replicas to sleep at no loss of time and take any clock at any time: the lower convex
+hull over all of them.
 """
 
 from __future__ import annotations
@@ -35,6 +39,7 @@ class Bound:
 
     Attributes:
         all_g: With deferral and battery.
+        wide_g: With these, and with replicas that sleep and clocks that slow down.
         deferral_g: With deferral alone, the battery taken away.
         battery_g: With the battery alone.
         nothing_g: With neither: the aggregate model's emissions of doing nothing without a battery.
@@ -42,6 +47,7 @@ class Bound:
     """
 
     all_g: float
+    wide_g: float
     deferral_g: float
     battery_g: float
     nothing_g: float
@@ -71,6 +77,10 @@ def oracle(plan: Plan, noop_kwh: float) -> Bound:
     served = [_scaled(one, problem, scale) for one, problem in zip(served, problems, strict=True)]
     return Bound(
         all_g=sum(solve(one).objective_g for one in problems),
+        wide_g=sum(
+            solve(_widened(*three, scale)).objective_g
+            for three in zip(problems, services, demands, strict=True)
+        ),
         deferral_g=sum(solve(replace(one, battery=None)).objective_g for one in problems),
         battery_g=sum(solve(one).objective_g for one in served),
         nothing_g=sum(solve(replace(one, battery=None)).objective_g for one in served),
@@ -152,6 +162,42 @@ def _problem(
         due=demand.due,
         battery=_battery(site, demand.period_s, float(site.carbon_intensity_g_per_kwh.mean())),
     )
+
+
+def _widened(problem: LpProblem, service: ServiceModel, demand: _Demand, scale: float) -> LpProblem:
+    """Return the problem with the power of the best replicas and clock at any load."""
+    loads, powers_w = lower_hull(service)
+    slopes = np.diff(powers_w) / np.diff(loads)
+    lines = tuple(
+        (scale * (power_w + slope * (demand.interactive_per_s - load)), scale * float(slope))
+        for load, power_w, slope in zip(loads, powers_w, slopes, strict=False)
+    )
+    return replace(problem, lines=lines)
+
+
+def lower_hull(service: ServiceModel) -> tuple[Array, Array]:
+    """Return the corners of the least power at any load: rates [requests/s], and powers [W].
+
+    Over all numbers of replicas that serve, one at least, and all clocks, mixed in time.
+    """
+    points = [(0.0, service.idle_w + service.sleep_w * (service.replicas - 1))]
+    for count in range(1, service.replicas + 1):
+        asleep_w = service.sleep_w * (service.replicas - count)
+        rates, powers = service.rate_per_s * count, service.power_w * count + asleep_w
+        points += zip(rates.ravel().tolist(), powers.ravel().tolist(), strict=True)
+    hull: list[tuple[float, float]] = []
+    for load, power_w in sorted(points):
+        if hull and load <= hull[-1][0]:
+            continue
+        while len(hull) > 1 and _turns_down(hull[-2], hull[-1], (load, power_w)):
+            hull.pop()
+        hull.append((load, power_w))
+    loads, powers_w = np.array(hull).T
+    return loads, powers_w
+
+
+def _turns_down(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
+    return (b[0] - a[0]) * (c[1] - a[1]) <= (b[1] - a[1]) * (c[0] - a[0])
 
 
 def _at_once(problem: LpProblem, service: ServiceModel, demand: _Demand) -> LpProblem:

@@ -65,7 +65,7 @@ class PolicyRow:
         facility_kwh: Energy [kWh].
         saving: Share of the emissions of doing nothing that it saves, seed by seed.
         timing: Share that it saves against its twin; None without one.
-        of_oracle: Its saving over the oracle's; None where that has none.
+        of_oracle: Its saving over that of the oracle with the same means; None where that has none.
         attainment, ttft_p99_s, tpot_p99_s: Means over the seeds; None where there was nothing.
         completed, backlog, late: Means over the seeds [requests].
         guard_s: Mean time for which the guard held [s].
@@ -139,7 +139,12 @@ def _row(
 ) -> PolicyRow:
     own = carbon[key]
     twin = None if key[1] else carbon.get((key[0], True))
-    possible = {seed: nothing[seed] - bounds[seed].all_g for seed in seeds if seed in bounds}
+    wide = runs[0].is_wide
+    possible = {
+        seed: nothing[seed] - (bounds[seed].wide_g if wide else bounds[seed].all_g)
+        for seed in seeds
+        if seed in bounds
+    }
     whole = len(possible) == len(seeds) and all(value > 0 for value in possible.values())
     return PolicyRow(
         policy=key[0],

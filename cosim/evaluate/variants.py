@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cosim.errors import Problem, ScenarioError
-from cosim.loading import Document, problem_at, read_document, validate_document
+from cosim.loading import DataPath, Document, problem_at, read_document, validate_document
 from cosim.plan import Plan, plan_document
 from cosim.scenario.scenario import Scenario
 
@@ -114,30 +114,30 @@ def variant_plan(compared: Comparison, variant: Variant, seed: int) -> Plan:
 
 
 def variant_document(document: Document, variant: Variant) -> Document:
-    """Return the scenario with a policy's controllers in place of its own."""
-    place = ("evaluation", "policies", variant.index, "controllers")
+    """Return the scenario with what a policy says in place of its own."""
+    policies = document.data["evaluation"]["policies"]
+    policy = {} if variant.index < 0 else policies[variant.index]
     data = {key: value for key, value in document.data.items() if key != "evaluation"}
-    entries = [] if variant.index < 0 else document.data["evaluation"]["policies"][variant.index]
-    listed = entries.get("controllers", []) if isinstance(entries, dict) else []
     data["controllers"] = [
         {**entry, "agnostic": True} if variant.twin and isinstance(entry, dict) else entry
-        for entry in listed
+        for entry in policy.get("controllers", [])
     ]
+    if "forecasts" in policy:
+        data["forecasts"] = policy["forecasts"]
+    place = ("evaluation", "policies", variant.index)
     depth = len(place)
+    taken = {"controllers"} | ({"forecasts"} & policy.keys())
 
-    def moved(marks: dict[tuple[str | int, ...], str]) -> dict[tuple[str | int, ...], str]:
-        kept = {path: mark for path, mark in marks.items() if path[:1] != ("controllers",)}
+    def moved(marks: Mapping[DataPath, str]) -> dict[DataPath, str]:
+        kept = {path: mark for path, mark in marks.items() if not (path and path[0] in taken)}
         return kept | {
-            ("controllers", *path[depth:]): mark
+            path[depth:]: mark
             for path, mark in marks.items()
-            if path[:depth] == place
+            if path[:depth] == place and len(path) > depth and path[depth] in taken
         }
 
     return replace(
-        document,
-        data=data,
-        marks=moved(dict(document.marks)),
-        key_marks=moved(dict(document.key_marks)),
+        document, data=data, marks=moved(document.marks), key_marks=moved(document.key_marks)
     )
 
 

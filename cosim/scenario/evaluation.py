@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from cosim.scenario.control import Forecasts
 from cosim.scenario.fields import StrictModel
 
 
@@ -16,6 +17,8 @@ class PolicyEntry(StrictModel):
     """Its name in tables and files."""
     controllers: list[dict[str, Any]] = []
     """Its controllers, as under the scenario's own key; none leaves everything open."""
+    forecasts: Forecasts | None = None
+    """What its controllers may know of the future, in place of the scenario's."""
     twin: bool = False
     """Whether its carbon-agnostic twin is run too, to tell what timing saves."""
 
