@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cosim.report.charts import Axis, BarChart, Chart, LineChart, Panel, ScatterChart, Series
+from cosim.report.charts import BarChart, Chart, ScatterChart
+from cosim.report.lines import Axis, LineChart, Panel, Series
 from cosim.report.palette import LIGHT
 from cosim.report.scales import panel_scale, x_scale
 
@@ -64,7 +65,10 @@ def _panel(chart: LineChart, panel: Panel, ax: Any) -> None:
         style["ls"] = (0, tuple(float(n) for n in one.dash.split())) if one.dash else "-"
         if held:
             style["drawstyle"] = "steps-post"
-        ax.plot(x, y, marker="o" if chart.dots else None, ms=3, **style)
+        if one.points:
+            ax.plot(x, y, **(style | {"ls": "", "marker": "o", "ms": 7, "mfc": "none"}))
+        else:
+            ax.plot(x, y, marker="o" if chart.dots else None, ms=3, **style)
         step = "post" if held else None
         if one.low is not None and one.high is not None:
             low, high = (_extended(chart, one, edge, held)[1] for edge in (one.low, one.high))
@@ -75,6 +79,9 @@ def _panel(chart: LineChart, panel: Panel, ax: Any) -> None:
     for mark in panel.marks:
         at = min(mark.y, scale.high)
         ax.plot(mark.at, at, "^" if mark.up else "v", color=LIGHT["ink"], ms=3, clip_on=False)
+    if panel.log:
+        ax.set_yscale("log")
+        ax.minorticks_off()
     ax.set_ylim(scale.low, scale.high)
     ax.set_yticks([tick.at for tick in scale.ticks], [tick.label for tick in scale.ticks])
     ax.set_title(panel.title, fontsize=8, loc="left")

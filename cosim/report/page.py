@@ -15,8 +15,10 @@ from importlib.resources import files
 from typing import Any
 
 import cosim
-from cosim.report.charts import Array, Chart, LineChart
-from cosim.report.draw_svg import NARROW, WIDE, to_svg
+from cosim.report.charts import Chart
+from cosim.report.draw_svg import to_svg
+from cosim.report.lines import Array, LineChart
+from cosim.report.size import NARROW, WIDE
 from cosim.report.svg import color_rules, variables
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"

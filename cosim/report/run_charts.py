@@ -12,7 +12,7 @@ import numpy as np
 
 from controllers import ACTUATORS, ActuatorChange
 from cosim.quantiles import Quantiles
-from cosim.report.charts import Array, Axis, LineChart, Mark, Panel, Series
+from cosim.report.lines import Array, Axis, LineChart, Mark, Panel, Series
 from cosim.report.run_data import LATENCIES, RunData
 from cosim.report.thin import Buckets
 from cosim.report.ticks import number
