@@ -18,7 +18,7 @@ _MARK_DISTANCE = 5.0
 
 
 def draw_lines(chart: LineChart, size: Size, top: float, *, linked: bool) -> Drawn:
-    """Return the elements of a line chart that begins at `top` [px]; marks are links if `linked`."""
+    """Return the elements of a line chart that begins at `top` [px], with its marks as links."""
     scales = [panel_scale(panel) for panel in chart.panels]
     labels = [tick.label for one in scales for tick in one.ticks]
     left = max(size.text_width(label) for label in labels) + 12
