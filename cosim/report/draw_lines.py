@@ -69,7 +69,7 @@ def _heading(panel: Panel, size: Size, y: float) -> tuple[list[str], float]:
 
 def _swatch(one: Series, x: float, y: float) -> str:
     kind = f"line {one.color}"
-    if one.points:
+    if one.shape == "points":
         return element("circle", cx=x + _SWATCH / 2, cy=y, r=_POINT, class_=kind)
     d = f"M{x:.1f} {y:.1f}h{_SWATCH}"
     return element("path", d=d, class_=kind, stroke_dasharray=one.dash)
@@ -116,14 +116,14 @@ def _curves(
         if one.low is not None and one.high is not None:
             d = area_path(x, down.pixels(one.high), down.pixels(one.low), end, held=held)
             yield element("path", d=d, class_=f"solid band {one.color}")
-        if one.points:
+        if one.shape == "points":
             for a, b in _there(x, y):
                 yield element("circle", cx=a, cy=b, r=_POINT, class_=f"line {one.color}")
             continue
         d = line_path(x, y, end, held=held)
         if d:
             yield element("path", d=d, class_=f"line {one.color}", stroke_dasharray=one.dash)
-        if chart.dots:
+        if chart.dots and one.shape == "line":
             for a, b in _there(x, y):
                 yield element("circle", cx=a, cy=b, r=3, class_=f"solid {one.color}")
 

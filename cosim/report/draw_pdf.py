@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _WIDTH_IN = 7.2
 _PX_PER_IN = 120
 _TICKS = 8
+_LINE_CHARS, _SWATCH_CHARS = 110, 7  # of the line above a panel, and of a line's sample
+_MOST_WITHIN = 4
 
 
 def write_pdf(chart: Chart, path: Path) -> None:
@@ -65,10 +67,10 @@ def _panel(chart: LineChart, panel: Panel, ax: Any) -> None:
         style["ls"] = (0, tuple(float(n) for n in one.dash.split())) if one.dash else "-"
         if held:
             style["drawstyle"] = "steps-post"
-        if one.points:
+        if one.shape == "points":
             ax.plot(x, y, **(style | {"ls": "", "marker": "o", "ms": 7, "mfc": "none"}))
         else:
-            ax.plot(x, y, marker="o" if chart.dots else None, ms=3, **style)
+            ax.plot(x, y, marker="o" if chart.dots and one.shape == "line" else None, ms=3, **style)
         step = "post" if held else None
         if one.low is not None and one.high is not None:
             low, high = (_extended(chart, one, edge, held)[1] for edge in (one.low, one.high))
@@ -88,7 +90,19 @@ def _panel(chart: LineChart, panel: Panel, ax: Any) -> None:
     ax.grid(alpha=0.3)
     ax.spines[["top", "right"]].set_visible(False)
     if len(panel.series) > 1:
-        ax.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=len(panel.series), fontsize=7)
+        _legend(panel, ax)
+
+
+def _legend(panel: Panel, ax: Any) -> None:
+    """Put the legend beside the title if it fits there, else where it hides least."""
+    names = [one.name for one in panel.series]
+    taken = len(panel.title) + sum(len(name) + _SWATCH_CHARS for name in names)
+    if taken <= _LINE_CHARS:
+        ax.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=len(names), fontsize=7)
+    elif len(names) <= _MOST_WITHIN:
+        ax.legend(loc="best", fontsize=7)
+    else:
+        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=7)
 
 
 def _extended(chart: LineChart, one: Series, values: Any, held: bool) -> tuple[Any, Any]:

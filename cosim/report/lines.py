@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Kind = Literal["time", "linear", "log"]
+Shape = Literal["line", "points", "guide"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class Series:
         column: Column of the record that it shows; empty for none.
         dash: Dashes of the line, as SVG has them.
         filled: Whether the area down to 0 is tinted.
-        points: Whether it is circles without a line, such as values from elsewhere.
+        shape: ``line``; ``points``, circles without a line, such as values from elsewhere; or
+            ``guide``, a line to compare with, which has no dots.
     """
 
     name: str
@@ -57,7 +59,7 @@ class Series:
     column: str = ""
     dash: str = ""
     filled: bool = False
-    points: bool = False
+    shape: Shape = "line"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -71,7 +70,9 @@ def _charge(steps: Mapping[str, pd.DataFrame], buckets: Buckets) -> list[Chart]:
         counts, _ = np.histogram(soc.round(9), _BINS.round(9))
         bars.append(Bars(BATTERIES[mode], COLORS[mode], counts * step_s / 3600))
     panel = Panel("state of charge", "fraction", series, height=160, percent=True)
-    names = [f"{low:.0%} to {high:.0%}" for low, high in pairwise(_BINS)]
+    there = [k for k in range(len(_BINS) - 1) if any(one.values[k] for one in bars)]
+    names = [f"{_BINS[k] * 100:.0f} to {_BINS[k + 1] * 100:.0f} %" for k in there]
+    bars = [Bars(one.name, one.color, one.values[there]) for one in bars]
     return [
         _chart("fig7-charge", "Fig. 7: state of charge of the battery", steps, buckets, [panel]),
         BarChart("fig7-spread", "Fig. 7: time by state of charge", "time", "h", names, bars),
@@ -95,7 +96,7 @@ def _emissions(steps: Mapping[str, pd.DataFrame], buckets: Buckets) -> LineChart
     intensity = _column(paper, "carbon_intensity_g_per_kwh")
     limits = [
         Series(f"threshold of the paper, {at:g} g/kWh", "grey", np.full(len(buckets.starts), at),
-               dash=dash)
+               dash=dash, shape="guide")
         for at, dash in zip(_THRESHOLDS_G_PER_KWH, ("2 2", "6 3"), strict=True)
     ]  # fmt: skip
     panels = [

@@ -38,7 +38,7 @@ def experiment_charts(rows: Sequence[Row]) -> list[Chart]:
 def _rate(rows: Sequence[Row]) -> list[Chart]:
     x = _places(rows, "qps")
     line = np.full(len(x), _SATURATION_PERCENT)
-    saturation = Series("saturation of Eq. 1", "grey", line, dash="2 2")
+    saturation = Series("saturation of Eq. 1", "grey", line, dash="2 2", shape="guide")
     mfu = _beside(rows, "qps", "mfu_percent", [saturation])
     power, energy = (_beside(rows, "qps", name) for name in ("power_w", "energy_kwh"))
     energy = Panel(energy.label, energy.unit, energy.series, height=energy.height, log=True)
@@ -53,7 +53,7 @@ def _batch_cap(rows: Sequence[Row]) -> list[Chart]:
     mean, std = (_values(rows, "batch_cap", "paper_mode", name) for name in _BATCH)
     ours = Series("ours, ± standard deviation", "blue", mean, low=mean - std, high=mean + std)
     series = [ours, *_published(rows, "batch_cap", "batch_mean")]
-    series.append(Series("cap", "grey", x, dash="2 2"))
+    series.append(Series("cap", "grey", x, dash="2 2", shape="guide"))
     panels = [
         Panel("sequences of an iteration", "", series, height=180),
         *(_beside(rows, "batch_cap", name) for name in ("power_w", "energy_kwh")),
@@ -63,10 +63,15 @@ def _batch_cap(rows: Sequence[Row]) -> list[Chart]:
 
 
 def _models(rows: Sequence[Row]) -> list[Chart]:
-    key = "fig2" if rows[0].exp == "exp1" else rows[0].exp
-    figure = "Fig. 2: " if rows[0].exp == "exp1" else ""
+    first = rows[0].exp == "exp1"
     return _by_group(
-        rows, key, f"{figure}%s over the number of requests", "requests", "requests", "model"
+        rows,
+        "fig2" if first else rows[0].exp,
+        ("Fig. 2: " if first else "") + "%s over the number of requests",
+        "requests",
+        "requests",
+        "model",
+        spread=True,
     )
 
 
@@ -104,7 +109,7 @@ def _parallel(rows: Sequence[Row]) -> list[Chart]:
             values = np.array([_known(getattr(row, source)[quantity]) for row in rows])
             if not np.isnan(values).all():
                 groups.append(Bars(source.replace("_", " "), color, values))
-        title = f"{label.capitalize()} by tensor (TP) and pipeline parallelism (PP)"
+        title = f"{label[0].upper()}{label[1:]} by tensor (TP) and pipeline parallelism (PP)"
         charts.append(
             BarChart(f"exp5-{quantity.partition('_')[0]}", title, label, unit, names, groups)
         )
@@ -140,13 +145,26 @@ def _by_group(
     label: str,
     group: str,
     named: str = "{}",
+    *,
+    spread: bool = False,
 ) -> list[Chart]:
-    """Return power and energy over a key of the sweep: a panel each mode, a line each group."""
+    """Return power and energy over a key of the sweep: a panel each mode, a line each group.
+
+    Args:
+        rows: The rows.
+        key: Of the charts, before the name of the quantity.
+        title: Of the charts, with ``%s`` for the quantity.
+        over, label: Key of the sweep on the axis, and what is written there.
+        group, named: Key of the sweep that tells the lines apart, and how they are called.
+        spread: Whether powers lie close together and energies far apart.
+    """
     groups = list(dict.fromkeys(row.case[group] for row in rows))
     x = _places(rows, over)
     charts: list[Chart] = []
     for quantity in ("power_w", "energy_kwh"):
         what, unit = _QUANTITIES[quantity]
+        zero = not (spread and quantity == "power_w")
+        log = spread and quantity == "energy_kwh"
         panels = []
         for mode, mode_name in MODES.items():
             series: list[Series] = []
@@ -156,9 +174,10 @@ def _by_group(
                 y = _values(own, over, mode, quantity, x)
                 series.append(Series(name, series_color(k), y, dash=series_dash(k)))
                 series += _published(own, over, quantity, x, f", {name}", series_color(k))
-            panels.append(Panel(f"{what}, {mode_name}", unit, series, height=200))
+            label_of = f"{what}, {mode_name}"
+            panels.append(Panel(label_of, unit, series, height=200, zero=zero, log=log))
         stem = f"{key}-{quantity.partition('_')[0]}"
-        charts.append(_chart(stem, title % what.capitalize(), label, x, panels))
+        charts.append(_chart(stem, title % (what[0].upper() + what[1:]), label, x, panels))
     return charts
 
 
@@ -173,7 +192,7 @@ def _published(
     values = _values(rows, key, "published", quantity, x)
     if np.isnan(values).all():
         return []
-    return [Series(f"published{suffix}", color, values, points=True)]
+    return [Series(f"published{suffix}", color, values, shape="points")]
 
 
 def _places(rows: Sequence[Row], key: str) -> list[float]:

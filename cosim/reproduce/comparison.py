@@ -83,7 +83,7 @@ def _table(
     rows: Sequence[Row], keys: Sequence[str], quantities: Sequence[str], published: bool
 ) -> str:
     flat = quantities == ["value"]
-    head = [CASE_TITLES.get(key, key) for key in keys] + ([] if flat else ["", "unit"])
+    head = [CASE_TITLES.get(key, key) for key in keys] + ([] if flat else ["quantity", "unit"])
     labels = len(head)
     head += [*(["published"] if published else []), "paper mode"]
     head += [*(["to published"] if published else []), "corrected"]

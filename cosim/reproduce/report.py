@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cosim.errors import ScenarioError
 from cosim.report.charts import Chart
-from cosim.report.page import Section, alarm, cards, page, paragraph, table, write_page
+from cosim.report.page import Section, cards, page, paragraph, table, write_page
 from cosim.reproduce.case_study_charts import case_study_charts
 from cosim.reproduce.cases import SERVING, paper
 from cosim.reproduce.charts import experiment_charts
@@ -53,12 +53,13 @@ def folder_charts(folder: Path, baseline: Path | None = None) -> list[Chart]:
 def report_html(found: Reproduction) -> str:
     """Return the page of what was reproduced."""
     serving = [row for row in found.rows if row.exp in SERVING]
-    lead = [alarm("Read with care", *found.remarks)] if found.remarks else []
+    lead: list[str] = []
     if serving:
         compared = agreement(serving)
         lead += [cards(_cards(compared)), *(paragraph(text) for text in _sentences(compared))]
     if case_study := [row for row in found.rows if row.exp == "table2"]:
         lead.append(paragraph(_case_study(case_study)))
+    lead += [paragraph(remark) for remark in found.remarks]
     lead.append(paragraph(_MODES, kind="quiet"))
     return page(
         "The paper's experiments, run again",
@@ -90,13 +91,11 @@ def _heading(exp: str) -> str:
 def _cards(compared: Agreement) -> Iterator[tuple[str, str, str]]:
     yield "Cases", f"{compared.cases:,}", f"{compared.published} of them published as numbers"
     for name, most in compared.largest_percent.items():
-        yield (
-            NAMES[name].capitalize() if name != "mfu_percent" else NAMES[name],
-            f"within {most:.1f} %",
-            "paper mode to published, at most",
-        )
+        if name != "energy_kwh":  # published energies are durations times a constant
+            title = NAMES[name][0].upper() + NAMES[name][1:]
+            yield title, f"{most:.1f} %", "paper mode from published, at most"
     low, high = compared.energy_ratio
-    yield "Energy, corrected", f"{low:.2f} to {high:.2f} x", "that of the paper's accounting"
+    yield "Energy, corrected", f"{low:.2f} to {high:.2f}", "times that of the paper's accounting"
 
 
 def _sentences(compared: Agreement) -> Iterator[str]:
@@ -110,8 +109,8 @@ def _sentences(compared: Agreement) -> Iterator[str]:
         )
     low, high = compared.energy_ratio
     yield (
-        f"With the errata mended, a case takes {low:.0%} to {high:.0%} of the energy that the "
-        "paper's accounting gives it."
+        f"With the errata mended, a case takes {low * 100:.0f} % to {high * 100:.0f} % of "
+        "the energy that the paper's accounting gives it."
     )
 
 

@@ -163,7 +163,7 @@ def test_points_are_circles_on_a_logarithmic_axis() -> None:
     """From 1 to 100, with a third of a decade's tenth left at both ends; no line joins them."""
     series = [
         Series("ours", "blue", np.array([1.0, 10.0, 100.0])),
-        Series("published", "ink", np.array([1.0, NAN, 100.0]), points=True),
+        Series("published", "ink", np.array([1.0, NAN, 100.0]), shape="points"),
     ]
     panel = Panel("energy", "kWh", series, log=True)
     chart = LineChart("k", "t", Axis("linear", "x", 0, 2), np.arange(3.0), [panel])
