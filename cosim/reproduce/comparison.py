@@ -83,7 +83,7 @@ def _table(
     rows: Sequence[Row], keys: Sequence[str], quantities: Sequence[str], published: bool
 ) -> str:
     flat = quantities == ["value"]
-    head = [CASE_TITLES.get(key, key) for key in keys] + ([] if flat else ["quantity", "unit"])
+    head = [CASE_TITLES.get(key, key) for key in keys] + ([] if flat else ["quantity"])
     labels = len(head)
     head += [*(["published"] if published else []), "paper mode"]
     head += [*(["to published"] if published else []), "corrected"]
@@ -104,7 +104,7 @@ def _lines(
         line = [*names]
         if not flat:
             unit = _UNITS.get(quantity, TITLES.get(quantity, "").replace("MFU ", ""))
-            line += [NAMES.get(quantity, quantity.replace("_", " ")), unit]
+            line.append(f"{NAMES.get(quantity, quantity.replace('_', ' '))} [{unit}]")
         line += [number_text(known)] if published else []
         line.append(number_text(paper))
         line += [percent_text(difference_percent(paper, known))] if published else []

@@ -131,8 +131,7 @@ def test_what_was_published_stands_beside_ours(html: str, rows: list[Row]) -> No
     line = [
         "",
         "",
-        "power",
-        "W",
+        "power [W]",
         "152.1",
         f"{paper:.1f}",
         f"{(paper / 152.108917 - 1) * 100:+.1f} %",
