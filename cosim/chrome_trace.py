@@ -138,19 +138,22 @@ class ChromeTrace:
 
 
 @contextmanager
-def traced(path: Path | None, results: Path, on_step: OnStep) -> Iterator[tuple[OnStart, OnStep]]:
+def traced(
+    path: Path | None, results: Path, on_step: OnStep, on_start: OnStart = lambda run: None
+) -> Iterator[tuple[OnStart, OnStep]]:
     """Give what a run is to call when it starts and after each step, to write its trace.
 
     Args:
         path: The file; compressed if it ends in ``.gz``. None for no trace.
         results: The folder of results, which the file may not be in.
         on_step: What else is called after each step.
+        on_start: What else is called at the start.
 
     Raises:
         ScenarioError: If the file cannot be written.
     """
     if path is None:
-        yield lambda run: None, on_step
+        yield on_start, on_step
         return
     if path.resolve().is_relative_to(results.resolve()):
         raise ScenarioError(
@@ -164,12 +167,16 @@ def traced(path: Path | None, results: Path, on_step: OnStep) -> Iterator[tuple[
     with file:
         trace = ChromeTrace(file)
 
+        def at_the_start(run: Run) -> None:
+            trace.start(run)
+            on_start(run)
+
         def on_each_step(steps: int) -> None:
             trace.step(steps)
             on_step(steps)
 
         try:
-            yield trace.start, on_each_step
+            yield at_the_start, on_each_step
         finally:
             trace.close()
 

@@ -114,15 +114,15 @@ def run(
 
     from cosim.chrome_trace import traced
     from cosim.execute import execute
-    from cosim.printing import print_report, progress
+    from cosim.printing import print_report
+    from cosim.progress import progress
     from cosim.results.folder import to_json
 
     folder = out if out is not None else Path("results") / plan.scenario.name
-    shown = not quiet and sys.stderr.isatty()
     clock = _clock(plan, speed or 1.0, quiet=quiet) if live else None
     with (
-        progress(plan, shown=shown) as show_step,
-        traced(chrome_trace, folder, show_step) as (on_start, on_step),
+        progress(plan, quiet=quiet) as bar,
+        traced(chrome_trace, folder, bar.step, bar.start) as (on_start, on_step),
     ):
         result = execute(plan, folder, on_step, on_start=on_start, live=clock)
     if as_json:

@@ -1,20 +1,20 @@
-"""What the command line prints for people: the report of a run, progress, the catalogues."""
+"""What the command line prints for people: the report of a run, the catalogues."""
 
 from __future__ import annotations
 
 import math
+import re
 import textwrap
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
 
+from controllers import ActuatorChange
 from cosim.errors import ScenarioError
 from cosim.execute import Result
 from cosim.plan import Plan
@@ -23,29 +23,8 @@ from inference_sim.power.pue import as_pue
 
 _SHOWN_ACTIONS = 4
 _MARGINAL = "marginal_ci_mean_g_per_kwh"
-_INDENT, _WIDTH = 9, 100
-
-
-@contextmanager
-def progress(plan: Plan, *, shown: bool) -> Iterator[Callable[[int], None]]:
-    """Give a callback for the number of steps done; shows one bar on standard error."""
-    if not shown:
-        yield lambda steps: None
-        return
-    time = plan.scenario.time
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[simulated]} simulated"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(plan.scenario.name, total=time.steps, simulated=_duration(0))
-
-        def on_step(steps: int) -> None:
-            bar.update(task, completed=steps, simulated=_duration(steps * time.step_s))
-
-        yield on_step
+_INDENT, _WIDTH, _LEAST_WIDTH = 9, 100, 20
+_UNITS = re.compile(r"(?<=\d) (?=(?:[mk]?g|k?W|k?Wh|g/kWh|ms|s|min|h|d|M)\b)")
 
 
 def print_report(result: Result) -> None:
@@ -53,14 +32,16 @@ def print_report(result: Result) -> None:
     console = Console(highlight=False, soft_wrap=True)
     summary = result.summary
     time, wall = summary["time"], summary["wall"]
-    console.print(
-        Text.assemble(
-            (summary["scenario"]["name"], "bold"),
-            f"  {_duration(time['duration_s'])} from {time['start']} in steps of "
-            f"{_duration(time['step_s'])}, run in {wall['run_s']:.1f} s "
-            f"({wall['x_real_time']:,.0f} x real time)",
-        )
+    name = summary["scenario"]["name"]
+    told = (
+        f"{duration(time['duration_s'])} from {time['start']} in steps of "
+        f"{duration(time['step_s'])}, run in {wall['run_s']:.1f} s "
+        f"({wall['x_real_time']:,.0f} x real time)"
     )
+    first, *others = _wrapped(console, told, len(name) + 2)
+    console.print(Text.assemble((name, "bold"), f"  {first}"))
+    for line in others:
+        console.print(f"{'':<{len(name) + 2}}{line}")
     several = len(summary["sites"]) > 1
     deployments = {site.name: site.cluster for site in result.run.plan.sites}
     for name, section in summary["sites"].items():
@@ -116,7 +97,7 @@ def _live_notes(summary: dict[str, Any]) -> Iterator[tuple[str, bool]]:
     live = summary.get("live")
     if live is None:
         return
-    late = f", at most {_duration(live['late_s'])} late" if live["late_s"] >= 1 else ""
+    late = f", at most {duration(live['late_s'])} late" if live["late_s"] >= 1 else ""
     yield f"{live['speed']:g} x the clock{late}", False
     for name, feed in live["sites"].items():
         text = f"carbon intensity of {name} asked for {_plural(feed['polls'], 'time')}"
@@ -125,17 +106,30 @@ def _live_notes(summary: dict[str, Any]) -> Iterator[tuple[str, bool]]:
         if feed["stale_steps"]:
             text += f"; stale in {_plural(feed['stale_steps'], 'step')}"
         if feed["oldest_s"] is not None:
-            text += f"; at most {_duration(feed['oldest_s'])} old"
+            text += f"; at most {duration(feed['oldest_s'])} old"
         yield text, bool(feed["stale_steps"])
 
 
 def _print_row(console: Console, title: str, text: str, style: str = "cyan") -> None:
     """Print a title and its text, wrapped beside it."""
-    width = min(console.width, _WIDTH) if console.is_terminal else _WIDTH
-    lines = textwrap.wrap(text, width=width - _INDENT, break_on_hyphens=False)
-    for index, line in enumerate(lines):
+    for index, line in enumerate(_wrapped(console, text, _INDENT)):
         head = title if index == 0 else ""
         console.print(Text.assemble((f"{head:<{_INDENT}}", style), line))
+
+
+def _wrapped(console: Console, text: str, before: int) -> list[str]:
+    """Return the lines of a text that has so many characters before it in each.
+
+    A value stays with its unit.
+    """
+    room = max(_width(console) - before, _LEAST_WIDTH)
+    held = _UNITS.sub("\u00a0", text)
+    lines = textwrap.wrap(held, width=room, break_on_hyphens=False)
+    return [line.replace("\u00a0", " ") for line in lines] or [""]
+
+
+def _width(console: Console) -> int:
+    return min(console.width, _WIDTH) if console.is_terminal else _WIDTH
 
 
 def _deployment(cluster: ClusterConfig, described: dict[str, str]) -> str:
@@ -260,15 +254,15 @@ def _carbon_rows(section: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _carbon(carbon: dict[str, Any]) -> str:
     text = (
-        f"{_mass(carbon['import'])} for the grid's share ({carbon['kind']} intensity), "
-        f"{_mass(carbon['gross'])} had all come from the grid"
+        f"{mass(carbon['import'])} for the grid's share ({carbon['kind']} intensity), "
+        f"{mass(carbon['gross'])} had all come from the grid"
     )
     if carbon["embodied"]:
-        text += f"; {_mass(carbon['embodied'])} embodied; total {_mass(carbon['total'])}"
+        text += f"; {mass(carbon['embodied'])} embodied; total {mass(carbon['total'])}"
     if carbon.get("per_request") is not None:
         text += (
-            f" = {_mass(carbon['per_request'])} per request, "
-            f"{_mass(carbon['per_1k_output_tokens'])} per 1,000 output tokens"
+            f" = {mass(carbon['per_request'])} per request, "
+            f"{mass(carbon['per_1k_output_tokens'])} per 1,000 output tokens"
         )
     return text
 
@@ -305,13 +299,29 @@ def _print_controllers(console: Console, result: Result) -> None:
         where = f" on {counted['site']}" if counted["site"] and several else ""
         made = "no change" if not changes else _plural(len(changes), "change")
         _print_row(console, "Control", f"{entry.name}{where}: {made}")
-        for change in changes[:_SHOWN_ACTIONS]:
-            moment = start + timedelta(seconds=change.time_s)
-            setting = f"{change.actuator} {_number(change.old)} -> {_number(change.new)}"
-            console.print(f"{'':<{_INDENT}}{moment:%d %b %H:%M}Z  {setting:<33}  {change.reason}")
-        if len(changes) > _SHOWN_ACTIONS:
-            more = f"and {len(changes) - _SHOWN_ACTIONS} more in actions.parquet"
-            console.print(f"{'':<{_INDENT}}{more}")
+        _print_changes(console, start, changes)
+
+
+def _print_changes(console: Console, start: datetime, changes: Sequence[ActuatorChange]) -> None:
+    """Print the first changes in columns: when, what was set to what, and why."""
+    shown = changes[:_SHOWN_ACTIONS]
+    settings = [f"{one.actuator} {_number(one.old)} -> {_number(one.new)}" for one in shown]
+    wide = max(map(len, settings), default=0)
+    heads = [
+        f"{start + timedelta(seconds=one.time_s):%d %b %H:%M}Z  {setting:<{wide}}  "
+        for one, setting in zip(shown, settings, strict=True)
+    ]
+    longest = max(
+        (len(head) + len(one.reason) for head, one in zip(heads, shown, strict=True)), default=0
+    )
+    indent = _INDENT if _INDENT + longest <= _width(console) else 2
+    for head, one in zip(heads, shown, strict=True):
+        before = " " * indent + head
+        for line in _wrapped(console, one.reason, len(before)):
+            console.print(f"{before}{line}".rstrip(), markup=False)
+            before = " " * len(before)
+    if len(changes) > len(shown):
+        console.print(f"{'':<{indent}}and {len(changes) - len(shown)} more in actions.parquet")
 
 
 def _plural(count: int, noun: str) -> str:
@@ -421,12 +431,18 @@ def print_controller(name: str) -> None:
     console.print(table)
 
 
-def _duration(seconds: float) -> str:
-    """Return a duration in the largest unit that it has at least two of, or is a multiple of."""
+def duration(seconds: float) -> str:
+    """Return a duration in its unit."""
+    unit, size = duration_unit(seconds)
+    return f"{seconds / size:.4g} {unit}"
+
+
+def duration_unit(seconds: float) -> tuple[str, int]:
+    """Return the largest unit that there are at least two of, or a whole number, and its size."""
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size or (seconds and seconds % size == 0):
-            return f"{seconds / size:.4g} {unit}"
-    return f"{seconds:.4g} s"
+            return unit, size
+    return "s", 1
 
 
 def _seconds(seconds: float) -> str:
@@ -445,7 +461,8 @@ def _power(watts: float) -> str:
     return f"{watts / 1000:.2f} kW" if watts >= 1000 else f"{watts:.0f} W"
 
 
-def _mass(grams: float) -> str:
+def mass(grams: float) -> str:
+    """Return a mass in a unit that suits it."""
     if grams >= 1000:
         return f"{grams / 1000:.2f} kg"
     return f"{grams:.3g} g" if grams >= 1 or not grams else f"{grams * 1000:.3g} mg"

@@ -18,24 +18,30 @@ class Figures(StrEnum):
 
 def report(
     folder: Annotated[
-        Path, typer.Argument(help="Result folder of a run.", metavar="DIR", show_default=False)
+        Path,
+        typer.Argument(
+            help="Result folder of cosim run or cosim reproduce.",
+            metavar="DIR",
+            show_default=False,
+        ),
     ],
     baseline: Annotated[
         Path | None,
-        typer.Option(help="Result folder of the run to compare with.", metavar="DIR"),
+        typer.Option(help="Result folder of the run to compare a run with.", metavar="DIR"),
     ] = None,
     figures: Annotated[
         Figures | None,
         typer.Option(help="Write its charts as files too, into DIR/figures."),
     ] = None,
 ) -> None:
-    """Write the report of a run: one HTML file, with the answer, charts, scenario and versions."""
+    """Write the report of a result folder: one HTML file, with the answer, charts and versions."""
     from cosim.report.figures import check_figures, write_figures
-    from cosim.report.run_report import write_report
+    from cosim.report.kinds import kind_of
 
     if figures is not None:
         check_figures(figures)
-    print(write_report(folder, baseline))
+    kind = kind_of(folder)
+    print(kind.write_report(folder, baseline))
     if figures is not None:
-        for path in write_figures(folder, figures, baseline):
+        for path in write_figures(folder, figures, kind.folder_charts(folder, baseline)):
             print(path)

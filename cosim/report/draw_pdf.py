@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cosim.report.charts import Axis, BarChart, Chart, LineChart, Panel, ScatterChart, Series
+from cosim.report.charts import BarChart, Chart, ScatterChart
+from cosim.report.lines import Axis, LineChart, Panel, Series
 from cosim.report.palette import LIGHT
 from cosim.report.scales import panel_scale, x_scale
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _WIDTH_IN = 7.2
 _PX_PER_IN = 120
 _TICKS = 8
+_LINE_CHARS, _SWATCH_CHARS = 110, 7  # of the line above a panel, and of a line's sample
+_MOST_WITHIN = 4
 
 
 def write_pdf(chart: Chart, path: Path) -> None:
@@ -64,7 +67,10 @@ def _panel(chart: LineChart, panel: Panel, ax: Any) -> None:
         style["ls"] = (0, tuple(float(n) for n in one.dash.split())) if one.dash else "-"
         if held:
             style["drawstyle"] = "steps-post"
-        ax.plot(x, y, marker="o" if chart.dots else None, ms=3, **style)
+        if one.shape == "points":
+            ax.plot(x, y, **(style | {"ls": "", "marker": "o", "ms": 7, "mfc": "none"}))
+        else:
+            ax.plot(x, y, marker="o" if chart.dots and one.shape == "line" else None, ms=3, **style)
         step = "post" if held else None
         if one.low is not None and one.high is not None:
             low, high = (_extended(chart, one, edge, held)[1] for edge in (one.low, one.high))
@@ -75,13 +81,28 @@ def _panel(chart: LineChart, panel: Panel, ax: Any) -> None:
     for mark in panel.marks:
         at = min(mark.y, scale.high)
         ax.plot(mark.at, at, "^" if mark.up else "v", color=LIGHT["ink"], ms=3, clip_on=False)
+    if panel.log:
+        ax.set_yscale("log")
+        ax.minorticks_off()
     ax.set_ylim(scale.low, scale.high)
     ax.set_yticks([tick.at for tick in scale.ticks], [tick.label for tick in scale.ticks])
     ax.set_title(panel.title, fontsize=8, loc="left")
     ax.grid(alpha=0.3)
     ax.spines[["top", "right"]].set_visible(False)
     if len(panel.series) > 1:
-        ax.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=len(panel.series), fontsize=7)
+        _legend(panel, ax)
+
+
+def _legend(panel: Panel, ax: Any) -> None:
+    """Put the legend beside the title if it fits there, else where it hides least."""
+    names = [one.name for one in panel.series]
+    taken = len(panel.title) + sum(len(name) + _SWATCH_CHARS for name in names)
+    if taken <= _LINE_CHARS:
+        ax.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=len(names), fontsize=7)
+    elif len(names) <= _MOST_WITHIN:
+        ax.legend(loc="best", fontsize=7)
+    else:
+        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=7)
 
 
 def _extended(chart: LineChart, one: Series, values: Any, held: bool) -> tuple[Any, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from cosim.errors import CosimError
+from cosim.report.charts import Chart
 from cosim.report.draw_svg import to_svg
-from cosim.report.run_data import RunData
-from cosim.report.run_report import Baseline, run_charts
 
 FOLDER = "figures"
 
@@ -26,23 +26,21 @@ def check_figures(kind: str) -> None:
         )
 
 
-def write_figures(folder: Path, kind: str, baseline: Path | None = None) -> list[Path]:
-    """Write each chart of a run's report into ``figures/`` of its folder.
+def write_figures(folder: Path, kind: str, charts: Sequence[Chart]) -> list[Path]:
+    """Write charts into ``figures/`` of a result folder.
 
     Args:
         folder: The result folder.
         kind: ``svg`` or ``pdf``.
-        baseline: That of the run to compare with; None for none.
+        charts: The charts.
 
     Returns:
-        The files, in the order of the report.
+        The files, in the order of the charts.
 
     Raises:
-        CosimError: As :func:`check_figures`, or if the folder cannot be read.
+        CosimError: As :func:`check_figures`.
     """
     check_figures(kind)
-    against = Baseline.load(baseline) if baseline is not None else None
-    charts = run_charts(RunData.load(folder), against)
     target = folder / FOLDER
     target.mkdir(exist_ok=True)
     paths = []

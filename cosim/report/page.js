@@ -87,6 +87,7 @@
         const unit = typeof one.mean[k] === "number" ? one.unit : "";
         row.appendChild(document.createTextNode(`${one.name} ${text} ${unit}`.trimEnd()));
       }
+      tip.style.left = "0";
       tip.hidden = false;
       const home = figure.getBoundingClientRect();
       const at = event.clientX - home.left;

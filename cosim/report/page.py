@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import cosim
-from cosim.report.charts import Array, Chart, LineChart
-from cosim.report.draw_svg import NARROW, WIDE, to_svg
+from cosim.report.charts import Chart
+from cosim.report.draw_svg import to_svg
+from cosim.report.lines import Array, LineChart
+from cosim.report.size import NARROW, WIDE
 from cosim.report.svg import color_rules, variables
+
+REPORT = "report.html"
+"""Name of the page in a folder of results."""
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
@@ -74,6 +81,18 @@ def page(
         + f'\n<script type="application/json" id="chart-data">{data}</script>\n'
         f"<script>\n{_resource('page.js')}</script>\n</body>\n</html>\n"
     )
+
+
+def write_page(folder: Path, text: str) -> Path:
+    """Write a page into a folder of results, whole or not at all, and return its file."""
+    path = folder / REPORT
+    partial = folder / f".{REPORT}.partial-{os.getpid()}"
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
 
 
 def paragraph(text: str, *, kind: str = "") -> str:

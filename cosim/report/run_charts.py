@@ -12,7 +12,7 @@ import numpy as np
 
 from controllers import ACTUATORS, ActuatorChange
 from cosim.quantiles import Quantiles
-from cosim.report.charts import Array, Axis, LineChart, Mark, Panel, Series
+from cosim.report.lines import Array, Axis, LineChart, Mark, Panel, Series
 from cosim.report.run_data import LATENCIES, RunData
 from cosim.report.thin import Buckets
 from cosim.report.ticks import number
@@ -139,7 +139,7 @@ class SiteCharts:
             if kind.field in self._columns:
                 line = self._series(title, kind.field, "ink")
             else:
-                line = self._line(title, self._in_force([one for _, one in mine]), "ink")
+                line = self._buckets.series(title, "ink", self._in_force([one for _, one in mine]))
             infinite = _INFINITE.get(actuator, "no limit")
             yield Panel(title, kind.unit, [line], marks, height=90, infinite=infinite)
 
@@ -164,31 +164,7 @@ class SiteCharts:
         self, name: str, column: str, color: str, dash: str = "", *, filled: bool = False
     ) -> Series:
         values = self._columns[column]
-        return self._line(name, values, color, dash, column=column, filled=filled)
-
-    def _line(
-        self,
-        name: str,
-        values: Array,
-        color: str,
-        dash: str = "",
-        *,
-        column: str = "",
-        filled: bool = False,
-    ) -> Series:
-        buckets = self._buckets
-        thin = buckets.thin(values)
-        band = (thin.low, thin.high) if buckets.size > 1 else (None, None)
-        return Series(
-            name,
-            color,
-            thin.mean,
-            low=band[0],
-            high=band[1],
-            column=column,
-            dash=dash,
-            filled=filled,
-        )
+        return self._buckets.series(name, color, values, dash, column=column, filled=filled)
 
     def _chart(self, key: str, title: str, panels: list[Panel], note: str = "") -> LineChart:
         buckets, step_s = self._buckets, self.run.step_s

@@ -18,7 +18,7 @@ import yaml
 from controllers import ACTUATORS, ActuatorChange
 from cosim.errors import CosimError, ScenarioError
 from cosim.quantiles import Quantiles
-from cosim.report.charts import Array
+from cosim.report.lines import Array
 
 SUMMARY, MANIFEST, SCENARIO = "summary.json", "manifest.json", "scenario.resolved.yaml"
 LATENCIES = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from cosim.report.page import (
     preformatted,
     subheading,
     table,
+    write_page,
 )
 from cosim.report.run_charts import (
     MOST_CHANGES,
@@ -36,8 +36,6 @@ from cosim.report.run_charts import (
 )
 from cosim.report.run_data import RunData, read_summary
 from cosim.report.ticks import number
-
-REPORT = "report.html"
 
 _OBSERVED = {
     "carbon_intensity_g_per_kwh": "intensity [g/kWh]",
@@ -88,15 +86,18 @@ def write_report(folder: Path, baseline: Path | None = None) -> Path:
         CosimError: If a file in it is damaged.
     """
     against = Baseline.load(baseline) if baseline is not None else None
-    text = report_html(RunData.load(folder), against)
-    path = folder / REPORT
-    partial = folder / f".{REPORT}.partial-{os.getpid()}"
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
+    return write_page(folder, report_html(RunData.load(folder), against))
+
+
+def folder_charts(folder: Path, baseline: Path | None = None) -> list[Chart]:
+    """Return all charts of a result folder's report; see :func:`write_report`."""
+    against = Baseline.load(baseline) if baseline is not None else None
+    return [
+        block
+        for part in _charts(RunData.load(folder), against)
+        for block in part.blocks
+        if not isinstance(block, str)
+    ]
 
 
 def report_html(run: RunData, baseline: Baseline | None = None) -> str:
@@ -132,16 +133,6 @@ def _failure(run: RunData) -> str:
         if steps
         else "It had not taken a step: there is nothing to show but the scenario.",
     )
-
-
-def run_charts(run: RunData, baseline: Baseline | None = None) -> list[Chart]:
-    """Return all charts of a run, as the report has them."""
-    return [
-        block
-        for part in _charts(run, baseline)
-        for block in part.blocks
-        if not isinstance(block, str)
-    ]
 
 
 def _charts(run: RunData, baseline: Baseline | None) -> list[Section]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cosim.report.charts import Array, Axis, Kind, Panel
+from cosim.report.lines import Array, Axis, Kind, Panel
 from cosim.report.ticks import Tick, domain, linear_ticks, log_ticks, time_ticks
 
 _TICK_DISTANCE = 26  # of a vertical axis [px]
@@ -71,12 +71,14 @@ def panel_scale(panel: Panel) -> Scale:
                 finite = values[np.isfinite(values)]
                 if len(finite):
                     bounds += [float(finite.min()), float(finite.max())]
+    most = max(2, panel.height // _TICK_DISTANCE)
+    if panel.log:
+        return _log_scale([bound for bound in bounds if bound > 0], most)
     if panel.percent and all(0 <= value <= 1 for value in bounds):
         low, high = 0.0, 1.0
     else:
         low, high = domain(bounds or [0.0, 1.0], zero=panel.zero)
     factor = 100.0 if panel.percent else 1.0
-    most = max(2, panel.height // _TICK_DISTANCE)
     ticks = [
         Tick(tick.at / factor, tick.label)
         for tick in linear_ticks(low * factor, high * factor, most)
@@ -86,3 +88,9 @@ def panel_scale(panel: Panel) -> Scale:
         ticks = [*(tick for tick in ticks if tick.at <= high), Tick(edge, panel.infinite)]
         high = edge
     return Scale("linear", low, high, ticks)
+
+
+def _log_scale(bounds: Sequence[float], most: int) -> Scale:
+    """Return a logarithmic axis that holds positive values, with a little room at both ends."""
+    low, high = (min(bounds) / 1.3, max(bounds) * 1.3) if bounds else (0.1, 10.0)
+    return Scale("log", low, high, log_ticks(low, high, most))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from cosim.report.lines import Array, Series
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +60,20 @@ class Buckets:
         mean = np.divide(sums, counts, out=np.full(len(rows), np.nan), where=counts > 0)
         low, high = np.fmin.reduce(rows, axis=1), np.fmax.reduce(rows, axis=1)
         return Thin(np.clip(mean, low, high), low, high)  # a mean is rounded, its bounds are not
+
+    def series(
+        self,
+        name: str,
+        color: str,
+        values: Array,
+        dash: str = "",
+        *,
+        column: str = "",
+        filled: bool = False,
+    ) -> Series:
+        """Return the line of `values`, with a band if there is more than a step in a bucket."""
+        thin = self.thin(values)
+        low, high = (thin.low, thin.high) if self.size > 1 else (None, None)
+        return Series(
+            name, color, thin.mean, low=low, high=high, column=column, dash=dash, filled=filled
+        )

@@ -34,7 +34,9 @@ def reproduce(
     ] = Experiment.ALL,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", metavar="DIR", help="Write rows, tables and figures there."),
+        typer.Option(
+            "-o", "--out", metavar="DIR", help="Write a report, rows, tables and figures there."
+        ),
     ] = None,
     data: Annotated[
         Path | None,
@@ -71,8 +73,15 @@ def reproduce(
     from rich.console import Console
 
     from cosim.reproduce.cases import SERVING, SHOWN
-    from cosim.reproduce.folder import check_folder, complete_folder, to_json, write_rows
+    from cosim.reproduce.folder import (
+        check_folder,
+        complete_folder,
+        to_json,
+        write_rows,
+        write_steps,
+    )
     from cosim.reproduce.printing import print_rows
+    from cosim.reproduce.report import write_report
     from cosim.reproduce.rows import Row, row_of
     from cosim.reproduce.runner import run_cases
     from cosim.reproduce.selection import select
@@ -115,8 +124,11 @@ def reproduce(
     if out is not None:
         with complete_folder(out) as folder:
             write_rows(folder, experiments, remarks)
+            if study is not None:
+                write_steps(folder, study.modes)
             if draws:
                 draw(folder, rows, study)
+            write_report(folder)
         print(f"Written to {out}", file=sys.stderr)
 
 

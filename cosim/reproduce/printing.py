@@ -10,7 +10,7 @@ from rich.table import Table
 from cosim.reproduce.cases import paper
 from cosim.reproduce.rows import VALUES, Row, differences_percent
 
-_TITLES = {
+TITLES = {
     "duration_s": "s",
     "mfu_percent": "MFU %",
     "power_w": "W",
@@ -18,7 +18,7 @@ _TITLES = {
     "batch_mean": "batch",
     "batch_std": "std",
 }
-_CASE = {
+CASE_TITLES = {
     "tensor_parallel": "TP",
     "pipeline_parallel": "PP",
     "prefill_decode_ratio": "P:D",
@@ -44,8 +44,8 @@ def table_lines(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """
     values = shown_values(rows)
     keys = list(rows[0].case)
-    head = [_CASE.get(key, key) for key in keys] + [""]
-    head += [_TITLES.get(name, name) for name in values]
+    head = [CASE_TITLES.get(key, key) for key in keys] + [""]
+    head += [TITLES.get(name, name) for name in values]
     lines = []
     for row in rows:
         names = [str(value).rpartition("/")[2] for value in row.case.values()]
@@ -60,10 +60,10 @@ def _lines_of(row: Row, values: Sequence[str]) -> Iterator[tuple[str, list[str]]
     for source in _SOURCES:
         if source != "published" or has_published:
             figures = getattr(row, source)
-            yield source.replace("_", " "), [_number(figures[name]) for name in values]
+            yield source.replace("_", " "), [number_text(figures[name]) for name in values]
     if has_published:
         by = differences_percent(row)
-        yield "difference", [_percent(by[name]) for name in values]
+        yield "difference", [percent_text(by[name]) for name in values]
 
 
 def flat_lines(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
@@ -72,10 +72,10 @@ def flat_lines(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     return head, [
         [
             str(row.case["row"]),
-            _number(row.published["value"]),
-            _number(row.paper_mode["value"]),
-            _percent(differences_percent(row)["value"]),
-            _number(row.corrected["value"]),
+            number_text(row.published["value"]),
+            number_text(row.paper_mode["value"]),
+            percent_text(differences_percent(row)["value"]),
+            number_text(row.corrected["value"]),
         ]
         for row in rows
     ]
@@ -131,12 +131,13 @@ def _cells(texts: Sequence[str]) -> str:
     return f"| {' | '.join(texts)} |"
 
 
-def _number(value: float | None) -> str:
+def number_text(value: float | None) -> str:
     """Return a value with the digits that the paper's rows have."""
     if value is None:
         return "-"
     return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.4g}"
 
 
-def _percent(value: float | None) -> str:
+def percent_text(value: float | None) -> str:
+    """Return a difference with its sign; nothing for none."""
     return "" if value is None else f"{round(value, 1) + 0.0:+.1f} %"

@@ -67,8 +67,12 @@ def row_of(case: Case, measured: Measured) -> Row:
 
 def differences_percent(row: Row) -> dict[str, float | None]:
     """Return how far paper mode is from the published values [%]; None where none is published."""
-    found: dict[str, float | None] = {}
-    for name, ours in row.paper_mode.items():
-        known = row.published.get(name)
-        found[name] = 100 * (ours / known - 1) if known and ours is not None else None
-    return found
+    return {
+        name: difference_percent(ours, row.published.get(name))
+        for name, ours in row.paper_mode.items()
+    }
+
+
+def difference_percent(value: float | None, base: float | None) -> float | None:
+    """Return how far a value is from another [%]; None where one is missing, or `base` is 0."""
+    return 100 * (value / base - 1) if base and value is not None else None

@@ -50,6 +50,11 @@ class CaseStudy:
     corrected_steps: pd.DataFrame
     signals: str
 
+    @property
+    def modes(self) -> dict[str, pd.DataFrame]:
+        """The steps by mode."""
+        return {"paper_mode": self.steps, "corrected": self.corrected_steps}
+
 
 def run_table2(data: Path | None = None) -> CaseStudy:
     """Run the case study.

@@ -28,7 +28,8 @@ from cosim.errors import ScenarioError
 from cosim.loop import Run
 from cosim.plan import Plan
 from cosim.record import SiteRecord
-from cosim.report.run_report import REPORT, write_report
+from cosim.report.page import REPORT
+from cosim.report.run_report import write_report
 from cosim.results.vessim_record import EXPERIMENT, TIMESERIES, write_vessim_record
 from cosim.scenario.site import FILE_ENDINGS
 from cosim.scenario.solar import PvlibSolar

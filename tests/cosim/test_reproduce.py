@@ -301,7 +301,8 @@ class TestCommand:
             assert answer.code == 0, answer.err
         names = {path.name for path in (tmp_path / "out").iterdir()}
         figures = {f"fig{n}.{kind}" for n in range(1, 8) for kind in ("svg", "png")}
-        assert names == {"rows.json", "rows.csv", "tables.md", *figures}
+        written = {"rows.json", "rows.csv", "tables.md", "manifest.json", "table2_steps.parquet"}
+        assert names == {*written, "report.html", *figures}
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
         (tmp_path / "out" / "mine.txt").write_text("mine")
         answer = cosim("reproduce", "exp3", "--max-requests", "8", "-o", "out")

@@ -18,12 +18,12 @@ import pytest
 
 from tests.browser import CHROMIUM, WHY_NOT, Browser, chromium
 from tests.cosim.report.folders import two_classes
+from tests.cosim.report.pages import LOOKS, check_whole, hover
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=WHY_NOT)
 
 LINE_CHARTS = ("power", "soc", "serving", "latency", "latency-class")
 BAR_CHARTS = ("energy-use", "energy-source", "carbon")
-LOOKS = [(1280, False), (1280, True), (390, False), (390, True)]
 
 
 @pytest.fixture(scope="module")
@@ -44,56 +44,11 @@ def page(browser: Browser, folder: Path) -> str:
     return (folder / "report.html").as_uri()
 
 
-def hover(browser: Browser, chart: str, share: float) -> dict[str, Any]:
-    """Point at a share of the width of a chart's plot, and read what is shown."""
-    x, y = browser.evaluate(
-        f"""(() => {{
-            const svg = [...document.querySelectorAll('#chart-{chart} svg')]
-              .find((one) => one.getBoundingClientRect().width > 0);
-            svg.scrollIntoView({{block: 'start'}});
-            const box = svg.getBoundingClientRect();
-            const scale = box.width / svg.viewBox.baseVal.width;
-            const d = svg.dataset, panel = svg.querySelector('.panel').dataset;
-            const x = +d.left + {share} * (d.right - d.left);
-            const y = +panel.top + {share} * (panel.bottom - panel.top);
-            return [box.left + x * scale, box.top + y * scale];
-        }})()"""
-    )
-    browser.move(x, y)
-    shown: dict[str, Any] = browser.evaluate(
-        f"""(() => {{
-            const tip = document.querySelector('#chart-{chart} .tip');
-            const box = tip.getBoundingClientRect();
-            return {{
-              hidden: tip.hidden, index: +tip.dataset.index, text: tip.innerText,
-              left: box.left, right: box.right,
-              values: Object.fromEntries([...tip.querySelectorAll('[data-series]')]
-                .map((row) => [row.dataset.series, row.dataset.mean])),
-            }};
-        }})()"""
-    )
-    return shown
-
-
 @pytest.mark.parametrize(("width", "dark"), LOOKS)
 def test_the_page_is_whole_and_asks_for_nothing(
     browser: Browser, page: str, width: int, dark: bool, tmp_path: Path
 ) -> None:
-    browser.open(page, width=width, dark=dark)
-    assert browser.messages == []
-    assert browser.requests == [page]
-    assert browser.evaluate("document.documentElement.scrollWidth") <= width
-    sizes = browser.evaluate(
-        """Object.fromEntries([...document.querySelectorAll('figure')].map((one) => [one.id,
-           [...one.querySelectorAll('svg')].map((svg) => svg.getBoundingClientRect().width)
-             .filter((width) => width > 0)]))"""
-    )
-    assert set(sizes) == {f"chart-{key}" for key in LINE_CHARTS + BAR_CHARTS}
-    for shown in sizes.values():
-        assert len(shown) == 1  # the one that fits
-        assert 0.5 * min(width, 900) < shown[0] <= width
-    ground = browser.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert ground == ("rgb(20, 20, 20)" if dark else "rgb(255, 255, 255)")
+    check_whole(browser, page, width, dark, LINE_CHARTS + BAR_CHARTS)
     shots = Path(os.environ.get("COSIM_SCREENSHOTS", tmp_path))
     picture = shots / f"report-{width}-{'dark' if dark else 'light'}.png"
     browser.screenshot(picture)

@@ -8,21 +8,12 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from cosim.report.charts import (
-    Axis,
-    Chart,
-    LineChart,
-    Mark,
-    Panel,
-    Point,
-    Series,
-    bar_chart,
-    line_chart,
-    scatter_chart,
-)
+from cosim.report.charts import Chart, Point, bar_chart, line_chart, scatter_chart
 from cosim.report.draw_pdf import write_pdf
-from cosim.report.draw_svg import NARROW, WIDE, to_svg
+from cosim.report.draw_svg import to_svg
+from cosim.report.lines import Axis, LineChart, Mark, Panel, Series
 from cosim.report.page import Section, alarm, cards, page, paragraph, table
+from cosim.report.size import NARROW, WIDE
 
 NAN = float("nan")
 LINES = line_chart(
@@ -166,3 +157,23 @@ def test_a_page_says_everything_as_it_is_meant() -> None:
     assert "alert('x')</script>" not in html
     assert not re.findall(r"(?:src|href)=\"(?!#|data:,)", html)
     assert "http" not in re.sub(r"http-equiv|http://www\.w3\.org/2000/svg", "", html)
+
+
+def test_points_are_circles_on_a_logarithmic_axis() -> None:
+    """From 1 to 100, with a third of a decade's tenth left at both ends; no line joins them."""
+    series = [
+        Series("ours", "blue", np.array([1.0, 10.0, 100.0])),
+        Series("published", "ink", np.array([1.0, NAN, 100.0]), shape="points"),
+    ]
+    panel = Panel("energy", "kWh", series, log=True)
+    chart = LineChart("k", "t", Axis("linear", "x", 0, 2), np.arange(3.0), [panel])
+    root = ET.fromstring(to_svg(chart))  # noqa: S314
+    part = next(one for one in root if one.get("class") == "panel")
+    places = [one for one in part if one.get("class") == "line ink"]
+    assert [one.tag for one in places] == ["circle", "circle"]
+    (line,) = [one for one in part if one.get("class") == "line blue"]
+    y = [float(pair.split()[1]) for pair in re.split("[ML]", line.attrib["d"])[1:]]
+    assert y[0] - y[1] == pytest.approx(y[1] - y[2], abs=0.2)  # a decade is a decade
+    assert [float(one.attrib["cy"]) for one in places] == pytest.approx([y[0], y[2]], abs=0.1)
+    top, bottom = float(part.attrib["data-top"]), float(part.attrib["data-bottom"])
+    assert top < y[2] < y[0] < bottom

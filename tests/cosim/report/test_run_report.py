@@ -264,7 +264,13 @@ def test_a_folder_with_figures_can_be_replaced(tmp_path: Path, cosim: Cli) -> No
 def test_what_is_no_result_folder(tmp_path: Path, cosim: Cli) -> None:
     answer = cosim("report", tmp_path)
     assert answer.code == 2
-    assert "is no result folder: it has no summary.json" in answer.err
+    assert answer.err == (
+        f"error: '{tmp_path}' is no result folder: expected one with summary.json (cosim run) or "
+        "rows.json (cosim reproduce)\n"
+    )
+    answer = cosim("report", "nowhere")
+    assert answer.code == 2
+    assert answer.err == "error: 'nowhere' does not exist; expected a result folder\n"
 
 
 @pytest.mark.parametrize("name", ["steps.parquet", "actions.parquet", "manifest.json"])

@@ -1,0 +1,66 @@
+"""The kinds of result folders that have a report, told by a file that each holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cosim.errors import ScenarioError
+
+if TYPE_CHECKING:
+    from cosim.report.charts import Chart
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of result folder.
+
+    Attributes:
+        command: What writes it.
+        marker: A file that every such folder has, and no other.
+        module: Has ``write_report(folder, baseline) -> Path`` and
+            ``folder_charts(folder, baseline) -> list[Chart]``; imported when it is needed.
+    """
+
+    command: str
+    marker: str
+    module: str
+
+    @property
+    def write_report(self) -> Callable[[Path, Path | None], Path]:
+        """Writes the report of a folder, compared with another if there is one."""
+        write: Callable[[Path, Path | None], Path] = import_module(self.module).write_report
+        return write
+
+    @property
+    def folder_charts(self) -> Callable[[Path, Path | None], list[Chart]]:
+        """Returns all charts of a folder's report."""
+        charts: Callable[[Path, Path | None], list[Chart]] = import_module(
+            self.module
+        ).folder_charts
+        return charts
+
+
+KINDS = (
+    Kind("cosim run", "summary.json", "cosim.report.run_report"),
+    Kind("cosim reproduce", "rows.json", "cosim.reproduce.report"),
+)
+
+
+def kind_of(folder: Path) -> Kind:
+    """Return the kind of a result folder.
+
+    Raises:
+        ScenarioError: If it is of none.
+    """
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise ScenarioError(f"'{folder}' {what}; expected a result folder")
+    for kind in KINDS:
+        if (folder / kind.marker).is_file():
+            return kind
+    expected = " or ".join(f"{kind.marker} ({kind.command})" for kind in KINDS)
+    raise ScenarioError(f"'{folder}' is no result folder: expected one with {expected}")

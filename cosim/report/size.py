@@ -1,0 +1,37 @@
+"""How wide charts are drawn: for a screen or a page, and for a phone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cosim.report.svg import CHAR_WIDTH
+
+Drawn = tuple[list[str], float, dict[str, str | float]]
+"""Elements of a chart, its height [px], and data for the script."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How wide a chart is drawn.
+
+    Attributes:
+        name: Its class in the page.
+        width: Width [px].
+        font: Size of the font [px].
+        ticks: Most ticks of the horizontal axis.
+    """
+
+    name: str
+    width: int
+    font: int
+    ticks: int
+
+    def text_width(self, content: str) -> float:
+        """Return about how wide a text is [px]."""
+        return len(content) * self.font * CHAR_WIDTH
+
+
+WIDE = Size("wide", 860, 12, 9)
+NARROW = Size("narrow", 360, 11, 4)
+RIGHT = 16
+"""Room to the right of a plot [px]."""
