@@ -5,17 +5,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+INSTALLED_DOCS := $(VENV)/.installed_docs
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test smoke lint format clean
+.PHONY: help setup demo test smoke docs lint format clean
 
 help:
 	@echo "make setup    make $(VENV) with the package and its tools (PYTHON=... picks the interpreter)"
 	@echo "make demo     run scenarios/quickstart.yaml through the whole loop"
 	@echo "make test     check style, types and imports, and run the tests"
 	@echo "make smoke    check that the speed has not fallen by half"
+	@echo "make docs     build the documentation site into site/"
 	@echo "make lint     the checks alone"
 	@echo "make format   format the code, and mend what ruff can"
 	@echo "make clean    remove $(VENV), results and caches"
@@ -40,6 +42,15 @@ test: lint
 smoke: setup
 	@$(BIN)/python -m benchmarks --smoke --repeat 3
 
+# MkDocs and what it needs come on top, when they are first wanted; the package itself is not built again.
+$(INSTALLED_DOCS): $(INSTALLED)
+	@$(BIN)/python -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; print(*(one for one in extras["docs"] if not one.startswith("cosim")), sep="\n")' > $@.txt
+	@$(BIN)/python -m pip install --quiet --requirement $@.txt
+	@touch $@
+
+docs: $(INSTALLED_DOCS)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 lint: setup
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
@@ -51,6 +62,6 @@ format: setup
 	@$(BIN)/ruff format
 
 clean:
-	rm -rf $(VENV) results build dist *.egg-info .*_cache .hypothesis
+	rm -rf $(VENV) results build dist site *.egg-info .*_cache .hypothesis
 	find inference_sim -name '*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,12 +3,14 @@
 The blocks of a page are taken in order, in one empty folder that holds the scenarios, as a reader
 would. How a block is taken depends on its language:
 
-- ``sh``: ``cosim`` and ``pytest`` commands are run, and must exit with 0. ``make`` commands must
-  name a target. Runs of the larger scenarios are shortened by the settings in `SHORTER`.
+- ``sh``: ``cosim`` and ``pytest`` commands are run, and must exit with 0; so is ``python`` on a
+  file of the page. ``make`` commands must name a target. Runs of the larger scenarios are shortened
+  by the settings in `SHORTER`.
 - ``python`` and ``yaml``: a block that begins with ``# some_file.py`` is written to that file, for
   later blocks to use. Other Python is executed; a YAML file must validate when it is run.
 - ``text``: shown, not checked, unless a comment before it says ``output of: COMMAND``. Then it must
-  be what that command prints, and ``UPDATE_DOCS=1 pytest tests/test_docs.py`` renews it.
+  be what that command prints, and ``UPDATE_DOCS=1 pytest tests/test_docs.py`` renews it. So with
+  ``output of the example above``: what the last Python block printed.
 - ``csv``: a comment before it says ``file: NAME``, and it is written to that file.
 
 ``<!-- not run: REASON -->`` before a block exempts it.
@@ -16,6 +18,7 @@ would. How a block is taken depends on its language:
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -24,10 +27,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -111,6 +116,8 @@ def make_targets() -> frozenset[str]:
 def reader(tmp_path: Path, cosim: Callable[..., Any]) -> Callable[[Block], None]:
     """Take a block, in a folder that holds the scenarios."""
     shutil.copytree(ROOT / "scenarios", tmp_path / "scenarios")
+    said = io.StringIO()
+    outputs: dict[tuple[str, ...], str] = {}
 
     def take_command(where: str, words: list[str]) -> None:
         if words[0] == "make":
@@ -126,6 +133,9 @@ def reader(tmp_path: Path, cosim: Callable[..., Any]) -> Callable[[Block], None]
             )
             assert done.returncode == 0, f"{where}: {done.stdout}{done.stderr}"
             return
+        if words[0] == "python":
+            run_python(where, words)
+            return
         assert words[0] == "cosim", f"{where}: cannot check {words[0]!r}; mark it with 'not run'"
         words = words[: words.index(">")] if ">" in words else words
         if words[1] == "run":
@@ -133,8 +143,10 @@ def reader(tmp_path: Path, cosim: Callable[..., Any]) -> Callable[[Block], None]
                 words = [*words, "--set", setting]
         answer = cosim(*words[1:])
         assert answer.code == 0, f"{where}: {' '.join(words)}\n{answer.err}"
+        outputs[tuple(words)] = answer.out
 
     def take(block: Block) -> None:
+        nonlocal said
         if block.note.startswith("not run: "):
             return
         if block.file_name is not None:
@@ -143,14 +155,17 @@ def reader(tmp_path: Path, cosim: Callable[..., Any]) -> Callable[[Block], None]
             for words in commands(block.text):
                 take_command(block.where, words)
         elif block.language == "python":
-            exec(compile(block.text, block.where, "exec"), {"__name__": "page"})  # noqa: S102
+            with redirect_stdout(io.StringIO()) as said:
+                exec(compile(block.text, block.where, "exec"), {"__name__": "page"})  # noqa: S102
         elif block.language == "yaml":
             yaml.safe_load(block.text)
         else:
             assert block.language == "text", f"{block.where}: a block needs a language"
             page = block.where.partition(":")[0]
             if block.note.startswith("output of: ") and page != "README.md":  # has a test below
-                check_output(page, block, cosim)
+                check_output(page, block, cosim, outputs)
+            elif block.note == "output of the example above":
+                check_text(page, block, said.getvalue())
 
     return take
 
@@ -313,11 +328,39 @@ def test_first_page_shows_what_the_demo_prints_and_saves(
     assert f"the grid's share of the emissions is {saving * 100:.0f} % lower" in readme
 
 
-def check_output(page: str, block: Block, cosim: Callable[..., Any]) -> None:
-    """Run the command of an ``output of:`` block, and compare; or renew the block."""
-    answer = cosim(*shlex.split(block.note.removeprefix("output of: "))[1:])
+def check_output(
+    page: str,
+    block: Block,
+    cosim: Callable[..., Any],
+    outputs: Mapping[tuple[str, ...], str] = MappingProxyType({}),
+) -> None:
+    """Run the command of an ``output of:`` block, and compare; or renew the block.
+
+    Args:
+        outputs: What commands have printed that were run already, and need not be run again.
+    """
+    words = shlex.split(block.note.removeprefix("output of: "))
+    if words[0] == "python":
+        check_text(page, block, run_python(block.where, words))
+        return
+    if tuple(words) in outputs:
+        check_text(page, block, outputs[tuple(words)])
+        return
+    answer = cosim(*words[1:])
     assert answer.code == 0, f"{block.where}: {answer.err}"
-    printed = "\n".join(line.rstrip() for line in answer.out.splitlines()) + "\n"
+    check_text(page, block, answer.out)
+
+
+def run_python(where: str, words: list[str]) -> str:
+    """Run a file of a page, as the reader would in the shell, and return what it prints."""
+    done = subprocess.run([sys.executable, *words[1:]], capture_output=True, text=True)
+    assert done.returncode == 0, f"{where}: {' '.join(words)}\n{done.stderr}"
+    return done.stdout
+
+
+def check_text(page: str, block: Block, out: str) -> None:
+    """Compare what was printed with what a block shows; or renew the block."""
+    printed = "\n".join(line.rstrip() for line in out.splitlines()) + "\n"
     if WALL.sub("", block.text) != WALL.sub("", printed):
         assert os.environ.get("UPDATE_DOCS"), f"UPDATE_DOCS=1 renews it; it prints now\n{printed}"
         renew(page, block, printed)
