@@ -152,7 +152,7 @@ class SameHourYesterday(Forecaster):
     """What was a day before; what is, where that is not known. The present is the present."""
 
     def _look(self, step: int, steps_ahead: int) -> tuple[Array, Array]:
-        day = round(DAY_S / self._step_s)
+        day = max(1, round(DAY_S / self._step_s))
         known = np.concatenate([self._past, self._values[: step + 1]])
         now = len(known) - 1
         ahead = np.arange(steps_ahead)
@@ -174,7 +174,7 @@ class Noisy(Forecaster):
     Args:
         past, values, step_s: As for every forecaster.
         error: Standard deviation far ahead, over the mean of the signal's size.
-        correlation_s: Time over which errors are correlated [s].
+        correlation_s: Time over which errors are correlated [s]; 0 for errors that are not.
         issue_every_s: Time between two issues [s].
         seed: Seed of the errors.
     """
@@ -192,7 +192,7 @@ class Noisy(Forecaster):
     ) -> None:
         super().__init__(past, values, step_s)
         self._scale = error * float(np.abs(self._values).mean())
-        self._rho = math.exp(-step_s / correlation_s)
+        self._rho = math.exp(-step_s / correlation_s) if correlation_s else 0.0
         self._every = max(1, round(issue_every_s / step_s))
         self._seed = seed
 
@@ -201,7 +201,7 @@ class Noisy(Forecaster):
         lead = step - issue * self._every
         errors, spread = self._errors(issue, lead + steps_ahead)
         mean = np.maximum(0.0, self._truth(step, steps_ahead) + errors[lead:])
-        mean[0] = self._values[step]
+        mean[0], spread[lead] = self._values[step], 0.0
         return mean, spread[lead:]
 
     def _errors(self, issue: int, count: int) -> tuple[Array, Array]:

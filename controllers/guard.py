@@ -84,8 +84,8 @@ class SloGuard:
         now_s, settings = observation.time_s, self._settings
         held = now_s < self._until_s
         trouble = self._trouble(observation.latency_p99_s_by_class)
-        if held and trouble and trouble[0] == "TTFT":
-            self.released = RELEASED
+        if held and trouble and trouble[0] == "TTFT" and self.released != RELEASED:
+            self.released, self.reason = RELEASED, trouble[1]
         if trouble and not held:
             recent = now_s - self._until_s < _MEMORY_S
             self._hold_s = min(2 * self._hold_s if recent else settings.hold_s, settings.max_hold_s)
@@ -100,10 +100,10 @@ class SloGuard:
     def _trouble(
         self, latencies: Mapping[str, tuple[float | None, float | None]]
     ) -> tuple[str, str] | None:
-        """Return which objective is in danger, and a sentence on it."""
-        for name, bounds in self._bounds.items():
-            values = latencies.get(name, (None, None))
-            for what, value, bound in zip(("TTFT", "TPOT"), values, bounds, strict=True):
+        """Return which objective is in danger, TTFT of any class first, and a sentence on it."""
+        for number, what in enumerate(("TTFT", "TPOT")):
+            for name, bounds in self._bounds.items():
+                value, bound = latencies.get(name, (None, None))[number], bounds[number]
                 if value is None or bound is None:
                     continue
                 if value > bound * (1 - self._settings.margin):

@@ -235,6 +235,9 @@ class ControllerHost:
                 elif actuator in HELD:
                     held = limits[actuator].minimum
                     self._put(observation, GUARD, actuator, held, guard.reason)
+                elif actuator in RELEASED:  # opened by a hold before this one, if at all
+                    value = self._set[site][actuator]
+                    self._put(observation, GUARD, actuator, value, "not in the way any more")
         elif before:
             for actuator in self._controlled(site):
                 if actuator in RELEASED | HELD:
