@@ -66,9 +66,10 @@ class DayAheadPlan(Controller):
 
     def step(self, observation: SiteObservation) -> SiteAction:
         """Plan if it is time to, and keep to the plan."""
-        clock_h = observation.time.hour + observation.time.minute / 60
-        since_h = (clock_h - self._hour_utc) % 24
-        due = since_h * _HOUR_S < observation.step_s
+        time = observation.time
+        clock_h = time.hour + time.minute / 60 + time.second / _HOUR_S
+        since_s = round((clock_h - self._hour_utc) % 24 * _HOUR_S, 3) % (24 * _HOUR_S)
+        due = since_s < observation.step_s
         late = observation.time_s - self._made_s >= 24 * _HOUR_S
         if self._plan is None or due or late:
             self._plan = self._planner.plan(observation)

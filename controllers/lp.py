@@ -34,7 +34,8 @@ Array = NDArray[np.float64]
 Block = tuple[Array | float, float]
 
 _J_PER_KWH = 3.6e6
-_EXPORT_G_PER_KWH = 1e-6  # breaks ties: rather store than sell
+_EXPORT_G_PER_KWH = 1e-3  # breaks ties, above the tolerance: rather store than sell,
+_DISCHARGE_G_PER_KWH = 1e-2  # and rather leave the battery alone than move energy for nothing
 _LATE = 1e3  # price of late work over that of the dearest
 
 
@@ -262,7 +263,7 @@ def _add_battery(programme: _Program, battery: BatterySpec, dt: float, n: int) -
     at_end, start = np.zeros(n), np.zeros(n)
     at_end[-1], start[0] = battery.end_g_per_kwh / 1000, battery.start_wh
     programme.column("charge", high=battery.charge_w)
-    programme.column("discharge", high=battery.discharge_w)
+    programme.column("discharge", _DISCHARGE_G_PER_KWH * dt / _J_PER_KWH, high=battery.discharge_w)
     programme.column(
         "stored",
         -at_end if battery.surplus_counts else 0.0,

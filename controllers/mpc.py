@@ -112,7 +112,7 @@ class Mpc(Controller):
         full = min(float(plan.room_per_s[0]), self._most)
         worth = full * observation.step_s
         self._credit += max(float(plan.rate_per_s[0]), 0.0) * observation.step_s
-        self._credit = min(self._credit, worth)
+        self._credit = min(self._credit, 2 * worth)
         if not worth or self._credit < worth / 2:
             return 0.0
         self._credit -= worth

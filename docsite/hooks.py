@@ -39,4 +39,4 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
 
 
 def _is_markdown(file: File) -> bool:
-    return file.src_uri.endswith(".md")
+    return str(file.src_uri).endswith(".md")

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.cosim.builders import Ran, run_scenario
 
 ROOT = Path(__file__).parents[1]
 Cli = Callable[..., "Answer"]
 Runs = Callable[..., Ran]
+settings.register_profile("no timed assertions", deadline=None)
+settings.load_profile("no timed assertions")
 
 
 @dataclass(frozen=True)
