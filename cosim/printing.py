@@ -300,6 +300,15 @@ def _print_controllers(console: Console, result: Result) -> None:
         made = "no change" if not changes else _plural(len(changes), "change")
         _print_row(console, "Control", f"{entry.name}{where}: {made}")
         _print_changes(console, start, changes)
+    for site, guard in result.run.host.guards.items():
+        if guard.active_s:
+            where = f" on {site}" if several else ""
+            _print_row(
+                console,
+                "Guard",
+                f"the objectives{where} kept throttles open, and deferrable work back, for "
+                f"{duration(guard.active_s)}; last for {guard.reason}",
+            )
 
 
 def _print_changes(console: Console, start: datetime, changes: Sequence[ActuatorChange]) -> None:
