@@ -93,6 +93,7 @@ class Mpc(Controller):
         self._plan: LpPlan | None = None
         self._made_s = 0.0
         self._credit = 0.0
+        self._asked_s: float | None = None
 
     def step(self, observation: SiteObservation) -> SiteAction:
         """Plan if it is time to, and do what the plan says."""
@@ -110,8 +111,12 @@ class Mpc(Controller):
     def _burst(self, plan: LpPlan, observation: SiteObservation) -> float:
         """Return the full rate or none, so that the mean is the plan's [requests/s]."""
         full = min(float(plan.room_per_s[0]), self._most)
-        worth = full * observation.step_s
-        self._credit += max(float(plan.rate_per_s[0]), 0.0) * observation.step_s
+        lasts_s = observation.step_s  # or as long as the last time, if it is not asked every step
+        if self._asked_s is not None:
+            lasts_s = observation.time_s - self._asked_s
+        self._asked_s = observation.time_s
+        worth = full * lasts_s
+        self._credit += max(float(plan.rate_per_s[0]), 0.0) * lasts_s
         self._credit = min(self._credit, 2 * worth)
         if not worth or self._credit < worth / 2:
             return 0.0

@@ -181,7 +181,7 @@ def test_a_controller_that_fails_a_check(cosim: Cli) -> None:
 def test_a_controller_that_there_is_not(cosim: Cli) -> None:
     answer = cosim("controllers", "check", "nop")
     assert (answer.code, answer.out) == (2, "")
-    assert answer.err.endswith("did you mean 'noop'?\n")
+    assert "; did you mean 'noop'? expected one of noop, " in answer.err
 
 
 def test_parameters_that_its_class_refuses(cosim: Cli) -> None:

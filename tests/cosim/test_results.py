@@ -129,7 +129,7 @@ def test_the_keys_of_the_summary(runs: Runs, name: str) -> None:
             serving_keys(section, whole=whole)
     assert ("paper" in summary) == (plan.scenario.accounting == "paper")
     for entry in summary["controllers"]:
-        assert set(entry) == {"type", "site", "actions"}
+        assert set(entry) == {"type", "site", "actions", "guard_seconds"}
     if single:  # the totals are those of the only site
         (only,) = summary["sites"].values()
         assert {key: summary[key] for key in only} == only

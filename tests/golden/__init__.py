@@ -37,6 +37,7 @@ SHORT: Mapping[str, tuple[str, ...]] = {
         "workload.requests=6000",
     ),
     "two_sites": ("time.duration=1h",),
+    "wrong_forecasts": ("time.duration=12h", "workload.requests=1500"),
 }
 """What shortens each scenario; as it is where it is short enough."""
 
