@@ -22,6 +22,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 from pydantic import Field
@@ -90,6 +91,8 @@ class Mpc(Controller):
             switching_g=self._switching_g,
         )
         self._most = context.limits["deferrable_rate"].maximum if self._defer else 0.0
+        if self._battery:
+            self._charges = context.limits["battery_power"]
         self._plan: LpPlan | None = None
         self._made_s = 0.0
         self._credit = 0.0
@@ -103,10 +106,17 @@ class Mpc(Controller):
         plan = self._plan
         return SiteAction(
             deferrable_rate_per_s=self._burst(plan, observation) if self._defer else None,
-            battery_setpoint_w=setpoint_w(plan) if self._battery else None,
+            battery_setpoint_w=self._setpoint_w(plan) if self._battery else None,
             reason=f"plan: {plan.rate_per_s[0]:.2f}/s and {plan.battery_w[0]:+.0f} W now, "
             f"{plan.emissions_g:.0f} g in {self.forecast_horizon_h:g} h",
         )
+
+    def _setpoint_w(self, plan: LpPlan) -> float:
+        """Return the battery's setpoint [W]; the solver's rounding may not pass its limits."""
+        wanted_w = setpoint_w(plan)
+        if math.isinf(wanted_w):
+            return wanted_w
+        return min(max(wanted_w, self._charges.minimum), self._charges.maximum)
 
     def _burst(self, plan: LpPlan, observation: SiteObservation) -> float:
         """Return the full rate or none, so that the mean is the plan's [requests/s]."""

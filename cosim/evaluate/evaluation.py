@@ -51,6 +51,7 @@ def evaluate(
     """
     from joblib import Parallel, delayed
 
+    folder = folder.resolve()
     jobs = [(variant, seed) for seed in compared.seeds for variant in compared.variants]
     pool = Parallel(n_jobs=workers or _cores(), return_as="generator_unordered")
     found: dict[tuple[str, bool, int], RunFigures] = {}
@@ -71,6 +72,7 @@ def evaluate(
 
 
 def _measure(compared: Comparison, variant: Variant, seed: int, folder: Path) -> RunFigures:
+    os.chdir(compared.working_dir)  # a worker may have started elsewhere
     return measure_kept(compared, variant, seed, folder)
 
 

@@ -45,6 +45,7 @@ class Comparison:
         name: Name of the scenario.
         seeds: Seeds, the same for all.
         variants: The policies, what does nothing first.
+        working_dir: Where paths of the settings start from.
     """
 
     path: Path
@@ -52,6 +53,7 @@ class Comparison:
     name: str
     seeds: tuple[int, ...]
     variants: tuple[Variant, ...]
+    working_dir: Path
 
 
 def comparison(path: Path, overrides: Sequence[str] = (), seeds: int | None = None) -> Comparison:
@@ -95,11 +97,12 @@ def comparison(path: Path, overrides: Sequence[str] = (), seeds: int | None = No
         raise ScenarioError(problems)
     count = evaluation.seeds if seeds is None else seeds
     return Comparison(
-        path=path,
+        path=path.resolve(),
         overrides=tuple(overrides),
         name=scenario.name,
         seeds=tuple(range(scenario.seed, scenario.seed + count)),
         variants=ordered,
+        working_dir=Path.cwd(),
     )
 
 
