@@ -150,7 +150,11 @@ def validate(
     problems: list[Problem] = []
     for path in scenarios:
         try:
-            _plan(path, overrides, None)
+            plan = _plan(path, overrides, None)
+            if plan.scenario.evaluation is not None:
+                from cosim.evaluate.variants import comparison
+
+                comparison(path, overrides or ())
         except ScenarioError as error:
             problems += error.problems
         else:
