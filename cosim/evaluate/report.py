@@ -67,27 +67,45 @@ def _sentence(found: Evaluation) -> str:
 
 
 def _pareto(rows: list[PolicyRow]) -> ScatterChart:
-    points = [
-        Point(
-            label(row),
-            row.ttft_p99_s,
-            row.carbon_g.mean / 1000,
-            "grey" if row.twin else "blue",
-        )
-        for row in rows
-        if row.ttft_p99_s is not None and not row.twin
-    ]
+    shown = sorted(
+        (row for row in rows if row.ttft_p99_s is not None and not row.twin),
+        key=lambda row: row.carbon_g.mean,
+    )
+    groups: list[list[PolicyRow]] = []
+    spread_g = shown[-1].carbon_g.mean - shown[0].carbon_g.mean if shown else 0.0
+    for row in shown:
+        near = next((group for group in groups if _is_near(group[0], row, spread_g)), None)
+        if near is None:
+            groups.append([row])
+        else:
+            near.append(row)
     return scatter_chart(
         "pareto",
         "Carbon against the time to the first token",
-        points,
+        [
+            Point(_names(group), group[0].ttft_p99_s or 0.0, group[0].carbon_g.mean / 1000)
+            for group in groups
+        ],
         x_label="99th percentile of the time to the first token [s], requests that may not wait",
         y_label="Emissions of the import",
         unit="kg",
         log_x=True,
         note="Better is lower and further left. Deferrable requests wait in front of the gateway; "
-        "their waiting is not in here.",
+        "their waiting is not in here. Policies that can hardly be told apart share a point, that "
+        "of the first one.",
     )
+
+
+def _is_near(one: PolicyRow, other: PolicyRow, spread_g: float) -> bool:
+    """Return whether two policies would stand in each other's way on the chart."""
+    ratio = (one.ttft_p99_s or 1.0) / (other.ttft_p99_s or 1.0)
+    close = abs(one.carbon_g.mean - other.carbon_g.mean) <= 0.05 * spread_g
+    return close and 0.85 < ratio < 1.18
+
+
+def _names(group: list[PolicyRow]) -> str:
+    named = ", ".join(row.policy for row in group[:2])
+    return named if len(group) < 3 else f"{named} and {len(group) - 2} more"
 
 
 def _savings(rows: list[PolicyRow]) -> BarChart:
