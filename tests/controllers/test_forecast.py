@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from controllers.forecast import (
@@ -55,6 +55,7 @@ steps_s = st.sampled_from([HOUR_S, 2 * HOUR_S, 5000.0, 86400.0, 3 * 86400.0])
 
 
 class TestEvery:
+    @settings(deadline=None)  # the first noisy one loads a library
     @given(st.sampled_from(sorted(ALL)), pasts, signals, steps_s, st.data())
     def test_the_first_value_is_the_present(
         self, model: str, past: np.ndarray, values: np.ndarray, step_s: float, data: st.DataObject
@@ -82,7 +83,6 @@ class TestEvery:
             ALL[model](past, one, step_s).issue(step, 70).mean.tobytes() for one in (values, other)
         )
         assert said == again
-        assert not ALL[model].clairvoyant if isinstance(ALL[model], type) else True
 
     @pytest.mark.parametrize("model", sorted(ALL))
     def test_what_is_said_is_read_only_and_leaves_the_truth_alone(self, model: str) -> None:

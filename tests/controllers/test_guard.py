@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -183,10 +182,6 @@ class Throttling(Scripted):
     actuators = frozenset(THROTTLED)
 
 
-def action(values: dict[str, float]) -> dict[str, float]:
-    return dict(values)
-
-
 def hosted(
     *controllers: Controller, settings: GuardSettings | None = None, **changes: Any
 ) -> ControllerHost:
@@ -213,7 +208,7 @@ def play(host: ControllerHost, told: Sequence[Any]) -> list[dict[str, float]]:
 class TestAtWork:
     def test_requests_that_wait(self) -> None:
         """All throttles open, deferrable work is held; afterwards all is as it was set."""
-        host = hosted(Throttling(action(THROTTLED), None, None, None, None, None, None, None, None))
+        host = hosted(Throttling(THROTTLED, None, None, None, None, None, None, None, None))
         in_force = play(host, [FINE, WAITING, *[FINE] * 6])
         held = OPEN | {"deferrable_rate": 0.0}
         assert in_force == [THROTTLED, *[held] * 5, THROTTLED, THROTTLED]
@@ -231,14 +226,14 @@ class TestAtWork:
         assert host.guards["dc"].active_s == 300
 
     def test_slow_tokens(self) -> None:
-        host = hosted(Throttling(action(THROTTLED), *[None] * 8))
+        host = hosted(Throttling(THROTTLED, *[None] * 8))
         in_force = play(host, [FINE, SLOW, FINE])
         opened = {name: OPEN[name] for name in SLOWING}
         assert in_force[1] == in_force[2] == THROTTLED | opened | {"deferrable_rate": 0.0}
 
     def test_slow_tokens_right_after_requests_that_waited(self) -> None:
         """What the first hold opened and the second one does not is given back between them."""
-        host = hosted(Throttling(action(THROTTLED), *[None] * 30))
+        host = hosted(Throttling(THROTTLED, *[None] * 30))
         in_force = play(host, [FINE, WAITING, FINE, FINE, FINE, FINE, SLOW, FINE])
         assert in_force[5] == OPEN | {"deferrable_rate": 0.0}
         opened = {name: OPEN[name] for name in SLOWING}
@@ -246,7 +241,7 @@ class TestAtWork:
 
     def test_what_is_set_meanwhile_comes_into_force_afterwards(self) -> None:
         later = {"batch_cap": 32, "deferrable_rate": 1.0, "clock_fraction": 0.8}
-        controller = Throttling(action(THROTTLED), None, None, action(later), *[None] * 6)
+        controller = Throttling(THROTTLED, None, None, later, *[None] * 6)
         host = hosted(controller)
         in_force = play(host, [FINE, WAITING, *[FINE] * 6])
         assert in_force[3] == in_force[5] == OPEN | {"deferrable_rate": 0.0}
@@ -256,8 +251,8 @@ class TestAtWork:
         assert not [one for one in host.changes if one.controller == "c0" and one.step]
 
     def test_in_a_hold_for_slow_tokens_the_other_throttles_obey(self) -> None:
-        narrower = action({"batch_cap": 4, "clock_fraction": 0.4})
-        host = hosted(Throttling(action(THROTTLED), None, narrower, *[None] * 6))
+        narrower = {"batch_cap": 4, "clock_fraction": 0.4}
+        host = hosted(Throttling(THROTTLED, None, narrower, *[None] * 6))
         in_force = play(host, [FINE, SLOW, FINE])
         assert (in_force[2]["batch_cap"], in_force[2]["clock_fraction"]) == (4, 1.0)
 
@@ -274,7 +269,7 @@ class TestAtWork:
         assert host.battery_setpoint_w("dc") == -50.0
 
     def test_the_guard_acts_between_the_periods_of_a_slow_controller(self) -> None:
-        entry = HostedController("slow", Throttling(action(THROTTLED), None), "dc", 600.0)
+        entry = HostedController("slow", Throttling(THROTTLED, None), "dc", 600.0)
         host = ControllerHost(
             [entry],
             {"dc": context(limits=LIMITS, classes=CLASSES)},
@@ -287,7 +282,7 @@ class TestAtWork:
         assert caps == [16, 16, 128, 128, 128, 16]
 
     def test_a_reset_opens_everything(self) -> None:
-        host = hosted(Throttling(action(THROTTLED), *[None] * 9))
+        host = hosted(Throttling(THROTTLED, *[None] * 9))
         play(host, [FINE, WAITING])
         host.reset()
         assert not host.changes
@@ -350,9 +345,3 @@ class TestWhere:
         assert self.guards({"batch_cap"}, [BATCH]) == set()
         assert self.guards({"batch_cap"}, [ClassInfo(name="all", share=1.0)]) == set()
         assert self.guards({"batch_cap"}, guard=None) == set()
-
-
-def test_its_settings_by_default() -> None:
-    settings = GuardSettings()
-    assert (settings.margin, settings.hold_s, settings.max_hold_s) == (0.1, 900.0, 21600.0)
-    assert math.isinf(LIMITS["power_cap"].unthrottled)
