@@ -63,20 +63,20 @@ def _rate_per_s(source: WorkloadSource, step_s: float, steps: int) -> Array:
         case BurstArrivals() as bursts:
             return np.full(steps, bursts.mean_rate_per_s)
         case Replay() as replay:
-            return _recorded_rate_per_s(replay, middles_s)
+            return _recorded_rate_per_s(replay, middles_s, steps * step_s)
         case constant:
             return np.full(steps, constant.peak_rate_per_s)
 
 
-def _recorded_rate_per_s(replay: Replay, times_s: Array) -> Array:
+def _recorded_rate_per_s(replay: Replay, times_s: Array, horizon_s: float) -> Array:
     """Return the rates of the hours, or of the last piece of one, in which `times_s` lie."""
-    counts = np.zeros(int(times_s[-1] // _BIN_S) + 1)
+    edges_s = np.append(np.arange(0.0, horizon_s, _BIN_S), horizon_s)
+    counts = np.zeros(len(edges_s) - 1)
     for part in replay.parts():
-        if not len(part.times_s) or part.times_s[0] >= len(counts) * _BIN_S:
+        if not len(part.times_s) or part.times_s[0] >= horizon_s:
             break
-        bins = (part.times_s // _BIN_S).astype(np.int64)
-        counts += np.bincount(bins[bins < len(counts)], minlength=len(counts))
-    rates: Array = counts[(times_s // _BIN_S).astype(np.int64)] / _BIN_S
+        counts += np.histogram(part.times_s[part.times_s < horizon_s], edges_s)[0]
+    rates: Array = (counts / np.diff(edges_s))[(times_s // _BIN_S).astype(np.int64)]
     return rates
 
 
