@@ -153,10 +153,10 @@ def _row(
         import_g=Interval.of([one.import_g for one in runs]),
         total_g=Interval.of([one.import_g + one.embodied_g for one in runs]),
         facility_kwh=Interval.of([one.facility_kwh for one in runs]),
-        saving=Interval.of([1 - own[seed] / nothing[seed] for seed in seeds]),
+        saving=Interval.of([_saved(own[seed], nothing[seed]) for seed in seeds]),
         timing=None
         if twin is None
-        else Interval.of([1 - own[seed] / twin[seed] for seed in seeds]),
+        else Interval.of([_saved(own[seed], twin[seed]) for seed in seeds]),
         of_oracle=Interval.of([(nothing[seed] - own[seed]) / possible[seed] for seed in seeds])
         if whole
         else None,
@@ -170,6 +170,11 @@ def _row(
         cost=_mean(runs, lambda one: one.cost),
         failures=sum(bool(one.failure) for one in runs),
     )
+
+
+def _saved(own_g: float, other_g: float) -> float:
+    """Return the share that is saved of what another emits; NaN where that is nothing."""
+    return 1 - own_g / other_g if other_g > 0 else math.nan
 
 
 def _mean(runs: Sequence[RunFigures], value: Callable[[RunFigures], float | None]) -> float | None:

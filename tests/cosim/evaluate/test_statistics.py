@@ -5,42 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from cosim.evaluate.measure import RunFigures
-from cosim.evaluate.oracle import Bound
 from cosim.evaluate.statistics import Interval, rows
-
-RUN = RunFigures(
-    policy="noop",
-    twin=False,
-    seed=0,
-    import_g=1000.0,
-    stored_g=0.0,
-    embodied_g=50.0,
-    facility_kwh=5.0,
-    import_kwh=5.0,
-    cost=None,
-    attainment=1.0,
-    ttft_p99_s=0.2,
-    tpot_p99_s=0.02,
-    arrived=100,
-    completed=100,
-    backlog=0,
-    late=0,
-    output_tokens=1000,
-    guard_s=0.0,
-    changes=0,
-    is_wide=False,
-    load_state="stable",
-)
-
-
-def bound(seed_g: float) -> Bound:
-    return Bound(
-        all_g=seed_g, wide_g=0.5 * seed_g, deferral_g=0, battery_g=0, nothing_g=0, scale=1.0
-    )
-
+from tests.cosim.evaluate.figures import RUN, bound
 
 @pytest.mark.parametrize(("values", "t"), [([1.0, 3.0], 12.7062), ([0.0, 1, 2, 3, 4], 2.7764)])
 def test_intervals_are_students(values: list[float], t: float) -> None:
@@ -54,6 +23,12 @@ def test_intervals_are_students(values: list[float], t: float) -> None:
 def test_one_value_says_nothing_of_the_spread() -> None:
     assert math.isinf(Interval.of([3.0]).half_width)
     assert Interval.of([3.0]).is_zero
+
+
+def test_an_interval_holds_the_mean_95_times_in_100() -> None:
+    draws = np.random.default_rng(1).normal(10, 3, size=(4000, 4))
+    hit = [abs(one.mean - 10) <= one.half_width for one in map(Interval.of, draws.tolist())]
+    assert np.mean(hit) == pytest.approx(0.95, abs=3 * math.sqrt(0.95 * 0.05 / 4000))
 
 
 def test_differences_are_taken_seed_by_seed() -> None:
@@ -79,6 +54,41 @@ def test_work_that_is_not_done_is_no_saving() -> None:
 def test_an_emptied_battery_is_no_saving() -> None:
     emptied = replace(RUN, policy="drains", import_g=900.0, stored_g=100.0)
     assert rows([RUN, emptied], {})[1].saving.mean == pytest.approx(0)
+
+
+def test_more_work_is_no_saving_either() -> None:
+    eager = replace(RUN, policy="eager", output_tokens=1100)
+    assert rows([RUN, eager], {})[1].saving.mean == pytest.approx(0)
+
+
+def test_a_policy_that_does_nothing_at_all_cannot_be_compared() -> None:
+    idle = replace(RUN, policy="idle", import_g=100.0, output_tokens=0)
+    assert math.isnan(rows([RUN, idle], {})[1].saving.mean)
+
+
+def test_of_no_emissions_there_is_no_share() -> None:
+    """The sun covers it all."""
+    none = replace(RUN, import_g=0.0)
+    some = replace(none, policy="p")
+    row = rows([none, some, replace(some, twin=True)], {0: bound(0.0)})[1]
+    assert row.timing is not None
+    assert math.isnan(row.saving.mean)
+    assert math.isnan(row.timing.mean)
+    assert row.of_oracle is None
+
+
+def test_the_oracle_counts_where_it_saves_with_every_seed() -> None:
+    runs = [RUN, replace(RUN, seed=1)]
+    assert rows(runs, {0: bound(600.0), 1: bound(1000.0)})[0].of_oracle is None
+    assert rows(runs, {0: bound(600.0)})[0].of_oracle is None
+
+
+def test_what_was_not_measured_is_left_out_of_means() -> None:
+    missing = replace(RUN, seed=1, ttft_p99_s=None, attainment=None)
+    (row,) = rows([RUN, missing], {})
+    assert (row.ttft_p99_s, row.attainment, row.cost) == (0.2, 1.0, None)
+    (row,) = rows([replace(missing, cost=3.0, failure="broke")], {})
+    assert (row.ttft_p99_s, row.cost, row.failures) == (None, 3.0, 1)
 
 
 def test_the_oracle_of_the_same_means_is_what_counts() -> None:
