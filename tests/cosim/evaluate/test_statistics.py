@@ -11,6 +11,7 @@ import pytest
 from cosim.evaluate.statistics import Interval, rows
 from tests.cosim.evaluate.figures import RUN, bound
 
+
 @pytest.mark.parametrize(("values", "t"), [([1.0, 3.0], 12.7062), ([0.0, 1, 2, 3, 4], 2.7764)])
 def test_intervals_are_students(values: list[float], t: float) -> None:
     count, mean = len(values), sum(values) / len(values)
