@@ -72,9 +72,10 @@ def _recorded(path: Path, past: Array, values: Array, start: datetime, step_s: f
     for _, group in table.groupby("issued", sort=True):
         since_s = float(group["issued"].iloc[0]) - start_s
         first = math.floor(since_s / step_s)
-        last = math.ceil((group["time"].max() - start_s) / step_s)
-        if last <= 0 or first >= len(values):
+        ends_s = float(group["time"].max()) - start_s
+        if ends_s <= 0 or first >= len(values):
             continue  # issued for other days
+        last = max(first + 1, math.ceil(ends_s / step_s + 0.5))  # its middle is not before the end
         middles_s = start_s + (np.arange(first, last) + 0.5) * step_s
         issued.append(since_s)
         forecasts.append(np.interp(middles_s, group["time"], group["value"]))
@@ -86,9 +87,14 @@ def _recorded(path: Path, past: Array, values: Array, start: datetime, step_s: f
 def _read(path: Path) -> pd.DataFrame:
     """Return issue times, times [s since 1970] and values, sorted."""
     try:
-        table = pd.read_csv(path, dtype=str)
+        table = pd.read_csv(
+            path, dtype=str, skip_blank_lines=False, keep_default_na=False, na_values=[""]
+        )
     except (OSError, ValueError, UnicodeDecodeError) as error:
         raise SignalError(f"{path}: cannot be read as CSV: {error}") from error
+    if not isinstance(table.index, pd.RangeIndex):
+        raise SignalError(f"{path}: its rows have more values than its first line has columns")
+    table = table.dropna(how="all")  # the index still tells the lines
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
         raise SignalError(
@@ -115,7 +121,6 @@ def _digits(stamps: pd.Series) -> int:
 def _require(path: Path, table: pd.DataFrame, name: str, good: pd.Series, expected: str) -> None:
     bad = np.flatnonzero(~good.to_numpy())
     if len(bad):
-        row = int(bad[0])
-        raise SignalError(
-            f"{path}:{row + 2}: {name} must be {expected} (got {table[name].iloc[row]!r})"
-        )
+        line, got = table.index[bad[0]] + 2, table[name].iloc[bad[0]]
+        shown = repr(got) if isinstance(got, str) else "nothing"
+        raise SignalError(f"{path}:{line}: {name} must be {expected} (got {shown})")
