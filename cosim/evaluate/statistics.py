@@ -16,6 +16,7 @@ from cosim.evaluate.measure import RunFigures
 from cosim.evaluate.oracle import Bound
 
 CONFIDENCE = 0.95
+_WORTH = 0.01  # of the emissions of doing nothing: a share of less would say nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ class PolicyRow:
         facility_kwh: Energy [kWh].
         saving: Share of the emissions of doing nothing that it saves, seed by seed.
         timing: Share that it saves against its twin; None without one.
-        of_oracle: Its saving over that of the oracle with the same means; None where that has none.
+        of_oracle: Its saving over that of the oracle with the same means; None where that saves
+            next to nothing.
         attainment, ttft_p99_s, tpot_p99_s: Means over the seeds; None where there was nothing.
         completed, backlog, late: Means over the seeds [requests].
         guard_s: Mean time for which the guard held [s].
@@ -145,7 +147,9 @@ def _row(
         for seed in seeds
         if seed in bounds
     }
-    whole = len(possible) == len(seeds) and all(value > 0 for value in possible.values())
+    whole = len(possible) == len(seeds) and all(
+        value > _WORTH * nothing[seed] for seed, value in possible.items()
+    )
     return PolicyRow(
         policy=key[0],
         twin=key[1],

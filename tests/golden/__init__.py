@@ -36,6 +36,8 @@ SHORT: Mapping[str, tuple[str, ...]] = {
         "time.duration=12h",
         "workload.requests=6000",
     ),
+    "sunny_battery": ("time.duration=1d", "workload.requests=3000"),
+    "tight_slo": ("time.duration=2h", "workload.requests=3000"),
     "two_sites": ("time.duration=1h",),
     "wrong_forecasts": ("time.duration=12h", "workload.requests=1500"),
 }
