@@ -34,7 +34,7 @@ def evaluation_html(found: Evaluation) -> str:
 def _best(found: Evaluation) -> PolicyRow:
     """Return the policy that emits least, of those whose runs all came to their end."""
     own = [row for row in found.rows if not row.twin and not math.isnan(row.carbon_g.mean)]
-    own = [row for row in own if not row.failures] or found.rows[:1]
+    own = [row for row in own if not row.failures] or [found.rows[0]]
     return min(own, key=lambda row: row.carbon_g.mean)
 
 
@@ -59,8 +59,8 @@ def _sentence(found: Evaluation) -> str:
         return "No policy emits less than doing nothing."
     sure = "" if math.isinf(best.saving.half_width) or best.saving.is_zero else "significantly "
     text = (
-        f"{label(best)} emits {sure}less than doing nothing: {best.saving.mean:.1%} less of the "
-        "emissions of the import, at the same work."
+        f"{label(best)} emits {sure}less than doing nothing: {best.saving.mean:.1%} less by "
+        "the import, at the same work."
     )
     if best.timing is not None:
         text += (
@@ -124,8 +124,7 @@ def _savings(rows: list[PolicyRow]) -> BarChart:
         {
             "the policy": [_percent(row) for row in ordered],
             "its carbon-agnostic twin": [
-                _percent(twins[row.policy]) if row.policy in twins else math.nan
-                for row in ordered
+                _percent(twins[row.policy]) if row.policy in twins else math.nan for row in ordered
             ],
         },
         label="Emissions saved",
