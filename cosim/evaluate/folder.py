@@ -38,6 +38,9 @@ def _write_text(text: str, path: Path) -> None:
 def _put(path: Path, write: Callable[[Path], object]) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
-    write(Path(name))
-    Path(name).chmod(0o644)
-    Path(name).replace(path)
+    try:
+        write(Path(name))
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)

@@ -14,9 +14,11 @@ from cosim.report.page import Section, cards, page, paragraph, table
 def evaluation_html(found: Evaluation) -> str:
     """Return the page of an evaluation, one file without anything from elsewhere."""
     rows = [row for row in found.rows if not math.isnan(row.carbon_g.mean)]
-    blocks = [table(HEADER, [cells(row) for row in found.rows], numbers=range(1, len(HEADER)))]
+    numbers = range(1, len(HEADER))
+    blocks = [table(HEADER, [cells(row) for row in found.rows], numbers=numbers, named=True)]
+    pareto = _pareto(rows)
     sections = [
-        Section("waiting", "Carbon against waiting", [_pareto(rows)]),
+        *([Section("waiting", "Carbon against waiting", [pareto])] if pareto else []),
         Section("savings", "What each policy saves", [_savings(rows)]),
         Section("figures", "All figures", [*blocks, *map(paragraph, notes(found))]),
     ]
@@ -30,8 +32,9 @@ def evaluation_html(found: Evaluation) -> str:
 
 
 def _best(found: Evaluation) -> PolicyRow:
-    """Return the policy that emits least."""
+    """Return the policy that emits least, of those whose runs all came to their end."""
     own = [row for row in found.rows if not row.twin and not math.isnan(row.carbon_g.mean)]
+    own = [row for row in own if not row.failures] or [found.rows[0]]
     return min(own, key=lambda row: row.carbon_g.mean)
 
 
@@ -40,23 +43,24 @@ def _cards(found: Evaluation) -> list[tuple[str, str, str]]:
     shown = [
         ("Doing nothing", f"{noop.carbon_g.mean / 1000:.2f} kg", "CO2e of the import"),
         ("Least", f"{best.carbon_g.mean / 1000:.2f} kg", label(best)),
-        ("Saved", f"{best.saving.mean:.0%}", "of the emissions of doing nothing"),
     ]
+    if not math.isnan(best.saving.mean):
+        shown.append(("Saved", f"{best.saving.mean:.0%}", "of the emissions of doing nothing"))
     if best.of_oracle is not None:
         shown.append(("Of the possible", f"{best.of_oracle.mean:.0%}", "of the oracle's saving"))
     if best.attainment is not None:
-        shown.append(("Objectives", f"{best.attainment:.1%}", "of the requests meet theirs"))
+        shown.append(("Objectives", f"{best.attainment:.2%}", "of the requests meet theirs"))
     return shown
 
 
 def _sentence(found: Evaluation) -> str:
     best, noop = _best(found), found.rows[0]
-    if best is noop:
+    if best.carbon_g.mean >= noop.carbon_g.mean or math.isnan(best.saving.mean):
         return "No policy emits less than doing nothing."
     sure = "" if math.isinf(best.saving.half_width) or best.saving.is_zero else "significantly "
     text = (
-        f"{label(best)} emits {sure}less than doing nothing: {best.saving.mean:.1%} of the "
-        "emissions of the import, at the same work."
+        f"{label(best)} emits {sure}less than doing nothing: {best.saving.mean:.1%} less by "
+        "the import, at the same work."
     )
     if best.timing is not None:
         text += (
@@ -66,63 +70,69 @@ def _sentence(found: Evaluation) -> str:
     return text
 
 
-def _pareto(rows: list[PolicyRow]) -> ScatterChart:
-    shown = sorted(
-        (row for row in rows if row.ttft_p99_s is not None and not row.twin),
-        key=lambda row: row.carbon_g.mean,
-    )
-    groups: list[list[PolicyRow]] = []
-    spread_g = shown[-1].carbon_g.mean - shown[0].carbon_g.mean if shown else 0.0
-    for row in shown:
-        near = next((group for group in groups if _is_near(group[0], row, spread_g)), None)
+def _pareto(rows: list[PolicyRow]) -> ScatterChart | None:
+    """Return carbon against latency; None where no request had to be served at once.
+
+    Of points close together the first is named, or the lowest.
+    """
+    shown = [
+        (row.ttft_p99_s, row.carbon_g.mean / 1000, row.policy)
+        for row in (*rows[:1], *sorted(rows[1:], key=lambda one: one.carbon_g.mean))
+        if row.ttft_p99_s is not None and not row.twin
+    ]
+    if not shown:
+        return None
+    spread_kg = max(one[1] for one in shown) - min(one[1] for one in shown)
+    groups: list[list[tuple[float, float, str]]] = []
+    for one in shown:
+        near = next((group for group in groups if _is_near(group[0], one, spread_kg)), None)
         if near is None:
-            groups.append([row])
+            groups.append([one])
         else:
-            near.append(row)
+            near.append(one)
+    points = []
+    for (x, y, name), *others in groups:
+        points.append(Point(name, x, y, label=f"{name} + {len(others)}" if others else name))
+        points += [Point(name, x, y, label="") for x, y, name in others]
     return scatter_chart(
         "pareto",
         "Carbon against the time to the first token",
-        [
-            Point(_names(group), group[0].ttft_p99_s or 0.0, group[0].carbon_g.mean / 1000)
-            for group in groups
-        ],
-        x_label="99th percentile of the time to the first token [s], requests that may not wait",
+        points,
+        x_label="time to the first token, p99 [s]",
         y_label="Emissions of the import",
         unit="kg",
         log_x=True,
-        note="Better is lower and further left. Deferrable requests wait in front of the gateway; "
-        "their waiting is not in here. Policies that can hardly be told apart share a point, that "
-        "of the first one.",
+        note="Better is lower and further left. Of requests that may not be deferred: the waiting "
+        "of the others is not in here. Of points close together one is named.",
     )
 
 
-def _is_near(one: PolicyRow, other: PolicyRow, spread_g: float) -> bool:
-    """Return whether two policies would stand in each other's way on the chart."""
-    ratio = (one.ttft_p99_s or 1.0) / (other.ttft_p99_s or 1.0)
-    close = abs(one.carbon_g.mean - other.carbon_g.mean) <= 0.05 * spread_g
-    return close and 0.85 < ratio < 1.18
-
-
-def _names(group: list[PolicyRow]) -> str:
-    named = ", ".join(row.policy for row in group[:2])
-    return named if len(group) < 3 else f"{named} and {len(group) - 2} more"
+def _is_near(
+    one: tuple[float, float, str], other: tuple[float, float, str], spread_kg: float
+) -> bool:
+    """Return whether the names of two points would stand in each other's way."""
+    return abs(one[1] - other[1]) <= 0.05 * spread_kg and 0.85 < one[0] / other[0] < 1.18
 
 
 def _savings(rows: list[PolicyRow]) -> BarChart:
-    ordered = sorted((row for row in rows if not row.twin), key=lambda row: -row.saving.mean)
+    ordered = sorted((row for row in rows if not row.twin), key=lambda row: row.carbon_g.mean)
     twins = {row.policy: row for row in rows if row.twin}
     return bar_chart(
         "savings",
         "Saving against doing nothing",
         [row.policy for row in ordered],
         {
-            "the policy": [row.saving.mean * 100 for row in ordered],
+            "the policy": [_percent(row) for row in ordered],
             "its carbon-agnostic twin": [
-                twins[row.policy].saving.mean * 100 if row.policy in twins else math.nan
-                for row in ordered
+                _percent(twins[row.policy]) if row.policy in twins else math.nan for row in ordered
             ],
         },
         label="Emissions saved",
         unit="%",
         note="What a policy saves beyond its twin, it saves by timing.",
     )
+
+
+def _percent(row: PolicyRow) -> float:
+    """Return the saving of a policy to a tenth [%], and no zero below zero."""
+    return round(row.saving.mean * 100, 1) + 0.0

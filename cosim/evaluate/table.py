@@ -42,13 +42,17 @@ def label(row: PolicyRow) -> str:
 
 
 def interval(value: Interval, factor: float, digits: int, *, star: bool = False) -> str:
-    """Return a mean and half its interval; a star where zero lies outside it, if asked for."""
+    """Return a mean and half its interval; a star where zero lies outside it, if asked for.
+
+    A mean that is written as zero has no star.
+    """
     if math.isnan(value.mean):
         return "-"
-    text = f"{value.mean * factor:.{digits}f}"
+    mean = round(value.mean * factor, digits) + 0.0  # and no zero below zero
+    text = f"{mean:.{digits}f}"
     if math.isfinite(value.half_width):
         text += f" ± {value.half_width * factor:.{digits}f}"
-        text += "*" if star and not value.is_zero else ""
+        text += "*" if star and mean and not value.is_zero else ""
     return text
 
 

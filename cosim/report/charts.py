@@ -45,15 +45,17 @@ class Point:
     """A point with its name.
 
     Attributes:
-        name: Its name, written beside it.
+        name: Its name, shown where the pointer rests.
         x, y: Its place.
         color: A name of the palette.
+        label: What is written beside it; its name if None, empty for nothing.
     """
 
     name: str
     x: float
     y: float
     color: str = "blue"
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

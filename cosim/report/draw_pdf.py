@@ -154,8 +154,9 @@ def _scatter(chart: ScatterChart) -> Figure:
     figure, (ax,) = _figure(380, 1, [1.0])
     for point in chart.points:
         ax.plot(point.x, point.y, "o", color=LIGHT[point.color], ms=5)
+        label = point.name if point.label is None else point.label
         ax.annotate(
-            point.name, (point.x, point.y), xytext=(5, 3), textcoords="offset points", fontsize=7
+            label, (point.x, point.y), xytext=(5, 3), textcoords="offset points", fontsize=7
         )
     _x_axis(ax, chart.axis)
     ax.set_ylabel(f"{chart.label} [{chart.unit}]" if chart.unit else chart.label)

@@ -23,20 +23,38 @@ def draw_scatter(chart: ScatterChart, size: Size, top: float) -> Drawn:
     height = 280
     down = Scale("linear", low, high, ticks).to(y + 4 + height, y + 4)
     body += grid(across, down, True, size)
-    taken: list[tuple[float, float, float]] = []
-    for point in sorted(chart.points, key=lambda one: (one.x, one.y)):
-        px, py = across.pixel(point.x), down.pixel(point.y)
+    points = sorted(chart.points, key=lambda one: (one.x, one.y))
+    places = [(across.pixel(one.x), down.pixel(one.y)) for one in points]
+    taken = [(px - 6, px + 6, py) for px, py in places]
+    for point, (px, py) in zip(points, places, strict=True):
         told = f"{point.name}: {chart.axis.label} {point.x!r}, {chart.label} {point.y!r}"
         dot = element("circle", titled(told), cx=px, cy=py, r=5, class_=f"solid {point.color}")
-        width = size.text_width(point.name)
-        before = px + 9 + width > size.width
-        x0 = px - 9 - width if before else px + 9
-        at = py + size.font * 0.35
-        while any(x0 < b and a < x0 + width and abs(at - c) < size.font for a, b, c in taken):
-            at += size.font
-        taken.append((x0, x0 + width, at))
-        anchor = ("end", px - 9) if before else ("start", x0)
-        body += [dot, text(point.name, anchor[1], at, size.font, text_anchor=anchor[0])]
+        body.append(dot)
+        if label := point.name if point.label is None else point.label:
+            anchor, middle = _place(px, py, size.text_width(label), size, taken)
+            x, at = px + 9 if anchor == "start" else px - 9, middle + size.font * 0.35
+            body.append(text(label, x, at, size.font, text_anchor=anchor))
     y += 4 + height + size.font * 2.9
     body.append(text(chart.axis.label, right, y - 4, size.font, text_anchor="end", class_="quiet"))
     return body, y + 4, {"data_scatter": chart.key}
+
+
+def _place(
+    px: float, py: float, width: float, size: Size, taken: list[tuple[float, float, float]]
+) -> tuple[str, float]:
+    """Return the side of a point on which its label stands, and the middle of its height [px].
+
+    That is the nearest place that is free of what is `taken` (from, to, middle), to which it is
+    added: to the right or left, at the point's height, below or above.
+    """
+    sides = {"start": (px + 9, px + 9 + width), "end": (px - 9 - width, px - 9)}
+    held = {side: one for side, one in sides.items() if one[0] >= 0 and one[1] <= size.width}
+    shift = 0.0
+    while True:
+        for side, (a, b) in (held or sides).items():
+            for middle in (py + shift, py - shift):
+                free = all(b <= c or d <= a or abs(middle - at) >= size.font for c, d, at in taken)
+                if free and middle > size.font * 2.5:
+                    taken.append((a, b, middle))
+                    return side, middle
+        shift += size.font / 2

@@ -128,6 +128,7 @@ def table(
     numbers: Sequence[int] = (),
     wide: Sequence[int] = (),
     keys: Sequence[str] = (),
+    named: bool = False,
 ) -> str:
     """Return a table of plain text.
 
@@ -137,6 +138,7 @@ def table(
         numbers: Columns that are set to the right.
         wide: Columns of running text, which keep a readable width.
         keys: Identifiers of the rows, to link to.
+        named: Whether the first column names the rows, and stays in sight.
     """
     kinds = {**dict.fromkeys(wide, "reason"), **dict.fromkeys(numbers, "number")}
     top = "".join(
@@ -145,8 +147,11 @@ def table(
     )
     lines = []
     for index, row in enumerate(rows):
-        cells = "".join(
-            f"<td{_class(kinds.get(k, ''))}>{escape(cell)}</td>" for k, cell in enumerate(row)
+        name, *rest = row if named else ("", *row)
+        cells = f'<th scope="row">{escape(name)}</th>' if named else ""
+        cells += "".join(
+            f"<td{_class(kinds.get(k, ''))}>{escape(cell)}</td>"
+            for k, cell in enumerate(rest, start=int(named))
         )
         key = f' id="{escape(keys[index])}"' if keys else ""
         lines.append(f"<tr{key}>{cells}</tr>")

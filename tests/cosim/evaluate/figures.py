@@ -1,9 +1,16 @@
-"""Figures of a run and a bound that were never made."""
+"""Figures of runs, bounds and evaluations that were never made."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from cosim.evaluate.evaluation import Evaluation
 from cosim.evaluate.measure import RunFigures
 from cosim.evaluate.oracle import Bound
+from cosim.evaluate.statistics import rows
+from cosim.evaluate.variants import Comparison, Variant
 
 RUN = RunFigures(
     policy="noop",
@@ -34,3 +41,37 @@ def bound(seed_g: float) -> Bound:
     return Bound(
         all_g=seed_g, wide_g=0.5 * seed_g, deferral_g=0, battery_g=0, nothing_g=0, scale=1.0
     )
+
+
+def evaluation(runs: Sequence[RunFigures], bounds: Mapping[int, Bound] | None = None) -> Evaluation:
+    """Return what comes of runs that are given, of the policy that does nothing first."""
+    keys = dict.fromkeys((one.policy, one.twin) for one in runs)
+    compared = Comparison(
+        path=Path("week.yaml"),
+        overrides=(),
+        name="week",
+        seeds=tuple(sorted({one.seed for one in runs})),
+        variants=tuple(Variant(name, k, twin) for k, (name, twin) in enumerate(keys)),
+        working_dir=Path(),
+    )
+    found = dict(bounds or {})
+    return Evaluation(compared, tuple(runs), found, tuple(rows(runs, found)))
+
+
+def many() -> Evaluation:
+    """Two dozen policies in two seeds, most of which do nearly the same."""
+    runs = []
+    for k in range(24):
+        for twin in (False, True) if k % 5 == 2 else (False,):
+            for seed in (0, 1):
+                saved = 0.0 if k < 4 else 0.02 * (k - 3 - twin)
+                one = replace(
+                    RUN,
+                    policy=f"policy_with_a_name_{k}" if k else "noop",
+                    twin=twin,
+                    seed=seed,
+                    import_g=(1 - saved) * (16_000 + 100 * seed) + (seed * k if k > 3 else 0),
+                    ttft_p99_s=0.2 * (1 + (k % 7 == 6) * 0.1 * k),
+                )
+                runs.append(one)
+    return evaluation(runs, {0: bound(9000.0), 1: bound(9000.0)})
