@@ -210,7 +210,8 @@ def test_a_run_says_what_is_wrong_with_its_file(cosim: Cli) -> None:
     [
         (
             "forecasts: {carbon_intensity: {type: nosy, error: 0.1}}",
-            "s.yaml:22:38 forecasts.carbon_intensity.type: unknown type 'nosy'; did you mean 'noisy'?",
+            "s.yaml:22:38 forecasts.carbon_intensity.type: unknown type 'nosy'; did you "
+            "mean 'noisy'?",
         ),
         (
             "forecasts: {solar: {type: noisy}}",
