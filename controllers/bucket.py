@@ -17,9 +17,11 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from controllers.base import Controller, SiteAction, SiteContext, SiteObservation
 from controllers.release import ACTUATOR, Release
@@ -42,7 +44,18 @@ class BucketPolicy(Controller):
     actuators = frozenset({ACTUATOR})
     forecasts = frozenset({"carbon_intensity"})
 
-    def __init__(self, *, rate_per_s: float | None, utilisation: float, horizon_h: float) -> None:
+    def __init__(
+        self,
+        *,
+        rate_per_s: Annotated[
+            float | None,
+            Field(gt=0, description="rate of release [requests/s]; default: what others leave"),
+        ] = None,
+        utilisation: Annotated[
+            float, Field(gt=0, le=1, description="share of the capacity that all work may take")
+        ] = 0.8,
+        horizon_h: Annotated[float, Field(gt=0, description="how far it looks ahead [h]")] = 24,
+    ) -> None:
         self.forecast_horizon_h = horizon_h
         self._release = Release(rate_per_s, utilisation)
 

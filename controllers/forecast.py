@@ -252,13 +252,6 @@ class Recorded(Forecaster):
         return mean, np.zeros(steps_ahead)
 
 
-class Constant(Forecaster):
-    """One value for ever; what stands in for the intensity where a controller must not see it."""
-
-    def _look(self, step: int, steps_ahead: int) -> tuple[Array, Array]:
-        return np.full(steps_ahead, self._values[0]), np.zeros(steps_ahead)
-
-
 class Forecasts(Mapping[str, Forecast]):
     """The forecasts that a controller declared, made as they are asked for.
 

@@ -17,37 +17,13 @@ References:
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import numpy as np
-from pydantic import Field
 
 from controllers.bucket import ROUNDING, Array, BucketPolicy
 
 
 class LowestWindow(BucketPolicy):
-    """Starts deferrable work where the forecast carbon over its length is least.
-
-    Args:
-        rate_per_s: Rate at which started work is released [requests/s]; by default what other work
-            leaves of the capacity at the objective for the time per token.
-        utilisation: Share of that capacity that all work together may take [0 to 1].
-        horizon_h: How far it looks ahead [h].
-    """
-
-    def __init__(
-        self,
-        *,
-        rate_per_s: Annotated[
-            float | None,
-            Field(gt=0, description="rate of release [requests/s]; default: what others leave"),
-        ] = None,
-        utilisation: Annotated[
-            float, Field(gt=0, le=1, description="share of the capacity that all work may take")
-        ] = 0.8,
-        horizon_h: Annotated[float, Field(gt=0, description="how far it looks ahead [h]")] = 24,
-    ) -> None:
-        super().__init__(rate_per_s=rate_per_s, utilisation=utilisation, horizon_h=horizon_h)
+    """Starts deferrable work where the forecast carbon over its length is least."""
 
     def choose(self, sums: Array, length: int, waited: int, at_once: float) -> int:
         """Return the first step at which the sum is least."""

@@ -147,23 +147,36 @@ class SitePlanner:
     def _battery_spec(
         self, observation: SiteObservation, end_g_per_kwh: float
     ) -> BatterySpec | None:
-        context, soc = self._context, observation.battery_soc
-        if not self._battery or soc is None or context.battery_capacity_wh is None:
+        soc = observation.battery_soc
+        if not self._battery or soc is None:
             return None
-        limits = context.limits["battery_power"]
-        charge, discharge = context.battery_efficiency
-        capacity_wh = context.battery_capacity_wh
-        return BatterySpec(
-            capacity_wh=capacity_wh,
-            min_wh=(context.battery_min_soc or 0.0) * capacity_wh,
-            start_wh=min(soc, 1.0) * capacity_wh,
-            charge_w=limits.maximum,
-            discharge_w=-limits.minimum,
-            charge_efficiency=charge,
-            discharge_efficiency=discharge,
-            end_g_per_kwh=end_g_per_kwh,
-            surplus_counts=True,
-        )
+        return battery_spec(self._context, soc, end_g_per_kwh)
+
+
+def battery_spec(context: SiteContext, soc: float, end_g_per_kwh: float) -> BatterySpec | None:
+    """Return a site's battery as a programme takes it; None without one.
+
+    Args:
+        context: The site.
+        soc: State of charge at the start [0 to 1].
+        end_g_per_kwh: What its change over the programme is valued at [g/kWh].
+    """
+    capacity_wh = context.battery_capacity_wh
+    if capacity_wh is None:
+        return None
+    limits = context.limits["battery_power"]
+    charge, discharge = context.battery_efficiency
+    return BatterySpec(
+        capacity_wh=capacity_wh,
+        min_wh=(context.battery_min_soc or 0.0) * capacity_wh,
+        start_wh=min(soc, 1.0) * capacity_wh,
+        charge_w=limits.maximum,
+        discharge_w=-limits.minimum,
+        charge_efficiency=charge,
+        discharge_efficiency=discharge,
+        end_g_per_kwh=end_g_per_kwh,
+        surplus_counts=True,
+    )
 
 
 def setpoint_w(plan: LpPlan) -> float:

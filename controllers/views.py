@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from controllers.actuators import ACTUATORS
 from controllers.base import SiteContext, SiteObservation
-from controllers.forecast import Constant, Forecaster, Forecasts, Perfect, SameHourYesterday
+from controllers.forecast import Forecaster, Forecasts, Perfect, Persistence, SameHourYesterday
 from controllers.placement import HostedController
 from controllers.telemetry import cluster_fields
 
@@ -145,7 +145,7 @@ class Viewer:
         values = signals.values(signal)
         past = signals.past.get(signal, np.empty(0))
         if entry.agnostic and signal == "carbon_intensity":
-            return Constant(past, np.full_like(values, signals.mean_g_per_kwh), step_s)
+            return Persistence(past, np.full_like(values, signals.mean_g_per_kwh), step_s)
         if entry.clairvoyant:
             return Perfect(past, values, step_s)
         given = signals.forecasters.get(signal)

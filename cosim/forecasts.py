@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from controllers.forecast import Forecaster, Noisy, Persistence, Recorded, SameHourYesterday
@@ -18,9 +17,10 @@ from cosim.scenario.control import (
     PersistenceForecast,
     RecordedForecast,
 )
+from cosim.signals.formats.forecasts import read_issues
+from cosim.signals.formats.source import ReadOptions, Source
 
 Array = NDArray[np.float64]
-COLUMNS = ("issued", "time", "value")
 
 
 def forecaster(
@@ -65,62 +65,23 @@ def forecaster(
 
 def _recorded(path: Path, past: Array, values: Array, start: datetime, step_s: float) -> Recorded:
     """Read recorded forecasts; values between two times are interpolated, beyond them held."""
-    table = _read(path)
-    start_s = start.timestamp()
+    found = read_issues(Source(path), ReadOptions())
+    start_us = start.timestamp() * 1e6
     issued: list[float] = []
     forecasts: list[Array] = []
-    for _, group in table.groupby("issued", sort=True):
-        since_s = float(group["issued"].iloc[0]) - start_s
+    for made_us in np.unique(found.made_us):
+        mine = np.flatnonzero(found.made_us == made_us)
+        mine = mine[np.argsort(found.times_us[mine])]
+        times_s = (found.times_us[mine] - start_us) / 1e6
+        since_s = float(made_us - start_us) / 1e6
         first = math.floor(since_s / step_s)
-        ends_s = float(group["time"].max()) - start_s
-        if ends_s <= 0 or first >= len(values):
+        if times_s[-1] <= 0 or first >= len(values):
             continue  # issued for other days
-        last = max(first + 1, math.ceil(ends_s / step_s + 0.5))  # its middle is not before the end
-        middles_s = start_s + (np.arange(first, last) + 0.5) * step_s
+        # the middle of the last step is not before the end
+        last = max(first + 1, math.ceil(times_s[-1] / step_s + 0.5))
+        middles_s = (np.arange(first, last) + 0.5) * step_s
         issued.append(since_s)
-        forecasts.append(np.interp(middles_s, group["time"], group["value"]))
+        forecasts.append(np.interp(middles_s, times_s, found.values[mine]))
     if not issued:
         raise SignalError(f"{path}: none of its forecasts is for the time of the run")
     return Recorded(past, values, step_s, issued_s=np.array(issued), forecasts=forecasts)
-
-
-def _read(path: Path) -> pd.DataFrame:
-    """Return issue times, times [s since 1970] and values, sorted."""
-    try:
-        table = pd.read_csv(
-            path, dtype=str, skip_blank_lines=False, keep_default_na=False, na_values=[""]
-        )
-    except (OSError, ValueError, UnicodeDecodeError) as error:
-        raise SignalError(f"{path}: cannot be read as CSV: {error}") from error
-    if not isinstance(table.index, pd.RangeIndex):
-        raise SignalError(f"{path}: its rows have more values than its first line has columns")
-    table = table.dropna(how="all")  # the index still tells the lines
-    missing = [name for name in COLUMNS if name not in table.columns]
-    if missing:
-        raise SignalError(
-            f"{path}:1: expected the columns {', '.join(COLUMNS)} (got "
-            f"{', '.join(map(str, table.columns))})"
-        )
-    found: dict[str, Array] = {}
-    for name in ("issued", "time"):
-        zoned = table[name].str.contains(r"(?:Z|[+-]\d\d:?\d\d)$", na=False)
-        stamps = pd.to_datetime(table[name], format="ISO8601", utc=True, errors="coerce")
-        _require(path, table, name, zoned & stamps.notna(), "a time in ISO 8601 with its zone")
-        found[name] = stamps.astype("int64").to_numpy() / 10 ** _digits(stamps)
-    numbers = pd.to_numeric(table["value"], errors="coerce")
-    _require(path, table, "value", np.isfinite(numbers) & (numbers >= 0), "a number from 0")
-    found["value"] = numbers.to_numpy(dtype=np.float64)
-    return pd.DataFrame(found).sort_values(["issued", "time"], kind="stable")
-
-
-def _digits(stamps: pd.Series) -> int:
-    """Return the decimal digits of a second that a column of stamps counts in."""
-    return {"s": 0, "ms": 3, "us": 6, "ns": 9}[stamps.dt.unit]
-
-
-def _require(path: Path, table: pd.DataFrame, name: str, good: pd.Series, expected: str) -> None:
-    bad = np.flatnonzero(~good.to_numpy())
-    if len(bad):
-        line, got = table.index[bad[0]] + 2, table[name].iloc[bad[0]]
-        shown = repr(got) if isinstance(got, str) else "nothing"
-        raise SignalError(f"{path}:{line}: {name} must be {expected} (got {shown})")

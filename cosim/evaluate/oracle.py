@@ -14,6 +14,7 @@ hull over all of them.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
@@ -21,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controllers.lp import BatterySpec, LpProblem, solve
-from controllers.planning import load_terms
+from controllers.planning import battery_spec, load_terms
 from controllers.service import ServiceModel
-from cosim.briefing import battery_limits_w, site_context
+from cosim.accounting import J_PER_KWH
+from cosim.briefing import site_context
 from cosim.plan import Plan
-from cosim.scenario.site import ClcBattery
 from cosim.site_plan import SitePlan
 
 Array = NDArray[np.float64]
@@ -61,35 +62,116 @@ def oracle(plan: Plan, noop_kwh: float) -> Bound:
         plan: The scenario with one seed.
         noop_kwh: What the sites' clusters took in the simulation when nothing was done [kWh].
     """
-    sites = [site for site in plan.sites if site.cluster is not None]
-    demands = [_demand(plan, site) for site in sites]
-    services = [_service(plan, site) for site in sites]
-    drawn_kwh = sum(
-        float(service.draw_w(demand.total_per_s).sum()) * demand.period_s / 3.6e6
-        for service, demand in zip(services, demands, strict=True)
-    )
+    sites = [SiteModel.of(plan, site) for site in plan.sites if site.cluster is not None]
+    drawn_kwh = sum(one.drawn_kwh for one in sites)
     scale = noop_kwh / drawn_kwh if drawn_kwh else 1.0
-    problems = [
-        _problem(plan, site, service, demand, scale)
-        for site, service, demand in zip(sites, services, demands, strict=True)
-    ]
-    served = [_at_once(*three) for three in zip(problems, services, demands, strict=True)]
-    served = [_scaled(one, problem, scale) for one, problem in zip(served, problems, strict=True)]
+    problems = [one.problem(scale) for one in sites]
+    widened = [one.widened(scale) for one in sites]
+    at_once = [one.at_once(scale) for one in sites]
+
+    def least_g(programmes: Sequence[LpProblem], *, battery: bool = True) -> float:
+        return sum(
+            solve(one if battery else replace(one, battery=None)).objective_g for one in programmes
+        )
+
     return Bound(
-        all_g=sum(solve(one).objective_g for one in problems),
-        wide_g=sum(
-            solve(_widened(*three, scale)).objective_g
-            for three in zip(problems, services, demands, strict=True)
-        ),
-        deferral_g=sum(solve(replace(one, battery=None)).objective_g for one in problems),
-        battery_g=sum(solve(one).objective_g for one in served),
-        nothing_g=sum(solve(replace(one, battery=None)).objective_g for one in served),
+        all_g=least_g(problems),
+        wide_g=least_g(widened),
+        deferral_g=least_g(problems, battery=False),
+        battery_g=least_g(at_once),
+        nothing_g=least_g(at_once, battery=False),
         scale=scale,
     )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Demand:
+class SiteModel:
+    """A site in the aggregate model.
+
+    Attributes:
+        service: What the deployment can do.
+        demand: What came to it.
+        battery: The battery; None without one.
+        intensity_g_per_kwh, solar_w: Means over the periods, shape (periods,).
+    """
+
+    service: ServiceModel
+    demand: Demand
+    battery: BatterySpec | None
+    intensity_g_per_kwh: Array
+    solar_w: Array
+
+    @classmethod
+    def of(cls, plan: Plan, site: SitePlan) -> SiteModel:
+        """Return the model of a site that has a cluster."""
+        time, battery = plan.scenario.time, site.config.microgrid.battery
+        context = site_context(site, time.start, time.step_s, time.steps)
+        if context.service is None:
+            raise ValueError(f"site '{site.name}' has no cluster")
+        demand = _demand(plan, site)
+        shape = (len(demand.arrived), round(demand.period_s / time.step))
+
+        def by_period(values: Array) -> Array:
+            means: Array = values[: shape[0] * shape[1]].reshape(shape).mean(axis=1)
+            return means
+
+        mean = float(site.carbon_intensity_g_per_kwh.mean())
+        return cls(
+            context.service,
+            demand,
+            battery_spec(context, battery.initial_soc, mean) if battery else None,
+            by_period(site.carbon_intensity_g_per_kwh),
+            by_period(site.solar_w),
+        )
+
+    @property
+    def drawn_kwh(self) -> float:
+        """Energy that all requests take when they are served as they come [kWh]."""
+        drawn_w = self.service.draw_w(self.demand.total_per_s)
+        return float(drawn_w.sum()) * self.demand.period_s / J_PER_KWH
+
+    def problem(self, scale: float) -> LpProblem:
+        """Return the programme of the site, its loads scaled."""
+        demand = self.demand
+        base_w, slope_j, room = load_terms(self.service, demand.interactive_per_s, None)
+        return LpProblem(
+            period_s=demand.period_s,
+            intensity_g_per_kwh=self.intensity_g_per_kwh,
+            solar_w=self.solar_w,
+            base_w=base_w * scale,
+            slope_j=slope_j * scale,
+            room_per_s=room,
+            arrived=demand.arrived,
+            due=demand.due,
+            battery=self.battery,
+        )
+
+    def widened(self, scale: float) -> LpProblem:
+        """Return it with the power of the best replicas and clock at any load."""
+        loads, powers_w = lower_hull(self.service)
+        slopes = np.diff(powers_w) / np.diff(loads)
+        rate = self.demand.interactive_per_s
+        lines = tuple(
+            (scale * (power_w + slope * (rate - load)), scale * float(slope))
+            for load, power_w, slope in zip(loads, powers_w, slopes, strict=False)
+        )
+        return replace(self.problem(scale), lines=lines)
+
+    def at_once(self, scale: float) -> LpProblem:
+        """Return it with all requests served as they come."""
+        none = np.zeros_like(self.solar_w)
+        return replace(
+            self.problem(scale),
+            base_w=self.service.draw_w(self.demand.total_per_s) * scale,
+            slope_j=none,
+            room_per_s=none,
+            arrived=none,
+            due=none,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Demand:
     """Arrivals by period, shape (periods,): rates [requests/s], and cumulative counts."""
 
     period_s: float
@@ -105,7 +187,7 @@ class _Demand:
         return total
 
 
-def _demand(plan: Plan, site: SitePlan) -> _Demand:
+def _demand(plan: Plan, site: SitePlan) -> Demand:
     time, workload = plan.scenario.time, site.workload
     if workload is None:
         raise ValueError(f"site '{site.name}' has no workload")
@@ -128,51 +210,12 @@ def _demand(plan: Plan, site: SitePlan) -> _Demand:
     arrived = np.cumsum(np.histogram(at[waits], edges)[0]).astype(np.float64)
     due = np.searchsorted(np.sort(until[waits]), edges[1:], side="right").astype(np.float64)
     due[-1] = arrived[-1]  # the run ends with nothing left, as it is compared at equal work
-    return _Demand(period_s, interactive, arrived, np.minimum(due, arrived))
+    return Demand(period_s, interactive, arrived, np.minimum(due, arrived))
 
 
 def _period_s(step_s: float) -> float:
     """Return the shortest multiple of a step that is at least a period of the plan [s]."""
     return max(1, math.ceil(PERIOD_S / step_s)) * step_s
-
-
-def _service(plan: Plan, site: SitePlan) -> ServiceModel:
-    time = plan.scenario.time
-    service = site_context(site, time.start, time.step_s, time.steps).service
-    if service is None:
-        raise ValueError(f"site '{site.name}' has no cluster")
-    return service
-
-
-def _problem(
-    plan: Plan, site: SitePlan, service: ServiceModel, demand: _Demand, scale: float
-) -> LpProblem:
-    base_w, slope_j, room = load_terms(service, demand.interactive_per_s, None)
-    size = round(demand.period_s / plan.scenario.time.step)
-    periods = len(base_w)
-    intensity = _periods(site.carbon_intensity_g_per_kwh, size, periods)
-    return LpProblem(
-        period_s=demand.period_s,
-        intensity_g_per_kwh=intensity,
-        solar_w=_periods(site.solar_w, size, periods),
-        base_w=base_w * scale,
-        slope_j=slope_j * scale,
-        room_per_s=room,
-        arrived=demand.arrived,
-        due=demand.due,
-        battery=_battery(site, demand.period_s, float(site.carbon_intensity_g_per_kwh.mean())),
-    )
-
-
-def _widened(problem: LpProblem, service: ServiceModel, demand: _Demand, scale: float) -> LpProblem:
-    """Return the problem with the power of the best replicas and clock at any load."""
-    loads, powers_w = lower_hull(service)
-    slopes = np.diff(powers_w) / np.diff(loads)
-    lines = tuple(
-        (scale * (power_w + slope * (demand.interactive_per_s - load)), scale * float(slope))
-        for load, power_w, slope in zip(loads, powers_w, slopes, strict=False)
-    )
-    return replace(problem, lines=lines)
 
 
 def lower_hull(service: ServiceModel) -> tuple[Array, Array]:
@@ -198,44 +241,3 @@ def lower_hull(service: ServiceModel) -> tuple[Array, Array]:
 
 def _turns_down(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
     return (b[0] - a[0]) * (c[1] - a[1]) <= (b[1] - a[1]) * (c[0] - a[0])
-
-
-def _at_once(problem: LpProblem, service: ServiceModel, demand: _Demand) -> LpProblem:
-    """Return the problem with all served as it comes."""
-    none = np.zeros_like(problem.base_w)
-    return replace(
-        problem,
-        base_w=service.draw_w(demand.total_per_s),
-        slope_j=none,
-        room_per_s=none,
-        arrived=none,
-        due=none,
-    )
-
-
-def _scaled(served: LpProblem, problem: LpProblem, scale: float) -> LpProblem:
-    return replace(served, base_w=served.base_w * scale, battery=problem.battery)
-
-
-def _periods(values: Array, size: int, periods: int) -> Array:
-    means: Array = values[: size * periods].reshape(periods, size).mean(axis=1)
-    return means
-
-
-def _battery(site: SitePlan, period_s: float, end_g_per_kwh: float) -> BatterySpec | None:
-    battery = site.config.microgrid.battery
-    if battery is None:
-        return None
-    charge_w, discharge_w = battery_limits_w(battery, period_s)
-    charge, discharge = (0.978, 1 / 1.014) if isinstance(battery, ClcBattery) else (1.0, 1.0)
-    return BatterySpec(
-        capacity_wh=battery.capacity_wh,
-        min_wh=battery.min_soc * battery.capacity_wh,
-        start_wh=battery.initial_soc * battery.capacity_wh,
-        charge_w=charge_w,
-        discharge_w=discharge_w,
-        charge_efficiency=charge,
-        discharge_efficiency=discharge,
-        end_g_per_kwh=end_g_per_kwh,
-        surplus_counts=True,
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -151,8 +152,6 @@ def policies_setting(names: Sequence[str], *, twins: bool) -> str:
         names: Names of controllers, or ./file.py:Class.
         twins: Whether the twin of each is run too.
     """
-    import json
-
     policies = []
     for name in names:
         label = name.rpartition(":")[2] if ":" in name else name

@@ -40,7 +40,7 @@ class RecordedForecast(StrictModel):
     """What somebody forecast."""
 
     type: Literal["recorded"]
-    """From a CSV file with the columns `issued`, `time` and `value`."""
+    """From a CSV file with the columns `request_time`, `forecast_time` and `value`."""
     path: InputFile
     """The file; times in ISO 8601 with a zone, values in the unit of the signal: g/kWh, W or
     requests/s."""

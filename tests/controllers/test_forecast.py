@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from controllers.forecast import (
     NO_FORECASTS,
-    Constant,
     Forecast,
     Forecaster,
     Forecasts,
@@ -95,7 +94,7 @@ class TestEvery:
         assert forecast.mean[0] == 2
 
     def test_only_the_truth_is_clairvoyant(self) -> None:
-        told = (Perfect, Persistence, SameHourYesterday, Noisy, Recorded, Constant)
+        told = (Perfect, Persistence, SameHourYesterday, Noisy, Recorded)
         assert [model for model in told if model.clairvoyant] == [Perfect]
 
 

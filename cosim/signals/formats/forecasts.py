@@ -6,9 +6,12 @@ before as is asked for. The unit is not in the file.
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
 
-from cosim.signals.faults import Faults
+import numpy as np
+from numpy.typing import NDArray
+
+from cosim.signals.faults import Faults, IntArray
 from cosim.signals.formats.source import ReadOptions, Source
 from cosim.signals.intervals import parse_numbers, regular_series, scaled_values
 from cosim.signals.series import Series
@@ -20,8 +23,25 @@ def matches(source: Source) -> bool:
     return {"request_time", "forecast_time"} <= set(source.names)
 
 
-def read(source: Source, options: ReadOptions) -> Series:
-    """Return the newest forecasts, in the unit of the file.
+@dataclass(frozen=True, slots=True, eq=False)
+class Issues:
+    """Rows of a file of forecasts, as they stand, shape (n,) each.
+
+    Attributes:
+        made_us: When each was made [µs since 1970].
+        times_us: For what time [µs since 1970].
+        values: The values, in the unit of the file; NaN where blank ones may be filled.
+        lines: Lines of the file, from 1.
+    """
+
+    made_us: IntArray
+    times_us: IntArray
+    values: NDArray[np.float64]
+    lines: IntArray
+
+
+def read_issues(source: Source, options: ReadOptions) -> Issues:
+    """Return all forecasts of a file, no time forecast twice at once.
 
     Raises:
         SignalError: If the file is not as it should be.
@@ -45,6 +65,18 @@ def read(source: Source, options: ReadOptions) -> Series:
     if faults.problems:
         faults.stop()
 
+    return Issues(made_us, times_us, values, table.lines)
+
+
+def read(source: Source, options: ReadOptions) -> Series:
+    """Return the newest forecasts, in the unit of the file.
+
+    Raises:
+        SignalError: If the file is not as it should be.
+    """
+    found = read_issues(source, options)
+    made_us, times_us, values = found.made_us, found.times_us, found.values
+    order = np.lexsort((np.arange(len(values)), made_us, times_us))
     in_time = order[made_us[order] <= times_us[order] - round(options.lead_s * 1e6)]
     newest = in_time[np.append(np.diff(times_us[in_time]) > 0, True)[: len(in_time)]]
     if len(newest) < 2:
@@ -52,5 +84,5 @@ def read(source: Source, options: ReadOptions) -> Series:
             f"expected forecasts of two times or more, made {options.lead_s / 3600:g} h before or "
             f"earlier (got {len(newest)})"
         )
-    rows = Faults(table.path, table.lines[newest])
+    rows = Faults(source.path, found.lines[newest])
     return regular_series(times_us[newest], values[newest], rows, fill=options.fill)

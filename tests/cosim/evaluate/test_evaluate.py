@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from controllers.lp import LpProblem, solve
+from controllers.lp import solve
 from cosim.errors import ScenarioError
-from cosim.evaluate.oracle import oracle
+from cosim.evaluate.oracle import SiteModel, oracle
 from cosim.evaluate.variants import comparison, variant_plan
 from cosim.execute import execute
 from cosim.plan import load_plan
@@ -160,30 +160,25 @@ def test_bounds_are_in_order() -> None:
 @pytest.mark.parametrize("policy", ["suspend_resume", "lowest_window", "mpc", "carbon_threshold"])
 def test_no_policy_beats_the_oracle_on_the_models_own_terms(policy: str) -> None:
     """What a policy did, period by period, in the model of the oracle emits no less."""
-    from cosim.evaluate import oracle as module
-
     entry = {"type": policy}
     if policy == "carbon_threshold":
         entry |= {"actuator": "deferrable_rate", "throttled": 0}
     setting = f"controllers=[{json.dumps(entry)}]"
     plan = load_plan(SCENARIOS / "evaluate_policies.yaml", [*SHORT, setting])
     record = execute(plan).run.recorder.sites["california"]
-    site = plan.sites[0]
-    demand = module._demand(plan, site)
-    problem = module._problem(plan, site, module._service(plan, site), demand, 1.0)
-    size = round(demand.period_s / plan.scenario.time.step)
+    problem = SiteModel.of(plan, plan.sites[0]).problem(1.0)
+    size = round(problem.period_s / plan.scenario.time.step)
     held = record.column("deferrable_waiting")[size - 1 :: size][: len(problem.arrived)]
     served = problem.arrived - held
-    done = np.diff(served, prepend=0.0) / demand.period_s
+    done = np.diff(served, prepend=0.0) / problem.period_s
     assert (done <= problem.room_per_s + 1e-9).all()  # what it did is possible there
     assert (served >= problem.due - 1e-9).all()
     periods = (len(held), size)
     battery_w = record.column("battery_power_w")[: len(held) * size].reshape(periods).mean(axis=1)
     net_w = problem.base_w + problem.slope_j * done + battery_w - problem.solar_w
-    grams = problem.intensity_g_per_kwh * demand.period_s / 3.6e6
+    grams = problem.intensity_g_per_kwh * problem.period_s / 3.6e6
     battery = problem.battery
     assert battery is not None
     missing_kwh = (battery.start_wh - record.final_soc * battery.capacity_wh) / 1000
     emitted_g = float(grams @ np.maximum(net_w, 0.0)) + missing_kwh * battery.end_g_per_kwh
     assert emitted_g >= solve(problem).objective_g * (1 - 1e-6)
-    assert isinstance(problem, LpProblem)
