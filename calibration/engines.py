@@ -139,8 +139,6 @@ def explain(row: Row, throughput: float, rows: Sequence[Row]) -> str:
             f"the host sets the pace ({row.power_w:.0f} W per GPU), and a faster one than with the "
             "other models"
         )
-    if row.load().computed < 1:
-        found.append("prompts sent again: the share found in the prefix cache is a guess")
     for below, above in pairwise(other for other in series if 33 < other.batch <= row.batch):
         rise = above.itl_s / below.itl_s - 1
         if rise > 0.25 and above.batch < 1.6 * below.batch and throughput > 0:

@@ -35,17 +35,20 @@ SPARSE_ATTENTION = ("microsoft/Phi-3-small-8k-instruct",)
 STALLED = 1.6  # batch / (inter-token latency * throughput) above which a run waits for other things
 
 BATCHES = ((0, 33), (33, 130), (130, 260), (260, 520), (520, 5000))
-CHAT_PROMPTS = (0.0, 200.0, 370.0, 800.0)
+CHAT_PROMPTS = (0.0, 150.0, 450.0, 800.0)
 """Mean prompt lengths of chats to try, beside what is assumed [tokens]."""
 
 PROMPT_TOKENS = {
-    "lm-arena-chat": 370,
+    "lm-arena-chat": 300,
     "gpqa": 300,
     "sourcegraph-fim": 2000,
     "sharegpt-chat": 85,
     "evalplus-code": 150,
 }
-"""Mean prompt length by workload [tokens]: best guesses from the measurements themselves."""
+"""Mean prompt length by workload [tokens]: guesses. That of lm-arena-chat is the one at which the
+H100's throughput is met best; the B200 had no say. All prompts are computed: the v3 client sends
+1,024 of them, up to 6 times over (num_request_repeats in github.com/ml-energy/benchmark), but
+between two uses of one the others fill more of the KV cache than there is beside the batch."""
 
 OUTPUT_CV2 = {
     "lm-arena-chat": 0.7,
@@ -57,8 +60,10 @@ OUTPUT_CV2 = {
 """Squared coefficient of variation of the output lengths. gpqa runs serve a few waves of requests
 that start together, so the length bias of a steady state does not build up: 0."""
 
-RESENT_FROM_CAP, COMPUTED_WHEN_RESENT = 256, 0.1
-"""From this batch cap on, the v3 client resends the same chat prompts: they are mostly cached."""
+GREEDY = frozenset({"evalplus-code"})
+"""Workloads that take the likeliest token. The others sample with top-p 0.95 at temperature 0.8,
+which sorts the vocabulary: so the clients of both leaderboards (benchmark_client.py of
+github.com/ml-energy/leaderboard, mlenergy/llm/benchmark.py of github.com/ml-energy/benchmark)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,11 @@ class Row:
         return f"{low} to {high - 1}" if high < BATCHES[-1][1] else f"{low} and more"
 
     @property
+    def greedy(self) -> bool:
+        """Whether it took the likeliest token, with no sampling of the vocabulary."""
+        return self.workload in GREEDY
+
+    @property
     def stall(self) -> float:
         """batch / (inter-token latency * throughput); 1 if nothing but decoding happens."""
         return self.batch / (self.itl_s * self.tokens_per_s)
@@ -109,14 +119,7 @@ class Row:
         prompt = float(PROMPT_TOKENS[self.workload])
         if chat_prompt_tokens is not None and self.workload.endswith("chat"):
             prompt = chat_prompt_tokens
-        resent = self.workload == "lm-arena-chat" and self.cap >= RESENT_FROM_CAP
-        return Load(
-            self.batch,
-            prompt,
-            self.output_tokens,
-            OUTPUT_CV2[self.workload],
-            COMPUTED_WHEN_RESENT if resent else 1.0,
-        )
+        return Load(self.batch, prompt, self.output_tokens, OUTPUT_CV2[self.workload])
 
 
 def read(path: Path) -> tuple[list[Row], Counter[str]]:

@@ -76,6 +76,7 @@ def _summary_table(fitted: Sequence[Prediction]) -> str:
                 mape(_errors(group, "shipped_joules_per_token")),
                 mape(_errors(group, "in_fit")),
                 mape(_errors(group, "root")),
+                mape(_errors(group, "never_waits")),
                 mape(_errors(group, "law")),
                 bias(_errors(group, "law")),
             ]
@@ -84,7 +85,7 @@ def _summary_table(fitted: Sequence[Prediction]) -> str:
         "regime", "rows", "architectures", "at most", "power MAPE %", "bias %", "J/token MAPE %",
         "bias %", "throughput MAPE %", "power at measured pace %", "bias %",
         "power, engine as shipped %", "J/token, engine as shipped %", "power in the fit %",
-        "power, sqrt(MFU) form %", "Eq. 1 power MAPE %", "bias %",
+        "power, sqrt(MFU) form %", "power, never waits %", "Eq. 1 power MAPE %", "bias %",
     )  # fmt: skip
     return table(header, rows)
 

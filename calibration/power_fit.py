@@ -8,8 +8,9 @@ coefficients nor the engine's times have seen any of its rows.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
+from typing import Literal
 
 import numpy as np
 from scipy.optimize import nnls
@@ -25,6 +26,9 @@ LINEAR_FROM = 0.1
 """From this error on a row pulls no harder: repeated runs differ by 3 to 16 % in power. From 0.02
 to 1 no group's error moves by more than 2 points."""
 _ROUNDS = 40  # of reweighting, which has settled by then
+Form = Literal["default", "root", "never waits"]
+"""Forms of the power model: that of :class:`TwoResource`; one with sqrt(MFU * busy) in the place of
+the MFU; one whose GPU samples also while it waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +84,21 @@ class Run:
         shares, use = self.use(measured_pace=measured_pace)
         return float(shares @ model.busy_w(use))
 
-    def terms(self, *, root: bool = False) -> Array:
-        """Return what the four coefficients of the default model are multiplied by, shape (4,).
+    def terms(self, form: Form = "default") -> Array:
+        """Return what the four coefficients of a form are multiplied by, shape (4,).
 
         Runs that are shown apart are taken at the measured pace: the simulator's is not theirs.
-        With `root`, sqrt(MFU * busy) stands in the place of the MFU: the form before this one.
         """
         shares, use = self.use(measured_pace=not self.fitted)
-        computing = np.sqrt(use.mfu * use.busy_fraction) if root else use.mfu + use.padding
+        computing, sampling = use.mfu + use.padding, use.sampling
+        if form == "root":
+            computing = np.sqrt(use.mfu * use.busy_fraction)
+        if form == "never waits":
+            _, costs = zip(*self.state.phases, strict=True)
+            seconds = np.array([cost.duration_s for cost in costs])
+            sampling = sampling + np.array([cost.serial_s for cost in costs]) / seconds
         return np.array(
-            [1.0, shares @ computing, shares @ use.bandwidth_utilisation, shares @ use.sampling]
+            [1.0, shares @ computing, shares @ use.bandwidth_utilisation, shares @ sampling]
         )
 
 
@@ -134,11 +143,12 @@ def counts(run: Run) -> bool:
     return run.fitted or run.regime.engine == "vllm-0.11"
 
 
-def fit(some: Sequence[Run], *, root: bool = False) -> TwoResourceCoefficients:
+def fit(some: Sequence[Run], form: Form = "default") -> TwoResourceCoefficients:
     """Return the coefficients that fit runs best, rounded to whole watts [W].
 
-    Relative errors, soft L1 by reweighting, no negative coefficient, each group with the same
-    weight: engines, dense models and mixtures of experts, and runs at the measured pace.
+    Relative errors, soft L1 by reweighting, no negative coefficient, a base no lower than the
+    loaded idle, each group with the same weight: engines, dense models and mixtures of experts, and
+    runs at the measured pace.
 
     Raises:
         ValueError: If there are fewer than 8 runs.
@@ -149,15 +159,17 @@ def fit(some: Sequence[Run], *, root: bool = False) -> TwoResourceCoefficients:
     size = Counter(groups)
     base = np.array([len(some) / size[group] for group in groups])
     measured_w = np.array([run.row.power_w for run in some])
-    matrix = np.array([run.terms(root=root) for run in some]) / measured_w[:, None]
+    idle_w = np.array([find_gpu(some[0].row.gpu).loaded_idle_w, 0.0, 0.0, 0.0])
+    matrix = np.array([run.terms(form) for run in some]) / measured_w[:, None]
+    wanted = 1 - matrix @ idle_w  # of what comes on top of it
     weights = base
     solution: Array = np.zeros(4)
     for _ in range(_ROUNDS):
         scale = np.sqrt(weights)
-        solution, _ = nnls(scale[:, None] * matrix, scale)
-        errors = matrix @ solution - 1
+        solution, _ = nnls(scale[:, None] * matrix, scale * wanted)
+        errors = matrix @ solution - wanted
         weights = base / np.sqrt(1 + (errors / LINEAR_FROM) ** 2)
-    return TwoResourceCoefficients(*(round(float(value)) for value in solution))
+    return TwoResourceCoefficients(*(round(float(value)) for value in idle_w + solution))
 
 
 def model_of(gpu: GpuSpec, coefficients: TwoResourceCoefficients) -> TwoResource:
@@ -185,7 +197,7 @@ class Prediction:
         shipped_power, shipped_joules_per_token: The same as the first two, with power coefficients
             that never saw the architecture and the engine's times as they are shipped.
         in_fit: Of the power, with the fit on all runs.
-        root: Of the power, with sqrt(MFU * busy) in the place of the MFU, refitted.
+        root, never_waits: Of the power, by the other forms, refitted.
         law: Of the power by Eq. 1, at simulated times.
     """
 
@@ -198,6 +210,7 @@ class Prediction:
     shipped_joules_per_token: float
     in_fit: float
     root: float
+    never_waits: float
     law: float
 
 
@@ -220,7 +233,9 @@ def held_out(
             spec,
             fit([run for run, left in zip(shipped, own, strict=True) if counts(run) and not left]),
         )
-        root = np.array(astuple(fit(training, root=True)))
+        others: dict[Form, Array] = {
+            form: np.array(astuple(fit(training, form))) for form in ("root", "never waits")
+        }
         for index in np.flatnonzero(own):
             known, run = shipped[index], _with_experts(rows, unseen[index], training)
             measured_w = run.row.power_w
@@ -234,10 +249,16 @@ def held_out(
                 shipped_power=known_power / measured_w - 1,
                 shipped_joules_per_token=known_power * known.pace / measured_w - 1,
                 in_fit=known.power_w(whole) / measured_w - 1,
-                root=min(float(run.terms(root=True) @ root), spec.max_w) / measured_w - 1,
+                root=_other(run, "root", others, spec),
+                never_waits=_other(run, "never waits", others, spec),
                 law=run.power_w(law) / measured_w - 1,
             )
     return [found[index] for index in range(len(shipped))], fits
+
+
+def _other(run: Run, form: Form, fits: Mapping[Form, Array], gpu: GpuSpec) -> float:
+    """Return the error of the power by another form."""
+    return min(float(run.terms(form) @ fits[form]), gpu.max_w) / run.row.power_w - 1
 
 
 def _with_experts(rows: Sequence[Row], run: Run, training: Sequence[Run]) -> Run:

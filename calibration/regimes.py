@@ -37,15 +37,17 @@ class Parameter:
         return self.name in ("e_bw", "t0_us")
 
 
-SAMPLING = (
-    Parameter("sampling_s", 1e-3, 5e-3, 5),
+AHEAD = (
+    Parameter("serial_s", 1e-3, 5e-3, 5),
     Parameter("sampling_s_per_sequence", 40e-6, 2e-4, 7),
 )
 HOST = (Parameter("host_s", 3e-3, 2e-2, 5), Parameter("host_s_per_sequence", 30e-6, 2e-4, 7))
 REDUCE = (Parameter("all_reduce_latency_factor", 0.3, 2.0, 2),)
-EXPERTS = (Parameter("e_bw", 0.8, 1.2, 3, low=0.1), Parameter("t0_us", 30.0, 200.0, 1))
+EXPERTS = (Parameter("e_bw", 0.8, 1.0, 3, low=0.1), Parameter("t0_us", 30.0, 200.0, 1))
+LOGITS = (Parameter("sampling_s_per_logit", 0.3e-9, 3e-9, 12),)
 SERIAL = (
     Parameter("serial_s_per_sequence", 380e-6, 1e-3, 6),
+    Parameter("serial_s_per_prompt", 5e-3, 5e-2, 5),
     Parameter("serial_s_per_layer", 150e-6, 5e-4, 6),
     Parameter("serial_s_per_layer_and_doubling", 130e-6, 5e-4, 6),
 )
@@ -89,6 +91,8 @@ class Regime:
         experts = gpu.experts
         if "e_bw" in named:
             experts = ExpertCoefficients(named.pop("e_bw"), named.pop("t0_us"))
+        if row.greedy:
+            named["sampling_s_per_logit"] = 0.0
         engine = engine.with_numbers(named)
         roofline = Roofline(row.model, replace(gpu, experts=experts), engine, row.gpus)
         return steady_state(roofline, row.load(prompt), mixed=self.mixed)
@@ -172,7 +176,7 @@ REGIMES = (
         "vllm-0.11",
         "h100-sxm-80gb",
         "vllm-0.11",
-        (*SAMPLING, *REDUCE, *EXPERTS),
+        (*AHEAD, *REDUCE, *EXPERTS),
         lambda row: True,
         mixed=True,
     ),
@@ -181,7 +185,7 @@ REGIMES = (
         "vllm-0.11",
         "b200-sxm-180gb",
         "vllm-0.11-b200",
-        (*SAMPLING, *HOST, *EXPERTS),
+        (*AHEAD, *HOST, *EXPERTS),
         lambda row: row.workload != "gpqa",
         mixed=True,
     ),
@@ -190,7 +194,7 @@ REGIMES = (
         "vllm-0.5.4",
         "a100-sxm-40gb",
         "vllm-0.5.4",
-        SERIAL,
+        (*LOGITS, *SERIAL),
         lambda row: row.model.experts is None,
         mixed=False,
     ),
@@ -199,7 +203,7 @@ REGIMES = (
         "vllm-0.5.4",
         "h100-sxm-80gb",
         "vllm-0.5.4-h100",
-        SERIAL,
+        (*LOGITS, *SERIAL),
         lambda row: row.model.experts is None,
         mixed=False,
     ),

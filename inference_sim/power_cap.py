@@ -91,9 +91,12 @@ class CappedStage:
         if lines is None:
             costs = [model.decode(batch, context) for model in self._models]
             lines = self._lines[batch, top.context_limit] = _Lines(costs, batch)
-        number = self._highest(self._power_w(lines, context))
-        iterations = self._iterations_at(lines, number, context)
-        return lines.cost(number, min(context + iterations * batch, top.context_limit))
+        found = lines.found(context)  # by an iteration before
+        if found is None:
+            number = self._highest(self._power_w(lines, context))
+            limit = context + self._iterations_at(lines, number, context) * batch
+            found = lines.find(number, context, min(limit, top.context_limit))
+        return found
 
     def iteration(
         self,
@@ -188,13 +191,15 @@ class _Lines:
     """Costs of a decode iteration of `batch` sequences at several clocks, as arrays over them."""
 
     __slots__ = (
-        "_costs", "batch", "clock_fraction", "flops", "flops_per_context", "gpu_s",
-        "gpu_s_per_context", "hbm_bytes", "hbm_bytes_per_context", "host_s", "padding_flops",
-        "sampling_s", "serial_s",
+        "_costs", "_found", "_from_context", "batch", "clock_fraction", "flops",
+        "flops_per_context", "gpu_s", "gpu_s_per_context", "hbm_bytes", "hbm_bytes_per_context",
+        "host_s", "padding_flops", "sampling_s", "serial_s",
     )  # fmt: skip
 
     def __init__(self, costs: Sequence[AffineCost], batch: int) -> None:
         self._costs, self.batch = costs, batch
+        self._found: AffineCost | None = None
+        self._from_context = 0.0
         self.clock_fraction = np.array([cost.clock_fraction for cost in costs])
         self.gpu_s = np.array([cost.gpu_s for cost in costs])
         self.gpu_s_per_context = np.array([cost.gpu_s_per_context for cost in costs])
@@ -205,14 +210,25 @@ class _Lines:
         self.hbm_bytes, self.hbm_bytes_per_context = top.hbm_bytes, top.hbm_bytes_per_context
         self.padding_flops = top.padding_flops
 
-    def cost(self, number: int, context_limit: float) -> AffineCost:
-        """Return the line at one clock, up to `context_limit`."""
-        cost = self._costs[number]
-        return AffineCost(
+    def found(self, context: float) -> AffineCost | None:
+        """Return what was found last, if it was found for `context` too: for a run that gets there.
+
+        Runs that are computed iteration by iteration ask again and again.
+        """
+        last = self._found
+        if last is None or not self._from_context <= context < last.context_limit:
+            return None
+        return last if (context - self._from_context) % self.batch == 0 else None
+
+    def find(self, number: int, context: float, context_limit: float) -> AffineCost:
+        """Return the line at one clock, from `context` up to `context_limit`, and remember it."""
+        cost, self._from_context = self._costs[number], context
+        self._found = AffineCost(
             cost.gpu_s, cost.gpu_s_per_context, cost.sampling_s, cost.host_s,
             cost.flops, cost.flops_per_context, cost.hbm_bytes, cost.hbm_bytes_per_context,
             cost.serial_s, context_limit, cost.clock_fraction, cost.padding_flops,
         )  # fmt: skip
+        return self._found
 
 
 def clocks_up_to(clock_fraction: float) -> list[float]:

@@ -54,7 +54,7 @@ class Scenario:
 
 
 @st.composite
-def streams(draw: st.DrawFn, max_size: int = 40, max_tokens: int = 300) -> list[Arrival]:
+def streams(draw: st.DrawFn, max_size: int = 40, max_tokens: int = 160) -> list[Arrival]:
     """Requests in bursts and apart, of 1 to `max_tokens` prompt and output tokens."""
     gap = st.just(0.0) | st.floats(1e-3, 0.1) | st.floats(1e-3, 0.1) | st.floats(0.1, 4.0)
     tokens = (
@@ -105,8 +105,8 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         scheduler=draw(st.sampled_from(["vllm", "vllm", "vllm_v1", "sarathi", "orca", "static"])),
         router=draw(st.sampled_from(sorted(ROUTERS))),
         batch_cap=draw(st.integers(1, 24)),
-        max_batch_tokens=draw(st.sampled_from([600, 1024, None])),
-        kv_blocks=draw(st.integers(39, 100)),
+        max_batch_tokens=draw(st.sampled_from([320, 600, None])),
+        kv_blocks=draw(st.integers(21, 54)),
         burst=draw(st.integers(1, 4)),
         overflow=draw(st.sampled_from(["wait", "wait", "reject"])),
         classes=CLASSES,

@@ -124,7 +124,7 @@ def latency(
         typer.Option(
             "--fit",
             help="What to fit: sampling, serial, host or time_factor. Repeatable [default: what "
-            "the engine profile has of the first three].",
+            "the engine profile has: serial or else sampling, and host].",
             metavar="TERM",
         ),
     ] = None,
@@ -148,8 +148,8 @@ def latency(
     ]
     if {"sampling", "serial"} <= {*(terms or [])}:
         problems.append(
-            "--fit: latency does not tell sampling (the GPU is busy) from serial (it waits); "
-            "choose one"
+            "--fit: latency does not tell sampling of a sequence (the GPU is busy) from serial "
+            "time for it (the GPU waits); choose one"
         )
     spec, profile = _deployment(gpu, engine, problems)
     found = fit_latency(

@@ -1,9 +1,9 @@
 """Fits an engine's own time, and factors on the GPU's, on a user's measured latencies.
 
 The time of an iteration is ``max(factor * gpu, host) + sampling + serial`` (see
-:class:`inference_sim.execution.EngineProfile`). Latency alone does not tell sampling, in which the
-GPU is busy, from serial time, in which it waits: one of them is fitted, the other one is the base
-profile's.
+:class:`inference_sim.execution.EngineProfile`). Latency alone does not tell the sampling of a
+sequence, in which the GPU is busy, from the host's time for it, in which the GPU waits: one of them
+is fitted, the other one is the base profile's.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from inference_sim.execution import EngineProfile, IterationCost
 from inference_sim.hardware import GpuSpec
 
 TERMS: dict[str, tuple[str, ...]] = {
-    "sampling": ("sampling_s", "sampling_s_per_sequence"),
+    "sampling": ("serial_s", "sampling_s_per_sequence"),
     "serial": ("serial_s", "serial_s_per_sequence"),
     "host": ("host_s", "host_s_per_sequence"),
 }
@@ -117,10 +117,10 @@ class LatencyFit:
 
 
 def default_terms(engine: EngineProfile) -> list[str]:
-    """Return what an engine has that can be fitted; sampling, if it has nothing."""
-    names = TERMS | {"serial": (*TERMS["serial"], *PER_LAYER)}
-    own = [term for term in TERMS if any(getattr(engine, field) for field in names[term])]
-    return own or ["sampling"]
+    """Return what an engine has that can be fitted: sampling or a GPU that waits, and a host."""
+    waits = any(getattr(engine, field) for field in ("serial_s_per_sequence", *PER_LAYER))
+    paced = any(getattr(engine, field) for field in TERMS["host"])
+    return ["serial" if waits else "sampling", *(["host"] if paced else [])]
 
 
 def fit_latency(

@@ -15,9 +15,8 @@ _WORST = 5
 _DOUBTFUL = 15.0  # % held out; repeated runs of one load differ by 3 to 16 % in power
 
 _MEANING = {
-    "sampling_s": "sampling, per iteration",
     "sampling_s_per_sequence": "sampling, per sequence",
-    "serial_s": "the GPU waits for the host, per iteration",
+    "serial_s": "the GPU waits, per iteration",
     "serial_s_per_sequence": "the GPU waits for the host, per sequence",
     "host_s": "the host's own pace, per iteration",
     "host_s_per_sequence": "the host's own pace, per sequence",

@@ -27,14 +27,12 @@ class Load:
         prompt_tokens: Mean prompt length.
         output_tokens: Mean output length, E[l].
         output_cv2: Squared coefficient of variation of the output lengths.
-        computed: Share of the prompt that is computed; the rest is in the prefix cache.
     """
 
     batch: float
     prompt_tokens: float
     output_tokens: float
     output_cv2: float
-    computed: float = 1.0
 
     @property
     def context_tokens(self) -> float:
@@ -76,8 +74,7 @@ def steady_state(roofline: Roofline, load: Load, *, mixed: bool) -> SteadyState:
     context = min(context, blocks * BLOCK_SIZE)  # no batch holds more than the KV cache
     decode = roofline.decode(batch, context).at(context)
     prompts = batch / load.output_tokens  # that end, and begin, per iteration
-    cached = round(load.prompt_tokens * (1 - load.computed))
-    chunk = (max(1, round(load.prompt_tokens) - cached), cached)
+    chunk = (max(1, round(load.prompt_tokens)), 0)
     at_once = max(1, round(prompts))
     if mixed:
         step = roofline.iteration([chunk] * at_once, at_once, batch, round(context))

@@ -23,10 +23,12 @@ class EngineProfile:
     An iteration takes ``max(gpu time, host time) + sampling time + serial time``, where
 
     - host time, which overlaps with the GPU's, is ``host_s + host_s_per_sequence * batch``;
-    - sampling time, on the GPU, is ``sampling_s + sampling_s_per_sequence * sampled sequences``;
+    - sampling time, on the GPU, is ``sampling_s + sampled sequences * (sampling_s_per_sequence +
+      sampling_s_per_logit * vocabulary)``: top-p sampling sorts the vocabulary, greedy does not;
     - serial time, in which the GPU waits for the host, is ``serial_s + serial_s_per_sequence *
-      sampled sequences + layers * (serial_s_per_layer + serial_s_per_layer_and_doubling *
-      log2(tensor_parallel))``; 0 for an engine that schedules ahead.
+      sampled sequences + serial_s_per_prompt * finished prompts + layers * (serial_s_per_layer +
+      serial_s_per_layer_and_doubling * log2(tensor_parallel))``. An engine that schedules ahead
+      has little of it: what it cannot do before the last tokens are known.
 
     Attributes:
         all_reduce_latency_factor: On launch and latency of an all-reduce: CUDA graphs and one-shot
@@ -41,13 +43,19 @@ class EngineProfile:
     host_s: float
     host_s_per_sequence: float
     sources: str
+    sampling_s_per_logit: float = 0.0
     serial_s: float = 0.0
     serial_s_per_sequence: float = 0.0
+    serial_s_per_prompt: float = 0.0
     serial_s_per_layer: float = 0.0
     serial_s_per_layer_and_doubling: float = 0.0
     all_reduce_latency_factor: float = 1.0
     fitted_on: tuple[str, ...] | None = None
     time_factors: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    def sequence_sampling_s(self, vocab_size: int) -> float:
+        """Return what sampling one sequence from a vocabulary takes [s]."""
+        return self.sampling_s_per_sequence + self.sampling_s_per_logit * vocab_size
 
     def with_numbers(self, numbers: Mapping[str, float]) -> EngineProfile:
         """Return the same profile with some of its numbers changed, by field name."""

@@ -118,6 +118,7 @@ class Roofline:
         active_ff = (3 if model.gated_mlp else 2) * model.ffn_size / tp
         if model.experts:
             active_ff += 3 * model.experts.per_token * model.experts.ffn_size / tp
+        self._sequence_sampling_s = engine.sequence_sampling_s(model.vocab_size)
         self._elementwise_bytes = BYTES_PER_VALUE * (7 * h + 2 * d * (heads + kv_heads) + active_ff)
         self._head = LinearOp(h, model.vocab_size / tp, BYTES_PER_VALUE)
         self._attention_flops = 4 * heads * d  # per query token and context token: QK^T and PV
@@ -226,7 +227,7 @@ class Roofline:
             host_s=self._host_s(sampled),
             flops=dense.flops + head.flops + self._attention_flops * pairs,
             hbm_bytes=dense.hbm_bytes + head.hbm_bytes + self._kv_bytes * read,
-            serial_s=self._serial_s(sampled),
+            serial_s=self._serial_s(sampled, prompts_done),
             clock_fraction=self.clock_fraction,
             padding_flops=dense.padding_flops,
         )
@@ -335,13 +336,13 @@ class Roofline:
     def _sampling_s(self, sequences: int) -> float:
         if not (sequences and self.stage.last):
             return 0.0
-        seconds = self.engine.sampling_s + self.engine.sampling_s_per_sequence * sequences
+        seconds = self.engine.sampling_s + self._sequence_sampling_s * sequences
         return seconds / self.clock_fraction
 
     def _host_s(self, sequences: int) -> float:
         return self.engine.host_s + self.engine.host_s_per_sequence * sequences
 
-    def _serial_s(self, sequences: int) -> float:
+    def _serial_s(self, sequences: int, prompts: int = 0) -> float:
         engine = self.engine
         per_layer = engine.serial_s_per_layer + engine.serial_s_per_layer_and_doubling * math.log2(
             self.tensor_parallel
@@ -349,6 +350,7 @@ class Roofline:
         seconds = self.stage.layers * per_layer
         if sequences and self.stage.last:
             seconds += engine.serial_s + engine.serial_s_per_sequence * sequences
+            seconds += engine.serial_s_per_prompt * prompts
         return seconds
 
 

@@ -124,6 +124,7 @@ class VidurExecution:
         self.times = times
         self.peak_flops = gpu.peak_flops if causal else gpu.peak_tflops * 2.0**40
         self._engine = engine or find_engine("none")
+        self._sequence_sampling_s = self._engine.sequence_sampling_s(model.vocab_size)
         # Context that a token attends to: of its own chunk the mean, and of a decode itself, which
         # the context of the batch holds already.
         self._own_share, self._decode_extra = (0.5, 0) if causal else (1.0, 1)
@@ -252,7 +253,7 @@ class VidurExecution:
     def _sampling_s(self, sequences: int) -> float:
         if not (sequences and self.stage.last):
             return 0.0
-        return self._engine.sampling_s + self._engine.sampling_s_per_sequence * sequences
+        return self._engine.sampling_s + self._sequence_sampling_s * sequences
 
     def _host_s(self, sequences: int) -> float:
         return self._engine.host_s + self._engine.host_s_per_sequence * sequences

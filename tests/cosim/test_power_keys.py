@@ -145,7 +145,8 @@ def test_a_power_cap(tmp_path: Path, coupling: str) -> None:
     entry = write_controller(tmp_path, body, '{"power_cap"}')
     text = controlled(entry).replace(GPU, f"{GPU}\n      power_cap_w: 450")
     text = text.replace("rate_per_s: 0.5", "rate_per_s: 12")
-    ran = run_text(tmp_path, text, f"coupling={coupling}")
+    short = ("time.step=15s", "time.duration=5min")
+    ran = run_text(tmp_path, text, f"coupling={coupling}", *short)
     caps = ran.column("power_cap_w")
     assert caps.tolist() == [450.0] * 8 + [300.0] * 12
     over = ran.column("over_cap_fraction")

@@ -37,7 +37,7 @@ def decode_s(deployment: ClusterConfig, contexts: list[int], iterations: int) ->
     total_s, context = 0.0, sum(contexts)
     for _ in range(iterations):
         gpu_s = cost.gpu_s + cost.gpu_s_per_context * context
-        total_s += max(gpu_s, cost.host_s) + cost.sampling_s
+        total_s += max(gpu_s, cost.host_s) + cost.sampling_s + cost.serial_s
         context += len(contexts)
     return total_s
 

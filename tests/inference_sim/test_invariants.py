@@ -279,7 +279,7 @@ def test_same_seed_same_telemetry(seed: int) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(stream=streams(), kv_blocks=st.integers(39, 100), replicas=st.integers(1, 2))
+@given(stream=streams(), kv_blocks=st.integers(21, 54), replicas=st.integers(1, 2))
 def test_length_of_steps_does_not_matter(
     stream: list[Arrival], kv_blocks: int, replicas: int
 ) -> None:

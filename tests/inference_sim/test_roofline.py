@@ -151,3 +151,22 @@ def test_engine_times() -> None:
     assert slow.host_s == approx(0.52, 1e-12)
     assert slow.duration_s == approx(0.5212, 1e-12)
     assert np.isclose(Roofline(LLAMA2_7B, A100, engine).decode(7).sampling_s, 1.7e-3)
+
+
+def test_top_p_sampling_takes_time_for_each_entry_of_the_vocabulary() -> None:
+    engine = EngineProfile("x", 1e-3, 1e-4, 0.0, 0.0, "made up", sampling_s_per_logit=1e-9)
+    for model in (LLAMA2_7B, find_model("google/gemma-2-2b-it")):
+        roofline = Roofline(model, A100, engine)
+        each_s = 1e-4 + 1e-9 * model.vocab_size
+        assert roofline.decode(7).sampling_s == approx(1e-3 + 7 * each_s, 1e-12)
+        assert prefill(roofline, [100, 200]).sampling_s == approx(1e-3 + 2 * each_s, 1e-12)
+
+
+def test_the_gpu_waits_for_the_host_with_each_prompt_that_ends() -> None:
+    engine = replace(NONE, serial_s=1e-3, serial_s_per_sequence=1e-4, serial_s_per_prompt=5e-3)
+    roofline = Roofline(LLAMA2_7B, A100, engine)
+    assert roofline.decode(7).serial_s == approx(1.7e-3, 1e-12)
+    assert prefill(roofline, [100, 200]).serial_s == approx(1.2e-3 + 10e-3, 1e-12)
+    beside = roofline.iteration([(100, 0), (50, 200)], 1, 7, 700)  # one prompt goes on
+    assert beside.serial_s == approx(1.8e-3 + 5e-3, 1e-12)
+    assert roofline.iteration([(50, 0)], 0).serial_s == 0.0  # nothing is sampled

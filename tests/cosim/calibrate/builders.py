@@ -108,7 +108,7 @@ def served(
 
 
 PAGE_POWER = (95.0, 430.0, 500.0, 450.0)
-PAGE_ENGINE = ENGINE.with_numbers({"sampling_s": 1.4e-3, "sampling_s_per_sequence": 60e-6})
+PAGE_ENGINE = ENGINE.with_numbers({"serial_s": 1.4e-3, "sampling_s_per_sequence": 60e-6})
 
 
 def page_telemetry() -> str:

@@ -45,7 +45,7 @@ def test_help(cosim: Cli) -> None:
 
 def test_from_telemetry_to_a_scenario(cosim: Cli, tmp_path: Path) -> None:
     true = ENGINE.with_numbers(
-        {"sampling_s": 2e-3, "sampling_s_per_sequence": 7e-5, "time_factors": {LLAMA: 1.2}}
+        {"serial_s": 2e-3, "sampling_s_per_sequence": 7e-5, "time_factors": {LLAMA: 1.2}}
     )
     measured_use(tmp_path / "power.csv", TRUE, rows=40)
     served(tmp_path / "pace.csv", deployments((2, 8, 24, 64, 96)), true)

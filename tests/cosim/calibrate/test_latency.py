@@ -31,10 +31,10 @@ def fitted(path: Path, *terms: str, base: EngineProfile = ENGINE) -> LatencyFit:
 
 @pytest.mark.parametrize("prompts", [True, False])
 def test_noisy_rows_give_the_engine_within_2_percent(tmp_path: Path, prompts: bool) -> None:
-    true = engine(sampling_s=2.1e-3, sampling_s_per_sequence=65e-6)
+    true = engine(serial_s=2.1e-3, sampling_s_per_sequence=65e-6)
     path = served(tmp_path / "t.csv", deployments(BATCHES, prompts) * 12, true, noise=0.01)
     found = fitted(path, "sampling")
-    assert found.numbers["sampling_s"] == pytest.approx(2.1e-3, rel=0.02)
+    assert found.numbers["serial_s"] == pytest.approx(2.1e-3, rel=0.02)
     assert found.numbers["sampling_s_per_sequence"] == pytest.approx(65e-6, rel=0.02)
     assert np.mean(np.abs(found.base_errors)) > 3 * np.mean(np.abs(found.errors))
 
@@ -49,12 +49,12 @@ def test_exact_rows_give_the_exact_engine_and_factors(
     fixed: float, each: float, factors: tuple[float, float]
 ) -> None:
     of_model = dict(zip((LLAMA, QWEN), factors, strict=True))
-    true = engine(sampling_s=fixed, sampling_s_per_sequence=each, time_factors=of_model)
+    true = engine(serial_s=fixed, sampling_s_per_sequence=each, time_factors=of_model)
     with tempfile.TemporaryDirectory() as folder:
         path = served(Path(folder) / "t.csv", deployments(BATCHES), true)
         found = fitted(path, "sampling", "time_factor")
     assert found.numbers == pytest.approx(
-        {"sampling_s": fixed, "sampling_s_per_sequence": each}, rel=1e-6
+        {"serial_s": fixed, "sampling_s_per_sequence": each}, rel=1e-6
     )
     assert found.factors == pytest.approx(of_model, rel=1e-6)
 
@@ -64,11 +64,11 @@ def test_a_host_that_sets_the_pace_of_some_rows_is_found(
     tmp_path: Path, host_s: float, each: float
 ) -> None:
     true = engine(
-        sampling_s=1e-3, sampling_s_per_sequence=40e-6, host_s=host_s, host_s_per_sequence=each
+        serial_s=1e-3, sampling_s_per_sequence=40e-6, host_s=host_s, host_s_per_sequence=each
     )
     path = served(tmp_path / "t.csv", deployments(BATCHES, prompts=False), true)
     found = fitted(path, "sampling", "host")
-    names = ("sampling_s", "sampling_s_per_sequence", "host_s", "host_s_per_sequence")
+    names = ("serial_s", "sampling_s_per_sequence", "host_s", "host_s_per_sequence")
     assert found.numbers == pytest.approx({n: getattr(true, n) for n in names}, rel=1e-6)
     assert any("the host sets the pace in" in note for note in found.notes)
 
@@ -77,7 +77,7 @@ def test_a_host_that_no_row_shows_is_0(tmp_path: Path) -> None:
     path = served(tmp_path / "t.csv", deployments(BATCHES))
     found = fitted(path, "sampling", "host")
     assert found.numbers["host_s"] == found.numbers["host_s_per_sequence"] == 0
-    assert found.numbers["sampling_s"] == pytest.approx(ENGINE.sampling_s, rel=1e-6)
+    assert found.numbers["serial_s"] == pytest.approx(ENGINE.serial_s, rel=1e-6)
     assert any("in no row" in note for note in found.notes)
 
 
@@ -151,7 +151,7 @@ HEADER = "batch,context_tokens,itl_s"
         (
             [[b, 500, 0.009] for b in (1, 2, 3)],
             ["sampling"],
-            "too few rows: 2 numbers (sampling_s, sampling_s_per_sequence) need 4 rows or more",
+            "too few rows: 2 numbers (serial_s, sampling_s_per_sequence) need 4 rows or more",
         ),
         ([[b, 500, 9.0] for b in (1, 2, 4, 8)], ["sampling"], ":2 column 'itl_s': too slow"),
         ([[b, 500, 0.001] for b in (1, 2, 4, 8)], ["sampling"], "faster than the GPU can be"),

@@ -27,7 +27,7 @@ def test_the_page_tells_what_is_true_of_it() -> None:
     text = " ".join((ROOT / PAGE).read_text(encoding="utf-8").split())
     base, compute, memory, sampling = PAGE_POWER
     assert f"{base:g}, {compute:g}, {memory:g} and {sampling:g} W" in text
-    fixed, each = PAGE_ENGINE.sampling_s * 1e3, PAGE_ENGINE.sampling_s_per_sequence * 1e6
+    fixed, each = PAGE_ENGINE.serial_s * 1e3, PAGE_ENGINE.sampling_s_per_sequence * 1e6
     assert f"{fixed:g} ms and {each:g} us" in text
 
 
