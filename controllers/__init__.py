@@ -55,7 +55,6 @@ hold for every one of them, on the site and the days of ``controllers.example``.
 """
 
 from controllers.actuators import ACTUATORS, Actuator, ActuatorLimits
-from controllers.autoscale import Autoscale
 from controllers.base import (
     Action,
     Controller,
@@ -65,31 +64,32 @@ from controllers.base import (
     SiteContext,
     SiteObservation,
 )
-from controllers.batch_cap_aimd import BatchCapAimd
-from controllers.batch_cap_primal_dual import BatchCapPrimalDual
-from controllers.battery_aware import BatteryAware
-from controllers.battery_dispatch import BatteryDispatch
 from controllers.bucket import BucketPolicy
-from controllers.carbon_budget_pid import CarbonBudgetPid
-from controllers.carbon_proportional import CarbonProportional
-from controllers.carbon_threshold import CarbonThreshold
-from controllers.carbon_time import CarbonTime
 from controllers.changes import ActuatorChange
-from controllers.day_ahead_plan import DayAheadPlan
 from controllers.errors import ControllerError
 from controllers.forecast import Forecast, Forecaster, Forecasts
 from controllers.guard import GuardSettings, SloGuard
 from controllers.host import ControllerHost
-from controllers.lowest_window import LowestWindow
-from controllers.mpc import Mpc
-from controllers.noop import Noop
 from controllers.objective import TpotObjective
 from controllers.placement import HostedController, check_conflicts
-from controllers.power_cap import PowerCap
+from controllers.policies.autoscale import Autoscale
+from controllers.policies.batch_cap_aimd import BatchCapAimd
+from controllers.policies.batch_cap_primal_dual import BatchCapPrimalDual
+from controllers.policies.battery_aware import BatteryAware
+from controllers.policies.battery_dispatch import BatteryDispatch
+from controllers.policies.carbon_budget_pid import CarbonBudgetPid
+from controllers.policies.carbon_proportional import CarbonProportional
+from controllers.policies.carbon_threshold import CarbonThreshold
+from controllers.policies.carbon_time import CarbonTime
+from controllers.policies.day_ahead_plan import DayAheadPlan
+from controllers.policies.lowest_window import LowestWindow
+from controllers.policies.mpc import Mpc
+from controllers.policies.noop import Noop
+from controllers.policies.power_cap import PowerCap
+from controllers.policies.slo_clock import SloClock
+from controllers.policies.suspend_resume import SuspendResume
 from controllers.registry import BUILTIN, installed, resolve
 from controllers.service import ClassInfo, ServiceModel
-from controllers.slo_clock import SloClock
-from controllers.suspend_resume import SuspendResume
 from controllers.telemetry import microgrid_telemetry
 from controllers.throttle import Throttle
 from controllers.views import SiteSignals

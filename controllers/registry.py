@@ -12,24 +12,24 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import cast
 
-from controllers.autoscale import Autoscale
 from controllers.base import Controller, FleetController
-from controllers.batch_cap_aimd import BatchCapAimd
-from controllers.batch_cap_primal_dual import BatchCapPrimalDual
-from controllers.battery_aware import BatteryAware
-from controllers.battery_dispatch import BatteryDispatch
-from controllers.carbon_budget_pid import CarbonBudgetPid
-from controllers.carbon_proportional import CarbonProportional
-from controllers.carbon_threshold import CarbonThreshold
-from controllers.carbon_time import CarbonTime
-from controllers.day_ahead_plan import DayAheadPlan
 from controllers.errors import did_you_mean, where_raised
-from controllers.lowest_window import LowestWindow
-from controllers.mpc import Mpc
-from controllers.noop import Noop
-from controllers.power_cap import PowerCap
-from controllers.slo_clock import SloClock
-from controllers.suspend_resume import SuspendResume
+from controllers.policies.autoscale import Autoscale
+from controllers.policies.batch_cap_aimd import BatchCapAimd
+from controllers.policies.batch_cap_primal_dual import BatchCapPrimalDual
+from controllers.policies.battery_aware import BatteryAware
+from controllers.policies.battery_dispatch import BatteryDispatch
+from controllers.policies.carbon_budget_pid import CarbonBudgetPid
+from controllers.policies.carbon_proportional import CarbonProportional
+from controllers.policies.carbon_threshold import CarbonThreshold
+from controllers.policies.carbon_time import CarbonTime
+from controllers.policies.day_ahead_plan import DayAheadPlan
+from controllers.policies.lowest_window import LowestWindow
+from controllers.policies.mpc import Mpc
+from controllers.policies.noop import Noop
+from controllers.policies.power_cap import PowerCap
+from controllers.policies.slo_clock import SloClock
+from controllers.policies.suspend_resume import SuspendResume
 
 ControllerType = type[Controller] | type[FleetController]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from controllers.conformance import check_controller
-from controllers.noop import Noop
+from controllers.policies.noop import Noop
 from cosim.authoring.scaffold import class_name
 from tests.conftest import Answer, Cli
 from tests.cosim.builders import write, write_controller
