@@ -18,6 +18,7 @@ from cosim.evaluate.cli import evaluate
 from cosim.report.cli import report
 from cosim.reproduce.cli import reproduce
 from cosim.signal_view.cli import app as signals_app
+from cosim.sweep.cli import sweep
 from cosim.traces.cli import app as traces_app
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ app.add_typer(calibrate_app, name="calibrate")
 app.command()(report)
 app.command()(reproduce)
 app.command()(evaluate)
+app.command()(sweep)
 app.add_typer(signals_app, name="signals")
 app.add_typer(traces_app, name="traces")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -59,7 +59,7 @@ class TableConsole:
         lines: Sequence[Sequence[str]],
         *,
         names: int = 1,
-        left: int = 1,
+        left: Collection[int] = (0,),
         dim: Sequence[bool] = (),
     ) -> None:
         """Print a table and an empty line.
@@ -68,13 +68,13 @@ class TableConsole:
             head: Titles of the columns, each of one line or several.
             lines: The rows.
             names: The first columns, which name the rows and stand in every part.
-            left: The first columns, which are set to the left.
+            left: The columns that are set to the left.
             dim: Whether each row is to be paler; none by default.
         """
         for columns in _split([head, *lines], self._width, names):
             table = Table(box=None, pad_edge=False, header_style="bold")
             for index in columns:
-                justify = "left" if index < left else "right"
+                justify = "left" if index in left else "right"
                 table.add_column(head[index], justify=justify, no_wrap=True)  # type: ignore[arg-type]
             for number, line in enumerate(lines):
                 pale = bool(dim) and dim[number]
