@@ -27,6 +27,8 @@ def answer(axes: Sequence[Axis], every: Sequence[CaseRow], choice: Choice) -> It
             yield _lead(choice.lead, case_name(axes, choice.runner_up.values))
         yield from _latency(axes, every, best)
         yield from _objectives(axes, every, choice, best)
+        if len(choice.front) > 1:
+            yield _front(axes, choice)
     yield from undone(axes, every)
 
 
@@ -38,9 +40,10 @@ def undone(axes: Sequence[Axis], every: Sequence[CaseRow]) -> Iterator[str]:
     behind = [row for row in every if not row.whole and not row.failures]
     if behind:
         yield (
-            f"Left work behind (!): {_names(axes, behind)}. More than {1 - LEAST_SERVED:.0%} of "
-            "the requests were not served, or the queue was still long at the end. Such a case is "
-            "not called best: carbon of work not done is not a saving."
+            f"Left work behind (!): {_names(axes, behind)}. More than "
+            f"{_percent(1 - LEAST_SERVED)} of the requests were not served, or the queue was still "
+            "long at the end. Such a case is not called best: carbon of work not done is not a "
+            "saving."
         )
 
 
@@ -62,9 +65,9 @@ def _least(axes: Sequence[Axis], choice: Choice, best: CaseRow) -> str:
     most = choice.most
     if most is None or most is best:
         return f"{text}."
-    value = most.mean(choice.figure)
-    share = f", {1 - best.mean(choice.figure) / value:.0%} less than" if value > 0 else "; most has"
-    return f"{text}{share} {case_name(axes, most.values)} ({carbon_text(most, choice.figure)})."
+    own, value = best.mean(choice.figure), most.mean(choice.figure)
+    saved = f", {_percent(1 - own / value)} less than" if value > 0 else "; most has"
+    return f"{text}{saved} {case_name(axes, most.values)} ({carbon_text(most, choice.figure)})."
 
 
 def _lead(lead: Interval, name: str) -> str:
@@ -106,15 +109,27 @@ def _objectives(
     met = best.mean("attainment")
     if math.isnan(met) or met >= _GOOD:
         return
-    text = f"Only {met:.1%} of its requests met their objectives"
+    text = f"Only {met * 100:.1f} % of its requests met their objectives"
     good = [row for row in every if row.whole and row.mean("attainment") >= _GOOD]
     if not good:
-        yield f"{text}; no case keeps {_GOOD:.0%}."
+        yield f"{text}; in no case {_percent(_GOOD)} do."
         return
     least = min(good, key=lambda row: row.mean(choice.figure))
     yield (
-        f"{text}; of the cases that keep {_GOOD:.0%} or more, {case_name(axes, least.values)} "
+        f"{text}; of the cases in which {_percent(_GOOD)} do, {case_name(axes, least.values)} "
         f"emits least ({carbon_text(least, choice.figure)})."
+    )
+
+
+def _front(axes: Sequence[Axis], choice: Choice) -> str:
+    texts = [
+        f"{case_name(axes, row.values)} ({carbon_text(row, choice.figure)}, "
+        f"{seconds_text(row.mean('ttft_p99_s'))})"
+        for row in choice.front
+    ]
+    return (
+        "Cases that no other beats in carbon and in the time to the first token (p99) at once, "
+        f"from the least carbon on: {_listed(texts)}."
     )
 
 
@@ -123,9 +138,12 @@ def _percent(share: float) -> str:
 
 
 def _names(axes: Sequence[Axis], some: Sequence[CaseRow]) -> str:
-    names = [case_name(axes, row.values) for row in some]
-    more = f"; and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return "; ".join(names[:_NAMED]) + more
+    return _listed([case_name(axes, row.values) for row in some])
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = f"; and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
+    return "; ".join(texts[:_NAMED]) + more
 
 
 def same_everywhere(every: Sequence[CaseRow]) -> dict[str, float]:

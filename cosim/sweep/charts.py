@@ -33,19 +33,41 @@ def measure_charts(
     axes: Sequence[Axis], every: Sequence[CaseRow], measures: Sequence[Measure]
 ) -> list[Chart]:
     """Return a chart of each measure that is not the same in every case."""
-    varied = [axis for axis in axes if len(axis.values) > 1]
-    drawn = [one for one in measures if _differs(one, every)]
-    across = next((axis for axis in varied if axis.numbers is not None), None)
-    if across is None:
-        return [_bars(one, axes, varied, every) for one in drawn]
-    others = [axis for axis in varied if axis is not across]
-    return [_lines(one, axes, across, others, every) for one in drawn]
+    charts: list[Chart] = []
+    for one in measures:
+        varied = [axis for axis in axes if _matters(axis, one, axes, every)]
+        if not varied and (len(every) > 1 or math.isnan(every[0].mean(one.figure))):
+            continue
+        across = next((axis for axis in varied if axis.numbers is not None), None)
+        if across is None:
+            charts.append(_bars(one, axes, varied, every))
+        else:
+            others = [axis for axis in varied if axis is not across]
+            charts.append(_lines(one, axes, across, others, every))
+    return charts
 
 
-def _differs(measure: Measure, every: Sequence[CaseRow]) -> bool:
-    values = [row.mean(measure.figure) for row in every]
-    known = [value for value in values if not math.isnan(value)]
-    return bool(known) and (len(every) == 1 or len(known) < len(values) or not is_same(known))
+def _matters(axis: Axis, measure: Measure, axes: Sequence[Axis], every: Sequence[CaseRow]) -> bool:
+    """Return whether a measure, or whether the work was done, differs along an axis."""
+    place = axes.index(axis)
+    groups: dict[tuple[str, ...], list[CaseRow]] = {}
+    for row in every:
+        others = (*row.values[:place], *row.values[place + 1 :])
+        groups.setdefault(tuple(value.text for value in others), []).append(row)
+    for group in groups.values():
+        known = [row.mean(measure.figure) for row in group]
+        there = [value for value in known if not math.isnan(value)]
+        if there and (len(there) < len(known) or not is_same(there)):
+            return True
+        if there and len({row.whole for row in group}) > 1:
+            return True
+    return False
+
+
+def _alike(axes: Sequence[Axis], shown: Sequence[Axis]) -> str:
+    """Return along which axes a chart would be the same."""
+    names = [axis.label for axis in axes if len(axis.values) > 1 and axis not in shown]
+    return f"The same for every {' and '.join(names)}." if names else ""
 
 
 def _lines(
@@ -72,6 +94,7 @@ def _lines(
         height = 160 if further else 240
         panels.append(Panel(label, measure.unit, series, height=height, zero=_zero(series)))
     notes = [
+        _alike(axes, [across, *others]),
         _BAND if len(every[0].runs) > 1 else "",
         "" if all(row.whole for row in every) else _HOLLOW,
     ]
@@ -96,11 +119,13 @@ def _series(name: str, measure: Measure, found: Sequence[CaseRow], k: int) -> li
     whole = np.array([row.whole for row in found])
     line = np.where(whole, mean, np.nan)
     low, high = (line - half, line + half) if half.any() else (None, None)
+    if low is not None and measure not in CARBON:
+        low = np.maximum(low, 0.0)  # there is no less than none
     series = []
-    if whole.any():
+    if np.isfinite(line).any():
         series.append(Series(name, series_color(k), line, low=low, high=high, dash=series_dash(k)))
-    if not whole.all():
-        behind = np.where(whole, np.nan, mean)
+    behind = np.where(whole, np.nan, mean)
+    if np.isfinite(behind).any():
         series.append(Series(f"{name}, left work", series_color(k), behind, shape="points"))
     return series
 
@@ -147,7 +172,7 @@ def _bars(
         values,
         label=measure.label,
         unit=measure.unit,
-        note=_LEFT_OUT if hidden else "",
+        note=" ".join(filter(None, [_alike(axes, varied), _LEFT_OUT if hidden else ""])),
     )
 
 

@@ -37,7 +37,7 @@ class Measure:
 
 
 CARBON = (
-    Measure("total_g", "carbon, import and embodied", "kg", 1e-3, spread=True),
+    Measure("total_g", "total carbon", "kg", 1e-3, spread=True),
     Measure("per_1k_tokens_g", "carbon per 1,000 output tokens", "g", spread=True),
     Measure("import_g", "carbon of the import", "kg", 1e-3, spread=True),
     Measure("embodied_g", "embodied carbon", "kg", 1e-3),

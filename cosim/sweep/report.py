@@ -65,7 +65,6 @@ def sweep_html(found: Sweep) -> str:
         *([alarm("Not every case did its work", *behind)] if behind else []),
         cards(_cards(found, every, choice)),
         *(paragraph(text) for text in answer(found.axes, every, choice) if text not in behind),
-        *([paragraph(_front(found, choice))] if len(choice.front) > 1 else []),
     ]
     sections = [*_charts(found, every, choice), *_about(found, every, choice)]
     subtitle = f"{_counted(found, every)}. {found.description}".strip()
@@ -96,18 +95,6 @@ def _cards(
         "Cases",
         f"{len(every):,}",
         "all did their work" if done == len(every) else (f"{done:,} of them did their work"),
-    )
-
-
-def _front(found: Sweep, choice: Choice) -> str:
-    texts = [
-        f"{case_name(found.axes, row.values)} ({carbon_text(row, choice.figure)}, "
-        f"{seconds_text(row.mean('ttft_p99_s'))})"
-        for row in choice.front
-    ]
-    return (
-        "Cases that no other beats in carbon and in the time to the first token (p99) at once, "
-        f"from the least carbon on: {'; '.join(texts)}."
     )
 
 
