@@ -145,15 +145,21 @@ def run(
 
 @app.command()
 def validate(
-    scenarios: Annotated[list[Path], typer.Argument(help="Scenario files.", show_default=False)],
+    scenarios: Annotated[
+        list[Path], typer.Argument(help="Scenario and study files.", show_default=False)
+    ],
     overrides: Overrides = None,
 ) -> None:
-    """Check scenarios, and everything they read, without running them."""
+    """Check scenarios and studies, and everything they read, without running them."""
+    from cosim.sweep.cases import first_seed
+    from cosim.sweep.study import is_study, read_study
+
     problems: list[Problem] = []
     for path in scenarios:
         try:
-            plan = _plan(path, overrides, None)
-            if plan.scenario.evaluation is not None:
+            if is_study(path):
+                first_seed(read_study(path, overrides or ()))
+            elif _plan(path, overrides, None).scenario.evaluation is not None:
                 from cosim.evaluate.variants import comparison
 
                 comparison(path, overrides or ())

@@ -135,7 +135,9 @@ def validate_document(document: Document, model: type[M]) -> M:
             problem_at(document, found.path, found.message, key=found.at_key)
             for found in explain(error, model, document.data)
         ]
-    raise ScenarioError(sorted(dict.fromkeys(problems), key=lambda problem: _order(problem.where)))
+    raise ScenarioError(
+        sorted(dict.fromkeys(problems), key=lambda problem: place_order(problem.where))
+    )
 
 
 def find_mark(document: Document, path: Sequence[str | int], *, key: bool = False) -> str:
@@ -160,7 +162,8 @@ def problem_at(
     return Problem(message, path=dotted, where=find_mark(document, path, key=key))
 
 
-def _order(where: str) -> tuple[str, int, int]:
+def place_order(where: str) -> tuple[str, int, int]:
+    """Return a key that sorts places by file, line and column."""
     file, _, position = where.rpartition(":")
     file, _, line = file.rpartition(":")
     if where.startswith("--set ") or not (line.isdecimal() and position.isdecimal()):

@@ -8,15 +8,13 @@ from pydantic import Field
 
 from cosim.scenario.fields import InputFile, StrictModel
 
-Values = Annotated[list[Any], Field(min_length=1)]
-
 
 class AxisKeys(StrictModel):
     """Values of one key of the scenario, with a name for tables and charts."""
 
     label: Annotated[str, Field(min_length=1, max_length=40)] | None = None
     """What it is called; the last part of its path by default."""
-    values: Values
+    values: list[Any]
     """The values."""
 
 
@@ -42,7 +40,7 @@ class StudyKeys(StrictModel):
     """Runs of each case, with the scenario's seed and those after it; the same for all."""
     set: dict[str, Any] = {}
     """Values that are the same in all runs, by their paths in the scenario."""
-    grid: dict[str, Values | AxisKeys] = {}
+    grid: dict[str, list[Any] | AxisKeys] = {}
     """Values to be combined, each with each, by their paths in the scenario."""
     cases: list[CaseKeys] = []
     """Settings that vary together; each case is combined with the whole grid."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from cosim.errors import Problem, ScenarioError
-from cosim.loading import Setting, parse_setting, read_document
+from cosim.loading import Setting, parse_setting, place_order, read_document
 from cosim.plan import Plan, plan_document
 from cosim.sweep.axes import Axis, AxisValue
 from cosim.sweep.study import Study
@@ -64,9 +64,8 @@ def first_seed(study: Study) -> int:
             for problem in dict.fromkeys(error.problems):
                 found.setdefault(problem, []).append(case)
     if found:
-        raise ScenarioError(
-            [_explained(study, problem, met, len(every)) for problem, met in found.items()]
-        )
+        problems = [_explained(study, one, met, len(every)) for one, met in found.items()]
+        raise ScenarioError(sorted(problems, key=lambda one: place_order(one.where)))
     return seed
 
 

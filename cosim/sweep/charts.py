@@ -18,11 +18,12 @@ from cosim.report.lines import LineChart, Panel, Series
 from cosim.report.palette import CYCLE, series_color, series_dash
 from cosim.sweep.answer import is_same
 from cosim.sweep.axes import Axis, AxisValue
-from cosim.sweep.measures import CARBON, ENERGY, MEASURES, Measure
+from cosim.sweep.measures import CARBON, ENERGY, MEASURES, Measure, in_unit
 from cosim.sweep.rows import CaseRow, Choice, case_name
 
 _LOG_FROM = 30.0  # times that the largest value on the axis is of the least
 _LATENCY = "ttft_p99_s"
+_OF_WORK = {one.figure for one in (*CARBON, *ENERGY)}
 _ONE = Axis("", (AxisValue(""),))  # in place of the axis of the lines where there is none
 _LEFT_OUT = "Cases that left work behind are not shown: carbon of work not done is not a saving."
 _HOLLOW = "Circles that are not filled: cases that left work behind."
@@ -34,10 +35,11 @@ def measure_charts(
 ) -> list[Chart]:
     """Return a chart of each measure that is not the same in every case."""
     charts: list[Chart] = []
-    for one in measures:
-        varied = [axis for axis in axes if _matters(axis, one, axes, every)]
-        if not varied and (len(every) > 1 or math.isnan(every[0].mean(one.figure))):
+    for one in (in_unit(measure, every) for measure in measures):
+        known = [value for row in every if not math.isnan(value := row.mean(one.figure))]
+        if not known or (len(every) > 1 and len(known) == len(every) and is_same(known)):
             continue
+        varied = [axis for axis in axes if _matters(axis, one, axes, every)]
         across = next((axis for axis in varied if axis.numbers is not None), None)
         if across is None:
             charts.append(_bars(one, axes, varied, every))
@@ -119,7 +121,7 @@ def _series(name: str, measure: Measure, found: Sequence[CaseRow], k: int) -> li
     whole = np.array([row.whole for row in found])
     line = np.where(whole, mean, np.nan)
     low, high = (line - half, line + half) if half.any() else (None, None)
-    if low is not None and measure not in CARBON:
+    if low is not None and not measure.figure.endswith("_g"):
         low = np.maximum(low, 0.0)  # there is no less than none
     series = []
     if np.isfinite(line).any():
@@ -132,7 +134,7 @@ def _series(name: str, measure: Measure, found: Sequence[CaseRow], k: int) -> li
 
 def _zero(series: Sequence[Series]) -> bool:
     """Return whether 0 belongs on an axis: not where it would flatten what differs."""
-    values = np.concatenate([one.y for one in series])
+    values = np.concatenate([np.empty(0), *(one.y for one in series)])
     values = values[np.isfinite(values)]
     return not len(values) or bool(abs(values).min() < 0.5 * abs(values).max())
 
@@ -153,7 +155,7 @@ def _bars(
     grouped = bool(first) and len(last.values) <= len(CYCLE)
     leads = first if grouped else [*first, last]
     categories, groups = [], [last] if grouped else []
-    hidden = measure in (*CARBON, *ENERGY) and not all(row.whole for row in every)
+    hidden = measure.figure in _OF_WORK and not all(row.whole for row in every)
     names = [last.name(value) for value in last.values] if grouped else [measure.label]
     values: dict[str, list[float]] = {name: [] for name in names}
     for chosen in product(*(axis.values for axis in leads)):
@@ -183,7 +185,7 @@ def pareto_chart(
 
     Cases that left work behind are not in it.
     """
-    measure = MEASURES[choice.figure]
+    measure = in_unit(MEASURES[choice.figure], every)
     shown = [row for row in every if row.whole and {_LATENCY, choice.figure} <= row.figures.keys()]
     if len(shown) < 2:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cosim.runs.interval import interval
 from cosim.sweep.rows import CaseRow
@@ -70,6 +70,13 @@ HARDWARE = (
 MEASURES = {one.figure: one for one in (*CARBON, *ENERGY, *SERVICE, *HARDWARE)}
 
 
+def in_unit(measure: Measure, every: Sequence[CaseRow]) -> Measure:
+    """Return a measure in g in place of kg where that suits the cases."""
+    values = [abs(row.mean(measure.figure)) for row in every]
+    small = measure.unit == "kg" and not any(value >= 1000 for value in values)
+    return replace(measure, unit="g", factor=1.0) if small else measure
+
+
 def texts(measure: Measure, every: Sequence[CaseRow]) -> list[str]:
     """Return a measure of each case as text; a dash where there is none."""
     digits = decimals(measure, every)
@@ -82,7 +89,7 @@ def decimals(measure: Measure, every: Sequence[CaseRow]) -> int:
         return measure.digits
     values = [abs(row.mean(measure.figure)) * measure.factor for row in every]
     largest = max((value for value in values if math.isfinite(value)), default=0.0)
-    return 3 if largest < 1e-9 else min(6, max(0, 3 - math.floor(math.log10(largest))))
+    return 3 if largest < 1e-6 else min(6, max(0, 3 - math.floor(math.log10(largest))))
 
 
 def _text(measure: Measure, row: CaseRow, digits: int) -> str:

@@ -21,7 +21,7 @@ from cosim.report.page import (
 from cosim.report.ticks import number
 from cosim.sweep.answer import answer, carbon_text, same_everywhere, seconds_text, undone
 from cosim.sweep.charts import measure_charts, pareto_chart
-from cosim.sweep.measures import CARBON, ENERGY, HARDWARE, MEASURES, SERVICE, Measure
+from cosim.sweep.measures import CARBON, ENERGY, HARDWARE, MEASURES, SERVICE, Measure, in_unit
 from cosim.sweep.record import read_sweep
 from cosim.sweep.rows import CaseRow, Choice, case_name, choose, rows
 from cosim.sweep.sweep import Sweep
@@ -126,9 +126,8 @@ def _about(found: Sweep, every: Sequence[CaseRow], choice: Choice) -> Iterator[S
     yield Section("cases", "All cases", blocks)
     if len(every) > 1 and (same := same_everywhere(every)):
         lines = [
-            (MEASURES[figure].label, f"{number(value * one.factor)} {one.unit}".strip())
-            for figure, value in same.items()
-            if (one := MEASURES[figure])
+            (one.label, f"{number(same[figure] * one.factor)} {one.unit}".strip())
+            for figure, one in ((name, in_unit(MEASURES[name], every)) for name in same)
         ]
         yield Section("same", "The same in every case", [table((), lines)])
     told = [paragraph(f"With --set {one}", kind="note") for one in found.settings]

@@ -70,7 +70,7 @@ def read_study(path: Path, overrides: Sequence[str] = (), seeds: int | None = No
     document = document_of(root, path.parent.absolute())
     keys = validate_document(document, StudyKeys)
     given = [parse_setting(one) for one in overrides]
-    problems = list(_problems(document, keys, given))
+    problems = list(dict.fromkeys(_problems(document, keys, given)))
     if problems:
         raise ScenarioError(problems)
     return Study(
@@ -83,6 +83,15 @@ def read_study(path: Path, overrides: Sequence[str] = (), seeds: int | None = No
         text=path.read_text(encoding="utf-8-sig"),
         working_dir=Path.cwd(),
     )
+
+
+def is_study(path: Path) -> bool:
+    """Return whether a file is meant to be a study: it names a scenario, and varies it."""
+    try:
+        keys = read_mapping(path).value.keys()
+    except ScenarioError:
+        return False
+    return "scenario" in keys and not keys.isdisjoint({"grid", "cases"})
 
 
 def _axes(root: Node, keys: StudyKeys) -> Iterator[Axis]:
@@ -194,12 +203,16 @@ def _names(document: Document, keys: StudyKeys) -> Iterator[Problem]:
         place = ("grid", path, "label") if given else ("grid", path)
         if label in labels:
             yield problem_at(document, place, f"labels must differ (got '{label}' twice)")
-        elif label in taken:
+        elif label in taken and path != "seed":
             message = f"'{label}' is a column of the results; give it another `label`"
             yield problem_at(document, place, message)
         labels.append(label)
         values = _values(keys.grid[path])
         inner = () if isinstance(keys.grid[path], list) else ("values",)
+        if not values:
+            yield problem_at(
+                document, ("grid", path, *inner), "expected at least one value (got 0)"
+            )
         for k, value in enumerate(values):
             if any(value == one and type(value) is type(one) for one in values[:k]):
                 yield problem_at(document, ("grid", path, *inner, k), "this value stands twice")

@@ -10,12 +10,12 @@ import pandas as pd
 
 from cosim.sweep.answer import answer
 from cosim.sweep.figures import RunFigures
-from cosim.sweep.measures import MEASURES, texts
+from cosim.sweep.measures import MEASURES, in_unit, texts
 from cosim.sweep.rows import FIGURES, CaseRow, Choice, choose, rows
 from cosim.sweep.sweep import Sweep
 
 SHORT = {
-    "total_g": "carbon\nkg",
+    "total_g": "carbon",
     "per_1k_tokens_g": "g per 1k\ntokens",
     "import_kwh": "grid\nkWh",
     "self_sufficiency": "self-\nsuff. %",
@@ -51,8 +51,11 @@ def short_table(found: Sweep, every: Sequence[CaseRow], choice: Choice) -> Table
     titles = {
         figure: title
         for figure, title in SHORT.items()
-        if _is_there(figure, every) and (figure != "per_1k_tokens_g" or choice.figure == figure)
+        if _is_there(figure, every)
+        and (figure == choice.figure or figure not in ("total_g", "per_1k_tokens_g"))
     }
+    if "total_g" in titles:
+        titles["total_g"] += f"\n{in_unit(MEASURES['total_g'], every).unit}"
     if "cost" in titles and (currency := _currency(every)):
         titles["cost"] = f"cost\n{currency}"
     heads = [axis.title.replace(" [", "\n[") for axis in found.axes]
@@ -61,7 +64,11 @@ def short_table(found: Sweep, every: Sequence[CaseRow], choice: Choice) -> Table
 
 def full_table(found: Sweep, every: Sequence[CaseRow], choice: Choice) -> Table:
     """Return a table of all figures that there are."""
-    titles = {one.figure: one.title for one in MEASURES.values() if _is_there(one.figure, every)}
+    titles = {
+        one.figure: in_unit(one, every).title
+        for one in MEASURES.values()
+        if _is_there(one.figure, every)
+    }
     if "cost" in titles and (currency := _currency(every)):
         titles["cost"] += f" [{currency}]"
     for figure in ("backlog", "rejected"):  # in the last column
@@ -78,7 +85,7 @@ def _table(
 ) -> Table:
     columns = [[row.values[k].text for row in every] for k in range(len(found.axes))]
     for figure in titles:
-        cells = texts(MEASURES[figure], every)
+        cells = texts(in_unit(MEASURES[figure], every), every)
         if figure == choice.figure and choice.best is not None:
             cells = [
                 f"{cell}{'*' if row is choice.best else ''}"
