@@ -74,7 +74,7 @@ def _lead(lead: Interval, name: str) -> str:
     if math.isnan(lead.mean):
         return f"Next comes {name}."
     if abs(lead.mean) < _SAME:
-        return f"{name} emits the same."
+        return f"The next, {name}, emits the same."
     text = f"It emits {_percent(lead.mean)} less than the next, {name}"
     if math.isinf(lead.half_width):
         return f"{text}; with one seed nothing tells how sure that is."

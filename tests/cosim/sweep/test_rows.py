@@ -112,7 +112,7 @@ def test_a_lead_within_the_spread_is_said() -> None:
 def test_equals_are_said_to_be_equal() -> None:
     found = made_up([THREE], [RUN, RUN, emitting(2000)])
     assert best_of(found) == "0"
-    assert "battery 500 Wh emits the same." in told(found)
+    assert "The next, battery 500 Wh, emits the same." in told(found)
 
 
 def test_objectives_missed_are_said_with_the_best_that_keeps_them() -> None:
