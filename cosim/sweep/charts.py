@@ -22,6 +22,7 @@ from cosim.sweep.measures import CARBON, ENERGY, MEASURES, Measure, in_unit
 from cosim.sweep.rows import CaseRow, Choice, case_name
 
 _LOG_FROM = 30.0  # times that the largest value on the axis is of the least
+_ROOM = 0.02  # beside the first and the last place, as a share of the axis
 _LATENCY = "ttft_p99_s"
 _OF_WORK = {one.figure for one in (*CARBON, *ENERGY)}
 _ONE = Axis("", (AxisValue(""),))  # in place of the axis of the lines where there is none
@@ -100,8 +101,13 @@ def _lines(
         _BAND if len(every[0].runs) > 1 else "",
         "" if all(row.whole for row in every) else _HOLLOW,
     ]
-    is_log = at[0] > 0 and at[-1] / at[0] >= _LOG_FROM
-    axis = LineAxis("log" if is_log else "linear", across.title, float(at[0]), float(at[-1]))
+    low, high = float(at[0]), float(at[-1])
+    if low > 0 and high / low >= _LOG_FROM:
+        room = (high / low) ** _ROOM
+        axis = LineAxis("log", across.title, low / room, high * room)
+    else:
+        room = (high - low) * _ROOM
+        axis = LineAxis("linear", across.title, low - room, high + room)
     title = f"{_capital(measure.label)} by {across.label}"
     return LineChart(
         measure.figure, title, axis, at, panels, " ".join(filter(None, notes)), dots=True
