@@ -18,6 +18,7 @@ from cosim.evaluate.cli import evaluate
 from cosim.report.cli import report
 from cosim.reproduce.cli import reproduce
 from cosim.signal_view.cli import app as signals_app
+from cosim.sweep.cli import sweep
 from cosim.traces.cli import app as traces_app
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ app.add_typer(calibrate_app, name="calibrate")
 app.command()(report)
 app.command()(reproduce)
 app.command()(evaluate)
+app.command()(sweep)
 app.add_typer(signals_app, name="signals")
 app.add_typer(traces_app, name="traces")
 
@@ -143,15 +145,21 @@ def run(
 
 @app.command()
 def validate(
-    scenarios: Annotated[list[Path], typer.Argument(help="Scenario files.", show_default=False)],
+    scenarios: Annotated[
+        list[Path], typer.Argument(help="Scenario and study files.", show_default=False)
+    ],
     overrides: Overrides = None,
 ) -> None:
-    """Check scenarios, and everything they read, without running them."""
+    """Check scenarios and studies, and everything they read, without running them."""
+    from cosim.sweep.cases import first_seed
+    from cosim.sweep.study import is_study, read_study
+
     problems: list[Problem] = []
     for path in scenarios:
         try:
-            plan = _plan(path, overrides, None)
-            if plan.scenario.evaluation is not None:
+            if is_study(path):
+                first_seed(read_study(path, overrides or ()))
+            elif _plan(path, overrides, None).scenario.evaluation is not None:
                 from cosim.evaluate.variants import comparison
 
                 comparison(path, overrides or ())

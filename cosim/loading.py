@@ -5,6 +5,7 @@ A document keeps the place of every value, so that each problem is reported wher
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,12 +44,26 @@ class Document:
     base_dir: Path
 
 
-def read_document(path: Path, overrides: Sequence[str] = ()) -> Document:
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value to be set in a scenario.
+
+    Attributes:
+        path: Its place, such as ``sites.0.cluster.replicas``.
+        value: The value, with the place where it was written.
+    """
+
+    path: str
+    value: Node
+
+
+def read_document(path: Path, overrides: Sequence[str | Setting] = ()) -> Document:
     """Return a scenario file, merged with what it extends and with `overrides` set.
 
     Args:
         path: The file.
-        overrides: Settings such as ``sites.0.cluster.replicas=2``; the value is YAML.
+        overrides: Settings such as ``sites.0.cluster.replicas=2``, whose value is YAML, or as
+            another file has them; a later one goes over an earlier one.
 
     Raises:
         ScenarioError: If a file cannot be read, or an override cannot be set.
@@ -62,7 +77,7 @@ def read_document(path: Path, overrides: Sequence[str] = ()) -> Document:
     problems += _override(root, overrides)
     if problems or root is None:
         raise ScenarioError(problems)
-    return _document(root, path.parent.absolute())
+    return document_of(root, path.parent.absolute())
 
 
 def read_settings(settings: Sequence[str]) -> Document:
@@ -74,23 +89,30 @@ def read_settings(settings: Sequence[str]) -> Document:
     root = Node({}, "--set", "--set")
     if problems := _override(root, settings):
         raise ScenarioError(problems)
-    return _document(root, Path.cwd())
+    return document_of(root, Path.cwd())
 
 
-def _override(root: Node | None, overrides: Sequence[str]) -> list[Problem]:
+def _override(root: Node | None, overrides: Sequence[str | Setting]) -> list[Problem]:
     """Set `overrides`, and return what is wrong with them; without a root, only look at them."""
     problems: list[Problem] = []
     for override in overrides:
         try:
-            keys, value = _parse_override(override)
+            one = parse_setting(override) if isinstance(override, str) else override
             if root is not None:
-                _set(root, keys, value)
+                # A copy, for a later setting may go into it.
+                _set(root, one.path.split("."), copy.deepcopy(one.value))
         except ScenarioError as error:
             problems.extend(error.problems)
     return problems
 
 
-def _document(root: Node, base_dir: Path) -> Document:
+def document_of(root: Node, base_dir: Path) -> Document:
+    """Return a mapping that was read as a document.
+
+    Args:
+        root: The mapping.
+        base_dir: Folder of its file.
+    """
     nodes = dict(_flatten(root, ()))
     return Document(
         data=_plain(root),
@@ -113,7 +135,9 @@ def validate_document(document: Document, model: type[M]) -> M:
             problem_at(document, found.path, found.message, key=found.at_key)
             for found in explain(error, model, document.data)
         ]
-    raise ScenarioError(sorted(dict.fromkeys(problems), key=lambda problem: _order(problem.where)))
+    raise ScenarioError(
+        sorted(dict.fromkeys(problems), key=lambda problem: place_order(problem.where))
+    )
 
 
 def find_mark(document: Document, path: Sequence[str | int], *, key: bool = False) -> str:
@@ -138,7 +162,8 @@ def problem_at(
     return Problem(message, path=dotted, where=find_mark(document, path, key=key))
 
 
-def _order(where: str) -> tuple[str, int, int]:
+def place_order(where: str) -> tuple[str, int, int]:
+    """Return a key that sorts places by file, line and column."""
     file, _, position = where.rpartition(":")
     file, _, line = file.rpartition(":")
     if where.startswith("--set ") or not (line.isdecimal() and position.isdecimal()):
@@ -172,7 +197,7 @@ def _read_with_bases(path: Path, readers: tuple[Path, ...]) -> Node:
     """
     chain = (*readers, path)
     shown = " -> ".join(str(file) for file in chain)
-    node = _read_mapping(path)
+    node = read_mapping(path)
     if any(path.samefile(file) for file in readers):
         raise ScenarioError(f"extends runs in a circle: {shown}")
     if len(readers) > MAX_EXTENDS:
@@ -183,7 +208,7 @@ def _read_with_bases(path: Path, readers: tuple[Path, ...]) -> Node:
     if not isinstance(extends.value, ScenarioText):
         raise ScenarioError(Problem("expected the path of a scenario", "extends", extends.mark))
     try:
-        base = _read_with_bases(_shown_path(resolve_path(extends.value)), chain)
+        base = _read_with_bases(shown_path(resolve_path(extends.value)), chain)
     except ValueError as error:
         raise ScenarioError(Problem(str(error), "extends", extends.mark)) from None
     except ScenarioError as error:
@@ -197,32 +222,40 @@ def _read_with_bases(path: Path, readers: tuple[Path, ...]) -> Node:
     return _merge(base, node)
 
 
-def _shown_path(path: Path) -> Path:
+def shown_path(path: Path) -> Path:
     """Return a path as the user would write it: relative where it lies below where they are."""
     path = Path(os.path.normpath(path))
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def _read_mapping(path: Path) -> Node:
-    node = parse_yaml(
-        _read_text(path), path.parent.absolute(), lambda line, column: f"{path}:{line}:{column}"
-    )
+def read_mapping(path: Path, what: str = "scenario") -> Node:
+    """Return the mapping in a YAML file.
+
+    Args:
+        path: The file.
+        what: What it is called in errors.
+
+    Raises:
+        ScenarioError: If it cannot be read, or is no mapping.
+    """
+    text, folder = _read_text(path, what), path.parent.absolute()
+    node = parse_yaml(text, folder, lambda line, column: f"{path}:{line}:{column}")
     if node.value is None:
         raise ScenarioError(Problem("the file is empty", where=node.mark))
     if not isinstance(node.value, dict):
-        message = "a scenario is a mapping of keys such as 'name: …' (got a "
+        message = f"a {what} is a mapping of keys such as 'name: …' (got a "
         kind = "list" if isinstance(node.value, list) else "single value"
         raise ScenarioError(Problem(f"{message}{kind})", where=node.mark))
     return node
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, what: str) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except IsADirectoryError:
-        raise ScenarioError(f"'{path}' is a folder, a scenario file is expected") from None
+        raise ScenarioError(f"'{path}' is a folder, a {what} file is expected") from None
     except FileNotFoundError:
         raise ScenarioError(f"no such file (got '{path}')") from None
     except (OSError, ValueError) as error:
@@ -252,16 +285,20 @@ def _type(node: Node) -> Any:
     return node.value["type"].value if "type" in node.value else None
 
 
-def _parse_override(text: str) -> tuple[list[str], Node]:
+def parse_setting(text: str) -> Setting:
+    """Return a setting of the command line, such as ``seed=7``; its place is ``--set seed``.
+
+    Raises:
+        ScenarioError: If it is none.
+    """
     path, equals, written = text.partition("=")
     path = path.strip()
     mark = f"--set {path}"
-    keys = path.split(".")
     if not equals:
         raise ScenarioError(f"--set {text}: expected key=value, such as seed=7")
-    if not all(keys):
+    if not all(path.split(".")):
         raise ScenarioError(f"--set {text}: a key is empty")
-    return keys, parse_yaml(written, Path.cwd(), lambda _line, _column: mark)
+    return Setting(path, parse_yaml(written, Path.cwd(), lambda _line, _column: mark))
 
 
 def _set(root: Node, keys: list[str], value: Node) -> None:

@@ -51,10 +51,11 @@ def evaluate(
     """
     from cosim.evaluate.evaluation import evaluate as run_all
     from cosim.evaluate.folder import write_evaluation
-    from cosim.evaluate.printing import print_evaluation, run_progress
+    from cosim.evaluate.printing import print_evaluation
     from cosim.evaluate.table import to_dict
     from cosim.evaluate.variants import comparison, policies_setting
     from cosim.results.folder import to_json
+    from cosim.runs.printing import run_progress
 
     settings = list(overrides or [])
     if controllers is not None:
@@ -63,8 +64,10 @@ def evaluate(
     compared = comparison(scenario, settings, seeds)
     folder = out if out is not None else Path("results") / f"{compared.name}-evaluation"
     total = len(compared.variants) * len(compared.seeds)
-    with run_progress(total, shown=not quiet and sys.stderr.isatty()) as on_run:
-        found: Evaluation = run_all(compared, folder / "runs", workers=workers, on_run=on_run)
+    with run_progress("evaluate", total, shown=not quiet and sys.stderr.isatty()) as ended:
+        found: Evaluation = run_all(
+            compared, folder / "runs", workers=workers, on_run=lambda run: ended(run.policy)
+        )
     write_evaluation(found, folder)
     if as_json:
         print(to_json(to_dict(found)))

@@ -6,15 +6,16 @@ scenario, files and version, is not made again, so that an evaluation that was s
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cosim.evaluate.measure import RunFigures, measure_kept
 from cosim.evaluate.oracle import Bound, oracle
 from cosim.evaluate.statistics import PolicyRow, rows
 from cosim.evaluate.variants import Comparison, Variant, variant_plan
+from cosim.runs.pool import on_all_cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +50,10 @@ def evaluate(
         workers: Runs at once; as many as there are cores by default.
         on_run: Called with each run as it ends, in no certain order.
     """
-    from joblib import Parallel, delayed
-
-    folder = folder.resolve()
+    do = partial(_measure, compared, folder.resolve())
     jobs = [(variant, seed) for seed in compared.seeds for variant in compared.variants]
-    pool = Parallel(n_jobs=workers or _cores(), return_as="generator_unordered")
     found: dict[tuple[str, bool, int], RunFigures] = {}
-    for run in pool(delayed(_measure)(compared, *job, folder) for job in jobs):
+    for run in on_all_cores(do, jobs, working_dir=compared.working_dir, workers=workers):
         found[run.policy, run.twin, run.seed] = run
         on_run(run)
     runs = tuple(
@@ -71,14 +69,5 @@ def evaluate(
     return Evaluation(compared, runs, bounds, tuple(rows(runs, bounds)))
 
 
-def _measure(compared: Comparison, variant: Variant, seed: int, folder: Path) -> RunFigures:
-    os.chdir(compared.working_dir)  # a worker may have started elsewhere
-    return measure_kept(compared, variant, seed, folder)
-
-
-def _cores() -> int:
-    """Return the number of cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1
+def _measure(compared: Comparison, folder: Path, job: tuple[Variant, int]) -> RunFigures:
+    return measure_kept(compared, *job, folder)

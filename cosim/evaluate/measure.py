@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-import cosim
 from cosim.evaluate.variants import Comparison, Variant, variant_plan
-from cosim.execute import execute
 from cosim.plan import Plan
-from cosim.results.folder import file_hash, input_files, scenario_hash
-from cosim.results.summary import battery_of, flows_of
-from inference_sim.request import Outcome, Request
-from inference_sim.telemetry import tpot_s, ttft_s
+from cosim.runs.kept import kept_or_made, plan_key
+from cosim.runs.measured import measured, percentile
 
 _WIDE = frozenset({"active_replicas", "clock_fraction", "power_cap"})
 
@@ -79,31 +68,6 @@ class RunFigures:
         return self.import_g + self.stored_g
 
 
-class _Latencies:
-    """Latencies of the requests that may not be deferred."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._served = {
-            site.name: {
-                number
-                for number, one in enumerate(site.workload.config.classes)
-                if not one.deferrable
-            }
-            for site in plan.sites
-            if site.workload is not None
-        }
-        self.ttft_s: list[float] = []
-        self.tpot_s: list[float] = []
-
-    def take(self, site: str, requests: list[Request]) -> None:
-        wanted = self._served[site]
-        for request in requests:
-            if request.class_id in wanted and request.outcome is Outcome.COMPLETED:
-                self.ttft_s.append(ttft_s(request))
-                if request.output_tokens > 1:
-                    self.tpot_s.append(tpot_s(request))
-
-
 def measure(plan: Plan, variant: Variant) -> RunFigures:
     """Run a plan and return its figures.
 
@@ -111,16 +75,8 @@ def measure(plan: Plan, variant: Variant) -> RunFigures:
         plan: The scenario with the policy's controllers.
         variant: The policy.
     """
-    latencies = _Latencies(plan)
-    result = execute(plan, on_requests=latencies.take)
-    run, summary = result.run, result.summary
-    recorder, step_s = run.recorder, plan.scenario.time.step_s
-    stored_g = 0.0
-    for record in recorder.sites.values():
-        battery = battery_of(record)
-        if battery is not None:
-            mean = float(flows_of(record, step_s).carbon_intensity_g_per_kwh.mean())
-            stored_g -= battery.stored_kwh * mean
+    one = measured(plan)
+    run, summary = one.result.run, one.result.summary
     requests, carbon = summary["requests"], summary["carbon_g"]
     costs = [part["cost"]["import"] for part in summary["sites"].values() if "cost" in part]
     by_class = summary["attribution"]["by_class"]
@@ -129,22 +85,22 @@ def measure(plan: Plan, variant: Variant) -> RunFigures:
         twin=variant.twin,
         seed=plan.scenario.seed,
         import_g=carbon["import"],
-        stored_g=stored_g,
+        stored_g=one.stored_g,
         embodied_g=carbon["embodied"],
         facility_kwh=summary["energy_kwh"]["facility"],
         import_kwh=summary["energy_kwh"]["import"],
         cost=sum(costs) if costs else None,
         attainment=summary["slo"]["attainment"],
-        ttft_p99_s=_p99(latencies.ttft_s),
-        tpot_p99_s=_p99(latencies.tpot_s),
+        ttft_p99_s=percentile(one.latencies.ttft_s, 99),
+        tpot_p99_s=percentile(one.latencies.tpot_s, 99),
         arrived=requests["arrived"],
         completed=requests["completed"],
         backlog=requests["waiting"] + requests["running"],
-        late=sum(one["late"] for one in by_class.values()),
+        late=sum(part["late"] for part in by_class.values()),
         output_tokens=summary["tokens"]["output"],
-        guard_s=sum(one.active_s for one in run.host.guards.values()),
+        guard_s=sum(guard.active_s for guard in run.host.guards.values()),
         changes=len(run.host.changes),
-        is_wide=any(_WIDE & frozenset(one.controller.actuators) for one in plan.controllers),
+        is_wide=any(_WIDE & frozenset(entry.controller.actuators) for entry in plan.controllers),
         load_state=summary["load_state"],
         failure="" if run.failure is None else str(run.failure),
     )
@@ -157,44 +113,8 @@ def measure_kept(compared: Comparison, variant: Variant, seed: int, folder: Path
         ScenarioError: If the scenario cannot be run.
     """
     plan = variant_plan(compared, variant, seed)
-    key = _key(plan, variant)
     path = folder / f"{variant.key}--{seed}.json"
-    kept = _kept(path, key)
-    if kept is not None:
-        return kept
-    figures = measure(plan, variant)
-    _write(path, {"key": key, "figures": asdict(figures)})
+    figures, _ = kept_or_made(
+        path, plan_key(plan, variant.key), RunFigures, lambda: measure(plan, variant)
+    )
     return figures
-
-
-def _p99(values: list[float]) -> float | None:
-    return float(np.percentile(values, 99)) if values else None
-
-
-def _key(plan: Plan, variant: Variant) -> str:
-    """Return a hash of all that the figures depend on: scenario, files, version."""
-    hashes = {place: file_hash(path) for place, path in input_files(plan).items()}
-    parts = (scenario_hash(plan, hashes), variant.key, cosim.__version__)
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
-def _kept(path: Path, key: str) -> RunFigures | None:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if content["key"] != key or content["figures"]["failure"]:
-            return None
-        return RunFigures(**content["figures"])
-    except (OSError, ValueError, KeyError, TypeError):  # none, or of another version
-        return None
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    """Write a file so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=2)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)

@@ -10,47 +10,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from cosim.evaluate.measure import RunFigures
 from cosim.evaluate.oracle import Bound
+from cosim.runs.interval import Interval
 
-CONFIDENCE = 0.95
 _WORTH = 0.01  # of the emissions of doing nothing: a share of less would say nothing
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A mean with its 95 % interval.
-
-    Attributes:
-        mean: The mean over the seeds.
-        half_width: Half the width of the interval; infinite with one seed.
-    """
-
-    mean: float
-    half_width: float
-
-    @property
-    def is_zero(self) -> bool:
-        """Whether zero lies within."""
-        return abs(self.mean) <= self.half_width
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Interval:
-        """Return the interval of independent values, at least one.
-
-        With one value, or values that are all the same, the spread is not known or zero.
-        """
-        from scipy.special import stdtrit
-
-        count = len(values)
-        mean = math.fsum(values) / count
-        if count == 1:
-            return cls(mean, math.inf)
-        deviation = float(np.std(values, ddof=1))
-        quantile = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2))
-        return cls(mean, quantile * deviation / math.sqrt(count))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

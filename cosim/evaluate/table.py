@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from cosim.evaluate.evaluation import Evaluation
-from cosim.evaluate.statistics import Interval, PolicyRow
+from cosim.evaluate.statistics import PolicyRow
+from cosim.runs.interval import Interval, interval
 
 HEADER = (
     "policy", "carbon kg", "saving %", "by timing %", "of oracle %", "energy kWh", "SLO %",
@@ -39,21 +40,6 @@ def cells(row: PolicyRow) -> tuple[str, ...]:
 def label(row: PolicyRow) -> str:
     """Return the name of a row; a twin's is told apart."""
     return f"{row.policy} (agnostic)" if row.twin else row.policy
-
-
-def interval(value: Interval, factor: float, digits: int, *, star: bool = False) -> str:
-    """Return a mean and half its interval; a star where zero lies outside it, if asked for.
-
-    A mean that is written as zero has no star.
-    """
-    if math.isnan(value.mean):
-        return "-"
-    mean = round(value.mean * factor, digits) + 0.0  # and no zero below zero
-    text = f"{mean:.{digits}f}"
-    if math.isfinite(value.half_width):
-        text += f" ± {value.half_width * factor:.{digits}f}"
-        text += "*" if star and mean and not value.is_zero else ""
-    return text
 
 
 def number(value: float | None, factor: float, digits: int) -> str:

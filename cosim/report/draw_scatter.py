@@ -23,7 +23,8 @@ def draw_scatter(chart: ScatterChart, size: Size, top: float) -> Drawn:
     height = 280
     down = Scale("linear", low, high, ticks).to(y + 4 + height, y + 4)
     body += grid(across, down, True, size)
-    points = sorted(chart.points, key=lambda one: (one.x, one.y))
+    # What is grey is the background of the rest.
+    points = sorted(chart.points, key=lambda one: (one.color != "grey", one.x, one.y))
     places = [(across.pixel(one.x), down.pixel(one.y)) for one in points]
     taken = [(px - 6, px + 6, py) for px, py in places]
     for point, (px, py) in zip(points, places, strict=True):

@@ -47,6 +47,7 @@ class Kind:
 KINDS = (
     Kind("cosim run", "summary.json", "cosim.report.run_report"),
     Kind("cosim reproduce", "rows.json", "cosim.reproduce.report"),
+    Kind("cosim sweep", "sweep.json", "cosim.sweep.report"),
 )
 
 

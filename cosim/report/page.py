@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import cosim
+from cosim.files import put_text
 from cosim.report.charts import Chart
 from cosim.report.draw_svg import to_svg
 from cosim.report.lines import Array, LineChart
@@ -86,12 +86,7 @@ def page(
 def write_page(folder: Path, text: str) -> Path:
     """Write a page into a folder of results, whole or not at all, and return its file."""
     path = folder / REPORT
-    partial = folder / f".{REPORT}.partial-{os.getpid()}"
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    put_text(path, text)
     return path
 
 

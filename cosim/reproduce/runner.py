@@ -6,7 +6,6 @@ What a case comes to does not depend on how many workers there are, or which tak
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from typing import Any
 from cosim.reproduce.cases import Case
 from cosim.reproduce.prefixes import measure_counts
 from cosim.reproduce.serving import Measured
+from cosim.runs.pool import cores
 from inference_sim.models import find_model
 
 _WORTH_A_POOL = 20_000.0  # cost from which starting processes pays
@@ -81,7 +81,7 @@ def run_cases(
     planned = jobs(cases)
     total = sum(job.cost for job, _ in planned)
     if workers is None:
-        workers = min(_cores(), len(planned)) if total > _WORTH_A_POOL else 1
+        workers = min(cores(), len(planned)) if total > _WORTH_A_POOL else 1
     run = _run_here if workers <= 1 else _run_in_pool
     todo = [job for job, _ in planned]
     results = run(todo, workers, lambda cost: on_progress(min(cost / total, 1.0)))
@@ -91,13 +91,6 @@ def run_cases(
         for case in group
     }
     return [found[id(case)] for case in cases]
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1
 
 
 Results = dict[int, dict[int, Measured]]  # by job and number of requests

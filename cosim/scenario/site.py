@@ -18,6 +18,7 @@ from cosim.scenario.fields import (
 )
 from cosim.scenario.power import Power, PueKeys, TwoResourcePower
 from cosim.scenario.signals import CarbonIntensity, Load, MarginalIntensity, Price, Solar
+from cosim.scenario.solar import Panels
 from cosim.scenario.workload import Workload
 from inference_sim.cluster import ClusterConfig, check_deployment
 from inference_sim.execution import ExecutionModel, Roofline, Stage, find_engine
@@ -286,8 +287,8 @@ class Cluster(StrictModel):
 
 
 class _Battery(StrictModel):
-    capacity_wh: Positive
-    """Energy that it holds when full [Wh]."""
+    capacity_wh: NonNegative
+    """Energy that it holds when full [Wh]; one of 0 is none."""
     initial_soc: Fraction = 0.5
     """State of charge at the start [0 to 1]."""
     min_soc: Fraction = 0.0
@@ -332,6 +333,18 @@ class Microgrid(StrictModel):
     """Battery on site; it takes solar surplus and covers deficits before the grid does."""
     price: Price | None = None
     """Price of energy from the grid."""
+
+    @field_validator("battery")
+    @classmethod
+    def _battery_of_nothing(
+        cls, value: SimpleBattery | ClcBattery | None
+    ) -> SimpleBattery | ClcBattery | None:
+        return value if value is not None and value.capacity_wh else None
+
+    @field_validator("solar")
+    @classmethod
+    def _panels_of_nothing(cls, value: Any) -> Any:
+        return None if isinstance(value, Panels) and not value.peak_power_w else value
 
     @model_validator(mode="after")
     def _two_kinds(self) -> Microgrid:

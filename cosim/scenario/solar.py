@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from cosim.scenario.fields import DurationS, Fraction, InputFile, NonNegative, Positive, StrictModel
+from cosim.scenario.fields import DurationS, Fraction, InputFile, NonNegative, StrictModel
 from cosim.scenario.recorded import Recorded
 
 WeatherFormat = Literal["tmy3", "epw", "pvgis", "sam"]
@@ -37,8 +37,9 @@ class Clouds(StrictModel):
 class Panels(StrictModel):
     """A solar array that does not turn, on a site that has a ``location``."""
 
-    peak_power_w: Positive
-    """Power of the array under standard test conditions, and limit of its output [W]."""
+    peak_power_w: NonNegative
+    """Power of the array under standard test conditions, and limit of its output [W]; an array
+    of 0 is none."""
     tilt_deg: Annotated[float, Field(ge=0, le=90)] = 30.0
     """Tilt of the array from horizontal [deg]."""
     azimuth_deg: Annotated[float, Field(ge=0, le=360)] = 180.0

@@ -98,7 +98,7 @@ CAPACITY = "s.yaml:19:41 sites.0.microgrid.battery.capacity_wh: "
             "peak_power_w: nan",
             SOLAR + "expected a number (got 'nan', a string)",
         ),
-        ("peak_power_w: 600", "peak_power_w: -600", SOLAR + "must be greater than 0 (got -600)"),
+        ("peak_power_w: 600", "peak_power_w: -600", SOLAR + "must be at least 0 (got -600)"),
         ("capacity_wh: 100", "capacity_wh: true", CAPACITY + "expected a number (got true)"),
         ("capacity_wh: 100", "capacity_wh: ~", CAPACITY + "expected a number (got nothing)"),
         (

@@ -50,12 +50,6 @@ def test_runs_that_ended_are_kept_and_not_made_again(
     assert all(after[name] == before[name] for name in before)
 
 
-def test_a_file_that_cannot_be_written_leaves_none(tmp_path: Path) -> None:
-    with pytest.raises(TypeError):
-        measure._write(tmp_path / "runs" / "a--1.json", {"figures": object()})
-    assert list((tmp_path / "runs").iterdir()) == []
-
-
 @pytest.mark.parametrize(
     "content", ["", "[]", "null", "{}", '{"key": "KEY"}', '{"key": "KEY", "figures": {"seed": 1}}']
 )

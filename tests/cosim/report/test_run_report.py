@@ -264,10 +264,11 @@ def test_a_folder_with_figures_can_be_replaced(tmp_path: Path, cosim: Cli) -> No
 def test_what_is_no_result_folder(tmp_path: Path, cosim: Cli) -> None:
     answer = cosim("report", tmp_path)
     assert answer.code == 2
-    assert answer.err == (
+    assert answer.err.startswith(
         f"error: '{tmp_path}' is no result folder: expected one with summary.json (cosim run) or "
-        "rows.json (cosim reproduce)\n"
     )
+    for expected in ("rows.json (cosim reproduce)", "sweep.json (cosim sweep)"):
+        assert expected in answer.err
     answer = cosim("report", "nowhere")
     assert answer.code == 2
     assert answer.err == "error: 'nowhere' does not exist; expected a result folder\n"

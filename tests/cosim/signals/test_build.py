@@ -149,7 +149,7 @@ def test_every_carbon_intensity_has_a_kind(path: Path) -> None:
         (CARBON, {"type": "csv", "path": "no/such/file.csv"}, "no such file"),
         (SOLAR, {"type": "csv", "path": __file__, "unit": "fraction"}, "peak_power_w is needed"),
         (SOLAR, {"type": "csv", "path": __file__, "peak_power_w": 1}, "goes with unit: fraction"),
-        (SOLAR, {"type": "clear_sky", "peak_power_w": 0}, "greater than 0"),
+        (SOLAR, {"type": "clear_sky", "peak_power_w": -1}, "greater than or equal to 0"),
         (SOLAR, {"type": "clear_sky", "peak_power_w": 1, "tilt_deg": 91}, "equal to 90"),
         (LOAD, {"type": "csv", "path": __file__, "unit": "MW"}, "'W' or 'kW'"),
         (

@@ -1,0 +1,46 @@
+"""Keys of a study: one scenario, and what of it is varied."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from cosim.scenario.fields import InputFile, StrictModel
+
+
+class AxisKeys(StrictModel):
+    """Values of one key of the scenario, with a name for tables and charts."""
+
+    label: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    """What it is called; the last part of its path by default."""
+    values: list[Any]
+    """The values."""
+
+
+class CaseKeys(StrictModel):
+    """Several settings that go together, by a name."""
+
+    name: Annotated[str, Field(min_length=1, max_length=40)]
+    """Its name in tables and charts."""
+    set: dict[str, Any] = {}
+    """Values of the scenario by their paths; none leaves it as it is."""
+
+
+class StudyKeys(StrictModel):
+    """A study, as its file has it."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    """Its name."""
+    description: str = ""
+    """What it is about."""
+    scenario: InputFile
+    """The scenario that is varied; relative to the study."""
+    seeds: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Runs of each case, with the scenario's seed and those after it; the same for all."""
+    set: dict[str, Any] = {}
+    """Values that are the same in all runs, by their paths in the scenario."""
+    grid: dict[str, list[Any] | AxisKeys] = {}
+    """Values to be combined, each with each, by their paths in the scenario."""
+    cases: list[CaseKeys] = []
+    """Settings that vary together; each case is combined with the whole grid."""

@@ -1,0 +1,39 @@
+"""The folder of a sweep: written file by file, each whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cosim.errors import ScenarioError
+from cosim.files import put_file, put_text
+from cosim.report.kinds import KINDS
+from cosim.results.folder import to_json
+from cosim.sweep.record import SWEEP, to_dict
+from cosim.sweep.report import write_report
+from cosim.sweep.sweep import Sweep
+from cosim.sweep.table import cases_frame, markdown, runs_frame
+
+
+def check_folder(path: Path) -> None:
+    """Check that a sweep can be written to a folder.
+
+    Raises:
+        ScenarioError: If results of something else are there.
+    """
+    if path.exists() and not path.is_dir():
+        raise ScenarioError(f"'{path}' is a file; choose another folder with -o")
+    for kind in KINDS:
+        if kind.marker != SWEEP and (path / kind.marker).is_file():
+            raise ScenarioError(
+                f"'{path}' holds results of {kind.command}; choose another folder with -o"
+            )
+
+
+def write_sweep(found: Sweep, folder: Path) -> None:
+    """Write ``sweep.json``, ``sweep.md``, ``report.html`` and two Parquet files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    put_file(folder / "runs.parquet", lambda path: runs_frame(found).to_parquet(path))
+    put_file(folder / "cases.parquet", lambda path: cases_frame(found).to_parquet(path))
+    put_text(folder / "sweep.md", markdown(found))
+    put_text(folder / SWEEP, to_json(to_dict(found)) + "\n")
+    write_report(folder)
