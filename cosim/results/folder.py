@@ -36,7 +36,8 @@ from cosim.scenario.solar import PvlibSolar
 from inference_sim import is_compiled
 from inference_sim.telemetry import COUNTS
 
-_LIBRARIES = ("mosaik", "vessim", "simpy", "numpy", "pandas", "pyarrow", "pydantic", "scipy")
+LIBRARIES = ("mosaik", "vessim", "simpy", "numpy", "pandas", "pyarrow", "pydantic", "scipy")
+"""What results depend on, beside cosim itself and Python."""
 _MANIFEST = "manifest.json"
 _FIGURES = "figures"
 _NAMED = (".cluster.model", ".cluster.gpu", ".execution.engine")  # by name, or by a file
@@ -224,6 +225,12 @@ def _extras(plan: Plan) -> tuple[str, ...]:
     return ("pvlib",) if any(isinstance(one, PvlibSolar) for one in solar) else ()
 
 
+def versions(plan: Plan) -> dict[str, str]:
+    """Return the versions that the figures of a run depend on."""
+    libraries = {name: version(name) for name in (*LIBRARIES, *_extras(plan))}
+    return {"cosim": cosim.__version__, "Python": platform.python_version()} | libraries
+
+
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with path.open("rb") as file:
@@ -251,7 +258,7 @@ def make_manifest(
     return {
         "cosim": cosim.__version__,
         "python": platform.python_version(),
-        "libraries": {name: version(name) for name in (*_LIBRARIES, *_extras(plan))},
+        "libraries": {name: version(name) for name in (*LIBRARIES, *_extras(plan))},
         "compiled": is_compiled(),
         "seed": plan.scenario.seed,
         "inputs": {
