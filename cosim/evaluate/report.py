@@ -12,6 +12,7 @@ from cosim.evaluate.evaluation import Evaluation
 from cosim.evaluate.record import read_evaluation
 from cosim.evaluate.statistics import PolicyRow
 from cosim.evaluate.table import HEADER, cells, label, notes
+from cosim.report.answer import mass
 from cosim.report.charts import BarChart, Chart, Point, ScatterChart, bar_chart, scatter_chart
 from cosim.report.page import Section, cards, page, paragraph, preformatted, table, write_page
 
@@ -48,12 +49,21 @@ def folder_charts(folder: Path, baseline: Path | None = None) -> list[Chart]:
 
 def evaluation_html(found: Evaluation) -> str:
     """Return the page of an evaluation, one file without anything from elsewhere."""
-    seeds = len(found.seeds)
+    told = " ".join(str(found.scenario.get("description", "")).split())
     return page(
         f"{found.name}: policies compared",
         [*_charts(found), *_about(found)],
-        subtitle=f"{len(_known(found))} rows, {seeds} seed{'s' if seeds > 1 else ''}",
+        subtitle=f"{_counted(found)}. {told}".strip(),
         lead=[cards(_cards(found)), paragraph(_sentence(found))],
+    )
+
+
+def _counted(found: Evaluation) -> str:
+    policies = len({row.policy for row in found.rows}) - 1
+    seeds = len(found.seeds)
+    return (
+        f"{policies} polic{'y' if policies == 1 else 'ies'} against doing nothing, "
+        f"{seeds} seed{'' if seeds == 1 else 's'}"
     )
 
 
@@ -73,13 +83,15 @@ def _charts(found: Evaluation) -> list[Section]:
 
 def _about(found: Evaluation) -> list[Section]:
     numbers = range(1, len(HEADER))
-    blocks = [table(HEADER, [cells(row) for row in found.rows], numbers=numbers, named=True)]
+    lines = [cells(row) for row in found.rows]
+    figures = table(HEADER, lines, numbers=numbers, named=True)
+    told = [paragraph(one, kind="note") for one in notes(found)]
     written = yaml.safe_dump(dict(found.scenario), sort_keys=False, allow_unicode=True, width=100)
-    lines = [("seeds", ", ".join(map(str, found.seeds))), *found.versions.items()]
+    made_with = [("seeds", ", ".join(map(str, found.seeds))), *found.versions.items()]
     return [
-        Section("figures", "All figures", [*blocks, *map(paragraph, notes(found))]),
+        Section("figures", "All figures", [figures, *told]),
         Section("scenario", "Scenario", [paragraph(_SCENARIO, kind="note"), preformatted(written)]),
-        Section("versions", "Versions and seeds", [table((), lines)]),
+        Section("versions", "Versions and seeds", [table((), made_with)]),
     ]
 
 
@@ -93,16 +105,24 @@ def _best(found: Evaluation) -> PolicyRow:
 def _cards(found: Evaluation) -> list[tuple[str, str, str]]:
     best, noop = _best(found), found.rows[0]
     shown = [
-        ("Doing nothing", f"{noop.carbon_g.mean / 1000:.2f} kg", "CO2e of the import"),
-        ("Least", f"{best.carbon_g.mean / 1000:.2f} kg", label(best)),
+        ("Doing nothing", _mass(noop), "CO2e of the import"),
+        ("Least", _mass(best), label(best)),
     ]
     if not math.isnan(best.saving.mean):
-        shown.append(("Saved", f"{best.saving.mean:.0%}", "of the emissions of doing nothing"))
+        shown.append(("Saved", _share(best.saving.mean, 1), "of the emissions of doing nothing"))
     if best.of_oracle is not None:
-        shown.append(("Of the possible", f"{best.of_oracle.mean:.0%}", "of the oracle's saving"))
+        shown.append(("Of the possible", _share(best.of_oracle.mean, 0), "of the oracle's saving"))
     if best.attainment is not None:
-        shown.append(("Objectives", f"{best.attainment:.2%}", "of the requests meet theirs"))
+        shown.append(("Objectives", _share(best.attainment, 2), "of the requests meet theirs"))
     return shown
+
+
+def _mass(row: PolicyRow) -> str:
+    return "-" if math.isnan(row.carbon_g.mean) else mass(row.carbon_g.mean)
+
+
+def _share(share: float, digits: int) -> str:
+    return f"{share * 100:.{digits}f} %"
 
 
 def _sentence(found: Evaluation) -> str:
@@ -111,13 +131,13 @@ def _sentence(found: Evaluation) -> str:
         return "No policy emits less than doing nothing."
     sure = "" if math.isinf(best.saving.half_width) or best.saving.is_zero else "significantly "
     text = (
-        f"{label(best)} emits {sure}less than doing nothing: {best.saving.mean:.1%} less by "
+        f"{label(best)} emits {sure}less than doing nothing: {_share(best.saving.mean, 1)} less by "
         "the import, at the same work."
     )
     if best.timing is not None:
         text += (
-            f" {best.timing.mean:.1%} is due to timing: against its twin, which does the same "
-            "without seeing the intensity change."
+            f" {_share(best.timing.mean, 1)} is due to timing: against its twin, which does "
+            "the same without seeing the intensity change."
         )
     return text
 

@@ -63,8 +63,10 @@ def kind_of(folder: Path) -> Kind:
     for kind in KINDS:
         if (folder / kind.marker).is_file():
             return kind
-    expected = " or ".join(f"{kind.marker} ({kind.command})" for kind in KINDS)
-    raise ScenarioError(f"'{folder}' is no result folder: expected one with {expected}")
+    *others, last = (f"{kind.marker} ({kind.command})" for kind in KINDS)
+    raise ScenarioError(
+        f"'{folder}' is no result folder: expected one with {', '.join(others)} or {last}"
+    )
 
 
 def check_place(folder: Path, own: str) -> None:
