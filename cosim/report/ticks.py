@@ -39,7 +39,7 @@ def linear_ticks(low: float, high: float, most: int) -> list[Tick]:
 def log_ticks(low: float, high: float, most: int) -> list[Tick]:
     """Return ticks at powers of ten within [low, high], and between them if there is room.
 
-    Where that is one or none they stand as on a linear axis.
+    Where these are too few within a decade they stand as on a linear axis.
     """
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for digits in ((1, 2, 5), (1, 3), (1,)):
@@ -51,7 +51,7 @@ def log_ticks(low: float, high: float, most: int) -> list[Tick]:
         ]
         if len(values) <= most:
             break
-    if len(values) < 2:
+    if len(values) < 3 and high < 10 * low:
         return linear_ticks(low, high, most)
     values = values[:: max(1, -(-len(values) // most))]
     return [Tick(value, number(_rounded(value))) for value in values]
