@@ -52,8 +52,9 @@ def evaluate(
     from cosim.evaluate.evaluation import evaluate as run_all
     from cosim.evaluate.folder import write_evaluation
     from cosim.evaluate.printing import print_evaluation
-    from cosim.evaluate.table import to_dict
+    from cosim.evaluate.record import EVALUATION, to_dict
     from cosim.evaluate.variants import comparison, policies_setting
+    from cosim.report.kinds import check_place
     from cosim.results.folder import to_json
     from cosim.runs.printing import run_progress
 
@@ -63,6 +64,7 @@ def evaluate(
         settings.append(policies_setting(names, twins=twins))
     compared = comparison(scenario, settings, seeds)
     folder = out if out is not None else Path("results") / f"{compared.name}-evaluation"
+    check_place(folder, EVALUATION)
     total = len(compared.variants) * len(compared.seeds)
     with run_progress("evaluate", total, shown=not quiet and sys.stderr.isatty()) as ended:
         found: Evaluation = run_all(

@@ -6,16 +6,20 @@ scenario, files and version, is not made again, so that an evaluation that was s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cosim.evaluate.measure import RunFigures, measure_kept
 from cosim.evaluate.oracle import Bound, oracle
 from cosim.evaluate.statistics import PolicyRow, rows
 from cosim.evaluate.variants import Comparison, Variant, variant_plan
+from cosim.loading import read_document, validate_document
+from cosim.results.folder import versions
 from cosim.runs.pool import on_all_cores
+from cosim.scenario.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +27,23 @@ class Evaluation:
     """What came of an evaluation.
 
     Attributes:
-        compared: What was compared.
-        runs: The figures of all runs, by policy and seed in their order.
+        name: Name of the scenario.
+        seeds: The seeds, the same for all policies.
+        runs: The figures of all runs, by policy and seed in their order; of what does nothing
+            first.
         bounds: The oracle's bound by seed.
         rows: A row for each policy.
+        scenario: The scenario with what it compares, and every default.
+        versions: What it was made with.
     """
 
-    compared: Comparison
+    name: str
+    seeds: tuple[int, ...]
     runs: tuple[RunFigures, ...]
     bounds: dict[int, Bound]
     rows: tuple[PolicyRow, ...]
+    scenario: Mapping[str, Any]
+    versions: Mapping[str, str]
 
 
 def evaluate(
@@ -62,11 +73,20 @@ def evaluate(
         for seed in compared.seeds
     )
     noop = compared.variants[0]
-    bounds = {
-        seed: oracle(variant_plan(compared, noop, seed), found[noop.name, False, seed].facility_kwh)
-        for seed in compared.seeds
-    }
-    return Evaluation(compared, runs, bounds, tuple(rows(runs, bounds)))
+    bounds: dict[int, Bound] = {}
+    for seed in compared.seeds:
+        plan = variant_plan(compared, noop, seed)
+        bounds[seed] = oracle(plan, found[noop.name, False, seed].facility_kwh)
+    document = read_document(compared.path, compared.overrides)
+    return Evaluation(
+        name=compared.name,
+        seeds=compared.seeds,
+        runs=runs,
+        bounds=bounds,
+        rows=tuple(rows(runs, bounds)),
+        scenario=validate_document(document, Scenario).model_dump(mode="json", exclude_none=True),
+        versions=versions(plan),
+    )
 
 
 def _measure(compared: Comparison, folder: Path, job: tuple[Variant, int]) -> RunFigures:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from cosim.evaluate.evaluation import Evaluation
+from cosim.evaluate.record import EVALUATION, to_dict
 from cosim.evaluate.report import evaluation_html
-from cosim.evaluate.table import markdown, policies_frame, runs_frame, to_dict
+from cosim.evaluate.table import markdown, policies_frame, runs_frame
 from cosim.files import put_file, put_text
 from cosim.results.folder import to_json
 
@@ -21,7 +22,7 @@ def write_evaluation(found: Evaluation, folder: Path) -> None:
     put_file(folder / "policies.parquet", lambda path: policies_frame(found).to_parquet(path))
     texts = {
         "evaluation.md": markdown(found),
-        "evaluation.json": to_json(to_dict(found)) + "\n",
+        EVALUATION: to_json(to_dict(found)) + "\n",
         "report.html": evaluation_html(found),
     }
     for name, text in texts.items():

@@ -3,32 +3,96 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
+import yaml
+
+from cosim.errors import ScenarioError
 from cosim.evaluate.evaluation import Evaluation
+from cosim.evaluate.record import read_evaluation
 from cosim.evaluate.statistics import PolicyRow
 from cosim.evaluate.table import HEADER, cells, label, notes
-from cosim.report.charts import BarChart, Point, ScatterChart, bar_chart, scatter_chart
-from cosim.report.page import Section, cards, page, paragraph, table
+from cosim.report.answer import mass
+from cosim.report.charts import BarChart, Chart, Point, ScatterChart, bar_chart, scatter_chart
+from cosim.report.page import Section, cards, page, paragraph, preformatted, table, write_page
+
+_SCENARIO = (
+    "With every default written out. Each policy's controllers take the place of the scenario's."
+)
+
+
+def write_report(folder: Path, baseline: Path | None = None) -> Path:
+    """Write the page of a folder of ``cosim evaluate`` into it, in place of an earlier one.
+
+    Args:
+        folder: The folder.
+        baseline: Nothing: its policies are compared with doing nothing.
+
+    Raises:
+        ScenarioError: If it is no such folder, or a baseline is given.
+        CosimError: If a file in it is damaged.
+    """
+    _refuse(baseline)
+    return write_page(folder, evaluation_html(read_evaluation(folder)))
+
+
+def folder_charts(folder: Path, baseline: Path | None = None) -> list[Chart]:
+    """Return all charts of the page; see :func:`write_report`."""
+    _refuse(baseline)
+    return [
+        block
+        for part in _charts(read_evaluation(folder))
+        for block in part.blocks
+        if not isinstance(block, str)
+    ]
 
 
 def evaluation_html(found: Evaluation) -> str:
     """Return the page of an evaluation, one file without anything from elsewhere."""
-    rows = [row for row in found.rows if not math.isnan(row.carbon_g.mean)]
-    numbers = range(1, len(HEADER))
-    blocks = [table(HEADER, [cells(row) for row in found.rows], numbers=numbers, named=True)]
-    pareto = _pareto(rows)
-    sections = [
-        *([Section("waiting", "Carbon against waiting", [pareto])] if pareto else []),
-        Section("savings", "What each policy saves", [_savings(rows)]),
-        Section("figures", "All figures", [*blocks, *map(paragraph, notes(found))]),
-    ]
-    count = len(found.compared.seeds)
+    told = " ".join(str(found.scenario.get("description", "")).split())
     return page(
-        f"{found.compared.name}: policies compared",
-        sections,
-        subtitle=f"{len(rows)} rows, {count} seed{'s' if count > 1 else ''}",
+        f"{found.name}: policies compared",
+        [*_charts(found), *_about(found)],
+        subtitle=f"{_counted(found)}. {told}".strip(),
         lead=[cards(_cards(found)), paragraph(_sentence(found))],
     )
+
+
+def _counted(found: Evaluation) -> str:
+    policies = len({row.policy for row in found.rows}) - 1
+    seeds = len(found.seeds)
+    return (
+        f"{policies} polic{'y' if policies == 1 else 'ies'} against doing nothing, "
+        f"{seeds} seed{'' if seeds == 1 else 's'}"
+    )
+
+
+def _known(found: Evaluation) -> list[PolicyRow]:
+    """Return the rows of what served anything."""
+    return [row for row in found.rows if not math.isnan(row.carbon_g.mean)]
+
+
+def _charts(found: Evaluation) -> list[Section]:
+    rows = _known(found)
+    pareto = _pareto(rows)
+    return [
+        *([Section("waiting", "Carbon against waiting", [pareto])] if pareto else []),
+        Section("savings", "What each policy saves", [_savings(rows)]),
+    ]
+
+
+def _about(found: Evaluation) -> list[Section]:
+    numbers = range(1, len(HEADER))
+    lines = [cells(row) for row in found.rows]
+    figures = table(HEADER, lines, numbers=numbers, named=True)
+    told = [paragraph(one, kind="note") for one in notes(found)]
+    written = yaml.safe_dump(dict(found.scenario), sort_keys=False, allow_unicode=True, width=100)
+    made_with = [("seeds", ", ".join(map(str, found.seeds))), *found.versions.items()]
+    return [
+        Section("figures", "All figures", [figures, *told]),
+        Section("scenario", "Scenario", [paragraph(_SCENARIO, kind="note"), preformatted(written)]),
+        Section("versions", "Versions and seeds", [table((), made_with)]),
+    ]
 
 
 def _best(found: Evaluation) -> PolicyRow:
@@ -41,16 +105,24 @@ def _best(found: Evaluation) -> PolicyRow:
 def _cards(found: Evaluation) -> list[tuple[str, str, str]]:
     best, noop = _best(found), found.rows[0]
     shown = [
-        ("Doing nothing", f"{noop.carbon_g.mean / 1000:.2f} kg", "CO2e of the import"),
-        ("Least", f"{best.carbon_g.mean / 1000:.2f} kg", label(best)),
+        ("Doing nothing", _mass(noop), "CO2e of the import"),
+        ("Least", _mass(best), label(best)),
     ]
     if not math.isnan(best.saving.mean):
-        shown.append(("Saved", f"{best.saving.mean:.0%}", "of the emissions of doing nothing"))
+        shown.append(("Saved", _share(best.saving.mean, 1), "of the emissions of doing nothing"))
     if best.of_oracle is not None:
-        shown.append(("Of the possible", f"{best.of_oracle.mean:.0%}", "of the oracle's saving"))
+        shown.append(("Of the possible", _share(best.of_oracle.mean, 0), "of the oracle's saving"))
     if best.attainment is not None:
-        shown.append(("Objectives", f"{best.attainment:.2%}", "of the requests meet theirs"))
+        shown.append(("Objectives", _share(best.attainment, 2), "of the requests meet theirs"))
     return shown
+
+
+def _mass(row: PolicyRow) -> str:
+    return "-" if math.isnan(row.carbon_g.mean) else mass(row.carbon_g.mean)
+
+
+def _share(share: float, digits: int) -> str:
+    return f"{share * 100:.{digits}f} %"
 
 
 def _sentence(found: Evaluation) -> str:
@@ -59,13 +131,13 @@ def _sentence(found: Evaluation) -> str:
         return "No policy emits less than doing nothing."
     sure = "" if math.isinf(best.saving.half_width) or best.saving.is_zero else "significantly "
     text = (
-        f"{label(best)} emits {sure}less than doing nothing: {best.saving.mean:.1%} less by "
+        f"{label(best)} emits {sure}less than doing nothing: {_share(best.saving.mean, 1)} less by "
         "the import, at the same work."
     )
     if best.timing is not None:
         text += (
-            f" {best.timing.mean:.1%} is due to timing: against its twin, which does the same "
-            "without seeing the intensity change."
+            f" {_share(best.timing.mean, 1)} is due to timing: against its twin, which does "
+            "the same without seeing the intensity change."
         )
     return text
 
@@ -136,3 +208,11 @@ def _savings(rows: list[PolicyRow]) -> BarChart:
 def _percent(row: PolicyRow) -> float:
     """Return the saving of a policy to a tenth [%], and no zero below zero."""
     return round(row.saving.mean * 100, 1) + 0.0
+
+
+def _refuse(baseline: Path | None) -> None:
+    if baseline is not None:
+        raise ScenarioError(
+            "--baseline goes with the report of a run; this folder is of cosim evaluate, whose "
+            "policies are compared with doing nothing"
+        )

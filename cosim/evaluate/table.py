@@ -49,8 +49,7 @@ def number(value: float | None, factor: float, digits: int) -> str:
 
 def notes(found: Evaluation) -> Iterator[str]:
     """Yield what has to be known to read the table."""
-    compared, count = found.compared, len(found.compared.seeds)
-    noop = compared.variants[0].name
+    count, noop = len(found.seeds), found.rows[0].policy
     yield (
         f"{count} seed{'s' if count > 1 else ''}, the same for all policies. Means with 95 % "
         "intervals (Student's t); * where zero lies outside."
@@ -89,7 +88,7 @@ def notes(found: Evaluation) -> Iterator[str]:
 
 def markdown(found: Evaluation) -> str:
     """Return the evaluation as a page of Markdown."""
-    lines = [f"# {found.compared.name}", "", _row(HEADER), _row(["---"] * len(HEADER))]
+    lines = [f"# {found.name}", "", _row(HEADER), _row(["---"] * len(HEADER))]
     lines += [_row(cells(row)) for row in found.rows]
     for note in notes(found):
         lines += ["", note]
@@ -109,10 +108,11 @@ def runs_frame(found: Evaluation) -> pd.DataFrame:
 
 def policies_frame(found: Evaluation) -> pd.DataFrame:
     """Return a row for each policy; intervals as two columns, NaN where they are not known."""
-    return pd.DataFrame([_flat(row) for row in found.rows])
+    return pd.DataFrame([flat_row(row) for row in found.rows])
 
 
-def _flat(row: PolicyRow) -> dict[str, Any]:
+def flat_row(row: PolicyRow) -> dict[str, Any]:
+    """Return a row for a data frame: intervals as two values, NaN for what is not known."""
     flat: dict[str, Any] = {}
     for name in row.__dataclass_fields__:
         value = getattr(row, name)
@@ -123,19 +123,3 @@ def _flat(row: PolicyRow) -> dict[str, Any]:
         else:
             flat[name] = math.nan if value is None else value
     return flat
-
-
-def to_dict(found: Evaluation) -> dict[str, Any]:
-    """Return the evaluation for JSON."""
-
-    def plain(value: Any) -> Any:
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    return {
-        "scenario": found.compared.name,
-        "seeds": list(found.compared.seeds),
-        "policies": [
-            {name: plain(value) for name, value in _flat(row).items()} for row in found.rows
-        ],
-        "oracle": {str(seed): asdict(bound) for seed, bound in found.bounds.items()},
-    }

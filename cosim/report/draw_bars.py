@@ -42,9 +42,10 @@ def draw_bars(chart: BarChart, size: Size, top: float) -> Drawn:
         bars_top = y
         for group in chart.groups:
             value = float(group.values[k])
-            if not math.isnan(value):
-                told = f"{category}, {group.name}: {value!r} {chart.unit}"
-                body += _bar(across, y, thick, size, value, told, group.color)
+            if math.isnan(value):
+                continue  # and takes no room
+            told = f"{category}, {group.name}: {value!r} {chart.unit}"
+            body += _bar(across, y, thick, size, value, told, group.color)
             y += thick + 2
         zero = across.pixel(0.0)
         body.append(element("path", d=f"M{zero:.1f} {bars_top - 2:.1f}V{y:.1f}", class_="axis"))

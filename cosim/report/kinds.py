@@ -46,6 +46,7 @@ class Kind:
 
 KINDS = (
     Kind("cosim run", "summary.json", "cosim.report.run_report"),
+    Kind("cosim evaluate", "evaluation.json", "cosim.evaluate.report"),
     Kind("cosim reproduce", "rows.json", "cosim.reproduce.report"),
     Kind("cosim sweep", "sweep.json", "cosim.sweep.report"),
 )
@@ -63,5 +64,26 @@ def kind_of(folder: Path) -> Kind:
     for kind in KINDS:
         if (folder / kind.marker).is_file():
             return kind
-    expected = " or ".join(f"{kind.marker} ({kind.command})" for kind in KINDS)
-    raise ScenarioError(f"'{folder}' is no result folder: expected one with {expected}")
+    *others, last = (f"{kind.marker} ({kind.command})" for kind in KINDS)
+    raise ScenarioError(
+        f"'{folder}' is no result folder: expected one with {', '.join(others)} or {last}"
+    )
+
+
+def check_place(folder: Path, own: str) -> None:
+    """Check that results can be written to a folder file by file.
+
+    Args:
+        folder: The folder, which need not exist.
+        own: The marker of the kind that is to be written.
+
+    Raises:
+        ScenarioError: If it is a file, or holds results of another kind.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ScenarioError(f"'{folder}' is a file; choose another folder with -o")
+    for kind in KINDS:
+        if kind.marker != own and (folder / kind.marker).is_file():
+            raise ScenarioError(
+                f"'{folder}' holds results of {kind.command}; choose another folder with -o"
+            )

@@ -26,6 +26,8 @@ from cosim.report.svg import color_rules, variables
 REPORT = "report.html"
 """Name of the page in a folder of results."""
 
+_PRINTED = 60
+"""Most rows of a table that are printed."""
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
@@ -134,6 +136,8 @@ def table(
         wide: Columns of running text, which keep a readable width.
         keys: Identifiers of the rows, to link to.
         named: Whether the first column names the rows, and stays in sight.
+
+    Of a long one the first rows are printed, which is said there.
     """
     kinds = {**dict.fromkeys(wide, "reason"), **dict.fromkeys(numbers, "number")}
     top = "".join(
@@ -151,8 +155,15 @@ def table(
         key = f' id="{escape(keys[index])}"' if keys else ""
         lines.append(f"<tr{key}>{cells}</tr>")
     header = f"<thead><tr>{top}</tr></thead>" if head else ""
-    body = f"<table>{header}<tbody>{''.join(lines)}</tbody></table>"
-    return f'<div class="wide-table" tabindex="0">{body}</div>'
+    body = f"<tbody>{''.join(lines[:_PRINTED])}</tbody>"
+    told = ""
+    if len(lines) > _PRINTED:
+        body += f'<tbody class="unprinted">{"".join(lines[_PRINTED:])}</tbody>'
+        told = paragraph(
+            f"The first {_PRINTED} of {len(lines):,} rows; the page has all.", kind="note printed"
+        )
+    kind = "wide-table" if head else "wide-table pairs"
+    return f'<div class="{kind}" tabindex="0"><table>{header}{body}</table></div>{told}'
 
 
 def preformatted(text: str) -> str:

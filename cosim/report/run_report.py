@@ -156,7 +156,7 @@ def _charts(run: RunData, baseline: Baseline | None) -> list[Section]:
         classes, suffix = latencies.get(name, {}), suffixes[name]
         if not classes:
             return []
-        charts = [latency_chart(f"latency{suffix}", "Latency", pooled(classes))]
+        charts = [latency_chart(f"latency{suffix}", "How long requests take", pooled(classes))]
         if len(classes) > 1:
             by_class = {key: one["e2e"] for key, one in classes.items()}
             charts.append(

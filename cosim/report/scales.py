@@ -71,7 +71,7 @@ def panel_scale(panel: Panel) -> Scale:
                 finite = values[np.isfinite(values)]
                 if len(finite):
                     bounds += [float(finite.min()), float(finite.max())]
-    most = max(2, panel.height // _TICK_DISTANCE)
+    most = max(4, panel.height // _TICK_DISTANCE)
     if panel.log:
         return _log_scale([bound for bound in bounds if bound > 0], most)
     if panel.percent and all(0 <= value <= 1 for value in bounds):

@@ -56,11 +56,11 @@ def variables(*, dark: bool) -> str:
 def _values(*, dark: bool) -> dict[str, str]:
     own = {"text": "#1a1a1a", "quiet": "#5c5c5c", "faint": "#9a9a9a", "grid": "#e6e6e6"}
     own |= {"paper": "#ffffff", "card": "#f6f6f4", "edge": "#dcdcd8", "link": "#005a91"}
-    own |= {"alarm": "#fbe3d6", "alarm-edge": "#D55E00"}
+    own |= {"alarm": "#fbe3d6", "alarm-edge": "#D55E00", "shade": "#00000026"}
     if dark:
         own = {"text": "#ececec", "quiet": "#a8a8a8", "faint": "#6f6f6f", "grid": "#2d2d2d"}
         own |= {"paper": "#141414", "card": "#1f1f1f", "edge": "#383838", "link": "#7cc0f2"}
-        own |= {"alarm": "#3a2013", "alarm-edge": "#D55E00"}
+        own |= {"alarm": "#3a2013", "alarm-edge": "#D55E00", "shade": "#ffffff33"}
     return own | (DARK if dark else LIGHT)
 
 

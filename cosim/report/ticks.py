@@ -37,7 +37,10 @@ def linear_ticks(low: float, high: float, most: int) -> list[Tick]:
 
 
 def log_ticks(low: float, high: float, most: int) -> list[Tick]:
-    """Return ticks at powers of ten within [low, high], and between them if there is room."""
+    """Return ticks at powers of ten within [low, high], and between them if there is room.
+
+    Where these are too few within a decade they stand as on a linear axis.
+    """
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for digits in ((1, 2, 5), (1, 3), (1,)):
         values = [
@@ -48,6 +51,8 @@ def log_ticks(low: float, high: float, most: int) -> list[Tick]:
         ]
         if len(values) <= most:
             break
+    if len(values) < 3 and high < 10 * low:
+        return linear_ticks(low, high, most)
     values = values[:: max(1, -(-len(values) // most))]
     return [Tick(value, number(_rounded(value))) for value in values]
 

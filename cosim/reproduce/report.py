@@ -95,7 +95,7 @@ def _cards(compared: Agreement) -> Iterator[tuple[str, str, str]]:
             title = NAMES[name][0].upper() + NAMES[name][1:]
             yield title, f"{most:.1f} %", "paper mode from published, at most"
     low, high = compared.energy_ratio
-    yield "Energy, corrected", f"{low:.2f} to {high:.2f}", "times that of the paper's accounting"
+    yield "Energy, corrected", f"{low:.2f}–{high:.2f}", "times that of the paper's accounting"
 
 
 def _sentences(compared: Agreement) -> Iterator[str]:

@@ -225,6 +225,12 @@ def _extras(plan: Plan) -> tuple[str, ...]:
     return ("pvlib",) if any(isinstance(one, PvlibSolar) for one in solar) else ()
 
 
+def versions(plan: Plan) -> dict[str, str]:
+    """Return the versions that the figures of a run depend on."""
+    libraries = {name: version(name) for name in (*LIBRARIES, *_extras(plan))}
+    return {"cosim": cosim.__version__, "Python": platform.python_version()} | libraries
+
+
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with path.open("rb") as file:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from cosim.evaluate.evaluation import Evaluation
 from cosim.evaluate.measure import RunFigures
 from cosim.evaluate.oracle import Bound
 from cosim.evaluate.statistics import rows
-from cosim.evaluate.variants import Comparison, Variant
 
 RUN = RunFigures(
     policy="noop",
@@ -39,23 +37,27 @@ RUN = RunFigures(
 
 def bound(seed_g: float) -> Bound:
     return Bound(
-        all_g=seed_g, wide_g=0.5 * seed_g, deferral_g=0, battery_g=0, nothing_g=0, scale=1.0
+        all_g=seed_g,
+        wide_g=0.5 * seed_g,
+        deferral_g=0.0,
+        battery_g=0.0,
+        nothing_g=0.0,
+        scale=1.0,
     )
 
 
 def evaluation(runs: Sequence[RunFigures], bounds: Mapping[int, Bound] | None = None) -> Evaluation:
     """Return what comes of runs that are given, of the policy that does nothing first."""
-    keys = dict.fromkeys((one.policy, one.twin) for one in runs)
-    compared = Comparison(
-        path=Path("week.yaml"),
-        overrides=(),
+    found = dict(bounds or {})
+    return Evaluation(
         name="week",
         seeds=tuple(sorted({one.seed for one in runs})),
-        variants=tuple(Variant(name, k, twin) for k, (name, twin) in enumerate(keys)),
-        working_dir=Path(),
+        runs=tuple(runs),
+        bounds=found,
+        rows=tuple(rows(runs, found)),
+        scenario={"name": "week", "evaluation": {"policies": [{"name": "noop"}]}},
+        versions={"cosim": "0.1.0", "Python": "3.12.1"},
     )
-    found = dict(bounds or {})
-    return Evaluation(compared, tuple(runs), found, tuple(rows(runs, found)))
 
 
 def many() -> Evaluation:

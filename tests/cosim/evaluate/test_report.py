@@ -22,9 +22,9 @@ BETTER = replace(RUN, policy="better", import_g=700.0)
 def test_it_says_who_saves_what() -> None:
     twin = replace(BETTER, twin=True, import_g=800.0)
     page = evaluation_html(evaluation([RUN, BETTER, twin], {0: bound(500.0)}))
-    assert "better emits less than doing nothing: 30.0% less" in page
-    assert "12.5% is due to timing" in page
-    assert "<b>60%</b><span>of the oracle" in page
+    assert "better emits less than doing nothing: 30.0 % less" in page
+    assert "12.5 % is due to timing" in page
+    assert "<b>60 %</b><span>of the oracle" in page
 
 
 def test_nobody_saves() -> None:
@@ -43,7 +43,7 @@ def test_a_policy_that_broke_off_is_not_the_best() -> None:
 
 def test_almost_all_is_not_all() -> None:
     page = evaluation_html(evaluation([RUN, replace(BETTER, attainment=0.9996)]))
-    assert "<b>99.96%</b>" in page
+    assert "<b>99.96 %</b>" in page
 
 
 def test_all_may_wait() -> None:
@@ -111,5 +111,5 @@ def test_the_page_is_whole(
            return [box.scrollLeft, left(box.querySelector('tbody th')) - left(box),
              left(box.querySelector('thead th')) - left(box)]; })()"""
     )
-    assert moved[0] > 100
+    assert (moved[0] > 100) == (width < 600)  # a screen shows all columns at once
     assert moved[1:] == pytest.approx([1, 1], abs=1)

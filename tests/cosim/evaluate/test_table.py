@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from cosim.evaluate.printing import print_evaluation
+from cosim.evaluate.record import to_dict
 from cosim.evaluate.statistics import Interval
-from cosim.evaluate.table import HEADER, cells, interval, markdown, to_dict
+from cosim.evaluate.table import HEADER, cells, interval, markdown
 from cosim.results.folder import to_json
 from tests.cosim.evaluate.figures import RUN, evaluation, many
 

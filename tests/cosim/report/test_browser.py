@@ -16,6 +16,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from cosim.report.page import Section, table
+from cosim.report.page import page as page_of
 from tests.browser import CHROMIUM, WHY_NOT, Browser, chromium
 from tests.cosim.report.folders import two_classes
 from tests.cosim.report.pages import LOOKS, check_whole, hover
@@ -126,6 +128,35 @@ def test_the_pointer_away_hides_the_values(browser: Browser, page: str) -> None:
     assert not hover(browser, "power", 0.5)["hidden"]
     browser.move(2, 2)
     assert browser.evaluate("document.querySelector('#chart-power .tip').hidden")
+
+
+def test_a_wide_and_long_table_on_screen_and_on_paper(browser: Browser, tmp_path: Path) -> None:
+    """It takes the room beside the text, no more; in print what is left out is said."""
+    head = [f"column {k}" for k in range(9)]
+    rows = [[f"{n}.{k} with some words" for k in range(9)] for n in range(75)]
+    file = tmp_path / "table.html"
+    parts = [Section("t", "t", [table(head, rows)]), Section("v", "v", [table((), [("a", "b")])])]
+    file.write_text(page_of("t", parts), encoding="utf-8")
+    shown = """(() => { const box = document.querySelector('.wide-table');
+        const seen = (one) => one.getClientRects().length > 0;
+        const b = box.getBoundingClientRect();
+        return [b.left, b.right, document.documentElement.scrollWidth,
+          [...box.querySelectorAll('tbody tr')].filter(seen).length,
+          seen(document.querySelector('.printed')), box.scrollHeight - box.clientHeight]; })()"""
+    for width in (1280, 1000, 390):
+        browser.open(file.as_uri(), width=width)
+        left, right, page_width, count, told, below = browser.evaluate(shown)
+        assert 0 <= left < right <= page_width <= width
+        assert (right - left > 900) == (width >= 1000)
+        assert (count, told) == (75, False)
+        assert below > 100  # it is moved within its box
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    try:
+        *_, count, told, below = browser.evaluate(shown)
+    finally:
+        browser.call("Emulation.setEmulatedMedia", media="")
+    assert (count, told) == (60, True)
+    assert below <= 0
 
 
 @pytest.fixture

@@ -159,6 +159,16 @@ def test_a_page_says_everything_as_it_is_meant() -> None:
     assert "http" not in re.sub(r"http-equiv|http://www\.w3\.org/2000/svg", "", html)
 
 
+def test_what_a_long_table_leaves_out_in_print_is_said() -> None:
+    html = table(["k"], [[str(k)] for k in range(75)])
+    kept, _, rest = html.partition('<tbody class="unprinted">')
+    assert [part.count("<td>") for part in (kept, rest)] == [60, 15]
+    assert '<p class="note printed">The first 60 of 75 rows; ' in rest
+    short = table(["k"], [[str(k)] for k in range(60)])
+    assert short.count("<td>") == 60
+    assert "printed" not in short
+
+
 def test_points_are_circles_on_a_logarithmic_axis() -> None:
     """From 1 to 100, with a third of a decade's tenth left at both ends; no line joins them."""
     series = [

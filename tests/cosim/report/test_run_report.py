@@ -18,6 +18,7 @@ import pytest
 
 from cosim.errors import CosimError, ScenarioError
 from cosim.report.causes import carbon_causes, energy_sources, energy_uses
+from cosim.report.kinds import KINDS
 from cosim.report.run_charts import SiteCharts
 from cosim.report.run_data import RunData
 from cosim.report.run_report import write_report
@@ -265,10 +266,10 @@ def test_what_is_no_result_folder(tmp_path: Path, cosim: Cli) -> None:
     answer = cosim("report", tmp_path)
     assert answer.code == 2
     assert answer.err.startswith(
-        f"error: '{tmp_path}' is no result folder: expected one with summary.json (cosim run) or "
+        f"error: '{tmp_path}' is no result folder: expected one with summary.json (cosim run), "
     )
-    for expected in ("rows.json (cosim reproduce)", "sweep.json (cosim sweep)"):
-        assert expected in answer.err
+    for kind in KINDS:
+        assert f"{kind.marker} ({kind.command})" in answer.err
     answer = cosim("report", "nowhere")
     assert answer.code == 2
     assert answer.err == "error: 'nowhere' does not exist; expected a result folder\n"

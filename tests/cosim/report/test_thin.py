@@ -71,6 +71,12 @@ def test_log_ticks_stand_on_the_axis(low: float, factor: float) -> None:
         assert low * 0.999 <= tick.at <= low * factor * 1.001
 
 
+@given(st.floats(1e-6, 1e3), st.floats(1.5, 1e6), st.integers(5, 10))
+def test_a_log_axis_can_be_read(low: float, factor: float, most: int) -> None:
+    """Two ticks at the least, however short it is."""
+    assert 2 <= len(log_ticks(low, low * factor, most)) <= most + 1
+
+
 @pytest.mark.parametrize(
     ("duration_s", "labels"),
     [
