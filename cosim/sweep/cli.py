@@ -44,12 +44,13 @@ def sweep(
     Every variant is checked before the first one runs. Runs that were made before are not made
     again, so a stopped sweep goes on when it is started anew.
     """
+    from cosim.report.kinds import check_place
     from cosim.results.folder import to_json
     from cosim.runs.printing import run_progress
     from cosim.sweep.cases import first_seed
-    from cosim.sweep.folder import check_folder, write_sweep
+    from cosim.sweep.folder import write_sweep
     from cosim.sweep.printing import planned, print_sweep
-    from cosim.sweep.record import to_dict
+    from cosim.sweep.record import SWEEP, to_dict
     from cosim.sweep.rows import case_name
     from cosim.sweep.study import read_study
     from cosim.sweep.sweep import Ended
@@ -58,7 +59,7 @@ def sweep(
     settings = tuple(overrides or ())
     read = read_study(study, settings, seeds=seeds)
     folder = out if out is not None else Path("results") / f"{read.name}-sweep"
-    check_folder(folder)
+    check_place(folder, SWEEP)
     seed = first_seed(read)
     made = 0
 

@@ -4,29 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cosim.errors import ScenarioError
 from cosim.files import put_file, put_text
-from cosim.report.kinds import KINDS
 from cosim.results.folder import to_json
 from cosim.sweep.record import SWEEP, to_dict
 from cosim.sweep.report import write_report
 from cosim.sweep.sweep import Sweep
 from cosim.sweep.table import cases_frame, markdown, runs_frame
-
-
-def check_folder(path: Path) -> None:
-    """Check that a sweep can be written to a folder.
-
-    Raises:
-        ScenarioError: If results of something else are there.
-    """
-    if path.exists() and not path.is_dir():
-        raise ScenarioError(f"'{path}' is a file; choose another folder with -o")
-    for kind in KINDS:
-        if kind.marker != SWEEP and (path / kind.marker).is_file():
-            raise ScenarioError(
-                f"'{path}' holds results of {kind.command}; choose another folder with -o"
-            )
 
 
 def write_sweep(found: Sweep, folder: Path) -> None:
