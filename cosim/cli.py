@@ -116,7 +116,7 @@ def run(
 
     from cosim.chrome_trace import traced
     from cosim.execute import execute
-    from cosim.printing import print_report
+    from cosim.printing.run import print_report
     from cosim.progress import progress
     from cosim.results.folder import to_json
 
@@ -217,7 +217,7 @@ def schema() -> None:
 @app.command()
 def models() -> None:
     """List the LLMs that scenarios can name."""
-    from cosim.printing import print_models
+    from cosim.printing.catalogues import print_models
 
     print_models()
 
@@ -225,7 +225,7 @@ def models() -> None:
 @app.command()
 def gpus() -> None:
     """List the GPUs that scenarios can name."""
-    from cosim.printing import print_gpus
+    from cosim.printing.catalogues import print_gpus
 
     print_gpus()
 
@@ -233,7 +233,7 @@ def gpus() -> None:
 @controllers_app.command("list")
 def list_controllers() -> None:
     """List the built-in controllers."""
-    from cosim.printing import print_controllers
+    from cosim.printing.catalogues import print_controllers
 
     print_controllers()
 
@@ -243,7 +243,7 @@ def show_controller(
     name: Annotated[str, typer.Argument(help="Built-in name, or ./file.py:Class.")],
 ) -> None:
     """Show what a controller does, and its parameters."""
-    from cosim.printing import print_controller
+    from cosim.printing.catalogues import print_controller
 
     print_controller(name)
 

@@ -15,7 +15,7 @@ from rich.table import Column
 from cosim.accounting import J_PER_KWH
 from cosim.loop import Run
 from cosim.plan import Plan
-from cosim.printing import duration, duration_unit, mass
+from cosim.printing.quantities import duration, duration_unit, mass
 
 _EVERY_S = 0.1
 

@@ -42,6 +42,8 @@ import yaml
 from controllers import ACTUATORS
 from cosim.execute import execute
 from cosim.plan import load_plan
+from cosim.report.run_data import RunData
+from docsite.readme_picture import IMAGES, write_pictures
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -312,11 +314,17 @@ def test_every_scenario_is_in_the_table() -> None:
 def test_first_page_shows_what_the_demo_prints_and_saves(
     cosim: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """Its output, and what its controllers save at equal completed work."""
+    """Its output, its picture, and what its controllers save at equal completed work."""
     shutil.copytree(ROOT / "scenarios", tmp_path / "scenarios")
     shown = [block for block in blocks("README.md") if block.note.startswith("output of: ")]
     for block in shown:
         check_output("README.md", block, cosim)
+    drawn = write_pictures(RunData.load(tmp_path / "results" / "quickstart"), tmp_path)
+    for path in drawn:
+        kept = IMAGES / path.name
+        if path.read_bytes() != kept.read_bytes():
+            assert os.environ.get("UPDATE_DOCS"), f"UPDATE_DOCS=1 renews {kept.name}"
+            shutil.copy(path, kept)
 
     controlled = json.loads((tmp_path / "results" / "quickstart" / "summary.json").read_bytes())
     settings = ["coupling=native", "controllers=[]"]

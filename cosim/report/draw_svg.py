@@ -13,16 +13,17 @@ from cosim.report.draw_lines import draw_lines
 from cosim.report.draw_scatter import draw_scatter
 from cosim.report.lines import LineChart
 from cosim.report.size import WIDE, Size
-from cosim.report.svg import CHAR_WIDTH, color_rules, element, text
+from cosim.report.svg import CHAR_WIDTH, color_rules, element, paper, text
 
 
-def to_svg(chart: Chart, size: Size = WIDE, *, alone: bool = False) -> str:
+def to_svg(chart: Chart, size: Size = WIDE, *, alone: bool = False, dark: bool = False) -> str:
     """Return a chart as an SVG element.
 
     Args:
         chart: What is drawn.
         size: How wide.
         alone: Whether it stands alone in a file, and so has to bring its title and colours.
+        dark: Whether it stands alone on dark ground.
     """
     top = size.font * 2.2 if alone else 4.0
     if isinstance(chart, LineChart):
@@ -33,8 +34,8 @@ def to_svg(chart: Chart, size: Size = WIDE, *, alone: bool = False) -> str:
         body, height, data = draw_scatter(chart, size, top)
     content = ""
     if alone:
-        content += element("style", escape(color_rules(plain=True), quote=False))
-        content += element("rect", width="100%", height="100%", fill="#ffffff")
+        content += element("style", escape(color_rules(plain=True, dark=dark), quote=False))
+        content += element("rect", width="100%", height="100%", fill=paper(dark=dark))
         content += text(chart.title, 8, size.font * 1.4, size.font + 2, class_="strong")
         for note in _wrapped(chart.note, size):
             height += size.font * 1.4

@@ -29,12 +29,13 @@ svg.chart .guide{stroke:var(--faint);stroke-width:1;stroke-dasharray:2 3}
 """
 
 
-def color_rules(*, plain: bool = False) -> str:
+def color_rules(*, plain: bool = False, dark: bool = False) -> str:
     """Return the rules that give lines and areas the colours of the palette.
 
     Args:
-        plain: Whether the colours of light ground stand in them, for readers of SVG that know no
+        plain: Whether the colours themselves stand in them, for readers of SVG that know no
             variables.
+        dark: Whether these are for dark ground.
     """
     rules = (
         f"svg.chart .line.{name}{{stroke:var(--{name})}}"
@@ -44,13 +45,18 @@ def color_rules(*, plain: bool = False) -> str:
     sheet = RULES + "\n".join(rules) + "\n"
     if not plain:
         return sheet
-    values = _values(dark=False)
+    values = _values(dark=dark)
     return re.sub(r"var\(--([\w-]+)\)", lambda match: values[match[1]], sheet)
 
 
 def variables(*, dark: bool) -> str:
     """Return the declarations of all colours, for light or for dark ground."""
     return "".join(f"--{name}:{value};" for name, value in _values(dark=dark).items())
+
+
+def paper(*, dark: bool) -> str:
+    """Return the colour of the ground."""
+    return _values(dark=dark)["paper"]
 
 
 def _values(*, dark: bool) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""What the command line prints for people: what happened in a run, and the catalogues."""
