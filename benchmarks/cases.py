@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from benchmarks.work import CloseLoop, ReadTrace, Serve, StartUp, Work
+from benchmarks.work import CloseLoop, ReadTrace, Report, Serve, StartUp, Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +127,14 @@ CASES: tuple[Case, ...] = (
         work=CloseLoop((_NATIVE,)),
         smoke=CloseLoop((_NATIVE, _SHORT)),
         floor=0.003,
+    ),
+    Case(
+        group="reports",
+        name="week",
+        about="report.html of seven days in steps of a minute",
+        work=Report(("time.duration=7d", _NATIVE)),
+        smoke=Report((_SHORT, _NATIVE)),
+        floor=1 / 1_000_000,
     ),
     Case(
         group="start_up",

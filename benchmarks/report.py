@@ -23,6 +23,7 @@ _TITLES = {
     "requests": "Growth with requests",
     "replicas": "Growth with replicas",
     "loop": "The closed loop",
+    "reports": "Reports",
     "start_up": "Start-up",
     "traces": "Reading traces",
 }
@@ -74,7 +75,7 @@ def _serving_rows(results: Results) -> Rows:
     ]
 
 
-def _start_up_rows(results: Results) -> Rows:
+def _seconds_rows(results: Results) -> Rows:
     return [("case", "what", "seconds", "bare events", "peak memory MiB")] + [
         (
             case.title,
@@ -100,7 +101,7 @@ def _trace_rows(results: Results) -> Rows:
     ]
 
 
-_ROWS = {"start_up": _start_up_rows, "traces": _trace_rows}
+_ROWS = {"reports": _seconds_rows, "start_up": _seconds_rows, "traces": _trace_rows}
 
 
 def _aligned(rows: Rows) -> str:

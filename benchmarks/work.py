@@ -1,4 +1,4 @@
-"""What is timed: serving alone, the whole closed loop, reading a trace, or starting up.
+"""What is timed: serving alone, the closed loop, a report, reading a trace, or starting up.
 
 Imports of the simulator stand inside the functions: the process that starts the others stays small,
 for a child's peak memory is never less than what its parent had when it was started.
@@ -111,6 +111,29 @@ class CloseLoop:
             return Done(summary["requests"]["completed"], summary["time"]["duration_s"])
 
         return close_loop
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The report of the scenario ``closed_loop.yaml`` with settings, which is run beforehand."""
+
+    settings: tuple[str, ...]
+
+    def prepare(self) -> Callable[[], Done]:
+        """Return the writing of the report."""
+        from cosim.execute import execute
+        from cosim.plan import load_plan
+        from cosim.report.run_report import write_report
+
+        folder = tempfile.TemporaryDirectory()
+        plan = load_plan(ROOT / "benchmarks" / "closed_loop.yaml", self.settings)
+        execute(plan, Path(folder.name) / "out")
+
+        def report() -> Done:
+            write_report(Path(folder.name) / "out")  # the folder lasts as long as this function
+            return Done(0, 0.0)
+
+        return report
 
 
 @dataclass(frozen=True, slots=True)
