@@ -80,7 +80,7 @@ def reproduce(
         write_rows,
         write_steps,
     )
-    from cosim.reproduce.printing import print_rows
+    from cosim.reproduce.printing import LEAST_WIDTH, print_rows
     from cosim.reproduce.report import write_report
     from cosim.reproduce.rows import Row, row_of
     from cosim.reproduce.runner import run_cases
@@ -116,7 +116,8 @@ def reproduce(
         for remark in remarks:
             print(remark, file=sys.stderr)
     else:
-        console = Console(highlight=False, soft_wrap=True)
+        console = Console(highlight=False)
+        console.width = max(console.width, LEAST_WIDTH)
         for group in experiments:
             print_rows(console, group)
         for remark in remarks:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -25,6 +27,8 @@ CASE_TITLES = {
     "total_tokens": "tokens",
     "batch_cap": "cap",
 }
+LEAST_WIDTH = 80
+"""Columns that every table fits; on a narrower terminal its lines wrap, and no figure is cut."""
 _SOURCES = ("published", "paper_mode", "corrected")
 
 
@@ -36,23 +40,34 @@ def shown_values(rows: Sequence[Row]) -> list[str]:
     return names
 
 
-def table_lines(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+def table_lines(
+    rows: Sequence[Row], without: str | None = None
+) -> tuple[list[str], list[list[str]]]:
     """Return the head and the lines of an experiment's table: four lines a case at most.
 
     Published, paper mode, corrected, and the difference of paper mode to published in percent;
     what was not published has no line.
+
+    Args:
+        rows: The rows, at least one.
+        without: Key of a case that gets no column.
     """
     values = shown_values(rows)
-    keys = list(rows[0].case)
+    keys = [key for key in rows[0].case if key != without]
     head = [CASE_TITLES.get(key, key) for key in keys] + [""]
     head += [TITLES.get(name, name) for name in values]
     lines = []
     for row in rows:
-        names = [str(value).rpartition("/")[2] for value in row.case.values()]
+        names = [_short(row.case[key]) for key in keys]
         for source, figures in _lines_of(row, values):
             lines.append([*names, source, *figures])
             names = [""] * len(keys)
     return head, lines
+
+
+def _short(value: str | float) -> str:
+    """Return a value of a case, a model without its publisher."""
+    return str(value).rpartition("/")[2]
 
 
 def _lines_of(row: Row, values: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
@@ -103,20 +118,33 @@ def notes(rows: Sequence[Row]) -> list[str]:
 
 
 def print_rows(console: Console, rows: Sequence[Row]) -> None:
-    """Print the table of an experiment."""
-    head, lines = _lines(rows)
+    """Print the table of an experiment in `LEAST_WIDTH` columns, a part a model if it varies."""
+    console.print(title(rows), style="bold")
     flat = rows[0].exp == "table2"
-    labels = 1 if flat else len(rows[0].case) + 1
-    table = Table(box=None, title=title(rows), title_justify="left", title_style="bold")
-    for index, name in enumerate(head):
-        table.add_column(name, justify="left" if index < labels else "right", no_wrap=True)
-    for line in lines:
-        corrected = not flat and line[labels - 1] == "corrected"
-        table.add_row(*line, style="bold" if corrected else None)
-    console.print(table)
+    head, lines = flat_lines(rows) if flat else table_lines(rows, without="model")
+    labels = 1 if flat else head.index("") + 1
+    widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
+    for model, part in groupby(rows, key=lambda row: row.case.get("model")):
+        if model is not None:
+            console.print(f"\n{_short(model)}")
+            lines = table_lines(list(part), without="model")[1]
+        console.print(_table(head, lines, widths, labels))
     for note in notes(rows):
         console.print(note, style="dim")
     console.print()
+
+
+def _table(
+    head: Sequence[str], lines: Sequence[Sequence[str]], widths: Sequence[int], labels: int
+) -> Table:
+    """Return lines as a table of which the first columns, so many, are labels."""
+    table = Table(box=None, pad_edge=False)
+    for index, (name, width) in enumerate(zip(head, widths, strict=True)):
+        justify: Literal["left", "right"] = "left" if index < labels else "right"
+        table.add_column(name, justify=justify, no_wrap=True, min_width=width)
+    for line in lines:
+        table.add_row(*line, style="bold" if line[labels - 1] == "corrected" else None)
+    return table
 
 
 def markdown(rows: Sequence[Row]) -> str:

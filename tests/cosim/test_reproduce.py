@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from cosim.errors import CosimError, ScenarioError
-from cosim.reproduce.cases import SERVING, Case, paper, published, sweep
+from cosim.reproduce.cases import SERVING, Case, Key, paper, published, sweep
 from cosim.reproduce.figures import need_matplotlib
 from cosim.reproduce.prefixes import measure_counts
-from cosim.reproduce.rows import VALUES, row_of
+from cosim.reproduce.printing import LEAST_WIDTH, print_rows, shown_values
+from cosim.reproduce.rows import VALUES, Row, row_of
 from cosim.reproduce.runner import jobs, run_cases
 from cosim.reproduce.selection import select
 from cosim.reproduce.serving import GPU, LAW, NODE, Measured, Serving, measure
@@ -278,6 +280,31 @@ def test_selection() -> None:
     assert {case.requests for case in select(["exp1", "exp4"], [], 512)} == {256, 512}
     with pytest.raises(ScenarioError, match="no case has so few"):
         select(["exp1"], [], 100)
+
+
+@pytest.mark.parametrize("exp", ["table2", *SERVING])
+def test_tables_fit_the_narrowest_terminal(exp: str) -> None:
+    """With long figures everywhere: none is cut, and each case has its lines."""
+    figures = {"value": 0.6278}
+    keys: list[Key] = [{"row": name} for name in (*paper()["table2"]["published"], *EXTRA)]
+    shown = ["0.6278"]
+    if exp != "table2":
+        values = (155799.2, 0.8924, 1050.7, 0.00071234, 55.544643, 60.918743)
+        figures = dict(zip(VALUES, values, strict=True))
+        keys = [case.key for case in sweep(exp)]
+        shown = ["155,799.2", "0.8924", "1,050.7", "0.0007123"]
+    paper_mode = {name: 0.7 * value for name, value in figures.items()}
+    rows = [Row(exp, key, figures, paper_mode, figures, rejected=2) for key in keys]
+    console = Console(width=LEAST_WIDTH, highlight=False)
+    with console.capture() as printed:
+        print_rows(console, rows)
+    lines = printed.get().splitlines()
+    assert max(map(len, lines)) <= LEAST_WIDTH
+    assert "…" not in printed.get()
+    assert all(printed.get().count(text) == 2 * len(keys) for text in shown)
+    assert printed.get().count("-30.0 %") == len(keys) * len(shown_values(rows))
+    for name in {key["model"] for key in keys if "model" in key}:
+        assert lines.count(str(name).rpartition("/")[2]) == 1
 
 
 class TestCommand:
