@@ -202,7 +202,7 @@ def capacity(
         rate, own = found.held.rate_per_s, found.scenario_rate_per_s
         print(
             f"capacity of {found.site}: {rate:.4g} requests/s, {rate / own:.3g} times the "
-            f"scenario's ({criterion(found.held)})"
+            f"scenario's\n({criterion(found.held)})"
         )
 
 

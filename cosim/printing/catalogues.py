@@ -10,6 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from cosim.errors import ScenarioError
+from cosim.printing.docstrings import fitted
 
 
 def print_models() -> None:
@@ -90,7 +91,7 @@ def print_controller(name: str) -> None:
     module = inspect.getmodule(controller)
     text = "\n\n".join(filter(None, (inspect.getdoc(controller), inspect.getdoc(module))))
     console = Console(highlight=False, markup=False)
-    console.print(text, soft_wrap=True)
+    console.print(fitted(text, console.width), soft_wrap=True)
     table = Table("parameter", "default", "meaning", box=None)
     for key, info in model.model_fields.items():
         if key == "type":

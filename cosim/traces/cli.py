@@ -33,7 +33,7 @@ def show(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Show what is in a trace: requests, rate over time, lengths, failures."""
+    """Show what is in a trace: requests, rate, lengths, failures."""
     from cosim.results.folder import to_json
     from cosim.traces.chart import check_picture, draw
     from cosim.traces.printing import print_summary

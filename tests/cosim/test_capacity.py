@@ -120,10 +120,12 @@ def test_it_prints_every_probe_and_the_result(cosim: Cli) -> None:
     write("s.yaml", BASE)
     answer = cosim("capacity", "s.yaml", *SHORT)
     assert (answer.code, answer.err) == (0, "")
-    *probes, last = answer.out.splitlines()
+    *probes, last, criterion = answer.out.splitlines()
     assert probes[0].split()[:3] == ["0.5", "requests/s", "holds"]
     assert {line.split()[2] for line in probes} == {"holds", "fails"}
     assert last.startswith("capacity of dc: ")
+    assert criterion == "(99% are scheduled within 5 s of their arrival)"
+    assert all(len(line) <= 80 for line in answer.out.splitlines())
 
 
 def test_json_is_the_same_every_time(cosim: Cli) -> None:
