@@ -109,7 +109,7 @@ def _objectives(
     met = best.mean("attainment")
     if math.isnan(met) or met >= _GOOD:
         return
-    text = f"Only {met * 100:.1f} % of its requests met their objectives"
+    text = f"Only {met * 100:.2f} % of its requests met their objectives"
     good = [row for row in every if row.whole and row.mean("attainment") >= _GOOD]
     if not good:
         yield f"{text}; in no case {_percent(_GOOD)} do."

@@ -118,7 +118,7 @@ def test_equals_are_said_to_be_equal() -> None:
 def test_objectives_missed_are_said_with_the_best_that_keeps_them() -> None:
     found = made_up([THREE], [emitting(700, attainment=0.9), emitting(800), emitting(900)])
     assert (
-        "Only 90.0 % of its requests met their objectives; of the cases in which 99 % do, battery "
+        "Only 90.00 % of its requests met their objectives; of the cases in which 99 % do, battery "
         "500 Wh emits least (800 g)." in told(found)
     )
     found = made_up([THREE], [emitting(g, attainment=0.9) for g in (7, 8, 9)])
