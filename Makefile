@@ -37,7 +37,7 @@ demo: setup
 	@$(BIN)/cosim run scenarios/quickstart.yaml
 
 test: lint
-	@$(BIN)/pytest --quiet --numprocesses 2
+	@$(BIN)/pytest --quiet --numprocesses 2 --dist worksteal
 
 smoke: setup
 	@$(BIN)/python -m benchmarks --smoke --repeat 3
