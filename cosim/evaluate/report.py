@@ -7,7 +7,6 @@ from pathlib import Path
 
 import yaml
 
-from cosim.errors import ScenarioError
 from cosim.evaluate.evaluation import Evaluation
 from cosim.evaluate.record import read_evaluation
 from cosim.evaluate.statistics import PolicyRow
@@ -21,24 +20,18 @@ _SCENARIO = (
 )
 
 
-def write_report(folder: Path, baseline: Path | None = None) -> Path:
+def write_report(folder: Path) -> Path:
     """Write the page of a folder of ``cosim evaluate`` into it, in place of an earlier one.
 
-    Args:
-        folder: The folder.
-        baseline: Nothing: its policies are compared with doing nothing.
-
     Raises:
-        ScenarioError: If it is no such folder, or a baseline is given.
+        ScenarioError: If it is no such folder.
         CosimError: If a file in it is damaged.
     """
-    _refuse(baseline)
     return write_page(folder, evaluation_html(read_evaluation(folder)))
 
 
-def folder_charts(folder: Path, baseline: Path | None = None) -> list[Chart]:
+def folder_charts(folder: Path) -> list[Chart]:
     """Return all charts of the page; see :func:`write_report`."""
-    _refuse(baseline)
     return [
         block
         for part in _charts(read_evaluation(folder))
@@ -208,11 +201,3 @@ def _savings(rows: list[PolicyRow]) -> BarChart:
 def _percent(row: PolicyRow) -> float:
     """Return the saving of a policy to a tenth [%], and no zero below zero."""
     return round(row.saving.mean * 100, 1) + 0.0
-
-
-def _refuse(baseline: Path | None) -> None:
-    if baseline is not None:
-        raise ScenarioError(
-            "--baseline goes with the report of a run; this folder is of cosim evaluate, whose "
-            "policies are compared with doing nothing"
-        )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cosim.errors import ScenarioError
 
@@ -21,35 +20,57 @@ class Kind:
     Attributes:
         command: What writes it.
         marker: A file that every such folder has, and no other.
-        module: Has ``write_report(folder, baseline) -> Path`` and
-            ``folder_charts(folder, baseline) -> list[Chart]``; imported when it is needed.
+        module: Has ``write_report(folder) -> Path`` and ``folder_charts(folder) -> list[Chart]``;
+            imported when it is needed. Those of a run also take a baseline.
+        compares: What it compares already, so that it takes no baseline; empty for a run.
     """
 
     command: str
     marker: str
     module: str
+    compares: str = ""
 
-    @property
-    def write_report(self) -> Callable[[Path, Path | None], Path]:
-        """Writes the report of a folder, compared with another if there is one."""
-        write: Callable[[Path, Path | None], Path] = import_module(self.module).write_report
-        return write
+    def write_report(self, folder: Path, baseline: Path | None = None) -> Path:
+        """Write the report of a folder, compared with another if there is one.
 
-    @property
-    def folder_charts(self) -> Callable[[Path, Path | None], list[Chart]]:
-        """Returns all charts of a folder's report."""
-        charts: Callable[[Path, Path | None], list[Chart]] = import_module(
-            self.module
-        ).folder_charts
+        Raises:
+            ScenarioError: If there is a baseline, and it takes none.
+        """
+        path: Path = self._call("write_report", folder, baseline)
+        return path
+
+    def folder_charts(self, folder: Path, baseline: Path | None = None) -> list[Chart]:
+        """Return all charts of a folder's report; see :meth:`write_report`."""
+        charts: list[Chart] = self._call("folder_charts", folder, baseline)
         return charts
+
+    def _call(self, name: str, folder: Path, baseline: Path | None) -> Any:
+        function = getattr(import_module(self.module), name)
+        if baseline is None:
+            return function(folder)
+        if self.compares:
+            raise ScenarioError(
+                "--baseline goes with the report of a run; this folder is of "
+                f"{self.command}, whose {self.compares}"
+            )
+        return function(folder, baseline)
 
 
 KINDS = (
     Kind("cosim run", "summary.json", "cosim.report.run_report"),
-    Kind("cosim evaluate", "evaluation.json", "cosim.evaluate.report"),
-    Kind("cosim reproduce", "rows.json", "cosim.reproduce.report"),
-    Kind("cosim sweep", "sweep.json", "cosim.sweep.report"),
-)
+    Kind(
+        "cosim evaluate", "evaluation.json", "cosim.evaluate.report",
+        "policies are compared with doing nothing",
+    ),
+    Kind(
+        "cosim reproduce", "rows.json", "cosim.reproduce.report",
+        "figures are compared with the paper's",
+    ),
+    Kind(
+        "cosim sweep", "sweep.json", "cosim.sweep.report",
+        "cases are compared with each other",
+    ),
+)  # fmt: skip
 
 
 def kind_of(folder: Path) -> Kind:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cosim.errors import ScenarioError
 from cosim.report.charts import Chart
 from cosim.report.page import Section, cards, page, paragraph, table, write_page
 from cosim.reproduce.case_study_charts import case_study_charts
@@ -24,24 +23,18 @@ _MODES = (
 )
 
 
-def write_report(folder: Path, baseline: Path | None = None) -> Path:
+def write_report(folder: Path) -> Path:
     """Write the page of a folder of ``cosim reproduce`` into it, in place of an earlier one.
 
-    Args:
-        folder: The folder.
-        baseline: Nothing: what they are compared with is the paper.
-
     Raises:
-        ScenarioError: If it is no such folder, or a baseline is given.
+        ScenarioError: If it is no such folder.
         CosimError: If a file in it is damaged.
     """
-    _refuse(baseline)
     return write_page(folder, report_html(read_folder(folder)))
 
 
-def folder_charts(folder: Path, baseline: Path | None = None) -> list[Chart]:
+def folder_charts(folder: Path) -> list[Chart]:
     """Return all charts of the page; see :func:`write_report`."""
-    _refuse(baseline)
     return [
         block
         for part in _sections(read_folder(folder))
@@ -127,11 +120,3 @@ def _case_study(rows: Sequence[Row]) -> str:
 
 def _versions(found: Reproduction) -> Section:
     return Section("versions", "Versions", [table((), list(found.versions.items()))])
-
-
-def _refuse(baseline: Path | None) -> None:
-    if baseline is not None:
-        raise ScenarioError(
-            "--baseline goes with the report of a run; this folder is of cosim reproduce, which "
-            "is compared with the paper"
-        )

@@ -36,7 +36,7 @@ from cosim.scenario.solar import PvlibSolar
 from inference_sim import is_compiled
 from inference_sim.telemetry import COUNTS
 
-LIBRARIES = ("mosaik", "vessim", "simpy", "numpy", "pandas", "pyarrow", "pydantic", "scipy")
+_LIBRARIES = ("mosaik", "vessim", "simpy", "numpy", "pandas", "pyarrow", "pydantic", "scipy")
 """What results depend on, beside cosim itself and Python."""
 _MANIFEST = "manifest.json"
 _FIGURES = "figures"
@@ -227,7 +227,7 @@ def _extras(plan: Plan) -> tuple[str, ...]:
 
 def versions(plan: Plan) -> dict[str, str]:
     """Return the versions that the figures of a run depend on."""
-    libraries = {name: version(name) for name in (*LIBRARIES, *_extras(plan))}
+    libraries = {name: version(name) for name in (*_LIBRARIES, *_extras(plan))}
     return {"cosim": cosim.__version__, "Python": platform.python_version()} | libraries
 
 
@@ -258,7 +258,7 @@ def make_manifest(
     return {
         "cosim": cosim.__version__,
         "python": platform.python_version(),
-        "libraries": {name: version(name) for name in (*LIBRARIES, *_extras(plan))},
+        "libraries": {name: version(name) for name in (*_LIBRARIES, *_extras(plan))},
         "compiled": is_compiled(),
         "seed": plan.scenario.seed,
         "inputs": {

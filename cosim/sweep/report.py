@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cosim.errors import ScenarioError
 from cosim.report.charts import Chart
 from cosim.report.page import (
     Section,
@@ -28,24 +27,18 @@ from cosim.sweep.sweep import Sweep
 from cosim.sweep.table import full_table, reading
 
 
-def write_report(folder: Path, baseline: Path | None = None) -> Path:
+def write_report(folder: Path) -> Path:
     """Write the page of a folder of ``cosim sweep`` into it, in place of an earlier one.
 
-    Args:
-        folder: The folder.
-        baseline: Nothing: its cases are compared with each other.
-
     Raises:
-        ScenarioError: If it is no such folder, or a baseline is given.
+        ScenarioError: If it is no such folder.
         CosimError: If a file in it is damaged.
     """
-    _refuse(baseline)
     return write_page(folder, sweep_html(read_sweep(folder)))
 
 
-def folder_charts(folder: Path, baseline: Path | None = None) -> list[Chart]:
+def folder_charts(folder: Path) -> list[Chart]:
     """Return all charts of the page; see :func:`write_report`."""
-    _refuse(baseline)
     found = read_sweep(folder)
     every = rows(found)
     return [
@@ -135,11 +128,3 @@ def _about(found: Sweep, every: Sequence[CaseRow], choice: Choice) -> Iterator[S
     seeds = ", ".join(map(str, found.seeds))
     lines = [("seeds", seeds), *found.versions.items()]
     yield Section("versions", "Seeds and versions", [table((), lines)])
-
-
-def _refuse(baseline: Path | None) -> None:
-    if baseline is not None:
-        raise ScenarioError(
-            "--baseline goes with the report of a run; this folder is of cosim sweep, whose "
-            "cases are compared with each other"
-        )

@@ -6,15 +6,12 @@ have not changed is not made again, so that a sweep that was stopped, or got mor
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
-import cosim
-from cosim.results.folder import LIBRARIES
+from cosim.results.folder import versions
 from cosim.runs.kept import kept_or_made, plan_key
 from cosim.runs.pool import on_all_cores
 from cosim.sweep.axes import Axis
@@ -97,8 +94,7 @@ def sweep(
         runs=tuple(tuple(found[case.number, one] for one in seeds) for case in every),
         settings=settings,
         text=study.text,
-        versions={"cosim": cosim.__version__, "Python": platform.python_version()}
-        | {name: version(name) for name in LIBRARIES},
+        versions=versions(case_plan(study, every[0], seed)),
     )
 
 

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from html import unescape
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from cosim.errors import CosimError, ScenarioError
 from cosim.report.charts import BarChart
 from cosim.report.draw_pdf import write_pdf
-from cosim.report.kinds import KINDS
+from cosim.report.kinds import KINDS, Kind
 from cosim.report.lines import LineChart
 from cosim.reproduce.case_study_charts import case_study_charts
 from cosim.reproduce.cases import sweep
@@ -249,8 +250,17 @@ def test_without_the_case_study(tmp_path: Path, folder: Path) -> None:
 def test_kinds_are_told_apart() -> None:
     assert len({kind.marker for kind in KINDS}) == len(KINDS)
     for kind in KINDS:
-        assert callable(kind.write_report)
-        assert callable(kind.folder_charts)
+        module = import_module(kind.module)
+        assert callable(module.write_report)
+        assert callable(module.folder_charts)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.compares])
+def test_what_compares_already_takes_no_baseline(kind: Kind, tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match=f"of {kind.command}, whose {kind.compares}"):
+        kind.write_report(tmp_path, tmp_path)
+    with pytest.raises(ScenarioError, match="--baseline goes with the report of a run"):
+        kind.folder_charts(tmp_path, tmp_path)
 
 
 in_a_browser = pytest.mark.skipif(CHROMIUM is None, reason=WHY_NOT)
