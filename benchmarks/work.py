@@ -98,8 +98,8 @@ class CloseLoop:
 
     def prepare(self) -> Callable[[], Done]:
         """Return a run of the scenario, which is read beforehand."""
-        from cosim.execute import execute
-        from cosim.plan import load_plan
+        from cosim.studies.runs.execute import execute
+        from cosim.world.plan import load_plan
 
         plan = load_plan(ROOT / "benchmarks" / "closed_loop.yaml", self.settings)
 
@@ -121,9 +121,9 @@ class Report:
 
     def prepare(self) -> Callable[[], Done]:
         """Return the writing of the report."""
-        from cosim.execute import execute
-        from cosim.plan import load_plan
         from cosim.report.run_report import write_report
+        from cosim.studies.runs.execute import execute
+        from cosim.world.plan import load_plan
 
         folder = tempfile.TemporaryDirectory()
         plan = load_plan(ROOT / "benchmarks" / "closed_loop.yaml", self.settings)

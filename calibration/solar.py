@@ -20,8 +20,9 @@ import numpy as np
 from calibration.page import table, write_section
 from cosim.scenario.solar import ClearSkySolar, PvlibSolar
 from cosim.signals.csv_file import read_csv
+from cosim.signals.place import Place
 from cosim.signals.series import FloatArray, Series
-from cosim.signals.solar import Place, computed_solar
+from cosim.signals.solar import computed_solar
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "solar.md"
 DAY_S, STEP_S = 86400.0, 300.0

@@ -1,5 +1,5 @@
 """``python -m cosim``."""
 
-from cosim.cli import main
+from cosim.commands.app import main
 
 main()

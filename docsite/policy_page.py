@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from controllers import ACTUATORS, BUILTIN, Controller, FleetController
-from cosim.control import ControllerEntry, parameters_model
+from cosim.scenario.controllers import ControllerEntry, parameters_model
 from docsite.tables import key_table, one_line, table
 
 PAGE = "reference/policies.md"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cosim.schema import scenario_schema
+from cosim.scenario.schema import scenario_schema
 from docsite.schema_words import references
 from docsite.tables import key_table, one_line, table
 

@@ -49,10 +49,10 @@ def cosim(
     """Call the command line as the console script does, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr("cosim.cli._debug", False)
+    monkeypatch.setattr("cosim.commands.app._debug", False)
 
     def call(*args: str | Path) -> Answer:
-        from cosim.cli import main
+        from cosim.commands.app import main
 
         monkeypatch.setattr(sys, "argv", ["cosim", *map(str, args)])
         capfd.readouterr()

@@ -40,9 +40,9 @@ import pytest
 import yaml
 
 from controllers import ACTUATORS
-from cosim.execute import execute
-from cosim.plan import load_plan
 from cosim.report.run_data import RunData
+from cosim.studies.runs.execute import execute
+from cosim.world.plan import load_plan
 from docsite.readme_picture import IMAGES, write_pictures
 
 ROOT = Path(__file__).parents[1]
@@ -190,7 +190,8 @@ def test_contributing_names_what_exists() -> None:
                 assert {"cosim", "pytest"} & set(words[:2]), block.where
             paths = [word for word in words if word.endswith((".json", ".py"))]
             assert all((ROOT / path).is_file() for path in paths), block.where
-    homes = ("", "inference_sim", "controllers", "cosim", "cosim/results")
+    rooms = [path for path in (ROOT / "cosim").iterdir() if path.is_dir()]
+    homes = ("", "inference_sim", "controllers", "cosim", *rooms)
     for path in re.findall(r"`([\w/]+(?:\.py|\.yaml|/))`", without_fences("CONTRIBUTING.md")):
         assert any((ROOT / home / path).exists() for home in homes), path
 

@@ -21,7 +21,7 @@ import yaml
 import cosim
 import inference_sim
 from cosim.errors import CosimError
-from cosim.plan import load_plan
+from cosim.world.plan import load_plan
 
 ROOT = Path(__file__).parents[1]
 COMPILED = (".so", ".pyd")
@@ -48,7 +48,7 @@ def test_one_version() -> None:
 
 def test_console_command() -> None:
     (command,) = entry_points(group="console_scripts", name="cosim")
-    from cosim.cli import main
+    from cosim.commands.app import main
 
     assert command.load() is main
     answer = subprocess.run(
@@ -139,7 +139,7 @@ def test_module_has_a_docstring_and_nothing_left_to_do(module: str) -> None:
 
 
 def test_import_directions() -> None:
-    """The contract of pyproject.toml; read from the source, so that nothing has to run."""
+    """The contracts of pyproject.toml; read from the source, so that nothing has to run."""
     answer = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-logo", "--no-cache"],
         capture_output=True,
@@ -147,7 +147,22 @@ def test_import_directions() -> None:
         cwd=ROOT,
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert "1 kept, 0 broken" in answer.stdout
+    contracts = pyproject()["tool"]["importlinter"]["contracts"]
+    assert {contract["type"] for contract in contracts} == {"layers", "acyclic_siblings"}
+    assert f"{len(contracts)} kept, 0 broken" in answer.stdout
+
+
+def test_every_room_stands_on_a_floor() -> None:
+    """A folder or module of cosim that no layer names would escape the contract."""
+    rooms = {path.stem for path in (ROOT / "cosim").iterdir() if path.suffix in ("", ".py")}
+    rooms -= {"__pycache__", "__init__", "__main__", "py"}
+    (layers,) = (
+        contract["layers"]
+        for contract in pyproject()["tool"]["importlinter"]["contracts"]
+        if contract.get("containers") == ["cosim"]
+    )
+    assert {room for layer in layers for room in re.findall(r"\w+", layer)} == rooms
+    assert len(rooms) <= 14, "the way of a scenario through them must be seen at a glance"
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:

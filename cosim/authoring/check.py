@@ -8,9 +8,9 @@ from pathlib import Path
 
 from controllers import resolve
 from controllers.conformance import Finding, check_controller
-from cosim.control import PLACE, parameters_model
 from cosim.errors import Problem, ScenarioError
-from cosim.loading import read_settings, validate_document
+from cosim.scenario.controllers import PLACE, parameters_model
+from cosim.scenario.loading import read_settings, validate_document
 
 
 def checked(type_name: str, settings: Sequence[str] = ()) -> list[Finding]:

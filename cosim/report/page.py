@@ -16,15 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import cosim
-from cosim.files import put_text
 from cosim.report.charts import Chart
 from cosim.report.draw_svg import to_svg
 from cosim.report.lines import Array, LineChart
 from cosim.report.size import NARROW, WIDE
 from cosim.report.svg import color_rules, variables
-
-REPORT = "report.html"
-"""Name of the page in a folder of results."""
+from cosim.results.files import REPORT, put_text
 
 _PRINTED = 60
 """Most rows of a table that are printed."""

@@ -11,7 +11,7 @@ from datetime import timedelta
 import numpy as np
 
 from controllers import ACTUATORS, ActuatorChange
-from cosim.quantiles import Quantiles
+from cosim.accounting.quantiles import Quantiles
 from cosim.report.lines import Array, Axis, LineChart, Mark, Panel, Series
 from cosim.report.run_data import LATENCIES, RunData
 from cosim.report.thin import Buckets

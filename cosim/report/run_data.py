@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import yaml
 
 from controllers import ACTUATORS, ActuatorChange
+from cosim.accounting.quantiles import Quantiles
 from cosim.errors import CosimError, ScenarioError
-from cosim.quantiles import Quantiles
 from cosim.report.lines import Array
 
 SUMMARY, MANIFEST, SCENARIO = "summary.json", "manifest.json", "scenario.resolved.yaml"

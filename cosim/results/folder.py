@@ -25,14 +25,13 @@ from pydantic import BaseModel
 import cosim
 from controllers import ActuatorChange
 from cosim.errors import ScenarioError
-from cosim.loop import Run
-from cosim.plan import Plan
-from cosim.record import SiteRecord
-from cosim.report.page import REPORT
-from cosim.report.run_report import write_report
+from cosim.loop.record import SiteRecord
+from cosim.loop.run import Run
+from cosim.results.files import REPORT
 from cosim.results.vessim_record import EXPERIMENT, TIMESERIES, write_vessim_record
 from cosim.scenario.site import FILE_ENDINGS
 from cosim.scenario.solar import PvlibSolar
+from cosim.world.plan import Plan
 from inference_sim import is_compiled
 from inference_sim.telemetry import COUNTS
 
@@ -109,7 +108,6 @@ class ResultFolder:
             self.path.rename(old)
         folder.rename(self.path)
         shutil.rmtree(old, ignore_errors=True)
-        write_report(self.path)  # last, so that no fault of it can cost the results
 
 
 def _not_ours(path: Path) -> str:

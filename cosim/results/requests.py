@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from cosim.plan import Plan
-from cosim.quantiles import Quantiles
+from cosim.accounting.quantiles import Quantiles
 from cosim.scenario.workload import RequestClass, Slo
+from cosim.world.plan import Plan
 from inference_sim.request import Outcome, Request
 
 Array = NDArray[np.float64]

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from cosim.accounting import (
+from cosim.accounting.energy import (
     J_PER_KWH,
     Battery,
     SiteFlows,
@@ -24,12 +24,12 @@ from cosim.accounting import (
     energy_kwh,
     grid_summary,
 )
-from cosim.loop import Run
-from cosim.paper_accounting import paper_table2
-from cosim.quantiles import Quantiles
-from cosim.record import SiteRecord
+from cosim.accounting.paper import paper_table2
+from cosim.accounting.quantiles import Quantiles
+from cosim.loop.record import SiteRecord
+from cosim.loop.run import Run
 from cosim.results.requests import LATENCIES, RequestLog, SiteLatencies
-from cosim.site_plan import SitePlan
+from cosim.world.site_plan import SitePlan
 from inference_sim.cluster import Cluster
 
 _CARBONS = ("carbon_g", "marginal_carbon_g")

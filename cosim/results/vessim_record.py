@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from cosim.loop import Run
-from cosim.microgrid import BATTERY, GRID, LOAD, SOLAR
-from cosim.record import SiteRecord
-from cosim.site_plan import SitePlan
+from cosim.loop.record import SiteRecord
+from cosim.loop.run import Run
+from cosim.world.microgrid import BATTERY, GRID, LOAD, SOLAR
+from cosim.world.site_plan import SitePlan
 
 EXPERIMENT, TIMESERIES = "experiment.json", "timeseries.csv"
 CLUSTER = "cluster"

@@ -7,8 +7,8 @@ from cosim.signals.build import (
     solar_series,
     temperature_series,
 )
+from cosim.signals.place import Place
 from cosim.signals.series import Series
-from cosim.signals.solar import Place
 
 __all__ = [
     "Place",

@@ -35,9 +35,10 @@ from cosim.signals.csv_file import read_csv
 from cosim.signals.faults import file_error
 from cosim.signals.formats import ReadOptions, read_signal
 from cosim.signals.intervals import Fill
+from cosim.signals.place import Place
 from cosim.signals.resample import resampled
 from cosim.signals.series import Series
-from cosim.signals.solar import Place, computed_solar
+from cosim.signals.solar import computed_solar
 from cosim.signals.solcast_solar import solcast_power
 from cosim.signals.typical_day import typical_day_series
 from cosim.signals.year import repeated_year

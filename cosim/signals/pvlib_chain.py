@@ -23,7 +23,7 @@ from cosim.scenario.solar import PvlibSolar, Weather, WeatherFormat
 from cosim.signals.series import FloatArray, Series
 
 if TYPE_CHECKING:
-    from cosim.signals.solar import Place
+    from cosim.signals.place import Place
 
 _YEAR_S = 365 * 86400.0
 _READERS: dict[WeatherFormat, tuple[str, float]] = {

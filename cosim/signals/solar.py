@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,27 +11,13 @@ from cosim.errors import SignalError
 from cosim.scenario.solar import ClearSkySolar, Clouds, PvlibSolar
 from cosim.signals.clear_sky import clear_sky_power_w
 from cosim.signals.clouds import clearness
+from cosim.signals.place import Place
 from cosim.signals.pv_array import Array
 from cosim.signals.series import Series
 from cosim.signals.turbidity import linke_turbidity
 
 STEP_S = 300.0
 """Length of the intervals [s]; each value is that of the interval's middle."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A place on Earth.
-
-    Attributes:
-        latitude: Degrees north.
-        longitude: Degrees east.
-        altitude_m: Height above the sea [m].
-    """
-
-    latitude: float
-    longitude: float
-    altitude_m: float = 0.0
 
 
 def computed_solar(

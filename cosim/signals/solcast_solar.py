@@ -13,9 +13,9 @@ from cosim.signals.faults import file_error
 from cosim.signals.formats import ReadOptions, Source, read_signal
 from cosim.signals.formats.solcast import columns
 from cosim.signals.intervals import Fill
+from cosim.signals.place import Place
 from cosim.signals.pv_array import Array, ac_power_w
 from cosim.signals.series import Series
-from cosim.signals.solar import Place
 
 _ANY_TURBIDITY = 3.0  # of the clear sky, of which only what lies beyond the air is taken
 

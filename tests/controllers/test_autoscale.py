@@ -15,7 +15,7 @@ from controllers import Autoscale, SiteObservation
 from tests.conftest import Runs
 from tests.controllers.builders import LIMITS, context
 from tests.controllers.planning import seen, site
-from tests.cosim.deferral import run_beside_noop
+from tests.cosim.loop.deferral import run_beside_noop
 
 
 def scaled(policy: Autoscale, arrivals: list[float], **changes: object) -> int | None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from controllers import CarbonTime, LowestWindow
 from tests.conftest import Runs
 from tests.controllers.planning import play_bucket, seen, site
-from tests.cosim.deferral import run_beside_noop
+from tests.cosim.loop.deferral import run_beside_noop
 
 
 def play(waiting: int, signal: list[float], slack_s: float | None = None) -> list[float]:

@@ -11,7 +11,7 @@ from controllers import LowestWindow
 from controllers.bucket import window_sums
 from tests.conftest import Runs
 from tests.controllers.planning import play_bucket, seen, site
-from tests.cosim.deferral import run_beside_noop
+from tests.cosim.loop.deferral import run_beside_noop
 
 #         0   1   2   3   4   5   6   7   8
 SIGNAL = [50, 40, 30, 60, 10, 70, 20, 20, 90]

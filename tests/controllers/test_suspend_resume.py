@@ -8,7 +8,7 @@ from controllers import SuspendResume
 from tests.conftest import Runs
 from tests.controllers.builders import LIMITS, context
 from tests.controllers.planning import play_bucket, seen, site
-from tests.cosim.deferral import run_beside_noop
+from tests.cosim.loop.deferral import run_beside_noop
 
 DAY = [30, 10, 20, 50, 40]  # its 0.25-quantile is 20
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cosim.execute import Result, execute
-from cosim.plan import load_plan
+from cosim.studies.runs.execute import Result, execute
+from cosim.world.plan import load_plan
 
 REPOSITORY = Path(__file__).parents[2]
 SCENARIOS = REPOSITORY / "scenarios"

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from controllers import ACTUATORS, BUILTIN
-from cosim.schema import scenario_schema
+from cosim.scenario.schema import scenario_schema
 from docsite.api_pages import PACKAGES, ROOT, api_pages, public_modules
 from docsite.policy_page import policy_page
 from docsite.scenario_page import scenario_page

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from cosim.execute import execute
-from cosim.plan import load_plan
+from cosim.studies.runs.execute import execute
+from cosim.world.plan import load_plan
 from tests.cosim.builders import SCENARIOS
 from tests.golden import COUPLING, GOLDEN, SHORT, figures
 

@@ -1,4 +1,4 @@
-"""Vidur's iteration time, requests and KV plan; tests/cosim/test_reproduce.py has whole runs."""
+"""Vidur's iteration time, requests and KV plan; tests/cosim/studies/reproduce has whole runs."""
 
 from __future__ import annotations
 

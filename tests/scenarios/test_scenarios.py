@@ -12,8 +12,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from cosim.loading import read_document
-from cosim.schema import scenario_schema, schema_text
+from cosim.scenario.loading import read_document
+from cosim.scenario.schema import scenario_schema, schema_text
 from tests.conftest import Cli, Runs
 from tests.cosim.builders import BASE, SCENARIOS, edited, write
 from tests.golden import COUPLING, GOLDEN, RELATIVE_TOLERANCE, SHORT, figures

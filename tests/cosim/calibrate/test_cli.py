@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cosim.plan import load_plan
 from cosim.results.folder import file_hash, input_files, scenario_hash
+from cosim.world.plan import load_plan
 from inference_sim.execution import Roofline, Stage, find_engine
 from inference_sim.execution.engine_profile import default_engine
 from inference_sim.hardware import find_gpu

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cosim.execute import execute
-from cosim.plan import load_plan
+from cosim.studies.runs.execute import execute
+from cosim.world.plan import load_plan
 from tests.cosim.builders import BASE, edited, write
 
 PLAIN = edited(

@@ -17,10 +17,10 @@ import pytest
 
 from cosim.errors import CosimError, ScenarioError
 from cosim.report.causes import carbon_causes, energy_sources, energy_uses
-from cosim.report.kinds import KINDS
 from cosim.report.run_charts import SiteCharts
 from cosim.report.run_data import RunData
 from cosim.report.run_report import write_report
+from cosim.studies.kinds import KINDS
 from tests.conftest import Cli, Runs
 from tests.cosim.builders import BASE, SCENARIOS
 from tests.cosim.report.folders import NO_BATTERY, PLAIN, ran, stretched, two_classes

@@ -1,0 +1,62 @@
+"""Table 2 of the paper, by the paper's own definitions.
+
+Özcan et al., "Quantifying the Energy Consumption and Carbon Emissions of LLM Inference via
+Simulations". Its rows credit all solar at full intensity, whether used or exported, call the net
+exchange "grid consumption", and leave the battery out of the emissions. They are reproduced here
+to be compared; ``cosim.accounting.energy`` has what we take to be right.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cosim.accounting.energy import Battery, SiteFlows
+
+HIGH_CI_G_PER_KWH = 200.0  # Table 1b
+_IDLE_CHANGE = 1e-12  # of the state of charge per step
+
+
+def paper_table2(flows: SiteFlows, battery: Battery | None) -> dict[str, float | None]:
+    """Return the rows of Table 2; shares as fractions, battery rows None without a battery."""
+    demand, solar = flows.kwh(flows.facility_w), flows.kwh(flows.solar_w)
+    total_g, offset_g = flows.grams(flows.facility_w), flows.grams(flows.solar_w)
+    grid = abs(flows.kwh(flows.import_w) - flows.kwh(flows.export_w))
+    intensity = flows.carbon_intensity_g_per_kwh
+    hours = flows.step_s / 3600
+    return {
+        "demand_kwh": demand,
+        "solar_kwh": solar,
+        "grid_kwh": grid,
+        "renewable_share": _share(solar, demand),
+        "grid_dependency": _share(grid, demand),
+        "total_emissions_kg": total_g / 1000,
+        "offset_kg": offset_g / 1000,
+        "net_g": total_g - offset_g,
+        "carbon_offset": _share(offset_g, total_g),
+        "high_ci_h": float((intensity > HIGH_CI_G_PER_KWH).sum()) * hours,
+        "ci_mean_g_per_kwh": float(intensity.mean()),
+        **_battery_rows(battery, hours),
+    }
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
+
+
+def _battery_rows(battery: Battery | None, step_h: float) -> dict[str, float | None]:
+    names = ("soc_mean", "soc_below_50_h", "soc_above_80_h", "charging", "discharging", "idle")
+    if battery is None:
+        return dict.fromkeys([*names, "cycles"])
+    soc = battery.soc[:-1]  # the code of the paper looks at the start of each step
+    change = np.diff(soc)
+    charging = float((change > _IDLE_CHANGE).sum()) / len(soc)
+    discharging = float((change < -_IDLE_CHANGE).sum()) / len(soc)
+    return {
+        "soc_mean": float(soc.mean()),
+        "soc_below_50_h": float((soc < 0.5).sum()) * step_h,
+        "soc_above_80_h": float((soc > 0.8).sum()) * step_h,
+        "charging": charging,
+        "discharging": discharging,
+        "idle": 1 - charging - discharging,
+        "cycles": float(np.abs(change).sum()) / 2,
+    }

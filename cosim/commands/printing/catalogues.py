@@ -1,0 +1,102 @@
+"""What there is to choose from: models, GPUs and controllers."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from cosim.commands.printing.docstrings import fitted
+from cosim.errors import ScenarioError
+
+
+def print_models() -> None:
+    """Print the catalogue of models."""
+    from inference_sim.models import find_model, model_names
+
+    table = Table("model", "parameters", "layers", "context", box=None)
+    for name in model_names():
+        model = find_model(name)
+        table.add_row(
+            name,
+            f"{model.parameters / 1e9:.1f} B",
+            str(model.layers),
+            f"{model.max_context_tokens:,}",
+        )
+    Console(highlight=False).print(table)
+
+
+def print_gpus() -> None:
+    """Print the catalogue of GPUs."""
+    from inference_sim.hardware import find_gpu, gpu_names
+
+    table = Table(
+        Column("gpu", no_wrap=True),
+        "memory",
+        "peak",
+        "bandwidth",
+        "idle to max",
+        "tensor parallel",
+        box=None,
+    )
+    for name in gpu_names():
+        gpu = find_gpu(name)
+        table.add_row(
+            name,
+            f"{gpu.memory_gib:g} GiB",
+            f"{gpu.peak_tflops:g} TFLOP/s",
+            f"{gpu.memory_bandwidth_tb_per_s:g} TB/s",
+            f"{gpu.loaded_idle_w:g} to {gpu.max_w:g} W",
+            ", ".join(map(str, [1, *gpu.all_reduce])),
+        )
+    Console(highlight=False).print(table)
+
+
+def print_controllers() -> None:
+    """Print the controllers that come with the package, and those that others offer.
+
+    Raises:
+        ScenarioError: If one of these cannot be imported.
+    """
+    from controllers import BUILTIN, installed, resolve
+
+    table = Table("controller", "what it does", box=None)
+    try:
+        for name in (*BUILTIN, *installed()):
+            table.add_row(name, (resolve(name, Path()).__doc__ or "").strip().split("\n")[0])
+    except ValueError as error:
+        raise ScenarioError(str(error)) from error
+    Console(highlight=False).print(table)
+
+
+def print_controller(name: str) -> None:
+    """Print what a controller does, and its parameters.
+
+    Raises:
+        ScenarioError: If there is no such controller.
+    """
+    import inspect
+
+    from controllers import resolve
+    from cosim.scenario.controllers import parameters_model
+
+    try:
+        controller = resolve(name, Path.cwd())
+        model = parameters_model(name, controller)
+    except ValueError as error:
+        raise ScenarioError(str(error)) from error
+    module = inspect.getmodule(controller)
+    text = "\n\n".join(filter(None, (inspect.getdoc(controller), inspect.getdoc(module))))
+    console = Console(highlight=False, markup=False)
+    console.print(fitted(text, console.width), soft_wrap=True)
+    table = Table("parameter", "default", "meaning", box=None)
+    for key, info in model.model_fields.items():
+        if key == "type":
+            continue
+        default = "required" if info.is_required() else str(info.default)
+        meaning = info.description or ""
+        table.add_row(Text(key), Text(default), Text(textwrap.shorten(meaning, 200)))
+    console.print(table)

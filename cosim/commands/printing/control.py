@@ -1,0 +1,68 @@
+"""What the controllers of a run did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from rich.console import Console
+
+from controllers import ActuatorChange
+from cosim.commands.printing.layout import INDENT, line_width, print_row, wrapped
+from cosim.commands.printing.quantities import duration, plural, setting_text
+from cosim.studies.runs.execute import Result
+
+_SHOWN_ACTIONS = 4
+
+
+def print_control(console: Console, result: Result) -> None:
+    """Print what each controller did: the number of changes, and the first few of them."""
+    start = result.run.plan.scenario.time.start
+    several = len(result.summary["sites"]) > 1
+    for entry, counted in zip(
+        result.run.plan.controllers, result.summary["controllers"], strict=True
+    ):
+        changes = [
+            change
+            for change in result.run.host.changes
+            if change.controller == entry.name
+            and entry.site in (None, change.site)
+            and change.actuator in entry.controller.actuators
+        ]
+        where = f" on {counted['site']}" if counted["site"] and several else ""
+        made = "no change" if not changes else plural(len(changes), "change")
+        print_row(console, "Control", f"{entry.name}{where}: {made}")
+        _print_changes(console, start, changes)
+    for site, guard in result.run.host.guards.items():
+        if guard.active_s:
+            where = f" on {site}" if several else ""
+            print_row(
+                console,
+                "Guard",
+                f"the objectives{where} kept throttles open, and deferrable work back, for "
+                f"{duration(guard.active_s)}; last for {guard.reason}",
+            )
+
+
+def _print_changes(console: Console, start: datetime, changes: Sequence[ActuatorChange]) -> None:
+    """Print the first changes in columns: when, what was set to what, and why."""
+    shown = changes[:_SHOWN_ACTIONS]
+    settings = [
+        f"{one.actuator} {setting_text(one.old)} -> {setting_text(one.new)}" for one in shown
+    ]
+    wide = max(map(len, settings), default=0)
+    heads = [
+        f"{start + timedelta(seconds=one.time_s):%d %b %H:%M}Z  {setting:<{wide}}  "
+        for one, setting in zip(shown, settings, strict=True)
+    ]
+    longest = max(
+        (len(head) + len(one.reason) for head, one in zip(heads, shown, strict=True)), default=0
+    )
+    indent = INDENT if INDENT + longest <= line_width(console) else 2
+    for head, one in zip(heads, shown, strict=True):
+        before = " " * indent + head
+        for line in wrapped(console, one.reason, len(before)):
+            console.print(f"{before}{line}".rstrip(), markup=False)
+            before = " " * len(before)
+    if len(changes) > len(shown):
+        console.print(f"{'':<{indent}}and {len(changes) - len(shown)} more in actions.parquet")

@@ -1,0 +1,113 @@
+"""What happened in a run: the sites, the controllers, and what has to be known beside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from cosim.commands.printing.control import print_control
+from cosim.commands.printing.layout import print_row, wrapped
+from cosim.commands.printing.quantities import duration, plural
+from cosim.commands.printing.site import carbon_rows, deployment, energy_balance, site_rows, work
+from cosim.studies.runs.execute import Result
+from cosim.world.plan import Plan
+
+
+def print_report(result: Result) -> None:
+    """Print what happened in a run."""
+    console = Console(highlight=False, soft_wrap=True)
+    summary = result.summary
+    time, wall = summary["time"], summary["wall"]
+    name = summary["scenario"]["name"]
+    told = (
+        f"{duration(time['duration_s'])} from {time['start']} in steps of "
+        f"{duration(time['step_s'])}, run in {wall['run_s']:.1f} s "
+        f"({wall['x_real_time']:,.0f} x real time)"
+    )
+    first, *others = wrapped(console, told, len(name) + 2)
+    console.print(Text.assemble((name, "bold"), f"  {first}"))
+    for line in others:
+        console.print(f"{'':<{len(name) + 2}}{line}")
+    several = len(summary["sites"]) > 1
+    deployments = {site.name: site.cluster for site in result.run.plan.sites}
+    for name, section in summary["sites"].items():
+        if several:
+            console.print(Text(name, style="bold"))
+        if (cluster := deployments[name]) is not None:
+            print_row(console, "Cluster", deployment(cluster, section["deployment"]))
+        for title, text in site_rows(section):
+            print_row(console, title, text)
+    if several:
+        console.print(Text("all sites", style="bold"))
+        if "requests" in summary:
+            print_row(console, "Work", work(summary))
+        print_row(console, "Energy", energy_balance(summary["energy_kwh"]))
+        for title, text in carbon_rows(summary):
+            print_row(console, title, text)
+    if summary["sites"]:
+        print_control(console, result)
+    for text, stale in _live_notes(summary):
+        print_row(console, "Live", text, style="yellow" if stale else "cyan")
+    for text in _trace_notes(result.run.plan):
+        print_row(console, "Trace", text)
+    for site in result.run.plan.sites:
+        for text in site.signal_notes:
+            print_row(console, "Warning", f"{site.name}: {text}", style="yellow")
+    if summary.get("load_state", "stable") != "stable":
+        print_row(console, "Warning", _load_warning(summary), style="yellow")
+    if result.run.plan.scenario.time.until == "drained" and not all(
+        cluster.drained for cluster in result.run.clusters.values()
+    ):
+        text = "the run reached max_duration before every request had ended"
+        print_row(console, "Warning", text, style="yellow")
+    if result.folder is not None:
+        print_row(console, "Results", str(result.folder))
+
+
+def _live_notes(summary: dict[str, Any]) -> Iterator[tuple[str, bool]]:
+    """Yield how the signals of a live run came, and whether any was stale."""
+    live = summary.get("live")
+    if live is None:
+        return
+    late = f", at most {duration(live['late_s'])} late" if live["late_s"] >= 1 else ""
+    yield f"{live['speed']:g} x the clock{late}", False
+    for name, feed in live["sites"].items():
+        text = f"carbon intensity of {name} asked for {plural(feed['polls'], 'time')}"
+        if feed["failed_polls"]:
+            text += f", {feed['failed_polls']:,} without an answer to use"
+        if feed["stale_steps"]:
+            text += f"; stale in {plural(feed['stale_steps'], 'step')}"
+        if feed["oldest_s"] is not None:
+            text += f"; at most {duration(feed['oldest_s'])} old"
+        yield text, bool(feed["stale_steps"])
+
+
+def _trace_notes(plan: Plan) -> Iterator[str]:
+    """Yield what was left out of recorded traces; once for sites that share one."""
+    left_out = {
+        source.config.trace.path: source.trace_failures
+        for source in (site.workload for site in plan.sites)
+        if source is not None and source.config.trace is not None and source.trace_failures
+    }
+    for path, failures in left_out.items():
+        yield (
+            f"{plural(failures, 'request')} of {path.name} left out, recorded as failed: without "
+            "response tokens"
+        )
+
+
+def _load_warning(summary: dict[str, Any]) -> str:
+    waiting = summary["requests"]["waiting"]
+    if summary["load_state"] == "overloaded":
+        return (
+            "overloaded: requests come faster than they are served, and the queue grows for as "
+            f"long as they come ({waiting:,} wait at the end). Latency, and carbon per request, "
+            "only tell how long that was."
+        )
+    return (
+        f"{waiting:,} requests still wait at the end. Their energy is not in these figures: "
+        "compare only with runs that leave the same backlog."
+    )

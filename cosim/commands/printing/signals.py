@@ -1,0 +1,68 @@
+"""What ``cosim signals show`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cosim.commands.printing.traces import print_rows
+from cosim.data_sets.signals.summary import SignalSummary
+from cosim.data_sets.traces.chart import bar_lines
+from cosim.data_sets.traces.rate import time_text
+from cosim.signals.series import utc_stamp
+
+_COLUMNS = 66  # of the chart
+_COLUMNS_AN_HOUR = 2
+_DATES_FROM_S = 2 * 86400.0  # under a chart; times of day below
+
+
+def print_summaries(summaries: Sequence[SignalSummary], picture: Path | None) -> None:
+    """Print what is in signals, each with charts of its mean day and of its values over time."""
+    console = Console(highlight=False)
+    blocks = "utf" in console.encoding.lower()
+    for index, summary in enumerate(summaries):
+        if index:
+            console.print()
+        _print_summary(console, summary, blocks=blocks)
+    if picture is not None:
+        console.print()
+        print_rows(console, {"Picture": str(picture)})
+
+
+def _print_summary(console: Console, summary: SignalSummary, *, blocks: bool) -> None:
+    series = summary.series
+    start, end = utc_stamp(float(series.starts_s[0])), utc_stamp(series.end_s)
+    rows = {
+        "Signal": summary.title,
+        "From": summary.how,
+        "Span": f"{start} to {end}: {time_text(summary.span_s)}",
+        "Step": f"{time_text(summary.step_s)}, {len(series):,} times",
+    }
+    if series.kind is not None:
+        rows["Kind"] = series.kind
+    rows["Gaps"] = "; ".join(series.notes) or "none"
+    print_rows(console, rows)
+
+    table = Table(summary.unit or "value", box=None, pad_edge=False)
+    for name in summary.figures:
+        table.add_column(name, justify="right")
+    table.add_row("", *(f"{value:,.4g}" for value in summary.figures.values()))
+    console.print()
+    console.print(table)
+
+    unit = f"{summary.unit}, " if summary.unit else ""
+    if (day := summary.mean_day()) is not None:
+        console.print(f"\n{unit}mean by hour of the day in UTC")
+        bars = np.repeat(day["mean"], _COLUMNS_AN_HOUR)
+        for line in bar_lines(bars, "0:00", "24:00", blocks=blocks):
+            console.print(Text(line), soft_wrap=True)
+    width_s, means = summary.over_time(_COLUMNS)
+    console.print(f"\n{unit}mean in intervals of {time_text(width_s)}")
+    shown = 10 if summary.span_s >= _DATES_FROM_S else 16
+    for line in bar_lines(means, start[:shown], end[:shown], blocks=blocks):
+        console.print(Text(line), soft_wrap=True)

@@ -1,0 +1,132 @@
+"""What ``cosim traces`` prints."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterable
+from itertools import zip_longest
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cosim.data_sets.fetch import Fetched, PublicSet
+from cosim.data_sets.traces.chart import chart_lines
+from cosim.data_sets.traces.rate import time_text
+from cosim.data_sets.traces.summary import TraceSummary, marks
+
+_COLUMNS = 66  # of the chart
+
+
+def print_summary(summary: TraceSummary, picture: Path | None) -> None:
+    """Print what is in a trace, with a chart of its rate."""
+    console = Console(highlight=False)
+    totals = summary.totals
+    requests = f"{totals.requests:,}"
+    if (mean := summary.mean_rate_per_s) is not None:
+        requests += (
+            f" in {time_text(totals.span_s)}: {mean:.3g} requests/s on average, "
+            f"{totals.peak_rate_per_s:.3g} in the busiest minute"
+        )
+    else:
+        requests += ", all at once"
+    rows = {
+        "Trace": str(summary.path),
+        "Format": f"{summary.format.name}: {summary.format.about}",
+        "Requests": requests,
+    }
+    if summary.format.fails_at_zero:
+        rows["Failures"] = (
+            f"{totals.failures:,} more requests without response tokens, left out"
+            if totals.failures
+            else "none"
+        )
+    if picture is not None:
+        rows["Picture"] = str(picture)
+    print_rows(console, rows)
+    how = "" if summary.prompt_tokens.exact else f" ({summary.prompt_tokens.how()})"
+    lengths = Table("tokens" + how, box=None, pad_edge=False)
+    names = ("mean", *marks(summary.prompt_tokens))
+    for name in names:
+        lengths.add_column(name, justify="right")
+    for name, values in summary.lengths.items():
+        figures = [values.mean(), *marks(values).values()]
+        lengths.add_row(name, *(f"{figure:,.0f}" for figure in figures))
+    console.print()
+    console.print(lengths)
+    rate = summary.rate(_COLUMNS)
+    blocks = "utf" in console.encoding.lower()
+    console.print(f"\nrequests/s, in intervals of {time_text(rate.width_s)}")
+    for line in chart_lines(rate, blocks=blocks):
+        console.print(Text(line), soft_wrap=True)
+
+
+def print_sets(sets: Iterable[PublicSet], kind: str = "trace") -> None:
+    """List public sets of a kind."""
+    table = Table(kind, "format", "MB", "what it is", box=None, pad_edge=False)
+    table.columns[0].no_wrap = True
+    table.columns[2].justify = "right"
+    for one in sets:
+        size = "" if one.size_mb is None else f"{one.size_mb:g}"
+        table.add_row(one.name, one.format or "", size, one.about)
+    Console(highlight=False).print(table)
+
+
+def print_fetched(wanted: PublicSet, done: Fetched, use: str) -> None:
+    """Print where a set is, how it was checked, on what terms it comes, and how to `use` it."""
+    if done.verified_by:
+        checked = f"against {done.verified_by}"
+    else:
+        checked = (
+            "against nothing, for no checksum of it is known: trusted, and its SHA-256 recorded in "
+            f"{done.path.name}.sha256, which a later download must have"
+        )
+    rows = {
+        "File": f"{done.path}" + ("" if done.downloaded else " (was there before)"),
+        "From": wanted.url,
+        "Checked": checked,
+        "SHA-256": done.sha256,
+        "Licence": wanted.licence,
+        "Cite": wanted.cite,
+        "Use": use,
+    }
+    print_rows(Console(highlight=False), rows)
+
+
+class DownloadProgress:
+    """Shows on standard error how far a download is; silent where that is no terminal."""
+
+    def __init__(self, name: str) -> None:
+        self.total = 0.0
+        self._name, self._done = name, 0.0
+        self._shown = sys.stderr.isatty()
+
+    def update(self, more: float, /) -> None:
+        """Take note of so many more bytes."""
+        self._done += more
+        if self._shown:
+            of = f" of {self.total / 1e6:,.1f}" if self.total else ""
+            line = f"\r\033[K{self._name}: {self._done / 1e6:,.1f}{of} MB"
+            print(line, end="", file=sys.stderr, flush=True)
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self._done = 0.0
+
+    def close(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def print_rows(console: Console, rows: dict[str, str]) -> None:
+    """Print titles, and their texts wrapped beside them."""
+    indent = max(map(len, rows)) + 2
+    for title, text in rows.items():
+        lines = textwrap.wrap(
+            text, console.width - indent, break_on_hyphens=False, break_long_words=False
+        )
+        for head, line in zip_longest([title], lines, fillvalue=""):
+            console.print(Text.assemble((f"{head:<{indent}}", "cyan"), line), soft_wrap=True)

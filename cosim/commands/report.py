@@ -1,0 +1,47 @@
+"""``cosim report``: the report of a result folder, and its charts as files."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Figures(StrEnum):
+    """Kinds of files that charts are written as."""
+
+    SVG = "svg"
+    PDF = "pdf"
+
+
+def report(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Result folder of cosim run, cosim evaluate, cosim sweep or cosim reproduce.",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ],
+    baseline: Annotated[
+        Path | None,
+        typer.Option(help="Result folder of the run to compare a run with.", metavar="DIR"),
+    ] = None,
+    figures: Annotated[
+        Figures | None,
+        typer.Option(help="Write its charts as files too, into DIR/figures."),
+    ] = None,
+) -> None:
+    """Write the report of a result folder: one HTML file, with the answer, charts and versions."""
+    from cosim.report.figures import check_figures, write_figures
+    from cosim.studies.kinds import kind_of
+
+    if figures is not None:
+        check_figures(figures)
+    kind = kind_of(folder)
+    print(kind.write_report(folder, baseline))
+    if figures is not None:
+        for path in write_figures(folder, figures, kind.folder_charts(folder, baseline)):
+            print(path)

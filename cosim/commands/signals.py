@@ -1,0 +1,113 @@
+"""``cosim signals``: what is in a signal, and public ones to fetch."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Carbon intensity, solar power, load and price.", no_args_is_help=True)
+
+
+class Format(StrEnum):
+    """The formats; named here too, for importing their readers would delay ``--help``."""
+
+    ELECTRICITY_MAPS = "electricity_maps"
+    WATTTIME = "watttime"
+    NESO = "neso"
+    EIA930 = "eia930"
+    ENTSOE = "entsoe"
+    SOLCAST = "solcast"
+    FORECASTS = "forecasts"
+    CSV = "csv"
+
+
+class Stamp(StrEnum):
+    """What a stamp of a plain CSV file stands for."""
+
+    START = "start"
+    END = "end"
+
+
+@app.command()
+def show(
+    signal: Annotated[
+        Path, typer.Argument(help="Signal file, or scenario (YAML).", show_default=False)
+    ],
+    signal_format: Annotated[
+        Format | None, typer.Option("--format", help="How it is written [default: by its content].")
+    ] = None,
+    area: Annotated[str | None, typer.Option(help="Area, if the file has several.")] = None,
+    column: Annotated[str | None, typer.Option(help="Values, if the file has several.")] = None,
+    timezone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="IANA time zone of stamps without one.")
+    ] = None,
+    stamp: Annotated[Stamp, typer.Option(help="What the stamps of plain CSV are.")] = Stamp.START,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="FILE", help="Draw it: FILE ends in .svg or .png."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Show what is in a signal file, or in the signals of a scenario.
+
+    Span, step, quantiles, gaps, the mean day, and the values over time. Gaps are shown filled with
+    the value before; a run does that only if the scenario says so.
+    """
+    from cosim.commands.printing.signals import print_summaries
+    from cosim.data_sets.signals.picture import draw
+    from cosim.data_sets.signals.summary import of_file, of_scenario
+    from cosim.data_sets.traces.chart import check_picture
+    from cosim.errors import ScenarioError
+    from cosim.results.folder import to_json
+
+    if out is not None:
+        check_picture(out)
+    if signal.suffix.lower() in (".yaml", ".yml"):
+        if any(option is not None for option in (signal_format, area, column, timezone)):
+            raise ScenarioError("--format, --area, --column and --timezone go with a signal file")
+        summaries = of_scenario(signal)
+    else:
+        name = None if signal_format is None else str(signal_format)
+        summaries = [
+            of_file(
+                signal, name, area=area, column=column, timezone=timezone, at_end=stamp == "end"
+            )
+        ]
+    if out is not None:
+        draw(summaries, out)
+    if as_json:
+        print(to_json({"signals": [one.to_dict() for one in summaries]}))
+    else:
+        print_summaries(summaries, out)
+
+
+@app.command()
+def fetch(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A public signal; without one, they are listed.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="DIR", help="Folder to download to.")
+    ] = Path("data"),
+    sha256: Annotated[
+        str | None, typer.Option(metavar="DIGEST", help="The SHA-256 that the file must have.")
+    ] = None,
+) -> None:
+    """Download a public signal, check it, and say on what terms it comes."""
+    from cosim.commands.printing.traces import DownloadProgress, print_fetched, print_sets
+    from cosim.data_sets.fetch import fetch, find_set, public_sets
+    from cosim.data_sets.signals.summary import refuse_unless
+
+    sets = public_sets("signals")
+    if name is None:
+        print_sets(sets.values(), "signal")
+        return
+    wanted = find_set(sets, name)
+    progress = DownloadProgress(wanted.file)
+    accept = refuse_unless(wanted.format, wanted.url)
+    done = fetch(wanted, out, sha256=sha256, progress=progress, accept=accept)
+    print_fetched(wanted, done, f"carbon_intensity: {{type: {wanted.format}, path: {done.path}}}")

@@ -1,0 +1,38 @@
+"""``cosim validate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cosim.commands.options import Overrides, planned
+from cosim.errors import Problem, ScenarioError
+
+
+def validate(
+    scenarios: Annotated[
+        list[Path], typer.Argument(help="Scenario and study files.", show_default=False)
+    ],
+    overrides: Overrides = None,
+) -> None:
+    """Check scenarios and studies, and everything they read, without running them."""
+    from cosim.studies.sweep.cases import first_seed
+    from cosim.studies.sweep.study import is_study, read_study
+
+    problems: list[Problem] = []
+    for path in scenarios:
+        try:
+            if is_study(path):
+                first_seed(read_study(path, overrides or ()))
+            elif planned(path, overrides, None).scenario.evaluation is not None:
+                from cosim.studies.evaluate.variants import comparison
+
+                comparison(path, overrides or ())
+        except ScenarioError as error:
+            problems += error.problems
+        else:
+            print(f"{path}: ok")
+    if problems:
+        raise ScenarioError(problems)

@@ -1,0 +1,1 @@
+"""Public data sets to fetch, and views of signal and trace files."""

@@ -1,0 +1,1 @@
+"""One step after the other: controllers, clusters and microgrids, coupled and recorded."""

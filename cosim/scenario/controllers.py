@@ -1,0 +1,65 @@
+"""The entries of ``controllers``: where a controller stands, and its own parameters.
+
+The parameters of a controller are the keyword arguments of its class. A strict model is made from
+that signature, so that a user's own controller is checked like a built-in one.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+from controllers import Controller, FleetController
+from cosim.scenario.fields import DurationS, StrictModel
+
+ControllerType = type[Controller] | type[FleetController]
+PLACE = ("type", "site", "every", "clairvoyant", "agnostic")
+"""Keys of an entry that are no parameters of its controller."""
+
+
+class ControllerEntry(StrictModel):
+    """What every entry of ``controllers`` takes, whatever its type."""
+
+    type: str
+    """Name of a built-in controller, or `./file.py:Class` for one of your own."""
+    site: str | None = None
+    """The site that it controls; every site with a cluster by default."""
+    every: DurationS | None = None
+    """Control period, a multiple of the step; every step by default."""
+    clairvoyant: bool = False
+    """Whether its forecasts are perfect, whatever the scenario's are."""
+    agnostic: bool = False
+    """Whether it sees the mean of the carbon intensity in place of the intensity: the twin that
+    tells what its timing saves from what it saves by doing less."""
+
+
+class _OpenEntry(ControllerEntry):
+    """An entry of a controller that takes ``**kwargs``."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def parameters_model(name: str, controller: ControllerType) -> type[BaseModel]:
+    """Return a strict model of a controller's entry: its place, and its own parameters."""
+    hints = typing.get_type_hints(controller.__init__, include_extras=True)
+    fields: dict[str, Any] = {}
+    open_ended = False
+    for parameter in list(inspect.signature(controller.__init__).parameters.values())[1:]:
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            open_ended = controller.__init__ is not object.__init__  # whose signature is a lie
+        elif parameter.kind is not inspect.Parameter.VAR_POSITIONAL:
+            default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+            fields[parameter.name] = (hints.get(parameter.name, Any), default)
+    clash = [key for key in fields if key in PLACE]
+    if clash:
+        raise ValueError(f"a parameter of '{name}' must not be called {' or '.join(clash)}")
+    model: type[BaseModel] = create_model(
+        name,
+        __base__=_OpenEntry if open_ended else ControllerEntry,
+        __doc__=inspect.getdoc(controller),
+        **fields,
+    )
+    return model

@@ -1,0 +1,338 @@
+"""Scenario files: read, merged with what they extend, overridden, and checked against a model.
+
+A document keeps the place of every value, so that each problem is reported where it was written.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from cosim.errors import Problem, ScenarioError
+from cosim.scenario.fields import ScenarioText, resolve_path
+from cosim.scenario.model_errors import explain
+from cosim.scenario.yaml_reader import Node, parse_yaml
+
+MAX_FILE_BYTES = 10_000_000
+MAX_EXTENDS = 20
+
+M = TypeVar("M", bound=BaseModel)
+DataPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A scenario as it was written, before any model has seen it.
+
+    Attributes:
+        data: Plain Python values; every string value is a ScenarioText, every key a plain str.
+        marks: Where each value stands, by its path of keys and indices; () is the whole.
+            ``file:line:column`` from 1, or ``--set a.b`` for a value from the command line.
+        key_marks: Where the key of each value stands.
+        base_dir: Folder of the file that was read.
+    """
+
+    data: dict[str, Any]
+    marks: Mapping[DataPath, str]
+    key_marks: Mapping[DataPath, str]
+    base_dir: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value to be set in a scenario.
+
+    Attributes:
+        path: Its place, such as ``sites.0.cluster.replicas``.
+        value: The value, with the place where it was written.
+    """
+
+    path: str
+    value: Node
+
+
+def read_document(path: Path, overrides: Sequence[str | Setting] = ()) -> Document:
+    """Return a scenario file, merged with what it extends and with `overrides` set.
+
+    Args:
+        path: The file.
+        overrides: Settings such as ``sites.0.cluster.replicas=2``, whose value is YAML, or as
+            another file has them; a later one goes over an earlier one.
+
+    Raises:
+        ScenarioError: If a file cannot be read, or an override cannot be set.
+    """
+    problems: list[Problem] = []
+    root: Node | None = None
+    try:
+        root = _read_with_bases(path, ())
+    except ScenarioError as error:
+        problems.extend(error.problems)
+    problems += _override(root, overrides)
+    if problems or root is None:
+        raise ScenarioError(problems)
+    return document_of(root, path.parent.absolute())
+
+
+def read_settings(settings: Sequence[str]) -> Document:
+    """Return a document of nothing but settings such as ``high_g_per_kwh=270``.
+
+    Raises:
+        ScenarioError: If one cannot be set.
+    """
+    root = Node({}, "--set", "--set")
+    if problems := _override(root, settings):
+        raise ScenarioError(problems)
+    return document_of(root, Path.cwd())
+
+
+def _override(root: Node | None, overrides: Sequence[str | Setting]) -> list[Problem]:
+    """Set `overrides`, and return what is wrong with them; without a root, only look at them."""
+    problems: list[Problem] = []
+    for override in overrides:
+        try:
+            one = parse_setting(override) if isinstance(override, str) else override
+            if root is not None:
+                # A copy, for a later setting may go into it.
+                _set(root, one.path.split("."), copy.deepcopy(one.value))
+        except ScenarioError as error:
+            problems.extend(error.problems)
+    return problems
+
+
+def document_of(root: Node, base_dir: Path) -> Document:
+    """Return a mapping that was read as a document.
+
+    Args:
+        root: The mapping.
+        base_dir: Folder of its file.
+    """
+    nodes = dict(_flatten(root, ()))
+    return Document(
+        data=_plain(root),
+        marks={place: node.mark for place, node in nodes.items()},
+        key_marks={place: node.key_mark for place, node in nodes.items()},
+        base_dir=base_dir,
+    )
+
+
+def validate_document(document: Document, model: type[M]) -> M:
+    """Return `document` as a `model`.
+
+    Raises:
+        ScenarioError: With every problem found, in the order of the file.
+    """
+    try:
+        return model.model_validate(document.data)
+    except ValidationError as error:
+        problems = [
+            problem_at(document, found.path, found.message, key=found.at_key)
+            for found in explain(error, model, document.data)
+        ]
+    raise ScenarioError(
+        sorted(dict.fromkeys(problems), key=lambda problem: place_order(problem.where))
+    )
+
+
+def find_mark(document: Document, path: Sequence[str | int], *, key: bool = False) -> str:
+    """Return where the value at `path` stands, or the nearest that encloses it.
+
+    Args:
+        document: The document.
+        path: Keys and indices, such as ``("sites", 0, "cluster")``.
+        key: Return the place of its key instead.
+    """
+    place = tuple(path)
+    while place not in document.marks:
+        place, key = place[:-1], False
+    return (document.key_marks if key else document.marks)[place]
+
+
+def problem_at(
+    document: Document, path: Sequence[str | int], message: str, *, key: bool = False
+) -> Problem:
+    """Return a problem with the value at `path`, or with its key."""
+    dotted = ".".join(str(part) for part in path)
+    return Problem(message, path=dotted, where=find_mark(document, path, key=key))
+
+
+def place_order(where: str) -> tuple[str, int, int]:
+    """Return a key that sorts places by file, line and column."""
+    file, _, position = where.rpartition(":")
+    file, _, line = file.rpartition(":")
+    if where.startswith("--set ") or not (line.isdecimal() and position.isdecimal()):
+        return where, 0, 0
+    return file, int(line), int(position)
+
+
+def _plain(node: Node) -> Any:
+    if isinstance(node.value, dict):
+        return {key: _plain(child) for key, child in node.value.items()}
+    if isinstance(node.value, list):
+        return [_plain(child) for child in node.value]
+    return node.value
+
+
+def _flatten(node: Node, place: DataPath) -> Iterator[tuple[DataPath, Node]]:
+    yield place, node
+    children: Any = ()
+    if isinstance(node.value, dict):
+        children = node.value.items()
+    elif isinstance(node.value, list):
+        children = enumerate(node.value)
+    for key, child in children:
+        yield from _flatten(child, (*place, key))
+
+
+def _read_with_bases(path: Path, readers: tuple[Path, ...]) -> Node:
+    """Return the mapping in `path`, merged over what it extends.
+
+    `readers` are the files that led here.
+    """
+    chain = (*readers, path)
+    shown = " -> ".join(str(file) for file in chain)
+    node = read_mapping(path)
+    if any(path.samefile(file) for file in readers):
+        raise ScenarioError(f"extends runs in a circle: {shown}")
+    if len(readers) > MAX_EXTENDS:
+        raise ScenarioError(f"extends goes through more than {MAX_EXTENDS} files: {shown}")
+    extends = node.value.pop("extends", None)
+    if extends is None:
+        return node
+    if not isinstance(extends.value, ScenarioText):
+        raise ScenarioError(Problem("expected the path of a scenario", "extends", extends.mark))
+    try:
+        base = _read_with_bases(shown_path(resolve_path(extends.value)), chain)
+    except ValueError as error:
+        raise ScenarioError(Problem(str(error), "extends", extends.mark)) from None
+    except ScenarioError as error:
+        # A file that is itself at fault has no place of its own: it is where it was asked for.
+        raise ScenarioError(
+            [
+                problem if problem.where else Problem(problem.message, "extends", extends.mark)
+                for problem in error.problems
+            ]
+        ) from None
+    return _merge(base, node)
+
+
+def shown_path(path: Path) -> Path:
+    """Return a path as the user would write it: relative where it lies below where they are."""
+    path = Path(os.path.normpath(path))
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def read_mapping(path: Path, what: str = "scenario") -> Node:
+    """Return the mapping in a YAML file.
+
+    Args:
+        path: The file.
+        what: What it is called in errors.
+
+    Raises:
+        ScenarioError: If it cannot be read, or is no mapping.
+    """
+    text, folder = _read_text(path, what), path.parent.absolute()
+    node = parse_yaml(text, folder, lambda line, column: f"{path}:{line}:{column}")
+    if node.value is None:
+        raise ScenarioError(Problem("the file is empty", where=node.mark))
+    if not isinstance(node.value, dict):
+        message = f"a {what} is a mapping of keys such as 'name: …' (got a "
+        kind = "list" if isinstance(node.value, list) else "single value"
+        raise ScenarioError(Problem(f"{message}{kind})", where=node.mark))
+    return node
+
+
+def _read_text(path: Path, what: str) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except IsADirectoryError:
+        raise ScenarioError(f"'{path}' is a folder, a {what} file is expected") from None
+    except FileNotFoundError:
+        raise ScenarioError(f"no such file (got '{path}')") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ScenarioError(f"'{path}' cannot be read: {reason}") from None
+    if len(content) > MAX_FILE_BYTES:
+        raise ScenarioError(f"'{path}' is larger than {MAX_FILE_BYTES // 1_000_000} MB")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ScenarioError(f"'{path}' is not text in UTF-8 (byte {error.start})") from None
+
+
+def _merge(base: Node, over: Node) -> Node:
+    if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
+        return over
+    if _type(base) is not None and _type(over) not in (None, _type(base)):
+        # The keys of another type would be leftovers.
+        return over
+    merged = dict(base.value)
+    for key, child in over.value.items():
+        merged[key] = _merge(merged[key], child) if key in merged else child
+    return Node(merged, over.mark, over.key_mark)
+
+
+def _type(node: Node) -> Any:
+    return node.value["type"].value if "type" in node.value else None
+
+
+def parse_setting(text: str) -> Setting:
+    """Return a setting of the command line, such as ``seed=7``; its place is ``--set seed``.
+
+    Raises:
+        ScenarioError: If it is none.
+    """
+    path, equals, written = text.partition("=")
+    path = path.strip()
+    mark = f"--set {path}"
+    if not equals:
+        raise ScenarioError(f"--set {text}: expected key=value, such as seed=7")
+    if not all(path.split(".")):
+        raise ScenarioError(f"--set {text}: a key is empty")
+    return Setting(path, parse_yaml(written, Path.cwd(), lambda _line, _column: mark))
+
+
+def _set(root: Node, keys: list[str], value: Node) -> None:
+    parent = root
+    for depth, key in enumerate(keys[:-1], start=1):
+        child = _child(parent, key, keys[:depth], value.mark)
+        if child is None or child.value is None:
+            child = Node({}, value.mark, value.mark)
+            _put(parent, key, child)
+        parent = child
+    _child(parent, keys[-1], keys, value.mark)
+    _put(parent, keys[-1], value)
+
+
+def _put(parent: Node, key: str, child: Node) -> None:
+    if isinstance(parent.value, dict):
+        parent.value[key] = child
+    elif int(key) == len(parent.value):
+        parent.value.append(child)
+    else:
+        parent.value[int(key)] = child
+
+
+def _child(parent: Node, key: str, path: list[str], where: str) -> Node | None:
+    """Return the child of `parent` at `key`, or None where there is a place for one."""
+    if isinstance(parent.value, dict):
+        return parent.value.get(key)
+    above, size = ".".join(path[:-1]), len(parent.value) if isinstance(parent.value, list) else 0
+    if not isinstance(parent.value, list):
+        message = f"'{above}' is a single value, it has no '{key}'"
+    elif not (key.isascii() and key.isdecimal()):
+        message = f"'{above}' is a list: expected an index (got '{key}')"
+    elif len(key) > len(str(size)) or int(key) > size:
+        message = f"index {key} is out of range: '{above}' has {size} entries, {size} appends"
+    else:
+        return parent.value[int(key)] if int(key) < size else None
+    raise ScenarioError(Problem(message, where=where))

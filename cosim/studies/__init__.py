@@ -1,0 +1,1 @@
+"""Many runs: evaluations of policies, sweeps, the paper's experiments, capacity."""

@@ -1,0 +1,125 @@
+"""An evaluation as a table: for people, and for other programs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from cosim.studies.evaluate.evaluation import Evaluation
+from cosim.studies.evaluate.statistics import PolicyRow
+from cosim.studies.runs.interval import Interval, interval
+
+HEADER = (
+    "policy", "carbon kg", "saving %", "by timing %", "of oracle %", "energy kWh", "SLO %",
+    "TTFT p99 s", "TPOT p99 ms", "late", "left", "guard h",
+)  # fmt: skip
+
+
+def cells(row: PolicyRow) -> tuple[str, ...]:
+    """Return a row as text, in the order of `HEADER`."""
+    return (
+        label(row),
+        interval(row.carbon_g, 1e-3, 3),
+        interval(row.saving, 100.0, 1, star=True),
+        "" if row.timing is None else interval(row.timing, 100.0, 1, star=True),
+        "" if row.of_oracle is None else interval(row.of_oracle, 100.0, 0),
+        interval(row.facility_kwh, 1.0, 1),
+        number(row.attainment, 100.0, 2),
+        number(row.ttft_p99_s, 1.0, 3),
+        number(row.tpot_p99_s, 1e3, 1),
+        f"{row.late:.0f}",
+        f"{row.backlog:.0f}" + (f", {row.failures} failed" if row.failures else ""),
+        f"{row.guard_s / 3600:.1f}",
+    )
+
+
+def label(row: PolicyRow) -> str:
+    """Return the name of a row; a twin's is told apart."""
+    return f"{row.policy} (agnostic)" if row.twin else row.policy
+
+
+def number(value: float | None, factor: float, digits: int) -> str:
+    """Return a number, or a dash for none."""
+    return "-" if value is None else f"{value * factor:.{digits}f}"
+
+
+def notes(found: Evaluation) -> Iterator[str]:
+    """Yield what has to be known to read the table."""
+    count, noop = len(found.seeds), found.rows[0].policy
+    yield (
+        f"{count} seed{'s' if count > 1 else ''}, the same for all policies. Means with 95 % "
+        "intervals (Student's t); * where zero lies outside."
+        if count > 1
+        else "One seed: no intervals."
+    )
+    yield (
+        "carbon: emissions of the import, with the batteries as full at the end as at the start "
+        f"(valued at the mean intensity), and scaled to the tokens that {noop} gave out. saving: "
+        f"against {noop}, seed by seed. by timing: against the policy's twin, which sees the mean "
+        "intensity all the time. SLO, TTFT and TPOT: requests that may not be deferred. late: "
+        "after their deadline. left: not served at the end."
+    )
+    if found.bounds:
+        bounds = list(found.bounds.values())
+        mean = {
+            name: math.fsum(getattr(one, name) for one in bounds) / len(bounds) / 1000
+            for name in ("all_g", "wide_g", "deferral_g", "battery_g", "nothing_g")
+        }
+        scale = math.fsum(one.scale for one in bounds) / len(bounds)
+        yield (
+            f"oracle: at best {mean['all_g']:.3f} kg with everything known, or "
+            f"{mean['wide_g']:.3f} kg for policies that also set replicas or clocks; in its model "
+            f"{mean['nothing_g']:.3f} kg with neither battery nor deferral, "
+            f"{mean['battery_g']:.3f} kg with the battery alone, {mean['deferral_g']:.3f} kg with "
+            f"deferral alone. Its loads are the model's times {scale:.3f}, so that doing nothing "
+            "takes what it took in the simulation."
+        )
+    backlog = [label(row) for row in found.rows if row.backlog >= 1]
+    if backlog:
+        yield (
+            f"Left work at the end: {', '.join(backlog)}. Their carbon is scaled up for it, which "
+            "is a guess: work not done is not a saving."
+        )
+
+
+def markdown(found: Evaluation) -> str:
+    """Return the evaluation as a page of Markdown."""
+    lines = [f"# {found.name}", "", _row(HEADER), _row(["---"] * len(HEADER))]
+    lines += [_row(cells(row)) for row in found.rows]
+    for note in notes(found):
+        lines += ["", note]
+    return "\n".join(lines) + "\n"
+
+
+def _row(texts: Sequence[str]) -> str:
+    return f"| {' | '.join(texts)} |"
+
+
+def runs_frame(found: Evaluation) -> pd.DataFrame:
+    """Return a row for each run."""
+    frame = pd.DataFrame([asdict(one) | {"carbon_g": one.carbon_g} for one in found.runs])
+    frame["oracle_g"] = [found.bounds[one.seed].all_g for one in found.runs]
+    return frame
+
+
+def policies_frame(found: Evaluation) -> pd.DataFrame:
+    """Return a row for each policy; intervals as two columns, NaN where they are not known."""
+    return pd.DataFrame([flat_row(row) for row in found.rows])
+
+
+def flat_row(row: PolicyRow) -> dict[str, Any]:
+    """Return a row for a data frame: intervals as two values, NaN for what is not known."""
+    flat: dict[str, Any] = {}
+    for name in row.__dataclass_fields__:
+        value = getattr(row, name)
+        if isinstance(value, Interval) or (value is None and name in ("timing", "of_oracle")):
+            flat[name] = math.nan if value is None else value.mean
+            half = math.nan if value is None else value.half_width
+            flat[f"{name}_half_width"] = half if math.isfinite(half) else math.nan
+        else:
+            flat[name] = math.nan if value is None else value
+    return flat

@@ -1,0 +1,122 @@
+"""The page of the paper's experiments, from what their folder holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cosim.report.charts import Chart
+from cosim.report.page import Section, cards, page, paragraph, table, write_page
+from cosim.studies.reproduce.case_study_charts import case_study_charts
+from cosim.studies.reproduce.cases import SERVING, paper
+from cosim.studies.reproduce.charts import experiment_charts
+from cosim.studies.reproduce.comparison import NAMES, Agreement, agreement, tables
+from cosim.studies.reproduce.folder import Reproduction, read_folder
+from cosim.studies.reproduce.rows import Row
+from cosim.studies.reproduce.tables import notes
+
+_MODES = (
+    "Published is what the notebooks of the paper's repository hold, from which its figures were "
+    "drawn. Paper mode is our simulation with the paper's definitions; corrected is the same "
+    "simulation with its errata mended. The difference of the two is the errata's alone; "
+    "docs/errata.md of cosim says what they are."
+)
+
+
+def write_report(folder: Path) -> Path:
+    """Write the page of a folder of ``cosim reproduce`` into it, in place of an earlier one.
+
+    Raises:
+        ScenarioError: If it is no such folder.
+        CosimError: If a file in it is damaged.
+    """
+    return write_page(folder, report_html(read_folder(folder)))
+
+
+def folder_charts(folder: Path) -> list[Chart]:
+    """Return all charts of the page; see :func:`write_report`."""
+    return [
+        block
+        for part in _sections(read_folder(folder))
+        for block in part.blocks
+        if not isinstance(block, str)
+    ]
+
+
+def report_html(found: Reproduction) -> str:
+    """Return the page of what was reproduced."""
+    serving = [row for row in found.rows if row.exp in SERVING]
+    lead: list[str] = []
+    if serving:
+        compared = agreement(serving)
+        lead += [cards(_cards(compared)), *(paragraph(text) for text in _sentences(compared))]
+    if case_study := [row for row in found.rows if row.exp == "table2"]:
+        lead.append(paragraph(_case_study(case_study)))
+    lead += [paragraph(remark) for remark in found.remarks]
+    lead.append(paragraph(_MODES, kind="quiet"))
+    return page(
+        "The paper's experiments, run again",
+        [*_sections(found), _versions(found)],
+        subtitle="Özcan et al., Quantifying the Energy Consumption and Carbon Emissions of LLM "
+        "Inference via Simulations (arXiv:2507.11417).",
+        lead=lead,
+    )
+
+
+def _sections(found: Reproduction) -> list[Section]:
+    sections = []
+    for exp in dict.fromkeys(row.exp for row in found.rows):
+        rows = [row for row in found.rows if row.exp == exp]
+        charts = experiment_charts(rows)
+        if exp == "table2" and found.steps is not None:
+            charts = case_study_charts(found.steps)
+        told = [paragraph(note, kind="note") for note in notes(rows)]
+        sections.append(Section(exp, _heading(exp), [*told, *charts, *tables(rows)]))
+    return sections
+
+
+def _heading(exp: str) -> str:
+    name = "Table 2" if exp == "table2" else f"Experiment {exp.removeprefix('exp')}"
+    title = str(paper()[exp]["title"]).replace("Table 2, ", "")
+    return f"{name}: {title}"
+
+
+def _cards(compared: Agreement) -> Iterator[tuple[str, str, str]]:
+    yield "Cases", f"{compared.cases:,}", f"{compared.published} of them published as numbers"
+    for name, most in compared.largest_percent.items():
+        if name != "energy_kwh":  # published energies are durations times a constant
+            title = NAMES[name][0].upper() + NAMES[name][1:]
+            yield title, f"{most:.1f} %", "paper mode from published, at most"
+    low, high = compared.energy_ratio
+    yield "Energy, corrected", f"{low:.2f}–{high:.2f}", "times that of the paper's accounting"
+
+
+def _sentences(compared: Agreement) -> Iterator[str]:
+    if compared.largest_percent:
+        each = ", ".join(
+            f"{most:.1f} % of the {NAMES[name]}" for name, most in compared.largest_percent.items()
+        )
+        yield (
+            f"{compared.published} of the {compared.cases:,} cases were published as numbers; "
+            f"paper mode comes within {each}."
+        )
+    low, high = compared.energy_ratio
+    yield (
+        f"With the errata mended, a case takes {low * 100:.0f} % to {high * 100:.0f} % of "
+        "the energy that the paper's accounting gives it."
+    )
+
+
+def _case_study(rows: Sequence[Row]) -> str:
+    (net,) = [row for row in rows if row.case["row"] == "net_g"]
+    values = (net.published["value"], net.paper_mode["value"], net.corrected["value"])
+    known, ours, right = (0.0 if value is None else value for value in values)
+    return (
+        f"The case study of Table 2 has a net footprint of {known:,.1f} g in the paper and of "
+        f"{ours:,.1f} g by its definitions here; what its grid import really causes, with the "
+        f"battery of its text, is {right:,.1f} g."
+    )
+
+
+def _versions(found: Reproduction) -> Section:
+    return Section("versions", "Versions", [table((), list(found.versions.items()))])

@@ -1,0 +1,78 @@
+"""Rows: what was published, what paper mode gives, and what is right, of one case.
+
+As plain data, a row is ``{exp, case, published, paper_mode, corrected}``. For experiments 1 to 5
+the last three have `VALUES`, null where nothing was published, and ``case`` the keys of the sweep.
+For Table 2 they have ``value`` alone, and ``case`` the name of the ``row``.
+``rejected`` counts requests that were not served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cosim.studies.reproduce.cases import Case, Key, published
+from cosim.studies.reproduce.serving import Measured
+
+VALUES = ("duration_s", "mfu_percent", "power_w", "energy_kwh", "batch_mean", "batch_std")
+
+Figures = Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One case of an experiment.
+
+    Attributes:
+        exp: The experiment.
+        case: What sets the case apart.
+        published: As the paper or its repository has it; None where it has nothing.
+        paper_mode: By the paper's definitions.
+        corrected: With its errata mended.
+        rejected: Requests that were not served: too long for an engine's share of the KV cache.
+    """
+
+    exp: str
+    case: Key
+    published: Figures
+    paper_mode: Figures
+    corrected: Figures
+    rejected: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {
+            "exp": self.exp,
+            "case": dict(self.case),
+            "published": dict(self.published),
+            "paper_mode": dict(self.paper_mode),
+            "corrected": dict(self.corrected),
+            "rejected": self.rejected,
+        }
+
+
+def row_of(case: Case, measured: Measured) -> Row:
+    """Return the row of a case that was run."""
+    known = published(case)
+    return Row(
+        case.exp,
+        case.key,
+        {name: known.get(name) for name in VALUES},
+        asdict(measured.paper_mode),
+        asdict(measured.corrected),
+        measured.rejected,
+    )
+
+
+def differences_percent(row: Row) -> dict[str, float | None]:
+    """Return how far paper mode is from the published values [%]; None where none is published."""
+    return {
+        name: difference_percent(ours, row.published.get(name))
+        for name, ours in row.paper_mode.items()
+    }
+
+
+def difference_percent(value: float | None, base: float | None) -> float | None:
+    """Return how far a value is from another [%]; None where one is missing, or `base` is 0."""
+    return 100 * (value / base - 1) if base and value is not None else None

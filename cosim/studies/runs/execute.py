@@ -1,0 +1,100 @@
+"""A scenario from file to result folder: what ``cosim run`` does, callable from Python."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cosim.errors import ScenarioError
+from cosim.loop.live import Live, live_sites
+from cosim.loop.record import RequestSink
+from cosim.loop.run import Run, run
+from cosim.report.run_report import write_report
+from cosim.results.folder import (
+    ResultFolder,
+    file_hash,
+    input_files,
+    make_manifest,
+    scenario_hash,
+)
+from cosim.results.requests import RequestLog
+from cosim.results.summary import summarise
+from cosim.world.plan import Plan
+from inference_sim.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A run that has ended, its summary and where it was written.
+
+    Attributes:
+        run: The run; its ``failure`` says whether it broke off.
+        summary: The content of ``summary.json``.
+        folder: The result folder; None if none was asked for.
+    """
+
+    run: Run
+    summary: dict[str, Any]
+    folder: Path | None
+
+
+def execute(
+    plan: Plan,
+    out: Path | None = None,
+    on_step: Callable[[int], None] = lambda steps: None,
+    *,
+    on_start: Callable[[Run], None] = lambda run: None,
+    on_requests: RequestSink = lambda site, requests: None,
+    live: Live | None = None,
+) -> Result:
+    """Run a plan, and write its results if `out` is given.
+
+    A run that fails midway does not raise: its folder holds what there was, marked as failed.
+
+    Args:
+        plan: From :func:`cosim.world.plan.load_plan`.
+        out: The result folder.
+        on_step: Called after each step with the number of steps done.
+        on_requests: Called with the site and the requests that ended in each step.
+        on_start: Called before the first step with the run; see :func:`cosim.loop.run.run`.
+        live: Makes it go in real time.
+
+    Raises:
+        RunFailed: If a live signal has no value to begin with.
+        ScenarioError: If `out` holds something else than earlier results, or a signal is live
+            and the run is not.
+    """
+    if live is not None:
+        live.connect()
+    elif sites := live_sites(plan):
+        raise ScenarioError(
+            f"the carbon intensity of site '{next(iter(sites))}' is of type live: its values only "
+            "come with `cosim run --live`"
+        )
+    hashes = {place: file_hash(path) for place, path in input_files(plan).items()}
+    folder = ResultFolder(out) if out is not None else None
+    try:
+        with RequestLog(plan, folder.requests_path if folder else None) as log:
+            began = time.perf_counter()
+
+            def take(site: str, requests: list[Request]) -> None:
+                log.add(site, requests)
+                on_requests(site, requests)
+
+            done = run(plan, on_requests=take, on_step=on_step, on_start=on_start, live=live)
+            for name, cluster in done.clusters.items():
+                log.add(name, cluster.take_ended())
+                log.add(name, cluster.take_in_flight(), cluster.env.now)
+            run_s = time.perf_counter() - began
+        summary = summarise(done, log, scenario_hash(plan, hashes), run_s)
+        if folder is not None:
+            folder.finish(done, summary, make_manifest(plan, hashes, summary["wall"]))
+            write_report(folder.path)  # last, so that no fault of it can cost the results
+    except BaseException:
+        if folder is not None:
+            folder.discard()
+        raise
+    return Result(done, summary, out)

@@ -1,0 +1,162 @@
+"""The answer of a sweep in words: which case emits least, at what latency, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from cosim.studies.runs.interval import Interval
+from cosim.studies.sweep.axes import Axis
+from cosim.studies.sweep.figures import LEAST_SERVED
+from cosim.studies.sweep.measures import MEASURES
+from cosim.studies.sweep.rows import CaseRow, Choice, case_name
+
+_GOOD = 0.99  # share of objectives met that is worth a word below it
+_NAMED = 6
+_SAME = 1e-9
+
+
+def answer(axes: Sequence[Axis], every: Sequence[CaseRow], choice: Choice) -> Iterator[str]:
+    """Yield sentences."""
+    best = choice.best
+    if best is None:
+        yield "No case did its work, so that none is called best."
+    else:
+        yield _least(axes, choice, best)
+        if choice.runner_up is not None and choice.lead is not None:
+            yield _lead(choice.lead, case_name(axes, choice.runner_up.values))
+        yield from _latency(axes, every, best)
+        yield from _objectives(axes, every, choice, best)
+        if len(choice.front) > 1:
+            yield _front(axes, choice)
+    yield from undone(axes, every)
+
+
+def undone(axes: Sequence[Axis], every: Sequence[CaseRow]) -> Iterator[str]:
+    """Yield which cases did not do their work, if any."""
+    failed = [row for row in every if row.failures]
+    if failed:
+        yield f"Runs broke off: {_names(axes, failed)}. The files under runs/ say why."
+    behind = [row for row in every if not row.whole and not row.failures]
+    if behind:
+        yield (
+            f"Left work behind (!): {_names(axes, behind)}. More than "
+            f"{_percent(1 - LEAST_SERVED)} of the requests were not served, or the queue was still "
+            "long at the end. Such a case is not called best: carbon of work not done is not a "
+            "saving."
+        )
+
+
+def carbon_text(row: CaseRow, figure: str) -> str:
+    """Return the carbon of a case with its unit."""
+    value = row.mean(figure)
+    if figure == "per_1k_tokens_g":
+        return f"{value:.4g} g per 1,000 output tokens"
+    return f"{value / 1000:.4g} kg" if abs(value) >= 1000 else f"{value:.4g} g"
+
+
+def seconds_text(seconds: float) -> str:
+    """Return a duration in s or ms."""
+    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.4g} s"
+
+
+def _least(axes: Sequence[Axis], choice: Choice, best: CaseRow) -> str:
+    text = f"Least carbon: {case_name(axes, best.values)}, with {carbon_text(best, choice.figure)}"
+    most = choice.most
+    if most is None or most is best:
+        return f"{text}."
+    own, value = best.mean(choice.figure), most.mean(choice.figure)
+    saved = f", {_percent(1 - own / value)} less than" if value > 0 else "; most has"
+    return f"{text}{saved} {case_name(axes, most.values)} ({carbon_text(most, choice.figure)})."
+
+
+def _lead(lead: Interval, name: str) -> str:
+    if math.isnan(lead.mean):
+        return f"Next comes {name}."
+    if abs(lead.mean) < _SAME:
+        return f"The next, {name}, emits the same."
+    text = f"It emits {_percent(lead.mean)} less than the next, {name}"
+    if math.isinf(lead.half_width):
+        return f"{text}; with one seed nothing tells how sure that is."
+    if lead.is_zero:
+        return f"{text}, which is too little to tell the two apart with these seeds."
+    return f"{text} (± {_percent(lead.half_width)}, seed by seed)."
+
+
+def _latency(axes: Sequence[Axis], every: Sequence[CaseRow], best: CaseRow) -> Iterator[str]:
+    own = best.mean("ttft_p99_s")
+    if math.isnan(own):
+        return
+    text = f"Its first tokens take {seconds_text(own)} at the 99th percentile"
+    tpot = best.mean("tpot_p99_s")
+    if not math.isnan(tpot):
+        text += f", and {seconds_text(tpot)} per token after that"
+    whole = [row for row in every if row.whole and not math.isnan(row.mean("ttft_p99_s"))]
+    fastest = min(whole, key=lambda row: row.mean("ttft_p99_s"))
+    least = fastest.mean("ttft_p99_s")
+    if own <= least * 1.005:
+        yield f"{text}: no case is faster to the first token."
+    else:
+        yield (
+            f"{text}; the fastest to the first token is {case_name(axes, fastest.values)} with "
+            f"{seconds_text(least)}."
+        )
+
+
+def _objectives(
+    axes: Sequence[Axis], every: Sequence[CaseRow], choice: Choice, best: CaseRow
+) -> Iterator[str]:
+    met = best.mean("attainment")
+    if math.isnan(met) or met >= _GOOD:
+        return
+    text = f"Only {met * 100:.2f} % of its requests met their objectives"
+    good = [row for row in every if row.whole and row.mean("attainment") >= _GOOD]
+    if not good:
+        yield f"{text}; in no case {_percent(_GOOD)} do."
+        return
+    least = min(good, key=lambda row: row.mean(choice.figure))
+    yield (
+        f"{text}; of the cases in which {_percent(_GOOD)} do, {case_name(axes, least.values)} "
+        f"emits least ({carbon_text(least, choice.figure)})."
+    )
+
+
+def _front(axes: Sequence[Axis], choice: Choice) -> str:
+    texts = [
+        f"{case_name(axes, row.values)} ({carbon_text(row, choice.figure)}, "
+        f"{seconds_text(row.mean('ttft_p99_s'))})"
+        for row in choice.front
+    ]
+    return (
+        "Cases that no other beats in carbon and in the time to the first token (p99) at once, "
+        f"from the least carbon on: {_listed(texts)}."
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.2g} %" if abs(share) < 0.1 else f"{share * 100:.0f} %"
+
+
+def _names(axes: Sequence[Axis], some: Sequence[CaseRow]) -> str:
+    return _listed([case_name(axes, row.values) for row in some])
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = f"; and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
+    return "; ".join(texts[:_NAMED]) + more
+
+
+def same_everywhere(every: Sequence[CaseRow]) -> dict[str, float]:
+    """Return the shown figures that are the same in every case, with their value."""
+    found = {}
+    for figure in MEASURES:
+        values = [row.mean(figure) for row in every]
+        if not any(map(math.isnan, values)) and is_same(values):
+            found[figure] = values[0]
+    return found
+
+
+def is_same(values: Sequence[float]) -> bool:
+    """Return whether values differ by no more than 1e-9 of themselves."""
+    low, high = min(values), max(values)
+    return high - low <= 1e-9 * max(abs(low), abs(high))

@@ -1,0 +1,140 @@
+"""Axes of a sweep: what is varied, how its values are written, and whether they are numbers."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cosim.scenario.fields import parse_duration_s
+from cosim.scenario.loading import Setting
+from cosim.scenario.yaml_reader import Node
+
+CASE = "case"
+"""Label of the axis that `cases` are."""
+_LONGEST = 40
+_UNIT = re.compile(r"(.+?) \[(.+)\]")
+_UNITS_S = (("d", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class AxisValue:
+    """A value on an axis.
+
+    Attributes:
+        text: How it is written in tables and charts; differs from that of the others.
+        settings: What it sets in the scenario.
+        where: Where it stands in the study's file.
+    """
+
+    text: str
+    settings: tuple[Setting, ...] = ()
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Something that is varied.
+
+    Attributes:
+        label: What it is called, without the unit.
+        values: Its values, in the order of the study.
+        numbers: The same as numbers, if all of them are; of durations too.
+        unit: Unit of the values; empty where the label says it, or there is none.
+    """
+
+    label: str
+    values: tuple[AxisValue, ...]
+    numbers: tuple[float, ...] | None = None
+    unit: str = ""
+
+    @property
+    def title(self) -> str:
+        """Label and unit."""
+        return f"{self.label} [{self.unit}]" if self.unit else self.label
+
+    def name(self, value: AxisValue) -> str:
+        """Return one of its values in words, such as ``battery 500 Wh``."""
+        return (
+            value.text if self.label == CASE else f"{self.label} {value.text} {self.unit}".rstrip()
+        )
+
+
+def case_axis(values: Sequence[AxisValue]) -> Axis:
+    """Return the axis of cases that have names."""
+    return Axis(CASE, tuple(values))
+
+
+def axis_of(label: str, path: str, nodes: Sequence[Node]) -> Axis:
+    """Return the axis of one key.
+
+    Args:
+        label: What it is called; a unit in brackets at its end is that of the values.
+        path: Its path in the scenario.
+        nodes: Its values, with the places where they were written.
+    """
+    plain = [_plain(node) for node in nodes]
+    match = _UNIT.fullmatch(label)
+    name, unit = (match[1], match[2]) if match else (label, "")
+    numbers, texts = _numbers(plain), _texts(plain)
+    if (durations := _durations(plain)) is not None:
+        numbers, unit = durations
+        texts = [_text(one) for one in numbers]
+    values = tuple(
+        AxisValue(text, (Setting(path, node),), node.mark)
+        for text, node in zip(texts, nodes, strict=True)
+    )
+    return Axis(name, values, numbers, unit)
+
+
+def _plain(node: Node) -> Any:
+    if isinstance(node.value, dict):
+        return {key: _plain(child) for key, child in node.value.items()}
+    return [_plain(child) for child in node.value] if isinstance(node.value, list) else node.value
+
+
+def _texts(values: Sequence[Any]) -> list[str]:
+    """Return how values are written: mappings by their type, if that tells them apart."""
+    types = [str(one["type"]) for one in values if isinstance(one, dict) and "type" in one]
+    by_type = len(set(types)) == len(types) == sum(isinstance(one, dict) for one in values)
+    texts = [
+        str(one["type"]) if isinstance(one, dict) and by_type else _text(one) for one in values
+    ]
+    if len(set(texts)) < len(texts):  # such as long ones that were cut, or 1 beside '1'
+        texts = [f"{number}: {text}" for number, text in enumerate(texts, start=1)]
+    return texts
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = text.replace('"', "")
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _numbers(values: Sequence[Any]) -> tuple[float, ...] | None:
+    """Return values as numbers; None if not all are, or not all differ."""
+    if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in values):
+        return None
+    numbers = tuple(float(one) for one in values)
+    return numbers if len(set(numbers)) == len(numbers) else None
+
+
+def _durations(values: Sequence[Any]) -> tuple[tuple[float, ...], str] | None:
+    """Return durations such as ``90s`` as numbers, and the unit of these; None for what is none."""
+    if not all(isinstance(one, str) for one in values):
+        return None
+    try:
+        seconds = [parse_duration_s(one) for one in values]
+    except ValueError:
+        return None
+    if len(set(seconds)) < len(seconds):
+        return None
+    least = min((one for one in seconds if one), default=1.0)
+    unit, size = next((pair for pair in _UNITS_S if least >= pair[1]), _UNITS_S[-1])
+    return tuple(one / size for one in seconds), unit

@@ -1,0 +1,90 @@
+"""The cases of a study: every combination of what is varied, each planned before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from cosim.errors import Problem, ScenarioError
+from cosim.scenario.loading import Setting, parse_setting, place_order, read_document
+from cosim.studies.sweep.axes import Axis, AxisValue
+from cosim.studies.sweep.study import Study
+from cosim.world.plan import Plan, plan_document
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One combination.
+
+    Attributes:
+        number: Its place among the cases, from 0.
+        values: Its value on each axis.
+    """
+
+    number: int
+    values: tuple[AxisValue, ...]
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """What it sets in the scenario."""
+        return tuple(setting for value in self.values for setting in value.settings)
+
+
+def cases(axes: Sequence[Axis]) -> list[Case]:
+    """Return every combination of the values of axes, those of the last axis side by side."""
+    combined = product(*(axis.values for axis in axes))
+    return [Case(number, values) for number, values in enumerate(combined)]
+
+
+def case_plan(study: Study, case: Case, seed: int) -> Plan:
+    """Return the plan of a case with a seed.
+
+    Raises:
+        ScenarioError: With every problem that could be found.
+    """
+    settings = (*study.settings, *case.settings, parse_setting(f"seed={seed}"))
+    return plan_document(read_document(study.scenario, settings))
+
+
+def first_seed(study: Study) -> int:
+    """Return the seed of the scenario, with what the study sets; every case is checked.
+
+    Raises:
+        ScenarioError: With every problem of every case, each once, and of which values it comes.
+    """
+    found: dict[Problem, list[Case]] = {}
+    every = cases(study.axes)
+    seed = 0
+    for case in every:
+        try:
+            document = read_document(study.scenario, (*study.settings, *case.settings))
+            seed = plan_document(document).scenario.seed
+        except ScenarioError as error:
+            for problem in dict.fromkeys(error.problems):
+                found.setdefault(problem, []).append(case)
+    if found:
+        problems = [_explained(study, one, met, len(every)) for one, met in found.items()]
+        raise ScenarioError(sorted(problems, key=lambda one: place_order(one.where)))
+    return seed
+
+
+def _explained(study: Study, problem: Problem, met: Sequence[Case], total: int) -> Problem:
+    """Return a problem with the values that all cases share which have it.
+
+    It is left as it is if all cases have it, or if it stands where the only one of these does.
+    """
+    shared = list(_shared(study, met))
+    if len(met) == total or (shared and {value.where for _, value in shared} == {problem.where}):
+        return problem
+    named = shared or list(zip(study.axes, met[0].values, strict=True))
+    texts = [axis.name(value) for axis, value in named]
+    others = "" if shared or len(met) == 1 else f" (and {len(met) - 1} other cases)"
+    return Problem(f"with {', '.join(texts)}{others}: {problem}", where=named[0][1].where)
+
+
+def _shared(study: Study, met: Sequence[Case]) -> Iterator[tuple[Axis, AxisValue]]:
+    """Yield the axes that vary, and on which some cases have the same value."""
+    for k, axis in enumerate(study.axes):
+        if len(axis.values) > 1 and len({one.values[k].text for one in met}) == 1:
+            yield axis, met[0].values[k]

@@ -1,0 +1,226 @@
+"""The charts of a sweep: each figure over what was varied, and carbon against latency.
+
+Over the first axis of numbers, with a line for each value of the next axis and a panel for each
+combination of the others; bars where nothing that varies is a number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+
+from cosim.report.charts import BarChart, Chart, Point, ScatterChart, bar_chart, scatter_chart
+from cosim.report.lines import Axis as LineAxis
+from cosim.report.lines import LineChart, Panel, Series
+from cosim.report.palette import CYCLE, series_color, series_dash
+from cosim.studies.sweep.answer import is_same
+from cosim.studies.sweep.axes import Axis, AxisValue
+from cosim.studies.sweep.measures import CARBON, ENERGY, MEASURES, Measure, in_unit
+from cosim.studies.sweep.rows import CaseRow, Choice, case_name
+
+_LOG_FROM = 30.0  # times that the largest value on the axis is of the least
+_ROOM = 0.02  # beside the first and the last place, as a share of the axis
+_LATENCY = "ttft_p99_s"
+_OF_WORK = {one.figure for one in (*CARBON, *ENERGY)}
+_ONE = Axis("", (AxisValue(""),))  # in place of the axis of the lines where there is none
+_LEFT_OUT = "Cases that left work behind are not shown: carbon of work not done is not a saving."
+_HOLLOW = "Circles that are not filled: cases that left work behind."
+_BAND = "Bands: 95 % intervals over the seeds."
+
+
+def measure_charts(
+    axes: Sequence[Axis], every: Sequence[CaseRow], measures: Sequence[Measure]
+) -> list[Chart]:
+    """Return a chart of each measure that is not the same in every case."""
+    charts: list[Chart] = []
+    for one in (in_unit(measure, every) for measure in measures):
+        known = [value for row in every if not math.isnan(value := row.mean(one.figure))]
+        if not known or (len(every) > 1 and len(known) == len(every) and is_same(known)):
+            continue
+        varied = [axis for axis in axes if _matters(axis, one, axes, every)]
+        across = next((axis for axis in varied if axis.numbers is not None), None)
+        if across is None:
+            charts.append(_bars(one, axes, varied, every))
+        else:
+            others = [axis for axis in varied if axis is not across]
+            charts.append(_lines(one, axes, across, others, every))
+    return charts
+
+
+def _matters(axis: Axis, measure: Measure, axes: Sequence[Axis], every: Sequence[CaseRow]) -> bool:
+    """Return whether a measure, or whether the work was done, differs along an axis."""
+    place = axes.index(axis)
+    groups: dict[tuple[str, ...], list[CaseRow]] = {}
+    for row in every:
+        others = (*row.values[:place], *row.values[place + 1 :])
+        groups.setdefault(tuple(value.text for value in others), []).append(row)
+    for group in groups.values():
+        known = [row.mean(measure.figure) for row in group]
+        there = [value for value in known if not math.isnan(value)]
+        if there and (len(there) < len(known) or not is_same(there)):
+            return True
+        if there and len({row.whole for row in group}) > 1:
+            return True
+    return False
+
+
+def _alike(axes: Sequence[Axis], shown: Sequence[Axis]) -> str:
+    """Return along which axes a chart would be the same."""
+    names = [axis.label for axis in axes if len(axis.values) > 1 and axis not in shown]
+    return f"The same for every {' and '.join(names)}." if names else ""
+
+
+def _lines(
+    measure: Measure,
+    axes: Sequence[Axis],
+    across: Axis,
+    others: Sequence[Axis],
+    every: Sequence[CaseRow],
+) -> LineChart:
+    placed = sorted(zip(across.numbers or (), across.values, strict=True), key=lambda one: one[0])
+    at = np.array([number for number, _ in placed])
+    lines, *further = others or [_ONE]
+    panels = []
+    for chosen in product(*(axis.values for axis in further)):
+        fixed = dict(zip((axis.label for axis in further), chosen, strict=True))
+        told = [axis.name(value) for axis, value in zip(further, chosen, strict=True)]
+        series: list[Series] = []
+        for k, value in enumerate(lines.values):
+            own = fixed | {lines.label: value}
+            found = [_row(axes, every, own | {across.label: place}) for _, place in placed]
+            name = lines.name(value) if lines is not _ONE else measure.label
+            series += _series(name, measure, found, k)
+        label = ", ".join([measure.label, *told])
+        height = 160 if further else 240
+        panels.append(Panel(label, measure.unit, series, height=height, zero=_zero(series)))
+    notes = [
+        _alike(axes, [across, *others]),
+        _BAND if len(every[0].runs) > 1 else "",
+        "" if all(row.whole for row in every) else _HOLLOW,
+    ]
+    low, high = float(at[0]), float(at[-1])
+    if low > 0 and high / low >= _LOG_FROM:
+        room = (high / low) ** _ROOM
+        axis = LineAxis("log", across.title, low / room, high * room)
+    else:
+        room = (high - low) * _ROOM
+        axis = LineAxis("linear", across.title, low - room, high + room)
+    title = f"{_capital(measure.label)} by {across.label}"
+    return LineChart(
+        measure.figure, title, axis, at, panels, " ".join(filter(None, notes)), dots=True
+    )
+
+
+def _series(name: str, measure: Measure, found: Sequence[CaseRow], k: int) -> list[Series]:
+    """Return the line of some cases, and circles for those that left work behind."""
+    mean = np.array([row.mean(measure.figure) for row in found]) * measure.factor
+    half = np.array(
+        [
+            row.figures[measure.figure].half_width if measure.figure in row.figures else math.nan
+            for row in found
+        ]
+    )
+    half = np.where(np.isfinite(half), half, 0.0) * measure.factor
+    whole = np.array([row.whole for row in found])
+    line = np.where(whole, mean, np.nan)
+    low, high = (line - half, line + half) if half.any() else (None, None)
+    if low is not None and not measure.figure.endswith("_g"):
+        low = np.maximum(low, 0.0)  # there is no less than none
+    series = []
+    if np.isfinite(line).any():
+        series.append(Series(name, series_color(k), line, low=low, high=high, dash=series_dash(k)))
+    behind = np.where(whole, np.nan, mean)
+    if np.isfinite(behind).any():
+        series.append(Series(f"{name}, left work", series_color(k), behind, shape="points"))
+    return series
+
+
+def _zero(series: Sequence[Series]) -> bool:
+    """Return whether 0 belongs on an axis: not where it would flatten what differs."""
+    values = np.concatenate([np.empty(0), *(one.y for one in series)])
+    values = values[np.isfinite(values)]
+    return not len(values) or bool(abs(values).min() < 0.5 * abs(values).max())
+
+
+def _row(axes: Sequence[Axis], every: Sequence[CaseRow], chosen: dict[str, AxisValue]) -> CaseRow:
+    """Return the case with values on some axes, and the only one on the others."""
+    number = 0
+    for axis in axes:
+        value = chosen.get(axis.label, axis.values[0])
+        number = number * len(axis.values) + axis.values.index(value)
+    return every[number]
+
+
+def _bars(
+    measure: Measure, axes: Sequence[Axis], varied: Sequence[Axis], every: Sequence[CaseRow]
+) -> BarChart:
+    *first, last = varied or axes
+    grouped = bool(first) and len(last.values) <= len(CYCLE)
+    leads = first if grouped else [*first, last]
+    categories, groups = [], [last] if grouped else []
+    hidden = measure.figure in _OF_WORK and not all(row.whole for row in every)
+    names = [last.name(value) for value in last.values] if grouped else [measure.label]
+    values: dict[str, list[float]] = {name: [] for name in names}
+    for chosen in product(*(axis.values for axis in leads)):
+        categories.append(case_name(leads, chosen) if varied else chosen[0].text)
+        fixed = dict(zip((axis.label for axis in leads), chosen, strict=True))
+        for name, value in zip(names, groups[0].values if groups else (None,), strict=True):
+            own = fixed if value is None else fixed | {last.label: value}
+            row = _row(axes, every, own)
+            shown = row.mean(measure.figure) * measure.factor
+            values[name].append(math.nan if hidden and not row.whole else shown)
+    by = " and ".join(axis.label for axis in varied)
+    return bar_chart(
+        measure.figure,
+        f"{_capital(measure.label)} by {by}" if by else _capital(measure.label),
+        categories,
+        values,
+        label=measure.label,
+        unit=measure.unit,
+        note=" ".join(filter(None, [_alike(axes, varied), _LEFT_OUT if hidden else ""])),
+    )
+
+
+def pareto_chart(
+    axes: Sequence[Axis], every: Sequence[CaseRow], choice: Choice
+) -> ScatterChart | None:
+    """Return carbon against the time to the first token; None where there is nothing to choose.
+
+    Cases that left work behind are not in it.
+    """
+    measure = in_unit(MEASURES[choice.figure], every)
+    shown = [row for row in every if row.whole and {_LATENCY, choice.figure} <= row.figures.keys()]
+    if len(shown) < 2:
+        return None
+    latencies = [row.mean(_LATENCY) for row in shown]
+    points = []
+    for row, latency_s in zip(shown, latencies, strict=True):
+        in_front = any(row is one for one in choice.front)
+        points.append(
+            Point(
+                case_name(axes, row.values),
+                latency_s,
+                row.mean(choice.figure) * measure.factor,
+                color="vermilion" if in_front else "grey",
+                label=None if in_front else "",
+            )
+        )
+    left_out = f" {_LEFT_OUT}" if len(shown) < len(every) else ""
+    return scatter_chart(
+        "pareto",
+        "Carbon against the time to the first token",
+        points,
+        x_label="time to the first token, p99 [s]",
+        y_label=_capital(measure.label),
+        unit=measure.unit,
+        log_x=min(latencies) > 0 and max(latencies) / min(latencies) >= _LOG_FROM,
+        note="Better is lower and further left. Named, in red: cases that no other beats in both "
+        f"(the Pareto front). Of requests that may not be deferred.{left_out}",
+    )
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]

@@ -1,0 +1,149 @@
+"""From the runs of a sweep to a row for each case, and which of them is best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cosim.studies.runs.interval import Interval
+from cosim.studies.sweep.axes import Axis, AxisValue
+from cosim.studies.sweep.cases import cases
+from cosim.studies.sweep.figures import RunFigures
+from cosim.studies.sweep.sweep import Sweep
+
+FIGURES = tuple(
+    name
+    for name in RunFigures.__dataclass_fields__
+    if name not in ("seed", "currency", "load_state", "failure")
+)
+"""The figures of a run that are numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRow:
+    """One case over all seeds.
+
+    Attributes:
+        values: Its value on each axis.
+        runs: Its runs.
+        figures: Mean and interval of each figure, over the runs that came to their end; a figure
+            that one of these does not have is left out.
+        whole: Whether every run did its work; see :attr:`RunFigures.is_whole`.
+        left: Mean number of requests not served: left at the end, or turned away.
+        failures: Runs that broke off.
+    """
+
+    values: tuple[AxisValue, ...]
+    runs: tuple[RunFigures, ...]
+    figures: Mapping[str, Interval]
+    whole: bool
+    left: float
+    failures: int
+
+    def mean(self, figure: str) -> float:
+        """Return the mean of a figure; NaN where there is none."""
+        return self.figures[figure].mean if figure in self.figures else math.nan
+
+
+def rows(found: Sweep) -> list[CaseRow]:
+    """Return a row for each case, in their order."""
+    every = cases(found.axes)
+    return [_row(case.values, runs) for case, runs in zip(every, found.runs, strict=True)]
+
+
+def _row(values: tuple[AxisValue, ...], runs: tuple[RunFigures, ...]) -> CaseRow:
+    ended = [one for one in runs if not one.failure]
+    figures: dict[str, Interval] = {}
+    for name in FIGURES:
+        known = [getattr(one, name) for one in ended]
+        if known and None not in known:
+            figures[name] = Interval.of([float(value) for value in known])
+    return CaseRow(
+        values=values,
+        runs=runs,
+        figures=figures,
+        whole=all(one.is_whole for one in runs),
+        left=sum(one.backlog + one.rejected for one in ended) / max(len(ended), 1),
+        failures=len(runs) - len(ended),
+    )
+
+
+def case_name(axes: Sequence[Axis], values: Sequence[AxisValue]) -> str:
+    """Return the values of a case in words, with the axes that vary."""
+    named = [
+        axis.name(value) for axis, value in zip(axes, values, strict=True) if len(axis.values) > 1
+    ]
+    return ", ".join(named) or "the only case"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which case is best in carbon, of those that did their work.
+
+    Attributes:
+        figure: What is compared: ``total_g`` at the same work, or else ``per_1k_tokens_g``.
+        best: The case that emits least; None if none did its work.
+        runner_up: The next one; None if there is none.
+        lead: By how much the best emits less than the next, seed by seed, as a share of it.
+        front: The cases that no other beats in carbon and in the 99th percentile of the time to
+            the first token at once, from the least carbon on.
+        most: The case that emits most.
+    """
+
+    figure: str
+    best: CaseRow | None = None
+    runner_up: CaseRow | None = None
+    lead: Interval | None = None
+    front: tuple[CaseRow, ...] = ()
+    most: CaseRow | None = None
+
+
+def choose(every: Sequence[CaseRow]) -> Choice:
+    """Return which case is best; of equals the first one."""
+    whole = [row for row in every if row.whole]
+    figure = _compared(whole)
+    ordered = sorted(
+        (row for row in whole if figure in row.figures), key=lambda row: row.mean(figure)
+    )
+    if not ordered:
+        return Choice(figure)
+    best, *others = ordered
+    runner_up = others[0] if others else None
+    return Choice(
+        figure=figure,
+        best=best,
+        runner_up=runner_up,
+        lead=None if runner_up is None else _lead(best, runner_up, figure),
+        front=_front(ordered, figure),
+        most=ordered[-1],
+    )
+
+
+def _compared(whole: Sequence[CaseRow]) -> str:
+    """Return the figure by which cases are compared: the total only at the same work."""
+    work = {tuple(one.output_tokens for one in row.runs) for row in whole}
+    tokens = all("per_1k_tokens_g" in row.figures for row in whole)
+    return "per_1k_tokens_g" if len(work) > 1 and tokens else "total_g"
+
+
+def _lead(best: CaseRow, other: CaseRow, figure: str) -> Interval:
+    """Return what the best saves of what another emits, seed by seed."""
+    pairs = [
+        (getattr(one, figure), getattr(two, figure))
+        for one, two in zip(best.runs, other.runs, strict=True)
+    ]
+    return Interval.of([1 - own / its if its > 0 else math.nan for own, its in pairs])
+
+
+def _front(ordered: Sequence[CaseRow], figure: str) -> tuple[CaseRow, ...]:
+    """Return the cases that no other beats: with ever more carbon, the latency has to fall."""
+    front: list[CaseRow] = []
+    by_both = sorted(ordered, key=lambda row: (row.mean(figure), row.mean("ttft_p99_s")))
+    for row in by_both:
+        latency_s = row.mean("ttft_p99_s")
+        if math.isnan(latency_s):
+            continue
+        if not front or latency_s < front[-1].mean("ttft_p99_s"):
+            front.append(row)
+    return tuple(front)

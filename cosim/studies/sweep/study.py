@@ -1,0 +1,218 @@
+"""A study: which values of a scenario are varied, read from its file with the place of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cosim.errors import Problem, ScenarioError
+from cosim.scenario.loading import (
+    Document,
+    Setting,
+    document_of,
+    parse_setting,
+    problem_at,
+    read_mapping,
+    shown_path,
+    validate_document,
+)
+from cosim.scenario.study import StudyKeys
+from cosim.scenario.yaml_reader import Node
+from cosim.studies.sweep.axes import Axis, AxisValue, axis_of, case_axis
+
+MAX_CASES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What is varied.
+
+    Attributes:
+        name, description: As the file has them.
+        scenario: The scenario's file.
+        seeds: Number of runs of each case.
+        axes: What is varied, in the order of the file; `cases` first.
+        settings: What is the same in all runs: those of the file, then those of the command line.
+        text: The file.
+        working_dir: Where paths of the command line start from.
+    """
+
+    name: str
+    description: str
+    scenario: Path
+    seeds: int
+    axes: tuple[Axis, ...]
+    settings: tuple[Setting, ...]
+    text: str
+    working_dir: Path
+
+    @property
+    def runs(self) -> int:
+        """Number of runs."""
+        return self.seeds * math.prod(len(axis.values) for axis in self.axes)
+
+
+def read_study(path: Path, overrides: Sequence[str] = (), seeds: int | None = None) -> Study:
+    """Return the study in a file; its combinations are not looked at yet.
+
+    Args:
+        path: The file.
+        overrides: Settings of the scenario on top of the study's `set`.
+        seeds: Number of seeds in place of the study's.
+
+    Raises:
+        ScenarioError: With every problem that could be found in the file itself.
+    """
+    root = read_mapping(path, "study")
+    document = document_of(root, path.parent.absolute())
+    keys = validate_document(document, StudyKeys)
+    given = [parse_setting(one) for one in overrides]
+    problems = list(dict.fromkeys(_problems(document, keys, given)))
+    if problems:
+        raise ScenarioError(problems)
+    return Study(
+        name=keys.name,
+        description=" ".join(keys.description.split()),
+        scenario=shown_path(keys.scenario),
+        seeds=keys.seeds if seeds is None else seeds,
+        axes=tuple(_axes(root, keys)),
+        settings=(*_settings(root.value.get("set")), *given),
+        text=path.read_text(encoding="utf-8-sig"),
+        working_dir=Path.cwd(),
+    )
+
+
+def is_study(path: Path) -> bool:
+    """Return whether a file is meant to be a study: it names a scenario, and varies it."""
+    try:
+        keys = read_mapping(path).value.keys()
+    except ScenarioError:
+        return False
+    return "scenario" in keys and not keys.isdisjoint({"grid", "cases"})
+
+
+def _axes(root: Node, keys: StudyKeys) -> Iterator[Axis]:
+    if keys.cases:
+        yield case_axis(
+            [
+                AxisValue(
+                    one.name, tuple(_settings(node.value.get("set"))), node.value["name"].mark
+                )
+                for one, node in zip(keys.cases, root.value["cases"].value, strict=True)
+            ]
+        )
+    labels = _labels(keys)
+    for path, node in root.value["grid"].value.items() if keys.grid else ():
+        values = node if isinstance(node.value, list) else node.value["values"]
+        yield axis_of(labels[path], path, values.value)
+
+
+def _labels(keys: StudyKeys) -> dict[str, str]:
+    """Return what the axes of the grid are called: the last key, or the path where two share it."""
+    lasts = [path.rpartition(".")[2] for path in keys.grid]
+    labels = {}
+    for path, last in zip(keys.grid, lasts, strict=True):
+        given = None if isinstance(keys.grid[path], list) else keys.grid[path].label  # type: ignore[union-attr]
+        labels[path] = given or (last if lasts.count(last) == 1 else path)
+    return labels
+
+
+def _settings(node: Node | None) -> Iterator[Setting]:
+    if node is not None:
+        for path, value in node.value.items():
+            yield Setting(path, value)
+
+
+def _problems(document: Document, keys: StudyKeys, given: Sequence[Setting]) -> Iterator[Problem]:
+    """Yield what is wrong with what is varied."""
+    if not keys.grid and not keys.cases:
+        yield problem_at(
+            document,
+            [key for key in ("grid", "cases") if key in document.data][:1],
+            "nothing is varied: expected values under `grid`, such as "
+            "`grid: {sites.0.cluster.replicas: [1, 2]}`, or `cases`",
+        )
+    places: list[tuple[str | int, ...]] = [
+        *(("set", path) for path in keys.set),
+        *(("grid", path) for path in keys.grid),
+        *(("cases", k, "set", path) for k, one in enumerate(keys.cases) for path in one.set),
+    ]
+    for place in places:
+        if not all(str(place[-1]).split(".")):
+            yield problem_at(document, place, "a key of this path is empty", key=True)
+        elif place[0] != "set" and place[-1] == "seed":
+            yield problem_at(document, place, "seeds are varied by `seeds: N`", key=True)
+    yield from _overlaps(document, keys, given)
+    yield from _names(document, keys)
+    count = math.prod(len(_values(axis)) for axis in keys.grid.values())
+    count *= len(keys.cases) or 1
+    if count > MAX_CASES:
+        message = f"{count:,} combinations are too many; expected at most {MAX_CASES:,}"
+        yield problem_at(document, ("grid",), message, key=True)
+
+
+def _overlaps(document: Document, keys: StudyKeys, given: Sequence[Setting]) -> Iterator[Problem]:
+    """Yield settings that what is varied would overwrite, and what is varied twice."""
+    varied = {path: ("grid", path) for path in keys.grid}
+    by_case: dict[str, tuple[str | int, ...]] = {}
+    for k, one in enumerate(keys.cases):
+        for path in one.set:
+            by_case.setdefault(path, ("cases", k, "set", path))
+    for k, path in enumerate(keys.grid):
+        for other in (*list(keys.grid)[:k], *by_case):
+            if _within(path, other) or _within(other, path):
+                where = "`cases`" if other in by_case else f"{other}"
+                message = f"this is varied by {where} too, and one would overwrite the other"
+                yield problem_at(document, varied[path], message, key=True)
+    for path in (*keys.grid, *by_case):
+        for other in keys.set:
+            if _within(other, path):
+                message = f"this is varied by {path} and would be overwritten"
+                yield problem_at(document, ("set", other), message, key=True)
+        for one_given in given:
+            if _within(one_given.path, path):
+                message = f"the study varies {path}, which would overwrite this"
+                yield Problem(message, path=one_given.path, where=one_given.value.mark)
+
+
+def _within(path: str, other: str) -> bool:
+    return path == other or path.startswith(f"{other}.")
+
+
+def _values(axis: Any) -> list[Any]:
+    values: list[Any] = axis if isinstance(axis, list) else axis.values
+    return values
+
+
+def _names(document: Document, keys: StudyKeys) -> Iterator[Problem]:
+    """Yield names and values that stand twice."""
+    from cosim.studies.sweep.figures import RunFigures
+
+    names = [one.name for one in keys.cases]
+    for k, name in enumerate(names):
+        if name in names[:k]:
+            message = f"cases need different names (got '{name}' twice)"
+            yield problem_at(document, ("cases", k, "name"), message)
+    taken: Mapping[str, Any] = {**RunFigures.__dataclass_fields__, "case": None}
+    labels: list[str] = []
+    for path, label in _labels(keys).items():
+        given = not isinstance(keys.grid[path], list) and "label" in document.data["grid"][path]
+        place = ("grid", path, "label") if given else ("grid", path)
+        if label in labels:
+            yield problem_at(document, place, f"labels must differ (got '{label}' twice)")
+        elif label in taken and path != "seed":
+            message = f"'{label}' is a column of the results; give it another `label`"
+            yield problem_at(document, place, message)
+        labels.append(label)
+        values = _values(keys.grid[path])
+        inner = () if isinstance(keys.grid[path], list) else ("values",)
+        if not values:
+            yield problem_at(
+                document, ("grid", path, *inner), "expected at least one value (got 0)"
+            )
+        for k, value in enumerate(values):
+            if any(value == one and type(value) is type(one) for one in values[:k]):
+                yield problem_at(document, ("grid", path, *inner, k), "this value stands twice")

@@ -1,0 +1,1 @@
+"""From a scenario to sites that can run: plan, workload, controllers, microgrid."""

@@ -1,0 +1,155 @@
+"""What controllers are told of a site: the ranges of its actuators, its signals, what it can do."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+
+from controllers import ActuatorLimits, ClassInfo, ServiceModel, SiteContext, SiteSignals
+from controllers.forecast import Forecaster
+from cosim.scenario.control import Forecasts
+from cosim.scenario.scenario import Time
+from cosim.scenario.site import ClcBattery, SimpleBattery
+from cosim.world.forecasts import forecaster
+from cosim.world.service import service_model
+from cosim.world.site_plan import SitePlan
+from inference_sim.power_cap import LOWEST_CLOCK
+
+_CLC_CHARGE_PER_H, _CLC_DISCHARGE_PER_H = 0.7, 1.5  # of Vessim's cells, over capacity
+_CLC_EFFICIENCY = (0.978, 1 / 1.014)
+
+
+def site_signals(
+    site: SitePlan, forecasts: Forecasts, time: Time, seed: tuple[int, ...]
+) -> SiteSignals:
+    """Return the signals of a site, and who forecasts them.
+
+    Args:
+        site: The site.
+        forecasts: What the scenario says of forecasts.
+        time: Start and steps of the run.
+        seed: Seed of the forecasts' errors.
+
+    Raises:
+        SignalError: If a file of recorded forecasts cannot be used.
+    """
+    demand = site.demand
+    signals = SiteSignals(
+        site.carbon_intensity_g_per_kwh,
+        site.solar_w,
+        site.price_per_kwh,
+        site.load_w,
+        None if demand is None else demand.rate_per_s,
+        {
+            "carbon_intensity": site.past_carbon_intensity_g_per_kwh,
+            "solar": site.past_solar_w,
+        },
+    )
+    made: dict[str, Forecaster] = {}
+    for number, name in enumerate(("carbon_intensity", "solar", "arrivals")):
+        made[name] = forecaster(
+            getattr(forecasts, name),
+            signals.past.get(name, np.empty(0)),
+            signals.values(name),
+            start=time.start,
+            step_s=time.step,
+            seed=(*seed, number),
+        )
+    return replace(signals, forecasters=made)
+
+
+def site_context(site: SitePlan, start: datetime, step_s: float, steps: int) -> SiteContext:
+    """Return what a controller is told of a site before a run.
+
+    Args:
+        site: The site.
+        start: Start of the run; with a time zone.
+        step_s: Length of a step [s].
+        steps: Steps of the run.
+    """
+    battery, cluster = site.config.microgrid.battery, site.cluster
+    peak_w = float(site.load_w.max()) if site.load_w is not None else 0.0
+    idle_w = float(site.load_w.min()) if site.load_w is not None else 0.0
+    service: ServiceModel | None = None
+    if cluster is not None and site.demand is not None:
+        peak_w, idle_w = cluster.peak_power_w, cluster.idle_power_w
+        service = service_model(cluster, site.demand)
+    return SiteContext(
+        site=site.name,
+        start=start,
+        step_s=step_s,
+        steps=steps,
+        limits=_limits(site, service, step_s),
+        past_carbon_intensity_g_per_kwh=site.past_carbon_intensity_g_per_kwh,
+        peak_power_w=peak_w,
+        idle_power_w=idle_w,
+        battery_capacity_wh=battery.capacity_wh if battery else None,
+        battery_min_soc=battery.min_soc if battery else None,
+        battery_efficiency=_CLC_EFFICIENCY if isinstance(battery, ClcBattery) else (1.0, 1.0),
+        classes=_classes(site),
+        service=service,
+    )
+
+
+def _limits(
+    site: SitePlan, service: ServiceModel | None, step_s: float
+) -> dict[str, ActuatorLimits]:
+    """Return the ranges of the actuators.
+
+    The greatest admission rate, of which policies set fractions, is the gateway's if it has one,
+    otherwise the workload's highest mean rate; without a policy the gateway stays as it is.
+    Deferrable requests, where there are any, may be released as fast as the cluster can serve.
+    Profiles know the highest clock alone. A power cap is at most the scenario's own, or what the
+    GPU draws at most.
+    """
+    cluster, workload = site.cluster, site.workload
+    if cluster is None or workload is None or service is None:
+        return {}
+    limited = math.isfinite(cluster.admission_rate_per_s)
+    most = cluster.admission_rate_per_s if limited else workload.peak_rate_per_s
+    limits = {
+        "admission_rate": ActuatorLimits(0.0, most, initial=cluster.admission_rate_per_s),
+        "batch_cap": ActuatorLimits(1, cluster.batch_cap),
+        "active_replicas": ActuatorLimits(1, cluster.replicas),
+    }
+    if any(one.deferrable and one.share > 0 for one in workload.config.classes):
+        fastest = max(service.capacity_per_s(), workload.peak_rate_per_s)
+        limits["deferrable_rate"] = ActuatorLimits(0.0, fastest, initial=math.inf)
+    if len(service.clocks) > 1:
+        limits["clock_fraction"] = ActuatorLimits(LOWEST_CLOCK, 1.0)
+        power, cap_w = cluster.power, cluster.power_cap_w
+        initial_w = cap_w if cap_w < power.max_w else math.inf
+        limits["power_cap"] = ActuatorLimits(power.idle_w, min(cap_w, power.max_w), initial_w)
+    if (battery := site.config.microgrid.battery) is not None:
+        charge_w, discharge_w = battery_limits_w(battery, step_s)
+        limits["battery_power"] = ActuatorLimits(-discharge_w, charge_w, initial=math.inf)
+    return limits
+
+
+def battery_limits_w(battery: SimpleBattery | ClcBattery, step_s: float) -> tuple[float, float]:
+    """Return the most that a battery charges and discharges with [W]."""
+    capacity_wh = battery.capacity_wh
+    if isinstance(battery, ClcBattery):
+        return _CLC_CHARGE_PER_H * capacity_wh, _CLC_DISCHARGE_PER_H * capacity_wh
+    per_h = battery.c_rate or 3600 / step_s  # without a limit: all of it in a step
+    return per_h * capacity_wh, per_h * capacity_wh
+
+
+def _classes(site: SitePlan) -> tuple[ClassInfo, ...]:
+    if site.workload is None:
+        return ()
+    return tuple(
+        ClassInfo(
+            name=one.name,
+            share=one.share,
+            deferrable=one.deferrable,
+            deadline_s=math.inf if one.deadline is None else one.deadline,
+            latest_start_s=one.service_class().latest_start_s(0.0),
+            ttft_slo_s=one.slo.ttft_s,
+            tpot_slo_s=one.slo.tpot_s,
+        )
+        for one in site.workload.config.classes
+    )

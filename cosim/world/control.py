@@ -1,0 +1,112 @@
+"""From the scenario's ``controllers`` to controllers in their places."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel
+
+from controllers import FleetController, HostedController, resolve
+from cosim.errors import Problem, ScenarioError
+from cosim.scenario.controllers import PLACE, ControllerEntry, ControllerType, parameters_model
+from cosim.scenario.fields import ScenarioText
+from cosim.scenario.loading import DataPath, Document, problem_at, validate_document
+from cosim.scenario.scenario import Scenario
+
+
+def read_controllers(document: Document, scenario: Scenario) -> list[HostedController]:
+    """Return the controllers of a scenario, made with their parameters.
+
+    An entry without ``site`` stands at every site that has a cluster, with a controller of its own
+    at each.
+
+    Raises:
+        ScenarioError: With the problems of all entries.
+    """
+    hosted: list[HostedController] = []
+    problems: list[Problem] = []
+    for index in range(len(scenario.controllers)):
+        try:
+            hosted += _read_entry(document, scenario, index)
+        except ScenarioError as error:
+            problems += error.problems
+    if problems:
+        raise ScenarioError(problems)
+    return hosted
+
+
+def controller_problems(document: Document) -> list[Problem]:
+    """Return what is wrong in the entries' types and parameters, whatever else is."""
+    problems: list[Problem] = []
+    entries = document.data.get("controllers")
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if isinstance(entry, dict):
+            try:
+                _check_entry(document, index)
+            except ScenarioError as error:
+                problems += error.problems
+    return problems
+
+
+def _check_entry(document: Document, index: int) -> tuple[ControllerType, BaseModel]:
+    place: DataPath = ("controllers", index)
+    entry = document.data["controllers"][index]
+    type_name = entry.get("type")
+    if not isinstance(type_name, ScenarioText):
+        _validate_part(document, place, ControllerEntry)  # raises: `type` is missing or no text
+    try:
+        controller = resolve(str(type_name), type_name.base_dir)
+        model = parameters_model(str(type_name), controller)
+    except ValueError as error:
+        raise ScenarioError(problem_at(document, (*place, "type"), str(error))) from error
+    return controller, _validate_part(document, place, model)
+
+
+def _read_entry(document: Document, scenario: Scenario, index: int) -> list[HostedController]:
+    place = ("controllers", index)
+    controller, checked = _check_entry(document, index)
+    values = {name: getattr(checked, name) for name in type(checked).model_fields}
+    values |= checked.model_extra or {}
+    name, site, every, clairvoyant, agnostic = (values.pop(key) for key in PLACE)
+    clusters = [one.name for one in scenario.sites if one.cluster is not None]
+    if site is not None and site not in clusters:
+        known = ", ".join(clusters) or "none"
+        message = f"no site with a cluster is called '{site}' (known: {known})"
+        raise ScenarioError(problem_at(document, (*place, "site"), message))
+    sites: list[str | None] = [site] if site else list(clusters)
+    if issubclass(controller, FleetController):
+        sites = [None]
+    every_s = scenario.time.step if every is None else every
+    if every_s <= 0 or every_s % scenario.time.step:
+        message = f"must be a multiple of the step, {scenario.time.step:g} s (got {every_s:g} s)"
+        raise ScenarioError(problem_at(document, (*place, "every"), message))
+    try:
+        return [
+            HostedController(name, controller(**values), each, every_s, clairvoyant, agnostic)
+            for each in sites
+        ]
+    except Exception as error:  # the constructor may be anybody's
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise ScenarioError(problem_at(document, place, f"{kind}{error}")) from error
+
+
+def _validate_part(document: Document, place: DataPath, model: type[BaseModel]) -> BaseModel:
+    """Return the part of a document at `place` as a `model`; problems keep their full path."""
+    depth = len(place)
+    data: Any = document.data
+    for key in place:
+        data = data[key]
+    part = Document(
+        data=data,
+        marks={p[depth:]: mark for p, mark in document.marks.items() if p[:depth] == place},
+        key_marks={p[depth:]: mark for p, mark in document.key_marks.items() if p[:depth] == place},
+        base_dir=document.base_dir,
+    )
+    try:
+        return validate_document(part, model)
+    except ScenarioError as error:
+        dotted = ".".join(map(str, place))
+        raise ScenarioError(
+            [replace(p, path=f"{dotted}.{p.path}".rstrip(".")) for p in error.problems]
+        ) from error

@@ -1,0 +1,98 @@
+"""What a workload asks for in the mean: the rate at which requests come, and how long they are."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cosim.world.workload import WorkloadSource
+from inference_sim.workload import BurstArrivals, DailyArrivals, HourlyArrivals, Replay
+
+Array = NDArray[np.float64]
+
+_SAMPLE = 4096
+_BIN_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """The mean demand of a site.
+
+    Attributes:
+        rate_per_s: Mean rate over each step [requests/s], shape (steps,).
+        prompt_tokens, output_tokens: Mean lengths of a request [tokens].
+        output_cv2: Squared coefficient of variation of the output lengths.
+    """
+
+    rate_per_s: Array
+    prompt_tokens: float
+    output_tokens: float
+    output_cv2: float
+
+
+def expected_demand(source: WorkloadSource, step_s: float, steps: int) -> Demand:
+    """Return what a workload asks for over a run in the mean.
+
+    The rate is that of the process, not of one draw of it; a trace's is its own, hour by hour.
+    Once as many requests as the scenario has would have come, none do.
+
+    Args:
+        source: The workload of a site.
+        step_s: Length of a step [s].
+        steps: Steps of the run.
+    """
+    rate = _rate_per_s(source, step_s, steps) * source.share
+    if source.config.requests is not None:
+        most = source.config.requests * source.share
+        came = np.cumsum(rate) * step_s
+        left = np.clip(most - np.append(0.0, came[:-1]), 0.0, None)
+        rate = np.minimum(rate, left / step_s)
+    prompt, output = _lengths(source)
+    mean = float(output.mean())
+    return Demand(rate, float(prompt.mean()), mean, float(output.var()) / mean**2)
+
+
+def _rate_per_s(source: WorkloadSource, step_s: float, steps: int) -> Array:
+    middles_s: Array = (np.arange(steps, dtype=np.float64) + 0.5) * step_s
+    match source.source:
+        case DailyArrivals() | HourlyArrivals() as daily:
+            return daily.rate_per_s(middles_s)
+        case BurstArrivals() as bursts:
+            return np.full(steps, bursts.mean_rate_per_s)
+        case Replay() as replay:
+            return _recorded_rate_per_s(replay, middles_s, steps * step_s)
+        case constant:
+            return np.full(steps, constant.peak_rate_per_s)
+
+
+def _recorded_rate_per_s(replay: Replay, times_s: Array, horizon_s: float) -> Array:
+    """Return the rates of the hours, or of the last piece of one, in which `times_s` lie."""
+    edges_s = np.append(np.arange(0.0, horizon_s, _BIN_S), horizon_s)
+    counts = np.zeros(len(edges_s) - 1)
+    for part in replay.parts():
+        if not len(part.times_s) or part.times_s[0] >= horizon_s:
+            break
+        counts += np.histogram(part.times_s[part.times_s < horizon_s], edges_s)[0]
+    rates: Array = (counts / np.diff(edges_s))[(times_s // _BIN_S).astype(np.int64)]
+    return rates
+
+
+def _lengths(source: WorkloadSource) -> tuple[Array, Array]:
+    """Return prompt and output lengths of a sample of the requests."""
+    if isinstance(source.source, Replay):
+        part = next(iter(source.source.parts()))
+        return part.prompt_tokens.astype(np.float64), part.output_tokens.astype(np.float64)
+    rng = np.random.default_rng(0)
+    drawn = [
+        lengths.draw(rng, max(1, round(share * _SAMPLE)))
+        for share, lengths in source.lengths
+        if share > 0
+    ]
+    prompts, outputs = zip(*drawn, strict=True)
+    return (
+        np.fromiter(itertools.chain.from_iterable(prompts), dtype=np.float64),
+        np.fromiter(itertools.chain.from_iterable(outputs), dtype=np.float64),
+    )

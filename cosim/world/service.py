@@ -1,0 +1,180 @@
+"""What a deployment can do, worked out from the cost of its iterations for policies to plan with.
+
+In the steady state of b running sequences with outputs of O tokens in the mean, b / O prompts take
+the place of those that end in each iteration, so that a token takes
+
+    tpot = decode(b) + (b / O) prompt(b)          and   rate = b / (O tpot)
+
+where decode(b) is an iteration that only decodes, and prompt(b) what a prompt adds to one, or takes
+where prompts have iterations of their own. A running request is met in proportion to its length.
+
+Where requests come at random, the number that run is random too: at light load a replica is now
+idle and now busy. The power at a load is the mean over a Poisson distribution of that number, as in
+a system with a server for everyone (M/G/inf).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln, xlogy
+
+from controllers import ServiceModel
+from cosim.world.demand import Demand
+from inference_sim.cluster import ClusterConfig, check_deployment
+from inference_sim.errors import InferenceSimError
+from inference_sim.execution import ExecutionModel, IterationCost
+from inference_sim.kv_cache import BLOCK_SIZE
+from inference_sim.memory_plan import plan_blocks
+from inference_sim.power import Use
+from inference_sim.power.pue import as_pue
+
+Array = NDArray[np.float64]
+
+CLOCKS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+_OWN_ITERATIONS = frozenset({"vllm", "static"})
+"""Schedulers that compute prompts in iterations of their own."""
+
+
+def service_model(config: ClusterConfig, demand: Demand) -> ServiceModel:
+    """Return what a deployment can do with a workload's mean request.
+
+    Args:
+        config: The deployment.
+        demand: The workload.
+
+    Raises:
+        InferenceSimError: If the deployment cannot be simulated.
+    """
+    stages = check_deployment(config)
+    batches = _batches(config, demand)
+    rows: list[list[tuple[float, float, float]]] = []
+    clocks: list[float] = []
+    for clock in CLOCKS:
+        try:
+            slowed = [stage.at_clock(clock) for stage in stages]
+        except InferenceSimError:  # profiles know the full clock alone
+            continue
+        clocks.append(clock)
+        rows.append([_steady(config, slowed, demand, int(batch)) for batch in batches])
+    table = np.array(rows)
+    pue = as_pue(config.pue)
+    gpus = config.tensor_parallel * config.pipeline_parallel
+    idle_w = pue.least_w(gpus * (config.power.idle_w + config.host_power_w))
+    load_per_s, load_w = _load_curve(batches, table[-1], idle_w)
+    return ServiceModel(
+        replicas=config.replicas,
+        clocks=np.array(clocks),
+        batches=batches,
+        rate_per_s=table[:, :, 0],
+        power_w=table[:, :, 1],
+        tpot_s=table[:, :, 2],
+        load_per_s=load_per_s,
+        load_w=load_w,
+        idle_w=idle_w,
+        sleep_w=pue.least_w(gpus * (config.power.sleep_w + config.host_power_w)),
+        output_tokens=demand.output_tokens,
+    )
+
+
+def _load_curve(batches: Array, steady: Array, idle_w: float) -> tuple[Array, Array]:
+    """Return rates [requests/s], from 0, and the mean powers [W] at them.
+
+    Args:
+        batches: Running sequences, shape (b,).
+        steady: Rate, power and time per token at each, shape (b, 3).
+        idle_w: Power without work [W].
+    """
+    rates = np.maximum.accumulate(steady[:, 0])
+    counts = np.arange(0, int(batches[-1]) + 1)
+    power_w = np.interp(counts, np.append(0.0, batches), np.append(idle_w, steady[:, 1]))
+    means = np.append(np.array([0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7]), batches)
+    log_chances = xlogy(counts, means[:, None]) - means[:, None] - gammaln(counts + 1)
+    chances = np.exp(log_chances)
+    chances[:, -1] += 1 - chances.sum(axis=1)  # more than the most are as many as the most
+    at_rate = np.interp(means, np.append(0.0, batches), np.append(0.0, rates))
+    return at_rate, chances @ power_w
+
+
+def _batches(config: ClusterConfig, demand: Demand) -> Array:
+    """Return batches from 1 to the most that cap and KV cache allow, in even ratios."""
+    blocks = config.kv_blocks or plan_blocks(
+        config.model,
+        config.gpu,
+        config.tensor_parallel,
+        config.memory_utilisation,
+        config.pipeline_parallel,
+    )
+    held = blocks * BLOCK_SIZE / _context_tokens(demand)
+    most = max(1, min(config.batch_cap, int(held)))
+    steps = max(2, 4 * int(np.ceil(np.log2(most))) + 1)
+    found: Array = np.unique(np.round(np.geomspace(1, most, steps))) if most > 1 else np.ones(1)
+    return found
+
+
+def _context_tokens(demand: Demand) -> float:
+    """Return the mean context of a running request [tokens]."""
+    return demand.prompt_tokens + demand.output_tokens * (1 + demand.output_cv2) / 2
+
+
+def _steady(
+    config: ClusterConfig, stages: Sequence[ExecutionModel], demand: Demand, batch: int
+) -> tuple[float, float, float]:
+    """Return rate [requests/s], facility power [W] and time per token [s] of a replica."""
+    depth = len(stages)  # micro-batches are as many as stages, and share the batch
+    each = max(1, round(batch / depth))
+    context = each * _context_tokens(demand)
+    chunk = (max(1, round(demand.prompt_tokens)), 0)
+    decode = [stage.decode(each, context).at(context) for stage in stages]
+    if config.scheduler in _OWN_ITERATIONS:
+        prompt = [stage.iteration([chunk], 1) for stage in stages]
+        prompt_s = max(cost.duration_s for cost in prompt)
+    else:
+        prompt = [stage.iteration([chunk], 1, each, round(context)) for stage in stages]
+        prompt_s = max(cost.duration_s for cost in prompt) - max(c.duration_s for c in decode)
+    decode_s = max(cost.duration_s for cost in decode)
+    prompts = each / demand.output_tokens
+    beat_s = decode_s + prompts * prompt_s  # of one micro-batch
+    gpu_w = [
+        _power_w(config, stage, decode[k], prompt[k], prompts, beat_s, each)
+        for k, stage in enumerate(stages)
+    ]
+    hosts_w = config.host_power_w * config.tensor_parallel * depth
+    it_w = sum(gpu_w) * config.tensor_parallel + hosts_w
+    pue = as_pue(config.pue)
+    facility_w = (pue.least_w(it_w) + pue.most_w(it_w)) / 2
+    tpot_s = beat_s * depth
+    return each * depth / (demand.output_tokens * tpot_s), facility_w, tpot_s
+
+
+def _power_w(
+    config: ClusterConfig,
+    stage: ExecutionModel,
+    decode: IterationCost,
+    prompt: IterationCost,
+    prompts: float,
+    beat_s: float,
+    batch: int,
+) -> float:
+    """Return the mean power of a GPU of a stage [W]."""
+    mixed = config.scheduler not in _OWN_ITERATIONS
+    alone = max(0.0, 1 - prompts) if mixed else 1.0
+    weights = np.array([alone, prompts])
+    costs = (decode, prompt)
+    seconds = np.array([max(cost.duration_s, 1e-12) for cost in costs])
+    use = Use(
+        mfu=np.array([cost.flops for cost in costs]) / (seconds * stage.peak_flops),
+        bandwidth_utilisation=np.array([cost.hbm_bytes for cost in costs])
+        / (seconds * config.gpu.peak_bytes_per_s),
+        busy_fraction=np.array([cost.gpu_s for cost in costs]) / seconds,
+        sampling=np.array([cost.sampling_s for cost in costs]) / seconds,
+        batch=np.full(2, float(batch)),
+        clock_fraction=np.array([cost.clock_fraction for cost in costs]),
+        padding=np.array([cost.padding_flops for cost in costs]) / (seconds * stage.peak_flops),
+    )
+    busy_s = weights * seconds
+    idle_s = max(0.0, beat_s - float(busy_s.sum()))
+    energy_j = float(config.power.busy_w(use) @ busy_s) + config.power.idle_w * idle_s
+    return energy_j / (float(busy_s.sum()) + idle_s)

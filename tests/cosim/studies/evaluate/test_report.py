@@ -1,0 +1,115 @@
+"""The page of an evaluation: what it says, and how it looks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+from cosim.studies.evaluate.evaluation import Evaluation
+from cosim.studies.evaluate.report import evaluation_html
+from tests.browser import CHROMIUM, WHY_NOT, Browser, chromium
+from tests.cosim.report.pages import LOOKS, check_whole
+from tests.cosim.studies.evaluate.figures import RUN, bound, evaluation, many
+
+BETTER = replace(RUN, policy="better", import_g=700.0)
+
+
+def test_it_says_who_saves_what() -> None:
+    twin = replace(BETTER, twin=True, import_g=800.0)
+    page = evaluation_html(evaluation([RUN, BETTER, twin], {0: bound(500.0)}))
+    assert "better emits less than doing nothing: 30.0 % less" in page
+    assert "12.5 % is due to timing" in page
+    assert "<b>60 %</b><span>of the oracle" in page
+
+
+def test_nobody_saves() -> None:
+    page = evaluation_html(evaluation([RUN, replace(BETTER, import_g=1100.0)]))
+    assert "No policy emits less than doing nothing." in page
+    page = evaluation_html(evaluation([replace(RUN, import_g=0.0), replace(BETTER, import_g=0.0)]))
+    assert "No policy emits less than doing nothing." in page
+    assert "nan" not in page.partition("<script")[0].partition("<body>")[2]
+
+
+def test_a_policy_that_broke_off_is_not_the_best() -> None:
+    page = evaluation_html(evaluation([RUN, replace(BETTER, failure="OSError: no disk")]))
+    assert "No policy emits less than doing nothing." in page
+    assert "1 failed" in page
+
+
+def test_almost_all_is_not_all() -> None:
+    page = evaluation_html(evaluation([RUN, replace(BETTER, attainment=0.9996)]))
+    assert "<b>99.96 %</b>" in page
+
+
+def test_all_may_wait() -> None:
+    """Nobody's latency is to be shown, and the rest is."""
+    page = evaluation_html(evaluation([replace(one, ttft_p99_s=None) for one in (RUN, BETTER)]))
+    assert "chart-pareto" not in page
+    assert "chart-savings" in page
+
+
+def test_nothing_was_done_at_all() -> None:
+    page = evaluation_html(evaluation([replace(RUN, output_tokens=0)]))
+    assert "No policy emits less" in page
+
+
+def test_every_policy_is_a_point_and_close_ones_share_a_name() -> None:
+    found = many()
+    page = evaluation_html(found)
+    for row in found.rows:
+        if not row.twin:
+            assert page.count(f"<title>{row.policy}: time to the first token") == 2  # wide, narrow
+    assert page.count(">noop + 4<") == 2  # three do nothing, and one nearly so
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip(WHY_NOT)
+    with chromium(tmp_path_factory.mktemp("profile")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def found() -> Evaluation:
+    return many()
+
+
+@pytest.mark.parametrize(("width", "dark"), LOOKS)
+def test_the_page_is_whole(
+    browser: Browser, found: Evaluation, width: int, dark: bool, tmp_path: Path
+) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(evaluation_html(found), encoding="utf-8")
+    check_whole(browser, file.as_uri(), width, dark, ("pareto", "savings"))
+    shots = Path(os.environ.get("COSIM_SCREENSHOTS", tmp_path))
+    browser.screenshot(shots / f"evaluation-{width}-{'dark' if dark else 'light'}.png")
+
+    # What is written in the chart is in its frame, and nothing on top of anything else.
+    frame, *texts = browser.evaluate(
+        """(() => { const svg = [...document.querySelectorAll('#chart-pareto svg')]
+             .find((one) => one.getBoundingClientRect().width > 0);
+           return [svg, ...svg.querySelectorAll('text')].map((one) => {
+             const b = one.getBoundingClientRect();
+             return [b.left, b.right, b.top + b.height / 2, one.textContent]; }); })()"""
+    )
+    assert len(texts) > 10
+    for left, right, _, said in texts:
+        assert frame[0] - 1 <= left < right <= frame[1] + 1, said
+    for (a, b, y, one), (c, d, z, other) in combinations(texts, 2):
+        assert b <= c or d <= a or abs(y - z) > 8, (one, other)
+
+    # The policies' names stay in sight as the table is moved.
+    moved = browser.evaluate(
+        """(() => { const box = document.querySelector('.wide-table'); box.scrollLeft = 300;
+           const left = (one) => one.getBoundingClientRect().left;
+           return [box.scrollLeft, left(box.querySelector('tbody th')) - left(box),
+             left(box.querySelector('thead th')) - left(box)]; })()"""
+    )
+    assert (moved[0] > 100) == (width < 600)  # a screen shows all columns at once
+    assert moved[1:] == pytest.approx([1, 1], abs=1)
