@@ -120,7 +120,7 @@ def test_carbon_so_far_is_that_of_the_import(tmp_path: Path) -> None:
     result = execute(
         plan, on_step=lambda steps: found.append(counted["often"].grams()), on_start=start
     )
-    grams = result.summary["carbon_g"]["import"]
+    grams = result.summary.totals.carbon_g.import_
     assert found == sorted(found)
     assert found[0] < found[-1]
     assert found[-1] == pytest.approx(grams, rel=1e-12)
