@@ -117,7 +117,7 @@ def _site_summary(run: Run, site: SitePlan, record: SiteRecord, log: RequestLog)
             section["power_cap"] = _power_cap(record)
         hours = len(record) * step_s / 3600
         given = site.config.cluster.embodied_g_per_gpu_hour if site.config.cluster else None
-        rate = site.cluster.gpu.embodied_g_per_gpu_hour if given is None else given
+        rate = site.cluster.pool.gpu.embodied_g_per_gpu_hour if given is None else given
         embodied_g = rate * site.cluster.gpus * hours
         energy = {
             "gpu": flows.kwh(record.column("gpu_power_w")),
@@ -147,7 +147,7 @@ def _site_summary(run: Run, site: SitePlan, record: SiteRecord, log: RequestLog)
 
 
 def _serving(record: SiteRecord, cluster: Cluster, latencies: SiteLatencies) -> Section:
-    config = cluster.config
+    config = cluster.config.pool
     replicas = cluster.replicas
     held = len(cluster.gateway.waiting) + len(cluster.deferral.waiting)
     waiting = held + sum(replica.waiting for replica in replicas)

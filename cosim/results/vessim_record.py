@@ -156,7 +156,8 @@ def _config(site: SitePlan) -> dict[str, Any]:
     if microgrid.solar is not None:
         actors.append(_actor(SOLAR, "Producer", microgrid.solar.type))
     if site.cluster is not None:
-        served = f"{site.cluster.model.name} on {site.cluster.gpus} x {site.cluster.gpu.name}"
+        pool = site.cluster.pool
+        served = f"{pool.model.name} on {pool.gpus} x {pool.gpu.name}"
         actors.append(_actor(CLUSTER, "Consumer", served))
     else:
         load = site.config.load

@@ -36,7 +36,7 @@ from cosim.world.control import controller_problems, read_controllers
 from cosim.world.demand import expected_demand
 from cosim.world.site_plan import SitePlan
 from cosim.world.workload import WorkloadSource, workload_source
-from inference_sim.cluster import ClusterConfig
+from inference_sim.deployment import ClusterConfig
 from inference_sim.errors import InferenceSimError
 
 Array = NDArray[np.float64]

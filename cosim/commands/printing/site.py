@@ -13,8 +13,7 @@ from cosim.commands.printing.quantities import (
     plural,
     power_text,
 )
-from inference_sim.cluster import ClusterConfig
-from inference_sim.power.pue import as_pue
+from inference_sim.deployment import ClusterConfig
 
 _MARGINAL = "marginal_ci_mean_g_per_kwh"
 
@@ -57,15 +56,16 @@ def site_rows(section: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def deployment(cluster: ClusterConfig, described: dict[str, str]) -> str:
     """Return what serves, and what of it is uncalibrated."""
-    host = f"{cluster.host_power_w:g} W per GPU" if cluster.host_power_w else "left out"
+    pool = cluster.pool
+    host = f"{pool.host_power_w:g} W per GPU" if pool.host_power_w else "left out"
     reasons = [
         f"; {what} uncalibrated: {described[key]}"
         for what, key in (("timing", "uncalibrated"), ("power", "power_uncalibrated"))
         if described[key]
     ]
     return (
-        f"{cluster.model.name} on {cluster.gpus} x {cluster.gpu.name}, {cluster.scheduler} "
-        f"scheduler, PUE {as_pue(cluster.pue)}, host power {host}" + "".join(reasons)
+        f"{pool.model.name} on {pool.gpus} x {pool.gpu.name}, {pool.scheduler} "
+        f"scheduler, PUE {cluster.pue}, host power {host}" + "".join(reasons)
     )
 
 
