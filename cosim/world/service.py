@@ -23,9 +23,9 @@ from scipy.special import gammaln, xlogy
 
 from controllers import ServiceModel
 from cosim.world.demand import Demand
-from inference_sim.cluster import ClusterConfig, check_deployment
+from inference_sim.cluster import ClusterConfig
 from inference_sim.errors import InferenceSimError
-from inference_sim.execution import ExecutionModel, IterationCost
+from inference_sim.execution import ExecutionModel, IterationCost, pipeline_stages
 from inference_sim.kv_cache import BLOCK_SIZE
 from inference_sim.memory_plan import plan_blocks
 from inference_sim.power import Use
@@ -42,13 +42,14 @@ def service_model(config: ClusterConfig, demand: Demand) -> ServiceModel:
     """Return what a deployment can do with a workload's mean request.
 
     Args:
-        config: The deployment.
+        config: The deployment; a scenario's has been checked.
         demand: The workload.
 
     Raises:
         InferenceSimError: If the deployment cannot be simulated.
     """
-    stages = check_deployment(config)
+    depth = config.pipeline_parallel
+    stages = [config.execution(stage) for stage in pipeline_stages(config.model.layers, depth)]
     batches = _batches(config, demand)
     rows: list[list[tuple[float, float, float]]] = []
     clocks: list[float] = []
