@@ -25,8 +25,7 @@ from pydantic import BaseModel
 import cosim
 from controllers import ActuatorChange
 from cosim.errors import ScenarioError
-from cosim.loop.record import SiteRecord
-from cosim.loop.run import Run
+from cosim.loop.record import Run, SiteRecord
 from cosim.results.files import REPORT
 from cosim.results.vessim_record import EXPERIMENT, TIMESERIES, write_vessim_record
 from cosim.scenario.site import FILE_ENDINGS

@@ -26,8 +26,7 @@ from cosim.accounting.energy import (
 )
 from cosim.accounting.paper import paper_table2
 from cosim.accounting.quantiles import Quantiles
-from cosim.loop.record import SiteRecord
-from cosim.loop.run import Run
+from cosim.loop.record import Run, SiteRecord
 from cosim.results.requests import LATENCIES, RequestLog, SiteLatencies
 from cosim.world.site_plan import SitePlan
 from inference_sim.cluster import Cluster

@@ -16,8 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from cosim.loop.record import SiteRecord
-from cosim.loop.run import Run
+from cosim.loop.record import Run, SiteRecord
 from cosim.world.microgrid import BATTERY, GRID, LOAD, SOLAR
 from cosim.world.site_plan import SitePlan
 

@@ -39,14 +39,14 @@ def service_model(config: ClusterConfig, demand: Demand) -> ServiceModel:
     """Return what a deployment can do with a workload's mean request.
 
     Args:
-        config: The deployment.
+        config: The deployment; a scenario's has been checked.
         demand: The workload.
 
     Raises:
         InferenceSimError: If the deployment cannot be simulated.
     """
     pool, pue = config.pool, config.pue
-    stages = pool.check()
+    stages = pool.execution_stages()
     batches = _batches(pool, demand)
     rows: list[list[tuple[float, float, float]]] = []
     clocks: list[float] = []
