@@ -99,6 +99,7 @@ class CloseLoop:
 
     def prepare(self) -> Callable[[], Done]:
         """Return a run of the scenario, which is read beforehand."""
+        from cosim.results.totals import ServingTotals
         from cosim.studies.runs.execute import execute
         from cosim.world.plan import load_plan
 
@@ -107,9 +108,9 @@ class CloseLoop:
         def close_loop() -> Done:
             with tempfile.TemporaryDirectory() as folder:
                 summary = execute(plan, Path(folder) / "out").summary
-            if summary["status"] != "completed":
-                raise RuntimeError(summary["failure"]["message"])
-            return Done(summary["requests"]["completed"], summary["time"]["duration_s"])
+            if summary.failure is not None or not isinstance(summary.totals, ServingTotals):
+                raise RuntimeError(f"a run to measure is to end, and to serve ({summary.failure})")
+            return Done(summary.totals.requests.completed, summary.time.duration_s)
 
         return close_loop
 

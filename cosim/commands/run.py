@@ -63,7 +63,7 @@ def run(
     ):
         result = execute(plan, folder, observers=(trace, bar), live=clock)
     if as_json:
-        print(to_json(result.summary))
+        print(to_json(result.summary.to_dict()))
     elif not quiet:
         print_report(result)
     if result.run.failure is not None:

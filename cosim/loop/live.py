@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from cosim.errors import RunFailed
 from cosim.scenario.live import LiveCarbon
@@ -93,22 +92,6 @@ class Live:
         wait_s = self.origin_s + step * self._step_s / self.speed - time.monotonic()
         time.sleep(max(0.0, wait_s))
         return wait_s
-
-    def summary(self, steps: int) -> dict[str, Any]:
-        """Return what ``summary.json`` says of a run that took `steps` steps."""
-        return {
-            "speed": self.speed,
-            "late_s": self.late_s,
-            "sites": {
-                name: {
-                    "polls": feed.polls,
-                    "failed_polls": feed.failed_polls,
-                    "stale_steps": int(feed.stale[:steps].sum()),
-                    "oldest_s": float(feed.age_s[:steps].max()) if steps else None,
-                }
-                for name, feed in self.feeds.items()
-            },
-        }
 
 
 def _prefixed(notify: Callable[[str], None], site: str) -> Callable[[str], None]:

@@ -27,6 +27,7 @@ from controllers import ActuatorChange
 from cosim.errors import ScenarioError
 from cosim.loop.record import Run, SiteRecord
 from cosim.results.files import REPORT
+from cosim.results.summary import Summary, WallTime
 from cosim.results.vessim_record import EXPERIMENT, TIMESERIES, write_vessim_record
 from cosim.scenario.site import FILE_ENDINGS
 from cosim.scenario.solar import PvlibSolar
@@ -87,12 +88,12 @@ class ResultFolder:
         """Remove what was written."""
         shutil.rmtree(self._partial, ignore_errors=True)
 
-    def finish(self, run: Run, summary: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
+    def finish(self, run: Run, summary: Summary, manifest: Mapping[str, Any]) -> None:
         """Write the rest and give the folder its name."""
         folder = self._partial
         steps_frame(run).to_parquet(folder / "steps.parquet", index=False)
         actions_frame(run).to_parquet(folder / "actions.parquet", index=False)
-        _write_json(folder / "summary.json", summary)
+        _write_json(folder / "summary.json", summary.to_dict())
         resolved = yaml.safe_dump(
             resolved_scenario(run.plan), sort_keys=False, allow_unicode=True, width=100
         )
@@ -248,9 +249,7 @@ def scenario_hash(plan: Plan, hashes: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def make_manifest(
-    plan: Plan, hashes: Mapping[str, str], wall: Mapping[str, float]
-) -> dict[str, Any]:
+def make_manifest(plan: Plan, hashes: Mapping[str, str], wall: WallTime) -> dict[str, Any]:
     """Return what is needed to make the results again: versions, seed, inputs."""
     return {
         "cosim": cosim.__version__,
@@ -263,5 +262,5 @@ def make_manifest(
             for place, path in input_files(plan).items()
         },
         "signal_notes": {site.name: list(site.signal_notes) for site in plan.sites},
-        "wall": dict(wall),
+        "wall": asdict(wall),
     }

@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cosim.errors import ScenarioError
 from cosim.loop.live import Live, live_sites
@@ -22,7 +21,8 @@ from cosim.results.folder import (
     scenario_hash,
 )
 from cosim.results.requests import RequestLog
-from cosim.results.summary import summarise
+from cosim.results.summarise import summarise
+from cosim.results.summary import Summary
 from cosim.world.plan import Plan
 
 
@@ -32,12 +32,12 @@ class Result:
 
     Attributes:
         run: The run; its ``failure`` says whether it broke off.
-        summary: The content of ``summary.json``.
+        summary: Its summary; ``to_dict`` gives the content of ``summary.json``.
         folder: The result folder; None if none was asked for.
     """
 
     run: Run
-    summary: dict[str, Any]
+    summary: Summary
     folder: Path | None
 
 
@@ -82,7 +82,7 @@ def execute(
             run_s = time.perf_counter() - began
         summary = summarise(done, log, scenario_hash(plan, hashes), run_s)
         if folder is not None:
-            folder.finish(done, summary, make_manifest(plan, hashes, summary["wall"]))
+            folder.finish(done, summary, make_manifest(plan, hashes, summary.wall))
             write_report(folder.path)  # last, so that no fault of it can cost the results
     except BaseException:
         if folder is not None:

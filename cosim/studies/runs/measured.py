@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cosim.loop.observer import RunObserver
-from cosim.results.summary import battery_of, flows_of
+from cosim.results.site_totals import battery_of, flows_of
 from cosim.studies.runs.execute import Result, execute
 from cosim.world.plan import Plan
 from inference_sim.request import Outcome, Request

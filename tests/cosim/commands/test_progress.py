@@ -123,7 +123,7 @@ def test_carbon_so_far_is_that_of_the_import(tmp_path: Path) -> None:
 
     counter = Counter()
     result = execute(plan, observers=[counter])
-    grams = result.summary["carbon_g"]["import"]
+    grams = result.summary.totals.carbon_g.import_
     assert counter.found == sorted(counter.found)
     assert counter.found[0] < counter.found[-1]
     assert counter.found[-1] == pytest.approx(grams, rel=1e-12)

@@ -383,12 +383,12 @@ def test_controllers_see_what_has_just_come(tmp_path: Path, server: Server, coup
     assert not steps["carbon_intensity_stale"].any()
     changes = [(one.step, one.new) for one in result.run.host.changes]
     assert changes == [(step, 2.0 + step) for step in range(10)]
-    live = result.summary["live"]
-    assert live["speed"] == FAST
-    assert live["sites"]["dc"]["polls"] == 10
+    live = result.summary.live
+    assert live.speed == FAST
+    assert live.sites["dc"].polls == 10
     kwh = steps["import_w"] / 60 / 1000
     grams = (kwh * steps["carbon_intensity_g_per_kwh"]).sum()
-    assert result.summary["carbon_g"]["import"] == pytest.approx(grams)
+    assert result.summary.totals.carbon_g.import_ == pytest.approx(grams)
 
 
 def test_watttime_makes_a_marginal_footprint(tmp_path: Path, server: Server) -> None:
@@ -397,7 +397,7 @@ def test_watttime_makes_a_marginal_footprint(tmp_path: Path, server: Server) -> 
     path = scenario(tmp_path, server.url)
     path.write_text(path.read_text().replace("format: neso", "format: watttime"))
     result = run_live(path)
-    assert result.summary["carbon_g"]["kind"] == "marginal"
+    assert result.summary.totals.carbon_g.kind == "marginal"
     assert (steps_of(path)["carbon_intensity_g_per_kwh"] == 453.59237).all()
 
 
@@ -416,8 +416,8 @@ def test_a_server_that_fails_for_a_while_does_not_end_the_run(
         *(201.0, 202.0, 203.0, 203.0, 203.0, 203.0, 207.0, 208.0, 209.0, 210.0)
     ]
     assert np.flatnonzero(steps["carbon_intensity_stale"]).tolist() == [3, 4, 5]
-    feed = result.summary["live"]["sites"]["dc"]
-    assert (feed["polls"], feed["failed_polls"], feed["stale_steps"]) == (10, 3, 3)
+    feed = result.summary.live.sites["dc"]
+    assert (feed.polls, feed.failed_polls, feed.stale_steps) == (10, 3, 3)
     assert len(said) == 2
     assert "holding 203 g/kWh" in said[0]
     assert "up to date again: 207 g/kWh" in said[1]
@@ -555,7 +555,7 @@ def test_a_clock_goes_forward(tmp_path: Path, server: Server, speed: float) -> N
 
 def test_the_page_tells_every_key_and_column(tmp_path: Path, server: Server) -> None:
     path = scenario(tmp_path, server.url)
-    live = run_live(path).summary["live"]
+    live = run_live(path).summary.to_dict()["live"]
     page = (REPOSITORY / "docs" / "live.md").read_text(encoding="utf-8")
     for name in (*live.keys() - {"sites"}, "carbon_intensity_age_s", "carbon_intensity_stale"):
         assert f"{name}`" in page
