@@ -22,7 +22,6 @@ from cosim.scenario.solar import Panels
 from cosim.scenario.workload import Workload
 from inference_sim.deployment import ClusterConfig, GatewayConfig, PoolConfig
 from inference_sim.execution import ExecutionModel, Roofline, Stage, find_engine
-from inference_sim.execution.engine_profile import default_engine
 from inference_sim.execution.profile import ProfileFiles, profile_execution
 from inference_sim.execution.vidur import vidur_blocks
 from inference_sim.execution.vidur_fit import vidur_execution
@@ -279,7 +278,7 @@ class Cluster(StrictModel):
                     model, gpu, files, width, stage, engine=engine, node=node
                 )
             case RooflineExecution() as roofline:
-                engine = find_engine(roofline.engine or default_engine(gpu))
+                engine = find_engine(roofline.engine or gpu.default_engine)
                 return lambda stage: Roofline(
                     model,
                     gpu,

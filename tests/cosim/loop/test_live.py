@@ -144,8 +144,8 @@ def test_offsets_are_taken_into_account() -> None:
         ("neso", b"", "not JSON"),
         ("neso", b"<html>", "not JSON"),
         ("neso", b"[" * 100_000, "not JSON"),
-        ("neso", b"[]", "no list `data`"),
-        ("neso", b'{"data": {}}', "no list `data`"),
+        ("neso", b"[]", r"not of format 'neso': expected .\"data\": \[\.\.\.\]. \(got"),
+        ("neso", b'{"data": {}}', r"expected .\"data\": \[\.\.\.\]. \(got"),
         ("neso", b'{"data": []}', "it is empty"),
         ("neso", b'{"data": [1]}', "as NESO has it"),
         ("neso", b'{"data": [{"from": "2026-03-01T12:00Z"}]}', "as NESO has it"),
@@ -157,9 +157,10 @@ def test_offsets_are_taken_into_account() -> None:
         ("neso", neso(10**400), "no carbon intensity"),
         ("neso", neso(1, "2027-01-01T00:00Z"), "the first begins at 2027-01-01T00:00:00Z"),
         ("neso", watttime(("2026-03-01T12:00Z", 1.0)), "as NESO has it"),
-        ("watttime", neso(1), "expected signal_type co2_moer"),
-        ("watttime", watttime(units="percentile"), r"in 'percentile'"),
+        ("watttime", neso(1), "not of format 'watttime': expected ."),
+        ("watttime", watttime(units="percentile"), r"expected lbs_co2_per_mwh \(got 'percentile'"),
         ("watttime", watttime(signal_type="health_damage"), "got 'health_damage'"),
+        ("watttime", watttime(signal_type="co2_aoer"), r"of kind marginal \(got average\)"),
         ("watttime", watttime(("2026-03-01T12:00Z", "x")), "not a number"),  # type: ignore[arg-type]
     ],
 )
