@@ -54,7 +54,8 @@ class Serve:
 
     def prepare(self) -> Callable[[], Done]:
         """Return a run until every request has ended; the stream is drawn in it."""
-        from inference_sim.cluster import Cluster, ClusterConfig
+        from inference_sim.cluster import Cluster
+        from inference_sim.deployment import ClusterConfig, PoolConfig
         from inference_sim.execution import find_engine
         from inference_sim.hardware import find_gpu
         from inference_sim.models import find_model
@@ -67,7 +68,7 @@ class Serve:
         )
 
         gpu = find_gpu("a100-sxm-80gb")
-        config = ClusterConfig(
+        pool = PoolConfig(
             model=find_model(self.model),
             gpu=gpu,
             engine=find_engine("none"),
@@ -80,7 +81,7 @@ class Serve:
 
         def serve() -> Done:
             stream = generated_stream(arrivals, lengths, 42, requests=self.requests)
-            cluster = Cluster(config, stream)
+            cluster = Cluster(ClusterConfig(pools=(pool,)), stream)
             served = 0
             while not cluster.drained:
                 cluster.step(cluster.env.now + STEP_S)

@@ -13,35 +13,17 @@ into one of these where ``cosim`` calls them.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+
+# Of any file, a scenario or another one.
+from inference_sim.errors import Problem as Problem
+from inference_sim.errors import did_you_mean as did_you_mean
 
 
 class CosimError(Exception):
     """Base of all errors that are shown to the user as a message, without a traceback."""
 
     exit_code = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong in a scenario, and where.
-
-    Attributes:
-        message: What is wrong, what was got and what is expected.
-        path: Dotted path in the scenario, such as ``sites.0.cluster.model``; empty for the whole.
-        where: ``file:line:column``, or ``--set path`` for a value from the command line.
-    """
-
-    message: str
-    path: str = ""
-    where: str = ""
-
-    def __str__(self) -> str:
-        path = "" if self.where.endswith(f"--set {self.path}") else self.path
-        head = " ".join(part for part in (self.where, path) if part)
-        return f"{head}: {self.message}" if head else self.message
 
 
 class ScenarioError(CosimError):
@@ -83,9 +65,3 @@ class RunFailed(CosimError):
 
 class FetchError(CosimError):
     """A public data set cannot be downloaded, or is not what it should be."""
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the nearest of `known`, or an empty string."""
-    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean '{nearest[0]}'?" if nearest else ""

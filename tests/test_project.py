@@ -108,6 +108,16 @@ def test_package_data_is_shipped() -> None:
                 assert all(folder.isidentifier() for folder in folders), path
 
 
+def test_one_dialect_of_yaml() -> None:
+    """Whoever calls PyYAML itself reads YAML 1.1, to which ``7e2`` is text and ``no`` is false."""
+    readers = [
+        name
+        for name in MODULES
+        if re.search(r"^\s*import yaml$", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert readers == ["inference_sim/files/yaml_text.py"]
+
+
 def test_git_ignores_nothing_that_belongs_to_the_project() -> None:
     """A pattern of .gitignore may swallow a folder of sources, and only a fresh clone tells."""
     if not (ROOT / ".git").exists():

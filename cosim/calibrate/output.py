@@ -14,13 +14,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TextIO
 
-import yaml
-
 import cosim
 from cosim.calibrate.fitting import bias, mape
 from cosim.calibrate.latency import LatencyFit
 from cosim.calibrate.power import PowerFit
 from cosim.errors import CosimError, ScenarioError
+from inference_sim.files.yaml_text import read_mapping, write_yaml
 from inference_sim.hardware import GpuSpec, find_gpu
 
 _DIGITS = 6
@@ -37,7 +36,7 @@ def gpu_file(found: PowerFit, gpu_name: str, gpu: GpuSpec, idle_w: float | None)
     """
     content: dict[str, Any] = {"base": gpu_name}
     if gpu_name.endswith((".yaml", ".yml")):
-        content = yaml.safe_load(Path(gpu_name).read_text(encoding="utf-8"))
+        content = read_mapping(Path(gpu_name), "a GPU").plain()
         content.pop("name", None)
     if gpu.max_w != find_gpu(gpu_name).max_w:
         content["max_w"] = gpu.max_w
@@ -58,7 +57,7 @@ def engine_file(found: LatencyFit, engine_name: str, gpu: GpuSpec) -> str:
     """
     content: dict[str, Any] = {"base": engine_name}
     if engine_name.endswith((".yaml", ".yml")):
-        content = yaml.safe_load(Path(engine_name).read_text(encoding="utf-8"))
+        content = read_mapping(Path(engine_name), "an engine profile").plain()
         content.pop("name", None)
     content |= _rounded(found.numbers)
     if "serial_s" in found.numbers:
@@ -144,5 +143,4 @@ def _text(found: PowerFit | LatencyFit, content: Mapping[str, Any]) -> str:
         f"{errors_text(found)}.",
         *(f"{note}." for note in found.notes),
     ]
-    body = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=96)
-    return "".join(f"# {line}\n" for line in head) + body
+    return "".join(f"# {line}\n" for line in head) + write_yaml(content, width=96)

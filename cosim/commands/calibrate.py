@@ -197,7 +197,6 @@ def _deployment(gpu: str, engine: str | None, problems: list[str]) -> tuple[GpuS
     from cosim.errors import Problem, ScenarioError
     from inference_sim.errors import InferenceSimError
     from inference_sim.execution import find_engine
-    from inference_sim.execution.engine_profile import default_engine
     from inference_sim.hardware import find_gpu
 
     spec = profile = None
@@ -206,8 +205,9 @@ def _deployment(gpu: str, engine: str | None, problems: list[str]) -> tuple[GpuS
     except InferenceSimError as error:
         problems.append(f"--gpu: {error}")
     try:
-        if engine is not None or spec is not None:
-            profile = find_engine(engine or default_engine(spec))  # type: ignore[arg-type]
+        name = engine or (spec.default_engine if spec is not None else None)
+        if name is not None:
+            profile = find_engine(name)
     except InferenceSimError as error:
         problems.append(f"--engine: {error}")
     if problems or spec is None or profile is None:

@@ -12,13 +12,11 @@ import re
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Protocol
 
-import yaml
-
 from cosim.errors import FetchError, did_you_mean
+from inference_sim.files.catalogue import read_data, with_bases
 
 _TIMEOUT_S = 30.0  # without a byte
 _CHUNK_BYTES = 1 << 18
@@ -92,8 +90,7 @@ class Progress(Protocol):
 
 def public_sets(kind: str) -> dict[str, PublicSet]:
     """Return the known sets of a kind, ``traces`` or ``signals``, by name."""
-    text = resources.files(__package__).joinpath("public_sets.yaml").read_text(encoding="utf-8")
-    entries = yaml.safe_load(text).get(kind, {})
+    entries = with_bases(read_data(__package__, "public_sets.yaml").get(kind, {}))
     return {name: PublicSet(name=name, **entry) for name, entry in entries.items()}
 
 

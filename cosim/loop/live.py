@@ -48,7 +48,7 @@ class Live:
             raise ValueError(f"speed must be positive (got {speed})")
         self.speed = speed
         self._start_s = plan.scenario.time.start.timestamp()
-        self._step_s = plan.scenario.time.step_s
+        self._step_s, self._steps = plan.scenario.time.step_s, plan.scenario.time.steps
         values = {site.name: site.carbon_intensity_g_per_kwh for site in plan.sites}
         self._configs = live_sites(plan)
         self.feeds = {
@@ -56,7 +56,6 @@ class Live:
             for name, config in self._configs.items()
         }
         self.late_s = 0.0
-        self._begun = 0
         self.origin_s = 0.0
 
     def connect(self) -> None:
@@ -73,14 +72,11 @@ class Live:
                 )
 
     def begin(self, step: int) -> None:
-        """Wait until a step begins, and bring its signals up to date; nothing the second time.
+        """Wait until a step begins, and bring its signals up to date; once a step, in order.
 
         Args:
             step: Index of the step, from 0.
         """
-        if step < self._begun:
-            return
-        self._begun = step + 1
         if step == 0:
             self.origin_s = time.monotonic()
         self.late_s = max(self.late_s, -self._wait(step) * self.speed)
@@ -88,8 +84,8 @@ class Live:
             feed.begin(step, self._start_s + step * self._step_s, _PATIENCE_S)
 
     def end(self) -> None:
-        """Wait for the end of the step that has begun last, as Vessim does at the clock's speed."""
-        self._wait(self._begun)
+        """Wait for the end of the last step, as Vessim does at the clock's speed."""
+        self._wait(self._steps)
 
     def _wait(self, step: int) -> float:
         """Wait until a step begins; return how long it took [s], negative if it was late."""

@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import yaml
 from pydantic import ValidationError
 
 from controllers import ACTUATORS, ActuatorChange
@@ -21,6 +20,7 @@ from cosim.accounting.quantiles import Quantiles
 from cosim.errors import CosimError, ScenarioError
 from cosim.report.lines import Array
 from cosim.results.summary import Summary
+from inference_sim.files.yaml_text import parse_yaml
 
 SUMMARY, MANIFEST, SCENARIO = "summary.json", "manifest.json", "scenario.resolved.yaml"
 LATENCIES = {
@@ -78,7 +78,7 @@ class RunData:
             path=path,
             summary=summary,
             manifest=manifest,
-            scenario=_read(path, SCENARIO, yaml.safe_load),
+            scenario=_read(path, SCENARIO, _plain_yaml),
             scenario_text=text,
             steps=_steps(path, summary.sites),
             actions=_actions(path / "actions.parquet"),
@@ -146,8 +146,12 @@ def read_summary(path: Path) -> Summary:
 def _read(path: Path, name: str, parse: Any) -> Any:
     try:
         return parse((path / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         raise _damaged(path / name, error) from error
+
+
+def _plain_yaml(text: str) -> Any:
+    return parse_yaml(text, lambda line, column: f"line {line}, column {column}").plain()
 
 
 def _damaged(path: Path, error: Exception) -> CosimError:

@@ -19,14 +19,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from pydantic import BaseModel
 
 import cosim
 from controllers import ActuatorChange
 from cosim.errors import ScenarioError
-from cosim.loop.record import SiteRecord
-from cosim.loop.run import Run
+from cosim.loop.record import Run, SiteRecord
 from cosim.results.files import REPORT
 from cosim.results.summary import Summary, WallTime
 from cosim.results.vessim_record import EXPERIMENT, TIMESERIES, write_vessim_record
@@ -34,6 +32,7 @@ from cosim.scenario.site import FILE_ENDINGS
 from cosim.scenario.solar import PvlibSolar
 from cosim.world.plan import Plan
 from inference_sim import is_compiled
+from inference_sim.files.yaml_text import write_yaml
 from inference_sim.telemetry import COUNTS
 
 _LIBRARIES = ("mosaik", "vessim", "simpy", "numpy", "pandas", "pyarrow", "pydantic", "scipy")
@@ -95,9 +94,7 @@ class ResultFolder:
         steps_frame(run).to_parquet(folder / "steps.parquet", index=False)
         actions_frame(run).to_parquet(folder / "actions.parquet", index=False)
         _write_json(folder / "summary.json", summary.to_dict())
-        resolved = yaml.safe_dump(
-            resolved_scenario(run.plan), sort_keys=False, allow_unicode=True, width=100
-        )
+        resolved = write_yaml(resolved_scenario(run.plan))
         (folder / "scenario.resolved.yaml").write_text(resolved, encoding="utf-8")
         if run.failure is not None:
             text = f"The run failed at step {run.failure.step}.\n{run.failure}\n"

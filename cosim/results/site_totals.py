@@ -17,8 +17,7 @@ from cosim.accounting.energy import (
     grid_use,
 )
 from cosim.accounting.paper import paper_table2
-from cosim.loop.record import SiteRecord
-from cosim.loop.run import Run
+from cosim.loop.record import Run, SiteRecord
 from cosim.results.pooling import (
     attribution,
     per_work,
@@ -138,7 +137,7 @@ def _embodied_g(site: SitePlan, hours: float) -> float:
     if site.cluster is None:
         return 0.0
     given = site.config.cluster.embodied_g_per_gpu_hour if site.config.cluster else None
-    rate = site.cluster.gpu.embodied_g_per_gpu_hour if given is None else given
+    rate = site.cluster.pool.gpu.embodied_g_per_gpu_hour if given is None else given
     return rate * site.cluster.gpus * hours
 
 
@@ -151,7 +150,7 @@ def _cost(site: SitePlan, flows: SiteFlows) -> Cost | None:
 
 
 def _deployment(cluster: Cluster) -> Deployment:
-    config = cluster.config
+    config = cluster.config.pool
     stages = cluster.engines[0].pipeline.stages
     reasons = dict.fromkeys(filter(None, (stage.uncalibrated_because for stage in stages)))
     return Deployment(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from cosim.loop.live import Live
-from cosim.loop.run import Run
+from cosim.loop.record import Run
 from cosim.results.pooling import totals_of
 from cosim.results.requests import RequestLog
 from cosim.results.site_totals import site_totals

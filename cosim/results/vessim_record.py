@@ -16,8 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from cosim.loop.record import SiteRecord
-from cosim.loop.run import Run
+from cosim.loop.record import Run, SiteRecord
 from cosim.results.summary import Summary
 from cosim.results.totals import RunTotals, ServingTotals
 from cosim.world.microgrid import BATTERY, GRID, LOAD, SOLAR
@@ -157,7 +156,8 @@ def _config(site: SitePlan) -> dict[str, Any]:
     if microgrid.solar is not None:
         actors.append(_actor(SOLAR, "Producer", microgrid.solar.type))
     if site.cluster is not None:
-        served = f"{site.cluster.model.name} on {site.cluster.gpus} x {site.cluster.gpu.name}"
+        pool = site.cluster.pool
+        served = f"{pool.model.name} on {pool.gpus} x {pool.gpu.name}"
         actors.append(_actor(CLUSTER, "Consumer", served))
     else:
         load = site.config.load

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -20,65 +19,26 @@ from pydantic import (
     GetCoreSchemaHandler,
     WithJsonSchema,
 )
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema
 
-
-def _whole(value: Any) -> Any:
-    """Return 400000 for ``4e5``."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _written_date(value: Any) -> Any:
-    """Refuse a bare number, which pydantic would take for seconds since 1970."""
-    if isinstance(value, datetime) or (isinstance(value, str) and _DATE.match(value)):
-        return value
-    raise ValueError("expected a date and time such as 2023-06-08T00:00:00Z")
-
-
-_DATE = re.compile(r"\s*\d{4}-")
-_BEFORE = {"int": _whole, "datetime": _written_date}
-
-
-def _without_coercion(schema: Any) -> Any:
-    """Return a core schema whose numbers, booleans and dates take no other kind of value."""
-    if isinstance(schema, list):
-        return [_without_coercion(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    kind = schema.get("type")
-    if not isinstance(kind, str):  # a table of fields, one of which may be named `type`
-        return {name: _without_coercion(part) for name, part in schema.items()}
-    if kind == "function-before" and schema["function"]["function"] in _BEFORE.values():
-        return schema  # this model was met before
-    opaque = {"default", "metadata", "serialization", "keys_schema"}  # keys are always text
-    walked = {
-        name: part if name in opaque else _without_coercion(part) for name, part in schema.items()
-    }
-    if kind in ("int", "float", "bool"):
-        walked["strict"] = True
-    if kind in _BEFORE:
-        return core_schema.no_info_before_validator_function(_BEFORE[kind], cast(Any, walked))
-    return walked
+from inference_sim.files.strict import strict_schema
 
 
 class StrictModel(BaseModel):
     """Base of all scenario models: unknown keys, NaN and infinities are errors."""
 
     model_config = ConfigDict(
-        extra="forbid", allow_inf_nan=False, frozen=True, use_attribute_docstrings=True
+        extra="forbid",
+        allow_inf_nan=False,
+        frozen=True,
+        use_attribute_docstrings=True,
+        defer_build=True,  # the scenario's schema holds those of its parts; few are used alone
     )
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Take no value of one kind for another: ``"3"`` and ``true`` are not numbers.
-
-        pydantic's own strict mode goes too far: it refuses what YAML can only write as text or
-        as a list, such as dates and tuples.
-        """
-        schema = handler(source)
-        own: Any = handler.resolve_ref_schema(schema)
-        own.update(_without_coercion(own))
-        return schema
+        """Take no value of one kind for another: ``"3"`` and ``true`` are not numbers."""
+        return strict_schema(source, handler)
 
 
 _UNIT_S = {"s": 1, "min": 60, "h": 3600, "d": 86400}

@@ -16,10 +16,10 @@ from pydantic import BaseModel, ValidationError
 
 from cosim.errors import Problem, ScenarioError
 from cosim.scenario.fields import ScenarioText, resolve_path
-from cosim.scenario.model_errors import explain
-from cosim.scenario.yaml_reader import Node, parse_yaml
+from cosim.scenario.yaml_reader import parse_yaml, read_mapping
+from inference_sim.files.wording import explain
+from inference_sim.files.yaml_text import Node
 
-MAX_FILE_BYTES = 10_000_000
 MAX_EXTENDS = 20
 
 M = TypeVar("M", bound=BaseModel)
@@ -115,7 +115,7 @@ def document_of(root: Node, base_dir: Path) -> Document:
     """
     nodes = dict(_flatten(root, ()))
     return Document(
-        data=_plain(root),
+        data=root.plain(),
         marks={place: node.mark for place, node in nodes.items()},
         key_marks={place: node.key_mark for place, node in nodes.items()},
         base_dir=base_dir,
@@ -171,14 +171,6 @@ def place_order(where: str) -> tuple[str, int, int]:
     return file, int(line), int(position)
 
 
-def _plain(node: Node) -> Any:
-    if isinstance(node.value, dict):
-        return {key: _plain(child) for key, child in node.value.items()}
-    if isinstance(node.value, list):
-        return [_plain(child) for child in node.value]
-    return node.value
-
-
 def _flatten(node: Node, place: DataPath) -> Iterator[tuple[DataPath, Node]]:
     yield place, node
     children: Any = ()
@@ -227,46 +219,6 @@ def shown_path(path: Path) -> Path:
     path = Path(os.path.normpath(path))
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
-
-
-def read_mapping(path: Path, what: str = "scenario") -> Node:
-    """Return the mapping in a YAML file.
-
-    Args:
-        path: The file.
-        what: What it is called in errors.
-
-    Raises:
-        ScenarioError: If it cannot be read, or is no mapping.
-    """
-    text, folder = _read_text(path, what), path.parent.absolute()
-    node = parse_yaml(text, folder, lambda line, column: f"{path}:{line}:{column}")
-    if node.value is None:
-        raise ScenarioError(Problem("the file is empty", where=node.mark))
-    if not isinstance(node.value, dict):
-        message = f"a {what} is a mapping of keys such as 'name: …' (got a "
-        kind = "list" if isinstance(node.value, list) else "single value"
-        raise ScenarioError(Problem(f"{message}{kind})", where=node.mark))
-    return node
-
-
-def _read_text(path: Path, what: str) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except IsADirectoryError:
-        raise ScenarioError(f"'{path}' is a folder, a {what} file is expected") from None
-    except FileNotFoundError:
-        raise ScenarioError(f"no such file (got '{path}')") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ScenarioError(f"'{path}' cannot be read: {reason}") from None
-    if len(content) > MAX_FILE_BYTES:
-        raise ScenarioError(f"'{path}' is larger than {MAX_FILE_BYTES // 1_000_000} MB")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ScenarioError(f"'{path}' is not text in UTF-8 (byte {error.start})") from None
 
 
 def _merge(base: Node, over: Node) -> Node:

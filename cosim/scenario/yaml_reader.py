@@ -1,98 +1,20 @@
-"""YAML text read as plain values that remember where they were written.
-
-The reader walks the node graph that PyYAML composes and never constructs a tag, so a file cannot
-build objects. It keeps YAML's notation but not YAML 1.1's surprises:
-
-- only ``true`` and ``false`` are booleans: ``NO``, ``yes``, ``on`` and ``off`` are strings;
-- integers are decimal: ``010``, ``0x1f``, ``1_000`` and ``1:30`` are strings;
-- floats may be written ``1e3``; dates and times are strings;
-- keys are strings, and stand once in their mapping; there are no merge keys.
-"""
+"""YAML of scenarios and studies: strings remember the folder they were written in."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import yaml
-from yaml.composer import Composer
-from yaml.parser import Parser
-from yaml.reader import Reader, ReaderError
-from yaml.resolver import BaseResolver
-from yaml.scanner import Scanner
-
-from cosim.errors import Problem, ScenarioError
+from cosim.errors import ScenarioError
 from cosim.scenario.fields import ScenarioText
-
-MAX_NODES = 100_000
-MAX_DEPTH = 100
-MAX_DIGITS = 100
-
-_CORE = "tag:yaml.org,2002:"
-_SCALARS = {_CORE + name for name in ("null", "bool", "int", "float", "str")}
-_LONGEST_TAG = 40
-_TOO_MANY = f"too many values: more than {MAX_NODES}, with aliases written out"
-
-# A leading zero is kept as text: 010 is eight to some readers of YAML and ten to others.
-_WHOLE = r"(?:0|[1-9][0-9]*)"
-_RULES = {
-    "null": r"~|null|Null|NULL|",
-    "bool": r"true|True|TRUE|false|False|FALSE",
-    "int": rf"[-+]?{_WHOLE}",
-    "float": rf"[-+]?(?:(?:{_WHOLE}(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|\.inf|\.Inf|\.INF)"
-    r"|\.nan|\.NaN|\.NAN",
-}
-_PATTERNS = {_CORE + name: re.compile(rf"(?:{rule})\Z") for name, rule in _RULES.items()}
+from inference_sim.errors import FileError
+from inference_sim.files import yaml_text
+from inference_sim.files.yaml_text import Locate, Node
 
 
-@dataclass(slots=True)
-class Node:
-    """A value with the places where it and its key were written.
-
-    Attributes:
-        value: None, a bool, int, float or ScenarioText, a list of nodes, or a dict of nodes.
-        mark: Where the value stands.
-        key_mark: Where its key stands; for what has no key, the same as `mark`.
-    """
-
-    value: Any
-    mark: str
-    key_mark: str
-
-
-class _Composer(Reader, Scanner, Parser, Composer, BaseResolver):
-    """Composer of node graphs with our own rules for plain scalars, and bounds."""
-
-    def __init__(self, text: str) -> None:
-        Reader.__init__(self, text)
-        Scanner.__init__(self)
-        Parser.__init__(self)
-        Composer.__init__(self)
-        BaseResolver.__init__(self)
-        self._depth = 0
-        self._count = 0
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-        self._depth += 1
-        self._count += 1
-        if self._depth > MAX_DEPTH:
-            raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=mark)
-        if self._count > MAX_NODES:
-            raise yaml.MarkedYAMLError(problem=_TOO_MANY, problem_mark=mark)
-        node = super().compose_node(parent, index)
-        self._depth -= 1
-        return node
-
-
-for _tag, _pattern in _PATTERNS.items():
-    _Composer.add_implicit_resolver(_tag, _pattern, None)
-
-
-def parse_yaml(text: str, base_dir: Path, locate: Callable[[int, int], str]) -> Node:
+def parse_yaml(text: str, base_dir: Path, locate: Locate) -> Node:
     """Return the value of a YAML document; an empty one is None.
 
     Args:
@@ -101,152 +23,30 @@ def parse_yaml(text: str, base_dir: Path, locate: Callable[[int, int], str]) -> 
         locate: Makes a mark of a line and a column, both from 1.
 
     Raises:
-        ScenarioError: If it is not YAML, or uses what is not allowed here; with every problem
-            of the latter kind.
+        ScenarioError: If it is not YAML, or uses what is not allowed here.
     """
-    root = _compose(text, locate)
-    if root is None:
-        return Node(None, locate(1, 1), locate(1, 1))
-    walk = _Walk(base_dir, lambda mark: locate(mark.line + 1, mark.column + 1))
-    node = walk.convert(root)
-    if walk.problems:
-        raise ScenarioError(walk.problems)
-    return node
+    with _as_scenario_error():
+        return yaml_text.parse_yaml(text, locate, partial(ScenarioText, base_dir=base_dir))
 
 
-def _compose(text: str, locate: Callable[[int, int], str]) -> yaml.Node | None:
+def read_mapping(path: Path, what: str = "a scenario") -> Node:
+    """Return the mapping in a YAML file.
+
+    Args:
+        path: The file.
+        what: Its subject in errors.
+
+    Raises:
+        ScenarioError: If it cannot be read, or is not a mapping.
+    """
+    with _as_scenario_error():
+        make_text = partial(ScenarioText, base_dir=path.parent.absolute())
+        return yaml_text.read_mapping(path, what, make_text)
+
+
+@contextmanager
+def _as_scenario_error() -> Iterator[None]:
     try:
-        composer = _Composer(text)
-    except ReaderError as error:
-        before = text[: error.position]
-        where = locate(before.count("\n") + 1, len(before) - before.rfind("\n"))
-        code = f"U+{ord(text[error.position]):04X}"
-        raise ScenarioError(Problem(f"character {code} is not allowed", where=where)) from None
-    try:
-        root = composer.get_node() if composer.check_node() else None
-        if composer.check_node():
-            mark = composer.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.MarkedYAMLError(
-                problem="a second document begins here, one is expected", problem_mark=mark
-            )
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark or composer.get_mark()
-        where = locate(mark.line + 1, mark.column + 1)
-        raise ScenarioError(Problem(_in_plain_words(error), where=where)) from None
-    except (ValueError, OverflowError):
-        # PyYAML hands escapes such as "\U00110000" to chr() unchecked.
-        mark = composer.get_mark()
-        where = locate(mark.line + 1, mark.column + 1)
-        raise ScenarioError(Problem("a number here is too large", where=where)) from None
-    return root
-
-
-def _in_plain_words(error: yaml.MarkedYAMLError) -> str:
-    problem = error.problem or error.context or "unreadable"
-    if problem.startswith("found character '\\t'"):
-        return "a tab cannot indent YAML; use spaces"
-    if problem.startswith("expected <block end>"):
-        since = f" that begins at line {error.context_mark.line + 1}" if error.context_mark else ""
-        return f"this does not line up with the block{since}; check the indentation"
-    if problem.startswith("mapping values are not allowed"):
-        return "a ':' is not allowed here; quote the text, or check the indentation"
-    if problem == "could not find expected ':'":
-        return "a ':' is missing after a key before this place"
-    return problem
-
-
-class _Walk:
-    """One walk over a node graph, which collects problems on its way."""
-
-    def __init__(self, base_dir: Path, locate: Callable[[Any], str]) -> None:
-        self.problems: list[Problem] = []
-        self._base_dir = base_dir
-        self._locate = locate
-        self._open: set[int] = set()
-        self._count = 0
-
-    def convert(self, node: yaml.Node, key_mark: str | None = None) -> Node:
-        mark = self._locate(node.start_mark)
-        self._count += 1
-        if self._count > MAX_NODES:
-            raise ScenarioError([*self.problems, Problem(_TOO_MANY, where=mark)])
-        if id(node) in self._open:
-            self._report(node, "an anchor contains itself")
-            return Node(None, mark, key_mark or mark)
-        self._open.add(id(node))
-        value: Any
-        if isinstance(node, yaml.ScalarNode):
-            value = self._scalar(node)
-        elif isinstance(node, yaml.MappingNode):
-            self._check_tag(node, "map")
-            value = dict(self._entries(node))
-        else:
-            self._check_tag(node, "seq")
-            value = [self.convert(item) for item in node.value]
-        self._open.discard(id(node))
-        return Node(value, mark, key_mark or mark)
-
-    def _report(self, node: yaml.Node, message: str) -> None:
-        self.problems.append(Problem(message, where=self._locate(node.start_mark)))
-
-    def _check_tag(self, node: yaml.Node, kind: str) -> None:
-        if node.tag != _CORE + kind:
-            self._report_tag(node)
-
-    def _report_tag(self, node: yaml.Node) -> None:
-        tag = node.tag.replace(_CORE, "!!")
-        shown = tag if len(tag) <= _LONGEST_TAG else tag[:_LONGEST_TAG] + "…"
-        self._report(node, f"tags that build objects are not allowed (got {shown})")
-
-    def _entries(self, node: yaml.MappingNode) -> Iterator[tuple[str, Node]]:
-        seen: dict[str, str] = {}
-        for key_node, value_node in node.value:
-            mark = self._locate(key_node.start_mark)
-            key = self._key(key_node)
-            value = self.convert(value_node, mark)
-            if key is None:
-                continue
-            if key in seen:
-                self._report(key_node, f"key '{key}' is given twice; first at {seen[key]}")
-                continue
-            seen[key] = mark
-            yield key, value
-
-    def _key(self, node: yaml.Node) -> str | None:
-        if not isinstance(node, yaml.ScalarNode):
-            self._report(node, "a key must be a string (got a list or a mapping)")
-        elif node.tag not in _SCALARS:
-            self._report_tag(node)
-        elif node.tag != _CORE + "str":
-            self._report(node, f"a key must be a string; put it in quotes (got {node.value})")
-        elif node.value == "<<" and node.style is None:
-            self._report(node, "merge keys (<<) are not supported; use extends, or an alias")
-        else:
-            text = self._text(node)
-            return None if text is None else str(text)
-        return None
-
-    def _scalar(self, node: yaml.ScalarNode) -> Any:
-        tag, text = node.tag, node.value
-        if tag not in _SCALARS:
-            self._report_tag(node)
-        elif tag == _CORE + "str":
-            return self._text(node)
-        elif not _PATTERNS[tag].match(text):
-            self._report(node, f"'{text}' is not a value of the type {tag.replace(_CORE, '!!')}")
-        elif tag == _CORE + "bool":
-            return text.lower() == "true"
-        elif tag == _CORE + "float":
-            return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-        elif tag == _CORE + "int":
-            if len(text) <= MAX_DIGITS:
-                return int(text)
-            self._report(node, f"a whole number has at most {MAX_DIGITS} digits")
-        return None
-
-    def _text(self, node: yaml.ScalarNode) -> ScenarioText | None:
-        text = node.value
-        if any("\ud800" <= character <= "\udfff" for character in text):
-            self._report(node, "half of a surrogate pair is not a character")
-            return None
-        return ScenarioText(text, self._base_dir)
+        yield
+    except FileError as error:
+        raise ScenarioError(error.problems) from None

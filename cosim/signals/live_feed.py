@@ -15,7 +15,7 @@ import os
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -24,10 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.scenario.live import LiveCarbon, Login
+from cosim.signals.formats import neso, watttime
+from cosim.signals.formats.answer import Answer
 from cosim.signals.series import utc_stamp
 
 MAX_ANSWER_BYTES = 5_000_000
-_GRAMS_PER_POUND = 453.59237
 _MOST_G_PER_KWH = 1e5  # fifty times that of the dirtiest plant, in either unit
 _AGAIN_S = 10.0  # after a failure: short steps must not spend all their time on waiting
 _AHEAD_S = 60.0  # how far the server's clock may be ahead of ours
@@ -156,51 +157,36 @@ def latest(content: bytes, shape: str, now_s: float) -> Reading:
         PollFailed: If it is not of that shape, or has none.
     """
     try:
-        answer = json.loads(content)
+        document = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise PollFailed("the answer is not JSON") from error
-    if not isinstance(answer, dict) or not isinstance(answer.get("data"), list):
-        raise PollFailed(f"the answer is not of the {shape} shape: it has no list `data`")
-    readings = list((_neso if shape == "neso" else _watttime)(answer))
-    begun = [one for one in readings if one.start_s <= now_s + _AHEAD_S]
+    try:
+        answer = _ANSWERS[shape](document)
+    except ValueError as error:
+        raise PollFailed(f"the answer is not of format '{shape}': {error}") from error
+    if answer.kind != _KINDS[shape]:
+        raise PollFailed(f"expected an intensity of kind {_KINDS[shape]} (got {answer.kind})")
+    readings = list(_readings(answer))
+    begun = [reading for reading in readings if reading.start_s <= now_s + _AHEAD_S]
     if not begun:
         what = (
             f"the first begins at {utc_stamp(readings[0].start_s)}" if readings else "it is empty"
         )
         raise PollFailed(f"the answer has no value for {utc_stamp(now_s)}: {what}")
-    return max(begun, key=lambda one: one.start_s)
+    return max(begun, key=lambda reading: reading.start_s)
 
 
-def _neso(answer: Mapping[str, Any]) -> Iterator[Reading]:
-    """Yield the half-hours; the forecast where the actual value is not known yet."""
-    for entry in answer["data"]:
-        try:
-            intensity = entry["intensity"]
-            value = intensity["forecast"] if (actual := intensity["actual"]) is None else actual
-            stamp = entry["from"]
-        except (TypeError, KeyError) as error:
-            raise PollFailed(
-                "an entry is not {from, intensity: {actual, forecast}}, as NESO has it"
-            ) from error
-        if value is not None:
-            yield Reading(_time_s(stamp), _grams(value, 1.0))
+_ANSWERS = {"neso": neso.answer, "watttime": watttime.answer}
+_KINDS = {"neso": "average", "watttime": "marginal"}
 
 
-def _watttime(answer: Mapping[str, Any]) -> Iterator[Reading]:
-    """Yield the points of a marginal operating emissions rate."""
-    meta = answer.get("meta")
-    facts = meta if isinstance(meta, dict) else {}
-    signal, unit = facts.get("signal_type"), facts.get("units")
-    if signal != "co2_moer" or unit != "lbs_co2_per_mwh":
-        raise PollFailed(
-            f"expected signal_type co2_moer in lbs_co2_per_mwh (got {signal!r} in {unit!r})"
-        )
-    for entry in answer["data"]:
-        try:
-            stamp, value = entry["point_time"], entry["value"]
-        except (TypeError, KeyError) as error:
-            raise PollFailed("an entry is not {point_time, value}, as WattTime has it") from error
-        yield Reading(_time_s(stamp), _grams(value, _GRAMS_PER_POUND / 1000))
+def _readings(answer: Answer) -> Iterator[Reading]:
+    """Yield the intervals that have a value."""
+    for entry in answer.entries:
+        if entry.start is None or not entry.values:
+            raise PollFailed(f"an entry is not {answer.form}")
+        if entry.value is not None:
+            yield Reading(_time_s(entry.start), _grams(entry.value, answer.g_per_kwh))
 
 
 def _time_s(stamp: Any) -> float:
@@ -211,12 +197,12 @@ def _time_s(stamp: Any) -> float:
     return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
 
 
-def _grams(value: Any, factor: float) -> float:
+def _grams(value: Any, g_per_kwh: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise PollFailed(f"{value!r} is not a number")
     if not 0 <= value < _MOST_G_PER_KWH:
         raise PollFailed(f"{value!r} is no carbon intensity")
-    return float(value) * factor
+    return float(value) * g_per_kwh
 
 
 class LiveFeed:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 
 import numpy as np
-import yaml
 
 from cosim.signals.series import FloatArray
+from inference_sim.files.catalogue import read_data
 
 STORAGE = "storage"
 """In place of a fuel: what is left out of the mix."""
@@ -38,8 +37,7 @@ class EmissionFactor:
 @cache
 def emission_factors() -> Mapping[str, EmissionFactor]:
     """Return the built-in factors by fuel."""
-    file = resources.files("cosim.signals") / "data" / "emission_factors.yaml"
-    document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    document = read_data("cosim.signals", "data/emission_factors.yaml")
     return {
         fuel: EmissionFactor(
             float(entry["g_per_kwh"]), document["sources"][entry["source"]], entry.get("note", "")

@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_sim.catalogue import read_data
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution.cost import Stage
 from inference_sim.execution.shapes import layer_ops
 from inference_sim.execution.vidur import DecodeAttention, VidurExecution
+from inference_sim.files.catalogue import read_data
 from inference_sim.hardware import GpuSpec, Link, NodeType, find_gpu, find_node
 from inference_sim.models import BYTES_PER_VALUE, ModelSpec
 
@@ -106,7 +106,7 @@ class FittedTimes:
         self._elementwise_bytes = BYTES_PER_VALUE * (7 * h + 2 * width + 3 * model.ffn_size / tp)
         self._token_bytes = BYTES_PER_VALUE * h
         self._tokens, self._ratios = np.ones(1), np.ones(1)
-        table = entry.get("layer_ms", {}).get(tensor_parallel)
+        table = entry.get("layer_ms", {}).get(str(tensor_parallel))
         if table:
             self._tokens = np.asarray(table["tokens"], dtype=np.float64)
             self._ratios = np.asarray(table["ms"]) / self._formula_ms(self._tokens)

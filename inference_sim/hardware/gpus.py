@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from inference_sim.catalogue import read_data
-from inference_sim.errors import InferenceSimError, UnknownName
+from inference_sim.files.catalogue import Catalogue, Count, FileEntry, NonNegative, Positive
 from inference_sim.hardware.nodes import Link, find_node
 
 
 @dataclass(frozen=True, slots=True)
-class KernelCoefficients:
+class KernelCoefficients(FileEntry):
     """Efficiencies and overheads of a GPU's kernels (see ``execution/roofline.py``).
 
     Times in microseconds per operation (``t0``), per layer (``t0e``, ``t0a``); efficiencies ``e_*``
@@ -24,48 +21,48 @@ class KernelCoefficients:
     of more than ``tile_tokens`` tokens compute whole tiles of that many (1: no such steps).
     """
 
-    t0_us: float
-    e_bw: float
-    e_flop: float
-    p: float
-    t0e_us: float
-    e_el: float
-    t0a_us: float
-    e_kv: float
-    e_prefill: float
-    tile_tokens: int = 1
+    t0_us: NonNegative
+    e_bw: Positive
+    e_flop: Positive
+    p: Positive
+    t0e_us: NonNegative
+    e_el: Positive
+    t0a_us: NonNegative
+    e_kv: Positive
+    e_prefill: Positive
+    tile_tokens: Count = 1
 
 
 @dataclass(frozen=True, slots=True)
-class ExpertCoefficients:
+class ExpertCoefficients(FileEntry):
     """Kernels of mixtures of experts: bandwidth efficiency, and overhead per layer [us]."""
 
-    e_bw: float
-    t0_us: float
+    e_bw: Positive
+    t0_us: NonNegative
 
 
 @dataclass(frozen=True, slots=True)
-class TwoResourceCoefficients:
+class TwoResourceCoefficients(FileEntry):
     """Coefficients of the two-resource power model [W]."""
 
-    base_w: float
-    compute_w: float
-    memory_w: float
-    sampling_w: float
+    base_w: NonNegative
+    compute_w: NonNegative
+    memory_w: NonNegative
+    sampling_w: NonNegative
 
 
 @dataclass(frozen=True, slots=True)
-class PowerLawCoefficients:
+class PowerLawCoefficients(FileEntry):
     """Coefficients of the paper's Eq. 1: powers [W], saturation MFU [fraction], exponent."""
 
-    idle_w: float
-    max_w: float
-    mfu_sat: float
-    gamma: float
+    idle_w: NonNegative
+    max_w: Positive
+    mfu_sat: Positive
+    gamma: Positive
 
 
 @dataclass(frozen=True, slots=True)
-class GpuSpec:
+class GpuSpec(FileEntry):
     """One GPU type.
 
     Attributes:
@@ -76,6 +73,9 @@ class GpuSpec:
         loaded_idle_w: Power with weights resident and no request running [W].
         cold_idle_w: Power with nothing loaded [W]; None where it is not known.
         sleep_w: Power of a GPU that was put to sleep [W]; None for that of cold idle.
+        links_of: The GPU whose links it has; its own by default.
+        default_engine: Engine profile where a scenario names none: that of today's vLLM on it, or
+            of the H100 where none was fitted.
         experts: Kernels of mixtures of experts.
         embodied_g_per_gpu_hour: Embodied carbon, spread over the lifetime [gCO2e per GPU and hour].
         node: The node type that it usually sits in.
@@ -88,20 +88,21 @@ class GpuSpec:
 
     name: str
     description: str
-    memory_gib: float
-    peak_tflops: float
-    memory_bandwidth_tb_per_s: float
-    max_w: float
-    loaded_idle_w: float
+    memory_gib: Positive
+    peak_tflops: Positive
+    memory_bandwidth_tb_per_s: Positive
+    max_w: Positive
+    loaded_idle_w: NonNegative
     kernels: KernelCoefficients
     experts: ExpertCoefficients
     two_resource: TwoResourceCoefficients
-    embodied_g_per_gpu_hour: float
+    embodied_g_per_gpu_hour: NonNegative
     sources: str
     node: str = "dgx"
     links_of: str = ""
-    cold_idle_w: float | None = None
-    sleep_w: float | None = None
+    default_engine: str = "vllm-0.11"
+    cold_idle_w: NonNegative | None = None
+    sleep_w: NonNegative | None = None
     mfu_power_law: PowerLawCoefficients | None = None
     uncalibrated: str = ""
     experts_uncalibrated: str = ""
@@ -134,10 +135,12 @@ class GpuSpec:
         return find_node(self.node).all_reduce.get(self.link_name, {})
 
 
-@cache
+GPUS = Catalogue("GPU", __package__, "gpus.yaml", GpuSpec)
+
+
 def gpu_names() -> tuple[str, ...]:
     """Return the names of all known GPUs."""
-    return tuple(read_data("inference_sim.hardware", "gpus.yaml"))
+    return GPUS.names
 
 
 @cache
@@ -153,88 +156,27 @@ def find_gpu(name: str) -> GpuSpec:
 
     Raises:
         UnknownName: If the catalogue has no such GPU.
-        InferenceSimError: If the file is missing, or lacks or misspells a field.
+        FileError: If the file is missing, lacks or misspells a field, or has a value that its field
+            does not take.
     """
     if name.endswith((".yaml", ".yml")):
-        return _read_gpu(Path(name))
-    entries = read_data("inference_sim.hardware", "gpus.yaml")
-    if name not in entries:
-        raise UnknownName("GPU", name, entries)
-    return _build(name, entries[name])
+        return GPUS.read(Path(name), of_base=_not_measured)
+    return GPUS.find(name)
 
 
-_PARTS = {
-    "kernels": KernelCoefficients,
-    "experts": ExpertCoefficients,
-    "two_resource": TwoResourceCoefficients,
-    "mfu_power_law": PowerLawCoefficients,
-}
 _POWER_FIELDS = {
     "name", "description", "sources", "max_w", "loaded_idle_w", "cold_idle_w", "sleep_w",
-    "two_resource", "mfu_power_law", "embodied_g_per_gpu_hour",
+    "two_resource", "mfu_power_law", "embodied_g_per_gpu_hour", "default_engine",
 }  # fmt: skip
-"""Fields of which no time depends: a file that changes only these is as calibrated as its base."""
+"""Fields that say nothing of its kernels: a file that changes only these is as calibrated as its
+base."""
 
 
-def _build(name: str, entry: Mapping[str, Any]) -> GpuSpec:
-    parts = {key: make(**entry[key]) for key, make in _PARTS.items() if entry.get(key)}
-    return GpuSpec(**({"name": name, **entry} | parts))
-
-
-def _read_gpu(path: Path) -> GpuSpec:
-    try:
-        own = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise InferenceSimError(f"cannot read the GPU file '{path}': {error}") from None
-    if not isinstance(own, dict):
-        raise InferenceSimError(f"GPU file '{path}': expected 'name: value' lines (got {own!r})")
-    base = own.pop("base", None)
-    entry: dict[str, Any] = {}
-    if base is not None:
-        entries = read_data("inference_sim.hardware", "gpus.yaml")
-        if base not in entries:
-            raise UnknownName(f"base GPU in '{path}'", str(base), entries)
-        entry = {
-            **entries[base],
-            "links_of": entries[base].get("links_of", base),
-        }
-        if not _POWER_FIELDS.issuperset(own):
-            entry["uncalibrated"] = f"its kernels are those of {base}, not measured"
-        if "two_resource" not in own:
-            entry["power_uncalibrated"] = f"the power of {base}, not measured"
-    for key, value in own.items():
-        entry[key] = {**entry.get(key, {}), **value} if key in _PARTS and value else value
-    name = str(entry.pop("name", path.stem))
-    try:
-        spec = _build(name, entry)
-    except TypeError as error:
-        raise InferenceSimError(
-            f"GPU file '{path}': {_plain(error)}; give it, or 'base: <known GPU>' to take the rest "
-            "from one"
-        ) from None
-    for field in ("memory_gib", "peak_tflops", "memory_bandwidth_tb_per_s", "max_w"):
-        value = getattr(spec, field)
-        if not isinstance(value, int | float) or value <= 0:
-            raise InferenceSimError(
-                f"GPU file '{path}': '{field}' must be a number above 0 (got {value!r})"
-            )
-    for field, value in _powers(spec):
-        if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
-            raise InferenceSimError(
-                f"GPU file '{path}': '{field}' must be a number from 0 (got {value!r})"
-            )
-    return spec
-
-
-def _powers(spec: GpuSpec) -> Iterator[tuple[str, object]]:
-    """Yield the powers of a GPU that are given, by the names that a file has for them."""
-    for name in ("loaded_idle_w", "cold_idle_w", "sleep_w"):
-        if (value := getattr(spec, name)) is not None:
-            yield name, value
-    for part in fields(spec.two_resource):
-        yield f"two_resource.{part.name}", getattr(spec.two_resource, part.name)
-
-
-def _plain(error: TypeError) -> str:
-    """Say in words what a dataclass misses or does not know."""
-    return str(error).split("__init__() ")[-1].replace("keyword argument", "field")
+def _not_measured(base: str, own: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a GPU takes from its base, and which of it nobody has measured."""
+    fields = {"links_of": GPUS.entries[base].get("links_of", base)}
+    if not _POWER_FIELDS.issuperset(own):
+        fields["uncalibrated"] = f"its kernels are those of {base}, not measured"
+    if "two_resource" not in own:
+        fields["power_uncalibrated"] = f"the power of {base}, not measured"
+    return fields

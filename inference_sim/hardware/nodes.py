@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
-from inference_sim.catalogue import read_data
-from inference_sim.errors import InferenceSimError, UnknownName
+from inference_sim.errors import InferenceSimError
+from inference_sim.files.catalogue import Catalogue, FileEntry, NonNegative, Positive
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class Link(FileEntry):
     """Cost of one collective or transfer: a latency, then bytes at a bandwidth.
 
     Attributes:
         estimate: Whether it was taken from similar hardware, not measured.
     """
 
-    latency_us: float
-    bandwidth_gb_per_s: float
+    latency_us: NonNegative
+    bandwidth_gb_per_s: Positive
     estimate: bool = False
 
     def seconds(self, bytes_moved: float) -> float:
@@ -29,7 +28,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeType:
+class NodeType(FileEntry):
     """How GPUs are linked within a node.
 
     Attributes:
@@ -79,10 +78,12 @@ def _known(gpu: str) -> str:
     )
 
 
-@cache
+NODES = Catalogue("node type", __package__, "nodes.yaml", NodeType)
+
+
 def node_names() -> tuple[str, ...]:
     """Return the names of all known node types."""
-    return tuple(read_data("inference_sim.hardware", "nodes.yaml"))
+    return NODES.names
 
 
 @cache
@@ -92,16 +93,4 @@ def find_node(name: str) -> NodeType:
     Raises:
         UnknownName: If there is no such node type.
     """
-    entries = read_data("inference_sim.hardware", "nodes.yaml")
-    if name not in entries:
-        raise UnknownName("node type", name, entries)
-    entry: dict[str, Any] = entries[name]
-    return NodeType(
-        name=name,
-        description=entry["description"],
-        all_reduce={
-            gpu: {width: Link(**link) for width, link in links.items()}
-            for gpu, links in entry["all_reduce"].items()
-        },
-        send_receive={gpu: Link(**link) for gpu, link in entry["send_receive"].items()},
-    )
+    return NODES.find(name)

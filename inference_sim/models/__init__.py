@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from inference_sim.catalogue import read_data
-from inference_sim.errors import UnknownName
+from inference_sim.files.catalogue import Catalogue
 from inference_sim.models.hugging_face import read_config
 from inference_sim.models.spec import BYTES_PER_VALUE, PRECISIONS, Experts, ModelSpec
 
@@ -20,10 +19,12 @@ __all__ = [
 ]
 
 
-@cache
+MODELS = Catalogue("model", __name__, "models.yaml", ModelSpec)
+
+
 def model_names() -> tuple[str, ...]:
     """Return the names of all known models."""
-    return tuple(read_data(__name__, "models.yaml"))
+    return MODELS.names
 
 
 @cache
@@ -34,11 +35,4 @@ def find_model(name: str) -> ModelSpec:
         UnknownName: If the catalogue has no such model.
         InferenceSimError: If `name` ends in ``.json`` and the file cannot be used.
     """
-    if name.endswith(".json"):
-        return read_config(Path(name))
-    entries = read_data(__name__, "models.yaml")
-    if name not in entries:
-        raise UnknownName("model", name, entries)
-    entry = dict(entries[name])
-    experts = entry.pop("experts", None)
-    return ModelSpec(name=name, experts=Experts(**experts) if experts else None, **entry)
+    return read_config(Path(name)) if name.endswith(".json") else MODELS.find(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from inference_sim.errors import InferenceSimError
+from inference_sim.files.catalogue import Count, FileEntry, Positive, Whole
 
 BYTES_PER_VALUE = 2
 """Of bf16: activations, and whatever a precision does not name."""
@@ -14,12 +15,12 @@ PRECISIONS = {"bf16": 2.0, "fp8": 1.0, "mxfp4": 4.25 / 8}
 
 
 @dataclass(frozen=True, slots=True)
-class Experts:
+class Experts(FileEntry):
     """The mixture of experts of a layer: each token computes `per_token` of `count` gated MLPs."""
 
-    count: int
-    per_token: int
-    ffn_size: int
+    count: Count
+    per_token: Count
+    ffn_size: Count
 
     def touched(self, tokens: float) -> float:
         """Return how many experts a batch of `tokens` needs, if routing is uniform.
@@ -31,7 +32,7 @@ class Experts:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelSpec:
+class ModelSpec(FileEntry):
     """A decoder-only transformer with grouped-query attention.
 
     Attributes:
@@ -49,21 +50,21 @@ class ModelSpec:
     """
 
     name: str
-    layers: int
-    hidden_size: int
-    query_heads: int
-    kv_heads: int
-    ffn_size: int
-    vocab_size: int
-    max_context_tokens: int
-    head_dim: int = 0
+    layers: Count
+    hidden_size: Count
+    query_heads: Count
+    kv_heads: Count
+    ffn_size: Whole
+    vocab_size: Count
+    max_context_tokens: Count
+    head_dim: Whole = 0
     gated_mlp: bool = True
     tied_embeddings: bool = False
-    window_tokens: int = 0
-    windowed_layers: int = 0
+    window_tokens: Whole = 0
+    windowed_layers: Whole = 0
     experts: Experts | None = None
     precision: str = "bf16"
-    kv_bytes_per_value: float = BYTES_PER_VALUE
+    kv_bytes_per_value: Positive = BYTES_PER_VALUE
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:

@@ -10,8 +10,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_sim.catalogue import read_data
 from inference_sim.errors import UnknownName
+from inference_sim.files.catalogue import read_data
 from inference_sim.workload.lengths import Ints
 
 PROBABILITIES = (

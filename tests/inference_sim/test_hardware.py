@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from inference_sim.errors import InferenceSimError, UnknownName
+from inference_sim.execution import find_engine
 from inference_sim.hardware import find_gpu, find_node, gpu_names, node_names
 
 
@@ -62,23 +63,67 @@ def test_gpu_from_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("memory_gib: 94\n", "missing .* required"),
-        ("base: h100-sxm\n", "did you mean 'h100-sxm-80gb'"),
-        ("base: h100-sxm-80gb\nmemory: 94\n", "unexpected field 'memory'"),
-        ("base: h100-sxm-80gb\nkernels: {e_kw: 1}\n", "unexpected field 'e_kw'"),
-        ("base: h100-sxm-80gb\nmemory_gib: -1\n", r"'memory_gib' must be a number above 0 \(got"),
-        ("base: a40\nsleep_w: none\n", r"'sleep_w' must be a number from 0 \(got 'none'\)"),
-        ("base: a40\nloaded_idle_w: -1\n", "'loaded_idle_w' must be a number from 0"),
         (
-            "base: a40\ntwo_resource: {memory_w: -1}\n",
-            r"'two_resource.memory_w' must be a number from 0 \(got -1\)",
+            "memory_gib: 94\n",
+            "1:1: missing description, peak_tflops, memory_bandwidth_tb_per_s, max_w, "
+            "loaded_idle_w, kernels, experts, two_resource, embodied_g_per_gpu_hour, "
+            "sources; give them, or 'base: <known GPU>' to take the rest from one",
         ),
-        ("- 1\n", "expected 'name: value' lines"),
-        ("base: [\n", "cannot read the GPU file"),
+        (
+            "base: h100-sxm\n",
+            "1:7 base: unknown GPU (got 'h100-sxm'); did you mean 'h100-sxm-80gb'?",
+        ),
+        ("base: a40\nmemory: 94\n", "2:1 memory: unknown key; did you mean 'memory_gib'?"),
+        ("base: a40\nkernels: {e_kw: 1}\n", "2:11 kernels.e_kw: unknown key; did you mean 'e_kv'?"),
+        ("base: a40\nmemory_gib: -1\n", "2:13 memory_gib: must be greater than 0 (got -1)"),
+        ("base: a40\nsleep_w: none\n", "2:10 sleep_w: expected a number (got 'none', a string)"),
+        (
+            "base: a40\nmax_w: '700'\n",
+            "2:8 max_w: expected a number (got '700', a string; write it",
+        ),
+        ("base: a40\nloaded_idle_w: -1\n", "2:16 loaded_idle_w: must be at least 0 (got -1)"),
+        (
+            "base: a40\ntwo_resource: {memory_w: -1, base_w: yes}\n",
+            "2:26 two_resource.memory_w: must be at least 0 (got -1); "
+            "{path}:2:38 two_resource.base_w: expected a number (got 'yes', a string)",
+        ),
+        ("base: a40\ntwo_resource: 3\n", "2:15 two_resource: expected a mapping (got 3)"),
+        ("- 1\n", "1:1: a GPU is a mapping of keys such as 'name: …' (got a list)"),
+        ("base: [\n", "2:1: expected the node content, but found '<stream end>'"),
     ],
 )
 def test_unusable_gpu_file(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "gpu.yaml"
     path.write_text(text)
-    with pytest.raises(InferenceSimError, match=message):
+    with pytest.raises(InferenceSimError) as caught:
         find_gpu(str(path))
+    assert str(caught.value).startswith(f"{path}:{message.format(path=path)}")
+
+
+def test_numbers_are_read_as_in_scenarios(tmp_path: Path) -> None:
+    """``7e2`` is text to YAML 1.1."""
+    path = tmp_path / "gpu.yaml"
+    path.write_text("base: h100-sxm-80gb\nmax_w: 7e2\nkernels: {tile_tokens: 1e2}\n")
+    gpu = find_gpu(str(path))
+    assert (gpu.max_w, gpu.kernels.tile_tokens) == (700, 100)
+
+
+def test_the_entries_of_the_catalogue_name_their_base(tmp_path: Path) -> None:
+    """The two boards of the A100 are one chip: what they share stands once."""
+    small, large = find_gpu("a100-sxm-40gb"), find_gpu("a100-sxm-80gb")
+    assert (small.kernels, small.experts) == (large.kernels, large.experts)
+    assert (small.memory_gib, large.memory_gib) == (40, 80)
+    assert (small.two_resource.memory_w, large.two_resource.memory_w) == (317, 416)
+    assert (large.link_name, large.uncalibrated) == ("a100-sxm-80gb", "")
+    path = tmp_path / "gpu.yaml"
+    path.write_text("base: a100-sxm-80gb\nmax_w: 300\n")
+    assert find_gpu(str(path)).kernels == large.kernels
+
+
+@pytest.mark.parametrize("name", gpu_names())
+def test_the_default_engine_is_that_of_the_gpu_or_of_the_h100(name: str, tmp_path: Path) -> None:
+    fitted_on = find_engine(find_gpu(name).default_engine).fitted_on
+    assert fitted_on == (name if name == "b200-sxm-180gb" else "h100-sxm-80gb",)
+    path = tmp_path / "gpu.yaml"
+    path.write_text(f"base: {name}\nmax_w: 300\n")
+    assert find_gpu(str(path)).default_engine == find_gpu(name).default_engine

@@ -24,8 +24,7 @@ from cosim.results.totals import (
     ServingCarbon,
     ServingTotals,
 )
-from inference_sim.cluster import ClusterConfig
-from inference_sim.power.pue import as_pue
+from inference_sim.deployment import ClusterConfig
 
 
 def site_rows(totals: RunTotals) -> Iterator[tuple[str, str]]:
@@ -52,7 +51,8 @@ def site_rows(totals: RunTotals) -> Iterator[tuple[str, str]]:
 
 def deployment(cluster: ClusterConfig, described: Deployment) -> str:
     """Return what serves, and what of it is uncalibrated."""
-    host = f"{cluster.host_power_w:g} W per GPU" if cluster.host_power_w else "left out"
+    pool = cluster.pool
+    host = f"{pool.host_power_w:g} W per GPU" if pool.host_power_w else "left out"
     reasons = [
         f"; {part} uncalibrated: {reason}"
         for part, reason in (
@@ -62,8 +62,8 @@ def deployment(cluster: ClusterConfig, described: Deployment) -> str:
         if reason
     ]
     return (
-        f"{cluster.model.name} on {cluster.gpus} x {cluster.gpu.name}, {cluster.scheduler} "
-        f"scheduler, PUE {as_pue(cluster.pue)}, host power {host}" + "".join(reasons)
+        f"{pool.model.name} on {pool.gpus} x {pool.gpu.name}, {pool.scheduler} "
+        f"scheduler, PUE {cluster.pue}, host power {host}" + "".join(reasons)
     )
 
 

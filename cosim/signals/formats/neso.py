@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
-
-from cosim.signals.faults import file_error, shown
+from cosim.signals.faults import shown
+from cosim.signals.formats.answer import Answer, Entry
 from cosim.signals.formats.source import ReadOptions, Source
 from cosim.signals.intervals import parse_numbers, regular_series, scaled_values
 from cosim.signals.series import Series
 from cosim.signals.stamps import parse_iso
 
 COLUMNS = ("actual", "forecast")
+_FORM = "{from, to, intensity: {actual, forecast}}, as NESO has it"
 
 
 def matches(source: Source) -> bool:
@@ -32,21 +32,14 @@ def read(source: Source, options: ReadOptions) -> Series:
     Raises:
         SignalError: If the file is not as it should be.
     """
-    document = source.json
-    if document is None:
-        raise source.error("expected JSON (got other text)")
-    data = document.get("data") if isinstance(document, dict) else None
-    if not isinstance(data, list):
-        raise file_error(source.path, None, f'expected {{"data": [...]}} (got {shown(document)})')
+    found = source.answer(answer)
     column = options.column or COLUMNS[0]
-    faults = source.entries("data", data)
-    texts = pd.Series([_intensity(entry, column) for entry in data], dtype="str")
+    faults, texts = source.entries("data", found.entries), found.texts(column)
     values = parse_numbers(
         texts, faults, blank=options.fill is not None, what=f"intensity.{column}"
     )
-    values = scaled_values(values, 1.0, texts, faults, signed=False)
-    starts = pd.Series([_stamp(entry, "from") for entry in data], dtype="str")
-    ends = pd.Series([_stamp(entry, "to") for entry in data], dtype="str")
+    values = scaled_values(values, found.g_per_kwh, texts, faults, signed=False)
+    starts, ends = found.starts, found.ends
     starts_us = parse_iso(starts, options.timezone, faults)
     ends_us = parse_iso(ends, options.timezone, faults)
     interval_us = None
@@ -66,13 +59,21 @@ def read(source: Source, options: ReadOptions) -> Series:
     )
 
 
-def _stamp(entry: Any, key: str) -> str:
-    item = entry.get(key) if isinstance(entry, dict) else None
-    return "" if item is None else str(item)
+def answer(document: Any) -> Answer:
+    """Return the half-hours of a document.
+
+    Raises:
+        ValueError: If it is of another shape.
+    """
+    data = document.get("data") if isinstance(document, dict) else None
+    if not isinstance(data, list):
+        raise ValueError(f'expected {{"data": [...]}} (got {shown(document)})')
+    return Answer([_entry(item) for item in data], "average", 1.0, _FORM)
 
 
-def _intensity(entry: Any, column: str) -> str:
-    """Return an intensity as text; empty if it is null or not there."""
-    intensity = entry.get("intensity") if isinstance(entry, dict) else None
-    item = intensity.get(column) if isinstance(intensity, dict) else None
-    return "" if item is None else item if isinstance(item, str) else repr(item)
+def _entry(item: Any) -> Entry:
+    intensity = item.get("intensity") if isinstance(item, dict) else None
+    if not isinstance(intensity, dict):
+        return Entry()
+    values = {column: intensity.get(column) for column in COLUMNS}
+    return Entry(item.get("from"), item.get("to"), values)

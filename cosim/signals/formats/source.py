@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from cosim.errors import SignalError, did_you_mean
 from cosim.signals.faults import Faults, file_error, shown
+from cosim.signals.formats.answer import Answer
 from cosim.signals.intervals import Fill
 from cosim.signals.text_file import Table, is_json, read_header, read_json, read_table
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +106,30 @@ class Source:
     def error(self, message: str) -> SignalError:
         """Return an error of the first line."""
         return file_error(self.path, 1, message)
+
+    def checked(self, check: Callable[[Any], T], value: Any) -> T:
+        """Return ``check(value)``; a ValueError of it is one of the file.
+
+        Raises:
+            SignalError: If `check` raises.
+        """
+        try:
+            return check(value)
+        except ValueError as error:
+            raise file_error(self.path, None, str(error)) from error
+
+    def answer(self, read: Callable[[Any], Answer]) -> Answer:
+        """Return the intervals in a document of JSON.
+
+        Args:
+            read: Takes them from the document; raises a ValueError if it is of another shape.
+
+        Raises:
+            SignalError: If it is not JSON, or `read` raises.
+        """
+        if self.json is None:
+            raise self.error("expected JSON (got other text)")
+        return self.checked(read, self.json)
 
     def entries(self, name: str, values: Sequence[Any]) -> Faults:
         """Return an empty list of what is wrong with the entries of a list in JSON.

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal
 
-import pandas as pd
-
 from cosim.signals.faults import file_error, shown
+from cosim.signals.formats.answer import Answer, Entry
 from cosim.signals.formats.source import ReadOptions, Source, only_area
 from cosim.signals.intervals import parse_numbers, regular_series, scaled_values
 from cosim.signals.series import Series
@@ -20,6 +19,7 @@ from cosim.signals.stamps import parse_iso
 G_PER_KWH = 0.45359237
 """A pound a MWh [g/kWh], by the definition of the pound."""
 _UNIT = "lbs_co2_per_mwh"
+_FORM = "{point_time, value}, as WattTime has it"
 _KINDS: dict[str, Literal["average", "marginal"]] = {"co2_moer": "marginal", "co2_aoer": "average"}
 
 
@@ -53,7 +53,7 @@ def _read_csv(source: Source, options: ReadOptions) -> Series:
     kind = _KINDS["co2_moer"]
     if "signal_type" in source.names:
         types = table.texts(source.find("signal_type"))
-        kind = _kind(source, types.iloc[0])
+        kind = source.checked(_kind, types.iloc[0])
         faults.add((types != types.iloc[0]).to_numpy(bool), "expected one signal_type", types)
     if "units" in source.names:
         units = table.texts(source.find("units"))
@@ -65,42 +65,45 @@ def _read_csv(source: Source, options: ReadOptions) -> Series:
 
 
 def _read_json(source: Source, options: ReadOptions) -> Series:
-    document = source.json
+    found, region = source.answer(answer), source.json["meta"].get("region")
+    if options.area not in (None, region):
+        message = f"area: the file is of region {shown(region)} (got {options.area!r})"
+        raise file_error(source.path, None, message)
+    faults, texts = source.entries("data", found.entries), found.texts("value")
+    values = parse_numbers(texts, faults, blank=options.fill is not None)
+    values = scaled_values(values, found.g_per_kwh, texts, faults, signed=False)
+    times_us = parse_iso(found.starts, options.timezone, faults)
+    return replace(regular_series(times_us, values, faults, fill=options.fill), kind=found.kind)
+
+
+def answer(document: Any) -> Answer:
+    """Return the points of a document.
+
+    Raises:
+        ValueError: If it is of another shape, or of another signal or unit.
+    """
     meta = document.get("meta") if isinstance(document, dict) else None
     data = document.get("data") if isinstance(document, dict) else None
     if not isinstance(meta, dict) or not isinstance(data, list):
-        raise file_error(source.path, None, 'expected {"meta": {...}, "data": [...]}')
+        raise ValueError('expected {"meta": {...}, "data": [...]}')
     if meta.get("units") != _UNIT:
-        raise file_error(
-            source.path, None, f"meta.units: expected {_UNIT} (got {shown(meta.get('units'))})"
-        )
-    kind = _kind(source, meta.get("signal_type"))
-    if options.area not in (None, meta.get("region")):
-        raise file_error(
-            source.path,
-            None,
-            f"area: the file is of region {shown(meta.get('region'))} (got {options.area!r})",
-        )
-    faults = source.entries("data", data)
-    texts = pd.Series([_text(entry, "value") for entry in data], dtype="str")
-    values = parse_numbers(texts, faults, blank=options.fill is not None)
-    values = scaled_values(values, G_PER_KWH, texts, faults, signed=False)
-    stamps = pd.Series([_text(entry, "point_time") for entry in data], dtype="str")
-    times_us = parse_iso(stamps, options.timezone, faults)
-    return replace(regular_series(times_us, values, faults, fill=options.fill), kind=kind)
+        raise ValueError(f"meta.units: expected {_UNIT} (got {shown(meta.get('units'))})")
+    kind = _kind(meta.get("signal_type"))
+    return Answer([_entry(item) for item in data], kind, G_PER_KWH, _FORM)
 
 
-def _text(entry: Any, key: str) -> str:
-    """Return an item of an entry as text: numbers as they are, all else only if it is text."""
-    item = entry.get(key) if isinstance(entry, dict) else None
-    return "" if item is None else item if isinstance(item, str) else repr(item)
+def _entry(item: Any) -> Entry:
+    if not isinstance(item, dict) or "value" not in item:
+        return Entry(item.get("point_time") if isinstance(item, dict) else None)
+    return Entry(item.get("point_time"), values={"value": item["value"]})
 
 
-def _kind(source: Source, signal_type: object) -> Literal["average", "marginal"]:
+def _kind(signal_type: object) -> Literal["average", "marginal"]:
+    """Return the kind of a signal type.
+
+    Raises:
+        ValueError: If it is not an intensity.
+    """
     if not isinstance(signal_type, str) or signal_type not in _KINDS:
-        raise file_error(
-            source.path,
-            None,
-            f"signal_type: expected one of {[*_KINDS]} (got {shown(signal_type)})",
-        )
+        raise ValueError(f"signal_type: expected one of {[*_KINDS]} (got {shown(signal_type)})")
     return _KINDS[signal_type]

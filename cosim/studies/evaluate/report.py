@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import yaml
-
 from cosim.report.answer import mass
 from cosim.report.charts import BarChart, Chart, Point, ScatterChart, bar_chart, scatter_chart
 from cosim.report.page import Section, cards, page, paragraph, preformatted, table, write_page
@@ -14,6 +12,7 @@ from cosim.studies.evaluate.evaluation import Evaluation
 from cosim.studies.evaluate.record import read_evaluation
 from cosim.studies.evaluate.statistics import PolicyRow
 from cosim.studies.evaluate.table import HEADER, cells, label, notes
+from inference_sim.files.yaml_text import write_yaml
 
 _SCENARIO = (
     "With every default written out. Each policy's controllers take the place of the scenario's."
@@ -79,7 +78,7 @@ def _about(found: Evaluation) -> list[Section]:
     lines = [cells(row) for row in found.rows]
     figures = table(HEADER, lines, numbers=numbers, named=True)
     told = [paragraph(one, kind="note") for one in notes(found)]
-    written = yaml.safe_dump(dict(found.scenario), sort_keys=False, allow_unicode=True, width=100)
+    written = write_yaml(found.scenario)
     made_with = [("seeds", ", ".join(map(str, found.seeds))), *found.versions.items()]
     return [
         Section("figures", "All figures", [figures, *told]),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice, product
 from typing import Any
 
-from inference_sim.catalogue import read_data
+from inference_sim.files.catalogue import read_data
 from inference_sim.workload import Arrival
 from inference_sim.workload.vidur_compat import arrival_times_s, vidur_stream
 

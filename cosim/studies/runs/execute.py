@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cosim.errors import ScenarioError
 from cosim.loop.live import Live, live_sites
-from cosim.loop.record import RequestSink
-from cosim.loop.run import Run, run
+from cosim.loop.observer import RunObserver
+from cosim.loop.record import Run
+from cosim.loop.run import run
 from cosim.report.run_report import write_report
 from cosim.results.folder import (
     ResultFolder,
@@ -23,7 +24,6 @@ from cosim.results.requests import RequestLog
 from cosim.results.summarise import summarise
 from cosim.results.summary import Summary
 from cosim.world.plan import Plan
-from inference_sim.request import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,8 @@ class Result:
 def execute(
     plan: Plan,
     out: Path | None = None,
-    on_step: Callable[[int], None] = lambda steps: None,
     *,
-    on_start: Callable[[Run], None] = lambda run: None,
-    on_requests: RequestSink = lambda site, requests: None,
+    observers: Sequence[RunObserver] = (),
     live: Live | None = None,
 ) -> Result:
     """Run a plan, and write its results if `out` is given.
@@ -57,9 +55,7 @@ def execute(
     Args:
         plan: From :func:`cosim.world.plan.load_plan`.
         out: The result folder.
-        on_step: Called after each step with the number of steps done.
-        on_requests: Called with the site and the requests that ended in each step.
-        on_start: Called before the first step with the run; see :func:`cosim.loop.run.run`.
+        observers: Observers of the run, called in this order.
         live: Makes it go in real time.
 
     Raises:
@@ -79,12 +75,7 @@ def execute(
     try:
         with RequestLog(plan, folder.requests_path if folder else None) as log:
             began = time.perf_counter()
-
-            def take(site: str, requests: list[Request]) -> None:
-                log.add(site, requests)
-                on_requests(site, requests)
-
-            done = run(plan, on_requests=take, on_step=on_step, on_start=on_start, live=live)
+            done = run(plan, observers=(log, *observers), live=live)
             for name, cluster in done.clusters.items():
                 log.add(name, cluster.take_ended())
                 log.add(name, cluster.take_in_flight(), cluster.env.now)

@@ -10,7 +10,7 @@ from typing import Any
 
 from cosim.scenario.fields import parse_duration_s
 from cosim.scenario.loading import Setting
-from cosim.scenario.yaml_reader import Node
+from inference_sim.files.yaml_text import Node
 
 CASE = "case"
 """Label of the axis that `cases` are."""
@@ -75,7 +75,7 @@ def axis_of(label: str, path: str, nodes: Sequence[Node]) -> Axis:
         path: Its path in the scenario.
         nodes: Its values, with the places where they were written.
     """
-    plain = [_plain(node) for node in nodes]
+    plain = [node.plain() for node in nodes]
     match = _UNIT.fullmatch(label)
     name, unit = (match[1], match[2]) if match else (label, "")
     numbers, texts = _numbers(plain), _texts(plain)
@@ -87,12 +87,6 @@ def axis_of(label: str, path: str, nodes: Sequence[Node]) -> Axis:
         for text, node in zip(texts, nodes, strict=True)
     )
     return Axis(name, values, numbers, unit)
-
-
-def _plain(node: Node) -> Any:
-    if isinstance(node.value, dict):
-        return {key: _plain(child) for key, child in node.value.items()}
-    return [_plain(child) for child in node.value] if isinstance(node.value, list) else node.value
 
 
 def _texts(values: Sequence[Any]) -> list[str]:

@@ -15,13 +15,13 @@ from cosim.scenario.loading import (
     document_of,
     parse_setting,
     problem_at,
-    read_mapping,
     shown_path,
     validate_document,
 )
 from cosim.scenario.study import StudyKeys
-from cosim.scenario.yaml_reader import Node
+from cosim.scenario.yaml_reader import read_mapping
 from cosim.studies.sweep.axes import Axis, AxisValue, axis_of, case_axis
+from inference_sim.files.yaml_text import Node
 
 MAX_CASES = 10_000
 
@@ -66,7 +66,7 @@ def read_study(path: Path, overrides: Sequence[str] = (), seeds: int | None = No
     Raises:
         ScenarioError: With every problem that could be found in the file itself.
     """
-    root = read_mapping(path, "study")
+    root = read_mapping(path, "a study")
     document = document_of(root, path.parent.absolute())
     keys = validate_document(document, StudyKeys)
     given = [parse_setting(one) for one in overrides]

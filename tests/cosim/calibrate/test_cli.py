@@ -11,7 +11,6 @@ import yaml
 from cosim.results.folder import file_hash, input_files, scenario_hash
 from cosim.world.plan import load_plan
 from inference_sim.execution import Roofline, Stage, find_engine
-from inference_sim.execution.engine_profile import default_engine
 from inference_sim.hardware import find_gpu
 from inference_sim.models import find_model
 from inference_sim.power import TwoResource
@@ -66,8 +65,10 @@ def test_from_telemetry_to_a_scenario(cosim: Cli, tmp_path: Path) -> None:
     scenario = tmp_path / "s.yaml"
     scenario.write_text(SCENARIO.format(quickstart=quickstart, model=LLAMA))
     plan = load_plan(scenario)
-    deployed = plan.sites[0].cluster
-    assert deployed is not None
+    cluster = plan.sites[0].cluster
+    assert cluster is not None
+    deployed = cluster.pool
+    assert deployed.stages is not None
     power = deployed.power
     assert isinstance(power, TwoResource)
     fitted = (power.base_w, power.compute_w, power.memory_w, power.sampling_w)
@@ -132,8 +133,8 @@ def test_only_power_was_changed_so_that_times_stay_calibrated(tmp_path: Path) ->
     gpu = find_gpu(str(path))
     assert gpu.uncalibrated == ""
 
-    assert default_engine(gpu) == "vllm-0.11-b200"
-    assert Roofline(find_model(LLAMA), gpu, find_engine(default_engine(gpu))).calibrated
+    assert gpu.default_engine == "vllm-0.11-b200"
+    assert Roofline(find_model(LLAMA), gpu, find_engine(gpu.default_engine)).calibrated
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from cosim.errors import RunFailed, ScenarioError
 from cosim.loop.live import Live
+from cosim.loop.observer import RunObserver
 from cosim.scenario.live import LiveCarbon
 from cosim.signals.live_feed import LiveFeed, PollFailed, Reading, latest
 from cosim.signals.live_feed import Server as Asked
@@ -143,8 +144,8 @@ def test_offsets_are_taken_into_account() -> None:
         ("neso", b"", "not JSON"),
         ("neso", b"<html>", "not JSON"),
         ("neso", b"[" * 100_000, "not JSON"),
-        ("neso", b"[]", "no list `data`"),
-        ("neso", b'{"data": {}}', "no list `data`"),
+        ("neso", b"[]", r"not of format 'neso': expected .\"data\": \[\.\.\.\]. \(got"),
+        ("neso", b'{"data": {}}', r"expected .\"data\": \[\.\.\.\]. \(got"),
         ("neso", b'{"data": []}', "it is empty"),
         ("neso", b'{"data": [1]}', "as NESO has it"),
         ("neso", b'{"data": [{"from": "2026-03-01T12:00Z"}]}', "as NESO has it"),
@@ -156,9 +157,10 @@ def test_offsets_are_taken_into_account() -> None:
         ("neso", neso(10**400), "no carbon intensity"),
         ("neso", neso(1, "2027-01-01T00:00Z"), "the first begins at 2027-01-01T00:00:00Z"),
         ("neso", watttime(("2026-03-01T12:00Z", 1.0)), "as NESO has it"),
-        ("watttime", neso(1), "expected signal_type co2_moer"),
-        ("watttime", watttime(units="percentile"), r"in 'percentile'"),
+        ("watttime", neso(1), "not of format 'watttime': expected ."),
+        ("watttime", watttime(units="percentile"), r"expected lbs_co2_per_mwh \(got 'percentile'"),
         ("watttime", watttime(signal_type="health_damage"), "got 'health_damage'"),
+        ("watttime", watttime(signal_type="co2_aoer"), r"of kind marginal \(got average\)"),
         ("watttime", watttime(("2026-03-01T12:00Z", "x")), "not a number"),  # type: ignore[arg-type]
     ],
 )
@@ -429,11 +431,13 @@ def test_a_server_that_goes_away_for_good_leaves_its_last_value(
     plan = load_plan(path, [f"time.start={datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"])
     live = Live(plan, speed=FAST)
 
-    def leave(steps: int) -> None:
-        if steps == 2:
-            monkeypatch.setattr(live.feeds["dc"], "_server", Asked(config("http://127.0.0.1:9")))
+    class Leaving(RunObserver):
+        def on_step(self, steps: int) -> None:
+            if steps == 2:
+                gone = Asked(config("http://127.0.0.1:9"))
+                monkeypatch.setattr(live.feeds["dc"], "_server", gone)
 
-    result = execute(plan, tmp_path / "out", leave, live=live)
+    result = execute(plan, tmp_path / "out", observers=[Leaving()], live=live)
     assert result.run.failure is None
     steps = steps_of(path)
     assert steps["carbon_intensity_g_per_kwh"].tolist()[2:] == [202.0] * 8
@@ -515,10 +519,15 @@ def test_steps_begin_when_their_time_has_come(
 ) -> None:
     path = scenario(tmp_path, server.url)
     at: list[float] = []
+
+    class Watch(RunObserver):
+        def on_step(self, steps: int) -> None:
+            at.append(time.monotonic())
+
     now = f"time.start={datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     plan = load_plan(path, [now, f"coupling={coupling}"])
     live = Live(plan, speed=600)
-    execute(plan, None, lambda steps: at.append(time.monotonic()), live=live)
+    execute(plan, observers=[Watch()], live=live)
     assert time.monotonic() - live.origin_s >= 10 * 0.1 - 1e-6
     # A machine that is busy makes a step late, never early.
     assert all(moment - live.origin_s >= 0.1 * step - 1e-6 for step, moment in enumerate(at))

@@ -27,8 +27,8 @@ Events = list[dict[str, Any]]
 def run_traced(folder: Path, text: str, *overrides: str) -> tuple[Result, Events]:
     plan = load_plan(write(folder / "s.yaml", text), overrides)
     path, out = folder / "trace.json", folder / "out"
-    with traced(path, out, lambda steps: None) as (on_start, on_step):
-        result = execute(plan, out, on_step, on_start=on_start)
+    with traced(path, out) as trace:
+        result = execute(plan, out, observers=[trace])
     events: Events = json.loads(path.read_text())["traceEvents"]
     return result, events
 

@@ -20,7 +20,7 @@ from cosim.scenario.scenario import Scenario
 from cosim.scenario.workload import Trace, Workload
 from cosim.world.plan import load_plan
 from cosim.world.workload import WorkloadSource, workload_source
-from inference_sim.catalogue import read_data
+from inference_sim.files.catalogue import read_data
 from inference_sim.workload import Arrival
 from inference_sim.workload.trace_formats import FORMATS
 from tests.cosim.builders import BASE, REPOSITORY, SCENARIOS, edited, write

@@ -9,31 +9,27 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cosim.errors import Problem, ScenarioError
-from cosim.scenario.fields import ScenarioText
-from cosim.scenario.yaml_reader import MAX_DEPTH, MAX_NODES, Node, parse_yaml
-
-HERE = Path("/scenarios")
+from inference_sim.errors import FileError, Problem
+from inference_sim.files.yaml_text import (
+    MAX_DEPTH,
+    MAX_NODES,
+    Node,
+    parse_yaml,
+    read_mapping,
+    write_yaml,
+)
 
 
 def parse(text: str) -> Node:
-    return parse_yaml(text, HERE, lambda line, column: f"f.yaml:{line}:{column}")
-
-
-def plain(node: Node) -> Any:
-    if isinstance(node.value, dict):
-        return {key: plain(child) for key, child in node.value.items()}
-    if isinstance(node.value, list):
-        return [plain(child) for child in node.value]
-    return node.value
+    return parse_yaml(text, lambda line, column: f"f.yaml:{line}:{column}")
 
 
 def read(text: str) -> Any:
-    return plain(parse(text))
+    return parse(text).plain()
 
 
 def problems(text: str) -> list[str]:
-    with pytest.raises(ScenarioError) as caught:
+    with pytest.raises(FileError) as caught:
         parse(text)
     return [str(problem) for problem in caught.value.problems]
 
@@ -88,8 +84,14 @@ def test_nan_is_a_float() -> None:
 def test_surprises_of_yaml_1_1_are_strings(text: str) -> None:
     got = read(f"key: {text}\n")["key"]
     assert got == text
-    assert isinstance(got, ScenarioText)
-    assert got.base_dir == HERE
+    assert type(got) is str
+
+
+def test_strings_are_made_as_asked() -> None:
+    class Text(str): ...
+
+    node = parse_yaml("a: [b, 1]", lambda line, column: "", Text)
+    assert [type(child.value) for child in node.value["a"].value] == [Text, int]
 
 
 def test_keys_are_plain_strings() -> None:
@@ -161,7 +163,7 @@ def test_merge_keys_are_refused() -> None:
 
 def test_aliases_are_written_out() -> None:
     root = parse("a: &a {x: [1]}\nb: *a\n")
-    assert plain(root) == {"a": {"x": [1]}, "b": {"x": [1]}}
+    assert root.plain() == {"a": {"x": [1]}, "b": {"x": [1]}}
     assert root.value["b"].key_mark == "f.yaml:2:1"
     assert root.value["a"].value["x"] is not root.value["b"].value["x"]
 
@@ -230,18 +232,22 @@ def test_all_problems_of_a_file_at_once() -> None:
 
 
 # Strings that YAML 1.1 leaves unquoted though they are numbers to us: 1e3, 1.5e3.
-_strings = st.text(
+_any_string = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\ufffe\uffff"), max_size=20
-).filter(lambda text: not _looks_like_a_float(text))
-_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(10**30), 10**30)
-    | st.floats(allow_nan=False)
-    | _strings,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_strings, inner, max_size=4),
-    max_leaves=12,
 )
+_strings = _any_string.filter(lambda text: not _looks_like_a_float(text))
+
+
+def _values(strings: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
+    return st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers(-(10**30), 10**30)
+        | st.floats(allow_nan=False)
+        | strings,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(strings, inner, max_size=4),
+        max_leaves=12,
+    )
 
 
 def _looks_like_a_float(text: str) -> bool:
@@ -252,9 +258,37 @@ def _looks_like_a_float(text: str) -> bool:
 
 
 @settings(max_examples=150, deadline=None)
-@given(_values)
+@given(_values(_strings))
 def test_what_yaml_writes_reads_back(value: object) -> None:
     assert read(yaml.safe_dump(value)) == value
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.dictionaries(_any_string, _values(_any_string), max_size=4))
+@example({"name": "1e3", "7e2": ".5e1", "\x85": "a\u2028"})
+def test_what_is_written_reads_back(value: dict[str, object]) -> None:
+    assert read(write_yaml(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "gpu.yaml:1:1: the file is empty"),
+        (b"- a\n", "gpu.yaml:1:1: a GPU is a mapping of keys such as 'name: \u2026' (got a list)"),
+        (b"\xff", "'gpu.yaml' is not text in UTF-8 (byte 0)"),
+        (None, "no such file (got 'gpu.yaml')"),
+    ],
+)
+def test_files_that_are_no_mapping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("gpu.yaml")
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(FileError) as caught:
+        read_mapping(path, "a GPU")
+    assert str(caught.value) == message
 
 
 _fragments = st.sampled_from(
@@ -277,10 +311,10 @@ _fragments = st.sampled_from(
 @example("%YAML 1." + "9" * 5000 + "\n---\na")
 @example("!!float 1e")
 @example("--- !\n")
-def test_no_text_raises_anything_but_a_scenario_error(text: str) -> None:
+def test_no_text_raises_anything_but_a_file_error(text: str) -> None:
     found: tuple[Problem, ...] = ()
     try:
         parse(text)
-    except ScenarioError as error:
+    except FileError as error:
         found = error.problems
     assert all(problem.where.startswith("f.yaml:") for problem in found)

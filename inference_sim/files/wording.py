@@ -1,4 +1,4 @@
-"""What pydantic found wrong, in the words of the scenario file.
+"""Problems that pydantic finds, in the words of the file that was checked.
 
 pydantic names places by its own schema (members of unions and functions are part of the path) and
 by its classes. Here the path of an error is walked through the data and the model together: that
@@ -11,13 +11,14 @@ import inspect
 import re
 import types
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from cosim.errors import did_you_mean
+from inference_sim.errors import did_you_mean
 
 _ABSENT: Final = object()
 _LONGEST_SHOWN = 60
@@ -66,11 +67,13 @@ class Found:
         path: Keys and indices that lead to it.
         message: What is wrong.
         at_key: It is the key that is wrong, not its value.
+        missing: The key that is missing there; empty for other problems.
     """
 
     path: tuple[str | int, ...]
     message: str
     at_key: bool = False
+    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,14 @@ class _Place:
     around: tuple[Any, ...]
 
 
-def explain(error: ValidationError, model: type[BaseModel], data: Mapping[str, Any]) -> list[Found]:
-    """Return each problem in `data` that kept it from being a `model`."""
+def explain(error: ValidationError, model: type[Any], data: Mapping[str, Any]) -> list[Found]:
+    """Return each problem in `data` that kept it from being a `model`.
+
+    Args:
+        error: The error.
+        model: A pydantic model or a dataclass.
+        data: The plain values that were checked.
+    """
     found: list[Found] = []
     mistaken: dict[tuple[str | int, ...], tuple[_Place, list[str]]] = {}
     for details in error.errors(include_url=False):
@@ -114,12 +123,22 @@ def _options(annotation: Any) -> tuple[Any, ...]:
 
 def _fields(option: Any) -> dict[str, FieldInfo]:
     """Return the fields of a model by the keys they are written with; none for other types."""
-    if not (inspect.isclass(option) and issubclass(option, BaseModel)):
+    if not inspect.isclass(option):
+        return {}
+    if is_dataclass(option):
+        return _dataclass_fields(option)
+    if not issubclass(option, BaseModel):
         return {}
     return {
         info.validation_alias if isinstance(info.validation_alias, str) else name: info
         for name, info in option.model_fields.items()
     }
+
+
+@cache
+def _dataclass_fields(option: type[Any]) -> dict[str, FieldInfo]:
+    hints = get_type_hints(option, include_extras=True)
+    return {one.name: FieldInfo.from_annotation(hints[one.name]) for one in fields(option)}
 
 
 def _inside(option: Any, part: str | int) -> tuple[Any, ...]:
@@ -161,7 +180,7 @@ def _has(value: Any, part: str | int) -> bool:
     return isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value)
 
 
-def _locate(model: type[BaseModel], data: Any, loc: tuple[str | int, ...]) -> _Place:
+def _locate(model: type[Any], data: Any, loc: tuple[str | int, ...]) -> _Place:
     place = _Place((), data, (model,), ())
     for part in loc:
         options = place.options
@@ -229,12 +248,13 @@ def _listed(names: Iterable[Any]) -> str:
 def _explain(place: _Place, details: Any) -> Found:
     kind, context = details["type"], details.get("ctx", {})
     path, value = place.path, place.value
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         known = [key for option in place.around for key in _fields(option)]
         nearest = did_you_mean(str(path[-1]), known)
         return Found(path, f"unknown key{nearest or f' (known: {_listed(known)})'}", at_key=True)
     if kind == "missing":
-        return Found(path[:-1], f"missing key '{path[-1]}'{_purpose(place.around, path[-1])}")
+        message = f"missing key '{path[-1]}'{_purpose(place.around, path[-1])}"
+        return Found(path[:-1], message, missing=str(path[-1]))
     if kind == "union_tag_not_found":
         key = context["discriminator"].strip("'")
         tags = [tag for option in place.options for tag in _tags(option, key)]
