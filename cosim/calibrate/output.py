@@ -74,8 +74,8 @@ def errors_text(found: PowerFit | LatencyFit) -> str:
     """Return the errors of a fit in a line."""
     out = found.held_out
     return (
-        f"MAPE {mape(found.errors):.1f} %, bias {bias(found.errors):+.1f} % in the fit; "
-        f"MAPE {mape(out.errors):.1f} %, bias {bias(out.errors):+.1f} % {out.how}"
+        f"MAPE {mape(found.errors):.1f} %, bias {bias(found.errors):+z.1f} % in the fit; "
+        f"MAPE {mape(out.errors):.1f} %, bias {bias(out.errors):+z.1f} % {out.how}"
     )
 
 

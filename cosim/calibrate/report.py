@@ -64,8 +64,8 @@ def _rest(found: PowerFit | LatencyFit, unit: str, scale: float, before: str) ->
     width = max(len(title) for title, _ in rows)
     for title, errors in rows:
         yield (
-            f"  {title:<{width}}   MAPE {mape(errors):5.1f} %   bias {bias(errors):+6.1f} %   "
-            f"worst {100 * errors[np.abs(errors).argmax()]:+.1f} %"
+            f"  {title:<{width}}   MAPE {mape(errors):5.1f} %   bias {bias(errors):+z6.1f} %   "
+            f"worst {100 * errors[np.abs(errors).argmax()]:+z.1f} %"
         )
     yield ""
     yield "  worst rows when left out:"
@@ -73,7 +73,7 @@ def _rest(found: PowerFit | LatencyFit, unit: str, scale: float, before: str) ->
         measured = found.measured[i] * scale
         yield (
             f"  line {found.table.lines[i]:<5}measured {measured:.4g} {unit}, predicted "
-            f"{measured * (1 + out.errors[i]):.4g} {unit} ({100 * out.errors[i]:+.1f} %): "
+            f"{measured * (1 + out.errors[i]):.4g} {unit} ({100 * out.errors[i]:+z.1f} %): "
             f"{found.names[i]}"
         )
     if found.notes:

@@ -13,9 +13,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
 from cosim.accounting.energy import J_PER_KWH
-from cosim.commands.printing.quantities import duration, duration_unit, mass
 from cosim.loop.observer import RunObserver
 from cosim.loop.record import Run
+from cosim.words import duration, duration_unit, mass
 from cosim.world.plan import Plan
 
 _EVERY_S = 0.1
@@ -69,7 +69,7 @@ class RunProgress(RunObserver):
             return
         self._carbon = ImportCarbon(run)
         self._began_s = self._shown_s = self._clock()
-        self._task = self._bar.add_task("", total=self._time.steps, told="")
+        self._task = self._bar.add_task("", total=self._time.steps, text="")
 
     def on_step(self, steps: int) -> None:
         """Take note that so many steps are done; most calls only look at the clock."""
@@ -79,13 +79,13 @@ class RunProgress(RunObserver):
         if now_s - self._shown_s < _EVERY_S and steps < self._time.steps:
             return
         self._shown_s = now_s
-        told = progress_text(
+        text = progress_text(
             steps * self._time.step_s,
             self._time.steps * self._time.step_s,
             now_s - self._began_s,
             self._carbon.grams(),
         )
-        self._bar.update(self._task, completed=steps, told=told)
+        self._bar.update(self._task, completed=steps, text=text)
 
 
 def progress_text(simulated_s: float, whole_s: float, wall_s: float, grams: float) -> str:
@@ -123,7 +123,7 @@ def progress(
         return
     columns = (
         BarColumn(bar_width=None, table_column=Column(ratio=1)),
-        TextColumn("{task.fields[told]}", markup=False, table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[text]}", markup=False, table_column=Column(no_wrap=True)),
     )
     console = Console(file=stream, highlight=False)
     with Progress(*columns, console=console, transient=True, expand=True) as bar:

@@ -34,7 +34,7 @@ def report(
         typer.Option(help="Write its charts as files too, into DIR/figures."),
     ] = None,
 ) -> None:
-    """Write the report of a result folder: one HTML file, with the answer, charts and versions."""
+    """Write the report of a result folder: one HTML file with headline, charts and versions."""
     from cosim.report.figures import check_figures, write_figures
     from cosim.studies.kinds import kind_of
 

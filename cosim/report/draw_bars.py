@@ -8,7 +8,7 @@ from cosim.report.charts import BarChart
 from cosim.report.scales import Scale
 from cosim.report.size import Drawn, Size
 from cosim.report.svg import element, text, titled
-from cosim.report.ticks import number
+from cosim.words import number
 
 
 def draw_bars(chart: BarChart, size: Size, top: float) -> Drawn:
@@ -44,8 +44,8 @@ def draw_bars(chart: BarChart, size: Size, top: float) -> Drawn:
             value = float(group.values[k])
             if math.isnan(value):
                 continue  # and takes no room
-            told = f"{category}, {group.name}: {value!r} {chart.unit}"
-            body += _bar(across, y, thick, size, value, told, group.color)
+            hint = f"{category}, {group.name}: {value + 0.0!r} {chart.unit}"
+            body += _bar(across, y, thick, size, value, hint, group.color)
             y += thick + 2
         zero = across.pixel(0.0)
         body.append(element("path", d=f"M{zero:.1f} {bars_top - 2:.1f}V{y:.1f}", class_="axis"))
@@ -54,19 +54,19 @@ def draw_bars(chart: BarChart, size: Size, top: float) -> Drawn:
 
 
 def _bar(
-    across: Scale, y: float, thick: int, size: Size, value: float, told: str, color: str
+    across: Scale, y: float, thick: int, size: Size, value: float, hint: str, color: str
 ) -> list[str]:
-    """Return a bar and its value beside it; `told` is shown where the pointer rests."""
+    """Return a bar and its value beside it; `hint` is shown where the pointer rests."""
     zero, x = across.pixel(0.0), across.pixel(value)
     rect = element(
         "rect",
-        titled(told),
+        titled(hint),
         x=min(zero, x),
         y=y,
         width=max(abs(x - zero), 1.0),
         height=thick,
         class_=f"solid {color}",
-        data_value=repr(value),
+        data_value=repr(value + 0.0),
     )
     place, anchor = (x - 5, "end") if value < 0 else (x + 5, "start")
     return [rect, text(number(value), place, y + thick - 3, size.font, text_anchor=anchor)]

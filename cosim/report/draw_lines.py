@@ -136,7 +136,7 @@ def _there(x: Array, y: Array) -> Iterator[tuple[float, float]]:
 
 
 def _marks(panel: Panel, across: Scale, down: Scale, linked: bool) -> Iterator[str]:
-    """Yield the marks; those too near to be told apart are one, which leads to the first."""
+    """Yield the marks; those too near to be distinguished are one, which leads to the first."""
     groups: list[list[int]] = []
     for index, mark in enumerate(panel.marks):
         x = across.pixel(mark.at)
@@ -148,6 +148,6 @@ def _marks(panel: Panel, across: Scale, down: Scale, linked: bool) -> Iterator[s
         mark = panel.marks[group[0]]
         x, y = across.pixel(mark.at), down.pixel(mark.y)
         d = f"M{x:.1f} {y - 5:.1f}l4.5 8h-9z" if mark.up else f"M{x:.1f} {y + 5:.1f}l4.5 -8h-9z"
-        told = mark.text if len(group) == 1 else f"{len(group)} changes; the first: {mark.text}"
-        shape = element("path", titled(told), d=d, class_="solid ink mark")
+        hint = mark.text if len(group) == 1 else f"{len(group)} changes; the first: {mark.text}"
+        shape = element("path", titled(hint), d=d, class_="solid ink mark")
         yield element("a", shape, href=f"#{mark.target}") if linked and mark.target else shape

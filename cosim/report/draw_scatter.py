@@ -28,8 +28,9 @@ def draw_scatter(chart: ScatterChart, size: Size, top: float) -> Drawn:
     places = [(across.pixel(one.x), down.pixel(one.y)) for one in points]
     taken = [(px - 6, px + 6, py) for px, py in places]
     for point, (px, py) in zip(points, places, strict=True):
-        told = f"{point.name}: {chart.axis.label} {point.x!r}, {chart.label} {point.y!r}"
-        dot = element("circle", titled(told), cx=px, cy=py, r=5, class_=f"solid {point.color}")
+        place = f"{chart.axis.label} {point.x + 0.0!r}, {chart.label} {point.y + 0.0!r}"
+        hint = titled(f"{point.name}: {place}")
+        dot = element("circle", hint, cx=px, cy=py, r=5, class_=f"solid {point.color}")
         body.append(dot)
         if label := point.name if point.label is None else point.label:
             anchor, middle = _place(px, py, size.text_width(label), size, taken)

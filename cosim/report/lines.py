@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cosim.words import UNLIMITED
+
 Array = NDArray[np.float64]
 Kind = Literal["time", "linear", "log"]
 Shape = Literal["line", "points", "guide"]
@@ -64,13 +66,13 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that happened at a place: a triangle that leads to where it is told.
+    """Something that happened at a place: a triangle that leads to its row.
 
     Attributes:
         at: Where, on the horizontal axis.
         y: Where, on the vertical axis.
         text: What happened.
-        target: Identifier of the element of the page that tells more; empty for none.
+        target: Identifier of the element of the page that says more; empty for none.
         up: Whether the triangle points up.
     """
 
@@ -104,7 +106,7 @@ class Panel:
     height: int = 120
     zero: bool = True
     percent: bool = False
-    infinite: str = "no limit"
+    infinite: str = UNLIMITED
     log: bool = False
 
     @property

@@ -8,10 +8,10 @@
   const two = (n) => String(n).padStart(2, "0");
   const value = (v, infinite) => {
     if (v === null) return "–";
-    if (v === "inf") return infinite || "no limit";
+    if (v === "inf") return infinite || "unlimited";
     const size = Math.abs(v);
     if (size !== 0 && (size < 1e-4 || size >= 1e9)) return v.toPrecision(5);
-    return Number(v.toPrecision(5)).toLocaleString("en-US", { maximumFractionDigits: 9 });
+    return (Number(v.toPrecision(5)) + 0).toLocaleString("en-US", { maximumFractionDigits: 9 });
   };
   const moment = (chart, s) => {
     const t = new Date((chart.origin + s) * 1000);

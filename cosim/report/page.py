@@ -153,14 +153,14 @@ def table(
         lines.append(f"<tr{key}>{cells}</tr>")
     header = f"<thead><tr>{top}</tr></thead>" if head else ""
     body = f"<tbody>{''.join(lines[:_PRINTED])}</tbody>"
-    told = ""
+    note = ""
     if len(lines) > _PRINTED:
         body += f'<tbody class="unprinted">{"".join(lines[_PRINTED:])}</tbody>'
-        told = paragraph(
+        note = paragraph(
             f"The first {_PRINTED} of {len(lines):,} rows; the page has all.", kind="note printed"
         )
     kind = "wide-table" if head else "wide-table pairs"
-    return f'<div class="{kind}" tabindex="0"><table>{header}{body}</table></div>{told}'
+    return f'<div class="{kind}" tabindex="0"><table>{header}{body}</table></div>{note}'
 
 
 def preformatted(text: str) -> str:

@@ -15,16 +15,13 @@ from cosim.accounting.quantiles import Quantiles
 from cosim.report.lines import Array, Axis, LineChart, Mark, Panel, Series
 from cosim.report.run_data import LATENCIES, RunData
 from cosim.report.thin import Buckets
-from cosim.report.ticks import number
+from cosim.words import duration, infinite, setting
 
 MOST_CHANGES = 500
-"""Changes that are told one by one, and that marks lead to."""
+"""Changes that are listed one by one, and that marks lead to."""
 
 _BUCKETS = 720
 _SITES_IN_FULL = 3
-
-_INFINITE = {"battery_power": "automatic"}
-"""What an infinite value of an actuator means, where it is not that there is no limit."""
 
 _SHARES = np.concatenate(
     [np.linspace(0, 0.95, 96), np.linspace(0.955, 0.99, 8), np.linspace(0.991, 1, 10)]
@@ -111,12 +108,12 @@ class SiteCharts:
         if "running" not in columns:
             return
         queue = [
-            self._series("waiting at the gateway", "gateway_waiting", "vermilion"),
-            self._series("waiting in replicas", "replica_waiting", "orange", "6 3"),
+            self._series("queued at the gateway", "gateway_waiting", "vermilion"),
+            self._series("queued in replicas", "replica_waiting", "orange", "6 3"),
             self._series("running", "running", "blue", "8 3 2 3"),
         ]
         if columns["deferrable_waiting"].any():
-            queue.insert(0, self._series("held back", "deferrable_waiting", "purple", "2 2"))
+            queue.insert(0, self._series("deferred", "deferrable_waiting", "purple", "2 2"))
         yield Panel("requests", "requests", queue, height=150)
         batch = self._series("mean batch", "batch_mean", "blue")
         yield Panel("mean batch", "sequences", [batch], height=90)
@@ -140,8 +137,7 @@ class SiteCharts:
                 line = self._series(title, kind.field, "ink")
             else:
                 line = self._buckets.series(title, "ink", self._in_force([one for _, one in mine]))
-            infinite = _INFINITE.get(actuator, "no limit")
-            yield Panel(title, kind.unit, [line], marks, height=90, infinite=infinite)
+            yield Panel(title, kind.unit, [line], marks, height=90, infinite=infinite(actuator))
 
     def _in_force(self, changes: Sequence[ActuatorChange]) -> Array:
         """Return the value of an actuator in each step, from its changes."""
@@ -150,14 +146,15 @@ class SiteCharts:
             values[one.step :] = one.new
         return values
 
-    def _mark(self, index: int, one: ActuatorChange, unit: str) -> Mark:
-        change = f"{setting(one.actuator, one.old)} to {setting(one.actuator, one.new)} {unit}"
+    def _mark(self, index: int, change: ActuatorChange, unit: str) -> Mark:
+        old, new = (setting(change.actuator, value) for value in (change.old, change.new))
+        both = f"{old} {unit} to {new}" if math.isinf(change.new) else f"{old} to {new} {unit}"
         return Mark(
-            at=one.time_s,
-            y=one.new,
-            text=f"{moment(self.run, one.time_s)}: {change}; {one.reason}",
+            at=change.time_s,
+            y=change.new,
+            text=f"{moment(self.run, change.time_s)}: {both}; {change.reason}",
             target=change_key(index) if index < MOST_CHANGES else "",
-            up=one.new > one.old,
+            up=change.new > change.old,
         )
 
     def _series(
@@ -169,11 +166,11 @@ class SiteCharts:
     def _chart(self, key: str, title: str, panels: list[Panel], note: str = "") -> LineChart:
         buckets, step_s = self._buckets, self.run.step_s
         if buckets.size > 1:
-            told = (
+            thinned = (
                 f"Line: mean of each {duration(buckets.size * step_s)}; band: its least and "
                 "greatest value."
             )
-            note = f"{told} {note}".strip()
+            note = f"{thinned} {note}".strip()
         axis = Axis("time", "time, UTC", 0.0, self.run.duration_s, self.run.start)
         at = buckets.starts.astype(np.float64) * step_s
         width = buckets.size * step_s
@@ -231,13 +228,8 @@ def pooled(by_class: Mapping[str, Mapping[str, Quantiles]]) -> dict[str, Quantil
 
 
 def change_key(index: int) -> str:
-    """Return the identifier of the row that tells of a change."""
+    """Return the identifier of the row of a change."""
     return f"change-{index}"
-
-
-def setting(actuator: str, value: float) -> str:
-    """Return a value of an actuator."""
-    return _INFINITE.get(actuator, "no limit") if math.isinf(value) else number(value)
 
 
 def moment(run: RunData, seconds: float) -> str:
@@ -245,14 +237,6 @@ def moment(run: RunData, seconds: float) -> str:
     then = run.start + timedelta(seconds=float(seconds))
     clock = f"{then:%H:%M:%S}" if then.second else f"{then:%H:%M}"
     return f"{then.day} {then:%b} {clock}"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in the largest unit in which it is short."""
-    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size or (seconds >= size and math.isclose(seconds % size, 0)):
-            return f"{seconds / size:.4g} {unit}".replace("1 days", "1 day")
-    return f"{seconds:.4g} s"
 
 
 def slugs(names: list[str]) -> dict[str, str]:

@@ -69,7 +69,7 @@ class RunData:
         """Read a folder.
 
         Raises:
-            ScenarioError: If it is no result folder.
+            ScenarioError: If it is not a result folder.
             CosimError: If a file of it is damaged.
         """
         summary, manifest = read_summary(path), _read(path, MANIFEST, json.loads)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from cosim.errors import ScenarioError
-from cosim.report.answer import answer
-from cosim.report.causes import cause_charts
+from cosim.report.breakdown import breakdown_charts
 from cosim.report.charts import Chart
+from cosim.report.headline import headline
 from cosim.report.page import (
     Section,
     alarm,
@@ -27,24 +27,22 @@ from cosim.report.run_charts import (
     MOST_CHANGES,
     SiteCharts,
     change_key,
-    duration,
     latency_chart,
     moment,
     pooled,
-    setting,
     slugs,
 )
 from cosim.report.run_data import RunData, read_summary
-from cosim.report.ticks import number
 from cosim.results.summary import Failure, Summary
+from cosim.words import duration, number, plural, setting
 
 _OBSERVED = {
     "carbon_intensity_g_per_kwh": "intensity [g/kWh]",
     "solar_w": "solar [W]",
     "battery_soc": "state of charge [%]",
     "facility_power_w": "load [W]",
-    "gateway_waiting": "waiting at the gateway",
-    "replica_waiting": "waiting in replicas",
+    "gateway_waiting": "queued at the gateway",
+    "replica_waiting": "queued in replicas",
     "running": "running",
 }
 Block = Chart | str
@@ -52,10 +50,10 @@ Block = Chart | str
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What a run is compared with.
+    """The run that another is compared with.
 
     Attributes:
-        name: What it is called.
+        name: Its name.
         summary: Its summary.
     """
 
@@ -67,11 +65,11 @@ class Baseline:
         """Read the summary of another result folder.
 
         Raises:
-            ScenarioError: If it is none, or its run took no step.
+            ScenarioError: If it is not a result folder, or its run took no step.
         """
         summary = read_summary(path)
         if not summary.sites:
-            raise ScenarioError(f"'{path}' is no baseline: its run failed before the first step")
+            raise ScenarioError(f"'{path}' is not a baseline: its run failed before the first step")
         return cls(path.resolve().name, summary)
 
 
@@ -83,7 +81,7 @@ def write_report(folder: Path, baseline: Path | None = None) -> Path:
         baseline: That of the run to compare with; None for none.
 
     Raises:
-        ScenarioError: If one of them is no result folder.
+        ScenarioError: If one of them is not a result folder.
         CosimError: If a file in it is damaged.
     """
     against = Baseline.load(baseline) if baseline is not None else None
@@ -112,14 +110,14 @@ def report_html(run: RunData, baseline: Baseline | None = None) -> str:
     if summary.failure is not None:
         lead.append(_failure(run, summary.failure))
     if summary.sites:
-        told = answer(
+        head = headline(
             summary,
             baseline.summary if baseline else None,
             baseline.name if baseline else "",
         )
-        lead += [alarm("Read with care", *told.warnings)] if told.warnings else []
-        lead.append(cards(told.cards))
-        lead += [paragraph(text) for text in told.sentences]
+        lead += [alarm("Read with care", *head.warnings)] if head.warnings else []
+        lead.append(cards(head.cards))
+        lead += [paragraph(text) for text in head.sentences]
     sections = [*_charts(run, baseline), *_about(run)]
     return page(summary.scenario.name, sections, subtitle=subtitle.strip(), lead=lead)
 
@@ -130,9 +128,9 @@ def _failure(run: RunData, failure: Failure) -> str:
     return alarm(
         f"This run failed at step {failure.step}, {when} UTC.",
         f"Reason: {failure.message}",
-        f"What follows is what it had until then: {steps:,} steps."
+        f"Below are the {plural(steps, 'step')} until then."
         if steps
-        else "It had not taken a step: there is nothing to show but the scenario.",
+        else "It had not taken a step: there is only the scenario to show.",
     )
 
 
@@ -178,7 +176,7 @@ def _charts(run: RunData, baseline: Baseline | None) -> list[Section]:
         ),
         Section("changes", "What the controllers did", _changes(run)),
         Section("latency", "Latency", by_site(latency)),
-        Section("causes", "Energy and carbon by cause", _causes(run, baseline, suffixes)),
+        Section("causes", "Energy and carbon by cause", _breakdown(run, baseline, suffixes)),
     ]
     return [part for part in sections if part.blocks]
 
@@ -187,7 +185,7 @@ def _given(chart: Chart | None) -> list[Block]:
     return [] if chart is None else [chart]
 
 
-def _causes(run: RunData, baseline: Baseline | None, suffixes: dict[str, str]) -> list[Block]:
+def _breakdown(run: RunData, baseline: Baseline | None, suffixes: dict[str, str]) -> list[Block]:
     own = run.summary.sites
     others = baseline.summary.sites if baseline else {}
     names = (run.summary.scenario.name, baseline.name if baseline else "")
@@ -196,14 +194,14 @@ def _causes(run: RunData, baseline: Baseline | None, suffixes: dict[str, str]) -
     both = {names[0]: list(own.values())}
     if others:
         both[names[1]] = list(others.values())
-    blocks: list[Block] = list(cause_charts(both))
+    blocks: list[Block] = list(breakdown_charts(both))
     if len(own) > 1:
         blocks.insert(0, subheading("all sites"))
         for site, totals in own.items():
             here = {names[0]: [totals]}
             if site in others:
                 here[names[1]] = [others[site]]
-            blocks += [subheading(site), *cause_charts(here, suffixes[site])]
+            blocks += [subheading(site), *breakdown_charts(here, suffixes[site])]
     return blocks
 
 
@@ -229,12 +227,12 @@ def _changes(run: RunData) -> list[Block]:
     reason = head.index("reason")
     numbers = [k for k in range(reason - 2, len(head)) if k != reason]
     keys = [change_key(index) for index in range(len(rows))]
-    told = (
+    note = (
         "Each change with what the controller saw: the signals of the step that begins, and what "
         "its site did in the step before."
     )
     blocks: list[Block] = [
-        paragraph(told, kind="note"),
+        paragraph(note, kind="note"),
         table(head, rows, numbers=numbers, wide=[reason], keys=keys),
     ]
     if len(actions) > len(rows):

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from cosim.words import number
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _TIME_STEPS_S = (
     *(1, 2, 5, 10, 15, 30),
@@ -91,21 +93,6 @@ def _time_label(then: datetime, step_s: int) -> str:
     if then.hour == then.minute == then.second == 0:
         return f"{then.day} {then:%b}"
     return f"{then:%H:%M:%S}" if step_s < _MINUTE else f"{then:%H:%M}"
-
-
-def number(value: float) -> str:
-    """Return a number for a tick or a table: four significant digits, thousands marked."""
-    if math.isnan(value):
-        return "–"
-    if math.isinf(value):
-        return "unlimited" if value > 0 else "-unlimited"
-    if value == 0:
-        return "0"
-    if not 1e-3 <= abs(value) < 1e7:
-        return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e")
-    decimals = max(0, 3 - math.floor(math.log10(abs(value))))
-    text = f"{value:,.{decimals}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def domain(values: Sequence[float], *, zero: bool) -> tuple[float, float]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from controllers import ActuatorChange
 from cosim.errors import ScenarioError
 from cosim.loop.observer import RunObserver
 from cosim.loop.record import Run, SiteRecord
+from cosim.words import setting
 from inference_sim.cluster import Cluster
 from inference_sim.engine import Engine
 from inference_sim.segment import Segment
@@ -180,7 +180,7 @@ def _metadata(what: str, pid: int, tid: int, name: str) -> str:
 
 
 def _instant(change: ActuatorChange, pid: int) -> str:
-    old, new = ("unlimited" if math.isinf(x) else f"{x:g}" for x in (change.old, change.new))
+    old, new = (setting(change.actuator, value) for value in (change.old, change.new))
     event = {
         "name": f"{change.actuator} {old} -> {new}",
         "cat": "actuator",

@@ -20,6 +20,7 @@ from cosim.errors import ScenarioError, did_you_mean
 from cosim.results.requests import RequestLog
 from cosim.scenario.loading import DataPath, problem_at
 from cosim.scenario.workload import Poisson
+from cosim.words import percent
 from cosim.world.plan import Plan
 from cosim.world.site_plan import SitePlan
 from cosim.world.workload import workload_source
@@ -146,9 +147,9 @@ def criterion(probe: Probe) -> str:
     """Return what a probe must meet, in words."""
     parts = []
     if probe.attainment:
-        parts.append(f"at least {ATTAINMENT:.0%} of each class meet their objectives")
+        parts.append(f"at least {percent(ATTAINMENT)} of each class meet their SLOs")
     if probe.by_delay:
-        parts.append(f"99% are scheduled within {DELAY_P99_S:g} s of their arrival")
+        parts.append(f"99 % are scheduled within {DELAY_P99_S:g} s of their arrival")
     return " and ".join(parts)
 
 
@@ -159,7 +160,7 @@ def describe(probe: Probe) -> str:
 
 
 def _outcome(probe: Probe) -> str:
-    parts = [f"{name} {share:.2%} within objectives" for name, share in probe.attainment.items()]
+    parts = [f"{name} {percent(share, 2)} within SLO" for name, share in probe.attainment.items()]
     if probe.by_delay:
         parts.append(f"scheduling delay p99 {probe.delay_p99_s:.3g} s")
     if probe.rejected:

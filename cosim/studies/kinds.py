@@ -87,7 +87,7 @@ def kind_of(folder: Path) -> Kind:
             return kind
     *others, last = (f"{kind.marker} ({kind.command})" for kind in KINDS)
     raise ScenarioError(
-        f"'{folder}' is no result folder: expected one with {', '.join(others)} or {last}"
+        f"'{folder}' is not a result folder: expected one with {', '.join(others)} or {last}"
     )
 
 

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from controllers import ActuatorChange
 from cosim.commands.printing.layout import INDENT, line_width, print_row, wrapped
-from cosim.commands.printing.quantities import duration, plural, setting_text
 from cosim.studies.runs.execute import Result
+from cosim.words import duration, plural, setting
 
 _SHOWN_ACTIONS = 4
 
@@ -37,7 +37,7 @@ def print_control(console: Console, result: Result) -> None:
             print_row(
                 console,
                 "Guard",
-                f"the objectives{where} kept throttles open, and deferrable work back, for "
+                f"the SLO guard{where} kept throttles open, and deferrable requests waiting, for "
                 f"{duration(guard.active_s)}; last for {guard.reason}",
             )
 
@@ -46,20 +46,23 @@ def _print_changes(console: Console, start: datetime, changes: Sequence[Actuator
     """Print the first changes in columns: when, what was set to what, and why."""
     shown = changes[:_SHOWN_ACTIONS]
     settings = [
-        f"{one.actuator} {setting_text(one.old)} -> {setting_text(one.new)}" for one in shown
+        f"{change.actuator} {setting(change.actuator, change.old)} -> "
+        f"{setting(change.actuator, change.new)}"
+        for change in shown
     ]
     wide = max(map(len, settings), default=0)
     heads = [
-        f"{start + timedelta(seconds=one.time_s):%d %b %H:%M}Z  {setting:<{wide}}  "
-        for one, setting in zip(shown, settings, strict=True)
+        f"{start + timedelta(seconds=change.time_s):%d %b %H:%M}Z  {text:<{wide}}  "
+        for change, text in zip(shown, settings, strict=True)
     ]
     longest = max(
-        (len(head) + len(one.reason) for head, one in zip(heads, shown, strict=True)), default=0
+        (len(head) + len(change.reason) for head, change in zip(heads, shown, strict=True)),
+        default=0,
     )
     indent = INDENT if INDENT + longest <= line_width(console) else 2
-    for head, one in zip(heads, shown, strict=True):
+    for head, change in zip(heads, shown, strict=True):
         before = " " * indent + head
-        for line in wrapped(console, one.reason, len(before)):
+        for line in wrapped(console, change.reason, len(before)):
             console.print(f"{before}{line}".rstrip(), markup=False)
             before = " " * len(before)
     if len(changes) > len(shown):

@@ -12,7 +12,7 @@ INDENT = 9
 """Characters that the titles of rows take."""
 
 _WIDTH, _LEAST_WIDTH = 100, 20
-_UNITS = re.compile(r"(?<=\d) (?=(?:[mk]?g|k?W|k?Wh|g/kWh|ms|s|min|h|d|M)\b)")
+_UNITS = re.compile(r"(?<=\d) (?=(?:[mk]?g|t|[kM]?W|[kM]?Wh|g/kWh|ms|s|min|h|days?|M)\b|%)")
 
 
 def print_row(console: Console, title: str, text: str, style: str = "cyan") -> None:

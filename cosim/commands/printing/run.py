@@ -9,11 +9,12 @@ from rich.text import Text
 
 from cosim.commands.printing.control import print_control
 from cosim.commands.printing.layout import print_row, wrapped
-from cosim.commands.printing.quantities import duration, plural
 from cosim.commands.printing.site import carbon_rows, deployment, energy_balance, site_rows, work
+from cosim.report.headline import load_warning
 from cosim.results.summary import LiveReport
 from cosim.results.totals import ServingTotals
 from cosim.studies.runs.execute import Result
+from cosim.words import duration, plural
 from cosim.world.plan import Plan
 
 
@@ -57,8 +58,8 @@ def print_report(result: Result) -> None:
     for planned in result.run.plan.sites:
         for text in planned.signal_notes:
             print_row(console, "Warning", f"{planned.name}: {text}", style="yellow")
-    if isinstance(totals, ServingTotals) and totals.load_state != "stable":
-        print_row(console, "Warning", _load_warning(totals), style="yellow")
+    if totals is not None and (warning := load_warning(totals)):
+        print_row(console, "Warning", warning, style="yellow")
     if result.run.plan.scenario.time.until == "drained" and not all(
         cluster.drained for cluster in result.run.clusters.values()
     ):
@@ -97,17 +98,3 @@ def _trace_notes(plan: Plan) -> Iterator[str]:
             f"{plural(failures, 'request')} of {path.name} left out, recorded as failed: without "
             "response tokens"
         )
-
-
-def _load_warning(totals: ServingTotals) -> str:
-    waiting = totals.requests.waiting
-    if totals.load_state == "overloaded":
-        return (
-            "overloaded: requests come faster than they are served, and the queue grows for as "
-            f"long as they come ({waiting:,} wait at the end). Latency, and carbon per request, "
-            "only tell how long that was."
-        )
-    return (
-        f"{waiting:,} requests still wait at the end. Their energy is not in these figures: "
-        "compare only with runs that leave the same backlog."
-    )

@@ -13,8 +13,8 @@ from rich.text import Text
 from cosim.commands.printing.traces import print_rows
 from cosim.data_sets.signals.summary import SignalSummary
 from cosim.data_sets.traces.chart import bar_lines
-from cosim.data_sets.traces.rate import time_text
 from cosim.signals.series import utc_stamp
+from cosim.words import duration
 
 _COLUMNS = 66  # of the chart
 _COLUMNS_AN_HOUR = 2
@@ -40,8 +40,8 @@ def _print_summary(console: Console, summary: SignalSummary, *, blocks: bool) ->
     rows = {
         "Signal": summary.title,
         "From": summary.how,
-        "Span": f"{start} to {end}: {time_text(summary.span_s)}",
-        "Step": f"{time_text(summary.step_s)}, {len(series):,} times",
+        "Span": f"{start} to {end}: {duration(summary.span_s)}",
+        "Step": f"{duration(summary.step_s)}, {len(series):,} times",
     }
     if series.kind is not None:
         rows["Kind"] = series.kind
@@ -51,7 +51,7 @@ def _print_summary(console: Console, summary: SignalSummary, *, blocks: bool) ->
     table = Table(summary.unit or "value", box=None, pad_edge=False)
     for name in summary.figures:
         table.add_column(name, justify="right")
-    table.add_row("", *(f"{value:,.4g}" for value in summary.figures.values()))
+    table.add_row("", *(f"{value:z,.4g}" for value in summary.figures.values()))
     console.print()
     console.print(table)
 
@@ -62,7 +62,7 @@ def _print_summary(console: Console, summary: SignalSummary, *, blocks: bool) ->
         for line in bar_lines(bars, "0:00", "24:00", blocks=blocks):
             console.print(Text(line), soft_wrap=True)
     width_s, means = summary.over_time(_COLUMNS)
-    console.print(f"\n{unit}mean in intervals of {time_text(width_s)}")
+    console.print(f"\n{unit}mean in intervals of {duration(width_s)}")
     shown = 10 if summary.span_s >= _DATES_FROM_S else 16
     for line in bar_lines(means, start[:shown], end[:shown], blocks=blocks):
         console.print(Text(line), soft_wrap=True)

@@ -6,14 +6,6 @@ from collections.abc import Iterator, Mapping
 
 from cosim.accounting.energy import BatteryUse, Carbon, Energy, GridUse
 from cosim.accounting.paper import PaperTable2
-from cosim.commands.printing.quantities import (
-    count_text,
-    energy_text,
-    latency_text,
-    mass,
-    plural,
-    power_text,
-)
 from cosim.results.totals import (
     BatchSizes,
     Deployment,
@@ -23,6 +15,16 @@ from cosim.results.totals import (
     RunTotals,
     ServingCarbon,
     ServingTotals,
+)
+from cosim.words import (
+    count,
+    energy,
+    exact_percent,
+    latency,
+    mass,
+    percent,
+    plural,
+    power,
 )
 from inference_sim.deployment import ClusterConfig
 
@@ -44,7 +46,7 @@ def site_rows(totals: RunTotals) -> Iterator[tuple[str, str]]:
     if totals.grid is not None:
         yield "Grid", _grid(totals.grid)
     if totals.cost is not None:
-        yield "Cost", f"{totals.cost.import_:,.2f} {totals.cost.currency}"
+        yield "Cost", f"{totals.cost.import_:z,.2f} {totals.cost.currency}"
     if totals.paper is not None:
         yield "Paper", _paper(totals.paper)
 
@@ -74,24 +76,24 @@ def work(totals: ServingTotals) -> str:
     if reasons := ", ".join(reason.replace("_", " ") for reason in totals.rejections):
         parts.append(f"{requests.rejected:,} rejected ({reasons})")
     left = (("waiting", requests.waiting), ("running", requests.running))
-    parts += [f"{count:,} {name}" for name, count in left if count]
+    parts += [f"{amount:,} {name}" for name, amount in left if amount]
     if requests.preemptions:
         parts.append(plural(requests.preemptions, "preemption"))
     return (
         ", ".join(parts)
-        + f"; {count_text(tokens.prompt)} prompt and "
-        + (f"{count_text(tokens.output)} output tokens")
+        + f"; {count(tokens.prompt)} prompt and "
+        + (f"{count(tokens.output)} output tokens")
     )
 
 
-def _latency(latency: RequestLatencies) -> str:
+def _latency(latencies: RequestLatencies) -> str:
     titled = (
-        ("first token", latency.ttft),
-        ("per output token", latency.tpot),
-        ("whole request", latency.e2e),
+        ("first token", latencies.ttft),
+        ("per output token", latencies.tpot),
+        ("whole request", latencies.e2e),
     )
     parts = [
-        f"{title} {latency_text(marks.p50)} (p99 {latency_text(marks.p99)})"
+        f"{title} {latency(marks.p50)} (p99 {latency(marks.p99)})"
         for title, marks in titled
         if marks is not None
     ]
@@ -99,14 +101,16 @@ def _latency(latency: RequestLatencies) -> str:
 
 
 def _slo(attainment: float, by_class: Mapping[str, float | None]) -> str:
-    each = ", ".join(f"{name} {share:.1%}" for name, share in by_class.items() if share is not None)
-    return f"met by {attainment:.1%} of requests ({each})"
+    each = ", ".join(
+        f"{name} {exact_percent(share)}" for name, share in by_class.items() if share is not None
+    )
+    return f"met by {exact_percent(attainment)} of requests ({each})"
 
 
 def _gpus(gpu: GpuUse, batch: BatchSizes | None) -> str:
     text = (
-        f"{gpu.count} x {gpu.power_mean_w:.0f} W on average, busy {gpu.busy_fraction:.0%}, "
-        f"MFU {gpu.mfu_mean:.1%}"
+        f"{gpu.count} x {gpu.power_mean_w:.0f} W on average, busy {percent(gpu.busy_fraction)}, "
+        f"MFU {percent(gpu.mfu_mean, 1)}"
     )
     if batch is not None:
         text += f"; batch {batch.mean:.1f} on average, {batch.max} at most"
@@ -115,60 +119,62 @@ def _gpus(gpu: GpuUse, batch: BatchSizes | None) -> str:
 
 def _power_cap(cap: PowerCapUse) -> str:
     clock, over = cap.clock_mean, cap.over_cap_fraction
-    text = "power cap: " + ("no load" if clock is None else f"clock {clock:.0%} on average")
+    text = "power cap: " + ("no load" if clock is None else f"clock {percent(clock)} on average")
     if over > 0:
         text += (
-            f"; not held for {max(over, 0.0001):.2%} of the time: the clock was at its lowest, or "
-            "the cap had just come down"
+            f"; not held for {percent(max(over, 0.0001), 2)} of the time: the clock was at its "
+            "lowest, or the cap had just come down"
         )
     return text
 
 
 def _battery(battery: BatteryUse, loss_kwh: float) -> str:
     return (
-        f"state of charge {battery.soc_mean:.0%} on average "
-        f"({battery.soc_min:.0%} to {battery.soc_max:.0%}), "
-        f"{battery.cycles:.2f} full cycles, {energy_text(loss_kwh)} lost"
+        f"state of charge {percent(battery.soc_mean)} on average "
+        f"({percent(battery.soc_min)} to {percent(battery.soc_max)}), "
+        f"{battery.cycles:.2f} full cycles, {energy(loss_kwh)} lost"
     )
 
 
 def _grid(grid: GridUse) -> str:
     text = (
-        f"{grid.ci_mean_g_per_kwh:.0f} g/kWh on average (10th to 90th percentile "
-        f"{grid.ci_p10:.0f} to {grid.ci_p90:.0f}), at most {power_text(grid.peak_import_w)} drawn, "
-        f"{grid.self_sufficiency:.0%} self-sufficient"
+        f"{grid.ci_mean_g_per_kwh:z.0f} g/kWh on average (10th to 90th percentile "
+        f"{grid.ci_p10:z.0f} to {grid.ci_p90:z.0f}), at most {power(grid.peak_import_w)} drawn, "
+        f"{percent(grid.self_sufficiency)} self-sufficient"
     )
     if grid.marginal_ci_mean_g_per_kwh is not None:
-        text += f"; marginal {grid.marginal_ci_mean_g_per_kwh:.0f} g/kWh on average"
+        text += f"; marginal {grid.marginal_ci_mean_g_per_kwh:z.0f} g/kWh on average"
     return text
 
 
-def energy_balance(energy: Energy) -> str:
+def energy_balance(used: Energy) -> str:
     """Return where the energy came from."""
-    unit, scale = ("kWh", 1.0) if energy.facility >= 1 else ("Wh", 1000.0)
-    terms = f"{energy.import_ * scale:.2f} from the grid"
-    if energy.solar:
-        terms += f" + {energy.solar_used * scale:.2f} of solar"
-    stored = energy.battery_charge - energy.battery_discharge
+    unit, scale = ("kWh", 1.0) if used.facility >= 1 else ("Wh", 1000.0)
+    terms = f"{used.import_ * scale:z.2f} from the grid"
+    if used.solar:
+        terms += f" + {used.solar_used * scale:z.2f} of solar"
+    stored = used.battery_charge - used.battery_discharge
     if abs(stored) > 1e-9:
         kept = "- {:.2f} into the battery" if stored > 0 else "+ {:.2f} from the battery"
         terms += " " + kept.format(abs(stored) * scale)
-    exported = f"; {energy.export * scale:.2f} of solar exported" if energy.export else ""
-    return f"{energy.facility * scale:.2f} {unit} used = {terms}{exported}"
+    exported = f"; {used.export * scale:z.2f} of solar exported" if used.export else ""
+    return f"{used.facility * scale:z.2f} {unit} used = {terms}{exported}"
 
 
 def carbon_rows(totals: RunTotals) -> Iterator[tuple[str, str]]:
     """Yield the emissions, by one intensity or by two."""
-    yield "Carbon", _carbon(totals.carbon_g)
+    used = totals.energy_kwh
+    has_supply = bool(used.solar or used.battery_charge or used.battery_discharge)
+    yield "Carbon", _carbon(totals.carbon_g, has_supply=has_supply)
     if totals.marginal_carbon_g is not None:
-        yield "", _carbon(totals.marginal_carbon_g)
+        yield "", _carbon(totals.marginal_carbon_g, has_supply=has_supply)
 
 
-def _carbon(carbon: Carbon) -> str:
-    text = (
-        f"{mass(carbon.import_)} for the grid's share ({carbon.kind} intensity), "
-        f"{mass(carbon.gross)} had all come from the grid"
-    )
+def _carbon(carbon: Carbon, *, has_supply: bool) -> str:
+    """Return emissions in words; `has_supply` says whether there is solar or a battery."""
+    text = f"{mass(carbon.import_)} from grid imports ({carbon.kind} intensity)"
+    if has_supply:
+        text += f"; would be {mass(carbon.gross)} with no solar or battery"
     if carbon.embodied:
         text += f"; {mass(carbon.embodied)} embodied; total {mass(carbon.total)}"
     if isinstance(carbon, ServingCarbon) and carbon.per_request is not None:
@@ -182,12 +188,17 @@ def _paper(paper: PaperTable2) -> str:
     text = (
         f"by the paper's definitions: demand {paper.demand_kwh:.2f} kWh, solar "
         f"{paper.solar_kwh:.2f} kWh, grid {paper.grid_kwh:.2f} kWh, renewable share "
-        f"{paper.renewable_share:.1%}, emissions {paper.total_emissions_kg:.2f} kg, offset "
-        f"{paper.offset_kg:.2f} kg, net {paper.net_g:.1f} g"
+        f"{percent(paper.renewable_share, 1)}, emissions {paper.total_emissions_kg:.2f} kg, offset "
+        f"{paper.offset_kg:.2f} kg, net {paper.net_g:z.1f} g"
     )
+    shares = {
+        "SoC": paper.soc_mean,
+        "charging": paper.charging,
+        "discharging": paper.discharging,
+        "idle": paper.idle,
+    }
     if paper.cycles is not None:
-        text += (
-            f"; SoC {paper.soc_mean:.1%}, charging {paper.charging:.1%}, discharging "
-            f"{paper.discharging:.1%}, idle {paper.idle:.1%}, {paper.cycles:.2f} cycles"
-        )
+        known = ((name, share) for name, share in shares.items() if share is not None)
+        text += "; " + ", ".join(f"{name} {percent(share, 1)}" for name, share in known)
+        text += f", {paper.cycles:.2f} cycles"
     return text

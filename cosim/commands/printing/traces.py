@@ -14,8 +14,8 @@ from rich.text import Text
 
 from cosim.data_sets.fetch import Fetched, PublicSet
 from cosim.data_sets.traces.chart import chart_lines
-from cosim.data_sets.traces.rate import time_text
 from cosim.data_sets.traces.summary import TraceSummary, marks
+from cosim.words import duration
 
 _COLUMNS = 66  # of the chart
 
@@ -27,7 +27,7 @@ def print_summary(summary: TraceSummary, picture: Path | None) -> None:
     requests = f"{totals.requests:,}"
     if (mean := summary.mean_rate_per_s) is not None:
         requests += (
-            f" in {time_text(totals.span_s)}: {mean:.3g} requests/s on average, "
+            f" in {duration(totals.span_s)}: {mean:.3g} requests/s on average, "
             f"{totals.peak_rate_per_s:.3g} in the busiest minute"
         )
     else:
@@ -58,7 +58,7 @@ def print_summary(summary: TraceSummary, picture: Path | None) -> None:
     console.print(lengths)
     rate = summary.rate(_COLUMNS)
     blocks = "utf" in console.encoding.lower()
-    console.print(f"\nrequests/s, in intervals of {time_text(rate.width_s)}")
+    console.print(f"\nrequests/s, in intervals of {duration(rate.width_s)}")
     for line in chart_lines(rate, blocks=blocks):
         console.print(Text(line), soft_wrap=True)
 

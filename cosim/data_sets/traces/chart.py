@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.data_sets.traces.rate import Rate, time_unit
+from cosim.data_sets.traces.rate import Rate
 from cosim.data_sets.traces.summary import TraceSummary
 from cosim.errors import CosimError, ScenarioError
+from cosim.words import duration, duration_unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,8 +34,7 @@ def chart_lines(rate: Rate, *, blocks: bool) -> Iterator[str]:
         rate: What is drawn.
         blocks: Whether eighths of a character can be shown; whole ones if not.
     """
-    size, unit = time_unit(rate.span_s)
-    return bar_lines(rate.per_s, "0", f"{rate.span_s / size:.3g} {unit}", blocks=blocks)
+    return bar_lines(rate.per_s, "0", duration(rate.span_s), blocks=blocks)
 
 
 def bar_lines(values: NDArray[np.float64], first: str, last: str, *, blocks: bool) -> Iterator[str]:
@@ -98,7 +98,7 @@ def draw(summary: TraceSummary, path: Path) -> None:
         figure = Figure(figsize=(8, 5), layout="constrained")
         above, below = figure.subplots(2)
         rate = summary.rate(_PICTURE_INTERVALS)
-        size, unit = time_unit(rate.span_s)
+        unit, size = duration_unit(rate.span_s)
         edges = np.append(np.arange(len(rate.per_s)) * rate.width_s, max(rate.span_s, 1e-3)) / size
         above.stairs(rate.per_s, edges, fill=True, color="#4878a8")
         above.set(xlim=(0, edges[-1]), xlabel=f"time [{unit}]", ylabel="requests/s")

@@ -23,7 +23,6 @@ _READABLE_MS = (
 )
 """Widths of the bins that are shown."""
 _MOST_BINS = 100_000
-_UNITS = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +92,3 @@ class ArrivalCounts:
         self._finest += 1
         if len(self._counts):
             self._counts = np.add.reduceat(self._counts, np.arange(0, len(self._counts), factor))
-
-
-def time_unit(duration_s: float) -> tuple[float, str]:
-    """Return the size [s] and the name of the largest unit that a duration has two of, or whole."""
-    for size, name in _UNITS:
-        if duration_s >= 2 * size or (duration_s and duration_s % size == 0):
-            return size, name
-    return 1.0, "s"
-
-
-def time_text(duration_s: float) -> str:
-    """Return a duration in its best unit."""
-    size, name = time_unit(duration_s)
-    return f"{duration_s / size:.4g} {name}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from cosim.report.answer import mass
 from cosim.report.charts import BarChart, Chart, Point, ScatterChart, bar_chart, scatter_chart
 from cosim.report.page import Section, cards, page, paragraph, preformatted, table, write_page
 from cosim.studies.evaluate.evaluation import Evaluation
 from cosim.studies.evaluate.record import read_evaluation
 from cosim.studies.evaluate.statistics import PolicyRow
 from cosim.studies.evaluate.table import HEADER, cells, label, notes
+from cosim.words import mass
 from inference_sim.files.yaml_text import write_yaml
 
 _SCENARIO = (

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cosim.report.page import subheading, table
-from cosim.report.ticks import number
 from cosim.studies.reproduce.rows import Row, difference_percent
 from cosim.studies.reproduce.tables import (
     CASE_TITLES,
@@ -15,6 +14,7 @@ from cosim.studies.reproduce.tables import (
     percent_text,
     shown_values,
 )
+from cosim.words import number
 
 NAMES = {
     "duration_s": "duration",

@@ -17,7 +17,6 @@ from cosim.report.page import (
     table,
     write_page,
 )
-from cosim.report.ticks import number
 from cosim.studies.sweep.answer import answer, carbon_text, same_everywhere, seconds_text, undone
 from cosim.studies.sweep.charts import measure_charts, pareto_chart
 from cosim.studies.sweep.measures import (
@@ -33,6 +32,7 @@ from cosim.studies.sweep.record import read_sweep
 from cosim.studies.sweep.rows import CaseRow, Choice, case_name, choose, rows
 from cosim.studies.sweep.sweep import Sweep
 from cosim.studies.sweep.table import full_table, reading
+from cosim.words import number
 
 
 def write_report(folder: Path) -> Path:

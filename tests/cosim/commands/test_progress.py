@@ -103,7 +103,7 @@ def test_a_dumb_terminal_gets_no_control_characters(folder: Path) -> None:
 
 def test_the_text_beside_the_bar() -> None:
     text = progress_text(86400.0, 7 * 86400.0, wall_s=10.0, grams=1234.0)
-    assert text == "1.00 of 7 d  8,640 x real time  0:01:00 left  1.23 kg CO2e"
+    assert text == "1.00 of 7 days  8,640 x real time  0:01:00 left  1.23 kg CO2e"
     assert progress_text(60.0, 60.0, wall_s=0.0, grams=0.0).endswith("0:00:00 left  0 g CO2e")
     longest = progress_text(364.99 * 86400, 365 * 86400, wall_s=80.0, grams=1.23456e6)
     assert len(longest) <= 78

@@ -72,7 +72,7 @@ def test_the_values_under_the_pointer_are_those_of_the_steps(
         },
         "soc": {"state of charge": "battery_soc"},
         "serving": {
-            "waiting at the gateway": "gateway_waiting",
+            "queued at the gateway": "gateway_waiting",
             "running": "running",
             "mean batch": "batch_mean",
             "TTFT p99": "ttft_p99_s",
@@ -91,7 +91,7 @@ def test_the_values_under_the_pointer_are_those_of_the_steps(
             for name, column in columns.items():
                 value = step[column]
                 if math.isinf(value):
-                    assert f"{name} no limit" in shown["text"]
+                    assert f"{name} unlimited" in shown["text"]
                 else:
                     assert float(shown["values"][name]) == value, (chart, index, name)
             assert 0 <= shown["left"] <= shown["right"] <= width

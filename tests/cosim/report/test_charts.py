@@ -128,7 +128,7 @@ def test_no_limit_has_a_place_of_its_own() -> None:
     chart = LineChart(
         "k", "t", Axis("linear", "x", 0, 2), np.array([0.0, 1.0]), [Panel("y", "1/s", series)]
     )
-    assert "no limit" in to_svg(chart)
+    assert "unlimited" in to_svg(chart)
 
 
 @pytest.mark.parametrize("x", [[], [1, 1], [2, 1]])

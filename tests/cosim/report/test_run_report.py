@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cosim.errors import CosimError, ScenarioError
-from cosim.report.causes import carbon_causes, energy_sources, energy_uses
+from cosim.report.breakdown import carbon_sources, energy_sources, energy_uses
 from cosim.report.run_charts import SiteCharts
 from cosim.report.run_data import RunData, read_summary
 from cosim.report.run_report import write_report
@@ -122,7 +122,7 @@ def test_an_actuator_without_a_column_is_drawn_from_its_changes(folder: Path) ->
 def test_it_says_what_the_summary_says(folder: Path) -> None:
     summary = json.loads((folder / "summary.json").read_bytes())
     page = html(folder)
-    assert f"<b>{summary['carbon_g']['total']:.1f} g</b>" in page
+    assert f"<b>{summary['carbon_g']['total']:.3g} g</b>" in page
     assert f"<b>{summary['energy_kwh']['facility'] * 1000:.1f} Wh</b>" in page
     assert f"<b>{summary['slo']['attainment'] * 100:.1f} %</b>" in page
     scenario = (folder / "scenario.resolved.yaml").read_text(encoding="utf-8")
@@ -174,7 +174,7 @@ def test_causes_add_up(runs: Runs, tmp_path: Path) -> None:
         sources = energy_sources(site)
         sources.pop("exported", None)
         assert sum(sources.values()) == pytest.approx(used)
-        assert sum(carbon_causes(site).values()) == pytest.approx(site.carbon_g.total)
+        assert sum(carbon_sources(site).values()) == pytest.approx(site.carbon_g.total)
 
 
 def test_a_failed_run_says_so_first(tmp_path: Path, cosim: Cli) -> None:
@@ -212,7 +212,7 @@ def test_a_run_that_failed_before_its_first_step(tmp_path: Path) -> None:
     assert "This run failed at step 0" in page
     assert "no &lt;licence&gt;" in page
     assert charts(page) == []
-    with pytest.raises(ScenarioError, match="is no baseline"):
+    with pytest.raises(ScenarioError, match="is not a baseline"):
         write_report(folder, folder)
 
 
@@ -265,7 +265,7 @@ def test_what_is_no_result_folder(tmp_path: Path, cosim: Cli) -> None:
     answer = cosim("report", tmp_path)
     assert answer.code == 2
     assert answer.err.startswith(
-        f"error: '{tmp_path}' is no result folder: expected one with summary.json (cosim run), "
+        f"error: '{tmp_path}' is not a result folder: expected one with summary.json (cosim run), "
     )
     for kind in KINDS:
         assert f"{kind.marker} ({kind.command})" in answer.err

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cosim.report.thin import Buckets
-from cosim.report.ticks import domain, linear_ticks, log_ticks, number, time_ticks
+from cosim.report.ticks import domain, linear_ticks, log_ticks, time_ticks
 
 values = st.lists(st.floats(-1e9, 1e9) | st.just(math.nan), min_size=1, max_size=200).map(
     lambda xs: np.array(xs, dtype=np.float64)
@@ -100,24 +100,6 @@ def test_times_are_round_however_a_run_begins() -> None:
         (4369.0, "07:00"),
         (6169.0, "07:30"),
     ]
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.0, "0"),
-        (1234.5, "1,234"),
-        (12.3456, "12.35"),
-        (0.016, "0.016"),
-        (-350.0, "-350"),
-        (25_000_000, "2.5e7"),
-        (1e-5, "1e-5"),
-        (math.inf, "unlimited"),
-        (math.nan, "–"),
-    ],
-)
-def test_numbers_are_short(value: float, text: str) -> None:
-    assert number(value) == text
 
 
 @given(st.lists(st.floats(-1e9, 1e9), max_size=20), st.booleans())

@@ -124,7 +124,7 @@ def test_it_prints_every_probe_and_the_result(cosim: Cli) -> None:
     assert probes[0].split()[:3] == ["0.5", "requests/s", "holds"]
     assert {line.split()[2] for line in probes} == {"holds", "fails"}
     assert last.startswith("capacity of dc: ")
-    assert criterion == "(99% are scheduled within 5 s of their arrival)"
+    assert criterion == "(99 % are scheduled within 5 s of their arrival)"
     assert all(len(line) <= 80 for line in answer.out.splitlines())
 
 
@@ -180,4 +180,4 @@ def test_an_objective_that_nothing_can_meet(cosim: Cli) -> None:
     answer = cosim("capacity", "s.yaml", "--set", classes, "--requests", "100", "--json")
     assert (answer.code, answer.out) == (2, "")
     assert answer.err.startswith("error: no capacity: it fails even at ")
-    assert "chat 0.00% within objectives" in answer.err
+    assert "chat 0.00 % within SLO" in answer.err

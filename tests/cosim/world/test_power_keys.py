@@ -160,7 +160,7 @@ def test_a_cap_that_cannot_be_held_is_told(cosim: Cli) -> None:
     write("s.yaml", with_keys("power_cap_w: 140"))
     answer = cosim("run", "s.yaml")
     assert answer.code == 0
-    assert "power cap: clock 30% on average; not held for" in " ".join(answer.out.split())
+    assert "power cap: clock 30 % on average; not held for" in " ".join(answer.out.split())
 
 
 PLACE = "sites.0.cluster."

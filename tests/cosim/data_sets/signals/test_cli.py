@@ -41,7 +41,7 @@ class TestShow:
         for text in (
             "Signal w.csv",
             "From watttime: WattTime v3",
-            "Span 2022-06-08T00:00:00Z to 2022-06-11T00:00:00Z: 3 d Step 1 h, 72 times",
+            "Span 2022-06-08T00:00:00Z to 2022-06-11T00:00:00Z: 3 days Step 1 h, 72 times",
             "Kind marginal",
             "Gaps 3 of 72 values missing, in 2 gaps (the first from 2022-06-08T05:00:00Z, up to "
             "2:00:00 long): filled (hold)",

@@ -1,4 +1,4 @@
-"""Energy and carbon by cause, as bars: of one run, or of a run beside its baseline."""
+"""The breakdown of energy and carbon, as bars: of one run, or of a run beside its baseline."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def energy_sources(site: RunTotals) -> dict[str, float]:
     sources = {"grid": energy.import_, "solar, used": energy.solar_used}
     if energy.battery_charge or energy.battery_discharge:
         sources["out of the battery"] = energy.battery_discharge
-        sources["into the battery"] = -energy.battery_charge
+        sources["into the battery"] = 0.0 - energy.battery_charge  # no zero below zero
     if energy.export:
         sources["exported"] = energy.export
     return sources
 
 
-def carbon_causes(site: RunTotals) -> dict[str, float]:
+def carbon_sources(site: RunTotals) -> dict[str, float]:
     """Return what caused the emissions of a site [g]; the parts add up to the total."""
     carbon = site.carbon_g
     if isinstance(site, ServingTotals):
@@ -55,7 +55,7 @@ def carbon_causes(site: RunTotals) -> dict[str, float]:
     return causes
 
 
-def cause_charts(runs: Mapping[str, Sequence[RunTotals]], suffix: str = "") -> list[BarChart]:
+def breakdown_charts(runs: Mapping[str, Sequence[RunTotals]], suffix: str = "") -> list[BarChart]:
     """Return the bars of a site, or of all sites together.
 
     Args:
@@ -72,12 +72,12 @@ def cause_charts(runs: Mapping[str, Sequence[RunTotals]], suffix: str = "") -> l
             energy_sources,
             "energy",
             "kWh",
-            "What went into the battery is negative; what was exported is no part of the use.",
+            "What went into the battery is negative; what was exported is not part of the use.",
         ),
         (
             "carbon",
             "Carbon by cause",
-            carbon_causes,
+            carbon_sources,
             "emissions",
             "g CO2e",
             f"Of the electricity drawn from the grid, by {kind} intensity, and of the hardware; "
@@ -97,7 +97,7 @@ def cause_charts(runs: Mapping[str, Sequence[RunTotals]], suffix: str = "") -> l
         }
         if key == "energy-source" and "into the battery" not in categories:
             note = (
-                "" if "exported" not in categories else "What was exported is no part of the use."
+                "" if "exported" not in categories else "What was exported is not part of the use."
             )
         charts.append(
             bar_chart(key + suffix, title, categories, values, label=label, unit=unit, note=note)

@@ -1,0 +1,209 @@
+"""The headline of a run: carbon, energy and SLOs in words; and against a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cosim.accounting.energy import Energy
+from cosim.report.difference import Difference, points
+from cosim.results.summary import Summary
+from cosim.results.totals import RunTotals, ServingTotals
+from cosim.words import duration, energy, exact_percent, latency, mass, plural
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The head of a report, before its charts.
+
+    Attributes:
+        cards: The figures, each as a name, a value and a remark.
+        sentences: What they mean.
+        warnings: Why they may not mean that.
+    """
+
+    cards: list[tuple[str, str, str]]
+    sentences: list[str]
+    warnings: list[str]
+
+
+def headline(summary: Summary, baseline: Summary | None = None, name: str = "baseline") -> Headline:
+    """Return the headline of a run that took at least one step.
+
+    Args:
+        summary: Of the run.
+        baseline: Of the run that it is compared with, which took a step too; None for nothing.
+        name: The name of that run.
+    """
+    totals = _totals(summary)
+    before = None if baseline is None else _totals(baseline)
+    warnings = [warning] if (warning := load_warning(totals)) else []
+    sentences = list(_sentences(summary, totals))
+    if baseline is not None and before is not None:
+        sentences.insert(0, _comparison(totals, before, name))
+        warnings += _unlike(summary, baseline, name)
+    return Headline(list(_cards(totals, before, name)), sentences, warnings)
+
+
+def load_warning(totals: RunTotals) -> str:
+    """Return why the figures of a run may mislead: it fell behind; empty if it did not."""
+    if not isinstance(totals, ServingTotals) or totals.load_state == "stable":
+        return ""
+    waiting = totals.requests.waiting
+    if totals.load_state == "overloaded":
+        return (
+            "Overloaded: requests came faster than they were served, and the queue grew for as "
+            f"long as they came ({waiting:,} wait at the end). Latency and carbon per request "
+            "reflect how long that was, and little else."
+        )
+    return (
+        f"{plural(waiting, 'request')} still wait at the end. Their energy is not in these "
+        "figures: compare only with runs that leave the same backlog."
+    )
+
+
+def _totals(summary: Summary) -> RunTotals:
+    if summary.totals is None:
+        raise ValueError("a run that took no step has no figures")
+    return summary.totals
+
+
+def _attainment(totals: RunTotals | None) -> float | None:
+    """Return the share of requests that met their SLOs; None where there are none."""
+    return totals.slo.attainment if isinstance(totals, ServingTotals) else None
+
+
+def _cards(
+    totals: RunTotals, before: RunTotals | None, name: str
+) -> Iterator[tuple[str, str, str]]:
+    carbon, used = totals.carbon_g, totals.energy_kwh
+    remark = f"{mass(carbon.import_)} from grid imports"
+    if carbon.embodied:
+        remark += f", {mass(carbon.embodied)} embodied"
+    if before is not None:
+        remark = Difference(carbon.total, before.carbon_g.total).less_than(name)
+    yield "Carbon (CO2e)", mass(carbon.total), remark
+    remark = f"{exact_percent(_grid_share(used))} of it drawn from the grid"
+    if before is not None:
+        remark = Difference(used.facility, before.energy_kwh.facility).less_than(name)
+    yield "Energy used", energy(used.facility), remark
+    if not isinstance(totals, ServingTotals):
+        return
+    met, met_before = _attainment(totals), _attainment(before)
+    remark = "of requests met their SLOs"
+    if met is not None and met_before is not None:
+        remark = f"of requests; {points(met, met_before, name)}"
+    yield (
+        "SLO attainment",
+        "none set" if met is None else exact_percent(met),
+        "no class has an SLO" if met is None else remark,
+    )
+    requests = totals.requests
+    remark = f"of {requests.arrived:,} that arrived"
+    if isinstance(before, ServingTotals):
+        remark = Difference(requests.completed, before.requests.completed).less_than(name)
+    yield "Requests completed", f"{requests.completed:,}", remark
+
+
+def _sentences(summary: Summary, totals: RunTotals) -> Iterator[str]:
+    carbon, used = totals.carbon_g, totals.energy_kwh
+    text = (
+        f"The run used {energy(used.facility)} and caused {mass(carbon.total)} CO2e: "
+        f"{mass(carbon.import_)} for the {energy(used.import_)} drawn from the grid "
+        f"({carbon.kind} intensity)"
+    )
+    text += f", and {mass(carbon.embodied)} embodied in the hardware." if carbon.embodied else "."
+    saved = carbon.gross - carbon.import_
+    if used.solar or used.battery_discharge:
+        text += (
+            f" With no solar or battery the grid would have caused {mass(carbon.gross)}, "
+            f"{mass(abs(saved))} {'more' if saved >= 0 else 'less'}."
+        )
+    yield text
+    if isinstance(totals, ServingTotals):
+        yield _serving(totals)
+    if summary.controllers:
+        changes = sum(controller.actions for controller in summary.controllers)
+        names = ", ".join(dict.fromkeys(controller.type for controller in summary.controllers))
+        yield f"Controllers ({names}) made {plural(changes, 'change')} of actuators."
+    else:
+        yield "No controller acted."
+
+
+def _serving(totals: ServingTotals) -> str:
+    requests, ttft = totals.requests, totals.latency_s.ttft
+    text = f"{requests.completed:,} of {requests.arrived:,} requests completed"
+    left = {
+        "rejected": requests.rejected,
+        "waiting": requests.waiting,
+        "running": requests.running,
+    }
+    if any(left.values()):
+        text += " (" + ", ".join(f"{count:,} {key}" for key, count in left.items() if count) + ")"
+    if ttft is not None:
+        text += f"; first token after {latency(ttft.p50)} at the median, "
+        text += f"{latency(ttft.p99)} at the 99th percentile"
+    met = _attainment(totals)
+    if met is not None:
+        by_class = totals.slo.by_class
+        text += f". {exact_percent(met)} of requests met their SLOs"
+        if len(by_class) > 1:
+            each = (
+                f"{key} {exact_percent(share)}"
+                for key, share in by_class.items()
+                if share is not None
+            )
+            text += f" ({', '.join(each)})"
+    if totals.carbon_g.per_request is not None:
+        text += f". A completed request stands for {mass(totals.carbon_g.per_request)} CO2e"
+    return text + "."
+
+
+def _comparison(totals: RunTotals, old: RunTotals, name: str) -> str:
+    carbon, before = totals.carbon_g, old.carbon_g
+    parts = [
+        f"carbon {Difference(carbon.total, before.total).lower()} "
+        f"({mass(carbon.total)} against {mass(before.total)}; from grid imports "
+        f"{Difference(carbon.import_, before.import_).lower()})",
+        f"energy {Difference(totals.energy_kwh.facility, old.energy_kwh.facility).lower()}",
+    ]
+    met, met_before = _attainment(totals), _attainment(old)
+    if met is not None and met_before is not None:
+        parts.append(f"SLO attainment {exact_percent(met)} against {exact_percent(met_before)}")
+    elif isinstance(totals, ServingTotals):
+        parts.append("no SLOs to compare")
+    return f"Against {name}: {'; '.join(parts)}."
+
+
+def _unlike(summary: Summary, baseline: Summary, name: str) -> Iterator[str]:
+    """Yield why a comparison may not be of like with like."""
+    if baseline.status != "completed":
+        yield f"{name} failed: its figures are those of the part that it ran."
+    for title, ours, theirs in (
+        ("start", summary.time.start, baseline.time.start),
+        (
+            "simulated time",
+            duration(summary.time.duration_s),
+            duration(baseline.time.duration_s),
+        ),
+        ("seed", summary.scenario.seed, baseline.scenario.seed),
+    ):
+        if ours != theirs:
+            yield f"The two runs differ in {title}: {ours} here, {theirs} in {name}."
+    own, other = summary.totals, baseline.totals
+    if isinstance(own, ServingTotals) != isinstance(other, ServingTotals):
+        yield "Only one of the two runs serves requests."
+    elif isinstance(own, ServingTotals) and isinstance(other, ServingTotals):
+        for verb, count, before in (
+            ("arrived", own.requests.arrived, other.requests.arrived),
+            ("completed", own.requests.completed, other.requests.completed),
+        ):
+            if count != before:
+                yield (
+                    f"The two runs did not do the same work: {count:,} requests {verb} here, "
+                    f"{before:,} in {name}."
+                )
+
+
+def _grid_share(used: Energy) -> float:
+    return used.import_ / used.facility if used.facility else 0.0

@@ -1,0 +1,111 @@
+"""Quantities in words: a value reads the same on the terminal, in reports and in traces.
+
+Each is in the unit that suits it, rounded before its sign is written, so that zero never has one.
+"""
+
+from __future__ import annotations
+
+import math
+
+UNLIMITED = "unlimited"
+"""An infinite value, where its actuator has no other word for it."""
+
+_INFINITE = {"battery_power": "automatic"}  # left to itself: takes surplus and covers deficits
+
+
+def number(value: float) -> str:
+    """Return a number to four significant digits, thousands marked; a dash for NaN."""
+    if math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return UNLIMITED if value > 0 else f"-{UNLIMITED}"
+    if value == 0:
+        return "0"
+    if not 1e-3 <= abs(value) < 1e7:
+        return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e")
+    decimals = max(0, 3 - math.floor(math.log10(abs(value))))
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def mass(grams: float) -> str:
+    """Return a mass."""
+    if round(abs(grams) / 1e3, 2) >= 1000:
+        return f"{grams / 1e6:z,.2f} t"
+    if abs(grams) >= 999.5:
+        return f"{grams / 1e3:z.2f} kg"
+    return f"{grams:z.3g} g" if abs(grams) >= 0.9995 or not grams else f"{grams * 1e3:z.3g} mg"
+
+
+def energy(kwh: float) -> str:
+    """Return an energy given in kWh."""
+    if abs(kwh) >= 10_000:
+        return f"{kwh / 1000:z,.1f} MWh"
+    if round(abs(kwh) * 1000, 1) >= 1000:
+        return f"{kwh:z,.2f} kWh"
+    return f"{kwh * 1000:z.1f} Wh"
+
+
+def power(watts: float) -> str:
+    """Return a power given in W."""
+    if round(abs(watts) / 1e3, 2) >= 1000:
+        return f"{watts / 1e6:z,.2f} MW"
+    return f"{watts / 1e3:z.2f} kW" if abs(watts) >= 999.5 else f"{watts:z.0f} W"
+
+
+def duration_unit(seconds: float) -> tuple[str, int]:
+    """Return the largest unit of which a duration has two or more, or a whole number; its size."""
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size or (seconds and seconds % size == 0):
+            return unit, size
+    return "s", 1
+
+
+def duration(seconds: float) -> str:
+    """Return a duration."""
+    unit, size = duration_unit(seconds)
+    text = f"{number(seconds / size)} {unit}"
+    return "1 day" if text == "1 days" else text
+
+
+def latency(seconds: float) -> str:
+    """Return a waiting time to three significant digits."""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:z.3g} ms"
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    value, unit = (seconds / 60, "min") if seconds < 7200 else (seconds / 3600, "h")
+    return f"{value:.3g} {unit}" if value < 999.5 else f"{value:,.0f} {unit}"
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """Return a share in percent."""
+    return f"{share * 100:z.{digits}f} %"
+
+
+def exact_percent(share: float) -> str:
+    """Return a share in percent; 100 % and 0 % only if it is just that."""
+    text = percent(share, 1)
+    if text == "100.0 %" and share < 1:
+        return "over 99.9 %"
+    return "under 0.1 %" if text == "0.0 %" and share > 0 else text
+
+
+def infinite(actuator: str) -> str:
+    """Return the word for an infinite value of an actuator."""
+    return _INFINITE.get(actuator, UNLIMITED)
+
+
+def setting(actuator: str, value: float) -> str:
+    """Return a value of an actuator."""
+    return infinite(actuator) if math.isinf(value) else number(value)
+
+
+def count(amount: int) -> str:
+    """Return a number of things, in millions if there are so many."""
+    return f"{amount / 1e6:.1f} M" if amount >= 1_000_000 else f"{amount:,}"
+
+
+def plural(amount: int, noun: str) -> str:
+    """Return a number of things with their name."""
+    return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
