@@ -60,7 +60,7 @@ def breakdown_charts(runs: Mapping[str, Sequence[RunTotals]], suffix: str = "") 
 
     Args:
         runs: The totals of sites by name of the run: of one, or of one and a baseline.
-        suffix: What is put behind the keys of the charts.
+        suffix: Suffix of the keys of the charts.
     """
     kinds = {site.carbon_g.kind for sites in runs.values() for site in sites}
     kind = kinds.pop() if len(kinds) == 1 else "mixed"
@@ -72,7 +72,7 @@ def breakdown_charts(runs: Mapping[str, Sequence[RunTotals]], suffix: str = "") 
             energy_sources,
             "energy",
             "kWh",
-            "What went into the battery is negative; what was exported is not part of the use.",
+            "Energy into the battery is negative; exported energy is not part of the use.",
         ),
         (
             "carbon",
@@ -96,9 +96,7 @@ def breakdown_charts(runs: Mapping[str, Sequence[RunTotals]], suffix: str = "") 
             for name, group in groups.items()
         }
         if key == "energy-source" and "into the battery" not in categories:
-            note = (
-                "" if "exported" not in categories else "What was exported is not part of the use."
-            )
+            note = "" if "exported" not in categories else "Exported energy is not part of the use."
         charts.append(
             bar_chart(key + suffix, title, categories, values, label=label, unit=unit, note=note)
         )

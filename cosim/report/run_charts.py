@@ -38,7 +38,7 @@ class SiteCharts:
     Attributes:
         run: The run.
         site: The site.
-        suffix: What is put behind the keys of its charts, if there are several sites.
+        suffix: Suffix of the keys of its charts, if there are several sites.
     """
 
     run: RunData
@@ -123,27 +123,31 @@ class SiteCharts:
 
     def changes(self) -> list[tuple[int, ActuatorChange]]:
         """Return the changes of this site's actuators, each with its number in the run."""
-        return [(k, one) for k, one in enumerate(self.run.actions) if one.site == self.site]
+        return [
+            (k, change) for k, change in enumerate(self.run.actions) if change.site == self.site
+        ]
 
     def _actuators(self) -> Iterator[Panel]:
         changes = self.changes()
         for actuator, kind in ACTUATORS.items():
-            mine = [(k, one) for k, one in changes if one.actuator == actuator]
+            mine = [(k, change) for k, change in changes if change.actuator == actuator]
             if not mine:
                 continue
-            marks = [self._mark(k, one, kind.unit) for k, one in mine]
+            marks = [self._mark(k, change, kind.unit) for k, change in mine]
             title = actuator.replace("_", " ")
             if kind.field in self._columns:
                 line = self._series(title, kind.field, "ink")
             else:
-                line = self._buckets.series(title, "ink", self._in_force([one for _, one in mine]))
+                line = self._buckets.series(
+                    title, "ink", self._in_force([change for _, change in mine])
+                )
             yield Panel(title, kind.unit, [line], marks, height=90, infinite=infinite(actuator))
 
     def _in_force(self, changes: Sequence[ActuatorChange]) -> Array:
         """Return the value of an actuator in each step, from its changes."""
         values = np.full(len(self._columns["time_s"]), changes[0].old)
-        for one in changes:
-            values[one.step :] = one.new
+        for change in changes:
+            values[change.step :] = change.new
         return values
 
     def _mark(self, index: int, change: ActuatorChange, unit: str) -> Mark:
@@ -192,10 +196,10 @@ def latency_chart(
         latencies: By key of `LATENCIES`, or by class.
         by_class: Whether they are by class.
     """
-    there = {name: one for name, one in latencies.items() if one.count}
-    if not there:
+    known = {name: times for name, times in latencies.items() if times.count}
+    if not known:
         return None
-    marks = {name: np.array(one.quantiles(_SHARES.tolist())) for name, one in there.items()}
+    marks = {name: np.array(times.quantiles(_SHARES.tolist())) for name, times in known.items()}
     if by_class:
         from cosim.report.palette import series_color, series_dash
 
@@ -216,15 +220,17 @@ def latency_chart(
     panel = Panel("requests within", "s", series, height=230, percent=True)
     note = "Completed requests."
     if least < _LEAST_S:
-        note += f" What is below {_LEAST_S * 1000:g} ms stands at the left edge."
-    if how := next((one.how() for one in there.values() if not one.exact), ""):
+        note += f" Times below {_LEAST_S * 1000:g} ms stand at the left edge."
+    if how := next((times.how() for times in known.values() if not times.exact), ""):
         note += f" Quantiles: {how}."
     return LineChart(key, title, axis, _SHARES, [panel], note, along="y")
 
 
 def pooled(by_class: Mapping[str, Mapping[str, Quantiles]]) -> dict[str, Quantiles]:
     """Return the latencies of all classes together."""
-    return {key: Quantiles.pooled([one[key] for one in by_class.values()]) for key in LATENCIES}
+    return {
+        key: Quantiles.pooled([by_kind[key] for by_kind in by_class.values()]) for key in LATENCIES
+    }
 
 
 def change_key(index: int) -> str:
@@ -240,11 +246,11 @@ def moment(run: RunData, seconds: float) -> str:
 
 
 def slugs(names: list[str]) -> dict[str, str]:
-    """Return what is put behind the keys of each site's charts; nothing for a single one."""
+    """Return the suffix of the keys of each site's charts; empty for a single site."""
     if len(names) == 1:
         return {names[0]: ""}
-    found: dict[str, str] = {}
+    suffixes: dict[str, str] = {}
     for index, name in enumerate(names):
         slug = "_" + (re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "site")
-        found[name] = slug if slug not in found.values() else f"{slug}-{index}"
-    return found
+        suffixes[name] = slug if slug not in suffixes.values() else f"{slug}-{index}"
+    return suffixes

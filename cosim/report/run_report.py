@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cosim.errors import ScenarioError
 from cosim.report.breakdown import breakdown_charts
@@ -142,13 +141,13 @@ def _charts(run: RunData, baseline: Baseline | None) -> list[Section]:
     latencies = run.latencies()
     sites = {name: SiteCharts(run, name, suffixes[name]) for name in names}
 
-    def by_site(make: Any) -> list[Block]:
+    def by_site(make: Callable[[str], list[Block]]) -> list[Block]:
         blocks: list[Block] = []
         for name in names:
-            made = make(name)
-            if made and len(names) > 1:
+            of_site = make(name)
+            if of_site and len(names) > 1:
                 blocks.append(subheading(name))
-            blocks += made
+            blocks += of_site
         return blocks
 
     def latency(name: str) -> list[Block]:
@@ -157,7 +156,7 @@ def _charts(run: RunData, baseline: Baseline | None) -> list[Section]:
             return []
         charts = [latency_chart(f"latency{suffix}", "How long requests take", pooled(classes))]
         if len(classes) > 1:
-            by_class = {key: one["e2e"] for key, one in classes.items()}
+            by_class = {key: by_kind["e2e"] for key, by_kind in classes.items()}
             charts.append(
                 latency_chart(
                     f"latency-class{suffix}",
@@ -215,12 +214,12 @@ def _changes(run: RunData) -> list[Block]:
     head = ["time, UTC", *(["site"] if several else []), "controller", "actuator"]
     head += ["from", "to", "reason", *_OBSERVED.values()]
     rows = []
-    for one in actions[:MOST_CHANGES]:
-        row = [moment(run, one.time_s), *([one.site] if several else [])]
-        row += [one.controller, one.actuator, setting(one.actuator, one.old)]
-        row += [setting(one.actuator, one.new), one.reason]
+    for change in actions[:MOST_CHANGES]:
+        row = [moment(run, change.time_s), *([change.site] if several else [])]
+        row += [change.controller, change.actuator, setting(change.actuator, change.old)]
+        row += [setting(change.actuator, change.new), change.reason]
         for name in _OBSERVED:
-            value = getattr(one, name)
+            value = getattr(change, name)
             known = math.nan if value is None else float(value)
             row.append(number(known * 100 if name == "battery_soc" else known))
         rows.append(row)
@@ -251,7 +250,8 @@ def _about(run: RunData) -> list[Section]:
         *((name, text) for name, text in manifest["libraries"].items()),
     ]
     inputs = [
-        (place, Path(one["path"]).name, one["sha256"]) for place, one in manifest["inputs"].items()
+        (place, Path(file["path"]).name, file["sha256"])
+        for place, file in manifest["inputs"].items()
     ]
     versions: list[Block] = [table((), rows)]
     if inputs:
