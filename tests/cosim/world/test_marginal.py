@@ -92,8 +92,8 @@ def test_both_are_printed(cosim: Cli) -> None:
     answer = cosim("run", "s.yaml")
     assert answer.code == 0
     text = " ".join(answer.out.split())
-    assert "grid's share (average intensity)" in text
-    assert "grid's share (marginal intensity)" in text
+    assert "from grid imports (average intensity)" in text
+    assert "from grid imports (marginal intensity)" in text
     assert "marginal 475 g/kWh on average" in text
 
 
