@@ -216,6 +216,13 @@ def test_the_page_on_controllers_has_every_actuator() -> None:
     assert rows == [(name, one.field) for name, one in ACTUATORS.items()]
 
 
+def test_the_page_how_one_step_works_has_every_actuator() -> None:
+    page = (ROOT / "docs" / "how-one-step-works.md").read_text(encoding="utf-8")
+    table = page.split("\n## What it may set\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ([\w/ ]+) \|", table, re.M)
+    assert rows == [(name, one.unit) for name, one in ACTUATORS.items()]
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", without_fences(page)):

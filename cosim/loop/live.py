@@ -27,7 +27,7 @@ class Live:
     """The clock of a live run, and its feeds by site.
 
     Args:
-        plan: What is run.
+        plan: The plan of the run.
         speed: Seconds of the run per second of the clock on the wall.
         notify: Called with a sentence whenever a signal ceases to come, or comes again.
 

@@ -59,7 +59,7 @@ class Plan:
         document: The file that it was read from, with places and overrides.
         sites: The sites, in the scenario's order.
         controllers: The controllers, in the order in which they are asked.
-        contexts: What controllers are told of each site before the run, by its name.
+        contexts: The facts that controllers get of each site before the run, by its name.
         signals: The signals of each site and their forecasters, by its name.
     """
 

@@ -535,6 +535,44 @@ def test_steps_begin_when_their_time_has_come(
 
 
 @pytest.mark.parametrize("coupling", ["native", "mosaik"])
+def test_a_step_begins_once_before_its_controllers_are_asked(
+    tmp_path: Path, server: Server, coupling: str
+) -> None:
+    entry = write_controller(tmp_path, "return SiteAction(batch_cap=1 + step)")
+    old = "{type: carbon_threshold, high_g_per_kwh: 270, low_g_per_kwh: 200}"
+    path = scenario(tmp_path, server.url, (old, entry))
+    now = f"time.start={datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    plan = load_plan(path, [now, f"coupling={coupling}"])
+    begun: list[tuple[int, int]] = []
+
+    class Counted(Live):
+        def begin(self, step: int) -> None:
+            seen = getattr(plan.controllers[0].controller, "seen", [])
+            begun.append((step, len(seen)))
+            super().begin(step)
+
+    result = execute(plan, live=Counted(plan, speed=FAST))
+    assert result.run.failure is None
+    assert begun == [(step, step) for step in range(10)]
+
+
+@pytest.mark.parametrize("coupling", ["native", "mosaik"])
+def test_a_drained_run_begins_no_step_after_its_last(
+    tmp_path: Path, server: Server, coupling: str
+) -> None:
+    changes = (
+        ("  duration: 10min", "  until: drained\n  max_duration: 1h"),
+        ("workload:\n", "workload:\n  requests: 20\n"),
+    )
+    path = scenario(tmp_path, server.url, *changes)
+    result = run_live(path, f"coupling={coupling}")
+    steps = result.run.recorder.steps
+    assert steps < 60
+    assert result.run.live is not None
+    assert result.run.live.feeds["dc"].polls == steps
+
+
+@pytest.mark.parametrize("coupling", ["native", "mosaik"])
 def test_the_clock_s_own_speed_is_vessim_s_live_environment(
     tmp_path: Path, server: Server, coupling: str
 ) -> None:
