@@ -54,7 +54,8 @@ class Serve:
 
     def prepare(self) -> Callable[[], Done]:
         """Return a run until every request has ended; the stream is drawn in it."""
-        from inference_sim.cluster import Cluster, ClusterConfig
+        from inference_sim.cluster import Cluster
+        from inference_sim.deployment import ClusterConfig, PoolConfig
         from inference_sim.execution import find_engine
         from inference_sim.hardware import find_gpu
         from inference_sim.models import find_model
@@ -67,7 +68,7 @@ class Serve:
         )
 
         gpu = find_gpu("a100-sxm-80gb")
-        config = ClusterConfig(
+        pool = PoolConfig(
             model=find_model(self.model),
             gpu=gpu,
             engine=find_engine("none"),
@@ -80,7 +81,7 @@ class Serve:
 
         def serve() -> Done:
             stream = generated_stream(arrivals, lengths, 42, requests=self.requests)
-            cluster = Cluster(config, stream)
+            cluster = Cluster(ClusterConfig(pools=(pool,)), stream)
             served = 0
             while not cluster.drained:
                 cluster.step(cluster.env.now + STEP_S)
@@ -98,6 +99,7 @@ class CloseLoop:
 
     def prepare(self) -> Callable[[], Done]:
         """Return a run of the scenario, which is read beforehand."""
+        from cosim.results.totals import ServingTotals
         from cosim.studies.runs.execute import execute
         from cosim.world.plan import load_plan
 
@@ -106,9 +108,9 @@ class CloseLoop:
         def close_loop() -> Done:
             with tempfile.TemporaryDirectory() as folder:
                 summary = execute(plan, Path(folder) / "out").summary
-            if summary["status"] != "completed":
-                raise RuntimeError(summary["failure"]["message"])
-            return Done(summary["requests"]["completed"], summary["time"]["duration_s"])
+            if summary.failure is not None or not isinstance(summary.totals, ServingTotals):
+                raise RuntimeError(f"a run to measure is to end, and to serve ({summary.failure})")
+            return Done(summary.totals.requests.completed, summary.time.duration_s)
 
         return close_loop
 

@@ -8,7 +8,7 @@ them to the clusters, and the microgrids' dispatch asks for the setpoints of the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -37,11 +37,10 @@ class ControllerHost:
     Args:
         entries: The controllers, in the order in which they are asked.
         contexts: Every site of the run, by name; one without a cluster has no limits.
-        signals: The signals of every site, by name.
+        signals: The signals of every site, by name; their arrays may be filled in as the run goes,
+            up to the step that begins.
         guard: When the guard of the objectives acts, at sites whose controllers throttle; None
             for never.
-        before_step: Called with the index of each step before anything else happens in it; may
-            bring the arrays of `signals` up to date.
 
     Attributes:
         changes: Every change of an actuator so far, in order.
@@ -60,7 +59,6 @@ class ControllerHost:
         contexts: Mapping[str, SiteContext],
         signals: Mapping[str, SiteSignals],
         guard: GuardSettings | None = None,
-        before_step: Callable[[int], None] = lambda step: None,
     ) -> None:
         check_signals(contexts, signals)
         for entry in entries:
@@ -75,7 +73,6 @@ class ControllerHost:
         self._viewer = Viewer(self._contexts, signals)
         self.guards = _guards(guard, entries, contexts)
         self._set: dict[str, dict[str, float]] = {}
-        self._before_step = before_step
         self._in_force: dict[str, dict[str, float]] = {}
         self._guarded: dict[str, bool] = {}
         self._ready = False
@@ -157,7 +154,6 @@ class ControllerHost:
         """
         if not self._ready:
             raise RuntimeError("reset() the controllers before the first step")
-        self._before_step(step)
         due = [entry for entry, period in self._entries if step % period == 0]
         if due or self.guards:
             observations = {

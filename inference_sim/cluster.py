@@ -1,43 +1,34 @@
-"""A cluster: gateway, router and replicas on one SimPy clock, advanced step by step."""
+"""A cluster: one gateway in front of pools of replicas, advanced step by step."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping
 
 import simpy
 
-from inference_sim.actuators import check_setting
+from inference_sim.clock import advance
 from inference_sim.deferral import DeferralLine
-from inference_sim.deployment import ClusterConfig, check_deployment, check_power_cap
+from inference_sim.deployment import ClusterConfig
+from inference_sim.dispatch import DispatchFactory, to_only_pool
 from inference_sim.engine import Engine
 from inference_sim.errors import InferenceSimError
-from inference_sim.execution import ExecutionModel, pipeline_stages
-from inference_sim.fleet import Fleet
-from inference_sim.garbage import paused_gc
-from inference_sim.gateway import Gateway
-from inference_sim.memory_plan import plan_blocks
-from inference_sim.meter import Meter, MeterReading
-from inference_sim.pace import Pace
-from inference_sim.pipeline import Pipeline
-from inference_sim.pipelined import PipelinedEngine
-from inference_sim.power.pue import as_pue
+from inference_sim.gateway import Gateway, TokenLine
+from inference_sim.knobs import AT_LEAST_0, Knob
+from inference_sim.pool import Pool
 from inference_sim.replica import Replica
 from inference_sim.request import Outcome, Request
-from inference_sim.routing import ROUTERS
-from inference_sim.scheduling import SCHEDULERS
 from inference_sim.telemetry import (
     ROLLING_WINDOW_S,
     RollingLatencies,
     StepTelemetry,
+    pool_telemetry,
 )
 from inference_sim.workload import Arrival
 
-__all__ = ["Cluster", "ClusterConfig", "check_deployment"]
-
-_SLICE_S = 600.0
-"""A step is metered in slices no longer than this."""
+Settings = Mapping[str, float | Mapping[str, float]]
+"""Values by knob: a number, for every pool where it is a pool's, or numbers by pool."""
 
 
 class Cluster:
@@ -48,88 +39,71 @@ class Cluster:
     Args:
         config: The deployment.
         stream: Requests in order of arrival.
+        env: The clock; one of its own by default. Clusters that share one are advanced together,
+            by :func:`inference_sim.clock.advance` with their :meth:`flush`, and then report.
+        dispatch: Makes what chooses a pool for each request; by default there must be just one.
+
+    Attributes:
+        pools: The pools by name.
+        knobs: What may be set beside the pools' knobs, by name.
+        gateway, deferral: What requests wait in on their way to a pool.
+        arrived, completed, rejected: Counts so far.
+        rejections: Rejected requests by reason.
+        exhausted: Whether the whole stream has arrived.
 
     Raises:
         ModelDoesNotFit: If a GPU cannot hold the model and one request.
         InferenceSimError: If the deployment cannot be simulated for another reason.
     """
 
-    def __init__(self, config: ClusterConfig, stream: Iterable[Arrival]) -> None:
+    def __init__(
+        self,
+        config: ClusterConfig,
+        stream: Iterable[Arrival],
+        env: simpy.Environment | None = None,
+        dispatch: DispatchFactory = to_only_pool,
+    ) -> None:
         self.config = config
-        self.env = simpy.Environment()
-        self._pue = as_pue(config.pue)
-        scheduler = SCHEDULERS[config.scheduler]
-        self._max_batch_tokens = (
-            config.max_batch_tokens
-            or scheduler.default_batch_tokens
-            or config.model.max_context_tokens
-        )
-        self.max_context_tokens = config.model.max_context_tokens
-        if scheduler.whole_prompts:
-            self.max_context_tokens = min(self.max_context_tokens, self._max_batch_tokens)
-        layers, count = config.model.layers, config.pipeline_parallel
-        stages = [config.execution(stage) for stage in pipeline_stages(layers, count)]
-        self.pace = Pace(stages, config.power, config.gpu.peak_bytes_per_s)
-        self._peak_flops = stages[0].peak_flops
-        self.replicas = [
-            Replica(index, self._make_engines(stages)) for index in range(config.replicas)
-        ]
-        self.fleet = Fleet(self.env, self.replicas, config.startup_s)
-        router = ROUTERS[config.router](self.fleet.live, config.seed)
+        self.env = env if env is not None else simpy.Environment()
+        self.pools: dict[str, Pool] = {}
+        first_replica = 0
+        for pool_config in config.pools:
+            pool = Pool(pool_config, self.env, config.seed, first_replica)
+            self.pools[pool_config.name] = pool
+            first_replica += pool_config.replicas
+        choose = dispatch(list(self.pools.values()))
         self.gateway = Gateway(
             self.env,
-            lambda request: router().submit(request),
-            rate_per_s=config.admission_rate_per_s,
-            burst=config.burst,
-            overflow=config.overflow,
+            lambda request: choose(request).submit(request),
+            rate_per_s=config.gateway.admission_rate_per_s,
+            burst=config.gateway.burst,
+            overflow=config.gateway.overflow,
         )
         self.deferral = DeferralLine(
             self.env, self.gateway.submit, self.gateway.admit, config.classes
         )
+        self.knobs: Mapping[str, Knob] = {
+            knob.name: knob
+            for knob in (
+                _rate_knob("admission_rate", self.gateway),
+                _rate_knob("deferrable_rate", self.deferral),
+            )
+        }
         self._may_wait = [one.deferrable for one in config.classes]
-        self.batch_cap = config.batch_cap
         self.arrived = self.completed = self.rejected = 0
         self.rejections: Counter[str] = Counter()
         self.exhausted = False
-        self.busy_s = self.flops = 0.0
         self._refused: list[Request] = []
         self._ended: list[Request] = []
-        self._admitted_before = self._preemptions_before = 0
+        self._reported_s = self.env.now
+        self._reported: Counter[str] = Counter()
         self._latencies: RollingLatencies | None = None
-        self.apply({"power_cap": config.power_cap_w})
         self.env.process(self._arrive(stream))
 
-    def _make_engines(self, stages: Sequence[ExecutionModel]) -> list[Engine]:
-        """Return the engines of one replica, one per pipeline stage, with their shares of it.
-
-        The execution models are shared by all replicas, and what they remember with them.
-        """
-        config, count = self.config, self.config.pipeline_parallel
-        pipeline = Pipeline(self.env, stages)
-        blocks = config.kv_blocks or plan_blocks(
-            config.model,
-            config.gpu,
-            config.tensor_parallel,
-            config.memory_utilisation,
-            config.pipeline_parallel,
-        )
-        make_engine = Engine if count == 1 else PipelinedEngine
-        engines: list[Engine] = []
-        for _ in range(count):
-            scheduler = SCHEDULERS[config.scheduler](
-                max(1, config.batch_cap // count), self._max_batch_tokens
-            )
-            meter = Meter(
-                config.power,
-                config.tensor_parallel,
-                self._peak_flops,
-                config.gpu.peak_bytes_per_s,
-            )
-            cache = scheduler.make_cache(blocks // count, self.max_context_tokens)
-            engines.append(
-                make_engine(self.env, pipeline, scheduler, cache, meter, stepwise=config.stepwise)
-            )
-        return engines
+    @property
+    def replicas(self) -> list[Replica]:
+        """The replicas of all pools."""
+        return [replica for pool in self.pools.values() for replica in pool.replicas]
 
     @property
     def engines(self) -> list[Engine]:
@@ -146,74 +120,87 @@ class Cluster:
         """Whether every request of the stream has arrived and ended."""
         return self.exhausted and self.in_flight == 0
 
-    def apply(self, settings: Mapping[str, float]) -> None:
-        """Set actuators, by their names in :data:`~inference_sim.actuators.ACTUATORS`.
+    def apply(self, settings: Settings) -> None:
+        """Set knobs of the cluster and of its pools.
 
         Raises:
-            InferenceSimError: On an unknown actuator or a value out of range.
+            InferenceSimError: On an unknown knob or pool, or a value out of range.
         """
         for name, value in settings.items():
-            check_setting(name, value)
-            if value != self.in_force(name):
-                self._set(name, value)
+            knob = self.knobs.get(name)
+            if isinstance(value, Mapping):
+                for pool_name, number in value.items():
+                    self._pool_knob(name, pool_name).set(number)
+            elif knob is not None:
+                knob.set(value)
+            else:
+                for pool_name in self.pools:
+                    self._pool_knob(name, pool_name).set(value)
 
-    def in_force(self, name: str) -> float:
-        """Return the value of an actuator that is in force."""
-        return {
-            "admission_rate": self.gateway.rate_per_s,
-            "deferrable_rate": self.deferral.rate_per_s,
-            "batch_cap": self.batch_cap,
-            "active_replicas": self.fleet.active,
-            "clock_fraction": self.pace.clock_fraction,
-            "power_cap": self.pace.power_cap_w,
-        }[name]
-
-    def _set(self, name: str, value: float) -> None:
-        if name == "admission_rate":
-            self.gateway.set_rate(value)
-        elif name == "deferrable_rate":
-            self.deferral.set_rate(value)
-        elif name == "batch_cap":
-            self.batch_cap = int(value)
-            for replica in self.replicas:
-                replica.set_batch_cap(self.batch_cap)
-        elif name == "active_replicas":
-            if value > self.config.replicas:
-                raise InferenceSimError(
-                    f"active_replicas must be at most {self.config.replicas}, the replicas of the "
-                    f"cluster (got {value:g})"
-                )
-            self.fleet.set_active(int(value))
-        elif name == "clock_fraction":
-            self.pace.set_clock(value)
-            for replica in self.replicas:
-                replica.set_stages(self.pace.stages)
-        elif name == "power_cap":
-            check_power_cap(value, self.config.power)
-            self.pace.set_power_cap(value)
-            for replica in self.replicas:
-                replica.set_stages(self.pace.stages)
-            for engine in self.engines:
-                engine.meter.power_cap_w = value
+    def _pool_knob(self, name: str, pool_name: str) -> Knob:
+        pool = self.pools.get(pool_name)
+        if pool is None:
+            raise InferenceSimError(f"unknown pool '{pool_name}'; known: {', '.join(self.pools)}")
+        knob = pool.knobs.get(name)
+        if knob is None:
+            known = ", ".join([*self.knobs, *pool.knobs])
+            raise InferenceSimError(f"unknown actuator '{name}'; known: {known}")
+        return knob
 
     def step(self, until_s: float) -> StepTelemetry:
         """Run from where the last step ended to `until_s` [s] and report."""
-        since_s = self.env.now
-        arrived, completed, rejected = self.arrived, self.completed, self.rejected
-        readings: list[MeterReading] = []
-        while self.env.now < until_s:  # in slices, for metering takes memory for each iteration
-            with paused_gc():
-                self.env.run(until=min(until_s, self.env.now + _SLICE_S))
-                for replica in self.replicas:
-                    readings += replica.flush(self.env.now)
-        step_s = until_s - since_s
+        advance(self.env, until_s, self.flush)
+        return self.report()
+
+    def flush(self, until_s: float) -> None:
+        """Meter what was done since the last flush, up to `until_s` [s]."""
+        for pool in self.pools.values():
+            pool.flush(until_s)
+
+    def report(self) -> StepTelemetry:
+        """Return what was done since the last report; everything up to now must be metered."""
+        step_s = self.env.now - self._reported_s
+        since_s, self._reported_s = self._reported_s, self.env.now
         if self._latencies is None:
             self._latencies = RollingLatencies(max(1, math.ceil(ROLLING_WINDOW_S / step_s)))
+        latencies = self._latencies
         ended, first_tokens = self._collect()
         self._ended += ended
-        self._latencies.add_step(first_tokens, ended)
-        counts = (self.arrived - arrived, self.completed - completed, self.rejected - rejected)
-        return self._report(readings, step_s, counts, self._latencies)
+        latencies.add_step(first_tokens, ended)
+        readings = {name: pool.take_reading(step_s) for name, pool in self.pools.items()}
+        gpu_w = sum(reading.gpu_j for reading in readings.values()) / step_s
+        host_w = sum(reading.host_power_w for reading in readings.values())
+        outside = self.config.outside_temperature_c
+        outside_c = outside(since_s) if outside else None
+        deferred = self.deferral.waiting
+        pools = {name: pool_telemetry([reading]) for name, reading in readings.items()}
+        return StepTelemetry(
+            **pool_telemetry(list(readings.values())).by_name(),
+            pools=pools,
+            facility_power_w=self.config.pue.facility_w(gpu_w + host_w, outside_c),
+            arrived=self._since_report("arrived", self.arrived),
+            admitted=self._since_report("admitted", self.gateway.admitted),
+            completed=self._since_report("completed", self.completed),
+            rejected=self._since_report("rejected", self.rejected),
+            gateway_waiting=len(self.gateway.waiting),
+            deferrable_waiting=len(deferred),
+            deferrable_waiting_tokens=sum(request.prompt_tokens for request in deferred),
+            deferrable_slack_s=self.deferral.slack_s if deferred else math.nan,
+            ttft_p99_s=latencies.ttft_p99_s(),
+            tpot_p99_s=latencies.tpot_p99_s(),
+            latency_p99_s_by_class={
+                service_class.name: (latencies.ttft_p99_s(number), latencies.tpot_p99_s(number))
+                for number, service_class in enumerate(self.config.classes)
+            },
+            admission_rate_per_s=self.gateway.rate_per_s,
+            deferrable_rate_per_s=self.deferral.rate_per_s,
+        )
+
+    def _since_report(self, name: str, total: int) -> int:
+        """Return by how much a running total has grown since the last report."""
+        grown = total - self._reported[name]
+        self._reported[name] = total
+        return grown
 
     def follow_carbon(self) -> None:
         """Expect :meth:`settle_carbon` after each step from now on."""
@@ -235,36 +222,39 @@ class Cluster:
 
         After a step that broke off, what ended in it is returned as well.
         """
-        for replica in self.replicas:
-            replica.flush(self.env.now)  # of a step that broke off; otherwise it was done
-        found, _ = self._collect()
-        found += [*self.deferral.waiting, *self.gateway.waiting]
-        for replica in self.replicas:
-            found += replica.take_in_flight()
-        return sorted(found, key=lambda request: request.request_id)
+        self.flush(self.env.now)  # of a step that broke off; otherwise it was done
+        requests, _ = self._collect()
+        requests += [*self.deferral.waiting, *self.gateway.waiting]
+        for pool in self.pools.values():
+            requests += pool.take_in_flight()
+        return sorted(requests, key=lambda request: request.request_id)
 
     def _arrive(self, stream: Iterable[Arrival]) -> Generator[simpy.Event, object, None]:
-        env, longest, may_wait = self.env, self.max_context_tokens, self._may_wait
-        kv = self.engines[0].kv
+        env, may_wait = self.env, self._may_wait
         for time_s, prompt, output, class_id in stream:
             if time_s > env.now:
                 yield env.timeout(time_s - env.now)
             request = Request(self.arrived, env.now, prompt, output, class_id)
             self.arrived += 1
-            if prompt + output > longest:
-                self._refuse(request, "context_too_long")
-            elif not kv.can_ever_hold(prompt + output):
-                self._refuse(request, "kv_cache_too_small")
+            reason = self._refusal(prompt + output)
+            if reason:
+                request.outcome = Outcome.REJECTED
+                request.reason = reason
+                self._refused.append(request)
             elif may_wait and may_wait[class_id]:
                 self.deferral.submit(request)
             else:
                 self.gateway.submit(request)
         self.exhausted = True
 
-    def _refuse(self, request: Request, reason: str) -> None:
-        request.outcome = Outcome.REJECTED
-        request.reason = reason
-        self._refused.append(request)
+    def _refusal(self, tokens: int) -> str:
+        """Return why no pool can ever serve a request of so many tokens; empty if one can."""
+        reason = ""
+        for pool in self.pools.values():
+            reason = pool.refusal(tokens)
+            if not reason:
+                return ""
+        return reason
 
     def _collect(self) -> tuple[list[Request], list[Request]]:
         """Take the requests that ended in the step, and those that got their first token."""
@@ -273,8 +263,8 @@ class Cluster:
         self._refused = []
         completed: list[Request] = []
         first_tokens: list[Request] = []
-        for replica in self.replicas:
-            ended, started = replica.take_ended()
+        for pool in self.pools.values():
+            ended, started = pool.take_ended()
             completed += ended
             first_tokens += started
         self.completed += len(completed)
@@ -282,74 +272,6 @@ class Cluster:
         self.rejections.update(request.reason for request in rejected)
         return completed + rejected, first_tokens
 
-    def _report(
-        self,
-        readings: list[MeterReading],
-        step_s: float,
-        counts: tuple[int, int, int],
-        latencies: RollingLatencies,
-    ) -> StepTelemetry:
-        config, replicas = self.config, self.replicas
-        busy_s = sum(reading.busy_s for reading in readings)
-        batch_seconds = sum(reading.batch_seconds for reading in readings)
-        flops = sum(reading.flops for reading in readings)
-        served_j = sum(reading.energy_j for reading in readings)
-        self.busy_s += busy_s
-        self.flops += flops
-        groups = len(replicas) * config.pipeline_parallel  # of GPUs that work in lockstep
-        asleep_s = self.fleet.take_asleep_s(self.env.now) * config.pipeline_parallel
-        idle_s = max(groups * step_s - busy_s - asleep_s, 0.0)
-        idle_j = idle_s * config.power.idle_w + asleep_s * config.power.sleep_w
-        gpu_w = (served_j + idle_j * config.tensor_parallel) / step_s
-        host_w = config.gpus * config.host_power_w
-        outside = config.outside_temperature_c
-        outside_c = outside(self.env.now - step_s) if outside else None
-        admitted, self._admitted_before = (
-            self.gateway.admitted - self._admitted_before,
-            self.gateway.admitted,
-        )
-        preemptions = sum(replica.preemptions for replica in replicas)
-        preempted, self._preemptions_before = (
-            preemptions - self._preemptions_before,
-            preemptions,
-        )
-        deferred = self.deferral.waiting
-        return StepTelemetry(
-            facility_power_w=self._pue.facility_w(gpu_w + host_w, outside_c),
-            gpu_power_w=gpu_w,
-            host_power_w=host_w,
-            attributed_power_w=served_j / step_s,
-            arrived=counts[0],
-            admitted=admitted,
-            completed=counts[1],
-            rejected=counts[2],
-            preemptions=preempted,
-            gateway_waiting=len(self.gateway.waiting),
-            deferrable_waiting=len(deferred),
-            deferrable_waiting_tokens=sum(request.prompt_tokens for request in deferred),
-            deferrable_slack_s=self.deferral.slack_s if deferred else math.nan,
-            replica_waiting=sum(replica.waiting for replica in replicas),
-            running=sum(replica.running for replica in replicas),
-            busy_fraction=busy_s / (groups * step_s),
-            asleep_fraction=asleep_s / (groups * step_s),
-            kv_utilisation=sum(replica.kv_utilisation for replica in replicas) / len(replicas),
-            batch_mean=batch_seconds / busy_s if busy_s else 0.0,
-            mfu=flops / (groups * step_s * self._peak_flops),
-            awake_replicas=self.fleet.awake,
-            ttft_p99_s=latencies.ttft_p99_s(),
-            tpot_p99_s=latencies.tpot_p99_s(),
-            latency_p99_s_by_class={
-                one.name: (latencies.ttft_p99_s(number), latencies.tpot_p99_s(number))
-                for number, one in enumerate(config.classes)
-            },
-            admission_rate_per_s=self.gateway.rate_per_s,
-            deferrable_rate_per_s=self.deferral.rate_per_s,
-            batch_cap=self.batch_cap,
-            active_replicas=self.fleet.active,
-            clock_fraction=self.pace.clock_fraction,
-            power_cap_w=self.pace.power_cap_w,
-            clock_mean=sum(reading.clock_seconds for reading in readings) / busy_s
-            if busy_s
-            else math.nan,
-            over_cap_fraction=sum(reading.over_cap_s for reading in readings) / (groups * step_s),
-        )
+
+def _rate_knob(name: str, line: TokenLine) -> Knob:
+    return Knob(name, lambda: line.rate_per_s, line.set_rate, AT_LEAST_0)

@@ -1,4 +1,4 @@
-"""A deployment: which model on which GPUs, served how."""
+"""A deployment: pools of replicas, each of a model on GPUs, behind one gateway."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ from inference_sim.hardware import GpuSpec
 from inference_sim.memory_plan import plan_blocks
 from inference_sim.models import ModelSpec
 from inference_sim.power import PowerModel
-from inference_sim.power.pue import Pue, as_pue
+from inference_sim.power.pue import ConstantPue, Pue
 from inference_sim.power_cap import LOWEST_CLOCK
+from inference_sim.scheduling import Scheduler, find_scheduler
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterConfig:
-    """A deployment.
+class PoolConfig:
+    """Replicas that are alike: which model on which GPUs, served how.
 
     Attributes:
+        name: Name of the pool in its cluster.
+        power: What a GPU draws.
         engine: What the engine adds to the kernels, for the roofline.
         stages: Makes the execution model of a pipeline stage; the roofline by default.
+        router: Name of the router; see ``routing``.
         scheduler: Name of the scheduler; see ``scheduling``.
+        batch_cap: Largest batch of a replica [sequences].
         max_batch_tokens: Most tokens of one iteration; None for the scheduler's default, or the
             model's context.
+        memory_utilisation: Share of GPU memory for weights and KV cache [0 to 1].
         kv_blocks: KV blocks per replica; None to plan them from the memory.
         host_power_w: Constant power of the host, per GPU [W].
-        pue: Facility power over IT power, as a number or a function.
-        outside_temperature_c: Temperature outside by simulated time [s], for a PUE that needs it
-            [°C]; constant over each step.
-        admission_rate_per_s: Highest admission rate [requests/s]; infinite for no limit.
-        burst: Tokens that the gateway's bucket holds [requests].
-        classes: Classes of requests, by the number that they carry; none may be held back without.
         startup_s: Time that a replica takes to wake up [s].
         power_cap_w: Power cap of each GPU at the start [W]; infinite for none.
-        seed: Seed of routers that draw.
         stepwise: One event per iteration (a check of the segment engine; slow).
     """
 
+    name: str = "main"
     model: ModelSpec
     gpu: GpuSpec
     power: PowerModel
@@ -63,78 +63,177 @@ class ClusterConfig:
     memory_utilisation: float = 0.9
     kv_blocks: int | None = None
     host_power_w: float = 0.0
-    pue: float | Pue = 1.0
-    outside_temperature_c: Callable[[float], float] | None = None
-    admission_rate_per_s: float = math.inf
-    burst: int = 1
-    overflow: Literal["wait", "reject"] = "wait"
-    classes: tuple[ServiceClass, ...] = ()
     startup_s: float = 60.0
     power_cap_w: float = math.inf
     stepwise: bool = False
-    seed: int = 0
     stages: Callable[[Stage], ExecutionModel] | None = None
+
+    @property
+    def gpus_per_replica(self) -> int:
+        """Number of GPUs of a replica."""
+        return self.tensor_parallel * self.pipeline_parallel
 
     @property
     def gpus(self) -> int:
         """Number of GPUs."""
-        return self.replicas * self.tensor_parallel * self.pipeline_parallel
+        return self.replicas * self.gpus_per_replica
 
-    def execution(self, stage: Stage) -> ExecutionModel:
-        """Return the execution model of a pipeline stage."""
+    @property
+    def idle_it_w(self) -> float:
+        """Power of GPUs and hosts with nothing running [W]."""
+        return self.gpus * (self.power.idle_w + self.host_power_w)
+
+    @property
+    def peak_it_w(self) -> float:
+        """The most that GPUs and hosts can draw [W]."""
+        return self.gpus * (self.power.max_w + self.host_power_w)
+
+    @property
+    def scheduling(self) -> type[Scheduler]:
+        """The class of its schedulers."""
+        return find_scheduler(self.scheduler)
+
+    @property
+    def batch_tokens(self) -> int:
+        """Most tokens of one iteration."""
+        default = self.scheduling.default_batch_tokens
+        return self.max_batch_tokens or default or self.model.max_context_tokens
+
+    @property
+    def max_context_tokens(self) -> int:
+        """Longest request that its engines take, prompt and output [tokens]."""
+        longest = self.model.max_context_tokens
+        return min(longest, self.batch_tokens) if self.scheduling.whole_prompts else longest
+
+    def blocks(self) -> int:
+        """Return how many KV blocks a replica has.
+
+        Raises:
+            ModelDoesNotFit: If a GPU cannot hold its share of the model and one request.
+        """
+        if self.kv_blocks is not None:
+            return self.kv_blocks
+        return plan_blocks(
+            self.model,
+            self.gpu,
+            self.tensor_parallel,
+            self.memory_utilisation,
+            self.pipeline_parallel,
+        )
+
+    def execution_stages(self) -> list[ExecutionModel]:
+        """Return the execution models of a replica's pipeline stages, made anew."""
+        stages = pipeline_stages(self.model.layers, self.pipeline_parallel)
         if self.stages is not None:
-            return self.stages(stage)
-        return Roofline(self.model, self.gpu, self.engine, self.tensor_parallel, stage)
+            return [self.stages(stage) for stage in stages]
+        return [
+            Roofline(self.model, self.gpu, self.engine, self.tensor_parallel, stage)
+            for stage in stages
+        ]
+
+    def check(self) -> list[ExecutionModel]:
+        """Return the execution models of a replica's stages, if the pool can be simulated.
+
+        Raises:
+            ModelDoesNotFit: If a GPU cannot hold its share of the model and one request.
+            InferenceSimError: If it cannot be simulated for another reason.
+        """
+        if self.pipeline_parallel > self.model.layers:
+            raise InferenceSimError(
+                f"'{self.model.name}' has {self.model.layers} layers, too few for "
+                f"{self.pipeline_parallel} pipeline stages"
+            )
+        self.blocks()
+        stages = self.execution_stages()
+        self.check_power_cap(self.power_cap_w)
+        if self.power_cap_w < self.power.max_w:
+            for stage in stages:
+                stage.at_clock(LOWEST_CLOCK)
+        return stages
+
+    def check_power_cap(self, power_cap_w: float) -> None:
+        """Check that a power cap can be held by a GPU with nothing to do.
+
+        Raises:
+            InferenceSimError: If not.
+        """
+        idle_w = self.power.idle_w
+        if not power_cap_w >= idle_w:
+            raise InferenceSimError(
+                f"a power cap must be at least {idle_w:g} W, what a GPU draws with nothing to do "
+                f"(got {power_cap_w:g} W)"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayConfig:
+    """What stands in front of the pools.
+
+    Attributes:
+        admission_rate_per_s: Highest admission rate [requests/s]; infinite for no limit.
+        burst: Tokens that its bucket holds [requests].
+        overflow: What happens to a request without a token: it waits, or is rejected.
+    """
+
+    admission_rate_per_s: float = math.inf
+    burst: int = 1
+    overflow: Literal["wait", "reject"] = "wait"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterConfig:
+    """A deployment at one site.
+
+    Attributes:
+        pools: Its pools, at least one, each with a name of its own.
+        pue: Facility power over IT power.
+        outside_temperature_c: Temperature outside by simulated time [s], for a PUE that needs it
+            [°C]; constant over each step.
+        classes: Classes of requests, by the number that they carry; if empty, no request can be
+            deferred.
+        seed: Seed of routers that draw.
+    """
+
+    pools: tuple[PoolConfig, ...]
+    gateway: GatewayConfig = GatewayConfig()
+    pue: Pue = field(default_factory=lambda: ConstantPue(1.0))
+    outside_temperature_c: Callable[[float], float] | None = None
+    classes: tuple[ServiceClass, ...] = ()
+    seed: int = 0
+
+    @property
+    def pool(self) -> PoolConfig:
+        """The only pool, for what knows of no others.
+
+        Raises:
+            InferenceSimError: If there are several.
+        """
+        if len(self.pools) != 1:
+            raise InferenceSimError(f"expected one pool (got {len(self.pools)})")
+        return self.pools[0]
+
+    @property
+    def gpus(self) -> int:
+        """Number of GPUs."""
+        return sum(pool.gpus for pool in self.pools)
 
     @property
     def idle_power_w(self) -> float:
         """Facility power with nothing running [W]."""
-        return as_pue(self.pue).least_w(self.gpus * (self.power.idle_w + self.host_power_w))
+        return self.pue.least_w(sum(pool.idle_it_w for pool in self.pools))
 
     @property
     def peak_power_w(self) -> float:
         """The most the facility can draw [W]."""
-        return as_pue(self.pue).most_w(self.gpus * (self.power.max_w + self.host_power_w))
+        return self.pue.most_w(sum(pool.peak_it_w for pool in self.pools))
 
+    def check(self) -> None:
+        """Check that the deployment can be simulated.
 
-def check_deployment(config: ClusterConfig) -> list[ExecutionModel]:
-    """Return the execution models of a replica's stages, if the deployment can be simulated.
-
-    Raises:
-        ModelDoesNotFit: If a GPU cannot hold its share of the model and one request.
-        InferenceSimError: If the deployment cannot be simulated for another reason.
-    """
-    if config.pipeline_parallel > config.model.layers:
-        raise InferenceSimError(
-            f"'{config.model.name}' has {config.model.layers} layers, too few for "
-            f"{config.pipeline_parallel} pipeline stages"
-        )
-    plan_blocks(
-        config.model,
-        config.gpu,
-        config.tensor_parallel,
-        config.memory_utilisation,
-        config.pipeline_parallel,
-    )
-    layers = config.model.layers
-    stages = [
-        config.execution(stage) for stage in pipeline_stages(layers, config.pipeline_parallel)
-    ]
-    check_power_cap(config.power_cap_w, config.power)
-    if config.power_cap_w < config.power.max_w:
-        for stage in stages:
-            stage.at_clock(LOWEST_CLOCK)
-    return stages
-
-
-def check_power_cap(power_cap_w: float, power: PowerModel) -> None:
-    """Check that a power cap can be held by a GPU with nothing to do.
-
-    Raises:
-        InferenceSimError: If not.
-    """
-    if not power_cap_w >= power.idle_w:
-        raise InferenceSimError(
-            f"a power cap must be at least {power.idle_w:g} W, what a GPU draws with nothing to do "
-            f"(got {power_cap_w:g} W)"
-        )
+        Raises:
+            InferenceSimError: If not.
+        """
+        if len({pool.name for pool in self.pools}) != len(self.pools) or not self.pools:
+            raise InferenceSimError("a cluster needs pools with different names")
+        for pool in self.pools:
+            pool.check()

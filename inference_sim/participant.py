@@ -1,7 +1,7 @@
 """Clusters as a mosaik participant.
 
-Each entity ``Cluster`` is one cluster. It takes one input per actuator of
-:mod:`inference_sim.actuators`, runs from t to t + step, and gives its mean power over that step as
+Each entity ``Cluster`` is one cluster. It takes one input per knob of :mod:`inference_sim.knobs` (a
+number, or numbers by pool), runs from t to t + step, and gives its mean power over that step as
 ``power`` (W, negative: Vessim counts consumption so) and what it did as ``telemetry``.
 """
 
@@ -12,8 +12,8 @@ from typing import Any
 
 import mosaik_api_v3
 
-from inference_sim.actuators import ACTUATORS
 from inference_sim.cluster import Cluster
+from inference_sim.knobs import CLUSTER_KNOBS, POOL_KNOBS
 from inference_sim.telemetry import StepTelemetry
 
 META = {
@@ -22,7 +22,7 @@ META = {
         "Cluster": {
             "public": True,
             "params": ["name"],
-            "attrs": [*ACTUATORS, "power", "telemetry"],
+            "attrs": [*CLUSTER_KNOBS, *POOL_KNOBS, "power", "telemetry"],
         }
     },
 }
@@ -75,14 +75,15 @@ class ClusterSimulator(mosaik_api_v3.Simulator):
         return [{"eid": name, "type": model}]
 
     def step(self, time: int, inputs: Mapping[str, Mapping[str, Any]], max_advance: int) -> int:
-        """Apply the actuators at `time` and run every cluster to the end of the step."""
+        """Set the knobs at `time` and run every cluster to the end of the step."""
         until_s = time + self._step_s
         for name, cluster in self._clusters.items():
-            settings = {
-                actuator: next(iter(sources.values()))
-                for actuator, sources in inputs.get(name, {}).items()
-            }
-            cluster.apply(settings)
+            cluster.apply(
+                {
+                    knob: next(iter(sources.values()))
+                    for knob, sources in inputs.get(name, {}).items()
+                }
+            )
             self._telemetry[name] = cluster.step(float(until_s))
         return until_s
 

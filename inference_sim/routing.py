@@ -1,8 +1,9 @@
 """Routers: which replica gets a request that the gateway released.
 
-A router sees the state of the replicas that a real one could ask for: how many requests wait and
-run, and how much of the KV cache is taken. It never sees how long an answer will become. The list
-it is given may change between two requests, as replicas fall asleep and wake up.
+A router sees the request that comes and the state of the replicas that a real one could ask for:
+how many requests wait and run, and how much of the KV cache is taken. It never reads how long an
+answer will become. The list of replicas that it is given may change between two requests, as
+replicas fall asleep and wake up.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from typing import Protocol
 
 import numpy as np
 
+from inference_sim.plugins import find_part
 from inference_sim.replica import Replica
+from inference_sim.request import Request
 
-Router = Callable[[], Replica]
+Router = Callable[[Request], Replica]
 
 
 class RouterFactory(Protocol):
@@ -29,18 +32,18 @@ class RouterFactory(Protocol):
 def round_robin(replicas: Sequence[Replica], seed: int = 0) -> Router:
     """Return a router that takes the replicas in turn."""
     turn = count()
-    return lambda: replicas[next(turn) % len(replicas)]
+    return lambda request: replicas[next(turn) % len(replicas)]
 
 
 def at_random(replicas: Sequence[Replica], seed: int = 0) -> Router:
     """Return a router to any replica, all equally likely."""
     rng = _generator(seed)
-    return lambda: replicas[int(rng.integers(len(replicas)))]
+    return lambda request: replicas[int(rng.integers(len(replicas)))]
 
 
 def least_outstanding(replicas: Sequence[Replica], seed: int = 0) -> Router:
     """Return a router to the replica with the fewest requests waiting or running."""
-    return lambda: min(replicas, key=lambda replica: replica.outstanding)
+    return lambda request: min(replicas, key=lambda replica: replica.outstanding)
 
 
 def power_of_two(replicas: Sequence[Replica], seed: int = 0) -> Router:
@@ -51,7 +54,7 @@ def power_of_two(replicas: Sequence[Replica], seed: int = 0) -> Router:
     """
     rng = _generator(seed)
 
-    def route() -> Replica:
+    def route(request: Request) -> Replica:
         if len(replicas) == 1:
             return replicas[0]
         first = int(rng.integers(len(replicas)))
@@ -67,7 +70,11 @@ def least_kv_load(replicas: Sequence[Replica], seed: int = 0) -> Router:
 
     A waiting request holds no blocks yet, so among equals the fewest outstanding requests decide.
     """
-    return lambda: min(replicas, key=lambda replica: (replica.kv_utilisation, replica.outstanding))
+
+    def load(replica: Replica) -> tuple[float, int]:
+        return replica.kv_utilisation, replica.outstanding
+
+    return lambda request: min(replicas, key=load)
 
 
 ROUTERS: dict[str, RouterFactory] = {
@@ -77,6 +84,18 @@ ROUTERS: dict[str, RouterFactory] = {
     "power_of_two": power_of_two,
     "least_kv_load": least_kv_load,
 }
+"""The routers that come with the simulator, by their names in scenarios."""
+
+
+def find_router(name: str) -> RouterFactory:
+    """Return what makes a router.
+
+    Packages offer theirs as entry points of the group ``cosim.routers``.
+
+    Raises:
+        InferenceSimError: If there is none of that name, or it cannot be imported.
+    """
+    return find_part("router", name, ROUTERS)
 
 
 def _generator(seed: int) -> np.random.Generator:

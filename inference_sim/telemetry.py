@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 
@@ -15,47 +16,80 @@ ROLLING_WINDOW_S = 300.0
 """Latency percentiles look back this far, and at least over the last step."""
 
 
-@dataclass(frozen=True, slots=True)
-class StepTelemetry:
-    """One step of one cluster.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolReading:
+    """Sums over a step of what a pool did, and its state at the end; they add up over pools.
 
     Attributes:
-        facility_power_w: Mean power over the step, PUE included [W].
+        step_s: Length of the step [s].
+        gpu_j: Energy of its GPUs, idling and sleeping included [J].
+        served_j: The part of it spent on serving [J].
+        host_power_w: Power of their hosts [W].
+        groups_s: Length of the step times the groups of GPUs that work in lockstep [s].
+        busy_s: Time that these had an iteration under way [s].
+        asleep_s: Time that they were asleep [s].
+        batch_seconds: Integral of the batch size over the busy time [sequences * s].
+        clock_seconds: Integral of the clock fraction over it [s].
+        over_cap_s: Time in which the GPUs drew more than their power cap [s].
+        flops, possible_flops: Achieved FLOPs per GPU, and at the peak of all of the step.
+        preemptions: Evictions in the step.
+        waiting, running: Requests at its end.
+        replicas: All replicas.
+        awake_replicas: Replicas not asleep at its end.
+        kv_in_use: Sum of the replicas' shares of KV blocks in use at its end.
+        batch_cap, active_replicas, clock_fraction, power_cap_w: Knobs in force during the step.
+    """
+
+    step_s: float
+    gpu_j: float
+    served_j: float
+    host_power_w: float
+    groups_s: float
+    busy_s: float
+    asleep_s: float
+    batch_seconds: float
+    clock_seconds: float
+    over_cap_s: float
+    flops: float
+    possible_flops: float
+    preemptions: int
+    waiting: int
+    running: int
+    replicas: int
+    awake_replicas: int
+    kv_in_use: float
+    batch_cap: int
+    active_replicas: int
+    clock_fraction: float
+    power_cap_w: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolTelemetry:
+    """One step of one pool, or of all pools of a cluster together.
+
+    Attributes:
         gpu_power_w: Mean power of all GPUs [W].
         host_power_w: Mean power of their hosts [W].
         attributed_power_w: The part of the GPU power spent on serving, not on idling [W].
-        arrived, admitted, completed, rejected, preemptions: Counts in the step.
-        gateway_waiting, replica_waiting, running: Requests at its end.
-        deferrable_waiting: Deferrable requests held back in front of the gateway at its end.
-        deferrable_waiting_tokens: Prompt tokens of these.
-        deferrable_slack_s: Least time until one of these must start [s]; NaN without any.
+        preemptions: Evictions in the step.
+        replica_waiting, running: Requests at its end.
         busy_fraction: Share of replica time with an iteration under way.
         asleep_fraction: Share of replica time asleep.
         kv_utilisation: Mean share of KV blocks in use at its end.
         batch_mean: Mean batch over the busy time [sequences].
         mfu: Achieved FLOPs over the peak of all GPUs and the whole step [fraction].
         awake_replicas: Replicas not asleep at its end: serving, draining or waking up.
-        ttft_p99_s, tpot_p99_s: 99th percentiles over the last five minutes; NaN without data.
-        latency_p99_s_by_class: The same two of each class of requests, by its name.
-        admission_rate_per_s, deferrable_rate_per_s, batch_cap, active_replicas, clock_fraction,
-        power_cap_w: Actuators in force during the step.
+        batch_cap, active_replicas, clock_fraction, power_cap_w: Knobs in force during the step;
+            of several pools the sum of the replicas, and the most of the others.
         clock_mean: Mean clock over the busy time [fraction]; NaN without any.
         over_cap_fraction: Share of replica time in which the GPUs drew more than their power cap.
     """
 
-    facility_power_w: float
     gpu_power_w: float
     host_power_w: float
     attributed_power_w: float
-    arrived: int
-    admitted: int
-    completed: int
-    rejected: int
     preemptions: int
-    gateway_waiting: int
-    deferrable_waiting: int
-    deferrable_waiting_tokens: int
-    deferrable_slack_s: float
     replica_waiting: int
     running: int
     busy_fraction: float
@@ -64,17 +98,50 @@ class StepTelemetry:
     batch_mean: float
     mfu: float
     awake_replicas: int
-    ttft_p99_s: float
-    tpot_p99_s: float
-    latency_p99_s_by_class: Mapping[str, tuple[float, float]]
-    admission_rate_per_s: float
-    deferrable_rate_per_s: float
     batch_cap: int
     active_replicas: int
     clock_fraction: float
     power_cap_w: float
     clock_mean: float
     over_cap_fraction: float
+
+    def by_name(self) -> dict[str, Any]:
+        """Return its fields by name, to make the telemetry of a whole cluster of."""
+        return {one.name: getattr(self, one.name) for one in fields(PoolTelemetry)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTelemetry(PoolTelemetry):
+    """One step of one cluster: what all its pools did together, and what happened before them.
+
+    Attributes:
+        facility_power_w: Mean power over the step, PUE included [W].
+        arrived, admitted, completed, rejected: Counts in the step.
+        gateway_waiting: Requests queued at the gateway at its end.
+        deferrable_waiting: Requests deferred in front of the gateway at its end.
+        deferrable_waiting_tokens: Prompt tokens of these.
+        deferrable_slack_s: Least time until one of these must start [s]; NaN without any.
+        ttft_p99_s, tpot_p99_s: 99th percentiles over the last five minutes; NaN without data.
+        latency_p99_s_by_class: The same two of each class of requests, by its name.
+        admission_rate_per_s, deferrable_rate_per_s: Knobs in force during the step.
+        pools: What each pool did, by name.
+    """
+
+    facility_power_w: float
+    arrived: int
+    admitted: int
+    completed: int
+    rejected: int
+    gateway_waiting: int
+    deferrable_waiting: int
+    deferrable_waiting_tokens: int
+    deferrable_slack_s: float
+    ttft_p99_s: float
+    tpot_p99_s: float
+    latency_p99_s_by_class: Mapping[str, tuple[float, float]]
+    admission_rate_per_s: float
+    deferrable_rate_per_s: float
+    pools: Mapping[str, PoolTelemetry]
 
     def as_dict(self) -> dict[str, float]:
         """Return the numbers by name."""
@@ -85,9 +152,10 @@ class StepTelemetry:
         return {name: getattr(self, name) for name in OBSERVED}
 
 
-NUMBERS = tuple(one.name for one in fields(StepTelemetry) if one.type in ("int", "float"))
+_TYPES = get_type_hints(StepTelemetry)
+NUMBERS = tuple(name for name, kind in _TYPES.items() if kind in (int, float))
 """Fields of :class:`StepTelemetry` that are single numbers."""
-COUNTS = tuple(one.name for one in fields(StepTelemetry) if one.type == "int")
+COUNTS = tuple(name for name, kind in _TYPES.items() if kind is int)
 """Those that are whole numbers."""
 OBSERVED = (
     "facility_power_w",
@@ -109,6 +177,41 @@ OBSERVED = (
     "latency_p99_s_by_class",
 )
 """Telemetry that controllers see, by field of :class:`StepTelemetry`."""
+
+
+def pool_telemetry(readings: Sequence[PoolReading]) -> PoolTelemetry:
+    """Return what pools did together in a step.
+
+    Args:
+        readings: Their readings of it, at least one.
+    """
+    step_s = readings[0].step_s
+    groups_s = sum(reading.groups_s for reading in readings)
+    busy_s = sum(reading.busy_s for reading in readings)
+    replicas = sum(reading.replicas for reading in readings)
+    clock_seconds = sum(reading.clock_seconds for reading in readings)
+    batch_seconds = sum(reading.batch_seconds for reading in readings)
+    possible_flops = sum(reading.possible_flops for reading in readings)
+    return PoolTelemetry(
+        gpu_power_w=sum(reading.gpu_j for reading in readings) / step_s,
+        host_power_w=sum(reading.host_power_w for reading in readings),
+        attributed_power_w=sum(reading.served_j for reading in readings) / step_s,
+        preemptions=sum(reading.preemptions for reading in readings),
+        replica_waiting=sum(reading.waiting for reading in readings),
+        running=sum(reading.running for reading in readings),
+        busy_fraction=busy_s / groups_s,
+        asleep_fraction=sum(reading.asleep_s for reading in readings) / groups_s,
+        kv_utilisation=sum(reading.kv_in_use for reading in readings) / replicas,
+        batch_mean=batch_seconds / busy_s if busy_s else 0.0,
+        mfu=sum(reading.flops for reading in readings) / possible_flops,
+        awake_replicas=sum(reading.awake_replicas for reading in readings),
+        batch_cap=max(reading.batch_cap for reading in readings),
+        active_replicas=sum(reading.active_replicas for reading in readings),
+        clock_fraction=max(reading.clock_fraction for reading in readings),
+        power_cap_w=max(reading.power_cap_w for reading in readings),
+        clock_mean=clock_seconds / busy_s if busy_s else math.nan,
+        over_cap_fraction=sum(reading.over_cap_s for reading in readings) / groups_s,
+    )
 
 
 class RollingLatencies:

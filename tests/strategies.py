@@ -8,14 +8,16 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from inference_sim.cluster import ClusterConfig
 from inference_sim.deferral import ServiceClass
+from inference_sim.deployment import ClusterConfig
 from inference_sim.execution import EngineProfile, find_engine
 from inference_sim.hardware import find_gpu
 from inference_sim.models import find_model
 from inference_sim.power import MfuPowerLaw, PowerTable, TwoResource
 from inference_sim.routing import ROUTERS
+from inference_sim.scheduling import SCHEDULERS
 from inference_sim.workload import Arrival
+from tests.deployments import changed, one_pool
 
 A100 = find_gpu("a100-sxm-80gb")
 LLAMA2_7B = find_model("meta-llama/Llama-2-7b-hf")
@@ -50,7 +52,7 @@ class Scenario:
 
     def but(self, **changes: Any) -> Scenario:
         """The same with another deployment."""
-        return replace(self, config=replace(self.config, **changes))
+        return replace(self, config=changed(self.config, **changes))
 
 
 @st.composite
@@ -94,7 +96,7 @@ def engines() -> st.SearchStrategy[EngineProfile]:
 @st.composite
 def scenarios(draw: st.DrawFn) -> Scenario:
     """A small deployment with little KV memory, whose actuators move."""
-    config = ClusterConfig(
+    config = one_pool(
         model=LLAMA2_7B,
         gpu=A100,
         engine=draw(engines()),
@@ -102,7 +104,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         replicas=draw(st.integers(1, 2)),
         tensor_parallel=draw(st.sampled_from([1, 1, 1, 2])),
         pipeline_parallel=draw(st.sampled_from([1, 1, 1, 2, 4])),
-        scheduler=draw(st.sampled_from(["vllm", "vllm", "vllm_v1", "sarathi", "orca", "static"])),
+        scheduler=draw(st.sampled_from(sorted(SCHEDULERS))),
         router=draw(st.sampled_from(sorted(ROUTERS))),
         batch_cap=draw(st.integers(1, 24)),
         max_batch_tokens=draw(st.sampled_from([320, 600, None])),
@@ -112,7 +114,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         classes=CLASSES,
         startup_s=draw(st.sampled_from([0.0, 0.5, 3.0])),
     )
-    moves = st.fixed_dictionaries({}, optional=actuators(config.replicas))
+    moves = st.fixed_dictionaries({}, optional=actuators(config.pool.replicas))
     settings = draw(st.lists(moves, max_size=8))
     step_s = draw(st.sampled_from([0.37, 1.3, 5.0]))
     return Scenario(config, draw(streams()), step_s, settings)

@@ -38,9 +38,11 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from pydantic import TypeAdapter
 
 from controllers import ACTUATORS
-from cosim.report.run_data import RunData
+from cosim.report.run_data import RunData, read_summary
+from cosim.results.summary import Summary
 from cosim.studies.runs.execute import execute
 from cosim.world.plan import load_plan
 from docsite.readme_picture import IMAGES, write_pictures
@@ -268,6 +270,41 @@ def _general(path: str, summary: Mapping[str, Any]) -> str:
     return re.sub(r"^slo\.by_class\.\w+$", "slo.by_class.CLASS", path)
 
 
+def _typed_keys(schema: Mapping[str, Any], kinds: Mapping[str, Any], key: str = "") -> set[str]:
+    """The keys that a type can have, by its JSON Schema; capitals for names."""
+    if "$ref" in schema:
+        return _typed_keys(kinds[schema["$ref"].rpartition("/")[2]], kinds, key)
+    choices = [
+        _typed_keys(choice, kinds, key)
+        for choice in (*schema.get("anyOf", ()), *schema.get("oneOf", ()))
+        if choice != {"type": "null"}
+    ]
+    if choices:
+        return set().union(*choices)
+    inside = dict(schema.get("properties", {}))
+    if isinstance(names := schema.get("additionalProperties"), dict):
+        inside["REASON" if key == "rejections" else "CLASS"] = names
+    if not inside:
+        return {key}
+    return set().union(
+        *(_typed_keys(part, kinds, f"{key}.{name}".lstrip(".")) for name, part in inside.items())
+    )
+
+
+def test_results_page_has_every_key_of_the_typed_summary() -> None:
+    """And no other, whether a run had such a figure or not."""
+    schema = TypeAdapter(Summary).json_schema(mode="serialization")
+    parts = dict(schema["properties"])
+    del parts["sites"]  # the same keys again
+    live = _typed_keys(parts.pop("live"), schema["$defs"], "live")
+    found = _typed_keys(parts.pop("totals"), schema["$defs"])
+    found |= _typed_keys({"properties": parts}, schema["$defs"])
+    assert found == documented("summary.json")
+    page = (ROOT / "docs" / "live.md").read_text(encoding="utf-8")
+    for key in live:
+        assert f"{key.rpartition('.')[2]}`" in page, key
+
+
 def test_results_page_tells_every_key_and_column(tmp_path: Path) -> None:
     """And none that does not exist: in a run with everything, and in one that fails."""
     settings = [
@@ -291,11 +328,13 @@ def test_results_page_tells_every_key_and_column(tmp_path: Path) -> None:
     quickstart = ROOT / "scenarios" / "quickstart.yaml"
     result = execute(load_plan(quickstart, settings), tmp_path / "done")
     failed = execute(load_plan(quickstart, failing), tmp_path / "failed")
-    assert failed.summary["status"] == "failed"
+    assert failed.summary.status == "failed"
 
-    found = {
-        _general(path, one.summary) for one in (result, failed) for path in _paths(one.summary)
-    } - {"sites", "rejections"}  # where there are none
+    summaries = [ended.summary.to_dict() for ended in (result, failed)]
+    found = {_general(path, summary) for summary in summaries for path in _paths(summary)} - {
+        "sites",
+        "rejections",
+    }  # where there are none
     assert found == documented("summary.json")
     for name in ("steps", "requests", "actions"):
         columns = pd.read_parquet(tmp_path / "done" / f"{name}.parquet").columns
@@ -328,12 +367,12 @@ def test_first_page_shows_what_the_demo_prints_and_saves(
             assert os.environ.get("UPDATE_DOCS"), f"UPDATE_DOCS=1 renews {kept.name}"
             shutil.copy(path, kept)
 
-    controlled = json.loads((tmp_path / "results" / "quickstart" / "summary.json").read_bytes())
+    controlled = read_summary(tmp_path / "results" / "quickstart").totals
     settings = ["coupling=native", "controllers=[]"]
-    free = execute(load_plan(ROOT / "scenarios" / "quickstart.yaml", settings)).summary
-    assert controlled["requests"] == free["requests"]
-    assert controlled["tokens"] == free["tokens"]
-    saving = 1 - controlled["carbon_g"]["import"] / free["carbon_g"]["import"]
+    free = execute(load_plan(ROOT / "scenarios" / "quickstart.yaml", settings)).summary.totals
+    assert controlled.requests == free.requests
+    assert controlled.tokens == free.tokens
+    saving = 1 - controlled.carbon_g.import_ / free.carbon_g.import_
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert f"the grid's share of the emissions is {saving * 100:.0f} % lower" in readme
 
@@ -394,10 +433,10 @@ def test_table_2_on_the_first_page() -> None:
         f"{REAL_DATA / 'carbon_intensity_caiso_north_2023.csv'}",
     ]
     scenario = ROOT / "scenarios" / "paper_table2.yaml"
-    run = execute(load_plan(scenario, settings)).summary
+    run = execute(load_plan(scenario, settings)).summary.to_dict()
     small = execute(
         load_plan(scenario, [*settings, "sites.0.microgrid.battery.capacity_wh=100"])
-    ).summary
+    ).summary.to_dict()
     paper, energy, carbon = run["paper"], run["energy_kwh"], run["carbon_g"]
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = re.findall(

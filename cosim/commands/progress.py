@@ -14,7 +14,8 @@ from rich.table import Column
 
 from cosim.accounting.energy import J_PER_KWH
 from cosim.commands.printing.quantities import duration, duration_unit, mass
-from cosim.loop.run import Run
+from cosim.loop.observer import RunObserver
+from cosim.loop.record import Run
 from cosim.world.plan import Plan
 
 _EVERY_S = 0.1
@@ -45,8 +46,8 @@ class ImportCarbon:
         return self._grams
 
 
-class RunProgress:
-    """Tells how far a run has got.
+class RunProgress(RunObserver):
+    """An observer that shows how far a run has got.
 
     Args:
         bar: What shows it; None to show nothing.
@@ -62,7 +63,7 @@ class RunProgress:
         self._carbon: ImportCarbon | None = None
         self._began_s = self._shown_s = 0.0
 
-    def start(self, run: Run) -> None:
+    def on_start(self, run: Run) -> None:
         """Begin: the run is about to take its first step."""
         if self._bar is None:
             return
@@ -70,7 +71,7 @@ class RunProgress:
         self._began_s = self._shown_s = self._clock()
         self._task = self._bar.add_task("", total=self._time.steps, told="")
 
-    def step(self, steps: int) -> None:
+    def on_step(self, steps: int) -> None:
         """Take note that so many steps are done; most calls only look at the clock."""
         if self._bar is None or self._task is None or self._carbon is None:
             return

@@ -59,11 +59,11 @@ def run(
     clock = _clock(plan, speed or 1.0, quiet=quiet) if live else None
     with (
         progress(plan, quiet=quiet) as bar,
-        traced(chrome_trace, folder, bar.step, bar.start) as (on_start, on_step),
+        traced(chrome_trace, folder) as trace,
     ):
-        result = execute(plan, folder, on_step, on_start=on_start, live=clock)
+        result = execute(plan, folder, observers=(trace, bar), live=clock)
     if as_json:
-        print(to_json(result.summary))
+        print(to_json(result.summary.to_dict()))
     elif not quiet:
         print_report(result)
     if result.run.failure is not None:

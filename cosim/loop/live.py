@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from cosim.errors import RunFailed
 from cosim.scenario.live import LiveCarbon
@@ -49,7 +48,7 @@ class Live:
             raise ValueError(f"speed must be positive (got {speed})")
         self.speed = speed
         self._start_s = plan.scenario.time.start.timestamp()
-        self._step_s = plan.scenario.time.step_s
+        self._step_s, self._steps = plan.scenario.time.step_s, plan.scenario.time.steps
         values = {site.name: site.carbon_intensity_g_per_kwh for site in plan.sites}
         self._configs = live_sites(plan)
         self.feeds = {
@@ -57,7 +56,6 @@ class Live:
             for name, config in self._configs.items()
         }
         self.late_s = 0.0
-        self._begun = 0
         self.origin_s = 0.0
 
     def connect(self) -> None:
@@ -74,14 +72,11 @@ class Live:
                 )
 
     def begin(self, step: int) -> None:
-        """Wait until a step begins, and bring its signals up to date; nothing the second time.
+        """Wait until a step begins, and bring its signals up to date; once a step, in order.
 
         Args:
             step: Index of the step, from 0.
         """
-        if step < self._begun:
-            return
-        self._begun = step + 1
         if step == 0:
             self.origin_s = time.monotonic()
         self.late_s = max(self.late_s, -self._wait(step) * self.speed)
@@ -89,30 +84,14 @@ class Live:
             feed.begin(step, self._start_s + step * self._step_s, _PATIENCE_S)
 
     def end(self) -> None:
-        """Wait for the end of the step that has begun last, as Vessim does at the clock's speed."""
-        self._wait(self._begun)
+        """Wait for the end of the last step, as Vessim does at the clock's speed."""
+        self._wait(self._steps)
 
     def _wait(self, step: int) -> float:
         """Wait until a step begins; return how long it took [s], negative if it was late."""
         wait_s = self.origin_s + step * self._step_s / self.speed - time.monotonic()
         time.sleep(max(0.0, wait_s))
         return wait_s
-
-    def summary(self, steps: int) -> dict[str, Any]:
-        """Return what ``summary.json`` says of a run that took `steps` steps."""
-        return {
-            "speed": self.speed,
-            "late_s": self.late_s,
-            "sites": {
-                name: {
-                    "polls": feed.polls,
-                    "failed_polls": feed.failed_polls,
-                    "stale_steps": int(feed.stale[:steps].sum()),
-                    "oldest_s": float(feed.age_s[:steps].max()) if steps else None,
-                }
-                for name, feed in self.feeds.items()
-            },
-        }
 
 
 def _prefixed(notify: Callable[[str], None], site: str) -> Callable[[str], None]:

@@ -1,27 +1,27 @@
-"""The record of a run: a row per step and site, and every request.
+"""A run and its record: a row per step and site.
 
-Vessim calls the recorder once a step, after the clusters have run it and the microgrids have
-dispatched it. What a cluster did is read from the cluster; what supplied it, from Vessim.
+A step is recorded after the clusters have run it and the microgrids have dispatched it. Its row
+takes what a cluster did from the cluster's telemetry, and what supplied it from Vessim.
 """
 
 from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
-import vessim
 from numpy.typing import NDArray
 
+from controllers import ControllerHost
 from cosim.accounting.energy import J_PER_KWH
-from cosim.world.microgrid import BATTERY
+from cosim.errors import RunFailed
+from cosim.loop.live import Live
+from cosim.world.microgrid import BATTERY, MicrogridState
 from cosim.world.plan import Plan
 from cosim.world.site_plan import SitePlan
 from inference_sim.cluster import Cluster
-from inference_sim.request import Request
 from inference_sim.telemetry import NUMBERS, StepTelemetry
 
 Array = NDArray[np.float64]
@@ -40,11 +40,6 @@ GRID_COLUMNS = (
 CLUSTER_COLUMNS = tuple(name for name in NUMBERS if name != "facility_power_w")
 
 _SUPPLY = ("import_w", "carbon_intensity_g_per_kwh", "gpu_power_w")
-RequestSink = Callable[[str, list[Request]], None]
-
-
-class Drained(Exception):  # the wished-for end of a run, not an error
-    """Ends a run at the first step by which every request has ended."""
 
 
 class SiteRecord:
@@ -80,82 +75,86 @@ class SiteRecord:
         grams_per_s = last["import_w"] * last["carbon_intensity_g_per_kwh"] / J_PER_KWH
         return grams_per_s / last["gpu_power_w"]
 
-    def add(self, state: Mapping[str, Any], telemetry: StepTelemetry | None) -> None:
-        """Add the step that the microgrid has just dispatched."""
-        step, site = len(self), self.site
-        battery = state["dispatch_states"].get(BATTERY)
-        p_grid = float(state["p_grid"])
-        solar_w = float(site.solar_w[step])
-        price, marginal = site.price_per_kwh, site.marginal_g_per_kwh
-        if telemetry is not None:
-            facility_w = telemetry.facility_power_w
-        else:
-            facility_w = float(site.load_w[step]) if site.load_w is not None else 0.0
-        row: dict[str, float] = {
-            "facility_power_w": facility_w,
-            "solar_w": solar_w,
-            "battery_power_w": float(battery["current_power"]) if battery else 0.0,
-            "import_w": max(0.0, -p_grid),
-            "export_w": max(0.0, p_grid),
-            "battery_soc": float(battery["soc"]) if battery else float("nan"),
-            "carbon_intensity_g_per_kwh": float(site.carbon_intensity_g_per_kwh[step]),
-            "marginal_carbon_intensity_g_per_kwh": math.nan
-            if marginal is None
-            else float(marginal[step]),
-            "price_per_kwh": float(price[step]) if price is not None else float("nan"),
-        }
+    def add(self, state: MicrogridState, telemetry: StepTelemetry | None) -> None:
+        """Add the step that has just been dispatched.
+
+        Args:
+            state: The microgrid after the dispatch.
+            telemetry: The cluster's report of the step; None without a cluster.
+        """
+        row = self._supply(len(self), state)
         if telemetry is not None:
             row |= telemetry.as_dict()
         for name, values in self._columns.items():
             values.append(row[name])
 
+    def _supply(self, step: int, state: MicrogridState) -> dict[str, float]:
+        """Return the columns that every site has, with the power of a plain load."""
+        site, p_grid = self.site, float(state["p_grid"])
+        battery = state["dispatch_states"].get(BATTERY)
+        return {
+            "facility_power_w": _value(site.load_w, step, without=0.0),
+            "solar_w": float(site.solar_w[step]),
+            "battery_power_w": float(battery["current_power"]) if battery else 0.0,
+            "import_w": max(0.0, -p_grid),
+            "export_w": max(0.0, p_grid),
+            "battery_soc": float(battery["soc"]) if battery else math.nan,
+            "carbon_intensity_g_per_kwh": float(site.carbon_intensity_g_per_kwh[step]),
+            "marginal_carbon_intensity_g_per_kwh": _value(site.marginal_g_per_kwh, step),
+            "price_per_kwh": _value(site.price_per_kwh, step),
+        }
 
-class Recorder(vessim.Controller):  # type: ignore[misc]
-    """Keeps the record of a run, step by step.
+
+def _value(values: Array | None, step: int, without: float = math.nan) -> float:
+    """Return the value of a step; `without`, if the site has no such signal."""
+    return without if values is None else float(values[step])
+
+
+class Recorder:
+    """The record of all sites, step by step.
 
     Args:
-        plan: What is run.
-        clusters: The clusters by site.
-        telemetry: The latest telemetry by site; kept up to date by the coupling.
-        on_requests: Called with the requests that ended in each step.
-        on_step: Called after each step with the number of steps done.
-        before_step: Called with the index of each step before it is recorded.
+        plan: The plan of the run.
+
+    Attributes:
+        sites: The records, by site.
+        steps: Steps recorded so far.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        clusters: Mapping[str, Cluster],
-        telemetry: Mapping[str, StepTelemetry],
-        on_requests: RequestSink,
-        on_step: Callable[[int], None],
-        before_step: Callable[[int], None] = lambda step: None,
-    ) -> None:
-        self._before_step = before_step
-        self._plan, self._clusters, self._telemetry = plan, clusters, telemetry
-        self._on_requests, self._on_step = on_requests, on_step
+    def __init__(self, plan: Plan) -> None:
         self.sites = {site.name: SiteRecord(site) for site in plan.sites}
         self.steps = 0
-        for cluster in clusters.values():
-            cluster.follow_carbon()
 
-    def step(self, now: datetime, microgrid_states: Mapping[str, Any]) -> None:
-        """Take the step that begins at `now`.
+    def add(
+        self, states: Mapping[str, MicrogridState], telemetry: Mapping[str, StepTelemetry]
+    ) -> None:
+        """Add the step that has just been dispatched.
 
-        Raises:
-            Drained: If the run ends when its requests have, and they have.
+        Args:
+            states: The microgrids after the dispatch, by site.
+            telemetry: The clusters' reports of the step, by site.
         """
-        self._before_step(self.steps)
         for name, record in self.sites.items():
-            record.add(microgrid_states[name], self._telemetry.get(name))
-            if name in self._clusters:
-                self._clusters[name].settle_carbon(record.g_per_gpu_j())
-                ended = self._clusters[name].take_ended()
-                if ended:
-                    self._on_requests(name, ended)
+            record.add(states[name], telemetry.get(name))
         self.steps += 1
-        self._on_step(self.steps)
-        if self._plan.scenario.time.until == "drained" and all(
-            cluster.drained for cluster in self._clusters.values()
-        ):
-            raise Drained
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run, whose parts change until it has ended by itself or by a failure.
+
+    Attributes:
+        plan: The plan that it follows.
+        recorder: The steps it took.
+        clusters: The clusters, by site.
+        host: The controllers, and the record of what they did.
+        live: Its clock and feeds, if it goes in real time.
+        failure: The reason why it broke off; None if it did not.
+    """
+
+    plan: Plan
+    recorder: Recorder
+    clusters: Mapping[str, Cluster]
+    host: ControllerHost
+    live: Live | None = None
+    failure: RunFailed | None = None

@@ -1,137 +1,145 @@
 """The closed loop: controllers, clusters and microgrids, one step at a time.
 
 Step k covers [t_k, t_k + step). The controllers see telemetry of step k-1 and the signals at t_k;
-the clusters apply what they set, run to the end of the step and report their mean power over it;
+the clusters apply the settings, run to the end of the step and report their mean power over it;
 Vessim dispatches that power over the same interval. So energy is exact, intensity is never stale,
 and telemetry and battery state are one step old.
 
 Two couplings give the same numbers. ``mosaik`` makes each part a participant of a mosaik world,
-where others can join; ``native`` makes the clusters' power a Vessim signal, and is faster.
+where others can join; ``native`` calls one after the other, and is faster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
-from typing import Any
 
 import vessim
 from loguru import logger
 
-from controllers import ControllerHost, microgrid_telemetry
 from cosim.errors import RunFailed
+from cosim.loop.coupling import Coupling
 from cosim.loop.live import Live
-from cosim.loop.record import Drained, Recorder, RequestSink
-from cosim.world.microgrid import LOAD, SetpointDispatch, actors, dispatchables
+from cosim.loop.mosaik_coupling import MosaikCoupling
+from cosim.loop.native_coupling import NativeCoupling
+from cosim.loop.observer import Observers, RunObserver
+from cosim.loop.record import Recorder, Run
+from cosim.world.microgrid import MicrogridState, add_microgrid, initial_state
 from cosim.world.plan import Plan
 from inference_sim.cluster import Cluster
-from inference_sim.telemetry import StepTelemetry
 
-_CARBON = "carbon_intensity"
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A run, when it has ended by itself or by a failure.
-
-    Attributes:
-        plan: What was run.
-        recorder: The steps it took.
-        clusters: The clusters by site, as they were at its end.
-        host: The controllers, and the record of what they did.
-        failure: Why it broke off; None if it did not.
-        live: Its clock and feeds, if it went in real time.
-    """
-
-    plan: Plan
-    recorder: Recorder
-    clusters: Mapping[str, Cluster]
-    host: ControllerHost
-    failure: RunFailed | None
-    live: Live | None = None
+_COUPLINGS: Mapping[str, type[Coupling]] = {"mosaik": MosaikCoupling, "native": NativeCoupling}
 
 
-def run(
-    plan: Plan,
-    *,
-    on_requests: RequestSink = lambda site, requests: None,
-    on_step: Callable[[int], None] = lambda steps: None,
-    on_start: Callable[[Run], None] = lambda run: None,
-    live: Live | None = None,
-) -> Run:
+def run(plan: Plan, *, observers: Sequence[RunObserver] = (), live: Live | None = None) -> Run:
     """Run a plan to its end.
 
-    A failure in the middle does not raise: what was recorded until then is worth keeping, and the
+    A failure in the middle does not raise: the steps recorded until then are worth keeping, and the
     result says what failed.
 
     Args:
-        plan: What to run.
-        on_requests: Called with the site and the requests that ended in each step.
-        on_step: Called after each step with the number of steps done.
-        on_start: Called before the first step with the run, whose parts change as it goes.
+        plan: The plan.
+        observers: Observers of the run, called in this order.
         live: Makes it go in real time; its first values must be there.
     """
     for library in ("mosaik", "mosaik_api_v3", "vessim"):
         logger.disable(library)
-    parts = _parts(plan, on_requests, on_step, live)
-    recorder, host = parts.recorder, parts.host
+    time = plan.scenario.time
+    started = Run(plan, Recorder(plan), _clusters(plan), plan.host(), live)
+    coupling = _COUPLINGS[plan.scenario.coupling](started.host, started.clusters, time.step_s)
+    environment = _environment(plan, coupling, live)
+    observer = Observers(observers)
     failure: RunFailed | None = None
-    on_start(Run(plan, recorder, parts.clusters, host, None, live))
+    observer.on_start(started)
     try:
-        (_mosaik if plan.scenario.coupling == "mosaik" else _native)(parts)
-        parts.environment.run(until=plan.scenario.time.horizon_s)
+        _add_microgrids(environment, started, coupling)
+        environment.add_controller(_Loop(started, coupling, observer))
+        coupling.connect(environment)
+        environment.run(until=time.horizon_s)
         if live is not None:
             live.end()
-    except Drained:
+    except _Drained:
         pass
     except KeyboardInterrupt:
-        failure = RunFailed("interrupted", step=recorder.steps)
+        failure = RunFailed("interrupted", step=started.recorder.steps)
     except Exception as error:
-        cause = host.failure or error
-        kind = "" if host.failure else f"{type(cause).__name__}: "
-        failure = RunFailed(f"{kind}{cause}", step=recorder.steps)
+        # mosaik may wrap the error of a controller, or lose it; the host has it.
+        cause = started.host.failure or error
+        kind = "" if started.host.failure else f"{type(cause).__name__}: "
+        failure = RunFailed(f"{kind}{cause}", step=started.recorder.steps)
         failure.__cause__ = cause
     finally:
-        parts.environment.close()  # a run does so itself; a failure before it leaves this to us
-    _settle(parts)
-    return Run(plan, recorder, parts.clusters, host, failure, live)
+        environment.close()  # a run does so itself; a failure before it leaves this to us
+    _settle(environment, started)
+    return replace(started, failure=failure)
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What takes part in a run; ``telemetry`` holds each cluster's latest, by site."""
-
-    plan: Plan
-    environment: vessim.Environment
-    clusters: dict[str, Cluster]
-    telemetry: dict[str, StepTelemetry]
-    host: ControllerHost
-    recorder: Recorder
+class _Drained(Exception):  # the wished-for end of a run, not an error
+    """Ends a run at the first step by which every request has ended."""
 
 
-def _parts(
-    plan: Plan, on_requests: RequestSink, on_step: Callable[[int], None], live: Live | None
-) -> _Parts:
-    clusters = {
+class _Loop(vessim.Controller):  # type: ignore[misc]
+    """The loop over the steps.
+
+    Vessim calls its controllers before the run, and then once a step, after the dispatch. There one
+    step ends and the next one begins: so live signals, controllers and clusters are done with a
+    step before Vessim samples their powers for it.
+
+    Args:
+        run: The run.
+        coupling: Joins its parts.
+        observer: Is called after each step.
+    """
+
+    def __init__(self, run: Run, coupling: Coupling, observer: RunObserver) -> None:
+        self._run, self._coupling, self._observer = run, coupling, observer
+        self._time = run.plan.scenario.time
+        for cluster in run.clusters.values():
+            cluster.follow_carbon()
+
+    def start(self, environment: vessim.Environment) -> None:
+        """Begin the first step."""
+        self._begin({name: initial_state(grid) for name, grid in environment.microgrids.items()})
+
+    def step(self, now: datetime, microgrid_states: Mapping[str, MicrogridState]) -> None:
+        """End the step that Vessim has just dispatched, and begin the next one.
+
+        Raises:
+            _Drained: If the run ends when its requests have, and they have.
+        """
+        self._end(microgrid_states)
+        if self._run.recorder.steps < self._time.steps:
+            self._begin(microgrid_states)
+
+    def _begin(self, microgrids: Mapping[str, MicrogridState]) -> None:
+        step = self._run.recorder.steps
+        if self._run.live is not None:
+            self._run.live.begin(step)
+        self._coupling.advance(step, microgrids)
+
+    def _end(self, microgrids: Mapping[str, MicrogridState]) -> None:
+        recorder, clusters = self._run.recorder, self._run.clusters
+        recorder.add(microgrids, self._coupling.telemetry)
+        for site, cluster in clusters.items():
+            cluster.settle_carbon(recorder.sites[site].g_per_gpu_j())
+            if ended := cluster.take_ended():
+                self._observer.on_requests(site, ended)
+        self._observer.on_step(recorder.steps)
+        if self._time.until == "drained" and all(one.drained for one in clusters.values()):
+            raise _Drained
+
+
+def _clusters(plan: Plan) -> dict[str, Cluster]:
+    return {
         site.name: Cluster(site.cluster, site.workload.stream())
         for site in plan.sites
         if site.cluster is not None and site.workload is not None
     }
-    telemetry: dict[str, StepTelemetry] = {}
-    # Without a cluster no controller is asked, and the recorder is the first to come.
-    before_step = live.begin if live is not None else lambda step: None
-    return _Parts(
-        plan=plan,
-        environment=_environment(plan, live),
-        clusters=clusters,
-        telemetry=telemetry,
-        host=plan.host(before_step),
-        recorder=Recorder(plan, clusters, telemetry, on_requests, on_step, before_step),
-    )
 
 
-def _environment(plan: Plan, live: Live | None) -> vessim.Environment:
+def _environment(plan: Plan, coupling: Coupling, live: Live | None) -> vessim.Environment:
     time, scenario = plan.scenario.time, plan.scenario
     # Vessim's live environment knows no other speed than the clock's; `live` paces the others.
     in_real_time = live is not None and live.speed == 1
@@ -140,119 +148,30 @@ def _environment(plan: Plan, live: Live | None) -> vessim.Environment:
         step_size=time.step_s,
         name=scenario.name,
         backend=scenario.coupling,
-        sim_config=_SIMULATORS if scenario.coupling == "mosaik" else None,
+        sim_config=coupling.simulators,
     )
 
 
-_SIMULATORS = {
-    "Cluster": {"python": "inference_sim.participant:ClusterSimulator"},
-    "Controllers": {"python": "controllers.participant:ControllersSimulator"},
-}
-
-
-def _add_microgrids(parts: _Parts, loads: Mapping[str, vessim.Actor]) -> None:
-    for site in parts.plan.sites:
-        location = site.config.location
-        own = [loads[site.name]] if site.name in loads else []
-        parts.environment.add_microgrid(
-            name=site.name,
-            actors=actors(site, parts.plan.scenario.time.step_s) + own,
-            dispatchables=dispatchables(site.config.microgrid.battery),
-            policy=SetpointDispatch(partial(parts.host.battery_setpoint_w, site.name))
-            if parts.host.sets_battery(site.name)
-            else None,
-            coords=(location.latitude, location.longitude) if location else None,
+def _add_microgrids(environment: vessim.Environment, run: Run, coupling: Coupling) -> None:
+    for site in run.plan.sites:
+        setpoint_w = partial(run.host.battery_setpoint_w, site.name)
+        add_microgrid(
+            environment,
+            site,
+            run.plan.scenario.time.step_s,
+            load=coupling.loads.get(site.name),
+            setpoint_w=setpoint_w if run.host.sets_battery(site.name) else None,
         )
 
 
-def _mosaik(parts: _Parts) -> None:
-    """Make a mosaik world: controllers -> clusters -> microgrids, and back one step later."""
-    environment, step_s = parts.environment, parts.plan.scenario.time.step_s
-    _add_microgrids(parts, {})
-    environment.add_controller(parts.recorder)
-    environment.prepare()
-    if not parts.clusters:
-        return
-    world = environment.world
-    serving = world.start(
-        "Cluster", clusters=parts.clusters, step_s=step_s, telemetry=parts.telemetry
-    )
-    controlling = world.start("Controllers", host=parts.host, step_s=step_s)
-    for name, microgrid in environment.entities.items():
-        control = controlling.SiteController(site=name)
-        if name in parts.clusters:
-            cluster = serving.Cluster(name=name)
-            world.connect(control, cluster, *parts.host.actuators(name))
-            world.connect(cluster, microgrid, "power")
-            world.connect(
-                cluster, control, "telemetry", time_shifted=True, initial_data={"telemetry": {}}
-            )
-        world.connect(
-            microgrid,
-            control,
-            "dispatch_states",
-            "p_grid",
-            time_shifted=True,
-            initial_data={"dispatch_states": _initial(environment, name), "p_grid": 0.0},
-        )
-
-
-def _native(parts: _Parts) -> None:
-    """Make the clusters' power a signal that runs them when Vessim samples it."""
-    clusters, telemetry, host = parts.clusters, parts.telemetry, parts.host
-    step_s = parts.plan.scenario.time.step_s
-    microgrids: dict[str, dict[str, float | None]] = {}
-
-    def advance(step: int) -> None:
-        observed = {name: one.observed() for name, one in telemetry.items()}
-        settings = host.step(step, observed, microgrids)
-        for name, cluster in clusters.items():
-            cluster.apply(settings[name])
-            telemetry[name] = cluster.step(float((step + 1) * step_s))
-
-    class ClusterPower(vessim.Signal):  # type: ignore[misc]
-        """Facility power of a cluster [W]; the first one sampled in a step runs them all."""
-
-        steps_done = 0
-
-        def __init__(self, site: str) -> None:
-            self.site = site
-
-        def at(self, elapsed: Any = None) -> float:
-            step = int(elapsed) // step_s
-            if step == ClusterPower.steps_done:
-                ClusterPower.steps_done += 1
-                advance(step)
-            return telemetry[self.site].facility_power_w
-
-    class Feedback(vessim.Controller):  # type: ignore[misc]
-        """Keeps what the microgrids did, for the controllers to see one step later."""
-
-        def step(self, now: Any, microgrid_states: Mapping[str, Any]) -> None:
-            for name, state in microgrid_states.items():
-                microgrids[name] = microgrid_telemetry(state["dispatch_states"], state["p_grid"])
-
-    host.reset()
-    _add_microgrids(parts, {name: vessim.Consumer(LOAD, ClusterPower(name)) for name in clusters})
-    for name in parts.environment.microgrids:
-        microgrids[name] = microgrid_telemetry(_initial(parts.environment, name), 0.0)
-    parts.environment.add_controller(Feedback())
-    parts.environment.add_controller(parts.recorder)
-
-
-def _initial(environment: vessim.Environment, site: str) -> dict[str, Any]:
-    """Return the states of a microgrid's dispatchables before the first step."""
-    return {one.name: one.state() for one in environment.microgrids[site].dispatchables}
-
-
-def _settle(parts: _Parts) -> None:
+def _settle(environment: vessim.Environment, run: Run) -> None:
     """Bring the batteries to the end of the last recorded step.
 
     After a whole run they are there already; a run that ended early left its last step open.
     """
-    end_s = parts.recorder.steps * parts.plan.scenario.time.step_s
-    for name, grid in parts.environment.microgrids.items():
+    end_s = run.recorder.steps * run.plan.scenario.time.step_s
+    for name, grid in environment.microgrids.items():
         grid.finish(end_s)
         for resource in grid.dispatchables:
             if isinstance(resource, vessim.Storage):
-                parts.recorder.sites[name].final_soc = float(resource.soc())
+                run.recorder.sites[name].final_soc = float(resource.soc())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-Summary = Mapping[str, Any]
+from cosim.accounting.energy import Energy
+from cosim.results.summary import Summary
+from cosim.results.totals import RunTotals, ServingTotals
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +31,22 @@ def answer(summary: Summary, baseline: Summary | None = None, name: str = "basel
 
     Args:
         summary: Of the run.
-        baseline: Of what it is compared with; None for nothing.
+        baseline: Of the run that it is compared with, which took a step too; None for nothing.
         name: What that is called.
     """
-    warnings = list(_warnings(summary))
-    sentences = list(_sentences(summary))
-    if baseline is not None:
-        sentences.insert(0, _comparison(summary, baseline, name))
+    totals = _totals(summary)
+    before = None if baseline is None else _totals(baseline)
+    warnings, sentences = list(_warnings(totals)), list(_sentences(summary, totals))
+    if baseline is not None and before is not None:
+        sentences.insert(0, _comparison(totals, before, name))
         warnings += _unlike(summary, baseline, name)
-    return Answer(list(_cards(summary, baseline, name)), sentences, warnings)
+    return Answer(list(_cards(totals, before, name)), sentences, warnings)
+
+
+def _totals(summary: Summary) -> RunTotals:
+    if summary.totals is None:
+        raise ValueError("a run that took no step has no figures")
+    return summary.totals
 
 
 def mass(grams: float) -> str:
@@ -67,10 +75,9 @@ def change(new: float, old: float) -> str:
     return f"{abs(share):.1f} % {'less' if share < 0 else 'more'}"
 
 
-def attainment(summary: Summary) -> float | None:
+def attainment(totals: RunTotals | None) -> float | None:
     """Return the share of requests that met their objectives; None where there are none."""
-    slo = summary.get("slo")
-    return None if slo is None else slo["attainment"]
+    return totals.slo.attainment if isinstance(totals, ServingTotals) else None
 
 
 def percent(share: float) -> str:
@@ -81,59 +88,59 @@ def percent(share: float) -> str:
     return "under 0.1 %" if shown == "0.0" and share > 0 else f"{shown} %"
 
 
-def _cards(summary: Summary, baseline: Summary | None, name: str) -> Iterator[tuple[str, str, str]]:
-    carbon, used = summary["carbon_g"], summary["energy_kwh"]
-    remark = f"{mass(carbon['import'])} from the grid"
-    if carbon["embodied"]:
-        remark += f", {mass(carbon['embodied'])} embodied"
-    if baseline is not None:
-        remark = f"{change(carbon['total'], baseline['carbon_g']['total'])} than {name}"
-    yield "Carbon (CO2e)", mass(carbon["total"]), _sensible(remark)
+def _cards(
+    totals: RunTotals, before: RunTotals | None, name: str
+) -> Iterator[tuple[str, str, str]]:
+    carbon, used = totals.carbon_g, totals.energy_kwh
+    remark = f"{mass(carbon.import_)} from the grid"
+    if carbon.embodied:
+        remark += f", {mass(carbon.embodied)} embodied"
+    if before is not None:
+        remark = f"{change(carbon.total, before.carbon_g.total)} than {name}"
+    yield "Carbon (CO2e)", mass(carbon.total), _sensible(remark)
     remark = f"{percent(_grid_share(used))} of it drawn from the grid"
-    if baseline is not None:
-        remark = f"{change(used['facility'], baseline['energy_kwh']['facility'])} than {name}"
-    yield "Energy used", energy(used["facility"]), _sensible(remark)
-    if "requests" not in summary:
+    if before is not None:
+        remark = f"{change(used.facility, before.energy_kwh.facility)} than {name}"
+    yield "Energy used", energy(used.facility), _sensible(remark)
+    if not isinstance(totals, ServingTotals):
         return
-    met = attainment(summary)
-    before = attainment(baseline) if baseline is not None else None
+    met, old = attainment(totals), attainment(before)
     remark = "of requests met their objectives"
-    if met is not None and before is not None:
-        remark = f"of requests; {_points(met, before)} {name}"
+    if met is not None and old is not None:
+        remark = f"of requests; {_points(met, old)} {name}"
     yield (
         "SLO attainment",
         "none set" if met is None else percent(met),
         ("no class has an objective" if met is None else remark),
     )
-    requests = summary["requests"]
-    remark = f"of {requests['arrived']:,} that arrived"
-    if baseline is not None and "requests" in baseline:
-        done = baseline["requests"]["completed"]
-        remark = _sensible(f"{change(requests['completed'], done)} than {name}")
-    yield "Requests completed", f"{requests['completed']:,}", remark
+    requests = totals.requests
+    remark = f"of {requests.arrived:,} that arrived"
+    if isinstance(before, ServingTotals):
+        remark = _sensible(f"{change(requests.completed, before.requests.completed)} than {name}")
+    yield "Requests completed", f"{requests.completed:,}", remark
 
 
-def _sentences(summary: Summary) -> Iterator[str]:
-    carbon, used = summary["carbon_g"], summary["energy_kwh"]
+def _sentences(summary: Summary, totals: RunTotals) -> Iterator[str]:
+    carbon, used = totals.carbon_g, totals.energy_kwh
     text = (
-        f"The run used {energy(used['facility'])} and caused {mass(carbon['total'])} CO2e: "
-        f"{mass(carbon['import'])} for the {energy(used['import'])} drawn from the grid "
-        f"({carbon['kind']} intensity)"
+        f"The run used {energy(used.facility)} and caused {mass(carbon.total)} CO2e: "
+        f"{mass(carbon.import_)} for the {energy(used.import_)} drawn from the grid "
+        f"({carbon.kind} intensity)"
     )
-    text += f", and {mass(carbon['embodied'])} of the hardware." if carbon["embodied"] else "."
-    saved = carbon["gross"] - carbon["import"]
-    if used["solar"] or used["battery_discharge"]:
+    text += f", and {mass(carbon.embodied)} of the hardware." if carbon.embodied else "."
+    saved = carbon.gross - carbon.import_
+    if used.solar or used.battery_discharge:
         text += (
             f" Had all of it come from the grid as it was used, that would have caused "
-            f"{mass(carbon['gross'])}; solar and battery made it {mass(abs(saved))} "
+            f"{mass(carbon.gross)}; solar and battery made it {mass(abs(saved))} "
             f"{'less' if saved >= 0 else 'more'}."
         )
     yield text
-    if "requests" in summary:
-        yield _serving(summary)
-    if summary["controllers"]:
-        changes = sum(one["actions"] for one in summary["controllers"])
-        names = ", ".join(dict.fromkeys(one["type"] for one in summary["controllers"]))
+    if isinstance(totals, ServingTotals):
+        yield _serving(totals)
+    if summary.controllers:
+        changes = sum(controller.actions for controller in summary.controllers)
+        names = ", ".join(dict.fromkeys(controller.type for controller in summary.controllers))
         yield (
             f"Controllers ({names}) made {changes:,} change{'' if changes == 1 else 's'} of "
             "actuators."
@@ -142,25 +149,30 @@ def _sentences(summary: Summary) -> Iterator[str]:
         yield "No controller acted."
 
 
-def _serving(summary: Summary) -> str:
-    requests, latency = summary["requests"], summary["latency_s"]
-    text = f"{requests['completed']:,} of {requests['arrived']:,} requests completed"
-    left = {key: requests[key] for key in ("rejected", "waiting", "running") if requests[key]}
-    if left:
-        text += " (" + ", ".join(f"{count:,} {key}" for key, count in left.items()) + ")"
-    if latency["ttft"]:
-        ttft = latency["ttft"]
-        text += f"; first token after {seconds(ttft['p50'])} at the median, "
-        text += f"{seconds(ttft['p99'])} at the 99th percentile"
-    met = attainment(summary)
+def _serving(totals: ServingTotals) -> str:
+    requests, ttft = totals.requests, totals.latency_s.ttft
+    text = f"{requests.completed:,} of {requests.arrived:,} requests completed"
+    left = {
+        "rejected": requests.rejected,
+        "waiting": requests.waiting,
+        "running": requests.running,
+    }
+    if any(left.values()):
+        text += " (" + ", ".join(f"{count:,} {key}" for key, count in left.items() if count) + ")"
+    if ttft is not None:
+        text += f"; first token after {seconds(ttft.p50)} at the median, "
+        text += f"{seconds(ttft.p99)} at the 99th percentile"
+    met = attainment(totals)
     if met is not None:
-        by_class = summary["slo"]["by_class"]
+        by_class = totals.slo.by_class
         text += f". {percent(met)} of requests met their objectives"
         if len(by_class) > 1:
-            each = (f"{key} {percent(one)}" for key, one in by_class.items() if one is not None)
+            each = (
+                f"{key} {percent(share)}" for key, share in by_class.items() if share is not None
+            )
             text += f" ({', '.join(each)})"
-    if summary["carbon_g"].get("per_request") is not None:
-        text += f". A completed request stands for {mass(summary['carbon_g']['per_request'])} CO2e"
+    if totals.carbon_g.per_request is not None:
+        text += f". A completed request stands for {mass(totals.carbon_g.per_request)} CO2e"
     return text + "."
 
 
@@ -173,32 +185,33 @@ def seconds(value: float) -> str:
     return f"{value / 60:.3g} min" if value < 7200 else f"{value / 3600:.3g} h"
 
 
-def _comparison(summary: Summary, baseline: Summary, name: str) -> str:
-    carbon, before = summary["carbon_g"], baseline["carbon_g"]
+def _comparison(totals: RunTotals, old: RunTotals, name: str) -> str:
+    carbon, before = totals.carbon_g, old.carbon_g
     parts = [
-        f"carbon {_than(carbon['total'], before['total'])} "
-        f"({mass(carbon['total'])} against {mass(before['total'])}; the grid's share "
-        f"{_than(carbon['import'], before['import'])})",
-        f"energy {_than(summary['energy_kwh']['facility'], baseline['energy_kwh']['facility'])}",
+        f"carbon {_than(carbon.total, before.total)} "
+        f"({mass(carbon.total)} against {mass(before.total)}; the grid's share "
+        f"{_than(carbon.import_, before.import_)})",
+        f"energy {_than(totals.energy_kwh.facility, old.energy_kwh.facility)}",
     ]
-    met, old = attainment(summary), attainment(baseline)
-    if met is not None and old is not None:
-        parts.append(f"SLO attainment {percent(met)} against {percent(old)}")
-    elif "requests" in summary:
+    met, met_before = attainment(totals), attainment(old)
+    if met is not None and met_before is not None:
+        parts.append(f"SLO attainment {percent(met)} against {percent(met_before)}")
+    elif isinstance(totals, ServingTotals):
         parts.append("no objectives to compare")
     return f"Against {name}: {'; '.join(parts)}."
 
 
-def _warnings(summary: Summary) -> Iterator[str]:
-    state = summary.get("load_state", "stable")
-    waiting = summary.get("requests", {}).get("waiting", 0)
-    if state == "overloaded":
+def _warnings(totals: RunTotals) -> Iterator[str]:
+    if not isinstance(totals, ServingTotals):
+        return
+    waiting = totals.requests.waiting
+    if totals.load_state == "overloaded":
         yield (
             "Overloaded: requests came faster than they were served, and the queue grew for as "
             f"long as they came ({waiting:,} wait at the end). Latency, and carbon per request, "
             "only tell how long that was."
         )
-    elif state == "backlogged":
+    elif totals.load_state == "backlogged":
         yield (
             f"{waiting:,} requests still wait at the end. Their energy is not in these figures: "
             "compare only with runs that leave the same backlog."
@@ -207,31 +220,32 @@ def _warnings(summary: Summary) -> Iterator[str]:
 
 def _unlike(summary: Summary, baseline: Summary, name: str) -> Iterator[str]:
     """Yield why a comparison may not be of like with like."""
-    if baseline["status"] != "completed":
+    if baseline.status != "completed":
         yield f"{name} failed: its figures are those of the part that it ran."
-    for key, what in (("start", "begin"), ("duration_s", "simulated time")):
-        ours, theirs = summary["time"][key], baseline["time"][key]
+    for title, ours, theirs in (
+        ("begin", summary.time.start, baseline.time.start),
+        ("simulated time", summary.time.duration_s, baseline.time.duration_s),
+        ("seed", summary.scenario.seed, baseline.scenario.seed),
+    ):
         if ours != theirs:
-            yield f"The two runs differ in {what}: {ours} here, {theirs} in {name}."
-    if summary["scenario"]["seed"] != baseline["scenario"]["seed"]:
-        yield (
-            f"The two runs differ in seed: {summary['scenario']['seed']} here, "
-            f"{baseline['scenario']['seed']} in {name}."
-        )
-    ours, theirs = summary.get("requests"), baseline.get("requests")
-    if (ours is None) != (theirs is None):
+            yield f"The two runs differ in {title}: {ours} here, {theirs} in {name}."
+    own, other = summary.totals, baseline.totals
+    if isinstance(own, ServingTotals) != isinstance(other, ServingTotals):
         yield "Only one of the two runs serves requests."
-    elif ours is not None and theirs is not None:
-        for key in ("arrived", "completed"):
-            if ours[key] != theirs[key]:
+    elif isinstance(own, ServingTotals) and isinstance(other, ServingTotals):
+        for verb, count, before in (
+            ("arrived", own.requests.arrived, other.requests.arrived),
+            ("completed", own.requests.completed, other.requests.completed),
+        ):
+            if count != before:
                 yield (
-                    f"The two runs did not do the same work: {ours[key]:,} requests {key} here, "
-                    f"{theirs[key]:,} in {name}."
+                    f"The two runs did not do the same work: {count:,} requests {verb} here, "
+                    f"{before:,} in {name}."
                 )
 
 
-def _grid_share(used: Mapping[str, float]) -> float:
-    return used["import"] / used["facility"] if used["facility"] else math.nan
+def _grid_share(used: Energy) -> float:
+    return used.import_ / used.facility if used.facility else math.nan
 
 
 def _than(new: float, old: float) -> str:

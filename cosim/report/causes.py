@@ -3,70 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from cosim.report.charts import BarChart, bar_chart
+from cosim.results.totals import RunTotals, ServingTotals
 
-Section = Mapping[str, Any]
 
-
-def energy_uses(section: Section) -> dict[str, float]:
+def energy_uses(site: RunTotals) -> dict[str, float]:
     """Return where the energy of a site went [kWh]; the parts add up to what it used.
 
     A plain load has no parts.
     """
-    energy = section["energy_kwh"]
-    if "attribution" not in section:
-        return {"load": energy["facility"]}
-    attribution = section["attribution"]
+    energy = site.energy_kwh
+    if not isinstance(site, ServingTotals):
+        return {"load": energy.facility}
     uses = {
-        f"GPUs, requests of class {name}": part["energy_kwh"]
-        for name, part in attribution["by_class"].items()
+        f"GPUs, requests of class {name}": part.energy_kwh
+        for name, part in site.attribution.by_class.items()
     }
-    uses["GPUs, idle"] = attribution["idle"]["energy_kwh"]
-    uses["hosts"] = energy["host"]
-    rest = energy["facility"] - energy["gpu"] - energy["host"]
-    uses["cooling and other overhead"] = rest
+    uses["GPUs, idle"] = site.attribution.idle.energy_kwh
+    gpu, host = energy.gpu or 0.0, energy.host or 0.0
+    uses["hosts"] = host
+    uses["cooling and other overhead"] = energy.facility - gpu - host
     return uses
 
 
-def energy_sources(section: Section) -> dict[str, float]:
+def energy_sources(site: RunTotals) -> dict[str, float]:
     """Return where the energy of a site came from [kWh]."""
-    energy = section["energy_kwh"]
-    sources = {"grid": energy["import"], "solar, used": energy["solar_used"]}
-    if energy["battery_charge"] or energy["battery_discharge"]:
-        sources["out of the battery"] = energy["battery_discharge"]
-        sources["into the battery"] = -energy["battery_charge"]
-    if energy["export"]:
-        sources["exported"] = energy["export"]
+    energy = site.energy_kwh
+    sources = {"grid": energy.import_, "solar, used": energy.solar_used}
+    if energy.battery_charge or energy.battery_discharge:
+        sources["out of the battery"] = energy.battery_discharge
+        sources["into the battery"] = -energy.battery_charge
+    if energy.export:
+        sources["exported"] = energy.export
     return sources
 
 
-def carbon_causes(section: Section) -> dict[str, float]:
+def carbon_causes(site: RunTotals) -> dict[str, float]:
     """Return what caused the emissions of a site [g]; the parts add up to the total."""
-    carbon = section["carbon_g"]
-    if "attribution" not in section:
-        causes = {"load": carbon["import"]}
-    else:
-        attribution = section["attribution"]
+    carbon = site.carbon_g
+    if isinstance(site, ServingTotals):
         causes = {
-            f"requests of class {name}": part["carbon_g"]
-            for name, part in attribution["by_class"].items()
+            f"requests of class {name}": part.carbon_g
+            for name, part in site.attribution.by_class.items()
         }
-        causes["idle"] = attribution["idle"]["carbon_g"]
-    if carbon["embodied"]:
-        causes["hardware (embodied)"] = carbon["embodied"]
+        causes["idle"] = site.attribution.idle.carbon_g
+    else:
+        causes = {"load": carbon.import_}
+    if carbon.embodied:
+        causes["hardware (embodied)"] = carbon.embodied
     return causes
 
 
-def cause_charts(runs: Mapping[str, Sequence[Section]], suffix: str = "") -> list[BarChart]:
+def cause_charts(runs: Mapping[str, Sequence[RunTotals]], suffix: str = "") -> list[BarChart]:
     """Return the bars of a site, or of all sites together.
 
     Args:
-        runs: The sites' parts of the summary by name of the run: of one, or of one and a baseline.
+        runs: The totals of sites by name of the run: of one, or of one and a baseline.
         suffix: What is put behind the keys of the charts.
     """
-    kinds = {part["carbon_g"]["kind"] for sections in runs.values() for part in sections}
+    kinds = {site.carbon_g.kind for sites in runs.values() for site in sites}
     kind = kinds.pop() if len(kinds) == 1 else "mixed"
     drawn = [
         ("energy-use", "Energy by cause", energy_uses, "energy", "kWh", ""),
@@ -90,7 +86,7 @@ def cause_charts(runs: Mapping[str, Sequence[Section]], suffix: str = "") -> lis
     ]
     charts = []
     for key, title, parts, label, unit, note in drawn:
-        groups = {name: _summed(parts, sections) for name, sections in runs.items()}
+        groups = {name: _summed(parts, sites) for name, sites in runs.items()}
         named = dict.fromkeys(name for group in groups.values() for name in group)
         categories = [name for name in named if any(group.get(name) for group in groups.values())]
         if not categories:
@@ -110,10 +106,10 @@ def cause_charts(runs: Mapping[str, Sequence[Section]], suffix: str = "") -> lis
 
 
 def _summed(
-    parts: Callable[[Section], dict[str, float]], sections: Sequence[Section]
+    parts: Callable[[RunTotals], dict[str, float]], sites: Sequence[RunTotals]
 ) -> dict[str, float]:
     total: dict[str, float] = {}
-    for section in sections:
-        for name, value in parts(section).items():
+    for site in sites:
+        for name, value in parts(site).items():
             total[name] = total.get(name, 0.0) + value
     return total

@@ -180,7 +180,8 @@ class SiteCharts:
         return LineChart(key + self.suffix, title, axis, at, panels, note, held=True, width=width)
 
     def _currency(self) -> str:
-        return str(self.run.summary["sites"][self.site]["cost"]["currency"])
+        cost = self.run.summary.sites[self.site].cost
+        return cost.currency if cost is not None else ""
 
 
 def latency_chart(

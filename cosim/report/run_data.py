@@ -13,11 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
 from controllers import ACTUATORS, ActuatorChange
 from cosim.accounting.quantiles import Quantiles
 from cosim.errors import CosimError, ScenarioError
 from cosim.report.lines import Array
+from cosim.results.summary import Summary
 from inference_sim.files.yaml_text import parse_yaml
 
 SUMMARY, MANIFEST, SCENARIO = "summary.json", "manifest.json", "scenario.resolved.yaml"
@@ -55,7 +57,7 @@ class RunData:
     """
 
     path: Path
-    summary: Mapping[str, Any]
+    summary: Summary
     manifest: Mapping[str, Any]
     scenario: Mapping[str, Any]
     scenario_text: str
@@ -78,24 +80,24 @@ class RunData:
             manifest=manifest,
             scenario=_read(path, SCENARIO, _plain_yaml),
             scenario_text=text,
-            steps=_steps(path, summary["sites"]),
+            steps=_steps(path, summary.sites),
             actions=_actions(path / "actions.parquet"),
         )
 
     @property
     def start(self) -> datetime:
         """When the run began, UTC."""
-        return datetime.fromisoformat(self.summary["time"]["start"])
+        return datetime.fromisoformat(self.summary.time.start)
 
     @property
     def step_s(self) -> float:
         """Length of a step [s]."""
-        return float(self.summary["time"]["step_s"])
+        return float(self.summary.time.step_s)
 
     @property
     def duration_s(self) -> float:
         """Time simulated [s]."""
-        return float(self.summary["time"]["duration_s"])
+        return float(self.summary.time.duration_s)
 
     def latencies(self) -> Latencies:
         """Return the latencies of completed requests, of every class."""
@@ -115,20 +117,30 @@ Latencies = dict[str, dict[str, dict[str, Quantiles]]]
 """By site, class and key of the latency."""
 
 
-def read_summary(path: Path) -> Mapping[str, Any]:
+def read_summary(path: Path) -> Summary:
     """Return the summary of a result folder.
 
     Raises:
-        ScenarioError: If it is no result folder.
+        ScenarioError: If it is not a result folder, or its summary is another file's.
     """
     if not (path / SUMMARY).is_file():
         raise ScenarioError(
-            f"'{path}' is no result folder: it has no {SUMMARY}; expected what cosim run writes"
+            f"'{path}' is not a result folder: it has no {SUMMARY}; expected what cosim run writes"
         )
-    summary = _read(path, SUMMARY, json.loads)
-    if not isinstance(summary, dict) or not {"status", "scenario", "time", "sites"} <= set(summary):
+    content = _read(path, SUMMARY, json.loads)
+    if not isinstance(content, dict):
         raise ScenarioError(f"'{path / SUMMARY}' is not the summary of a run")
-    return summary
+    try:
+        return Summary.from_dict(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(
+            str(key) for key in first["loc"] if key not in ("totals", "serving", "load")
+        )
+        raise ScenarioError(
+            f"'{path / SUMMARY}' is not the summary of a run by this version of cosim: "
+            f"{place}: {first['msg']}"
+        ) from error
 
 
 def _read(path: Path, name: str, parse: Any) -> Any:

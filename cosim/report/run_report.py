@@ -36,6 +36,7 @@ from cosim.report.run_charts import (
 )
 from cosim.report.run_data import RunData, read_summary
 from cosim.report.ticks import number
+from cosim.results.summary import Failure, Summary
 
 _OBSERVED = {
     "carbon_intensity_g_per_kwh": "intensity [g/kWh]",
@@ -59,7 +60,7 @@ class Baseline:
     """
 
     name: str
-    summary: Any
+    summary: Summary
 
     @classmethod
     def load(cls, path: Path) -> Baseline:
@@ -69,7 +70,7 @@ class Baseline:
             ScenarioError: If it is none, or its run took no step.
         """
         summary = read_summary(path)
-        if not summary["sites"]:
+        if not summary.sites:
             raise ScenarioError(f"'{path}' is no baseline: its run failed before the first step")
         return cls(path.resolve().name, summary)
 
@@ -108,9 +109,9 @@ def report_html(run: RunData, baseline: Baseline | None = None) -> str:
         f"{duration(run.step_s)}. {' '.join(str(scenario.get('description', '')).split())}"
     )
     lead: list[str] = []
-    if summary["status"] == "failed":
-        lead.append(_failure(run))
-    if summary["sites"]:
+    if summary.failure is not None:
+        lead.append(_failure(run, summary.failure))
+    if summary.sites:
         told = answer(
             summary,
             baseline.summary if baseline else None,
@@ -120,15 +121,15 @@ def report_html(run: RunData, baseline: Baseline | None = None) -> str:
         lead.append(cards(told.cards))
         lead += [paragraph(text) for text in told.sentences]
     sections = [*_charts(run, baseline), *_about(run)]
-    return page(summary["scenario"]["name"], sections, subtitle=subtitle.strip(), lead=lead)
+    return page(summary.scenario.name, sections, subtitle=subtitle.strip(), lead=lead)
 
 
-def _failure(run: RunData) -> str:
-    failure, steps = run.summary["failure"], run.summary["time"]["steps"]
-    when = moment(run, failure["step"] * run.step_s)
+def _failure(run: RunData, failure: Failure) -> str:
+    steps = run.summary.time.steps
+    when = moment(run, failure.step * run.step_s)
     return alarm(
-        f"This run failed at step {failure['step']}, {when} UTC.",
-        f"Reason: {failure['message']}",
+        f"This run failed at step {failure.step}, {when} UTC.",
+        f"Reason: {failure.message}",
         f"What follows is what it had until then: {steps:,} steps."
         if steps
         else "It had not taken a step: there is nothing to show but the scenario.",
@@ -136,9 +137,9 @@ def _failure(run: RunData) -> str:
 
 
 def _charts(run: RunData, baseline: Baseline | None) -> list[Section]:
-    if not run.summary["sites"]:
+    if not run.summary.sites:
         return []
-    names = list(run.summary["sites"])
+    names = list(run.summary.sites)
     suffixes = slugs(names)
     latencies = run.latencies()
     sites = {name: SiteCharts(run, name, suffixes[name]) for name in names}
@@ -187,9 +188,9 @@ def _given(chart: Chart | None) -> list[Block]:
 
 
 def _causes(run: RunData, baseline: Baseline | None, suffixes: dict[str, str]) -> list[Block]:
-    own = run.summary["sites"]
-    others = baseline.summary["sites"] if baseline else {}
-    names = (run.summary["scenario"]["name"], baseline.name if baseline else "")
+    own = run.summary.sites
+    others = baseline.summary.sites if baseline else {}
+    names = (run.summary.scenario.name, baseline.name if baseline else "")
     if names[0] == names[1]:
         names = (names[0], f"{names[1]} (baseline)")
     both = {names[0]: list(own.values())}
@@ -198,8 +199,8 @@ def _causes(run: RunData, baseline: Baseline | None, suffixes: dict[str, str]) -
     blocks: list[Block] = list(cause_charts(both))
     if len(own) > 1:
         blocks.insert(0, subheading("all sites"))
-        for site, section in own.items():
-            here = {names[0]: [section]}
+        for site, totals in own.items():
+            here = {names[0]: [totals]}
             if site in others:
                 here[names[1]] = [others[site]]
             blocks += [subheading(site), *cause_charts(here, suffixes[site])]
@@ -208,11 +209,11 @@ def _causes(run: RunData, baseline: Baseline | None, suffixes: dict[str, str]) -
 
 def _changes(run: RunData) -> list[Block]:
     actions = run.actions
-    if not run.summary["controllers"]:
+    if not run.summary.controllers:
         return []
     if not actions:
         return [paragraph("No actuator was changed.")]
-    several = len(run.summary["sites"]) > 1
+    several = len(run.summary.sites) > 1
     head = ["time, UTC", *(["site"] if several else []), "controller", "actuator"]
     head += ["from", "to", "reason", *_OBSERVED.values()]
     rows = []
@@ -246,7 +247,7 @@ def _about(run: RunData) -> list[Section]:
     manifest, summary = run.manifest, run.summary
     rows: list[Sequence[str]] = [
         ("seed", str(manifest["seed"])),
-        ("hash of the scenario and its files", summary["scenario"]["hash"]),
+        ("hash of the scenario and its files", summary.scenario.hash),
         ("cosim", manifest["cosim"]),
         ("Python", manifest["python"]),
         *((name, text) for name, text in manifest["libraries"].items()),

@@ -13,15 +13,15 @@ from __future__ import annotations
 import gzip
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 from controllers import ActuatorChange
 from cosim.errors import ScenarioError
-from cosim.loop.record import SiteRecord
-from cosim.loop.run import Run
+from cosim.loop.observer import RunObserver
+from cosim.loop.record import Run, SiteRecord
 from inference_sim.cluster import Cluster
 from inference_sim.engine import Engine
 from inference_sim.segment import Segment
@@ -29,11 +29,8 @@ from inference_sim.segment import Segment
 _HEAD = '{"displayTimeUnit":"ms","traceEvents":[\n'
 _TAIL = "\n]}\n"
 
-OnStart = Callable[[Run], None]
-OnStep = Callable[[int], None]
 
-
-class ChromeTrace:
+class ChromeTrace(RunObserver):
     """Writes the trace of one run; every event is a line.
 
     Args:
@@ -49,7 +46,7 @@ class ChromeTrace:
         self._separator = ""
         file.write(_HEAD)
 
-    def start(self, run: Run) -> None:
+    def on_start(self, run: Run) -> None:
         """Name the processes and threads of a run that begins, and watch its engines."""
         self._run = run
         for site in run.recorder.sites:
@@ -58,10 +55,10 @@ class ChromeTrace:
             if cluster is not None:
                 self._watch(site, cluster)
 
-    def step(self, steps: int) -> None:
-        """Take the step that has just ended, the `steps`-th of the run."""
+    def on_step(self, steps: int) -> None:
+        """Write the step that has just ended, the `steps`-th of the run."""
         run = self._run
-        assert run is not None  # noqa: S101 - start comes first
+        assert run is not None  # noqa: S101 - on_start comes first
         step_s = run.plan.scenario.time.step_s
         begin, end = _microseconds((steps - 1) * step_s), _microseconds(steps * step_s)
         for site, pid in self._sites.items():
@@ -138,22 +135,18 @@ class ChromeTrace:
 
 
 @contextmanager
-def traced(
-    path: Path | None, results: Path, on_step: OnStep, on_start: OnStart = lambda run: None
-) -> Iterator[tuple[OnStart, OnStep]]:
-    """Give what a run is to call when it starts and after each step, to write its trace.
+def traced(path: Path | None, results: Path) -> Iterator[RunObserver]:
+    """Give an observer that writes the trace of a run.
 
     Args:
         path: The file; compressed if it ends in ``.gz``. None for no trace.
         results: The folder of results, which the file may not be in.
-        on_step: What else is called after each step.
-        on_start: What else is called at the start.
 
     Raises:
         ScenarioError: If the file cannot be written.
     """
     if path is None:
-        yield on_start, on_step
+        yield RunObserver()
         return
     if path.resolve().is_relative_to(results.resolve()):
         raise ScenarioError(
@@ -166,17 +159,8 @@ def traced(
         raise ScenarioError(f"--chrome-trace: '{path}' cannot be written: {error}") from error
     with file:
         trace = ChromeTrace(file)
-
-        def at_the_start(run: Run) -> None:
-            trace.start(run)
-            on_start(run)
-
-        def on_each_step(steps: int) -> None:
-            trace.step(steps)
-            on_step(steps)
-
         try:
-            yield at_the_start, on_each_step
+            yield trace
         finally:
             trace.close()
 

@@ -24,9 +24,9 @@ from pydantic import BaseModel
 import cosim
 from controllers import ActuatorChange
 from cosim.errors import ScenarioError
-from cosim.loop.record import SiteRecord
-from cosim.loop.run import Run
+from cosim.loop.record import Run, SiteRecord
 from cosim.results.files import REPORT
+from cosim.results.summary import Summary, WallTime
 from cosim.results.vessim_record import EXPERIMENT, TIMESERIES, write_vessim_record
 from cosim.scenario.site import FILE_ENDINGS
 from cosim.scenario.solar import PvlibSolar
@@ -88,12 +88,12 @@ class ResultFolder:
         """Remove what was written."""
         shutil.rmtree(self._partial, ignore_errors=True)
 
-    def finish(self, run: Run, summary: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
+    def finish(self, run: Run, summary: Summary, manifest: Mapping[str, Any]) -> None:
         """Write the rest and give the folder its name."""
         folder = self._partial
         steps_frame(run).to_parquet(folder / "steps.parquet", index=False)
         actions_frame(run).to_parquet(folder / "actions.parquet", index=False)
-        _write_json(folder / "summary.json", summary)
+        _write_json(folder / "summary.json", summary.to_dict())
         resolved = write_yaml(resolved_scenario(run.plan))
         (folder / "scenario.resolved.yaml").write_text(resolved, encoding="utf-8")
         if run.failure is not None:
@@ -247,9 +247,7 @@ def scenario_hash(plan: Plan, hashes: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def make_manifest(
-    plan: Plan, hashes: Mapping[str, str], wall: Mapping[str, float]
-) -> dict[str, Any]:
+def make_manifest(plan: Plan, hashes: Mapping[str, str], wall: WallTime) -> dict[str, Any]:
     """Return what is needed to make the results again: versions, seed, inputs."""
     return {
         "cosim": cosim.__version__,
@@ -262,5 +260,5 @@ def make_manifest(
             for place, path in input_files(plan).items()
         },
         "signal_notes": {site.name: list(site.signal_notes) for site in plan.sites},
-        "wall": dict(wall),
+        "wall": asdict(wall),
     }

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from cosim.accounting.quantiles import Quantiles
+from cosim.loop.observer import RunObserver
 from cosim.scenario.workload import RequestClass, Slo
 from cosim.world.plan import Plan
 from inference_sim.request import Outcome, Request
@@ -103,8 +104,8 @@ class SiteLatencies:
     """By class: what its requests, in flight or ended, came to."""
 
 
-class RequestLog:
-    """Takes requests as they end.
+class RequestLog(RunObserver):
+    """A log of requests, which takes them as they end.
 
     Args:
         plan: What is run.
@@ -142,6 +143,10 @@ class RequestLog:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def on_requests(self, site: str, requests: list[Request]) -> None:
+        """Take requests of a site that ended."""
+        self.add(site, requests)
 
     def add(self, site: str, requests: Iterable[Request], cut_off_s: float = float("nan")) -> None:
         """Take requests of a site that ended, or that the end of the run cut off.

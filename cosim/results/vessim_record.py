@@ -16,8 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from cosim.loop.record import SiteRecord
-from cosim.loop.run import Run
+from cosim.loop.record import Run, SiteRecord
+from cosim.results.summary import Summary
+from cosim.results.totals import RunTotals, ServingTotals
 from cosim.world.microgrid import BATTERY, GRID, LOAD, SOLAR
 from cosim.world.site_plan import SitePlan
 
@@ -41,10 +42,9 @@ _RUN = {
     "slo_attainment": ("1", "Share of requests that met their objectives"),
     "requests_completed": ("1", "Requests that got their last token"),
 }
-_STATUS = {"completed": "completed", "failed": "failed"}
 
 
-def write_vessim_record(folder: Path, run: Run, summary: Mapping[str, Any]) -> None:
+def write_vessim_record(folder: Path, run: Run, summary: Summary) -> None:
     """Write both files into a folder.
 
     Args:
@@ -58,7 +58,7 @@ def write_vessim_record(folder: Path, run: Run, summary: Mapping[str, Any]) -> N
     pa_csv.write_csv(timeseries(run), folder / TIMESERIES)
 
 
-def experiment(run: Run, summary: Mapping[str, Any]) -> dict[str, Any]:
+def experiment(run: Run, summary: Summary) -> dict[str, Any]:
     """Return the content of experiment.json, of Vessim's schema version 1."""
     scenario, time = run.plan.scenario, run.plan.scenario.time
     sites = {site.name: site for site in run.plan.sites}
@@ -66,11 +66,11 @@ def experiment(run: Run, summary: Mapping[str, Any]) -> dict[str, Any]:
     for name, site in sites.items():
         grids[name] = _grid_metrics(run.recorder.sites[name], time.step_s)
         actors[name] = _actor_metrics(run.recorder.sites[name], site, time.step_s)
-    overall = _run_metrics(summary)
+    overall = _run_metrics(summary.totals)
     return {
         "format": "vessim.experiment",
         "schema_version": 1,
-        "run_id": f"{scenario.name}-{summary['scenario']['hash']}",
+        "run_id": f"{scenario.name}-{summary.scenario.hash}",
         "config": {
             "environment": {
                 "name": scenario.name,
@@ -83,7 +83,7 @@ def experiment(run: Run, summary: Mapping[str, Any]) -> dict[str, Any]:
         },
         "parameters": {"scenario": scenario.name, "seed": scenario.seed},
         "execution": {
-            "status": _STATUS[summary["status"]],
+            "status": summary.status,
             "start": None,
             "end": None,
             "wall_time": None,
@@ -156,7 +156,8 @@ def _config(site: SitePlan) -> dict[str, Any]:
     if microgrid.solar is not None:
         actors.append(_actor(SOLAR, "Producer", microgrid.solar.type))
     if site.cluster is not None:
-        served = f"{site.cluster.model.name} on {site.cluster.gpus} x {site.cluster.gpu.name}"
+        pool = site.cluster.pool
+        served = f"{pool.model.name} on {pool.gpus} x {pool.gpu.name}"
         actors.append(_actor(CLUSTER, "Consumer", served))
     else:
         load = site.config.load
@@ -206,14 +207,14 @@ def _actor_metrics(record: SiteRecord, site: SitePlan, step_s: int) -> dict[str,
     return found
 
 
-def _run_metrics(summary: Mapping[str, Any]) -> dict[str, float | None]:
-    if not summary["sites"]:
+def _run_metrics(totals: RunTotals | None) -> dict[str, float | None]:
+    if totals is None:
         return {}
-    found: dict[str, float | None] = {"emissions": summary["carbon_g"]["total"] / 1000}
-    if "requests" in summary:
-        found["slo_attainment"] = summary["slo"]["attainment"]
-        found["requests_completed"] = summary["requests"]["completed"]
-    return found
+    metrics: dict[str, float | None] = {"emissions": totals.carbon_g.total / 1000}
+    if isinstance(totals, ServingTotals):
+        metrics["slo_attainment"] = totals.slo.attainment
+        metrics["requests_completed"] = totals.requests.completed
+    return metrics
 
 
 def _definitions(

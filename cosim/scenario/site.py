@@ -20,13 +20,14 @@ from cosim.scenario.power import Power, PueKeys, TwoResourcePower
 from cosim.scenario.signals import CarbonIntensity, Load, MarginalIntensity, Price, Solar
 from cosim.scenario.solar import Panels
 from cosim.scenario.workload import Workload
-from inference_sim.cluster import ClusterConfig, check_deployment
+from inference_sim.deployment import ClusterConfig, GatewayConfig, PoolConfig
 from inference_sim.execution import ExecutionModel, Roofline, Stage, find_engine
 from inference_sim.execution.profile import ProfileFiles, profile_execution
 from inference_sim.execution.vidur import vidur_blocks
 from inference_sim.execution.vidur_fit import vidur_execution
 from inference_sim.hardware import GpuSpec, find_gpu, find_node
 from inference_sim.models import ModelSpec, find_model
+from inference_sim.power.pue import ConstantPue
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -211,7 +212,7 @@ class Cluster(StrictModel):
 
     @model_validator(mode="after")
     def _deployable(self) -> Cluster:
-        check_deployment(self.config())
+        self.config().check()
         return self
 
     def config(self) -> ClusterConfig:
@@ -225,10 +226,8 @@ class Cluster(StrictModel):
             model = model.with_precision(self.precision)
         rate = self.gateway.admission_rate_per_s
         power = self.power.model(gpu)
-        full_w = power.max_w + self.host_power_w
-        full_w *= self.replicas * self.tensor_parallel * self.pipeline_parallel
         vidur = self.execution.type == "vidur"
-        return ClusterConfig(
+        pool = PoolConfig(
             model=model,
             gpu=gpu,
             stages=self._stages(model, gpu),
@@ -247,11 +246,18 @@ class Cluster(StrictModel):
             if vidur
             else None,
             host_power_w=self.host_power_w,
-            pue=self.pue if isinstance(self.pue, float) else self.pue.model(full_w),
-            admission_rate_per_s=float("inf") if rate is None else rate,
-            burst=self.gateway.burst,
-            overflow=self.gateway.overflow,
             stepwise=self.execution.stepwise,
+        )
+        return ClusterConfig(
+            pools=(pool,),
+            gateway=GatewayConfig(
+                admission_rate_per_s=float("inf") if rate is None else rate,
+                burst=self.gateway.burst,
+                overflow=self.gateway.overflow,
+            ),
+            pue=ConstantPue(self.pue)
+            if isinstance(self.pue, float)
+            else self.pue.model(pool.gpus * (power.max_w + self.host_power_w)),
         )
 
     def _stages(self, model: ModelSpec, gpu: GpuSpec) -> Callable[[Stage], ExecutionModel]:

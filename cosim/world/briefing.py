@@ -108,19 +108,19 @@ def _limits(
     cluster, workload = site.cluster, site.workload
     if cluster is None or workload is None or service is None:
         return {}
-    limited = math.isfinite(cluster.admission_rate_per_s)
-    most = cluster.admission_rate_per_s if limited else workload.peak_rate_per_s
+    pool, rate = cluster.pool, cluster.gateway.admission_rate_per_s
+    most = rate if math.isfinite(rate) else workload.peak_rate_per_s
     limits = {
-        "admission_rate": ActuatorLimits(0.0, most, initial=cluster.admission_rate_per_s),
-        "batch_cap": ActuatorLimits(1, cluster.batch_cap),
-        "active_replicas": ActuatorLimits(1, cluster.replicas),
+        "admission_rate": ActuatorLimits(0.0, most, initial=rate),
+        "batch_cap": ActuatorLimits(1, pool.batch_cap),
+        "active_replicas": ActuatorLimits(1, pool.replicas),
     }
     if any(one.deferrable and one.share > 0 for one in workload.config.classes):
         fastest = max(service.capacity_per_s(), workload.peak_rate_per_s)
         limits["deferrable_rate"] = ActuatorLimits(0.0, fastest, initial=math.inf)
     if len(service.clocks) > 1:
         limits["clock_fraction"] = ActuatorLimits(LOWEST_CLOCK, 1.0)
-        power, cap_w = cluster.power, cluster.power_cap_w
+        power, cap_w = pool.power, pool.power_cap_w
         initial_w = cap_w if cap_w < power.max_w else math.inf
         limits["power_cap"] = ActuatorLimits(power.idle_w, min(cap_w, power.max_w), initial_w)
     if (battery := site.config.microgrid.battery) is not None:

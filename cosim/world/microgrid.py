@@ -7,7 +7,8 @@ positive.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,53 @@ from cosim.world.site_plan import SitePlan
 BATTERY, GRID, SOLAR, LOAD = "battery", "grid", "solar", "load"
 
 _CELL_WH = 19.14  # capacity of one cell of Vessim's ClcBattery (LGM50 21700)
+
+
+class MicrogridState(TypedDict):
+    """The state of a microgrid after a dispatch, as far as it is read here.
+
+    Attributes:
+        dispatch_states: Report of each dispatchable, by name: ``current_power`` [W], and ``soc`` of
+            a battery.
+        p_grid: Net exchange with the grid [W]; export is positive.
+    """
+
+    dispatch_states: Mapping[str, Mapping[str, Any]]
+    p_grid: float
+
+
+def add_microgrid(
+    environment: vessim.Environment,
+    site: SitePlan,
+    step_s: int,
+    *,
+    load: vessim.Actor | None,
+    setpoint_w: Callable[[], float] | None,
+) -> None:
+    """Add the microgrid of a site to an environment.
+
+    Args:
+        environment: Vessim's environment.
+        site: The site.
+        step_s: Length of a step [s].
+        load: The cluster as a consumer; None without one, or if mosaik carries its power.
+        setpoint_w: Returns the battery's setpoint, as for :class:`SetpointDispatch`; None if no
+            controller sets it.
+    """
+    location = site.config.location
+    environment.add_microgrid(
+        name=site.name,
+        actors=actors(site, step_s) + ([] if load is None else [load]),
+        dispatchables=dispatchables(site.config.microgrid.battery),
+        policy=None if setpoint_w is None else SetpointDispatch(setpoint_w),
+        coords=(location.latitude, location.longitude) if location else None,
+    )
+
+
+def initial_state(microgrid: vessim.Microgrid) -> MicrogridState:
+    """Return the state of a microgrid before its first dispatch."""
+    states = {resource.name: resource.state() for resource in microgrid.dispatchables}
+    return {"dispatch_states": states, "p_grid": 0.0}
 
 
 def step_trace(values: NDArray[np.float64], step_s: int) -> vessim.Trace:

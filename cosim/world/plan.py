@@ -6,14 +6,21 @@ the run, models fit, controllers are made. Nothing has been written yet.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from controllers import ControllerHost, GuardSettings, HostedController, check_conflicts
+from controllers import (
+    ControllerHost,
+    GuardSettings,
+    HostedController,
+    SiteContext,
+    SiteSignals,
+    check_conflicts,
+)
 from cosim.errors import Problem, ScenarioError
 from cosim.scenario.control import NoisyForecast
 from cosim.scenario.live import LiveCarbon
@@ -36,7 +43,7 @@ from cosim.world.control import controller_problems, read_controllers
 from cosim.world.demand import expected_demand
 from cosim.world.site_plan import SitePlan
 from cosim.world.workload import WorkloadSource, workload_source
-from inference_sim.cluster import ClusterConfig
+from inference_sim.deployment import ClusterConfig
 from inference_sim.errors import InferenceSimError
 
 Array = NDArray[np.float64]
@@ -45,39 +52,38 @@ _PAST_S = 7 * 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A run that can start."""
+    """A run that can start.
+
+    Attributes:
+        scenario: The scenario.
+        document: The file that it was read from, with places and overrides.
+        sites: The sites, in the scenario's order.
+        controllers: The controllers, in the order in which they are asked.
+        contexts: What controllers are told of each site before the run, by its name.
+        signals: The signals of each site and their forecasters, by its name.
+    """
 
     scenario: Scenario
     document: Document
     sites: tuple[SitePlan, ...]
     controllers: tuple[HostedController, ...]
+    contexts: Mapping[str, SiteContext]
+    signals: Mapping[str, SiteSignals]
 
-    def host(self, before_step: Callable[[int], None] = lambda step: None) -> ControllerHost:
+    def host(self) -> ControllerHost:
         """Return a host of the controllers, to be reset before the run.
 
-        Args:
-            before_step: Called with the index of each step before anything else happens in it.
-
         Raises:
-            SignalError: If a file of recorded forecasts cannot be used.
             ValueError: If a controller cannot work where it stands.
         """
-        time, scenario = self.scenario.time, self.scenario
-        guard = scenario.slo_guard
+        guard = self.scenario.slo_guard
         return ControllerHost(
             self.controllers,
-            {
-                site.name: site_context(site, time.start, time.step_s, time.steps)
-                for site in self.sites
-            },
-            {
-                site.name: site_signals(site, scenario.forecasts, time, (scenario.seed, number))
-                for number, site in enumerate(self.sites)
-            },
+            self.contexts,
+            self.signals,
             None
             if guard is None
             else GuardSettings(margin=guard.margin, hold_s=guard.hold, max_hold_s=guard.max_hold),
-            before_step,
         )
 
 
@@ -123,12 +129,25 @@ def plan_document(document: Document) -> Plan:
     problems += _live_problems(document, scenario, controllers)
     if problems:
         raise ScenarioError(problems)
-    plan = Plan(scenario, document, tuple(sites), tuple(controllers))
     if scenario.controllers and not any(site.cluster for site in sites):
         message = "no site has a cluster, so there is nothing to control"
         raise ScenarioError(problem_at(document, ("controllers",), message))
+    time = scenario.time
     try:
-        check_conflicts(plan.controllers)
+        check_conflicts(controllers)
+        plan = Plan(
+            scenario,
+            document,
+            tuple(sites),
+            tuple(controllers),
+            contexts={
+                site.name: site_context(site, time.start, time.step_s, time.steps) for site in sites
+            },
+            signals={
+                site.name: site_signals(site, scenario.forecasts, time, (scenario.seed, index))
+                for index, site in enumerate(sites)
+            },
+        )
         plan.host()  # checks that each controller can work where it stands
     except ValueError as error:
         raise ScenarioError(problem_at(document, ("controllers",), str(error))) from error

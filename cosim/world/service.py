@@ -23,33 +23,31 @@ from scipy.special import gammaln, xlogy
 
 from controllers import ServiceModel
 from cosim.world.demand import Demand
-from inference_sim.cluster import ClusterConfig, check_deployment
+from inference_sim.deployment import ClusterConfig, PoolConfig
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution import ExecutionModel, IterationCost
 from inference_sim.kv_cache import BLOCK_SIZE
-from inference_sim.memory_plan import plan_blocks
 from inference_sim.power import Use
-from inference_sim.power.pue import as_pue
+from inference_sim.power.pue import Pue
 
 Array = NDArray[np.float64]
 
 CLOCKS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-_OWN_ITERATIONS = frozenset({"vllm", "static"})
-"""Schedulers that compute prompts in iterations of their own."""
 
 
 def service_model(config: ClusterConfig, demand: Demand) -> ServiceModel:
     """Return what a deployment can do with a workload's mean request.
 
     Args:
-        config: The deployment.
+        config: The deployment; a scenario's has been checked.
         demand: The workload.
 
     Raises:
         InferenceSimError: If the deployment cannot be simulated.
     """
-    stages = check_deployment(config)
-    batches = _batches(config, demand)
+    pool, pue = config.pool, config.pue
+    stages = pool.execution_stages()
+    batches = _batches(pool, demand)
     rows: list[list[tuple[float, float, float]]] = []
     clocks: list[float] = []
     for clock in CLOCKS:
@@ -58,14 +56,13 @@ def service_model(config: ClusterConfig, demand: Demand) -> ServiceModel:
         except InferenceSimError:  # profiles know the full clock alone
             continue
         clocks.append(clock)
-        rows.append([_steady(config, slowed, demand, int(batch)) for batch in batches])
+        rows.append([_steady(pool, pue, slowed, demand, int(batch)) for batch in batches])
     table = np.array(rows)
-    pue = as_pue(config.pue)
-    gpus = config.tensor_parallel * config.pipeline_parallel
-    idle_w = pue.least_w(gpus * (config.power.idle_w + config.host_power_w))
+    gpus = pool.gpus_per_replica
+    idle_w = pue.least_w(gpus * (pool.power.idle_w + pool.host_power_w))
     load_per_s, load_w = _load_curve(batches, table[-1], idle_w)
     return ServiceModel(
-        replicas=config.replicas,
+        replicas=pool.replicas,
         clocks=np.array(clocks),
         batches=batches,
         rate_per_s=table[:, :, 0],
@@ -74,7 +71,7 @@ def service_model(config: ClusterConfig, demand: Demand) -> ServiceModel:
         load_per_s=load_per_s,
         load_w=load_w,
         idle_w=idle_w,
-        sleep_w=pue.least_w(gpus * (config.power.sleep_w + config.host_power_w)),
+        sleep_w=pue.least_w(gpus * (pool.power.sleep_w + pool.host_power_w)),
         output_tokens=demand.output_tokens,
     )
 
@@ -98,17 +95,10 @@ def _load_curve(batches: Array, steady: Array, idle_w: float) -> tuple[Array, Ar
     return at_rate, chances @ power_w
 
 
-def _batches(config: ClusterConfig, demand: Demand) -> Array:
+def _batches(pool: PoolConfig, demand: Demand) -> Array:
     """Return batches from 1 to the most that cap and KV cache allow, in even ratios."""
-    blocks = config.kv_blocks or plan_blocks(
-        config.model,
-        config.gpu,
-        config.tensor_parallel,
-        config.memory_utilisation,
-        config.pipeline_parallel,
-    )
-    held = blocks * BLOCK_SIZE / _context_tokens(demand)
-    most = max(1, min(config.batch_cap, int(held)))
+    held = pool.blocks() * BLOCK_SIZE / _context_tokens(demand)
+    most = max(1, min(pool.batch_cap, int(held)))
     steps = max(2, 4 * int(np.ceil(np.log2(most))) + 1)
     found: Array = np.unique(np.round(np.geomspace(1, most, steps))) if most > 1 else np.ones(1)
     return found
@@ -120,7 +110,7 @@ def _context_tokens(demand: Demand) -> float:
 
 
 def _steady(
-    config: ClusterConfig, stages: Sequence[ExecutionModel], demand: Demand, batch: int
+    pool: PoolConfig, pue: Pue, stages: Sequence[ExecutionModel], demand: Demand, batch: int
 ) -> tuple[float, float, float]:
     """Return rate [requests/s], facility power [W] and time per token [s] of a replica."""
     depth = len(stages)  # micro-batches are as many as stages, and share the batch
@@ -128,29 +118,28 @@ def _steady(
     context = each * _context_tokens(demand)
     chunk = (max(1, round(demand.prompt_tokens)), 0)
     decode = [stage.decode(each, context).at(context) for stage in stages]
-    if config.scheduler in _OWN_ITERATIONS:
-        prompt = [stage.iteration([chunk], 1) for stage in stages]
-        prompt_s = max(cost.duration_s for cost in prompt)
-    else:
+    if pool.scheduling.mixes:
         prompt = [stage.iteration([chunk], 1, each, round(context)) for stage in stages]
         prompt_s = max(cost.duration_s for cost in prompt) - max(c.duration_s for c in decode)
+    else:
+        prompt = [stage.iteration([chunk], 1) for stage in stages]
+        prompt_s = max(cost.duration_s for cost in prompt)
     decode_s = max(cost.duration_s for cost in decode)
     prompts = each / demand.output_tokens
     beat_s = decode_s + prompts * prompt_s  # of one micro-batch
     gpu_w = [
-        _power_w(config, stage, decode[k], prompt[k], prompts, beat_s, each)
+        _power_w(pool, stage, decode[k], prompt[k], prompts, beat_s, each)
         for k, stage in enumerate(stages)
     ]
-    hosts_w = config.host_power_w * config.tensor_parallel * depth
-    it_w = sum(gpu_w) * config.tensor_parallel + hosts_w
-    pue = as_pue(config.pue)
+    hosts_w = pool.host_power_w * pool.tensor_parallel * depth
+    it_w = sum(gpu_w) * pool.tensor_parallel + hosts_w
     facility_w = (pue.least_w(it_w) + pue.most_w(it_w)) / 2
     tpot_s = beat_s * depth
     return each * depth / (demand.output_tokens * tpot_s), facility_w, tpot_s
 
 
 def _power_w(
-    config: ClusterConfig,
+    pool: PoolConfig,
     stage: ExecutionModel,
     decode: IterationCost,
     prompt: IterationCost,
@@ -159,15 +148,14 @@ def _power_w(
     batch: int,
 ) -> float:
     """Return the mean power of a GPU of a stage [W]."""
-    mixed = config.scheduler not in _OWN_ITERATIONS
-    alone = max(0.0, 1 - prompts) if mixed else 1.0
+    alone = max(0.0, 1 - prompts) if pool.scheduling.mixes else 1.0
     weights = np.array([alone, prompts])
     costs = (decode, prompt)
     seconds = np.array([max(cost.duration_s, 1e-12) for cost in costs])
     use = Use(
         mfu=np.array([cost.flops for cost in costs]) / (seconds * stage.peak_flops),
         bandwidth_utilisation=np.array([cost.hbm_bytes for cost in costs])
-        / (seconds * config.gpu.peak_bytes_per_s),
+        / (seconds * pool.gpu.peak_bytes_per_s),
         busy_fraction=np.array([cost.gpu_s for cost in costs]) / seconds,
         sampling=np.array([cost.sampling_s for cost in costs]) / seconds,
         batch=np.full(2, float(batch)),
@@ -176,5 +164,5 @@ def _power_w(
     )
     busy_s = weights * seconds
     idle_s = max(0.0, beat_s - float(busy_s.sum()))
-    energy_j = float(config.power.busy_w(use) @ busy_s) + config.power.idle_w * idle_s
+    energy_j = float(pool.power.busy_w(use) @ busy_s) + pool.power.idle_w * idle_s
     return energy_j / (float(busy_s.sum()) + idle_s)

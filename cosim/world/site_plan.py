@@ -11,7 +11,7 @@ from cosim.scenario.recorded import Kind
 from cosim.scenario.site import Site
 from cosim.world.demand import Demand
 from cosim.world.workload import WorkloadSource
-from inference_sim.cluster import ClusterConfig
+from inference_sim.deployment import ClusterConfig
 
 Array = NDArray[np.float64]
 

@@ -183,11 +183,6 @@ class TemperaturePue:
         return f"{min(self.values):g} to {max(self.values):g} by temperature"
 
 
-def as_pue(pue: float | Pue) -> Pue:
-    """Return a plain number as a constant PUE."""
-    return ConstantPue(float(pue)) if isinstance(pue, int | float) else pue
-
-
 def _from_1(what: str, values: Sequence[float]) -> None:
     wrong = [value for value in values if not value >= 1]
     if wrong:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from inference_sim.errors import InferenceSimError
+from inference_sim.plugins import find_part
 from inference_sim.scheduling.base import Chunk, Scheduler
 from inference_sim.scheduling.chunked import SarathiScheduler, VllmV1Scheduler
 from inference_sim.scheduling.reserved import OrcaScheduler, StaticScheduler
@@ -17,7 +19,22 @@ SCHEDULERS: Mapping[str, type[Scheduler]] = MappingProxyType(
         "static": StaticScheduler,
     }
 )
-"""Every scheduler, by its name in scenarios."""
+"""The schedulers that come with the simulator, by their names in scenarios."""
+
+
+def find_scheduler(name: str) -> type[Scheduler]:
+    """Return the class of a scheduler.
+
+    Packages offer theirs as entry points of the group ``cosim.schedulers``.
+
+    Raises:
+        InferenceSimError: If there is none of that name, or it cannot be imported.
+    """
+    found = find_part("scheduler", name, SCHEDULERS)
+    if not (isinstance(found, type) and issubclass(found, Scheduler)):
+        raise InferenceSimError(f"scheduler '{name}' must be a subclass of Scheduler (got {found})")
+    return found
+
 
 __all__ = [
     "SCHEDULERS",
@@ -28,4 +45,5 @@ __all__ = [
     "StaticScheduler",
     "VllmScheduler",
     "VllmV1Scheduler",
+    "find_scheduler",
 ]

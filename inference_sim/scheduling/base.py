@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections import deque
 from typing import ClassVar
 
+from mypy_extensions import mypyc_attr
+
 from inference_sim.kv_cache import KvCache
 from inference_sim.request import Request
 
@@ -27,6 +29,7 @@ class Chunk:
         self.completes = before + tokens == request.prefill_tokens
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Scheduler(ABC):
     """Forms the batches of one engine.
 

@@ -10,11 +10,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import deque
 
+from mypy_extensions import mypyc_attr
+
 from inference_sim.kv_cache import KvCache
 from inference_sim.request import Request
 from inference_sim.scheduling.base import Chunk, Scheduler
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class ChunkedScheduler(Scheduler):
     """Chunked prefill; ``max_batch_tokens`` counts decodes and prompt tokens of an iteration.
 
@@ -67,6 +70,7 @@ class ChunkedScheduler(Scheduler):
         """Take the blocks of a chunk."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class VllmV1Scheduler(ChunkedScheduler):
     """vLLM v1 (0.8 and later): chunked prefill, blocks taken chunk by chunk, no watermark.
 
@@ -86,6 +90,7 @@ class VllmV1Scheduler(ChunkedScheduler):
         kv.grow(before, tokens)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class SarathiScheduler(ChunkedScheduler):
     """Sarathi-Serve (Agrawal et al., OSDI 2024), as in Vidur: chunks of 512 tokens in all.
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections import deque
 
+from mypy_extensions import mypyc_attr
+
 from inference_sim.kv_cache import KvCache, ReservedKvCache
 from inference_sim.request import Request
 from inference_sim.scheduling.base import Chunk, Scheduler
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class _ReservingScheduler(Scheduler):
     """Admits whole prompts while there are reservations; tokens are not counted."""
 
@@ -44,12 +47,14 @@ class _ReservingScheduler(Scheduler):
         return batch
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class OrcaScheduler(_ReservingScheduler):
     """Orca (Yu et al., OSDI 2022): iteration-level scheduling, prompts whole and mixed in."""
 
     mixes = True
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class StaticScheduler(_ReservingScheduler):
     """FasterTransformer: static batches; none is admitted before the last one of a batch ends."""
 

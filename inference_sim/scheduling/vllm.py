@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections import deque
 
+from mypy_extensions import mypyc_attr
+
 from inference_sim.kv_cache import KvCache
 from inference_sim.request import Request
 from inference_sim.scheduling.base import Chunk, Scheduler
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class VllmScheduler(Scheduler):
     """vLLM v0; ``max_batch_tokens`` bounds a prefill, padded to its longest prompt."""
 

@@ -13,7 +13,7 @@ from tests.golden import COUPLING, GOLDEN, SHORT, figures
 def main() -> None:
     for name, overrides in SHORT.items():
         result = execute(load_plan(SCENARIOS / f"{name}.yaml", (*overrides, COUPLING)))
-        text = json.dumps(figures(result.summary), indent=2) + "\n"
+        text = json.dumps(figures(result.summary.to_dict()), indent=2) + "\n"
         path = GOLDEN / f"{name}.json"
         changed = not path.is_file() or path.read_text(encoding="utf-8") != text
         path.write_text(text, encoding="utf-8")

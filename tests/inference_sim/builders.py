@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from inference_sim.cluster import Cluster, ClusterConfig
+from inference_sim.cluster import Cluster
+from inference_sim.deployment import ClusterConfig
 from inference_sim.execution import IterationCost, Roofline, find_engine
 from inference_sim.power import TwoResource
 from inference_sim.request import Request
 from inference_sim.telemetry import StepTelemetry
 from inference_sim.workload import Arrival
+from tests.deployments import one_pool
 from tests.strategies import A100, LLAMA2_7B, Scenario
 
 OPEN = {"admission_rate": math.inf, "deferrable_rate": math.inf}
@@ -29,7 +31,7 @@ def config(**changes: Any) -> ClusterConfig:
         "power": TwoResource.of(A100),
         "scheduler": "vllm",
     }
-    return ClusterConfig(**values | changes)
+    return one_pool(**values | changes)
 
 
 def prefill(roofline: Roofline, prompts: Sequence[int]) -> IterationCost:

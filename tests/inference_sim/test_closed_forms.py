@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from inference_sim.cluster import Cluster, ClusterConfig
+from inference_sim.cluster import Cluster
+from inference_sim.deployment import ClusterConfig
 from inference_sim.execution import EngineProfile, Roofline, find_engine
 from inference_sim.telemetry import tpot_s, ttft_s
 from inference_sim.workload import (
@@ -28,7 +29,12 @@ ENGINES = [
 
 
 def roofline(deployment: ClusterConfig) -> Roofline:
-    return Roofline(deployment.model, deployment.gpu, deployment.engine, deployment.tensor_parallel)
+    return Roofline(
+        deployment.pool.model,
+        deployment.pool.gpu,
+        deployment.pool.engine,
+        deployment.pool.tensor_parallel,
+    )
 
 
 def decode_s(deployment: ClusterConfig, contexts: list[int], iterations: int) -> float:
@@ -144,7 +150,7 @@ def ended(cluster: Cluster) -> int:
 def test_mfu_of_one_prefill() -> None:
     """2 FLOPs per weight and token, 4 per pair of tokens and query channel, halved by causality."""
     deployment = config()
-    model, tokens = deployment.model, 2048
+    model, tokens = deployment.pool.model, 2048
     telemetry, _ = serve(deployment, [Arrival(0.0, tokens, 1, 0)], 10.0)
     weights = model.attention_parameters_per_layer + model.mlp_parameters_per_layer
     linear = 2 * model.layers * weights * tokens

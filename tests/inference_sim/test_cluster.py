@@ -131,7 +131,7 @@ def test_power_of_hosts_and_pue() -> None:
 def test_kv_utilisation_grows_while_a_segment_is_under_way() -> None:
     """One request decodes undisturbed, and takes a block of a hundred every sixteen tokens."""
     deployment = config(kv_blocks=100)
-    cost = Roofline(deployment.model, deployment.gpu, deployment.engine).decode(1)
+    cost = Roofline(deployment.pool.model, deployment.pool.gpu, deployment.pool.engine).decode(1)
     cluster = Cluster(deployment, [Arrival(0.0, 16, 800, 0)])
     cluster.step(0.1)
     (request,) = cluster.engines[0].running

@@ -162,12 +162,12 @@ def test_energy_is_conserved(scenario: Scenario, drain: bool) -> None:
     lengths = [step_s] * len(scenario.settings)
     lengths += [10 * step_s] * (len(steps) - len(lengths))
     busy_s = asleep_s = attributed_j = metered_j = 0.0
-    groups = deployment.replicas * deployment.pipeline_parallel  # of GPUs in lockstep
-    power = deployment.power
+    groups = deployment.pool.replicas * deployment.pool.pipeline_parallel  # of GPUs in lockstep
+    power = deployment.pool.power
     lowest = deployment.gpus * min(power.sleep_w, power.idle_w, power.static_w)
     for step, length in zip(steps, lengths, strict=True):
         assert lowest * (1 - 1e-9) <= step.gpu_power_w
-        assert step.gpu_power_w <= deployment.gpus * deployment.power.max_w * (1 + 1e-9)
+        assert step.gpu_power_w <= deployment.gpus * deployment.pool.power.max_w * (1 + 1e-9)
         assert 0 <= step.busy_fraction <= 1 + 1e-9
         assert 0 <= step.kv_utilisation <= 1
         assert 0 <= step.mfu <= 1
@@ -177,7 +177,7 @@ def test_energy_is_conserved(scenario: Scenario, drain: bool) -> None:
         metered_j += step.gpu_power_w * length
     left = cluster.take_in_flight()
     idle_s = cluster.env.now * groups - busy_s - asleep_s
-    idle_j = (idle_s * power.idle_w + asleep_s * power.sleep_w) * deployment.tensor_parallel
+    idle_j = (idle_s * power.idle_w + asleep_s * power.sleep_w) * deployment.pool.tensor_parallel
     requests_j = sum(one.energy_j for one in ended + left)
     assert requests_j == approx(attributed_j, 1e-9)
     assert requests_j + idle_j == approx(metered_j, 1e-9)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from inference_sim.cluster import ClusterConfig
+from inference_sim.deployment import ClusterConfig
 from inference_sim.execution import EngineProfile, Roofline
 from inference_sim.workload import Arrival
 from tests.inference_sim.builders import approx, config, prefill, random_scenario, serve
@@ -38,8 +38,8 @@ class Sequence:
 
 def serve_plainly(deployment: ClusterConfig, stream: list[Arrival]) -> list[Sequence]:
     """Serve on one replica, iteration by iteration, looking at every sequence in each."""
-    roofline = Roofline(deployment.model, deployment.gpu, deployment.engine)
-    blocks, most_tokens = deployment.kv_blocks or 0, deployment.max_batch_tokens or 4096
+    roofline = Roofline(deployment.pool.model, deployment.pool.gpu, deployment.pool.engine)
+    blocks, most_tokens = deployment.pool.kv_blocks or 0, deployment.pool.max_batch_tokens or 4096
     sequences = [Sequence(arrival) for arrival in stream]
     coming, waiting, running = list(sequences), [], []
     now_s = 0.0
@@ -52,7 +52,7 @@ def serve_plainly(deployment: ClusterConfig, stream: list[Arrival]) -> list[Sequ
         # The newest token of a running sequence is not in the cache yet.
         free = blocks - sum(math.ceil((one.tokens - 1) / 16) for one in running)
         batch: list[Sequence] = []
-        while waiting and len(running) + len(batch) < deployment.batch_cap:
+        while waiting and len(running) + len(batch) < deployment.pool.batch_cap:
             head = waiting[0]
             longest = max(one.tokens for one in [*batch, head])
             left = free - math.ceil(head.tokens / 16)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from inference_sim.cluster import Cluster
 from inference_sim.errors import InferenceSimError
-from inference_sim.power.pue import ConstantPue, LinearPue, LoadPue, TemperaturePue, as_pue
+from inference_sim.power.pue import ConstantPue, LinearPue, LoadPue, TemperaturePue
 from tests.inference_sim.builders import approx, at_once, config
 
 BY_LOAD = LoadPue((0.1, 0.5, 1.0), (2.0, 1.4, 1.2), 1000.0)
@@ -16,9 +16,7 @@ BY_TEMPERATURE = TemperaturePue((0.0, 20.0, 40.0), (1.1, 1.2, 1.6))
 
 
 def test_constant() -> None:
-    pue = as_pue(1.25)
-    assert pue == ConstantPue(1.25)
-    assert as_pue(pue) is pue
+    pue = ConstantPue(1.25)
     assert pue.facility_w(400.0, 30.0) == pue.least_w(400.0) == pue.most_w(400.0) == 500
     assert str(pue) == "1.25"
 

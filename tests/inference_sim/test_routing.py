@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from inference_sim.request import Request
 from inference_sim.routing import ROUTERS
+from tests.deployments import changed
 from tests.inference_sim.builders import approx, random_scenario, run
 
+REQUEST = Request(0, 0.0, 1, 1, 0)
 RANDOM = ("random", "power_of_two")
 
 
@@ -31,7 +34,7 @@ def choices(name: str, replicas: Any, count: int, seed: int = 0) -> list[int]:
     """The replicas picked, by their numbers, while nothing changes."""
     router = ROUTERS[name](replicas, seed)
     number = {id(replica): index for index, replica in enumerate(replicas)}
-    return [number[id(router())] for _ in range(count)]
+    return [number[id(router(REQUEST))] for _ in range(count)]
 
 
 def test_round_robin() -> None:
@@ -83,7 +86,7 @@ class TestPowerOfTwo:
             replicas: Any = [Seen() for _ in range(200)]
             router = ROUTERS[name](replicas, 3)
             for _ in range(200 * 20):
-                picked: Any = router()
+                picked: Any = router(REQUEST)
                 picked.waiting += 1
             return max(replica.waiting for replica in replicas)
 
@@ -103,7 +106,7 @@ def test_the_factories_take_replicas_alone() -> None:
     replicas: Any = [Seen() for _ in range(6)]
     for make in ROUTERS.values():
         one, other = make(replicas), make(replicas)
-        assert [id(one()) for _ in range(20)] == [id(other()) for _ in range(20)]
+        assert [id(one(REQUEST)) for _ in range(20)] == [id(other(REQUEST)) for _ in range(20)]
 
 
 @pytest.mark.parametrize("name", ROUTERS)
@@ -111,7 +114,7 @@ def test_the_factories_take_replicas_alone() -> None:
 def test_in_a_cluster_stepwise_and_in_segments(name: str, seed: int) -> None:
     """Each request goes to the same replica and ends at the same time: KV load included."""
     scenario = random_scenario(seed)
-    scenario = replace(scenario, config=replace(scenario.config, router=name, replicas=3))
+    scenario = replace(scenario, config=changed(scenario.config, router=name, replicas=3))
     quick_cluster, _, quick = run(scenario)
     _, _, plain = run(scenario.but(stepwise=True))
     assert quick_cluster.completed == len(scenario.stream)

@@ -142,5 +142,5 @@ def test_agree_under_pressure(seed: int) -> None:
     """Longer runs than hypothesis makes, most of them with many preemptions."""
     scenario = random_scenario(seed)
     host_s = 10.85e-3 if seed % 3 == 0 else 0.0
-    engine = dataclasses.replace(scenario.config.engine, host_s=host_s, sampling_s=0.2e-3)
+    engine = dataclasses.replace(scenario.config.pool.engine, host_s=host_s, sampling_s=0.2e-3)
     assert assert_same(scenario.but(engine=engine)) > 0

@@ -18,10 +18,8 @@ _SHOWN_ACTIONS = 4
 def print_control(console: Console, result: Result) -> None:
     """Print what each controller did: the number of changes, and the first few of them."""
     start = result.run.plan.scenario.time.start
-    several = len(result.summary["sites"]) > 1
-    for entry, counted in zip(
-        result.run.plan.controllers, result.summary["controllers"], strict=True
-    ):
+    several = len(result.summary.sites) > 1
+    for entry, counted in zip(result.run.plan.controllers, result.summary.controllers, strict=True):
         changes = [
             change
             for change in result.run.host.changes
@@ -29,7 +27,7 @@ def print_control(console: Console, result: Result) -> None:
             and entry.site in (None, change.site)
             and change.actuator in entry.controller.actuators
         ]
-        where = f" on {counted['site']}" if counted["site"] and several else ""
+        where = f" on {counted.site}" if counted.site and several else ""
         made = "no change" if not changes else plural(len(changes), "change")
         print_row(console, "Control", f"{entry.name}{where}: {made}")
         _print_changes(console, start, changes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -12,6 +11,8 @@ from cosim.commands.printing.control import print_control
 from cosim.commands.printing.layout import print_row, wrapped
 from cosim.commands.printing.quantities import duration, plural
 from cosim.commands.printing.site import carbon_rows, deployment, energy_balance, site_rows, work
+from cosim.results.summary import LiveReport
+from cosim.results.totals import ServingTotals
 from cosim.studies.runs.execute import Result
 from cosim.world.plan import Plan
 
@@ -20,44 +21,44 @@ def print_report(result: Result) -> None:
     """Print what happened in a run."""
     console = Console(highlight=False, soft_wrap=True)
     summary = result.summary
-    time, wall = summary["time"], summary["wall"]
-    name = summary["scenario"]["name"]
-    told = (
-        f"{duration(time['duration_s'])} from {time['start']} in steps of "
-        f"{duration(time['step_s'])}, run in {wall['run_s']:.1f} s "
-        f"({wall['x_real_time']:,.0f} x real time)"
+    time, wall, totals = summary.time, summary.wall, summary.totals
+    name = summary.scenario.name
+    span = (
+        f"{duration(time.duration_s)} from {time.start} in steps of {duration(time.step_s)}, "
+        f"run in {wall.run_s:.1f} s ({wall.x_real_time:,.0f} x real time)"
     )
-    first, *others = wrapped(console, told, len(name) + 2)
+    first, *others = wrapped(console, span, len(name) + 2)
     console.print(Text.assemble((name, "bold"), f"  {first}"))
     for line in others:
         console.print(f"{'':<{len(name) + 2}}{line}")
-    several = len(summary["sites"]) > 1
+    several = len(summary.sites) > 1
     deployments = {site.name: site.cluster for site in result.run.plan.sites}
-    for name, section in summary["sites"].items():
+    for name, site in summary.sites.items():
         if several:
             console.print(Text(name, style="bold"))
-        if (cluster := deployments[name]) is not None:
-            print_row(console, "Cluster", deployment(cluster, section["deployment"]))
-        for title, text in site_rows(section):
+        cluster = deployments[name]
+        if cluster is not None and isinstance(site, ServingTotals) and site.deployment is not None:
+            print_row(console, "Cluster", deployment(cluster, site.deployment))
+        for title, text in site_rows(site):
             print_row(console, title, text)
-    if several:
+    if several and totals is not None:
         console.print(Text("all sites", style="bold"))
-        if "requests" in summary:
-            print_row(console, "Work", work(summary))
-        print_row(console, "Energy", energy_balance(summary["energy_kwh"]))
-        for title, text in carbon_rows(summary):
+        if isinstance(totals, ServingTotals):
+            print_row(console, "Work", work(totals))
+        print_row(console, "Energy", energy_balance(totals.energy_kwh))
+        for title, text in carbon_rows(totals):
             print_row(console, title, text)
-    if summary["sites"]:
+    if summary.sites:
         print_control(console, result)
-    for text, stale in _live_notes(summary):
+    for text, stale in _live_notes(summary.live):
         print_row(console, "Live", text, style="yellow" if stale else "cyan")
     for text in _trace_notes(result.run.plan):
         print_row(console, "Trace", text)
-    for site in result.run.plan.sites:
-        for text in site.signal_notes:
-            print_row(console, "Warning", f"{site.name}: {text}", style="yellow")
-    if summary.get("load_state", "stable") != "stable":
-        print_row(console, "Warning", _load_warning(summary), style="yellow")
+    for planned in result.run.plan.sites:
+        for text in planned.signal_notes:
+            print_row(console, "Warning", f"{planned.name}: {text}", style="yellow")
+    if isinstance(totals, ServingTotals) and totals.load_state != "stable":
+        print_row(console, "Warning", _load_warning(totals), style="yellow")
     if result.run.plan.scenario.time.until == "drained" and not all(
         cluster.drained for cluster in result.run.clusters.values()
     ):
@@ -67,22 +68,21 @@ def print_report(result: Result) -> None:
         print_row(console, "Results", str(result.folder))
 
 
-def _live_notes(summary: dict[str, Any]) -> Iterator[tuple[str, bool]]:
+def _live_notes(live: LiveReport | None) -> Iterator[tuple[str, bool]]:
     """Yield how the signals of a live run came, and whether any was stale."""
-    live = summary.get("live")
     if live is None:
         return
-    late = f", at most {duration(live['late_s'])} late" if live["late_s"] >= 1 else ""
-    yield f"{live['speed']:g} x the clock{late}", False
-    for name, feed in live["sites"].items():
-        text = f"carbon intensity of {name} asked for {plural(feed['polls'], 'time')}"
-        if feed["failed_polls"]:
-            text += f", {feed['failed_polls']:,} without an answer to use"
-        if feed["stale_steps"]:
-            text += f"; stale in {plural(feed['stale_steps'], 'step')}"
-        if feed["oldest_s"] is not None:
-            text += f"; at most {duration(feed['oldest_s'])} old"
-        yield text, bool(feed["stale_steps"])
+    late = f", at most {duration(live.late_s)} late" if live.late_s >= 1 else ""
+    yield f"{live.speed:g} x the clock{late}", False
+    for name, feed in live.sites.items():
+        text = f"carbon intensity of {name} asked for {plural(feed.polls, 'time')}"
+        if feed.failed_polls:
+            text += f", {feed.failed_polls:,} without an answer to use"
+        if feed.stale_steps:
+            text += f"; stale in {plural(feed.stale_steps, 'step')}"
+        if feed.oldest_s is not None:
+            text += f"; at most {duration(feed.oldest_s)} old"
+        yield text, bool(feed.stale_steps)
 
 
 def _trace_notes(plan: Plan) -> Iterator[str]:
@@ -99,9 +99,9 @@ def _trace_notes(plan: Plan) -> Iterator[str]:
         )
 
 
-def _load_warning(summary: dict[str, Any]) -> str:
-    waiting = summary["requests"]["waiting"]
-    if summary["load_state"] == "overloaded":
+def _load_warning(totals: ServingTotals) -> str:
+    waiting = totals.requests.waiting
+    if totals.load_state == "overloaded":
         return (
             "overloaded: requests come faster than they are served, and the queue grows for as "
             f"long as they come ({waiting:,} wait at the end). Latency, and carbon per request, "

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from cosim.errors import ScenarioError
+from cosim.results.totals import ServingTotals
 from cosim.studies.evaluate.variants import Comparison, Variant, variant_plan
 from cosim.studies.runs.kept import kept_or_made, plan_key
 from cosim.studies.runs.measured import measured, percentile
@@ -77,31 +79,33 @@ def measure(plan: Plan, variant: Variant) -> RunFigures:
     """
     one = measured(plan)
     run, summary = one.result.run, one.result.summary
-    requests, carbon = summary["requests"], summary["carbon_g"]
-    costs = [part["cost"]["import"] for part in summary["sites"].values() if "cost" in part]
-    by_class = summary["attribution"]["by_class"]
+    totals = summary.totals
+    if not isinstance(totals, ServingTotals):
+        raise run.failure or ScenarioError("no site serves requests: there is nothing to evaluate")
+    requests, carbon, energy = totals.requests, totals.carbon_g, totals.energy_kwh
+    costs = [site.cost.import_ for site in summary.sites.values() if site.cost is not None]
     return RunFigures(
         policy=variant.name,
         twin=variant.twin,
         seed=plan.scenario.seed,
-        import_g=carbon["import"],
+        import_g=carbon.import_,
         stored_g=one.stored_g,
-        embodied_g=carbon["embodied"],
-        facility_kwh=summary["energy_kwh"]["facility"],
-        import_kwh=summary["energy_kwh"]["import"],
+        embodied_g=carbon.embodied,
+        facility_kwh=energy.facility,
+        import_kwh=energy.import_,
         cost=sum(costs) if costs else None,
-        attainment=summary["slo"]["attainment"],
+        attainment=totals.slo.attainment,
         ttft_p99_s=percentile(one.latencies.ttft_s, 99),
         tpot_p99_s=percentile(one.latencies.tpot_s, 99),
-        arrived=requests["arrived"],
-        completed=requests["completed"],
-        backlog=requests["waiting"] + requests["running"],
-        late=sum(part["late"] for part in by_class.values()),
-        output_tokens=summary["tokens"]["output"],
+        arrived=requests.arrived,
+        completed=requests.completed,
+        backlog=requests.waiting + requests.running,
+        late=sum(part.late for part in totals.attribution.by_class.values()),
+        output_tokens=totals.tokens.output,
         guard_s=sum(guard.active_s for guard in run.host.guards.values()),
         changes=len(run.host.changes),
         is_wide=any(_WIDE & frozenset(entry.controller.actuators) for entry in plan.controllers),
-        load_state=summary["load_state"],
+        load_state=totals.load_state,
         failure="" if run.failure is None else str(run.failure),
     )
 

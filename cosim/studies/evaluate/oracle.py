@@ -25,7 +25,6 @@ from controllers.lp import BatterySpec, LpProblem, solve
 from controllers.planning import battery_spec, load_terms
 from controllers.service import ServiceModel
 from cosim.accounting.energy import J_PER_KWH
-from cosim.world.briefing import site_context
 from cosim.world.plan import Plan
 from cosim.world.site_plan import SitePlan
 
@@ -105,7 +104,7 @@ class SiteModel:
     def of(cls, plan: Plan, site: SitePlan) -> SiteModel:
         """Return the model of a site that has a cluster."""
         time, battery = plan.scenario.time, site.config.microgrid.battery
-        context = site_context(site, time.start, time.step_s, time.steps)
+        context = plan.contexts[site.name]
         if context.service is None:
             raise ValueError(f"site '{site.name}' has no cluster")
         demand = _demand(plan, site)

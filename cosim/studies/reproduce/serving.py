@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from cosim.errors import RunFailed
 from cosim.studies.reproduce.cases import Case
-from inference_sim.cluster import Cluster, ClusterConfig
+from inference_sim.cluster import Cluster
+from inference_sim.deployment import ClusterConfig, PoolConfig
 from inference_sim.execution import AffineCost, IterationCost, Stage
 from inference_sim.execution.vidur import VidurExecution, vidur_blocks
 from inference_sim.execution.vidur_fit import FittedTimes
@@ -197,7 +198,7 @@ class Serving:
         # Vidur does not ask how long a context the model knows (phi-2: 2048 tokens).
         self._model = replace(found, max_context_tokens=max(found.max_context_tokens, MAX_TOKENS))
         self._tp, self._pp = case.tensor_parallel, case.pipeline_parallel
-        config = ClusterConfig(
+        pool = PoolConfig(
             model=self._model,
             gpu=GPU,
             power=LAW,
@@ -210,7 +211,7 @@ class Serving:
             stages=self._stage,
             stepwise=stepwise,
         )
-        self.cluster = Cluster(config, case.stream())
+        self.cluster = Cluster(ClusterConfig(pools=(pool,)), case.stream())
         self._peak_flops = GPU.peak_tflops * 2.0**40
         self.tally = Tally(self._peak_flops)
         for engine in self.cluster.engines:

@@ -19,15 +19,14 @@ The rows below, from `EXTRA`, have the correct accounting with either battery.
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from cosim.errors import ScenarioError
+from cosim.results.totals import RunTotals
 from cosim.studies.reproduce.cases import paper
 from cosim.studies.reproduce.rows import Row
 
@@ -67,15 +66,13 @@ def run_table2(data: Path | None = None) -> CaseStudy:
         ScenarioError: If the folder does not have one file of each.
     """
     settings, signals = _settings(data)
-    summary, steps = _run(settings)
+    totals, steps = _run(settings)
     battery = [f"sites.0.microgrid.battery.capacity_wh={TRUE_BATTERY_WH:g}"]
     right, right_steps = _run([*settings, *battery])
     published = paper()["table2"]["published"]
-    corrected = _corrected(right)
-    rows = [
-        _row(name, published[name], summary["paper"][name], corrected[name]) for name in published
-    ]
-    paper_battery, true_battery = _extra(summary), _extra(right)
+    own, corrected = _table2(totals), _corrected(right)
+    rows = [_row(name, published[name], own[name], corrected[name]) for name in published]
+    paper_battery, true_battery = _extra(totals), _extra(right)
     rows += [_row(name, None, paper_battery[name], true_battery[name]) for name in EXTRA]
     return CaseStudy(rows, steps, right_steps, signals)
 
@@ -84,7 +81,7 @@ def _row(name: str, published: float | None, ours: float | None, right: float | 
     return Row("table2", {"row": name}, {"value": published}, {"value": ours}, {"value": right})
 
 
-def _run(settings: list[str]) -> tuple[dict[str, Any], pd.DataFrame]:
+def _run(settings: list[str]) -> tuple[RunTotals, pd.DataFrame]:
     from cosim.results.folder import steps_frame
     from cosim.studies.runs.execute import execute
     from cosim.world.plan import load_plan
@@ -93,34 +90,47 @@ def _run(settings: list[str]) -> tuple[dict[str, Any], pd.DataFrame]:
         result = execute(load_plan(scenario, settings))
     if result.run.failure is not None:
         raise result.run.failure
-    return result.summary, steps_frame(result.run)
+    totals = result.summary.totals
+    assert totals is not None  # noqa: S101 - it did not fail
+    return totals, steps_frame(result.run)
 
 
-def _corrected(summary: Mapping[str, Any]) -> dict[str, float | None]:
+def _table2(totals: RunTotals) -> dict[str, float | None]:
+    """Return the rows by the paper's definitions."""
+    assert totals.paper is not None  # noqa: S101 - the scenario asks for them
+    return asdict(totals.paper)
+
+
+def _corrected(totals: RunTotals) -> dict[str, float | None]:
     """Return what is right in the place of each row."""
-    energy, carbon, grid = summary["energy_kwh"], summary["carbon_g"], summary["grid"]
-    avoided_g = carbon["gross"] - carbon["import"]
+    imported, carbon = totals.energy_kwh.import_, totals.carbon_g
+    avoided_g, self_sufficiency = carbon.gross - carbon.import_, _self_sufficiency(totals)
     return {
-        **summary["paper"],
-        "grid_kwh": energy["import"],
-        "renewable_share": grid["self_sufficiency"],
-        "grid_dependency": 1 - grid["self_sufficiency"],
-        "total_emissions_kg": carbon["gross"] / 1000,
+        **_table2(totals),
+        "grid_kwh": imported,
+        "renewable_share": self_sufficiency,
+        "grid_dependency": 1 - self_sufficiency,
+        "total_emissions_kg": carbon.gross / 1000,
         "offset_kg": avoided_g / 1000,
-        "net_g": carbon["import"],
-        "carbon_offset": avoided_g / carbon["gross"],
+        "net_g": carbon.import_,
+        "carbon_offset": avoided_g / carbon.gross,
     }
 
 
-def _extra(summary: Mapping[str, Any]) -> dict[str, float]:
-    energy, carbon = summary["energy_kwh"], summary["carbon_g"]
+def _extra(totals: RunTotals) -> dict[str, float]:
+    energy, carbon = totals.energy_kwh, totals.carbon_g
     return {
-        "import_kwh": energy["import"],
-        "export_kwh": energy["export"],
-        "self_sufficiency": summary["grid"]["self_sufficiency"],
-        "import_g": carbon["import"],
-        "export_credit_g": carbon["export_credit"],
+        "import_kwh": energy.import_,
+        "export_kwh": energy.export,
+        "self_sufficiency": _self_sufficiency(totals),
+        "import_g": carbon.import_,
+        "export_credit_g": carbon.export_credit,
     }
+
+
+def _self_sufficiency(totals: RunTotals) -> float:
+    assert totals.grid is not None  # noqa: S101 - of one site
+    return totals.grid.self_sufficiency
 
 
 def _settings(data: Path | None) -> tuple[list[str], str]:

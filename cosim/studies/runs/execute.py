@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cosim.errors import ScenarioError
 from cosim.loop.live import Live, live_sites
-from cosim.loop.record import RequestSink
-from cosim.loop.run import Run, run
+from cosim.loop.observer import RunObserver
+from cosim.loop.record import Run
+from cosim.loop.run import run
 from cosim.report.run_report import write_report
 from cosim.results.folder import (
     ResultFolder,
@@ -21,9 +21,9 @@ from cosim.results.folder import (
     scenario_hash,
 )
 from cosim.results.requests import RequestLog
-from cosim.results.summary import summarise
+from cosim.results.summarise import summarise
+from cosim.results.summary import Summary
 from cosim.world.plan import Plan
-from inference_sim.request import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +32,20 @@ class Result:
 
     Attributes:
         run: The run; its ``failure`` says whether it broke off.
-        summary: The content of ``summary.json``.
+        summary: Its summary; ``to_dict`` gives the content of ``summary.json``.
         folder: The result folder; None if none was asked for.
     """
 
     run: Run
-    summary: dict[str, Any]
+    summary: Summary
     folder: Path | None
 
 
 def execute(
     plan: Plan,
     out: Path | None = None,
-    on_step: Callable[[int], None] = lambda steps: None,
     *,
-    on_start: Callable[[Run], None] = lambda run: None,
-    on_requests: RequestSink = lambda site, requests: None,
+    observers: Sequence[RunObserver] = (),
     live: Live | None = None,
 ) -> Result:
     """Run a plan, and write its results if `out` is given.
@@ -57,9 +55,7 @@ def execute(
     Args:
         plan: From :func:`cosim.world.plan.load_plan`.
         out: The result folder.
-        on_step: Called after each step with the number of steps done.
-        on_requests: Called with the site and the requests that ended in each step.
-        on_start: Called before the first step with the run; see :func:`cosim.loop.run.run`.
+        observers: Observers of the run, called in this order.
         live: Makes it go in real time.
 
     Raises:
@@ -79,19 +75,14 @@ def execute(
     try:
         with RequestLog(plan, folder.requests_path if folder else None) as log:
             began = time.perf_counter()
-
-            def take(site: str, requests: list[Request]) -> None:
-                log.add(site, requests)
-                on_requests(site, requests)
-
-            done = run(plan, on_requests=take, on_step=on_step, on_start=on_start, live=live)
+            done = run(plan, observers=(log, *observers), live=live)
             for name, cluster in done.clusters.items():
                 log.add(name, cluster.take_ended())
                 log.add(name, cluster.take_in_flight(), cluster.env.now)
             run_s = time.perf_counter() - began
         summary = summarise(done, log, scenario_hash(plan, hashes), run_s)
         if folder is not None:
-            folder.finish(done, summary, make_manifest(plan, hashes, summary["wall"]))
+            folder.finish(done, summary, make_manifest(plan, hashes, summary.wall))
             write_report(folder.path)  # last, so that no fault of it can cost the results
     except BaseException:
         if folder is not None:

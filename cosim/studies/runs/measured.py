@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cosim.results.summary import battery_of, flows_of
+from cosim.loop.observer import RunObserver
+from cosim.results.site_totals import battery_of, flows_of
 from cosim.studies.runs.execute import Result, execute
 from cosim.world.plan import Plan
 from inference_sim.request import Outcome, Request
 from inference_sim.telemetry import tpot_s, ttft_s
 
 
-class Latencies:
+class Latencies(RunObserver):
     """Latencies of the completed requests that may not be deferred.
 
     Attributes:
@@ -34,7 +35,7 @@ class Latencies:
         self.ttft_s: list[float] = []
         self.tpot_s: list[float] = []
 
-    def take(self, site: str, requests: list[Request]) -> None:
+    def on_requests(self, site: str, requests: list[Request]) -> None:
         """Take note of requests that have ended."""
         wanted = self._served[site]
         for request in requests:
@@ -63,7 +64,7 @@ class Measured:
 def measured(plan: Plan) -> Measured:
     """Run a plan; a run that breaks off does not raise, its summary says so."""
     latencies = Latencies(plan)
-    result = execute(plan, on_requests=latencies.take)
+    result = execute(plan, observers=[latencies])
     stored_g = 0.0
     for record in result.run.recorder.sites.values():
         battery = battery_of(record)

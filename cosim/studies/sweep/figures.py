@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from cosim.results.summary import Summary
+from cosim.results.totals import ServingTotals
 from cosim.world.plan import Plan
 
 LEAST_SERVED = 0.99
@@ -90,60 +90,57 @@ def measure(plan: Plan) -> RunFigures:
 
     one = measured(plan)
     summary, failure = one.result.summary, one.result.run.failure
-    seed = plan.scenario.seed
-    if not summary["sites"]:
+    seed, totals = plan.scenario.seed, summary.totals
+    if totals is None:
         return RunFigures(seed=seed, failure=str(failure))
-    carbon, energy = summary["carbon_g"], summary["energy_kwh"]
-    requests: Mapping[str, int] = summary.get("requests", {})
-    tokens = summary.get("tokens", {}).get("output", 0)
-    total_g = carbon["import"] + one.stored_g + carbon["embodied"]
-    costs = [part["cost"] for part in summary["sites"].values() if "cost" in part]
-    currencies = {cost["currency"] for cost in costs}
-    facility = energy["facility"]
+    serving = totals if isinstance(totals, ServingTotals) else None
+    carbon, energy = totals.carbon_g, totals.energy_kwh
+    requests = serving.requests if serving else None
+    tokens = serving.tokens.output if serving else 0
+    by_class = serving.attribution.by_class if serving else {}
+    total_g = carbon.import_ + one.stored_g + carbon.embodied
+    costs = [site.cost for site in summary.sites.values() if site.cost is not None]
+    currencies = {cost.currency for cost in costs}
+    facility = energy.facility
     return RunFigures(
         seed=seed,
         total_g=total_g,
         per_1k_tokens_g=total_g / tokens * 1000 if tokens else None,
-        import_g=carbon["import"],
+        import_g=carbon.import_,
         stored_g=one.stored_g,
-        embodied_g=carbon["embodied"],
-        gross_g=carbon["gross"],
+        embodied_g=carbon.embodied,
+        gross_g=carbon.gross,
         facility_kwh=facility,
-        import_kwh=energy["import"],
-        export_kwh=energy["export"],
-        solar_kwh=energy["solar"],
-        self_sufficiency=1 - energy["import"] / facility if facility else None,
+        import_kwh=energy.import_,
+        export_kwh=energy.export,
+        solar_kwh=energy.solar,
+        self_sufficiency=1 - energy.import_ / facility if facility else None,
         battery_cycles=_cycles(plan, summary),
-        cost=sum(cost["import"] for cost in costs) if costs else None,
+        cost=sum(cost.import_ for cost in costs) if costs else None,
         currency=currencies.pop() if len(currencies) == 1 else "",
-        attainment=summary["slo"]["attainment"] if "slo" in summary else None,
+        attainment=serving.slo.attainment if serving else None,
         ttft_p50_s=percentile(one.latencies.ttft_s, 50),
         ttft_p99_s=percentile(one.latencies.ttft_s, 99),
         tpot_p50_s=percentile(one.latencies.tpot_s, 50),
         tpot_p99_s=percentile(one.latencies.tpot_s, 99),
-        arrived=requests.get("arrived", 0),
-        completed=requests.get("completed", 0),
-        backlog=requests.get("waiting", 0) + requests.get("running", 0),
-        rejected=requests.get("rejected", 0),
-        late=sum(part["late"] for part in _by_class(summary).values()),
+        arrived=requests.arrived if requests else 0,
+        completed=requests.completed if requests else 0,
+        backlog=requests.waiting + requests.running if requests else 0,
+        rejected=requests.rejected if requests else 0,
+        late=sum(part.late for part in by_class.values()),
         output_tokens=tokens,
-        mfu=summary["gpu"]["mfu_mean"] if "gpu" in summary else None,
-        facility_power_w=facility * 3.6e6 / summary["time"]["duration_s"],
-        load_state=summary.get("load_state", ""),
+        mfu=serving.gpu.mfu_mean if serving else None,
+        facility_power_w=facility * 3.6e6 / summary.time.duration_s,
+        load_state=serving.load_state if serving else "",
         failure="" if failure is None else str(failure),
     )
 
 
-def _by_class(summary: Mapping[str, Any]) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = summary.get("attribution", {}).get("by_class", {})
-    return found
-
-
-def _cycles(plan: Plan, summary: Mapping[str, Any]) -> float | None:
+def _cycles(plan: Plan, summary: Summary) -> float | None:
     """Return the full cycles of all batteries together: of each, by its share of the capacity."""
     batteries = {site.name: site.config.microgrid.battery for site in plan.sites}
     sizes = {name: one.capacity_wh for name, one in batteries.items() if one is not None}
     if not sizes:
         return None
-    used = {name: summary["sites"][name]["battery"]["cycles"] for name in sizes}
+    used = {name: site.battery.cycles for name, site in summary.sites.items() if site.battery}
     return float(sum(used[name] * size for name, size in sizes.items()) / sum(sizes.values()))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,14 +14,15 @@ from hypothesis import strategies as st
 
 from cosim.accounting.energy import (
     Battery,
+    Carbon,
     SiteFlows,
-    battery_summary,
+    battery_use,
     carbon_g,
     energy_kwh,
-    grid_summary,
+    grid_use,
 )
 from cosim.accounting.paper import paper_table2
-from cosim.results.summary import battery_of, flows_of
+from cosim.results.site_totals import battery_of, flows_of
 from tests.conftest import Runs
 from tests.cosim.builders import SCENARIOS, Ran, edited, run_text
 
@@ -50,6 +53,11 @@ def flows(
     )
 
 
+def figures(of: Any) -> dict[str, Any]:
+    """The numbers that there are, by name."""
+    return {name: value for name, value in asdict(of).items() if isinstance(value, int | float)}
+
+
 @st.composite
 def dispatches(draw: st.DrawFn) -> tuple[SiteFlows, Battery]:
     """A site whose battery takes surplus and covers deficits, as far as a random limit lets it."""
@@ -74,54 +82,53 @@ def test_energy_is_conserved(site: tuple[SiteFlows, Battery]) -> None:
     made, battery = site
     assert np.abs(made.imbalance_w).max() <= 1e-9
     energy = energy_kwh(made, battery)
-    supplied = energy["solar"] + energy["battery_discharge"] + energy["import"]
-    taken = energy["facility"] + energy["battery_charge"] + energy["export"]
+    supplied = energy.solar + energy.battery_discharge + energy.import_
+    taken = energy.facility + energy.battery_charge + energy.export
     assert supplied == pytest.approx(taken, abs=1e-9)
-    assert all(value >= -1e-9 for value in energy.values())
-    assert energy["solar_used"] <= energy["solar"]
+    assert all(value >= -1e-9 for value in figures(energy).values())
+    assert energy.solar_used <= energy.solar
     # The battery only ever takes solar here: all that is exported is solar.
-    assert energy["solar_used"] == pytest.approx(energy["solar"] - energy["export"], abs=1e-9)
+    assert energy.solar_used == pytest.approx(energy.solar - energy.export, abs=1e-9)
 
 
 @given(dispatches())
 def test_what_a_battery_loses_is_what_its_efficiencies_say(site: tuple[SiteFlows, Battery]) -> None:
     made, battery = site
     energy = energy_kwh(made, battery)
-    expected = energy["battery_charge"] * (1 - ETA_CHARGE)
-    expected += energy["battery_discharge"] * (ETA_DISCHARGE - 1)
-    assert energy["battery_loss"] == pytest.approx(expected, abs=1e-8)
+    expected = energy.battery_charge * (1 - ETA_CHARGE)
+    expected += energy.battery_discharge * (ETA_DISCHARGE - 1)
+    assert energy.battery_loss == pytest.approx(expected, abs=1e-8)
 
 
 @given(dispatches(), st.floats(0, 1e6))
 def test_carbon_follows_the_energy(site: tuple[SiteFlows, Battery], embodied_g: float) -> None:
     made, _ = site
-    carbon = carbon_g(made, embodied_g)
-    assert set(carbon) == {"gross", "import", "export_credit", "embodied", "total"}
+    carbon = carbon_g(made, embodied_g, "average")
     # The difference between all from the grid, and what was drawn less what was given, is what
     # sun and battery gave at each moment.
     given_g = made.grams(made.solar_w - made.battery_w)
-    net_g = carbon["import"] - carbon["export_credit"]
-    assert carbon["gross"] - net_g == pytest.approx(given_g, abs=1e-6)
-    assert carbon["import"] <= carbon["gross"] + 1e-6
-    assert carbon["total"] == carbon["import"] + embodied_g  # never the credit
+    net_g = carbon.import_ - carbon.export_credit
+    assert carbon.gross - net_g == pytest.approx(given_g, abs=1e-6)
+    assert carbon.import_ <= carbon.gross + 1e-6
+    assert carbon.total == carbon.import_ + embodied_g  # never the credit
 
 
 @given(dispatches())
 def test_a_site_of_its_own_sun_imports_no_carbon(site: tuple[SiteFlows, Battery]) -> None:
     made, battery = site
-    grid = grid_summary(made)
+    grid = grid_use(made)
     low, high = made.carbon_intensity_g_per_kwh.min(), made.carbon_intensity_g_per_kwh.max()
     for name in ("ci_mean_g_per_kwh", "ci_p10", "ci_p90"):
-        assert low - 1e-9 <= grid[name] <= high + 1e-9
-    assert grid["peak_import_w"] == made.import_w.max()
-    assert -1e-9 <= grid["self_sufficiency"] <= 1
-    assert 0 <= grid["self_consumption"] <= 1 + 1e-9
-    used = battery_summary(made, battery)
-    assert used["soc_min"] <= used["soc_mean"] <= used["soc_max"]
+        assert low - 1e-9 <= getattr(grid, name) <= high + 1e-9
+    assert grid.peak_import_w == made.import_w.max()
+    assert -1e-9 <= grid.self_sufficiency <= 1
+    assert 0 <= grid.self_consumption <= 1 + 1e-9
+    used = battery_use(made, battery)
+    assert used.soc_min <= used.soc_mean <= used.soc_max
     whole = 2 * CAPACITY_WH / 1000
     charged = energy_kwh(made, battery)
-    throughput = charged["battery_charge"] + charged["battery_discharge"]
-    assert used["cycles"] == pytest.approx(throughput / whole)
+    throughput = charged.battery_charge + charged.battery_discharge
+    assert used.cycles == pytest.approx(throughput / whole)
 
 
 @given(dispatches(), st.integers(1, 5))
@@ -133,8 +140,12 @@ def test_the_length_of_a_step_does_not_matter(site: tuple[SiteFlows, Battery], p
         carbon_intensity_g_per_kwh=np.repeat(made.carbon_intensity_g_per_kwh, parts),
         step_s=made.step_s / parts,
     )
-    assert energy_kwh(finer, None) == pytest.approx(energy_kwh(made, None), rel=1e-9, abs=1e-12)
-    assert carbon_g(finer, 0) == pytest.approx(carbon_g(made, 0), rel=1e-9, abs=1e-12)
+    assert figures(energy_kwh(finer, None)) == pytest.approx(
+        figures(energy_kwh(made, None)), rel=1e-9, abs=1e-12
+    )
+    assert figures(carbon_g(finer, 0, "average")) == pytest.approx(
+        figures(carbon_g(made, 0, "average")), rel=1e-9, abs=1e-12
+    )
 
 
 # By hand
@@ -142,16 +153,12 @@ def test_the_length_of_a_step_does_not_matter(site: tuple[SiteFlows, Battery], p
 
 def test_a_kilowatt_for_an_hour() -> None:
     made = flows(facility=1000, intensity=300)
-    assert energy_kwh(made, None)["import"] == energy_kwh(made, None)["facility"] == 1
-    assert carbon_g(made, 25) == {
-        "gross": 300,
-        "import": 300,
-        "export_credit": 0,
-        "embodied": 25,
-        "total": 325,
-    }
-    assert grid_summary(made)["self_sufficiency"] == 0
-    assert grid_summary(made)["self_consumption"] == 0
+    assert energy_kwh(made, None).import_ == energy_kwh(made, None).facility == 1
+    assert carbon_g(made, 25, "average") == Carbon(
+        kind="average", gross=300, import_=300, export_credit=0, embodied=25, total=325
+    )
+    assert grid_use(made).self_sufficiency == 0
+    assert grid_use(made).self_consumption == 0
 
 
 def test_a_day_with_sun_at_noon_and_a_battery() -> None:
@@ -164,35 +171,31 @@ def test_a_day_with_sun_at_noon_and_a_battery() -> None:
         intensity=[400, 100, 500],
     )
     battery = Battery(capacity_wh=4000, soc=np.array([0.25, 0.25, 0.7, 0.4]))
-    assert energy_kwh(made, battery) == pytest.approx(
+    assert figures(energy_kwh(made, battery)) == pytest.approx(
         {
             "facility": 3,
             "solar": 4,
             "solar_used": 3,
-            "import": 1,
+            "import_": 1,
             "export": 1,
             "battery_charge": 2,
             "battery_discharge": 1,
             "battery_loss": 2 - 1 - 0.15 * 4,
         }
     )
-    assert carbon_g(made, 0) == {
-        "gross": 1000,
-        "import": 400,
-        "export_credit": 100,
-        "embodied": 0,
-        "total": 400,
-    }
-    grid = grid_summary(made)
-    assert grid["self_sufficiency"] == pytest.approx(2 / 3)
-    assert grid["self_consumption"] == pytest.approx(3 / 4)
-    assert grid["ci_mean_g_per_kwh"] == pytest.approx(1000 / 3)
-    assert grid["peak_import_w"] == 1000
-    assert battery_summary(made, battery) == pytest.approx(
+    assert carbon_g(made, 0, "marginal") == Carbon(
+        kind="marginal", gross=1000, import_=400, export_credit=100, embodied=0, total=400
+    )
+    grid = grid_use(made)
+    assert grid.self_sufficiency == pytest.approx(2 / 3)
+    assert grid.self_consumption == pytest.approx(3 / 4)
+    assert grid.ci_mean_g_per_kwh == pytest.approx(1000 / 3)
+    assert grid.peak_import_w == 1000
+    assert figures(battery_use(made, battery)) == pytest.approx(
         {"soc_mean": 0.4, "soc_min": 0.25, "soc_max": 0.7, "cycles": 3 / 8}
     )
     paper = paper_table2(made, battery)
-    assert paper == pytest.approx(
+    assert figures(paper) == pytest.approx(
         {
             "demand_kwh": 3,
             "solar_kwh": 4,
@@ -218,11 +221,11 @@ def test_a_day_with_sun_at_noon_and_a_battery() -> None:
 
 def test_a_site_that_neither_draws_nor_gives() -> None:
     made = flows()
-    assert set(energy_kwh(made, None).values()) == {0}
-    assert grid_summary(made)["self_sufficiency"] == 0
+    assert set(figures(energy_kwh(made, None)).values()) == {0}
+    assert grid_use(made).self_sufficiency == 0
     paper = paper_table2(made, None)
-    assert paper["renewable_share"] == paper["carbon_offset"] == 0
-    assert paper["soc_mean"] is None
+    assert paper.renewable_share == paper.carbon_offset == 0
+    assert paper.soc_mean is None
 
 
 # Runs

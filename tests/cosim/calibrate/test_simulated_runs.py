@@ -15,12 +15,13 @@ import pytest
 
 from cosim.calibrate.latency import fit_latency
 from cosim.calibrate.power import NAMES, fit_power
-from inference_sim.cluster import Cluster, ClusterConfig
+from inference_sim.cluster import Cluster
 from inference_sim.hardware import TwoResourceCoefficients
 from inference_sim.models import find_model
 from inference_sim.power import TwoResource
 from inference_sim.workload import Arrival
 from tests.cosim.calibrate.builders import ENGINE, H100, LLAMA, QWEN, write
+from tests.deployments import one_pool
 
 TRUE_POWER = (85.0, 420.0, 510.0, 380.0)
 TRUE_ENGINE = ENGINE.with_numbers({"serial_s": 1.5e-3, "sampling_s_per_sequence": 60e-6})
@@ -33,7 +34,7 @@ def measured(name: str, batch: int, prompt: int, output: int) -> list[object]:
     rng = np.random.default_rng(batch + prompt)
     outputs = rng.integers(output // 2, output + output // 2, 14 * batch)
     gpu = replace(H100, two_resource=TwoResourceCoefficients(*TRUE_POWER))
-    deployment = ClusterConfig(
+    deployment = one_pool(
         model=find_model(name),
         gpu=gpu,
         engine=TRUE_ENGINE,

@@ -17,7 +17,8 @@ import pytest
 from rich.progress import Progress
 
 from cosim.commands.progress import ImportCarbon, RunProgress, progress, progress_text
-from cosim.loop.run import Run
+from cosim.loop.observer import RunObserver
+from cosim.loop.record import Run
 from cosim.studies.runs.execute import execute
 from cosim.world.plan import load_plan
 from tests.cosim.builders import BASE, write
@@ -111,20 +112,22 @@ def test_the_text_beside_the_bar() -> None:
 def test_carbon_so_far_is_that_of_the_import(tmp_path: Path) -> None:
     """At every moment, however often it is asked; at the end, the summary's."""
     plan = load_plan(write(tmp_path / "s.yaml", BASE), ["time.duration=4h", "controllers=[]"])
-    counted: dict[str, ImportCarbon] = {}
-    found: list[float] = []
 
-    def start(run: Run) -> None:
-        counted.update(often=ImportCarbon(run), once=ImportCarbon(run))
+    class Counter(RunObserver):
+        def on_start(self, run: Run) -> None:
+            self.often, self.once = ImportCarbon(run), ImportCarbon(run)
+            self.found: list[float] = []
 
-    result = execute(
-        plan, on_step=lambda steps: found.append(counted["often"].grams()), on_start=start
-    )
-    grams = result.summary["carbon_g"]["import"]
-    assert found == sorted(found)
-    assert found[0] < found[-1]
-    assert found[-1] == pytest.approx(grams, rel=1e-12)
-    assert counted["once"].grams() == pytest.approx(grams, rel=1e-12)
+        def on_step(self, steps: int) -> None:
+            self.found.append(self.often.grams())
+
+    counter = Counter()
+    result = execute(plan, observers=[counter])
+    grams = result.summary.totals.carbon_g.import_
+    assert counter.found == sorted(counter.found)
+    assert counter.found[0] < counter.found[-1]
+    assert counter.found[-1] == pytest.approx(grams, rel=1e-12)
+    assert counter.once.grams() == pytest.approx(grams, rel=1e-12)
 
 
 def test_most_steps_only_look_at_the_clock(tmp_path: Path) -> None:
@@ -138,7 +141,7 @@ def test_most_steps_only_look_at_the_clock(tmp_path: Path) -> None:
             shown.append(fields["completed"])
 
     told = RunProgress(Bar(disable=True), plan, clock=lambda: next(now))
-    execute(plan, on_step=told.step, on_start=told.start)
+    execute(plan, observers=[told])
     assert shown == [4, 8, 12, 16, 20]
 
 
@@ -146,5 +149,5 @@ def test_nothing_is_written_to_what_is_no_terminal(tmp_path: Path) -> None:
     plan = load_plan(write(tmp_path / "s.yaml", BASE))
     stream = io.StringIO()
     with progress(plan, stream=stream) as bar:
-        execute(plan, on_step=bar.step, on_start=bar.start)
+        execute(plan, observers=[bar])
     assert stream.getvalue() == ""

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from cosim.errors import RunFailed, ScenarioError
 from cosim.loop.live import Live
+from cosim.loop.observer import RunObserver
 from cosim.scenario.live import LiveCarbon
 from cosim.signals.live_feed import LiveFeed, PollFailed, Reading, latest
 from cosim.signals.live_feed import Server as Asked
@@ -383,12 +384,12 @@ def test_controllers_see_what_has_just_come(tmp_path: Path, server: Server, coup
     assert not steps["carbon_intensity_stale"].any()
     changes = [(one.step, one.new) for one in result.run.host.changes]
     assert changes == [(step, 2.0 + step) for step in range(10)]
-    live = result.summary["live"]
-    assert live["speed"] == FAST
-    assert live["sites"]["dc"]["polls"] == 10
+    live = result.summary.live
+    assert live.speed == FAST
+    assert live.sites["dc"].polls == 10
     kwh = steps["import_w"] / 60 / 1000
     grams = (kwh * steps["carbon_intensity_g_per_kwh"]).sum()
-    assert result.summary["carbon_g"]["import"] == pytest.approx(grams)
+    assert result.summary.totals.carbon_g.import_ == pytest.approx(grams)
 
 
 def test_watttime_makes_a_marginal_footprint(tmp_path: Path, server: Server) -> None:
@@ -397,7 +398,7 @@ def test_watttime_makes_a_marginal_footprint(tmp_path: Path, server: Server) -> 
     path = scenario(tmp_path, server.url)
     path.write_text(path.read_text().replace("format: neso", "format: watttime"))
     result = run_live(path)
-    assert result.summary["carbon_g"]["kind"] == "marginal"
+    assert result.summary.totals.carbon_g.kind == "marginal"
     assert (steps_of(path)["carbon_intensity_g_per_kwh"] == 453.59237).all()
 
 
@@ -416,8 +417,8 @@ def test_a_server_that_fails_for_a_while_does_not_end_the_run(
         *(201.0, 202.0, 203.0, 203.0, 203.0, 203.0, 207.0, 208.0, 209.0, 210.0)
     ]
     assert np.flatnonzero(steps["carbon_intensity_stale"]).tolist() == [3, 4, 5]
-    feed = result.summary["live"]["sites"]["dc"]
-    assert (feed["polls"], feed["failed_polls"], feed["stale_steps"]) == (10, 3, 3)
+    feed = result.summary.live.sites["dc"]
+    assert (feed.polls, feed.failed_polls, feed.stale_steps) == (10, 3, 3)
     assert len(said) == 2
     assert "holding 203 g/kWh" in said[0]
     assert "up to date again: 207 g/kWh" in said[1]
@@ -430,11 +431,13 @@ def test_a_server_that_goes_away_for_good_leaves_its_last_value(
     plan = load_plan(path, [f"time.start={datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"])
     live = Live(plan, speed=FAST)
 
-    def leave(steps: int) -> None:
-        if steps == 2:
-            monkeypatch.setattr(live.feeds["dc"], "_server", Asked(config("http://127.0.0.1:9")))
+    class Leaving(RunObserver):
+        def on_step(self, steps: int) -> None:
+            if steps == 2:
+                gone = Asked(config("http://127.0.0.1:9"))
+                monkeypatch.setattr(live.feeds["dc"], "_server", gone)
 
-    result = execute(plan, tmp_path / "out", leave, live=live)
+    result = execute(plan, tmp_path / "out", observers=[Leaving()], live=live)
     assert result.run.failure is None
     steps = steps_of(path)
     assert steps["carbon_intensity_g_per_kwh"].tolist()[2:] == [202.0] * 8
@@ -516,10 +519,15 @@ def test_steps_begin_when_their_time_has_come(
 ) -> None:
     path = scenario(tmp_path, server.url)
     at: list[float] = []
+
+    class Watch(RunObserver):
+        def on_step(self, steps: int) -> None:
+            at.append(time.monotonic())
+
     now = f"time.start={datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     plan = load_plan(path, [now, f"coupling={coupling}"])
     live = Live(plan, speed=600)
-    execute(plan, None, lambda steps: at.append(time.monotonic()), live=live)
+    execute(plan, observers=[Watch()], live=live)
     assert time.monotonic() - live.origin_s >= 10 * 0.1 - 1e-6
     # A machine that is busy makes a step late, never early.
     assert all(moment - live.origin_s >= 0.1 * step - 1e-6 for step, moment in enumerate(at))
@@ -548,7 +556,7 @@ def test_a_clock_goes_forward(tmp_path: Path, server: Server, speed: float) -> N
 
 def test_the_page_tells_every_key_and_column(tmp_path: Path, server: Server) -> None:
     path = scenario(tmp_path, server.url)
-    live = run_live(path).summary["live"]
+    live = run_live(path).summary.to_dict()["live"]
     page = (REPOSITORY / "docs" / "live.md").read_text(encoding="utf-8")
     for name in (*live.keys() - {"sites"}, "carbon_intensity_age_s", "carbon_intensity_stale"):
         assert f"{name}`" in page

@@ -2,33 +2,94 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
+from cosim.accounting.energy import Energy
 from cosim.report.answer import answer, change, energy, mass, percent
+from cosim.results.summary import ScenarioName, SimulatedTime, Summary, WallTime
+from cosim.results.totals import (
+    EnergyAttribution,
+    EnergyShare,
+    GpuUse,
+    LoadTotals,
+    Percentiles,
+    RequestCounts,
+    RequestLatencies,
+    ServingCarbon,
+    ServingTotals,
+    SloAttainment,
+    TokenCounts,
+)
 
-SUMMARY = {
-    "status": "completed",
-    "scenario": {"name": "one", "seed": 1},
-    "time": {"start": "2022-06-08T00:00:00Z", "duration_s": 60},
-    "energy_kwh": {"facility": 2.0, "import": 1.0, "solar": 1.0, "battery_discharge": 0.0},
-    "carbon_g": {
-        "kind": "average",
-        "gross": 600.0,
-        "import": 300.0,
-        "embodied": 100.0,
-        "total": 400.0,
-        "per_request": 4.0,
-    },
-    "requests": {"arrived": 110, "completed": 100, "rejected": 4, "waiting": 6, "running": 0},
-    "latency_s": {"ttft": {"p50": 0.25, "p99": 150.0}},
-    "slo": {"attainment": 0.9, "by_class": {"chat": 0.8, "batch": None}},
-    "load_state": "stable",
-    "controllers": [],
-}
+CARBON = ServingCarbon(
+    kind="average",
+    gross=600.0,
+    import_=300.0,
+    export_credit=0.0,
+    embodied=100.0,
+    total=400.0,
+    per_request=4.0,
+    per_1k_output_tokens=40.0,
+)
+ENERGY = Energy(
+    gpu=1.5,
+    host=0.2,
+    facility=2.0,
+    solar=1.0,
+    solar_used=1.0,
+    import_=1.0,
+    export=0.0,
+    battery_charge=0.0,
+    battery_discharge=0.0,
+    battery_loss=0.0,
+)
+NOTHING = EnergyShare(energy_kwh=0.0, carbon_g=0.0)
+TOTALS = ServingTotals(
+    requests=RequestCounts(
+        arrived=110,
+        admitted=106,
+        completed=100,
+        rejected=4,
+        waiting=6,
+        running=0,
+        preemptions=0,
+    ),
+    rejections={"admission_rate": 4},
+    tokens=TokenCounts(prompt=1000, output=10_000),
+    latency_s=RequestLatencies(
+        ttft=Percentiles(mean=1.0, p50=0.25, p90=1.0, p95=2.0, p99=150.0),
+        tpot=None,
+        e2e=None,
+        queue=None,
+        quantiles="exact",
+    ),
+    slo=SloAttainment(attainment=0.9, by_class={"chat": 0.8, "batch": None}),
+    load_state="stable",
+    batch=None,
+    gpu=GpuUse(count=1, mfu_mean=0.1, busy_fraction=0.5, power_mean_w=300.0),
+    energy_kwh=ENERGY,
+    carbon_g=CARBON,
+    attribution=EnergyAttribution(requests=NOTHING, idle=NOTHING, by_class={}),
+    battery=None,
+    grid=None,
+)
+SUMMARY = Summary(
+    status="completed",
+    scenario=ScenarioName(name="one", seed=1, hash="0"),
+    time=SimulatedTime(start="2022-06-08T00:00:00Z", duration_s=60, step_s=60, steps=1),
+    totals=TOTALS,
+    controllers=[],
+    sites={"dc": TOTALS},
+    wall=WallTime(run_s=1.0, x_real_time=60.0, requests_per_s=110.0),
+)
 
 
-def with_(**changes: object) -> dict[str, object]:
-    return SUMMARY | changes
+def with_(**changes: Any) -> Summary:
+    """The same run with other totals."""
+    return replace(SUMMARY, totals=replace(TOTALS, **changes))
 
 
 @pytest.mark.parametrize(
@@ -84,8 +145,8 @@ def test_what_it_says() -> None:
 
 
 def test_against_a_baseline() -> None:
-    carbon = {**SUMMARY["carbon_g"], "total": 500.0, "import": 400.0}  # type: ignore[dict-item]
-    slo = {"attainment": 0.95, "by_class": {}}
+    carbon = replace(CARBON, total=500.0, import_=400.0)
+    slo = SloAttainment(attainment=0.95, by_class={})
     said = answer(SUMMARY, with_(carbon_g=carbon, slo=slo), "base")
     assert said.sentences[0] == (
         "Against base: carbon 20.0 % lower (400.0 g against 500.0 g; the grid's share 25.0 % "
@@ -102,16 +163,17 @@ def test_against_a_baseline() -> None:
 
 
 def test_unlike_runs_are_not_compared_in_silence() -> None:
-    other = with_(
+    other = replace(
+        with_(requests=replace(TOTALS.requests, completed=90)),
         status="failed",
-        scenario={"name": "two", "seed": 2},
-        time={"start": "2022-06-09T00:00:00Z", "duration_s": 120},
-        requests={**SUMMARY["requests"], "completed": 90},  # type: ignore[dict-item]
+        scenario=ScenarioName(name="two", seed=2, hash="0"),
+        time=SimulatedTime(start="2022-06-09T00:00:00Z", duration_s=120, step_s=60, steps=2),
     )
     warnings = answer(SUMMARY, other, "base").warnings
     for word in ("failed", "begin", "simulated time", "seed", "100 requests completed here, 90 in"):
         assert any(word in text for text in warnings), word
-    plain = {key: value for key, value in SUMMARY.items() if key not in ("requests", "slo")}
+    load = LoadTotals(energy_kwh=ENERGY, carbon_g=CARBON, battery=None, grid=None)
+    plain = replace(SUMMARY, totals=load)
     assert "Only one of the two runs serves requests." in answer(SUMMARY, plain, "base").warnings
 
 

@@ -18,8 +18,9 @@ import pytest
 from cosim.errors import CosimError, ScenarioError
 from cosim.report.causes import carbon_causes, energy_sources, energy_uses
 from cosim.report.run_charts import SiteCharts
-from cosim.report.run_data import RunData
+from cosim.report.run_data import RunData, read_summary
 from cosim.report.run_report import write_report
+from cosim.results.totals import RunTotals
 from cosim.studies.kinds import KINDS
 from tests.conftest import Cli, Runs
 from tests.cosim.builders import BASE, SCENARIOS
@@ -159,22 +160,21 @@ def test_each_site_has_its_charts(runs: Runs) -> None:
     assert "soc_oregon" not in found
 
 
-def _sections(runs: Runs, tmp_path: Path) -> Iterator[dict[str, Any]]:
-    sites = runs(SCENARIOS / "two_sites.yaml", "time.duration=30min", "coupling=native")
-    yield from sites.summary["sites"].values()
+def _sites(runs: Runs, tmp_path: Path) -> Iterator[RunTotals]:
+    two = runs(SCENARIOS / "two_sites.yaml", "time.duration=30min", "coupling=native")
+    yield from two.result.summary.sites.values()
     for name, text in (("plain", PLAIN), ("none", NO_BATTERY)):
-        path = ran(text, tmp_path / name)
-        yield from json.loads((path / "summary.json").read_bytes())["sites"].values()
+        yield from read_summary(ran(text, tmp_path / name)).sites.values()
 
 
 def test_causes_add_up(runs: Runs, tmp_path: Path) -> None:
-    for section in _sections(runs, tmp_path):
-        used = section["energy_kwh"]["facility"]
-        assert sum(energy_uses(section).values()) == pytest.approx(used)
-        sources = energy_sources(section)
+    for site in _sites(runs, tmp_path):
+        used = site.energy_kwh.facility
+        assert sum(energy_uses(site).values()) == pytest.approx(used)
+        sources = energy_sources(site)
         sources.pop("exported", None)
         assert sum(sources.values()) == pytest.approx(used)
-        assert sum(carbon_causes(section).values()) == pytest.approx(section["carbon_g"]["total"])
+        assert sum(carbon_causes(site).values()) == pytest.approx(site.carbon_g.total)
 
 
 def test_a_failed_run_says_so_first(tmp_path: Path, cosim: Cli) -> None:

@@ -27,8 +27,8 @@ Events = list[dict[str, Any]]
 def run_traced(folder: Path, text: str, *overrides: str) -> tuple[Result, Events]:
     plan = load_plan(write(folder / "s.yaml", text), overrides)
     path, out = folder / "trace.json", folder / "out"
-    with traced(path, out, lambda steps: None) as (on_start, on_step):
-        result = execute(plan, out, on_step, on_start=on_start)
+    with traced(path, out) as trace:
+        result = execute(plan, out, observers=[trace])
     events: Events = json.loads(path.read_text())["traceEvents"]
     return result, events
 
@@ -103,14 +103,14 @@ def test_slices_on_a_thread_follow_each_other(tmp_path: Path, settings: tuple[st
         assert slices[-1]["ts"] + slices[-1]["dur"] <= 1200e6
         busy_us += sum(event["dur"] for event in slices)
     stages = len(by_thread)
-    busy_fraction = result.summary["gpu"]["busy_fraction"]
+    busy_fraction = result.summary.totals.gpu.busy_fraction
     assert busy_us / stages / 1200e6 == pytest.approx(busy_fraction, abs=5e-3)  # the last ones
 
 
 def test_it_changes_nothing(tmp_path: Path) -> None:
     result, _ = run_traced(tmp_path, CONTROLLED)
     plain = run_text(tmp_path, CONTROLLED)
-    assert {**result.summary, "wall": 0} == {**plain.summary, "wall": 0}
+    assert {**result.summary.to_dict(), "wall": 0} == {**plain.summary, "wall": 0}
     (engine,) = plain.result.run.clusters["dc"].engines
     assert engine.meter.on_record is None
 
@@ -130,7 +130,7 @@ def test_a_run_that_fails_leaves_a_whole_trace(tmp_path: Path) -> None:
         tmp_path, 'return {"dc": 1} if step == 5 else SiteAction(batch_cap=9 - step)'
     )
     result, events = run_traced(tmp_path, controlled(entry))
-    assert result.summary["status"] == "failed"
+    assert result.summary.status == "failed"
     assert len([event for event in of(events, "C") if "power" in event["name"]]) == 5
     assert [event["name"] for event in of(events, "i")][-1] == "batch_cap 6 -> 5"
 

@@ -137,7 +137,7 @@ def test_the_keys_of_the_summary(runs: Runs, name: str) -> None:
 
 def test_the_summary_is_what_the_run_returned(runs: Runs) -> None:
     ran = case(runs, "quickstart")
-    assert ran.summary == json.loads(json.dumps(ran.result.summary))
+    assert ran.summary == json.loads(json.dumps(ran.result.summary.to_dict()))
 
 
 def test_the_steps(runs: Runs) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from cosim.errors import ScenarioError
 from cosim.world.plan import Plan, load_plan
-from inference_sim.cluster import ClusterConfig
+from inference_sim.deployment import ClusterConfig
 from inference_sim.hardware import find_gpu
 from inference_sim.power import MfuPowerLaw, PowerModel, PowerTable, TwoResource
 from inference_sim.power.pue import LinearPue, LoadPue, TemperaturePue
@@ -50,20 +50,20 @@ def cluster(folder: Path, keys: str) -> ClusterConfig:
     ],
 )
 def test_power_of_the_gpu(tmp_path: Path, keys: str, expected: PowerModel) -> None:
-    assert cluster(tmp_path, keys).power == expected
+    assert cluster(tmp_path, keys).pool.power == expected
 
 
 def test_power_that_a_user_knows(tmp_path: Path) -> None:
     keys = "power: {type: two_resource, idle_w: 111, sleep_w: 22, clock_exponent: 3}"
-    power = cluster(tmp_path, keys).power
+    power = cluster(tmp_path, keys).pool.power
     assert (power.idle_w, power.sleep_w, power.clock_exponent) == (111, 22, 3)
     assert power.max_w == 700
-    asleep = cluster(tmp_path, "power: {type: mfu_power_law, idle_w: 40}").power
+    asleep = cluster(tmp_path, "power: {type: mfu_power_law, idle_w: 40}").pool.power
     assert (asleep.idle_w, asleep.sleep_w) == (40, 40)  # not more than idle
 
 
 def test_power_from_a_table(tmp_path: Path) -> None:
-    power = cluster(tmp_path, "power: {type: table, path: power.csv, idle_w: 120}").power
+    power = cluster(tmp_path, "power: {type: table, path: power.csv, idle_w: 120}").pool.power
     assert isinstance(power, PowerTable)
     assert power.batches == (1, 8, 64)
     assert power.powers_w == (300, 400, 600)

@@ -12,7 +12,8 @@ import pytest
 from controllers import ServiceModel
 from cosim.world.demand import Demand
 from cosim.world.service import service_model
-from inference_sim.cluster import Cluster, ClusterConfig
+from inference_sim.cluster import Cluster
+from inference_sim.deployment import ClusterConfig
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution import find_engine
 from inference_sim.hardware import find_gpu
@@ -21,6 +22,7 @@ from inference_sim.power import TwoResource
 from inference_sim.request import Request
 from inference_sim.telemetry import StepTelemetry, tpot_s
 from inference_sim.workload import FixedLengths, PoissonArrivals, generated_stream
+from tests.deployments import one_pool
 
 H100 = find_gpu("h100-sxm-80gb")
 PROMPT, OUTPUT = 512, 128
@@ -35,7 +37,7 @@ def deployment(**changes: Any) -> ClusterConfig:
         "engine": find_engine("vllm-0.11"),
         "power": TwoResource.of(H100),
     }
-    return ClusterConfig(**values | changes)
+    return one_pool(**values | changes)
 
 
 def demand(output_cv2: float = 0.0, prompt: float = PROMPT, output: float = OUTPUT) -> Demand:
@@ -132,7 +134,7 @@ def test_what_must_hold_of_any(changes: dict[str, Any]) -> None:
     assert model.clocks[-1] == 1
     assert (np.diff(model.clocks) > 0).all()
     assert model.batches[0] == 1
-    assert model.batches[-1] <= config.batch_cap
+    assert model.batches[-1] <= config.pool.batch_cap
     assert (np.diff(model.batches) > 0).all()
     shape = (len(model.clocks), len(model.batches))
     assert model.rate_per_s.shape == model.power_w.shape == model.tpot_s.shape == shape

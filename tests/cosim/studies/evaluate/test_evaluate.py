@@ -149,7 +149,7 @@ SHORT = ["time.duration=44h", "workload.requests=4000", "workload.arrivals.mean_
 
 def test_bounds_are_in_order() -> None:
     plan = load_plan(SCENARIOS / "evaluate_policies.yaml", SHORT)
-    kwh = execute(plan).summary["energy_kwh"]["facility"]
+    kwh = execute(plan).summary.totals.energy_kwh.facility
     found = oracle(plan, kwh)
     assert 0.9 < found.scale < 1.15
     full_g = 1.5 * plan.sites[0].carbon_intensity_g_per_kwh.mean()  # the battery, half empty

@@ -25,12 +25,13 @@ from cosim.studies.reproduce.selection import select
 from cosim.studies.reproduce.serving import GPU, LAW, NODE, Measured, Serving, measure
 from cosim.studies.reproduce.table2 import EXTRA, run_table2
 from cosim.studies.reproduce.tables import shown_values
-from inference_sim.cluster import Cluster, ClusterConfig
+from inference_sim.cluster import Cluster
 from inference_sim.execution.vidur import VidurExecution, vidur_blocks
 from inference_sim.execution.vidur_fit import FittedTimes
 from inference_sim.models import find_model
 from tests.conftest import Cli
 from tests.cosim.builders import data_file
+from tests.deployments import one_pool
 
 LLAMA3_8B = "meta-llama/Meta-Llama-3-8B"
 
@@ -141,7 +142,7 @@ def test_causal_run_is_what_a_causal_execution_model_gives() -> None:
     case = replace(sweep("exp5")[4], requests=40)  # TP2 PP2
     model = find_model(case.model)
     times = partial(FittedTimes, model, GPU, 2, NODE)
-    config = ClusterConfig(
+    config = one_pool(
         model=model,
         gpu=GPU,
         power=LAW,

@@ -101,22 +101,22 @@ def test_figures_are_those_of_the_run(study: Path, one_go: Path) -> None:
     read = read_study(study)
     case = cases(read.axes)[2]
     result = execute(case_plan(read, case, 2))
-    summary, record = result.summary, result.run.recorder.sites["dc"]
+    totals, record = result.summary.totals, result.run.recorder.sites["dc"]
     frame = pd.read_parquet(one_go / "runs.parquet")
     (row,) = frame[(frame["case_number"] == 2) & (frame["seed"] == 2)].to_dict("records")
     assert row["solar [W]"] == 600.0
     assert row["gpu"] == "h100-sxm-80gb"
-    assert row["completed"] == summary["requests"]["completed"] > 80
-    assert row["ttft_p99_s"] == pytest.approx(summary["latency_s"]["ttft"]["p99"])
-    assert row["tpot_p50_s"] == pytest.approx(summary["latency_s"]["tpot"]["p50"])
-    assert row["self_sufficiency"] == pytest.approx(summary["grid"]["self_sufficiency"])
-    assert row["battery_cycles"] == summary["battery"]["cycles"] > 0
-    assert row["mfu"] == summary["gpu"]["mfu_mean"]
+    assert row["completed"] == totals.requests.completed > 80
+    assert row["ttft_p99_s"] == pytest.approx(totals.latency_s.ttft.p99)
+    assert row["tpot_p50_s"] == pytest.approx(totals.latency_s.tpot.p50)
+    assert row["self_sufficiency"] == pytest.approx(totals.grid.self_sufficiency)
+    assert row["battery_cycles"] == totals.battery.cycles > 0
+    assert row["mfu"] == totals.gpu.mfu_mean
     step_s = 60.0
     intensity = record.column("carbon_intensity_g_per_kwh")
     import_g = float(record.column("import_w") @ intensity) * step_s / J_PER_KWH
     stored_wh = (record.final_soc - 0.8) * 100
-    total_g = import_g - stored_wh / 1000 * intensity.mean() + summary["carbon_g"]["embodied"]
+    total_g = import_g - stored_wh / 1000 * intensity.mean() + totals.carbon_g.embodied
     assert row["total_g"] == pytest.approx(total_g, rel=1e-9)
     assert row["per_1k_tokens_g"] == pytest.approx(total_g / row["output_tokens"] * 1000)
     assert row["facility_power_w"] == pytest.approx(record.column("facility_power_w").mean())

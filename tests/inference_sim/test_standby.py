@@ -67,7 +67,7 @@ def test_a_drain_that_is_called_off_costs_nothing() -> None:
     cluster.apply({"active_replicas": 1})
     cluster.step(1.0)
     cluster.apply({"active_replicas": 2})
-    assert [one.index for one in cluster.fleet.live] == [0, 1]
+    assert [one.index for one in cluster.pools["main"].standby.live] == [0, 1]
     assert cluster.step(60.0).asleep_fraction == 0.0
 
 
@@ -80,9 +80,9 @@ def test_an_awakening_that_is_called_off() -> None:
         cluster.apply({"active_replicas": active})
         cluster.step(end_s)
     # Wished at 25 s: the awakening of 10 s would have been due at 30 s.
-    assert [one.index for one in cluster.fleet.live] == [0]
+    assert [one.index for one in cluster.pools["main"].standby.live] == [0]
     cluster.step(45.5)
-    assert [one.index for one in cluster.fleet.live] == [0, 1]
+    assert [one.index for one in cluster.pools["main"].standby.live] == [0, 1]
 
 
 def test_more_than_there_are() -> None:

@@ -1,4 +1,4 @@
-"""Which replicas of a cluster serve: surplus ones drain and fall asleep, and wake up in time.
+"""Which replicas of a pool serve: surplus ones drain and fall asleep, and wake up in time.
 
 A draining replica gets no new requests and falls asleep when it has served those it has. Waking up
 takes a while at idle power; until then it serves nothing. The first replica always serves.
@@ -13,8 +13,8 @@ import simpy
 from inference_sim.replica import Replica
 
 
-class Fleet:
-    """The replicas of a cluster, and who of them is awake.
+class Standby:
+    """The replicas of a pool, and which of them are awake.
 
     Args:
         env: The cluster's clock.
@@ -76,7 +76,7 @@ class Fleet:
 
     def _on_idle(self) -> None:
         """Put draining replicas that have nothing left to sleep."""
-        for replica in [one for one in self._draining if not one.outstanding]:
+        for replica in [draining for draining in self._draining if not draining.outstanding]:
             self._draining.remove(replica)
             self._fall_asleep(replica)
 
@@ -98,4 +98,4 @@ class Fleet:
 
     def _serve(self, replica: Replica) -> None:
         self.live.append(replica)
-        self.live.sort(key=lambda one: one.index)
+        self.live.sort(key=lambda serving: serving.index)

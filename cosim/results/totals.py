@@ -1,0 +1,276 @@
+"""Totals over a run: the figures of a site, or of all sites together.
+
+Fields have the names of the keys of ``summary.json``, and stand in the order in which they are
+written. A site that serves requests has other totals than one with a plain load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Tag
+
+from cosim.accounting.energy import BatteryUse, Carbon, Energy, GridUse
+from cosim.accounting.keys import IfPresent, Import
+from cosim.accounting.paper import PaperTable2
+
+LoadState = Literal["stable", "backlogged", "overloaded"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A model on GPUs.
+
+    Attributes:
+        model, gpu: Names of what serves.
+        uncalibrated, power_uncalibrated: Why its timing, and its power, are not backed by
+            measurements; empty if they are.
+    """
+
+    model: str
+    gpu: str
+    uncalibrated: str
+    power_uncalibrated: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCounts:
+    """Numbers of requests.
+
+    Attributes:
+        arrived, admitted, completed: That arrived, passed the gateway, got their last token.
+        rejected: Shed by the gateway, or too long for the engine.
+        waiting, running: In line, or in a batch, when the run ended.
+        preemptions: Evictions from a batch for want of KV blocks.
+    """
+
+    arrived: int
+    admitted: int
+    completed: int
+    rejected: int
+    waiting: int
+    running: int
+    preemptions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenCounts:
+    """Tokens of the completed requests, asked and given."""
+
+    prompt: int
+    output: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Percentiles:
+    """Mean and percentiles of a latency [s]."""
+
+    mean: float
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestLatencies:
+    """Latencies of the completed requests; None of those that no request has.
+
+    Attributes:
+        ttft: From arrival to the first token.
+        tpot: Per output token after the first, as each request's mean.
+        e2e: From arrival to the last token.
+        queue: From arrival to the start of the first prefill.
+        quantiles: How the percentiles are found: exact, or a sketch with its relative error.
+    """
+
+    ttft: Percentiles | None
+    tpot: Percentiles | None
+    e2e: Percentiles | None
+    queue: Percentiles | None
+    quantiles: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SloAttainment:
+    """Share of the requests that met their SLOs.
+
+    Attributes:
+        attainment: Over all classes with an SLO; None if there is none.
+        by_class: By class with an SLO; None of those that no request was judged in.
+    """
+
+    attainment: float | None
+    by_class: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSizes:
+    """Sizes of the batch over all iterations [sequences]."""
+
+    mean: float
+    std: float
+    max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuUse:
+    """Use of the GPUs.
+
+    Attributes:
+        count: Number of GPUs.
+        mfu_mean: Achieved FLOPs over peak, idle time included.
+        busy_fraction: Share of the time with an iteration under way.
+        power_mean_w: Mean power of one GPU [W].
+    """
+
+    count: int
+    mfu_mean: float
+    busy_fraction: float
+    power_mean_w: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerCapUse:
+    """Effect of a power cap.
+
+    Attributes:
+        clock_mean: Mean clock over the busy time, as a fraction of the highest; None if idle.
+        over_cap_fraction: Share of the time in which the GPUs drew more than their cap.
+    """
+
+    clock_mean: float | None
+    over_cap_fraction: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServingCarbon(Carbon):
+    """Emissions of a site that serves [g].
+
+    Attributes:
+        per_request: Total over the completed requests; None if there are none.
+        per_1k_output_tokens: Total over their output tokens, times 1,000; None if there are none.
+    """
+
+    per_request: float | None
+    per_1k_output_tokens: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyShare:
+    """Part of the GPUs' energy, and the import's emissions of it.
+
+    Attributes:
+        energy_kwh: GPU energy.
+        carbon_g: Emissions of that energy, hosts and facility included.
+    """
+
+    energy_kwh: float
+    carbon_g: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassTotals:
+    """Totals of a class of requests.
+
+    Attributes:
+        requests, completed, late: That arrived, completed, completed past their deadline.
+        output_tokens: Of the completed ones.
+        energy_kwh: GPU energy that they bear.
+        carbon_g: Emissions of that energy, hosts and facility included.
+    """
+
+    requests: int
+    completed: int
+    late: int
+    output_tokens: int
+    energy_kwh: float
+    carbon_g: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyAttribution:
+    """Energy and carbon by who bears them; together they are as metered.
+
+    Attributes:
+        requests: Of requests, those in flight included.
+        idle: Of idling and sleeping GPUs.
+        by_class: Of the requests of each class.
+    """
+
+    requests: EnergyShare
+    idle: EnergyShare
+    by_class: Mapping[str, ClassTotals]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Price of the import, in its currency."""
+
+    import_: Import
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServingTotals:
+    """Totals of a site that serves requests, or of several sites of which one does.
+
+    Of several sites there is only what can be added up, or pooled.
+
+    Attributes:
+        deployment: What serves; None of several sites.
+        rejections: Rejected requests by reason.
+        batch: None of several sites.
+        power_cap: None if no power cap was in force, and of several sites.
+        marginal_carbon_g: By marginal intensity; None unless all sites have one.
+        battery, grid: None of several sites; the first also without a battery.
+        cost: None without a price, and of several sites.
+        paper: None unless the paper's accounting was asked for, and of several sites.
+    """
+
+    deployment: IfPresent[Deployment] = None
+    requests: RequestCounts
+    rejections: Mapping[str, int]
+    tokens: TokenCounts
+    latency_s: RequestLatencies
+    slo: SloAttainment
+    load_state: LoadState
+    batch: BatchSizes | None
+    gpu: GpuUse
+    power_cap: IfPresent[PowerCapUse] = None
+    energy_kwh: Energy
+    carbon_g: ServingCarbon
+    marginal_carbon_g: IfPresent[ServingCarbon] = None
+    attribution: EnergyAttribution
+    battery: BatteryUse | None
+    grid: GridUse | None
+    cost: IfPresent[Cost] = None
+    paper: IfPresent[PaperTable2] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadTotals:
+    """Totals of a site with a plain load, or of several such sites; see `ServingTotals`."""
+
+    energy_kwh: Energy
+    carbon_g: Carbon
+    marginal_carbon_g: IfPresent[Carbon] = None
+    battery: BatteryUse | None
+    grid: GridUse | None
+    cost: IfPresent[Cost] = None
+    paper: IfPresent[PaperTable2] = None
+
+
+def _tag(totals: object) -> str:
+    if isinstance(totals, Mapping):
+        return "serving" if "requests" in totals else "load"
+    return "serving" if isinstance(totals, ServingTotals) else "load"
+
+
+RunTotals = Annotated[
+    Annotated[ServingTotals, Tag("serving")] | Annotated[LoadTotals, Tag("load")],
+    Discriminator(_tag),
+]
+"""Totals of any site, or of all sites together."""

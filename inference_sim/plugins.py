@@ -1,0 +1,48 @@
+"""Parts of the simulator by name: those that come with it, and those that packages offer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, TypeVar
+
+from inference_sim.errors import InferenceSimError, UnknownName
+
+T = TypeVar("T")
+
+
+def find_part(kind: str, name: str, builtin: Mapping[str, T]) -> T:
+    """Return a part of the simulator.
+
+    Args:
+        kind: What it is, such as ``scheduler``; packages offer theirs as entry points of the group
+            ``cosim.<kind>s``.
+        name: Its name.
+        builtin: Those that come with the simulator, by name.
+
+    Raises:
+        UnknownName: If there is none of that name.
+        InferenceSimError: If several packages offer it, or it cannot be imported.
+    """
+    if name in builtin:
+        return builtin[name]
+    group = f"cosim.{kind}s"
+    offered = entry_points(group=group)
+    points = [point for point in offered if point.name == name]
+    if not points:
+        raise UnknownName(kind, name, {*builtin, *(point.name for point in offered)})
+    if len(points) > 1:
+        packages = " and by ".join(_package(point) for point in points)
+        raise InferenceSimError(f"{kind} '{name}' is offered by {packages}: remove one")
+    try:
+        part: Any = points[0].load()
+    except Exception as error:
+        raise InferenceSimError(
+            f"importing {kind} '{points[0].value}' of {_package(points[0])} raised "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    return part  # type: ignore[no-any-return]
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else point.value

@@ -1,0 +1,219 @@
+"""A pool: replicas that are alike, which of them serve, and what may be set on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import simpy
+
+from inference_sim.deployment import PoolConfig
+from inference_sim.engine import Engine
+from inference_sim.errors import InferenceSimError
+from inference_sim.execution import ExecutionModel
+from inference_sim.knobs import POSITIVE, SHARE, WHOLE, Knob
+from inference_sim.meter import Meter, MeterReading
+from inference_sim.pace import Pace
+from inference_sim.pipeline import Pipeline
+from inference_sim.pipelined import PipelinedEngine
+from inference_sim.replica import Replica
+from inference_sim.request import Request
+from inference_sim.routing import find_router
+from inference_sim.standby import Standby
+from inference_sim.telemetry import PoolReading
+
+
+class Pool:
+    """Serves the requests given to :meth:`submit`, on replicas that are alike.
+
+    Args:
+        config: The pool.
+        env: The cluster's clock.
+        seed: Seed of its router.
+        first_replica: Number of its first replica in the cluster.
+
+    Attributes:
+        replicas: All replicas, asleep or awake.
+        standby: Which of them serve.
+        pace: How fast their GPUs go.
+        knobs: What may be set, by name.
+        batch_cap: Largest batch of a replica in force [sequences].
+        max_context_tokens: Longest request that is served, prompt and output [tokens].
+
+    Raises:
+        ModelDoesNotFit: If a GPU cannot hold the model and one request.
+        InferenceSimError: If the pool cannot be simulated for another reason.
+    """
+
+    def __init__(
+        self, config: PoolConfig, env: simpy.Environment, seed: int = 0, first_replica: int = 0
+    ) -> None:
+        self.config, self.env = config, env
+        self.max_context_tokens = config.max_context_tokens
+        stages = config.execution_stages()
+        self.pace = Pace(stages, config.power, config.gpu.peak_bytes_per_s)
+        self._peak_flops = stages[0].peak_flops
+        blocks = config.blocks()
+        self.replicas = [
+            Replica(first_replica + index, self._make_engines(stages, blocks))
+            for index in range(config.replicas)
+        ]
+        self.standby = Standby(env, self.replicas, config.startup_s)
+        self._route = find_router(config.router)(self.standby.live, seed)
+        self.batch_cap = config.batch_cap
+        self._readings: list[MeterReading] = []
+        self._preemptions_before = 0
+        self.knobs: Mapping[str, Knob] = {
+            knob.name: knob
+            for knob in (
+                Knob("batch_cap", lambda: self.batch_cap, self._set_batch_cap, WHOLE),
+                Knob("active_replicas", lambda: self.standby.active, self._set_active, WHOLE),
+                Knob("clock_fraction", lambda: self.pace.clock_fraction, self._set_clock, SHARE),
+                Knob("power_cap", lambda: self.pace.power_cap_w, self._set_power_cap, POSITIVE),
+            )
+        }
+        self.knobs["power_cap"].set(config.power_cap_w)
+
+    def _make_engines(self, stages: Sequence[ExecutionModel], blocks: int) -> list[Engine]:
+        """Return the engines of one replica, one per pipeline stage, with their shares of it.
+
+        The execution models are shared by all replicas, and what they remember with them.
+        """
+        config, count = self.config, self.config.pipeline_parallel
+        pipeline = Pipeline(self.env, stages)
+        make_engine = Engine if count == 1 else PipelinedEngine
+        engines: list[Engine] = []
+        for _ in range(count):
+            scheduler = config.scheduling(max(1, config.batch_cap // count), config.batch_tokens)
+            meter = Meter(
+                config.power,
+                config.tensor_parallel,
+                self._peak_flops,
+                config.gpu.peak_bytes_per_s,
+            )
+            cache = scheduler.make_cache(blocks // count, self.max_context_tokens)
+            engines.append(
+                make_engine(self.env, pipeline, scheduler, cache, meter, stepwise=config.stepwise)
+            )
+        return engines
+
+    @property
+    def name(self) -> str:
+        """Name of the pool in its cluster."""
+        return self.config.name
+
+    @property
+    def engines(self) -> list[Engine]:
+        """The engines of all replicas."""
+        return [engine for replica in self.replicas for engine in replica.engines]
+
+    @property
+    def waiting(self) -> int:
+        """Requests not yet in a batch."""
+        return sum(replica.waiting for replica in self.replicas)
+
+    @property
+    def running(self) -> int:
+        """Requests in a batch, those whose prompt is being computed included."""
+        return sum(replica.running for replica in self.replicas)
+
+    @property
+    def preemptions(self) -> int:
+        """Number of evictions so far."""
+        return sum(replica.preemptions for replica in self.replicas)
+
+    def refusal(self, tokens: int) -> str:
+        """Return why a request of so many tokens can never be served; empty if it can."""
+        if tokens > self.max_context_tokens:
+            return "context_too_long"
+        if not self.replicas[0].engines[0].kv.can_ever_hold(tokens):
+            return "kv_cache_too_small"
+        return ""
+
+    def submit(self, request: Request) -> None:
+        """Give a request to one of the replicas that serve."""
+        self._route(request).submit(request)
+
+    def flush(self, until_s: float) -> None:
+        """Meter what was done since the last flush, up to `until_s` [s]."""
+        for replica in self.replicas:
+            self._readings += replica.flush(until_s)
+
+    def take_reading(self, step_s: float) -> PoolReading:
+        """Return what was done in the step that ends now, of `step_s` [s]."""
+        config, replicas = self.config, self.replicas
+        readings, self._readings = self._readings, []
+        groups_s = len(replicas) * config.pipeline_parallel * step_s  # of GPUs in lockstep
+        busy_s = sum(reading.busy_s for reading in readings)
+        served_j = sum(reading.energy_j for reading in readings)
+        asleep_s = self.standby.take_asleep_s(self.env.now) * config.pipeline_parallel
+        idle_s = max(groups_s - busy_s - asleep_s, 0.0)
+        idle_j = idle_s * config.power.idle_w + asleep_s * config.power.sleep_w
+        preemptions = self.preemptions
+        preempted = preemptions - self._preemptions_before
+        self._preemptions_before = preemptions
+        return PoolReading(
+            step_s=step_s,
+            gpu_j=served_j + idle_j * config.tensor_parallel,
+            served_j=served_j,
+            host_power_w=config.gpus * config.host_power_w,
+            groups_s=groups_s,
+            busy_s=busy_s,
+            asleep_s=asleep_s,
+            batch_seconds=sum(reading.batch_seconds for reading in readings),
+            clock_seconds=sum(reading.clock_seconds for reading in readings),
+            over_cap_s=sum(reading.over_cap_s for reading in readings),
+            flops=sum(reading.flops for reading in readings),
+            possible_flops=groups_s * self._peak_flops,
+            preemptions=preempted,
+            waiting=self.waiting,
+            running=self.running,
+            replicas=len(replicas),
+            awake_replicas=self.standby.awake,
+            kv_in_use=sum(replica.kv_utilisation for replica in replicas),
+            batch_cap=self.batch_cap,
+            active_replicas=self.standby.active,
+            clock_fraction=self.pace.clock_fraction,
+            power_cap_w=self.pace.power_cap_w,
+        )
+
+    def take_ended(self) -> tuple[list[Request], list[Request]]:
+        """Return the requests that completed, and that got their first token, since last asked."""
+        completed: list[Request] = []
+        first_tokens: list[Request] = []
+        for replica in self.replicas:
+            ended, started = replica.take_ended()
+            completed += ended
+            first_tokens += started
+        return completed, first_tokens
+
+    def take_in_flight(self) -> list[Request]:
+        """Return what is waiting or running, with the energy spent on it; ends the run."""
+        return [request for replica in self.replicas for request in replica.take_in_flight()]
+
+    def _set_batch_cap(self, value: float) -> None:
+        self.batch_cap = int(value)
+        for replica in self.replicas:
+            replica.set_batch_cap(self.batch_cap)
+
+    def _set_active(self, value: float) -> None:
+        if value > len(self.replicas):
+            raise InferenceSimError(
+                f"active_replicas must be at most {len(self.replicas)}, the replicas of pool "
+                f"'{self.name}' (got {value:g})"
+            )
+        self.standby.set_active(int(value))
+
+    def _set_clock(self, value: float) -> None:
+        self.pace.set_clock(value)
+        self._change_pace()
+
+    def _set_power_cap(self, value: float) -> None:
+        self.config.check_power_cap(value)
+        self.pace.set_power_cap(value)
+        self._change_pace()
+        for engine in self.engines:
+            engine.meter.power_cap_w = value
+
+    def _change_pace(self) -> None:
+        for replica in self.replicas:
+            replica.set_stages(self.pace.stages)
