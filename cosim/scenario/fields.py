@@ -28,7 +28,11 @@ class StrictModel(BaseModel):
     """Base of all scenario models: unknown keys, NaN and infinities are errors."""
 
     model_config = ConfigDict(
-        extra="forbid", allow_inf_nan=False, frozen=True, use_attribute_docstrings=True
+        extra="forbid",
+        allow_inf_nan=False,
+        frozen=True,
+        use_attribute_docstrings=True,
+        defer_build=True,  # the scenario's schema holds those of its parts; few are used alone
     )
 
     @classmethod

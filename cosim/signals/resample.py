@@ -9,12 +9,14 @@ cannot be negative is clipped at zero.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator, make_interp_spline
 
 from cosim.signals.series import FloatArray, Series
+
+if TYPE_CHECKING:
+    from scipy.interpolate import PchipInterpolator
 
 Method = Literal["hold", "linear", "pchip", "cubic", "mean_preserving"]
 _FEWEST_ROWS: dict[Method, int] = {
@@ -61,6 +63,8 @@ def resampled(series: Series, method: Method, to_s: float, *, signed: bool) -> S
     elif method == "pchip":
         values = _pchip(rows_s, series.values)(held_s)
     else:
+        from scipy.interpolate import make_interp_spline  # slow to import, and few need it
+
         degree = 1 if method == "linear" else 3
         values = make_interp_spline(rows_s, series.values, k=degree)(held_s)
     if not signed:
@@ -69,6 +73,8 @@ def resampled(series: Series, method: Method, to_s: float, *, signed: bool) -> S
 
 
 def _pchip(places: FloatArray, values: FloatArray) -> PchipInterpolator:
+    from scipy.interpolate import PchipInterpolator
+
     with np.errstate(over="ignore"):  # slopes next to none have reciprocals beyond all numbers
         return PchipInterpolator(places, values)
 

@@ -19,7 +19,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, xlogy
 
 from controllers import ServiceModel
 from cosim.world.demand import Demand
@@ -84,6 +83,8 @@ def _load_curve(batches: Array, steady: Array, idle_w: float) -> tuple[Array, Ar
         steady: Rate, power and time per token at each, shape (b, 3).
         idle_w: Power without work [W].
     """
+    from scipy.special import gammaln, xlogy
+
     rates = np.maximum.accumulate(steady[:, 0])
     counts = np.arange(0, int(batches[-1]) + 1)
     power_w = np.interp(counts, np.append(0.0, batches), np.append(idle_w, steady[:, 1]))

@@ -65,8 +65,10 @@ def test_from_telemetry_to_a_scenario(cosim: Cli, tmp_path: Path) -> None:
     scenario = tmp_path / "s.yaml"
     scenario.write_text(SCENARIO.format(quickstart=quickstart, model=LLAMA))
     plan = load_plan(scenario)
-    deployed = plan.sites[0].cluster
-    assert deployed is not None
+    cluster = plan.sites[0].cluster
+    assert cluster is not None
+    deployed = cluster.pool
+    assert deployed.stages is not None
     power = deployed.power
     assert isinstance(power, TwoResource)
     fitted = (power.base_w, power.compute_w, power.memory_w, power.sampling_w)

@@ -72,6 +72,16 @@ def test_help_needs_no_heavy_import(tmp_path: Path) -> None:
     assert not loaded & heavy
 
 
+def test_a_run_needs_no_scipy_to_start(tmp_path: Path) -> None:
+    """It takes a quarter of the start; splines and linear programmes load it when they come up."""
+    code = (
+        "import sys, cosim.world.plan, cosim.studies.runs.execute; "
+        "print(*{name for name in sys.modules if name.partition('.')[0] == 'scipy'})"
+    )
+    done = python("-c", code, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")
+
+
 def test_the_module_and_the_script_are_the_same_command(tmp_path: Path) -> None:
     module = python("-m", "cosim", "--help", cwd=tmp_path)
     assert (module.returncode, module.stderr) == (0, "")

@@ -1,0 +1,66 @@
+"""Pools: several in a cluster, and clusters that share a clock."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import simpy
+
+from inference_sim.clock import advance
+from inference_sim.cluster import Cluster
+from inference_sim.deployment import ClusterConfig
+from inference_sim.errors import InferenceSimError
+from inference_sim.workload import Arrival
+from tests.inference_sim.builders import approx, at_once, config
+
+
+def two_pools() -> ClusterConfig:
+    one = config()
+    return replace(one, pools=(replace(one.pool, name="a"), replace(one.pool, name="b")))
+
+
+def test_requests_and_energy_are_conserved_over_pools() -> None:
+    stream = at_once(40, 300, 40)
+    cluster = Cluster(
+        two_pools(), stream, dispatch=lambda pools: lambda one: pools[one.request_id % 2]
+    )
+    step = cluster.step(1000.0)
+    requests = cluster.take_ended()
+    assert cluster.drained
+    assert len(requests) == 40
+    assert {one.replica for one in requests} == {0, 1}
+    served_j = sum(one.energy_j for one in requests)
+    assert served_j == approx(step.attributed_power_w * 1000, 1e-9)
+    assert step.gpu_power_w == approx(sum(one.gpu_power_w for one in step.pools.values()), 1e-12)
+    assert step.active_replicas == 2
+
+
+def test_several_pools_need_a_dispatch() -> None:
+    with pytest.raises(InferenceSimError, match="2 pools need a dispatch"):
+        Cluster(two_pools(), [])
+
+
+def test_a_number_sets_every_pool_and_a_mapping_one() -> None:
+    cluster = Cluster(two_pools(), [], dispatch=lambda pools: lambda one: pools[0])
+    cluster.apply({"batch_cap": 9})
+    cluster.apply({"batch_cap": {"b": 3}})
+    assert [pool.batch_cap for pool in cluster.pools.values()] == [9, 3]
+    with pytest.raises(InferenceSimError, match="unknown pool 'c'"):
+        cluster.apply({"batch_cap": {"c": 3}})
+
+
+def test_clusters_that_share_a_clock_do_as_they_do_alone() -> None:
+    streams = [[Arrival(0.5 * n, 200, 50 + n, 0) for n in range(20)], at_once(8, 100, 30)]
+    alone = [Cluster(config(), stream).step(60.0) for stream in streams]
+    env = simpy.Environment()
+    clusters = [Cluster(config(), stream, env) for stream in streams]
+
+    def flush(until_s: float) -> None:
+        for cluster in clusters:
+            cluster.flush(until_s)
+
+    advance(env, 60.0, flush)
+    assert [cluster.report().as_dict() for cluster in clusters] == [
+        approx(step.as_dict(), 0) for step in alone
+    ]
