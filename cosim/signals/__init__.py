@@ -9,10 +9,12 @@ from cosim.signals.build import (
 )
 from cosim.signals.place import Place
 from cosim.signals.series import Series
+from cosim.signals.window import Window
 
 __all__ = [
     "Place",
     "Series",
+    "Window",
     "carbon_series",
     "load_series",
     "price_series",

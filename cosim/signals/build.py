@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 
 import numpy as np
 
@@ -41,6 +40,7 @@ from cosim.signals.series import Series
 from cosim.signals.solar import computed_solar
 from cosim.signals.solcast_solar import solcast_power
 from cosim.signals.typical_day import typical_day_series
+from cosim.signals.window import Window
 from cosim.signals.year import repeated_year
 
 CARBON_UNITS: Mapping[str, float] = {"g/kWh": 1.0, "kg/MWh": 1.0, "lb/MWh": 0.45359237}
@@ -59,37 +59,32 @@ TEMPERATURE_UNITS: Mapping[str, tuple[float, float]] = {
 DAY_S = 86400.0
 
 
-def carbon_series(config: CarbonIntensity, run_start: datetime, duration_s: float) -> Series:
+def carbon_series(config: CarbonIntensity, window: Window) -> Series:
     """Return the carbon intensity of the grid [g/kWh]; its kind is never None.
 
     Args:
         config: What the scenario says.
-        run_start: Start of the run; with a time zone.
-        duration_s: Length of the run [s].
+        window: What the series has to cover.
 
     Raises:
-        SignalError: If a file cannot be used or does not cover the run.
-        ValueError: If `run_start` has no time zone.
+        SignalError: If a file cannot be used or does not cover the window.
     """
-    start_s = _epoch_s(run_start)
-    end_s = start_s + duration_s
     if isinstance(config, FileCarbon):
-        return _placed(_read_carbon(config), config, start_s, end_s)
+        return _placed(_read_carbon(config), config, window)
     if isinstance(config, ConstantCarbon):
-        series = _constant(config.value_g_per_kwh, start_s, end_s)
+        series = _constant(config.value_g_per_kwh, window)
     elif isinstance(config, TypicalDayCarbon):
-        series = typical_day_series(config.area, start_s - 7 * DAY_S, end_s)
+        series = typical_day_series(config.area, window.start_s - 7 * DAY_S, window.end_s)
     elif isinstance(config, LiveCarbon):
         raise SignalError("a live carbon intensity is only known while `cosim run --live` goes on")
     else:
-        series = _from_file(config, CARBON_UNITS[config.unit], start_s, end_s)
+        series = _from_file(config, CARBON_UNITS[config.unit], window)
     return replace(series, kind=config.kind)
 
 
 def solar_series(
     config: Solar,
-    run_start: datetime,
-    duration_s: float,
+    window: Window,
     place: Place | None = None,
     seed: int | tuple[int, ...] = 0,
 ) -> Series:
@@ -97,102 +92,80 @@ def solar_series(
 
     Args:
         config: What the scenario says.
-        run_start: Start of the run; with a time zone.
-        duration_s: Length of the run [s].
+        window: What the series has to cover.
         place: Where the site is, if the scenario says so.
         seed: Of the clouds.
 
     Raises:
-        SignalError: If a file cannot be used or does not cover the run, or what is computed has
-            no place or needs a library that is not installed.
-        ValueError: If `run_start` has no time zone.
+        SignalError: If a file cannot be used or does not cover the window, or what is computed
+            has no place or needs a library that is not installed.
     """
-    start_s = _epoch_s(run_start)
-    end_s = start_s + duration_s
     if isinstance(config, ConstantPower):
-        return _constant(config.power_w, start_s, end_s)
+        return _constant(config.power_w, window)
     if isinstance(config, CsvSolar):
         factor = config.peak_power_w or POWER_UNITS[config.unit]
-        return _from_file(config, factor, start_s, end_s)
+        return _from_file(config, factor, window)
     if isinstance(config, SolcastSolar):
-        return _placed(solcast_power(config, place, _fill(config.fill)), config, start_s, end_s)
-    return computed_solar(config, start_s - DAY_S, end_s, place, seed)
+        return _placed(solcast_power(config, place, _fill(config.fill)), config, window)
+    return computed_solar(config, window.start_s - DAY_S, window.end_s, place, seed)
 
 
-def load_series(config: Load, run_start: datetime, duration_s: float) -> Series:
+def load_series(config: Load, window: Window) -> Series:
     """Return the power of a plain load [W].
 
     Args:
         config: What the scenario says.
-        run_start: Start of the run; with a time zone.
-        duration_s: Length of the run [s].
+        window: What the series has to cover.
 
     Raises:
-        SignalError: If a file cannot be used or does not cover the run.
-        ValueError: If `run_start` has no time zone.
+        SignalError: If a file cannot be used or does not cover the window.
     """
-    start_s = _epoch_s(run_start)
-    end_s = start_s + duration_s
     if isinstance(config, ConstantPower):
-        return _constant(config.power_w, start_s, end_s)
-    return _from_file(config, POWER_UNITS[config.unit], start_s, end_s)
+        return _constant(config.power_w, window)
+    return _from_file(config, POWER_UNITS[config.unit], window)
 
 
-def price_series(config: Price, run_start: datetime, duration_s: float) -> Series:
+def price_series(config: Price, window: Window) -> Series:
     """Return the price of energy from the grid [currency/kWh]; may be negative.
 
     Args:
         config: What the scenario says.
-        run_start: Start of the run; with a time zone.
-        duration_s: Length of the run [s].
+        window: What the series has to cover.
 
     Raises:
-        SignalError: If a file cannot be used or does not cover the run.
-        ValueError: If `run_start` has no time zone.
+        SignalError: If a file cannot be used or does not cover the window.
     """
-    start_s = _epoch_s(run_start)
-    end_s = start_s + duration_s
     if isinstance(config, ConstantPrice):
-        return _constant(config.value_per_kwh, start_s, end_s)
-    return _from_file(config, PRICE_UNITS[config.unit], start_s, end_s, signed=True)
+        return _constant(config.value_per_kwh, window)
+    return _from_file(config, PRICE_UNITS[config.unit], window, signed=True)
 
 
-def temperature_series(config: Temperature, run_start: datetime, duration_s: float) -> Series:
+def temperature_series(config: Temperature, window: Window) -> Series:
     """Return the temperature of the air outside [°C].
 
     Args:
         config: What the scenario says.
-        run_start: Start of the run; with a time zone.
-        duration_s: Length of the run [s].
+        window: What the series has to cover.
 
     Raises:
-        SignalError: If a file cannot be used or does not cover the run.
-        ValueError: If `run_start` has no time zone.
+        SignalError: If a file cannot be used or does not cover the window.
     """
-    start_s = _epoch_s(run_start)
-    end_s = start_s + duration_s
     if isinstance(config, ConstantTemperature):
-        return _constant(config.temperature_c, start_s, end_s)
+        return _constant(config.temperature_c, window)
     if isinstance(config, FileTemperature):
-        return _placed(_read_temperature(config), config, start_s, end_s, signed=True)
+        return _placed(_read_temperature(config), config, window, signed=True)
     factor, zero = TEMPERATURE_UNITS[config.unit]
-    series = _from_file(config, 1.0, start_s, end_s, signed=True)
+    series = _from_file(config, 1.0, window, signed=True)
     return replace(series, values=factor * (series.values - zero))
 
 
-def _epoch_s(moment: datetime) -> float:
-    if moment.tzinfo is None:
-        raise ValueError(f"the start of the run must have a time zone (got {moment})")
-    return moment.timestamp()
+def _constant(value: float, window: Window) -> Series:
+    return Series(
+        np.array([window.start_s - 7 * DAY_S]), window.end_s, np.array([value]), source="constant"
+    )
 
 
-def _constant(value: float, start_s: float, end_s: float) -> Series:
-    return Series(np.array([start_s - 7 * DAY_S]), end_s, np.array([value]), source="constant")
-
-
-def _from_file(
-    config: CsvFile, factor: float, start_s: float, end_s: float, *, signed: bool = False
-) -> Series:
+def _from_file(config: CsvFile, factor: float, window: Window, *, signed: bool = False) -> Series:
     series = read_csv(
         config.path,
         column=config.column,
@@ -203,22 +176,20 @@ def _from_file(
         signed=signed,
         fill=_fill(config.fill),
     )
-    return _placed(series, config, start_s, end_s, signed=signed)
+    return _placed(series, config, window, signed=signed)
 
 
-def _placed(
-    series: Series, config: Recorded, start_s: float, end_s: float, *, signed: bool = False
-) -> Series:
+def _placed(series: Series, config: Recorded, window: Window, *, signed: bool = False) -> Series:
     """Return what was read, put in its place in time and on its grid."""
     if config.shift:
         series = series.shifted(config.shift)
     if config.repeat_year:
-        series = repeated_year(series, start_s, end_s)
+        series = repeated_year(series, window.start_s, window.end_s)
     if config.resample is not None:
         series = resampled(series, config.resample.method, config.resample.to, signed=signed)
     if config.align == "start":
-        series = series.shifted(start_s - series.starts_s[0])
-    series.require_cover(start_s, end_s)
+        series = series.shifted(window.start_s - series.starts_s[0])
+    series.require_cover(window.start_s, window.end_s)
     return series
 
 

@@ -6,12 +6,9 @@ the run, models fit, controllers are made. Nothing has been written yet.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from controllers import (
     ControllerHost,
@@ -24,30 +21,11 @@ from controllers import (
 from cosim.errors import Problem, ScenarioError
 from cosim.scenario.control import NoisyForecast
 from cosim.scenario.live import LiveCarbon
-from cosim.scenario.loading import DataPath, Document, problem_at, read_document, validate_document
-from cosim.scenario.power import TemperaturePueKeys
-from cosim.scenario.recorded import Kind
+from cosim.scenario.loading import Document, problem_at, read_document, validate_document
 from cosim.scenario.scenario import Scenario
-from cosim.scenario.signals import CarbonIntensity
-from cosim.signals import (
-    Place,
-    Series,
-    carbon_series,
-    load_series,
-    price_series,
-    solar_series,
-    temperature_series,
-)
 from cosim.world.briefing import site_context, site_signals
 from cosim.world.control import controller_problems, read_controllers
-from cosim.world.demand import expected_demand
-from cosim.world.site_plan import SitePlan
-from cosim.world.workload import WorkloadSource, workload_source
-from inference_sim.deployment import ClusterConfig
-from inference_sim.errors import InferenceSimError
-
-Array = NDArray[np.float64]
-_PAST_S = 7 * 86400.0
+from cosim.world.site_plan import SitePlan, plan_site
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +96,7 @@ def plan_document(document: Document) -> Plan:
     sites: list[SitePlan] = []
     for index in range(len(scenario.sites)):
         try:
-            sites.append(_plan_site(document, scenario, index))
+            sites.append(plan_site(document, scenario, index))
         except ScenarioError as error:
             problems += error.problems
     controllers: list[HostedController] = []
@@ -188,122 +166,3 @@ def _live_problems(
                 )
             )
     return problems
-
-
-def _plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
-    site, time = scenario.sites[index], scenario.time
-    grid, place = site.microgrid, ("sites", index)
-    start_s, steps = time.start.timestamp(), time.steps
-    problems: list[Problem] = []
-    notes: list[str] = []
-
-    def step_means(where: DataPath, make: Callable[[], Series]) -> tuple[Array, Series | None]:
-        """Return a signal's means over the steps of the run."""
-        try:
-            series = make()
-            notes.extend(f"{where[-1]} from {series.source}: {note}" for note in series.notes)
-            return series.step_means(start_s, time.step, steps), series
-        except (ScenarioError, ValueError) as error:
-            problems.extend(_placed(document, (*place, *where), error))
-            return np.zeros(steps), None
-
-    solar_signal: Series | None = None
-    if isinstance(grid.carbon_intensity, LiveCarbon):
-        carbon, carbon_signal = np.full(steps, np.nan), None  # filled in while the run goes on
-    else:
-        carbon, carbon_signal = step_means(
-            ("microgrid", "carbon_intensity"),
-            lambda: carbon_series(grid.carbon_intensity, time.start, time.horizon_s),
-        )
-    solar, load, price, marginal = np.zeros(steps), None, None, None
-    if (marginal_config := grid.marginal_carbon_intensity) is not None:
-        marginal, _ = step_means(
-            ("microgrid", "marginal_carbon_intensity"),
-            lambda: carbon_series(marginal_config, time.start, time.horizon_s),
-        )
-    if (solar_config := grid.solar) is not None:
-        solar, solar_signal = step_means(
-            ("microgrid", "solar"),
-            lambda: solar_series(
-                solar_config,
-                time.start,
-                time.horizon_s,
-                Place(**site.location.model_dump()) if site.location else None,
-                seed=(scenario.seed, index),
-            ),
-        )
-    if (load_config := site.load) is not None:
-        load, _ = step_means(
-            ("load",), lambda: load_series(load_config, time.start, time.horizon_s)
-        )
-    if (price_config := grid.price) is not None:
-        price, _ = step_means(
-            ("microgrid", "price"),
-            lambda: price_series(price_config, time.start, time.horizon_s),
-        )
-    outside: Array | None = None
-    if site.cluster is not None and isinstance(pue := site.cluster.pue, TemperaturePueKeys):
-        outside, _ = step_means(
-            ("cluster", "pue", "outside"),
-            lambda: temperature_series(pue.outside, time.start, time.horizon_s),
-        )
-    workload: WorkloadSource | None = None
-    if site.cluster is not None:
-        try:
-            workload = workload_source(scenario, index)
-        except (InferenceSimError, ValueError) as error:
-            where: DataPath = ("workload",) if site.workload is None else (*place, "workload")
-            problems.append(problem_at(document, (*where, "trace", "path"), str(error)))
-    if problems:
-        raise ScenarioError(problems)
-    cluster: ClusterConfig | None = None
-    if site.cluster is not None and workload is not None:
-        cluster = replace(
-            site.cluster.config(),
-            seed=scenario.seed + index,
-            classes=tuple(one.service_class() for one in workload.config.classes),
-            outside_temperature_c=None if outside is None else _by_time(outside, time.step_s),
-        )
-    return SitePlan(
-        config=site,
-        carbon_intensity_g_per_kwh=carbon,
-        solar_w=solar,
-        load_w=load,
-        price_per_kwh=price,
-        marginal_g_per_kwh=marginal,
-        past_carbon_intensity_g_per_kwh=_past(carbon_signal, start_s, time.step),
-        past_solar_w=_past(solar_signal, start_s, time.step),
-        cluster=cluster,
-        workload=workload,
-        demand=expected_demand(workload, time.step, steps) if workload else None,
-        carbon_kind=_kind(grid.carbon_intensity, carbon_signal),
-        signal_notes=tuple(notes),
-    )
-
-
-def _kind(config: CarbonIntensity, signal: Series | None) -> Kind:
-    """Return the kind that a file tells, or else the scenario."""
-    return (signal.kind if signal is not None else None) or config.kind or "average"
-
-
-def _by_time(values: Array, step_s: float) -> Callable[[float], float]:
-    """Return means over steps as a function of the time in the run [s]; the last one holds on."""
-    return lambda time_s: float(values[min(int(time_s // step_s), len(values) - 1)])
-
-
-def _placed(document: Document, place: DataPath, error: Exception) -> list[Problem]:
-    messages = (
-        [str(problem) for problem in error.problems]
-        if isinstance(error, ScenarioError)
-        else [str(error)]
-    )
-    return [problem_at(document, place, message) for message in messages]
-
-
-def _past(signal: Series | None, start_s: float, step_s: float) -> Array:
-    """Return the signal's means over the steps before the start that it covers, up to 7 days."""
-    if signal is None:
-        return np.empty(0)
-    span_s = min(_PAST_S, start_s - float(signal.starts_s[0]))
-    steps = max(0, int(span_s // step_s))
-    return signal.step_means(start_s - steps * step_s, step_s, steps) if steps else np.empty(0)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cosim.errors import ScenarioError
+from cosim.scenario.loading import DataPath, Document, problem_at
 from cosim.scenario.recorded import Kind
+from cosim.scenario.scenario import Scenario
+from cosim.scenario.signals import CarbonIntensity
 from cosim.scenario.site import Site
-from cosim.world.demand import Demand
-from cosim.world.workload import WorkloadSource
+from cosim.signals import Series
+from cosim.world.demand import Demand, expected_demand
+from cosim.world.sampling import sample_signals
+from cosim.world.workload import WorkloadSource, workload_source
 from inference_sim.deployment import ClusterConfig
+from inference_sim.errors import InferenceSimError
 
 Array = NDArray[np.float64]
 
@@ -54,3 +63,62 @@ class SitePlan:
     def name(self) -> str:
         """Name of the site."""
         return self.config.name
+
+
+def plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
+    """Read and check all that one site needs.
+
+    Args:
+        document: The file of the scenario, for the places of problems.
+        scenario: The scenario.
+        index: Position of the site in it.
+
+    Raises:
+        ScenarioError: With every problem of the site.
+    """
+    site, time = scenario.sites[index], scenario.time
+    signals = sample_signals(document, scenario, index)
+    problems = [*signals.problems]
+    workload: WorkloadSource | None = None
+    if site.cluster is not None:
+        try:
+            workload = workload_source(scenario, index)
+        except (InferenceSimError, ValueError) as error:
+            own: DataPath = () if site.workload is None else ("sites", index)
+            problems.append(problem_at(document, (*own, "workload", "trace", "path"), str(error)))
+    if problems:
+        raise ScenarioError(problems)
+    cluster: ClusterConfig | None = None
+    if site.cluster is not None and workload is not None:
+        outside = signals.means.get("outside")
+        cluster = replace(
+            site.cluster.config(),
+            seed=scenario.seed + index,
+            classes=tuple(keys.service_class() for keys in workload.config.classes),
+            outside_temperature_c=None if outside is None else _by_time(outside, time.step_s),
+        )
+    return SitePlan(
+        config=site,
+        carbon_intensity_g_per_kwh=signals.means.get("carbon_intensity", np.full(time.steps, nan)),
+        solar_w=signals.means.get("solar", np.zeros(time.steps)),
+        load_w=signals.means.get("load"),
+        price_per_kwh=signals.means.get("price"),
+        marginal_g_per_kwh=signals.means.get("marginal_carbon_intensity"),
+        past_carbon_intensity_g_per_kwh=signals.past("carbon_intensity"),
+        past_solar_w=signals.past("solar"),
+        cluster=cluster,
+        workload=workload,
+        demand=expected_demand(workload, time.step, time.steps) if workload else None,
+        carbon_kind=_kind(site.microgrid.carbon_intensity, signals.series.get("carbon_intensity")),
+        signal_notes=signals.notes,
+    )
+
+
+def _kind(config: CarbonIntensity, signal: Series | None) -> Kind:
+    """Return the kind that a file tells, or else the scenario."""
+    return (signal.kind if signal is not None else None) or config.kind or "average"
+
+
+def _by_time(values: Array, step_s: float) -> Callable[[float], float]:
+    """Return means over steps as a function of the time in the run [s]; the last one holds on."""
+    return lambda time_s: float(values[min(int(time_s // step_s), len(values) - 1)])

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cosim.errors import SignalError
 from cosim.scenario.signals import CarbonIntensity, Load, Price, Solar
-from cosim.signals import Place, carbon_series, load_series, price_series, solar_series
+from cosim.signals import Place, Window, carbon_series, load_series, price_series, solar_series
 from cosim.signals.typical_day import typical_day_means
 
 START = datetime(2023, 6, 8, tzinfo=UTC)
@@ -38,7 +38,9 @@ def path(tmp_path: Path) -> Path:
     ],
 )
 def test_constants_cover_the_run_and_the_week_before(adapter, build, key, value) -> None:
-    series = build(adapter.validate_python({"type": "constant", key: value}), START, 90000)
+    series = build(
+        adapter.validate_python({"type": "constant", key: value}), Window.of(START, 90000)
+    )
     assert series.covers(START_S - 7 * 86400, START_S + 90000)
     assert (series.step_means(START_S, 60, 1500) == value).all()
 
@@ -61,44 +63,44 @@ def test_constants_cover_the_run_and_the_week_before(adapter, build, key, value)
 )
 def test_units_of_files(path, adapter, build, keys, factor) -> None:
     config = adapter.validate_python({"type": "csv", "path": str(path), **keys})
-    assert build(config, START, 7200).values.tolist() == [100 * factor, 200 * factor]
+    assert build(config, Window.of(START, 7200)).values.tolist() == [100 * factor, 200 * factor]
 
 
 def test_only_prices_may_be_negative(path: Path) -> None:
     path.write_text(path.read_text().replace("100", "-100"))
     keys = {"type": "csv", "path": str(path)}
-    assert price_series(PRICE.validate_python(keys), START, 7200).values[0] == -100
+    assert price_series(PRICE.validate_python(keys), Window.of(START, 7200)).values[0] == -100
     for adapter, build in ((CARBON, carbon_series), (SOLAR, solar_series), (LOAD, load_series)):
         with pytest.raises(SignalError, match=r"signal\.csv:2: .*not negative"):
-            build(adapter.validate_python(keys), START, 7200)
+            build(adapter.validate_python(keys), Window.of(START, 7200))
 
 
 def test_a_run_outside_the_file_is_refused_by_clock_and_taken_from_its_start(path: Path) -> None:
     keys = {"type": "csv", "path": str(path)}
     later = START + timedelta(days=400, minutes=7)
     with pytest.raises(SignalError) as caught:
-        carbon_series(CARBON.validate_python(keys), later, 7200)
+        carbon_series(CARBON.validate_python(keys), Window.of(later, 7200))
     text = str(caught.value)
     assert text.startswith(f"{path}: the signal covers 2023-06-08T00:00:00Z to 2023-06-08T02:00")
     assert "2024-07-12T00:07:00Z to 2024-07-12T02:07:00Z is needed" in text
 
     config = CARBON.validate_python({**keys, "align": "start"})
-    series = carbon_series(config, later, 7200)
+    series = carbon_series(config, Window.of(later, 7200))
     assert series.step_means(later.timestamp(), 3600, 2).tolist() == [100, 200]
     with pytest.raises(SignalError, match="is needed"):
-        carbon_series(config, later, 7201)
+        carbon_series(config, Window.of(later, 7201))
 
 
 def test_align_start_moves_the_first_interval_not_its_stamp(path: Path) -> None:
     config = CARBON.validate_python(
         {"type": "csv", "path": str(path), "align": "start", "stamp": "end"}
     )
-    assert carbon_series(config, START, 7200).starts_s[0] == START_S
+    assert carbon_series(config, Window.of(START, 7200)).starts_s[0] == START_S
 
 
 def test_typical_day_covers_the_week_before() -> None:
     config = CARBON.validate_python({"type": "typical_day", "area": "CISO"})
-    series = carbon_series(config, START, 25 * HOUR_S)
+    series = carbon_series(config, Window.of(START, 25 * HOUR_S))
     assert series.covers(START_S - 7 * 86400, START_S + 25 * HOUR_S)
     june = typical_day_means("CISO")[5]
     assert series.step_means(START_S, HOUR_S, 25).tolist() == [*june.tolist(), june[0]]
@@ -106,7 +108,7 @@ def test_typical_day_covers_the_week_before() -> None:
 
 def test_clear_sky_covers_the_day_before_with_noon_at_its_place() -> None:
     config = SOLAR.validate_python({"type": "clear_sky", "peak_power_w": 600})
-    series = solar_series(config, START, 25 * HOUR_S, Place(37.87, -122.27))
+    series = solar_series(config, Window.of(START, 25 * HOUR_S), Place(37.87, -122.27))
     assert series.covers(START_S - 86400, START_S + 25 * HOUR_S)
     assert (np.diff(series.starts_s) == 300).all()
     means_w = series.step_means(START_S, HOUR_S, 24)
@@ -119,13 +121,12 @@ def test_clear_sky_covers_the_day_before_with_noon_at_its_place() -> None:
 def test_a_sky_needs_a_place(kind: str) -> None:
     config = SOLAR.validate_python({"type": kind, "peak_power_w": 600})
     with pytest.raises(SignalError, match=rf"type {kind} .* sites\.N\.location"):
-        solar_series(config, START, HOUR_S)
+        solar_series(config, Window.of(START, HOUR_S))
 
 
 def test_run_without_time_zone_is_a_mistake_of_the_caller() -> None:
-    config = LOAD.validate_python({"type": "constant", "power_w": 1})
     with pytest.raises(ValueError, match="time zone"):
-        load_series(config, START.replace(tzinfo=None), 60)
+        Window.of(START.replace(tzinfo=None), 60)
 
 
 def test_every_carbon_intensity_has_a_kind(path: Path) -> None:

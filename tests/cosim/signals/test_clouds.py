@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from cosim.scenario.signals import Solar
-from cosim.signals import Place, Series, solar_series
+from cosim.signals import Place, Series, Window, solar_series
 from cosim.signals.clouds import clearness
 
 SOLAR: TypeAdapter[Any] = TypeAdapter(Solar)
@@ -70,7 +70,7 @@ def test_impossible_statistics_are_refused(mean: float, std: float) -> None:
 
 def solar(seed: int | tuple[int, ...] = 0, kind: str = "clear_sky", **keys: Any) -> Series:
     config = SOLAR.validate_python({"type": kind, "peak_power_w": 600} | keys)
-    return solar_series(config, START, 5 * 86400, Place(37.87, -122.27), seed)
+    return solar_series(config, Window.of(START, 5 * 86400), Place(37.87, -122.27), seed)
 
 
 @pytest.mark.parametrize("kind", ["clear_sky", "pvlib"])

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cosim.errors import SignalError
 from cosim.scenario.signals import Solar
-from cosim.signals import Place, Series, solar_series
+from cosim.signals import Place, Series, Window, solar_series
 from cosim.signals.clear_sky import clear_sky_light, sun_direction
 
 SOLAR: TypeAdapter[Any] = TypeAdapter(Solar)
@@ -123,7 +123,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def power(start: datetime, hours: float, **keys: Any) -> Series:
     config = SOLAR.validate_python({"type": "pvlib", "peak_power_w": 1000} | keys)
-    return solar_series(config, start, hours * HOUR_S, PLACE)
+    return solar_series(config, Window.of(start, hours * HOUR_S), PLACE)
 
 
 def weather(path: Path, name: str) -> dict[str, str]:

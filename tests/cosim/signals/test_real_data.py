@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from cosim.errors import SignalError
 from cosim.scenario.signals import CarbonIntensity, Solar
-from cosim.signals import carbon_series, solar_series
+from cosim.signals import Window, carbon_series, solar_series
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 CARBON: TypeAdapter[Any] = TypeAdapter(CarbonIntensity)
@@ -35,7 +35,7 @@ def test_solar_as_a_share_of_the_peak() -> None:
         }
     )
     start = datetime(2022, 6, 8, tzinfo=UTC)
-    series = solar_series(config, start, 29 * 24 * HOUR_S)
+    series = solar_series(config, Window.of(start, 29 * 24 * HOUR_S))
     assert len(series) == 8352
     assert series.starts_s[0] == start.timestamp()
     assert series.end_s == datetime(2022, 7, 7, tzinfo=UTC).timestamp()
@@ -43,7 +43,7 @@ def test_solar_as_a_share_of_the_peak() -> None:
     day_w = series.step_means(start.timestamp() + 8 * HOUR_S, 60, 1440)
     assert day_w.sum() / 60 == pytest.approx(3930, abs=5)
     with pytest.raises(SignalError, match="covers 2022-06-08T00:00:00Z to 2022-07-07T00:00:00Z"):
-        solar_series(config, start + timedelta(days=365), HOUR_S)
+        solar_series(config, Window.of(start + timedelta(days=365), HOUR_S))
 
 
 def test_marginal_carbon_intensity() -> None:
@@ -55,7 +55,7 @@ def test_marginal_carbon_intensity() -> None:
         }
     )
     start = datetime(2023, 6, 8, tzinfo=UTC)
-    series = carbon_series(config, start, 25 * HOUR_S)
+    series = carbon_series(config, Window.of(start, 25 * HOUR_S))
     assert len(series) == 8928
     assert series.values[:2].tolist() == [425.01605069, 432.27352861]
     assert series.end_s == datetime(2023, 7, 9, tzinfo=UTC).timestamp()
@@ -72,9 +72,12 @@ def test_hours_without_data_are_named() -> None:
         "stamp": "end",
     }
     with pytest.raises(SignalError, match=r"CISO\.csv:108: the value is missing.*first of 3"):
-        carbon_series(CARBON.validate_python(keys), datetime(2022, 6, 1, tzinfo=UTC), HOUR_S)
+        carbon_series(
+            CARBON.validate_python(keys), Window.of(datetime(2022, 6, 1, tzinfo=UTC), HOUR_S)
+        )
     keys["path"] = file("carbon/eia930_2022_ERCO.csv")
     series = carbon_series(
-        CARBON.validate_python(keys), datetime(2021, 12, 31, 23, tzinfo=UTC), 8760 * HOUR_S
+        CARBON.validate_python(keys),
+        Window.of(datetime(2021, 12, 31, 23, tzinfo=UTC), 8760 * HOUR_S),
     )
     assert series.values[0] == 334.2055847568988

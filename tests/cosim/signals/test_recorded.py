@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cosim.errors import SignalError
 from cosim.scenario.signals import CarbonIntensity, Temperature
-from cosim.signals import carbon_series, temperature_series
+from cosim.signals import Window, carbon_series, temperature_series
 from tests.conftest import Cli
 from tests.cosim.builders import edited, run_scenario, run_text, write
 from tests.cosim.signals.formats.examples import (
@@ -49,7 +49,7 @@ def folder(tmp_path: Path) -> Path:
 
 def carbon(path: Path, start: datetime, duration_s: float, **keys: Any) -> Any:
     config = CARBON.validate_python({"type": "file", "path": str(path), **keys})
-    return carbon_series(config, start, duration_s)
+    return carbon_series(config, Window.of(start, duration_s))
 
 
 MARCH = datetime(2024, 3, 31, tzinfo=UTC)
@@ -136,7 +136,11 @@ def test_temperature(folder: Path) -> None:
     start = datetime(2022, 6, 8, 19, tzinfo=UTC)
     for kind in ("file", "solcast"):
         config = TEMPERATURE.validate_python({"type": kind, "path": str(folder / "solcast.csv")})
-        assert temperature_series(config, start, 900).values.tolist() == [19.1, 19.2, -0.5]
+        assert temperature_series(config, Window.of(start, 900)).values.tolist() == [
+            19.1,
+            19.2,
+            -0.5,
+        ]
 
 
 def test_another_quantity(folder: Path) -> None:
@@ -144,7 +148,7 @@ def test_another_quantity(folder: Path) -> None:
         carbon(folder / "solcast.csv", MARCH, 60)
     config = TEMPERATURE.validate_python({"type": "file", "path": str(folder / "maps.csv")})
     with pytest.raises(SignalError, match=r"expected a file of weather .* 'electricity_maps'"):
-        temperature_series(config, MARCH, 60)
+        temperature_series(config, Window.of(MARCH, 60))
 
 
 @pytest.mark.parametrize(

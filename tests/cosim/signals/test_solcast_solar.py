@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from cosim.errors import SignalError
 from cosim.scenario.signals import Solar
-from cosim.signals import Place, Series, solar_series
+from cosim.signals import Place, Series, Window, solar_series
 from cosim.signals.clear_sky import clear_sky_light, clear_sky_power_w, sun_direction
 from cosim.signals.pv_array import Array
 from cosim.signals.series import utc_stamp
@@ -52,7 +52,7 @@ def power(
     config = SOLAR.validate_python(
         {"type": "solcast", "path": str(path), "peak_power_w": 600, **keys}
     )
-    return solar_series(config, start, DAY_S, place)
+    return solar_series(config, Window.of(start, DAY_S), place)
 
 
 def clear(array: Array) -> Any:
