@@ -31,7 +31,9 @@ def find_scheduler(name: str) -> type[Scheduler]:
         InferenceSimError: If there is none of that name, or it cannot be imported.
     """
     found = find_part("scheduler", name, SCHEDULERS)
-    if not (isinstance(found, type) and issubclass(found, Scheduler)):
+    # Not issubclass: compiled classes share one cache of answers with their abstract base, which
+    # would then take any scheduler for an instance of any other.
+    if Scheduler not in getattr(found, "__mro__", ()):
         raise InferenceSimError(f"scheduler '{name}' must be a subclass of Scheduler (got {found})")
     return found
 

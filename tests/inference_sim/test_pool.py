@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 
 import pytest
 import simpy
@@ -11,6 +12,7 @@ from inference_sim.clock import advance
 from inference_sim.cluster import Cluster
 from inference_sim.deployment import ClusterConfig
 from inference_sim.errors import InferenceSimError
+from inference_sim.scheduling import SCHEDULERS, VllmScheduler, find_scheduler
 from inference_sim.workload import Arrival
 from tests.inference_sim.builders import approx, at_once, config
 
@@ -64,3 +66,32 @@ def test_clusters_that_share_a_clock_do_as_they_do_alone() -> None:
     assert [cluster.report().as_dict() for cluster in clusters] == [
         approx(step.as_dict(), 0) for step in alone
     ]
+
+
+def test_looking_a_scheduler_up_makes_it_no_other() -> None:
+    for name, scheduler in SCHEDULERS.items():
+        assert find_scheduler(name) is scheduler
+    sarathi = find_scheduler("sarathi")(4, 512)
+    assert isinstance(sarathi, SCHEDULERS["sarathi"])
+    assert not isinstance(sarathi, SCHEDULERS["vllm_v1"])
+
+
+def test_a_scheduler_need_not_be_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A subclass written here serves as the class that it takes everything from."""
+
+    class Mine(VllmScheduler):
+        pass
+
+    point = EntryPoint("mine", "a_package:Mine", "cosim.schedulers")
+    monkeypatch.setattr(EntryPoint, "load", lambda self: Mine)
+    monkeypatch.setattr(
+        "inference_sim.plugins.entry_points",
+        lambda group: [point] if group == "cosim.schedulers" else [],
+    )
+    stream = at_once(20, 300, 40)
+    steps = [
+        Cluster(config(scheduler=name), stream).step(100.0).as_dict() for name in ("vllm", "mine")
+    ]
+    assert steps[1] == approx(steps[0], 0)
+    with pytest.raises(InferenceSimError, match="unknown scheduler"):
+        Cluster(config(scheduler="yours"), stream)
