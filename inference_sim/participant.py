@@ -93,7 +93,7 @@ class ClusterSimulator(mosaik_api_v3.Simulator):
             name: {
                 attribute: -self._telemetry[name].facility_power_w
                 if attribute == "power"
-                else self._telemetry[name].observed()
+                else self._telemetry[name]
                 for attribute in attributes
             }
             for name, attributes in outputs.items()

@@ -147,36 +147,12 @@ class StepTelemetry(PoolTelemetry):
         """Return the numbers by name."""
         return {name: getattr(self, name) for name in NUMBERS}
 
-    def observed(self) -> dict[str, Any]:
-        """Return what a controller may see, by name."""
-        return {name: getattr(self, name) for name in OBSERVED}
-
 
 _TYPES = get_type_hints(StepTelemetry)
 NUMBERS = tuple(name for name, kind in _TYPES.items() if kind in (int, float))
 """Fields of :class:`StepTelemetry` that are single numbers."""
 COUNTS = tuple(name for name, kind in _TYPES.items() if kind is int)
 """Those that are whole numbers."""
-OBSERVED = (
-    "facility_power_w",
-    "arrived",
-    "admitted",
-    "completed",
-    "gateway_waiting",
-    "deferrable_waiting",
-    "deferrable_waiting_tokens",
-    "deferrable_slack_s",
-    "replica_waiting",
-    "running",
-    "busy_fraction",
-    "kv_utilisation",
-    "batch_mean",
-    "awake_replicas",
-    "ttft_p99_s",
-    "tpot_p99_s",
-    "latency_p99_s_by_class",
-)
-"""Telemetry that controllers see, by field of :class:`StepTelemetry`."""
 
 
 def pool_telemetry(readings: Sequence[PoolReading]) -> PoolTelemetry:
