@@ -22,7 +22,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 import cosim
-from controllers import ActuatorChange
+from controllers import ACTUATORS, ActuatorChange
 from cosim.errors import ScenarioError
 from cosim.loop.record import Run, SiteRecord
 from cosim.results.files import REPORT
@@ -154,7 +154,8 @@ def steps_frame(run: Run) -> pd.DataFrame:
 def _site_frame(plan: Plan, record: SiteRecord) -> pd.DataFrame:
     step_s = plan.scenario.time.step_s
     frame = pd.DataFrame({name: record.column(name) for name in record.names})
-    counts = {name: "int64" for name in COUNTS if name in record.names}
+    whole = {*COUNTS, *(actuator.field for actuator in ACTUATORS.values() if actuator.integral)}
+    counts = {name: "int64" for name in record.names if name in whole}
     frame = frame.astype(counts)
     frame.insert(0, "site", record.site.name)
     frame.insert(1, "step", range(len(record)))

@@ -17,6 +17,7 @@ from controllers import (
     QueueView,
     SiteReport,
 )
+from controllers.actuators import SITE, Settings
 from inference_sim.telemetry import PoolTelemetry, StepTelemetry
 
 
@@ -47,6 +48,15 @@ def site_report(telemetry: StepTelemetry | None) -> SiteReport:
             for name, (ttft_s, tpot_s) in telemetry.latency_p99_s_by_class.items()
         },
     )
+
+
+def settings(telemetry: StepTelemetry) -> Settings:
+    """Return what was in force in a cluster's step, by actuator and pool."""
+    return {(name, SITE): value for name, value in telemetry.settings.items()} | {
+        (name, pool): value
+        for pool, reported in telemetry.pools.items()
+        for name, value in reported.settings.items()
+    }
 
 
 def microgrid_report(

@@ -147,5 +147,10 @@ def test_kv_utilisation_grows_while_a_segment_is_under_way() -> None:
 
 def test_knobs_are_part_of_the_telemetry() -> None:
     telemetry, _ = serve(config(), at_once(2, 10, 5), 10.0)
-    assert telemetry.admission_rate_per_s == math.inf
-    assert telemetry.batch_cap == 128
+    assert telemetry.settings == {"admission_rate": math.inf, "deferrable_rate": math.inf}
+    assert telemetry.pools["main"].settings == {
+        "batch_cap": 128,
+        "active_replicas": 1,
+        "clock_fraction": 1.0,
+        "power_cap": math.inf,
+    }

@@ -122,7 +122,8 @@ def test_same_as_alone() -> None:
         assert power_w == -expected.facility_power_w <= -alone.config.idle_power_w
         assert repr(observed) == repr(expected)  # NaN too
     assert repr(telemetry["dc"]) == repr(expected)
-    assert (expected.admission_rate_per_s, expected.batch_cap) == (3.0, 64)
+    assert expected.settings["admission_rate"] == 3.0
+    assert expected.pools["main"].settings["batch_cap"] == 64
 
 
 def test_actuators_act_at_the_step_they_are_set() -> None:

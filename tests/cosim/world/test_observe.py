@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 import pytest
 
 from controllers import LatencyView, MicrogridReport, PoolView, QueueView, SiteReport
-from cosim.world.observe import microgrid_report, site_report
+from cosim.world.observe import microgrid_report, settings, site_report
 from inference_sim.telemetry import StepTelemetry
 from tests.deployments import telemetry
 
@@ -19,7 +19,7 @@ class TestSite:
         numbers = {
             field.name: float(number)
             for number, field in enumerate(fields(StepTelemetry), start=1)
-            if field.name not in {"latency_p99_s_by_class", "pools"}
+            if field.name not in {"latency_p99_s_by_class", "pools", "settings"}
         }
         made = telemetry(**numbers, latency_p99_s_by_class={"chat": (0.5, math.nan)})
         report = site_report(replace(made, pools={"main": made}))
@@ -38,6 +38,16 @@ class TestSite:
 
     def test_before_the_first_step(self) -> None:
         assert site_report(None) == SiteReport(queue=QueueView(), serving=PoolView())
+
+
+def test_settings_are_of_the_cluster_and_of_its_pools() -> None:
+    pools = {name: telemetry(settings={"batch_cap": cap}) for name, cap in (("a", 4), ("b", 8))}
+    reported = telemetry(settings={"admission_rate": 2.0}, pools=pools)
+    assert settings(reported) == {
+        ("admission_rate", ""): 2.0,
+        ("batch_cap", "a"): 4,
+        ("batch_cap", "b"): 8,
+    }
 
 
 class TestMicrogrid:
