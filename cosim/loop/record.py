@@ -63,6 +63,11 @@ class SiteRecord:
     def __len__(self) -> int:
         return len(self._columns["facility_power_w"])
 
+    def keep(self, steps: int) -> None:
+        """Keep so many steps: the next one may be half recorded where an interrupt came in it."""
+        for values in self._columns.values():
+            del values[steps:]
+
     def column(self, name: str) -> Array:
         """Return a column, shape (steps,)."""
         return np.frombuffer(self._columns[name], dtype=np.float64)
@@ -154,6 +159,11 @@ class Recorder:
         for name, record in self.sites.items():
             record.add(states[name], telemetry.get(name))
         self.steps += 1
+
+    def settle(self) -> None:
+        """Drop what was recorded of a step that was broken into."""
+        for record in self.sites.values():
+            record.keep(self.steps)
 
 
 @dataclass(frozen=True, slots=True)
