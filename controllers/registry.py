@@ -13,7 +13,7 @@ from types import MappingProxyType, ModuleType
 from typing import cast
 
 from controllers.base import Controller, FleetController
-from controllers.errors import did_you_mean, where_raised
+from controllers.errors import did_you_mean, error_text, where_raised
 from controllers.policies.autoscale import Autoscale
 from controllers.policies.batch_cap_aimd import BatchCapAimd
 from controllers.policies.batch_cap_primal_dual import BatchCapPrimalDual
@@ -108,9 +108,12 @@ def _load_installed(points: Sequence[EntryPoint]) -> ControllerType:
     where = f"'{point.value}' of {sources[0]}"
     try:
         found = point.load()
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise ValueError(
-            f"importing {where} raised {type(error).__name__}: {error} ({where_raised(error)})"
+            f"importing {where} raised {type(error).__name__}: {error_text(error)} "
+            f"({where_raised(error)})"
         ) from error
     return _complete(found, where)
 
@@ -126,10 +129,13 @@ def _load(path: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses and pickle look the module up by its name
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # sys.exit, say, must not end a command in silence
         del sys.modules[name]
         raise ValueError(
-            f"importing '{path}' raised {type(error).__name__}: {error} ({where_raised(error)})"
+            f"importing '{path}' raised {type(error).__name__}: {error_text(error)} "
+            f"({where_raised(error)})"
         ) from error
     return module
 

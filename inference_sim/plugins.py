@@ -36,7 +36,9 @@ def find_part(kind: str, name: str, builtin: Mapping[str, T]) -> T:
         raise InferenceSimError(f"{kind} '{name}' is offered by {packages}: remove one")
     try:
         part: Any = points[0].load()
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # sys.exit, say, must not end a command in silence
         raise InferenceSimError(
             f"importing {kind} '{points[0].value}' of {_package(points[0])} raised "
             f"{type(error).__name__}: {error}"

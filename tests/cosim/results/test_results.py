@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -430,7 +429,8 @@ def test_a_full_disk_costs_what_could_not_be_written(
         "error: the results could not all be written: [Errno 28] No space left on device; those "
         f"that could are in '{kept}', marked as failed\n"
     )
-    assert {"FAILED", "requests.parquet", "steps.parquet"} <= {path.name for path in Path(kept).iterdir()}
+    left = {path.name for path in Path(kept).iterdir()}
+    assert {"FAILED", "requests.parquet", "steps.parquet"} <= left
     assert Path("out/summary.json").exists() is earlier
     assert cosim("report", kept).code == 2
 
