@@ -92,6 +92,7 @@ from controllers.registry import BUILTIN, installed, resolve
 from controllers.service import ClassInfo, ServiceModel
 from controllers.telemetry import microgrid_telemetry
 from controllers.throttle import Throttle
+from controllers.user_file import names_a_file, read_part
 from controllers.views import SiteSignals
 from controllers.window import Band, IntensityBand, IntensityWindow
 
@@ -144,5 +145,7 @@ __all__ = [
     "check_conflicts",
     "installed",
     "microgrid_telemetry",
+    "names_a_file",
+    "read_part",
     "resolve",
 ]

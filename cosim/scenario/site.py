@@ -16,6 +16,7 @@ from cosim.scenario.fields import (
     StrictModel,
     resolve_path,
 )
+from cosim.scenario.parts import RouterName, SchedulerName, router_of, scheduler_of
 from cosim.scenario.power import Power, PueKeys, TwoResourcePower
 from cosim.scenario.signals import CarbonIntensity, Load, MarginalIntensity, Price, Solar
 from cosim.scenario.solar import Panels
@@ -46,9 +47,10 @@ class Location(StrictModel):
 class Scheduler(StrictModel):
     """How a replica forms its batches."""
 
-    type: Literal["vllm_v1", "vllm", "sarathi", "orca", "static"] = "vllm_v1"
+    type: SchedulerName = "vllm_v1"
     """vllm_v1: today's vLLM, chunked prefill mixed with decodes. vllm: v0, prompts first. sarathi:
-    chunks of 512 tokens. orca: prompts whole and mixed in. static: FasterTransformer."""
+    chunks of 512 tokens. orca: prompts whole and mixed in. static: FasterTransformer. Or
+    `./file.py:Class` for one of your own (`cosim schedulers` lists those that have a name)."""
     batch_cap: Count = 128
     """Most sequences that run at once on a replica (max_num_seqs)."""
     max_batch_tokens: Count | None = None
@@ -167,10 +169,9 @@ class Cluster(StrictModel):
     """GPUs that share each layer of a replica."""
     pipeline_parallel: Count = 1
     """Stages of a replica, each with a part of the layers."""
-    router: Literal[
-        "round_robin", "least_outstanding", "random", "power_of_two", "least_kv_load"
-    ] = "round_robin"
-    """How requests are spread over replicas."""
+    router: RouterName = "round_robin"
+    """How requests are spread over replicas (`cosim routers` lists the ways), or
+    `./file.py:function` for one of your own."""
     memory_utilisation: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Share of GPU memory for weights and KV cache (gpu_memory_utilization)."""
     scheduler: Scheduler = Scheduler()
@@ -237,8 +238,8 @@ class Cluster(StrictModel):
             power_cap_w=float("inf") if self.power_cap_w is None else self.power_cap_w,
             tensor_parallel=self.tensor_parallel,
             pipeline_parallel=self.pipeline_parallel,
-            router=self.router,
-            scheduler=self.scheduler.type,
+            router=router_of(self.router),
+            scheduler=scheduler_of(self.scheduler.type),
             batch_cap=self.scheduler.batch_cap,
             max_batch_tokens=self.scheduler.max_batch_tokens,
             memory_utilisation=self.memory_utilisation,
