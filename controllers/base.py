@@ -16,9 +16,9 @@ from datetime import datetime
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 
 from controllers.actuators import ActuatorLimits
+from controllers.arrays import FloatArray
 from controllers.forecast import NO_FORECASTS, Forecasts
 from controllers.service import ClassInfo, ServiceModel
 
@@ -180,7 +180,7 @@ class Action:
     sites: Mapping[str, SiteAction]
 
 
-def _empty() -> NDArray[np.float64]:
+def _empty() -> FloatArray:
     return np.empty(0)
 
 
@@ -212,7 +212,7 @@ class SiteContext:
     step_s: float
     steps: int
     limits: Mapping[str, ActuatorLimits] = field(default_factory=dict)
-    past_carbon_intensity_g_per_kwh: NDArray[np.float64] = field(default_factory=_empty)
+    past_carbon_intensity_g_per_kwh: FloatArray = field(default_factory=_empty)
     peak_power_w: float = 0.0
     idle_power_w: float = 0.0
     battery_capacity_wh: float | None = None

@@ -14,15 +14,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from controllers.actuators import ActuatorLimits
+from controllers.arrays import FloatArray
 from controllers.base import SiteContext, SiteObservation
 from controllers.forecast import Forecast, Forecasts
 from controllers.service import ClassInfo, ServiceModel
 from controllers.views import SiteSignals
 
-Array = NDArray[np.float64]
 Report = Mapping[str, Mapping[str, Any]]
 """What a step reports, by site and field of `SiteObservation`."""
 
@@ -128,7 +127,7 @@ def example_day(
     contexts: Mapping[str, SiteContext] | None = None,
     *,
     seed: int = 1,
-    intensity: Array | None = None,
+    intensity: FloatArray | None = None,
 ) -> ExampleDay:
     """Return a day at some sites.
 
@@ -178,16 +177,18 @@ def _service() -> ServiceModel:
     )
 
 
-def _hours(steps: int, step_s: float) -> Array:
+def _hours(steps: int, step_s: float) -> FloatArray:
     return np.arange(steps) * step_s / 3600
 
 
-def _intensity(steps: int, step_s: float, seed: int) -> Array:
+def _intensity(steps: int, step_s: float, seed: int) -> FloatArray:
     noise = np.random.default_rng(seed).normal(0, 10, steps)
     return np.maximum(0.0, 250 - 120 * np.sin(np.pi * (_hours(steps, step_s) - 6) / 12) + noise)
 
 
-def _signals(context: SiteContext, steps: int, seed: int, intensity: Array | None) -> SiteSignals:
+def _signals(
+    context: SiteContext, steps: int, seed: int, intensity: FloatArray | None
+) -> SiteSignals:
     hours = _hours(steps, context.step_s)
     sun = 1500 * np.maximum(0.0, np.sin(np.pi * (hours - 6) / 12))
     if intensity is None:

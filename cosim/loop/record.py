@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from controllers import ControllerHost
 from cosim.accounting.energy import J_PER_KWH
@@ -21,10 +20,9 @@ from cosim.loop.live import Live
 from cosim.world.microgrid import BATTERY, MicrogridState
 from cosim.world.plan import Plan
 from cosim.world.site_plan import SitePlan
+from inference_sim.arrays import FloatArray
 from inference_sim.cluster import Cluster
 from inference_sim.telemetry import NUMBERS, StepTelemetry
-
-Array = NDArray[np.float64]
 
 GRID_COLUMNS = (
     "facility_power_w",
@@ -55,7 +53,7 @@ class SiteRecord:
     def __len__(self) -> int:
         return len(self._columns["facility_power_w"])
 
-    def column(self, name: str) -> Array:
+    def column(self, name: str) -> FloatArray:
         """Return a column, shape (steps,)."""
         return np.frombuffer(self._columns[name], dtype=np.float64)
 
@@ -105,7 +103,7 @@ class SiteRecord:
         }
 
 
-def _value(values: Array | None, step: int, without: float = math.nan) -> float:
+def _value(values: FloatArray | None, step: int, without: float = math.nan) -> float:
     """Return the value of a step; `without`, if the site has no such signal."""
     return without if values is None else float(values[step])
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cosim.report.lines import Array, Axis, LineChart, Panel, Series
+from cosim.report.lines import Axis, LineChart, Panel, Series
 from cosim.report.palette import series_color, series_dash
+from inference_sim.arrays import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Bars:
 
     name: str
     color: str
-    values: Array
+    values: FloatArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ import numpy as np
 
 from controllers import ACTUATORS, ActuatorChange
 from cosim.accounting.quantiles import Quantiles
-from cosim.report.lines import Array, Axis, LineChart, Mark, Panel, Series
+from cosim.report.lines import Axis, LineChart, Mark, Panel, Series
 from cosim.report.run_data import LATENCIES, RunData
 from cosim.report.thin import Buckets
 from cosim.words import duration, infinite, setting
+from inference_sim.arrays import FloatArray
 
 MOST_CHANGES = 500
 """Changes that are listed one by one, and that marks lead to."""
@@ -46,7 +47,7 @@ class SiteCharts:
     suffix: str
 
     @property
-    def _columns(self) -> Mapping[str, Array]:
+    def _columns(self) -> Mapping[str, FloatArray]:
         return self.run.steps[self.site]
 
     @property
@@ -143,7 +144,7 @@ class SiteCharts:
                 )
             yield Panel(title, kind.unit, [line], marks, height=90, infinite=infinite(actuator))
 
-    def _in_force(self, changes: Sequence[ActuatorChange]) -> Array:
+    def _in_force(self, changes: Sequence[ActuatorChange]) -> FloatArray:
         """Return the value of an actuator in each step, from its changes."""
         values = np.full(len(self._columns["time_s"]), changes[0].old)
         for change in changes:
