@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cosim.report.lines import LineChart, Panel, Series
+from cosim.report.lines import ChartLine, LineChart, Panel
 from cosim.report.scales import Scale, panel_scale, x_scale
 from cosim.report.size import RIGHT, Drawn, Size
 from cosim.report.svg import area_path, element, line_path, text, titled
@@ -68,7 +68,7 @@ def _heading(panel: Panel, size: Size, y: float) -> tuple[list[str], float]:
     return body, y + 8
 
 
-def _swatch(one: Series, x: float, y: float) -> str:
+def _swatch(one: ChartLine, x: float, y: float) -> str:
     kind = f"line {one.color}"
     if one.shape == "points":
         return element("circle", cx=x + _SWATCH / 2, cy=y, r=_POINT, class_=kind)

@@ -33,7 +33,7 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class ChartLine:
     """A line, with a band from the least to the greatest value where it was thinned.
 
     Attributes:
@@ -98,7 +98,7 @@ class Panel:
 
     label: str
     unit: str
-    series: Sequence[Series]
+    series: Sequence[ChartLine]
     marks: Sequence[Mark] = ()
     height: int = 120
     zero: bool = True

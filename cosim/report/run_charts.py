@@ -12,7 +12,7 @@ import numpy as np
 
 from controllers import ACTUATORS, ActuatorChange
 from cosim.accounting.quantiles import Quantiles
-from cosim.report.lines import Axis, LineChart, Mark, Panel, Series
+from cosim.report.lines import Axis, ChartLine, LineChart, Mark, Panel
 from cosim.report.run_data import LATENCIES, RunData
 from cosim.report.thin import Buckets
 from cosim.words import duration, infinite, setting
@@ -164,7 +164,7 @@ class SiteCharts:
 
     def _series(
         self, name: str, column: str, color: str, dash: str = "", *, filled: bool = False
-    ) -> Series:
+    ) -> ChartLine:
         values = self._columns[column]
         return self._buckets.series(name, color, values, dash, column=column, filled=filled)
 
@@ -211,7 +211,7 @@ def latency_chart(
             for name in marks
         }
     series = [
-        Series(style[name][0], style[name][1], _SHARES, x=values, dash=style[name][2])
+        ChartLine(style[name][0], style[name][1], _SHARES, x=values, dash=style[name][2])
         for name, values in marks.items()
     ]
     least = min(float(values[1]) for values in marks.values())

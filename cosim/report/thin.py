@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.report.lines import Series
+from cosim.report.lines import ChartLine
 from inference_sim.arrays import FloatArray
 
 
@@ -71,10 +71,10 @@ class Buckets:
         *,
         column: str = "",
         filled: bool = False,
-    ) -> Series:
+    ) -> ChartLine:
         """Return the line of `values`, with a band if there is more than a step in a bucket."""
         thin = self.thin(values)
         low, high = (thin.low, thin.high) if self.size > 1 else (None, None)
-        return Series(
+        return ChartLine(
             name, color, thin.mean, low=low, high=high, column=column, dash=dash, filled=filled
         )

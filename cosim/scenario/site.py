@@ -44,7 +44,7 @@ class Location(StrictModel):
     """Height above the sea [m]: thinner air lets more of the sun through."""
 
 
-class Scheduler(StrictModel):
+class SchedulerKeys(StrictModel):
     """How a replica forms its batches."""
 
     type: SchedulerName = "vllm_v1"
@@ -98,7 +98,7 @@ class RooflineExecution(StrictModel):
         return value
 
 
-class VidurExecution(StrictModel):
+class VidurExecutionKeys(StrictModel):
     """Vidur's iteration time and memory plan, as the paper used them."""
 
     type: Literal["vidur"]
@@ -133,11 +133,11 @@ class ProfileExecution(StrictModel):
 
 
 Execution = Annotated[
-    RooflineExecution | VidurExecution | ProfileExecution, Field(discriminator="type")
+    RooflineExecution | VidurExecutionKeys | ProfileExecution, Field(discriminator="type")
 ]
 
 
-class Gateway(StrictModel):
+class GatewayKeys(StrictModel):
     """The token bucket in front of the cluster."""
 
     admission_rate_per_s: Positive | None = None
@@ -148,7 +148,7 @@ class Gateway(StrictModel):
     """What happens to requests above the admission rate: they wait in line, or are rejected."""
 
 
-class Cluster(StrictModel):
+class ClusterKeys(StrictModel):
     """An LLM serving deployment."""
 
     model: CatalogueName
@@ -174,13 +174,13 @@ class Cluster(StrictModel):
     `./file.py:function` for one of your own."""
     memory_utilisation: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Share of GPU memory for weights and KV cache (gpu_memory_utilization)."""
-    scheduler: Scheduler = Scheduler()
+    scheduler: SchedulerKeys = SchedulerKeys()
     """How a batch is formed."""
     execution: Execution = RooflineExecution(type="roofline")
     """How long an iteration takes."""
     power: Power = TwoResourcePower()
     """What the GPUs draw."""
-    gateway: Gateway = Gateway()
+    gateway: GatewayKeys = GatewayKeys()
     """What stands in front of the replicas."""
     host_power_w: NonNegative = 0.0
     """Power of the host (CPU, fans, network) per GPU [W]; 0 leaves it out."""
@@ -212,7 +212,7 @@ class Cluster(StrictModel):
         return value
 
     @model_validator(mode="after")
-    def _deployable(self) -> Cluster:
+    def _deployable(self) -> ClusterKeys:
         self.config().check()
         return self
 
@@ -265,7 +265,7 @@ class Cluster(StrictModel):
         node = find_node(self.node) if self.node else None
         width = self.tensor_parallel
         match self.execution:
-            case VidurExecution():
+            case VidurExecutionKeys():
                 return lambda stage: vidur_execution(model, gpu, width, stage, node)
             case ProfileExecution() as profile:
                 files = ProfileFiles(
@@ -368,7 +368,7 @@ class Site(StrictModel):
     """Name of the site."""
     location: Location | None = None
     """Where it is; computed solar power needs it."""
-    cluster: Cluster | None = None
+    cluster: ClusterKeys | None = None
     """The serving deployment."""
     load: Load | None = None
     """A plain load in place of a cluster."""

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cosim.report.charts import BarChart, Bars, Chart
-from cosim.report.lines import Axis, LineChart, Panel, Series
+from cosim.report.lines import Axis, ChartLine, LineChart, Panel
 from cosim.report.thin import Buckets
 from cosim.studies.reproduce.charts import COLORS, MODES
 from inference_sim.arrays import FloatArray
@@ -96,7 +96,7 @@ def _emissions(steps: Mapping[str, pd.DataFrame], buckets: Buckets) -> LineChart
     ]
     intensity = _column(paper, "carbon_intensity_g_per_kwh")
     limits = [
-        Series(f"threshold of the paper, {at:g} g/kWh", "grey", np.full(len(buckets.starts), at),
+        ChartLine(f"threshold of the paper, {at:g} g/kWh", "grey", np.full(len(buckets.starts), at),
                dash=dash, shape="guide")
         for at, dash in zip(_THRESHOLDS_G_PER_KWH, ("2 2", "6 3"), strict=True)
     ]  # fmt: skip

@@ -247,8 +247,8 @@ def test_editors_offer_the_names_and_take_others() -> None:
     schema = scenario_schema()
     definitions = schema["$defs"]
     keys = [
-        (definitions["Cluster"]["properties"]["router"], ROUTERS),
-        (definitions["Scheduler"]["properties"]["type"], SCHEDULERS),
+        (definitions["ClusterKeys"]["properties"]["router"], ROUTERS),
+        (definitions["SchedulerKeys"]["properties"]["type"], SCHEDULERS),
     ]
     for key, names in keys:
         assert key["anyOf"][0] == {"enum": list(names)}
