@@ -23,7 +23,8 @@ import numpy as np
 from pydantic import Field
 
 from controllers.arrays import FloatArray
-from controllers.base import Controller, SiteAction, SiteContext, SiteObservation
+from controllers.base import Controller, SiteAction, SiteContext
+from controllers.observation import SiteObservation
 from controllers.release import ACTUATOR, Release
 
 ROUNDING = 1e-9

@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from controllers.arrays import FloatArray
-from controllers.base import Controller, SiteAction, SiteContext, SiteObservation
+from controllers.base import Controller, SiteAction, SiteContext
+from controllers.observation import SiteObservation
 from controllers.release import ACTUATOR, interactive_share, strictest_tpot_s
 
 _ROUNDING = 1e-9
