@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from controllers import ControllerHost
 from controllers.actuators import ACTUATORS, Settings, of_site
@@ -23,10 +22,9 @@ from cosim.world.microgrid import BATTERY, MicrogridState
 from cosim.world.observe import settings
 from cosim.world.plan import Plan
 from cosim.world.site_plan import SitePlan
+from inference_sim.arrays import FloatArray
 from inference_sim.cluster import Cluster
 from inference_sim.telemetry import NUMBERS, StepTelemetry
-
-Array = NDArray[np.float64]
 
 GRID_COLUMNS = (
     "facility_power_w",
@@ -68,7 +66,7 @@ class SiteRecord:
         for values in self._columns.values():
             del values[steps:]
 
-    def column(self, name: str) -> Array:
+    def column(self, name: str) -> FloatArray:
         """Return a column, shape (steps,)."""
         return np.frombuffer(self._columns[name], dtype=np.float64)
 
@@ -127,7 +125,7 @@ def _of_site(actuator: str, in_force: Settings) -> float:
     return value
 
 
-def _value(values: Array | None, step: int, without: float = math.nan) -> float:
+def _value(values: FloatArray | None, step: int, without: float = math.nan) -> float:
     """Return the value of a step; `without`, if the site has no such signal."""
     return without if values is None else float(values[step])
 

@@ -17,11 +17,12 @@ import pandas as pd
 from pydantic import BaseModel
 
 import cosim
-from controllers import ACTUATORS, ActuatorChange
+from controllers import ACTUATORS, ActuatorChange, names_a_file
 from cosim.loop.record import Run, SiteRecord
 from cosim.results.result_folder import MANIFEST
 from cosim.results.summary import Summary, WallTime
 from cosim.results.vessim_record import write_vessim_record
+from cosim.scenario.parts import part_file
 from cosim.scenario.site import FILE_ENDINGS
 from cosim.scenario.solar import PvlibSolar
 from cosim.world.plan import Plan
@@ -32,6 +33,7 @@ from inference_sim.telemetry import COUNTS
 _LIBRARIES = ("mosaik", "vessim", "simpy", "numpy", "pandas", "pyarrow", "pydantic", "scipy")
 """What results depend on, beside cosim itself and Python."""
 _NAMED = (".cluster.model", ".cluster.gpu", ".execution.engine")  # by name, or by a file
+_PARTS = (".scheduler.type", ".cluster.router")  # by name, or as ./file.py:Class
 
 
 def write_results(folder: Path, run: Run, summary: Summary, manifest: Mapping[str, Any]) -> None:
@@ -120,6 +122,8 @@ def input_files(plan: Plan) -> dict[str, Path]:
             found[place] = value
         elif place.endswith(_NAMED) and str(value).endswith(FILE_ENDINGS):
             found[place] = Path(value)
+        elif place.endswith(_PARTS) and names_a_file(value):
+            found[place] = Path(part_file(value))
         elif isinstance(value, BaseModel):
             for name in type(value).model_fields:
                 walk(getattr(value, name), f"{place}.{name}".lstrip("."))
@@ -160,7 +164,8 @@ def scenario_hash(plan: Plan, hashes: Mapping[str, str]) -> str:
         *parents, last = place.split(".")
         for key in parents:
             target = target[int(key)] if isinstance(target, list) else target[key]
-        name = str(target[last]).rpartition(":")[2] if last == "type" else ""  # of a controller
+        of_code = last in ("type", "router")  # ./file.py:Class
+        name = str(target[last]).rpartition(":")[2] if of_code else ""
         target[last] = f"{digest}:{name}" if name else digest
     text = json.dumps(resolved, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
