@@ -45,7 +45,7 @@ from cosim.report.run_data import RunData, read_summary
 from cosim.results.summary import Summary
 from cosim.studies.runs.execute import execute
 from cosim.world.plan import load_plan
-from docsite.readme_picture import IMAGES, write_pictures
+from docs.site_builder.readme_picture import IMAGES, write_pictures
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(

@@ -8,7 +8,7 @@ from typing import Any
 
 from controllers import ACTUATORS, BUILTIN, Controller, FleetController
 from cosim.scenario.controllers import ControllerEntry, parameters_model
-from docsite.tables import key_table, one_line, table
+from docs.site_builder.tables import key_table, one_line, table
 
 PAGE = "reference/policies.md"
 

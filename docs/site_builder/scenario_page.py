@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cosim.scenario.schema import scenario_schema
-from docsite.schema_words import references
-from docsite.tables import key_table, one_line, table
+from docs.site_builder.schema_words import references
+from docs.site_builder.tables import key_table, one_line, table
 
 PAGE = "reference/scenario.md"
 POLICIES = "policies.md"
