@@ -354,7 +354,7 @@ def test_results_page_tells_every_key_and_column(tmp_path: Path) -> None:
     manifest = json.loads((tmp_path / "done" / "manifest.json").read_text(encoding="utf-8"))
     assert set(manifest) == documented("manifest.json")
     page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
-    table = page.split("| file | what it is |")[1].split("\n\n")[0]
+    table = page.split("| file | contents |")[1].split("\n\n")[0]
     files = set(re.findall(r"`([\w.]+)`", table))
     assert files - {"FAILED"} == {path.name for path in (tmp_path / "done").iterdir()}
 
