@@ -101,7 +101,7 @@ class _Reference:
     def _controllers(self) -> Iterator[str]:
         own = self._definitions["own_controller"]
         yield "## controllers\n"
-        yield "What every entry of the list takes, beside the parameters of its controller.\n"
+        yield "Keys of every entry of the list, beside the parameters of its controller.\n"
         properties = dict(own["properties"])
         names = "name of a policy, or `./file.py:Class` for one of your own"
         properties["type"] = {"type": "string", "description": names}
