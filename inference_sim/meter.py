@@ -9,7 +9,6 @@ to a prefix that contains everything counted so far, so nothing is ever taken ba
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from inference_sim.attribution import Attribution
 from inference_sim.power import PowerModel, Use
 from inference_sim.request import Request
 from inference_sim.segment import FIELDS, Segment
+from inference_sim.segment_rows import SegmentRows, as_row, as_segment
 
 Array = NDArray[np.float64]
 
@@ -60,7 +60,7 @@ class Meter:
         self._power, self._gpus = power, gpus
         self._peak_flops, self._peak_bytes_per_s = peak_flops, peak_bytes_per_s
         self.power_cap_w = math.inf
-        self._rows = array("d")
+        self._rows = SegmentRows()
         self.closed_segments = 0
         """Number of segments recorded so far: the index of the next one."""
         self._since_s = 0.0
@@ -76,7 +76,7 @@ class Meter:
         """Add what has ended: a segment, or an iteration's passage through several stages."""
         self._stages = len(segments)
         for segment in segments:
-            self._rows.extend(segment.row())
+            self._rows.add(segment)
             self.closed_segments += 1
         first = segments[0]
         n, batch = first.iterations, first.sequences
@@ -109,14 +109,13 @@ class Meter:
             under_way: What has begun and not ended, as planned.
         """
         since_s, self._since_s = self._since_s, until_s
-        rows = np.frombuffer(self._rows, dtype=np.float64).reshape(-1, len(FIELDS)).copy()
-        closed = len(rows)
-        self._rows = array("d")
+        closed = self._rows.count
+        for segment in under_way:
+            if segment.start_s < until_s:
+                self._rows.add(segment.window(since_s, until_s))
+        rows = self._rows.take()
         if closed and rows[0, 0] < since_s:  # it was under way at the last flush
-            rows[0] = _segment(rows[0]).window(since_s, until_s).row()
-        begun = [one.window(since_s, until_s).row() for one in under_way if one.start_s < until_s]
-        if begun:
-            rows = np.vstack([rows, *begun])
+            rows[0] = as_row(as_segment(rows[0]).window(since_s, until_s))
         if not len(rows):
             return MeterReading()
         energy_j, reading = self._integrate(rows, since_s, until_s)
@@ -203,10 +202,3 @@ _FLOPS, _FLOPS_STEP = FIELDS.index("flops"), FIELDS.index("flops_step")
 _SEQUENCES = FIELDS.index("sequences")
 _DECODING = FIELDS.index("decoding")
 _PREFILL_TOKENS = FIELDS.index("prefill_tokens")
-
-
-def _segment(row: Array) -> Segment:
-    values = row.tolist()
-    for name in ("iterations", "sequences", "decoding", "prefill_tokens"):
-        values[FIELDS.index(name)] = int(values[FIELDS.index(name)])
-    return Segment(*values)
