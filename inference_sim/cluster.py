@@ -40,7 +40,7 @@ class Cluster:
         config: The deployment.
         stream: Requests in order of arrival.
         env: The clock; one of its own by default. Clusters that share one are advanced together,
-            by :func:`inference_sim.clock.advance` with their :meth:`flush`, and then report.
+            by :func:`inference_sim.clock.advance`, and then report.
         dispatch: Makes what chooses a pool for each request; by default there must be just one.
 
     Attributes:
@@ -149,8 +149,13 @@ class Cluster:
 
     def step(self, until_s: float) -> StepTelemetry:
         """Run from where the last step ended to `until_s` [s] and report."""
-        advance(self.env, until_s, self.flush)
+        advance(self.env, until_s, [self])
         return self.report()
+
+    @property
+    def rows_kept(self) -> int:
+        """Number of segments that are not metered yet."""
+        return sum(pool.rows_kept for pool in self.pools.values())
 
     def flush(self, until_s: float) -> None:
         """Meter what was done since the last flush, up to `until_s` [s]."""
