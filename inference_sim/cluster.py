@@ -16,15 +16,11 @@ from inference_sim.engine import Engine
 from inference_sim.errors import InferenceSimError
 from inference_sim.gateway import Gateway, TokenLine
 from inference_sim.knobs import AT_LEAST_0, Knob
+from inference_sim.latencies import RollingLatencies
 from inference_sim.pool import Pool
 from inference_sim.replica import Replica
 from inference_sim.request import Outcome, Request
-from inference_sim.telemetry import (
-    ROLLING_WINDOW_S,
-    RollingLatencies,
-    StepTelemetry,
-    pool_telemetry,
-)
+from inference_sim.telemetry import ROLLING_WINDOW_S, StepTelemetry, pool_telemetry
 from inference_sim.workload import Arrival
 
 Settings = Mapping[str, float | Mapping[str, float]]
@@ -179,8 +175,10 @@ class Cluster:
         outside_c = outside(since_s) if outside else None
         deferred = self.deferral.waiting
         pools = {name: pool_telemetry([reading]) for name, reading in readings.items()}
+        only, *others = pools.values()
+        together = pool_telemetry(list(readings.values())) if others else only
         return StepTelemetry(
-            **pool_telemetry(list(readings.values())).by_name(),
+            **together.by_name(),
             pools=pools,
             facility_power_w=self.config.pue.facility_w(gpu_w + host_w, outside_c),
             arrived=self._since_report("arrived", self.arrived),
