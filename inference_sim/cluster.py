@@ -94,7 +94,9 @@ class Cluster:
         self._reported_s = self.env.now
         self._reported: Counter[str] = Counter()
         self._latencies: RollingLatencies | None = None
-        self.env.process(self._arrive(stream))
+        self._stream = iter(stream)
+        self._due: Arrival | None = None
+        self.env.process(self._open())
 
     @property
     def replicas(self) -> list[Replica]:
@@ -232,23 +234,46 @@ class Cluster:
             requests += pool.take_in_flight()
         return sorted(requests, key=lambda request: request.request_id)
 
-    def _arrive(self, stream: Iterable[Arrival]) -> Generator[simpy.Event, object, None]:
-        env, may_wait = self.env, self._may_wait
-        for time_s, prompt, output, class_id in stream:
-            if time_s > env.now:
-                yield env.timeout(time_s - env.now)
-            request = Request(self.arrived, env.now, prompt, output, class_id)
-            self.arrived += 1
-            reason = self._refusal(prompt + output)
-            if reason:
-                request.outcome = Outcome.REJECTED
-                request.reason = reason
-                self._refused.append(request)
-            elif may_wait and may_wait[class_id]:
-                self.deferral.submit(request)
-            else:
-                self.gateway.submit(request)
+    def _open(self) -> Generator[simpy.Event, object, None]:
+        """Begin with the stream, when the clock begins to run."""
+        self._arrive()
+        yield from ()
+
+    def _on_arrival(self, event: simpy.Event) -> None:
+        self._arrive()
+
+    def _arrive(self) -> None:
+        """Let in what has come by now, and wait for the next request.
+
+        A request is an event that calls back: a process that waits for each would take longer.
+        """
+        env = self.env
+        now_s: float = env.now
+        if self._due is not None:
+            self._let_in(self._due, now_s)
+        for arrival in self._stream:
+            if arrival[0] > now_s:
+                self._due = arrival
+                event = simpy.Timeout(env, arrival[0] - now_s)
+                event.callbacks.append(self._on_arrival)
+                return
+            self._let_in(arrival, now_s)
+        self._due = None
         self.exhausted = True
+
+    def _let_in(self, arrival: Arrival, now_s: float) -> None:
+        _, prompt, output, class_id = arrival
+        request = Request(self.arrived, now_s, prompt, output, class_id)
+        self.arrived += 1
+        reason = self._refusal(prompt + output)
+        if reason:
+            request.outcome = Outcome.REJECTED
+            request.reason = reason
+            self._refused.append(request)
+        elif self._may_wait and self._may_wait[class_id]:
+            self.deferral.submit(request)
+        else:
+            self.gateway.submit(request)
 
     def _refusal(self, tokens: int) -> str:
         """Return why no pool can ever serve a request of so many tokens; empty if one can."""
