@@ -7,12 +7,12 @@ a `ControllerError` that says what was expected.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from numbers import Real
 
-from controllers.actuators import ACTUATORS, ActuatorLimits
+from controllers.actuators import ACTUATORS, ActuatorLimits, Setting
 from controllers.base import Action, SiteAction
-from controllers.errors import Call, did_you_mean
+from controllers.errors import Call, did_you_mean, printable
 
 _ACTUATOR_OF = {actuator.field: name for name, actuator in ACTUATORS.items()}
 _ACTUATOR_OF |= {name: name for name in ACTUATORS}
@@ -47,15 +47,15 @@ def read_site_action(
     returned: object,
     *,
     declared: frozenset[str],
-    limits: Mapping[str, ActuatorLimits],
+    limits: Mapping[Setting, ActuatorLimits],
     call: Call,
-) -> tuple[dict[str, float], str]:
-    """Return the values that a controller set, by actuator, and its reason.
+) -> tuple[dict[Setting, float], str]:
+    """Return the values that a controller set, by actuator and pool, and its reason.
 
     Args:
         returned: A `SiteAction`, None, or a mapping of its field names or of actuator names.
         declared: Actuators that the controller declares.
-        limits: Ranges of the actuators that the site has.
+        limits: Ranges of what can be set at the site; see `SiteContext.settings`.
         call: The call that returned it.
 
     Raises:
@@ -75,7 +75,7 @@ def read_site_action(
     else:
         raise call.error(f"returned {_show(returned)}", "expected a SiteAction or None")
 
-    values = {}
+    values: dict[Setting, float] = {}
     for name, value in given.items():
         actuator = _ACTUATOR_OF.get(name)
         if actuator is None:
@@ -86,24 +86,47 @@ def read_site_action(
             )
         if value is None:
             continue
-        did = f"returned {name}={value if isinstance(value, Real) else _show(value)}"
+        did = f"returned {name}={_show(value, with_type=not isinstance(value, Real))}"
         if actuator not in declared:
             allowed = ", ".join(sorted(declared)) or "none"
             raise call.error(did, f"expected only the actuators that it declares ({allowed})")
-        if actuator not in limits:
+        targets = [target for known, target in limits if known == actuator]
+        if not targets:
             raise call.error(did, f"the site has no {actuator}")
-        number = _number(value, actuator, limits[actuator])
-        if number is None:
-            raise call.error(did, f"expected {_expected(actuator, limits[actuator])}")
-        values[actuator] = number
-    return values, str(reason)
+        for target, given_value in _by_target(value, targets, did, call):
+            range_ = limits[actuator, target]
+            number = _number(given_value, actuator, range_)
+            if number is None:
+                where = f" for pool '{target}'" if isinstance(value, Mapping) else ""
+                raise call.error(did, f"expected {_expected(actuator, range_)}{where}")
+            values[actuator, target] = number
+    return values, _reason(reason)
+
+
+def _by_target(
+    value: object, targets: Collection[str], did: str, call: Call
+) -> Iterator[tuple[str, object]]:
+    """Yield each pool that is set, and its value; a single value is for all of them."""
+    if not isinstance(value, Mapping):
+        yield from ((target, value) for target in targets)
+        return
+    for target, number in value.items():
+        if target not in targets:
+            known = " or ".join(name for name in targets if name)
+            expected = f"expected {known}" if known else "expected a number: a site has one"
+            raise call.error(did, f"no such pool, {expected}{did_you_mean(str(target), targets)}")
+        if number is not None:
+            yield target, number
 
 
 def _number(value: object, actuator: str, limits: ActuatorLimits) -> float | None:
     """Return `value` as a number that can be applied, or None if it cannot."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return None
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number beyond all floats
+        return None
     if math.isinf(number):
         # Only a site that has no limit of its own can be given none.
         return number if number == limits.unthrottled else None
@@ -120,7 +143,19 @@ def _expected(actuator: str, limits: ActuatorLimits) -> str:
     return f"{kind} {end}" + (", or inf for no limit" if math.isinf(limits.unthrottled) else "")
 
 
-def _show(value: object) -> str:
+def _reason(reason: object) -> str:
+    """Return a controller's own words; whatever they are, they go to files, pages and terminals."""
+    try:
+        return printable(str(reason))
+    except Exception as error:
+        return f"(no reason: its text raised {type(error).__name__})"
+
+
+def _show(value: object, *, with_type: bool = True) -> str:
     """Return `value` as text for a message, cut to a readable length."""
-    text = repr(value)
-    return f"{text if len(text) <= 60 else text[:57] + '...'} (a {type(value).__name__})"
+    try:
+        text = printable(repr(value) if with_type else str(value))
+    except Exception as error:
+        text = f"(something whose text raised {type(error).__name__})"
+    cut = text if len(text) <= 60 else text[:57] + "..."
+    return f"{cut} (a {type(value).__name__})" if with_type else cut

@@ -178,9 +178,11 @@ class Cluster:
         deferred = self.deferral.waiting
         pools = {name: pool_telemetry([reading]) for name, reading in readings.items()}
         only, *others = pools.values()
-        together = pool_telemetry(list(readings.values())) if others else only
+        all_pools = pool_telemetry(list(readings.values())) if others else only
+        together = all_pools.by_name()
+        together["settings"] = {name: knob.get() for name, knob in self.knobs.items()}
         return StepTelemetry(
-            **together.by_name(),
+            **together,
             pools=pools,
             facility_power_w=self.config.pue.facility_w(gpu_w + host_w, outside_c),
             arrived=self._since_report("arrived", self.arrived),
@@ -197,8 +199,6 @@ class Cluster:
                 service_class.name: (latencies.ttft_p99_s(number), latencies.tpot_p99_s(number))
                 for number, service_class in enumerate(self.config.classes)
             },
-            admission_rate_per_s=self.gateway.rate_per_s,
-            deferrable_rate_per_s=self.deferral.rate_per_s,
         )
 
     def _since_report(self, name: str, total: int) -> int:

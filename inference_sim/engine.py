@@ -17,10 +17,9 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import simpy
-from numpy.typing import NDArray
 
+from inference_sim.arrays import FloatArray
 from inference_sim.execution import IterationCost
 from inference_sim.kv_cache import KvCache
 from inference_sim.meter import Meter
@@ -108,7 +107,7 @@ class Engine:
         if self._cuttable:
             self._cut()
 
-    def take_rows(self, since_s: float, until_s: float) -> tuple[NDArray[np.float64], int]:
+    def take_rows(self, since_s: float, until_s: float) -> tuple[FloatArray, int]:
         """Return the segments of an interval [s], shape (rows, fields), and how many have ended."""
         return self.meter.take_rows(since_s, until_s, self._under_way)
 

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from inference_sim.arrays import FloatArray
 from inference_sim.request import Outcome, Request
-
-Array = NDArray[np.float64]
 
 
 class RollingLatencies:
@@ -52,7 +51,7 @@ class _Window:
     """Values of the last few steps, and the class of each."""
 
     def __init__(self, steps: int) -> None:
-        self._values: deque[Array] = deque([np.empty(0)], maxlen=steps)
+        self._values: deque[FloatArray] = deque([np.empty(0)], maxlen=steps)
         self._classes: deque[NDArray[np.int64]] = deque([np.empty(0, np.int64)], maxlen=steps)
 
     def add(self, values: list[float], classes: list[int]) -> None:
@@ -68,7 +67,7 @@ class _Window:
         return percentile_99(values) if len(values) else float("nan")
 
 
-def percentile_99(values: Array) -> float:
+def percentile_99(values: FloatArray) -> float:
     """Return the 99th percentile as `numpy.percentile` does, to the bit, in a fifth of its time.
 
     It is asked for several times a step, of few values.

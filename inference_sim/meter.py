@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
+from inference_sim.arrays import FloatArray
 from inference_sim.attribution import Attribution
 from inference_sim.request import Request
 from inference_sim.segment import Segment
@@ -76,7 +74,7 @@ class Meter:
 
     def take_rows(
         self, since_s: float, until_s: float, under_way: Sequence[Segment]
-    ) -> tuple[NDArray[np.float64], int]:
+    ) -> tuple[FloatArray, int]:
         """Return the segments since the last call, shape (rows, fields), and how many have ended.
 
         Args:

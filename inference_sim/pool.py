@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import simpy
-from numpy.typing import NDArray
 
+from inference_sim.arrays import FloatArray
 from inference_sim.attribution import Attribution
 from inference_sim.deployment import PoolConfig
 from inference_sim.engine import Engine
@@ -21,12 +21,10 @@ from inference_sim.pipelined import PipelinedEngine
 from inference_sim.power_integral import MeterReading, PowerIntegral
 from inference_sim.replica import Replica
 from inference_sim.request import Request
-from inference_sim.routing import find_router
 from inference_sim.segment import FIELDS
 from inference_sim.standby import Standby
 from inference_sim.telemetry import PoolReading
 
-Array = NDArray[np.float64]
 _DECODING, _PREFILL_TOKENS = FIELDS.index("decoding"), FIELDS.index("prefill_tokens")
 
 
@@ -70,7 +68,7 @@ class Pool:
             for index in range(config.replicas)
         ]
         self.standby = Standby(env, self.replicas, config.startup_s)
-        self._route = find_router(config.router)(self.standby.live, seed)
+        self._route = config.routing(self.standby.live, seed)
         self.batch_cap = config.batch_cap
         self._readings: list[MeterReading] = []
         self._preemptions_before = 0
@@ -148,7 +146,7 @@ class Pool:
         """Meter what was done since the last flush, up to `until_s` [s]."""
         since_s, self._metered_s = self._metered_s, until_s
         busy: list[tuple[Attribution, int]] = []
-        tables: list[Array] = []
+        tables: list[FloatArray] = []
         bounds = [0]
         for engine in self.engines:
             table, ended = engine.take_rows(since_s, until_s)
@@ -198,10 +196,7 @@ class Pool:
             replicas=len(replicas),
             awake_replicas=self.standby.awake,
             kv_in_use=sum(replica.kv_utilisation for replica in replicas),
-            batch_cap=self.batch_cap,
-            active_replicas=self.standby.active,
-            clock_fraction=self.pace.clock_fraction,
-            power_cap_w=self.pace.power_cap_w,
+            settings={name: knob.get() for name, knob in self.knobs.items()},
         )
 
     def take_ended(self) -> tuple[list[Request], list[Request]]:

@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from inference_sim.arrays import FloatArray
 from inference_sim.power import PowerModel, Use
 from inference_sim.segment import FIELDS
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +60,8 @@ class PowerIntegral:
         self.power_cap_w = math.inf
 
     def over(
-        self, rows: Array, bounds: Sequence[int], since_s: float, until_s: float
-    ) -> tuple[Array, MeterReading]:
+        self, rows: FloatArray, bounds: Sequence[int], since_s: float, until_s: float
+    ) -> tuple[FloatArray, MeterReading]:
         """Return the energy of each row in [since, until], shape (rows,) [J], and the sums.
 
         Quantities of iteration i are linear in i, so that those of a row add up to its length times
@@ -116,7 +114,7 @@ class PowerIntegral:
         )
         return energy_j, reading
 
-    def _expand(self, rows: Array, since_s: float, until_s: float) -> tuple[Array, float]:
+    def _expand(self, rows: FloatArray, since_s: float, until_s: float) -> tuple[FloatArray, float]:
         """Return a GPU's energy of each row in [since, until], shape (rows,) [J], by iterations.
 
         And the time in which it drew more than its cap [s].
@@ -131,7 +129,9 @@ class PowerIntegral:
         over_cap_s = float(inside[power_w > self.power_cap_w * _ROUNDING].sum())
         return np.add.reduceat(power_w * inside, offsets), over_cap_s
 
-    def _iterations(self, rows: Array, i: Array | float) -> tuple[Array, Array, Use]:
+    def _iterations(
+        self, rows: FloatArray, i: FloatArray | float
+    ) -> tuple[FloatArray, FloatArray, Use]:
         """Return begin [s], duration [s] and use of iteration `i` of each row, shape (rows,)."""
         columns = rows.T
         (start, _, duration, duration_step, gpu_s, gpu_step, sampling_s) = columns[:7]

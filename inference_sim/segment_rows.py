@@ -11,8 +11,8 @@ import struct
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from inference_sim.arrays import FloatArray
 from inference_sim.segment import FIELDS, Segment
 
 _ROW_BYTES: Final = 8 * len(FIELDS)
@@ -50,7 +50,7 @@ class SegmentRows:
         self._used = used + _ROW_BYTES
         self.count += 1
 
-    def take(self) -> NDArray[np.float64]:
+    def take(self) -> FloatArray:
         """Return the table and empty it, shape (rows, fields)."""
         rows = np.frombuffer(self._buffer[: self._used], dtype=np.float64)
         self._used = self.count = 0
@@ -62,7 +62,7 @@ def as_row(segment: Segment) -> list[float]:
     return [getattr(segment, name) for name in FIELDS]
 
 
-def as_segment(row: NDArray[np.float64]) -> Segment:
+def as_segment(row: FloatArray) -> Segment:
     """Return the segment of a row."""
     values = row.tolist()
     for column in _WHOLE_NUMBERS:

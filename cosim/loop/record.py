@@ -12,19 +12,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from controllers import ControllerHost
+from controllers.actuators import ACTUATORS, Settings, of_site
 from cosim.accounting.energy import J_PER_KWH
 from cosim.errors import RunFailed
 from cosim.loop.live import Live
 from cosim.world.microgrid import BATTERY, MicrogridState
+from cosim.world.observe import settings
 from cosim.world.plan import Plan
 from cosim.world.site_plan import SitePlan
+from inference_sim.arrays import FloatArray
 from inference_sim.cluster import Cluster
 from inference_sim.telemetry import NUMBERS, StepTelemetry
-
-Array = NDArray[np.float64]
 
 GRID_COLUMNS = (
     "facility_power_w",
@@ -38,6 +38,10 @@ GRID_COLUMNS = (
     "price_per_kwh",
 )
 CLUSTER_COLUMNS = tuple(name for name in NUMBERS if name != "facility_power_w")
+SETTINGS = {
+    name: actuator.field for name, actuator in ACTUATORS.items() if actuator.part == "cluster"
+}
+"""Columns of the values in force, by actuator."""
 
 _SUPPLY = ("import_w", "carbon_intensity_g_per_kwh", "gpu_power_w")
 
@@ -47,7 +51,9 @@ class SiteRecord:
 
     def __init__(self, site: SitePlan) -> None:
         self.site = site
-        names = GRID_COLUMNS + (CLUSTER_COLUMNS if site.cluster is not None else ())
+        names: tuple[str, ...] = GRID_COLUMNS
+        if site.cluster is not None:
+            names += CLUSTER_COLUMNS + tuple(SETTINGS.values())
         self._columns = {name: array("d") for name in names}
         self.final_soc = float("nan")
         """State of charge at the end of the run; NaN without a battery."""
@@ -55,7 +61,12 @@ class SiteRecord:
     def __len__(self) -> int:
         return len(self._columns["facility_power_w"])
 
-    def column(self, name: str) -> Array:
+    def keep(self, steps: int) -> None:
+        """Keep so many steps: the next one may be half recorded where an interrupt came in it."""
+        for values in self._columns.values():
+            del values[steps:]
+
+    def column(self, name: str) -> FloatArray:
         """Return a column, shape (steps,)."""
         return np.frombuffer(self._columns[name], dtype=np.float64)
 
@@ -84,7 +95,9 @@ class SiteRecord:
         """
         row = self._supply(len(self), state)
         if telemetry is not None:
+            in_force = settings(telemetry)
             row |= telemetry.as_dict()
+            row |= {field: _of_site(name, in_force) for name, field in SETTINGS.items()}
         for name, values in self._columns.items():
             values.append(row[name])
 
@@ -105,7 +118,14 @@ class SiteRecord:
         }
 
 
-def _value(values: Array | None, step: int, without: float = math.nan) -> float:
+def _of_site(actuator: str, in_force: Settings) -> float:
+    value = of_site(actuator, in_force)
+    if value is None:
+        raise LookupError(f"the cluster has no knob for actuator {actuator}")
+    return value
+
+
+def _value(values: FloatArray | None, step: int, without: float = math.nan) -> float:
     """Return the value of a step; `without`, if the site has no such signal."""
     return without if values is None else float(values[step])
 
@@ -137,6 +157,11 @@ class Recorder:
         for name, record in self.sites.items():
             record.add(states[name], telemetry.get(name))
         self.steps += 1
+
+    def settle(self) -> None:
+        """Drop what was recorded of a step that was broken into."""
+        for record in self.sites.values():
+            record.keep(self.steps)
 
 
 @dataclass(frozen=True, slots=True)
