@@ -23,6 +23,7 @@ from controllers import (
     SiteSignals,
 )
 from tests.controllers.builders import INF, context, service
+from tests.samples import examples
 
 REQUIRED = {"carbon_budget_pid": {"budget_g_per_h": 50.0}}
 """Parameters without a default, by policy."""
@@ -55,6 +56,7 @@ LIMITS = st.fixed_dictionaries(
         "battery_power": st.builds(ActuatorLimits, st.just(-900), st.floats(0, 900), st.just(INF)),
     }
 )
+
 LATENCY = st.floats(0, 9) | st.just(float("nan"))
 TELEMETRY = st.fixed_dictionaries(
     {
@@ -73,7 +75,7 @@ MICROGRID = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(20))
 @pytest.mark.parametrize(("name", "actuator"), CASES)
 @given(data=st.data())
 def test_actions_are_within_limits_and_the_same_after_a_reset(name, actuator, data):

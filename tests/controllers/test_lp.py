@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from controllers.lp import BatterySpec, LpPlan, LpProblem, due_by, solve
+from tests.samples import examples
 
 Array = NDArray[np.float64]
 HOUR_S = 3600.0
@@ -313,7 +314,7 @@ def schedules(draw: st.DrawFn) -> tuple[LpProblem, Array, Array, float]:
     return problem, rate, powers, float(held[-1])
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(schedules())
 def test_no_schedule_that_keeps_to_the_rules_emits_less(
     made: tuple[LpProblem, Array, Array, float],
@@ -324,7 +325,7 @@ def test_no_schedule_that_keeps_to_the_rules_emits_less(
     assert plan.late <= 1e-6
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(schedules())
 def test_a_plan_keeps_to_the_rules_itself(made: tuple[LpProblem, Array, Array, float]) -> None:
     problem = made[0]
