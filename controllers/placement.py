@@ -39,17 +39,23 @@ def check_conflicts(entries: Sequence[HostedController]) -> None:
     Raises:
         ValueError: If one is; it names both controllers, the actuator and the site.
     """
-    for i, second in enumerate(entries):
-        for first in entries[:i]:
-            sites = {entry.site for entry in (first, second) if entry.site is not None}
-            shared = frozenset(first.controller.actuators).intersection(second.controller.actuators)
-            if shared and len(sites) < 2:
-                where = f"site '{sites.pop()}'" if sites else "every site"
+    setters: dict[str, dict[str | None, HostedController]] = {}  # by actuator and site
+    for second in entries:
+        declared = frozenset(second.controller.actuators)
+        for actuator in sorted(declared):
+            by_site = setters.setdefault(actuator, {})
+            # at every site it meets all others, at one site those there and those at every site
+            met = list(by_site) if second.site is None else [second.site, None]
+            for first in (by_site[site] for site in met if site in by_site):
+                shared = declared.intersection(first.controller.actuators)
+                site = first.site if second.site is None else second.site
+                where = "every site" if site is None else f"site '{site}'"
                 raise ValueError(
                     f"controllers '{first.name}' and '{second.name}' both set "
                     f"{' and '.join(sorted(shared))} on {where}: "
                     "an actuator takes one controller per site"
                 )
+            by_site[second.site] = second
 
 
 def check_place(entry: HostedController, contexts: Mapping[str, SiteContext]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 from pydantic import Field
@@ -27,11 +26,13 @@ class FollowTheSun(Controller):
         self.trickle = trickle
 
     def reset(self, context: SiteContext) -> None:
-        self.trickle_per_s = self.trickle * context.limits["admission_rate"].maximum
+        limits = context.limits["admission_rate"]
+        self.open_per_s = limits.unthrottled  # infinite, unless the gateway has a limit
+        self.trickle_per_s = self.trickle * limits.maximum
 
     def step(self, observation: SiteObservation) -> SiteAction:
         sunny = observation.solar_w >= self.open_at_w
         return SiteAction(
-            admission_rate_per_s=math.inf if sunny else self.trickle_per_s,
+            admission_rate_per_s=self.open_per_s if sunny else self.trickle_per_s,
             reason=f"{observation.solar_w:.0f} W of sun",
         )

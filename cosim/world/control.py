@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -28,9 +28,9 @@ def read_controllers(document: Document, scenario: Scenario) -> list[HostedContr
     """
     hosted: list[HostedController] = []
     problems: list[Problem] = []
-    for index in range(len(scenario.controllers)):
+    for index, part in enumerate(_parts(document)):
         try:
-            hosted += _read_entry(document, scenario, index)
+            hosted += _read_entry(document, part, scenario, index)
         except ScenarioError as error:
             problems += error.problems
     if problems:
@@ -41,33 +41,35 @@ def read_controllers(document: Document, scenario: Scenario) -> list[HostedContr
 def controller_problems(document: Document) -> list[Problem]:
     """Return what is wrong in the entries' types and parameters, whatever else is."""
     problems: list[Problem] = []
-    entries = document.data.get("controllers")
-    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
-        if isinstance(entry, dict):
+    for index, part in enumerate(_parts(document)):
+        if isinstance(part.data, dict):
             try:
-                _check_entry(document, index)
+                _check_entry(document, part, index)
             except ScenarioError as error:
                 problems += error.problems
     return problems
 
 
-def _check_entry(document: Document, index: int) -> tuple[ControllerType, BaseModel]:
+def _check_entry(
+    document: Document, part: Document, index: int
+) -> tuple[ControllerType, BaseModel]:
     place: DataPath = ("controllers", index)
-    entry = document.data["controllers"][index]
-    type_name = entry.get("type")
+    type_name: Any = part.data.get("type")
     if not isinstance(type_name, ScenarioText):
-        _validate_part(document, place, ControllerEntry)  # raises: `type` is missing or no text
+        _validate_part(part, place, ControllerEntry)  # raises: `type` is missing or no text
     try:
         controller = resolve(str(type_name), type_name.base_dir)
         model = parameters_model(str(type_name), controller)
     except ValueError as error:
         raise ScenarioError(problem_at(document, (*place, "type"), str(error))) from error
-    return controller, _validate_part(document, place, model)
+    return controller, _validate_part(part, place, model)
 
 
-def _read_entry(document: Document, scenario: Scenario, index: int) -> list[HostedController]:
+def _read_entry(
+    document: Document, part: Document, scenario: Scenario, index: int
+) -> list[HostedController]:
     place = ("controllers", index)
-    controller, checked = _check_entry(document, index)
+    controller, checked = _check_entry(document, part, index)
     values = {name: getattr(checked, name) for name in type(checked).model_fields}
     values |= checked.model_extra or {}
     name, site, every, clairvoyant, agnostic = (values.pop(key) for key in PLACE)
@@ -99,18 +101,31 @@ def _read_entry(document: Document, scenario: Scenario, index: int) -> list[Host
         raise ScenarioError(problem_at(document, place, f"{kind}{text}")) from error
 
 
-def _validate_part(document: Document, place: DataPath, model: type[BaseModel]) -> BaseModel:
-    """Return the part of a document at `place` as a `model`; problems keep their full path."""
-    depth = len(place)
-    data: Any = document.data
-    for key in place:
-        data = data[key]
-    part = Document(
-        data=data,
-        marks={p[depth:]: mark for p, mark in document.marks.items() if p[:depth] == place},
-        key_marks={p[depth:]: mark for p, mark in document.key_marks.items() if p[:depth] == place},
-        base_dir=document.base_dir,
-    )
+def _parts(document: Document) -> list[Document]:
+    """Return each entry of ``controllers`` as a document of its own.
+
+    The marks are gone through once, not once for each entry.
+    """
+    entries = document.data.get("controllers")
+    if not isinstance(entries, list):
+        return []
+    marks, key_marks = _by_entry(document.marks), _by_entry(document.key_marks)
+    return [
+        Document(entry, marks.get(index, {}), key_marks.get(index, {}), document.base_dir)
+        for index, entry in enumerate(entries)
+    ]
+
+
+def _by_entry(marks: Mapping[DataPath, str]) -> dict[object, dict[DataPath, str]]:
+    found: dict[object, dict[DataPath, str]] = {}
+    for path, mark in marks.items():
+        if len(path) > 1 and path[0] == "controllers":
+            found.setdefault(path[1], {})[path[2:]] = mark
+    return found
+
+
+def _validate_part(part: Document, place: DataPath, model: type[BaseModel]) -> BaseModel:
+    """Return an entry as a `model`; its problems are told at `place` in the whole document."""
     try:
         return validate_document(part, model)
     except ScenarioError as error:
