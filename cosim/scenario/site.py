@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from cosim.scenario.fields import (
     DurationS,
@@ -157,8 +157,11 @@ class Cluster(StrictModel):
     node: str | None = None
     """How the GPUs of a replica are linked: dgx, pairwise_nvlink or pcie; as usual for the GPU by
     default."""
-    precision: Literal["bf16", "fp8", "mxfp4"] | None = None
-    """Precision of the weights; the model's own by default."""
+    precision: Annotated[
+        Literal["bf16", "fp8", "mxfp4", "int8", "int4"] | None, Field(validate_default=True)
+    ] = None
+    """Precision of the weights, whatever the model's files say; the model's own by default. int8
+    and int4 count the bytes; all but bf16 compute at the speed of bf16."""
     replicas: Count = 1
     """Copies of the model."""
     startup: DurationS = 60.0
@@ -194,7 +197,14 @@ class Cluster(StrictModel):
     @field_validator("model")
     @classmethod
     def _known_model(cls, value: str) -> str:
-        find_model(value)
+        find_model(value, "bf16")  # its own precision is checked below, where it can be overridden
+        return value
+
+    @field_validator("precision")
+    @classmethod
+    def _modelled_precision(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if "model" in info.data:
+            find_model(info.data["model"], value)
         return value
 
     @field_validator("gpu")
@@ -221,9 +231,7 @@ class Cluster(StrictModel):
         Raises:
             InferenceSimError: If it cannot be simulated.
         """
-        gpu, model = find_gpu(self.gpu), find_model(self.model)
-        if self.precision is not None:
-            model = model.with_precision(self.precision)
+        gpu, model = find_gpu(self.gpu), find_model(self.model, self.precision)
         rate = self.gateway.admission_rate_per_s
         power = self.power.model(gpu)
         vidur = self.execution.type == "vidur"

@@ -77,7 +77,7 @@ def uncalibrated_because(
             reasons.append(f"{gpu.name}: {gpu.experts_uncalibrated}")
         if tensor_parallel > 2:
             reasons.append("mixtures of experts on more than 2 GPUs")
-    if model.precision == "fp8" or (model.precision == "mxfp4" and not model.experts):
+    if model.precision != "bf16" and not (model.precision == "mxfp4" and model.experts):
         reasons.append(f"{model.precision} weights (their bytes count, at bf16 compute speed)")
     if any(link.estimate for link in links):
         reasons.append(f"the links between GPUs of type {gpu.name} (estimated)")
