@@ -9,9 +9,11 @@ InferenceSimError
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from inference_sim.suggestions import did_you_mean as did_you_mean
+from inference_sim.suggestions import similar_name
 
 
 class InferenceSimError(ValueError):
@@ -51,9 +53,8 @@ class UnknownName(InferenceSimError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        nearest += [other for other in names if name and other.lower().startswith(name.lower())]
-        hint = f"did you mean '{nearest[0]}'? " if nearest else ""
+        nearest = similar_name(name, names)
+        hint = f"did you mean '{nearest}'? " if nearest else ""
         super().__init__(f"unknown {kind} (got '{name}'); {hint}known: {', '.join(names)}")
 
 
@@ -63,9 +64,3 @@ class ModelDoesNotFit(InferenceSimError):
 
 class TraceError(InferenceSimError):
     """A request trace that cannot be read; the message names the file and the row."""
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the nearest of `known`, or an empty string."""
-    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean '{nearest[0]}'?" if nearest else ""
