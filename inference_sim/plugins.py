@@ -11,14 +11,14 @@ from inference_sim.errors import InferenceSimError, UnknownName
 T = TypeVar("T")
 
 
-def find_part(kind: str, name: str, builtin: Mapping[str, T]) -> T:
+def find_part(kind: str, name: str, builtin: Mapping[str, T], group: str | None = None) -> T:
     """Return a part of the simulator.
 
     Args:
-        kind: What it is, such as ``scheduler``; packages offer theirs as entry points of the group
-            ``cosim.<kind>s``.
+        kind: Its kind, such as ``scheduler``, for errors.
         name: Its name.
         builtin: Those that come with the simulator, by name.
+        group: Entry points as which packages offer theirs; ``cosim.<kind>s`` by default.
 
     Raises:
         UnknownName: If there is none of that name.
@@ -26,8 +26,7 @@ def find_part(kind: str, name: str, builtin: Mapping[str, T]) -> T:
     """
     if name in builtin:
         return builtin[name]
-    group = f"cosim.{kind}s"
-    offered = entry_points(group=group)
+    offered = entry_points(group=group or f"cosim.{kind}s")
     points = [point for point in offered if point.name == name]
     if not points:
         raise UnknownName(kind, name, {*builtin, *(point.name for point in offered)})
@@ -42,6 +41,11 @@ def find_part(kind: str, name: str, builtin: Mapping[str, T]) -> T:
             f"{type(error).__name__}: {error}"
         ) from error
     return part  # type: ignore[no-any-return]
+
+
+def offered_names(group: str) -> tuple[str, ...]:
+    """Return the names that packages offer in a group of entry points."""
+    return tuple(sorted({point.name for point in entry_points(group=group)}))
 
 
 def _package(point: EntryPoint) -> str:

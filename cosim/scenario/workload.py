@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from cosim.scenario.fields import (
     DurationS,
@@ -17,6 +17,7 @@ from cosim.scenario.fields import (
 )
 from cosim.scenario.lengths import Lengths
 from inference_sim.deferral import ServiceClass
+from inference_sim.workload.trace_formats import find_format
 
 _SHORTEST_STATE_S = 0.001
 HourOfDay = Annotated[float, Field(ge=0, lt=24)]
@@ -115,11 +116,22 @@ class Daily(StrictModel):
         return self
 
 
+def _known_format(value: str) -> str:
+    find_format(value)
+    return value
+
+
 class Trace(StrictModel):
     """A recorded trace of requests."""
 
-    format: Literal["azure", "burstgpt", "mooncake", "vidur"] | None = None
-    """How the file is written; recognised by its first line by default."""
+    format: Annotated[str, AfterValidator(_known_format)] | None = None
+    """How the file is written: azure, bailian, burstgpt, mooncake, vidur, or what a package offers;
+    recognised by its first line by default."""
+    time_unit: Literal["s", "ms", "us", "ns"] | None = None
+    """Unit of its times, as plain numbers; that of the format by default."""
+    skip: Literal["invalid"] | None = None
+    """Rows to leave out: `invalid`, those without tokens or with a value that cannot be. They are
+    counted. By default such a row is an error."""
     path: InputFile
     """The file, in order of arrival. Above 200 MB it is not held in memory, but read again while
     the run goes on."""
