@@ -12,6 +12,7 @@ from cosim.scenario.fields import (
     Fraction,
     InputFile,
     NonNegative,
+    PlainName,
     Positive,
     StrictModel,
     resolve_path,
@@ -371,7 +372,7 @@ class Microgrid(StrictModel):
 class Site(StrictModel):
     """One place: a cluster, or a plain load, on a microgrid."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+    name: PlainName
     """Name of the site."""
     location: Location | None = None
     """Where it is; computed solar power needs it."""

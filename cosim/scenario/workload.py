@@ -12,6 +12,7 @@ from cosim.scenario.fields import (
     Fraction,
     InputFile,
     NonNegative,
+    PlainName,
     Positive,
     StrictModel,
 )
@@ -160,7 +161,7 @@ Arrivals = Annotated[Poisson | Static | Gamma | Bursts | Daily, Field(discrimina
 class RequestClass(StrictModel):
     """A class of requests."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+    name: PlainName
     """Name of the class."""
     share: Fraction
     """Share of the requests; the shares of all classes add up to 1."""

@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 import json
-import stat
 from pathlib import Path
 from typing import Any
 
 from inference_sim.errors import FileError
+from inference_sim.files.regular import NOT_REGULAR, is_irregular
 
 MAX_JSON_BYTES = 50_000_000
-
-
-def check_regular(path: Path) -> None:
-    """Refuse pipes, devices and sockets, which a reader would wait for without end.
-
-    A path that does not exist, or is a folder, is left to the reader.
-
-    Raises:
-        FileError: If it is one of these.
-    """
-    try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError):
-        return
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise FileError(f"'{path}' is not a regular file (a pipe, a device or a socket)")
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
@@ -34,7 +18,8 @@ def read_json_object(path: Path) -> dict[str, Any]:
     Raises:
         FileError: If it cannot be read, or is not a JSON object.
     """
-    check_regular(path)
+    if is_irregular(path):
+        raise FileError(f"'{path}' {NOT_REGULAR}")
     try:
         with path.open("rb") as file:
             content = file.read(MAX_JSON_BYTES + 1)
