@@ -47,15 +47,20 @@ class Location(StrictModel):
 class Scheduler(StrictModel):
     """How a replica forms its batches."""
 
-    type: Literal["vllm_v1", "vllm", "sarathi", "orca", "static"] = "vllm_v1"
-    """vllm_v1: today's vLLM, chunked prefill mixed with decodes. vllm: v0, prompts first. sarathi:
-    chunks of 512 tokens. orca: prompts whole and mixed in. static: FasterTransformer."""
+    type: Literal["vllm_v1", "vllm", "vidur", "sarathi", "orca", "static"] = "vllm_v1"
+    """vllm_v1: today's vLLM, chunked prefill mixed with decodes. vllm: v0, prompts first. vidur:
+    the same as Vidur models it, which `execution: vidur` takes for vllm. sarathi: chunks of 512
+    tokens. orca: prompts whole and mixed in. static: FasterTransformer."""
     batch_cap: Count = 128
     """Most sequences that run at once on a replica (max_num_seqs)."""
     max_batch_tokens: Count | None = None
     """Most tokens of one iteration (max_num_batched_tokens): 8192 for vllm_v1 and 512 for sarathi
-    by default. For vllm those of one prefill, padded to its longest prompt, which bounds the
-    length of a request too; the model's context by default. orca and static do not count them."""
+    by default. For vllm those of one prefill, for vidur padded to its longest prompt, which bounds
+    the length of a request too; the model's context by default. orca and static do not count
+    them."""
+    max_model_len: Count | None = None
+    """Longest request, prompt and output [tokens]; the model's context by default. The KV cache
+    must hold one of them."""
 
 
 FILE_ENDINGS = (".json", ".yaml", ".yml")
@@ -247,9 +252,10 @@ class Cluster(StrictModel):
             tensor_parallel=self.tensor_parallel,
             pipeline_parallel=self.pipeline_parallel,
             router=self.router,
-            scheduler=self.scheduler.type,
+            scheduler="vidur" if vidur and self.scheduler.type == "vllm" else self.scheduler.type,
             batch_cap=self.scheduler.batch_cap,
             max_batch_tokens=self.scheduler.max_batch_tokens,
+            max_model_len=self.scheduler.max_model_len,
             memory_utilisation=self.memory_utilisation,
             kv_blocks=vidur_blocks(model, gpu, self.tensor_parallel, self.pipeline_parallel)
             if vidur

@@ -8,11 +8,12 @@ from inference_sim.plugins import find_part
 from inference_sim.scheduling.base import Chunk, Scheduler
 from inference_sim.scheduling.chunked import SarathiScheduler, VllmV1Scheduler
 from inference_sim.scheduling.reserved import OrcaScheduler, StaticScheduler
-from inference_sim.scheduling.vllm import VllmScheduler
+from inference_sim.scheduling.vllm import VidurScheduler, VllmScheduler
 
 SCHEDULERS: Mapping[str, type[Scheduler]] = MappingProxyType(
     {
         "vllm": VllmScheduler,
+        "vidur": VidurScheduler,
         "vllm_v1": VllmV1Scheduler,
         "sarathi": SarathiScheduler,
         "orca": OrcaScheduler,
@@ -45,6 +46,7 @@ __all__ = [
     "SarathiScheduler",
     "Scheduler",
     "StaticScheduler",
+    "VidurScheduler",
     "VllmScheduler",
     "VllmV1Scheduler",
     "find_scheduler",
