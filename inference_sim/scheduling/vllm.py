@@ -24,6 +24,7 @@ class VllmScheduler(Scheduler):
     They are computed as one flat batch, without padding.
     """
 
+    rules = "vLLM v0: whole prompts first, never beside decodes"
     mixes = False
 
     def make_cache(self, blocks: int, longest: int) -> KvCache:
@@ -73,6 +74,8 @@ class VidurScheduler(VllmScheduler):
 
     (Agrawal et al., MLSys 2024; ``vllm_replica_scheduler.py`` of its release.)
     """
+
+    rules = "vLLM v0 as Vidur models it: the prompts of a batch count as long as the longest"
 
     def counted_tokens(self, prompts: int, tokens: int, longest: int) -> int:
         """Return the tokens of a prefill whose prompts are all as long as the longest."""

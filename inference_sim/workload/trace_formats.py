@@ -30,7 +30,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from inference_sim.errors import InferenceSimError
-from inference_sim.plugins import find_part, offered_names
+from inference_sim.plugins import find_part, installed
 
 TIME_UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 """Units of times that are numbers, as ticks in a second."""
@@ -140,4 +140,4 @@ def known_formats() -> dict[str, TraceFormat]:
     Raises:
         InferenceSimError: As :func:`find_format`.
     """
-    return {name: find_format(name) for name in (*FORMATS, *offered_names(_GROUP))}
+    return {name: find_format(name) for name in (*FORMATS, *installed("trace"))}

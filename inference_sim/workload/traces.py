@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from inference_sim.arrays import FloatArray
 from inference_sim.errors import TraceError
 from inference_sim.workload.trace_opening import open_as
 from inference_sim.workload.trace_rows import read_rows
@@ -70,7 +71,7 @@ class RequestTrace:
         skipped: Rows that are wrong, and were left out.
     """
 
-    times_s: NDArray[np.float64]
+    times_s: FloatArray
     prompt_tokens: NDArray[np.int64]
     output_tokens: NDArray[np.int64]
     failures: int = 0
