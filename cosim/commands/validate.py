@@ -31,6 +31,7 @@ def validate(
             else:
                 plan = planned(path, overrides, None)
                 notes = [*trace_notes(plan)]
+                plan.check_resets()
                 if plan.scenario.evaluation is not None:
                     from cosim.studies.evaluate.variants import comparison
 

@@ -118,3 +118,21 @@ def test_what_a_module_may_do(cosim: Cli, command: tuple[str, str]) -> None:
     answer = cosim(*command)
     assert answer.code == 2
     assert "raised SystemExit: 0" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("{type: batch_cap_aimd}", "has no objective for the time per token to hold"),
+        ("{type: slo_clock}", "has no objective for the time per token to hold"),
+        ("{type: carbon_time}", "sets deferrable_rate, which site"),
+    ],
+)
+def test_what_a_scenario_does_not_give_is_found_before_a_run(
+    cosim: Cli, entry: str, message: str
+) -> None:
+    scenario = write("s.yaml", controlled(entry))
+    answer = cosim("validate", scenario)
+    assert answer.code == 2
+    assert "s.yaml:" in answer.err
+    assert message in answer.err
