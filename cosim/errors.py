@@ -18,6 +18,7 @@ from collections.abc import Sequence
 # Of any file, a scenario or another one.
 from inference_sim.errors import Problem as Problem
 from inference_sim.errors import did_you_mean as did_you_mean
+from inference_sim.errors import one_line
 
 
 class CosimError(Exception):
@@ -60,7 +61,7 @@ class RunFailed(CosimError):
 
     def __init__(self, message: str, *, step: int | None = None) -> None:
         self.step = step
-        super().__init__(message)
+        super().__init__(one_line(message))
 
 
 class FetchError(CosimError):

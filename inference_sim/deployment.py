@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from inference_sim.deferral import ServiceClass
-from inference_sim.errors import InferenceSimError
+from inference_sim.errors import InferenceSimError, ModelDoesNotFit
 from inference_sim.execution import (
     EngineProfile,
     ExecutionModel,
@@ -18,6 +18,7 @@ from inference_sim.execution import (
     pipeline_stages,
 )
 from inference_sim.hardware import GpuSpec
+from inference_sim.kv_cache import BLOCK_SIZE
 from inference_sim.memory_plan import plan_blocks
 from inference_sim.models import ModelSpec
 from inference_sim.power import PowerModel
@@ -41,6 +42,7 @@ class PoolConfig:
         batch_cap: Largest batch of a replica [sequences].
         max_batch_tokens: Most tokens of one iteration; None for the scheduler's default, or the
             model's context.
+        max_model_len: Longest request, prompt and output [tokens]; None for the model's context.
         memory_utilisation: Share of GPU memory for weights and KV cache [0 to 1].
         kv_blocks: KV blocks per replica; None to plan them from the memory.
         host_power_w: Constant power of the host, per GPU [W].
@@ -61,6 +63,7 @@ class PoolConfig:
     scheduler: str | type[Scheduler] = "vllm_v1"
     batch_cap: int = 128
     max_batch_tokens: int | None = None
+    max_model_len: int | None = None
     memory_utilisation: float = 0.9
     kv_blocks: int | None = None
     host_power_w: float = 0.0
@@ -114,7 +117,7 @@ class PoolConfig:
     @property
     def max_context_tokens(self) -> int:
         """Longest request that its engines take, prompt and output [tokens]."""
-        longest = self.model.max_context_tokens
+        longest = self.max_model_len or self.model.max_context_tokens
         return min(longest, self.batch_tokens) if self.scheduling.whole_prompts else longest
 
     def blocks(self) -> int:
@@ -155,13 +158,40 @@ class PoolConfig:
                 f"'{self.model.name}' has {self.model.layers} layers, too few for "
                 f"{self.pipeline_parallel} pipeline stages"
             )
-        self.blocks()
+        self._check_lengths()
         stages = self.execution_stages()
         self.check_power_cap(self.power_cap_w)
         if self.power_cap_w < self.power.max_w:
             for stage in stages:
                 stage.at_clock(LOWEST_CLOCK)
         return stages
+
+    def _check_lengths(self) -> None:
+        """Refuse lengths with which vLLM does not start.
+
+        Raises:
+            ModelDoesNotFit: If the KV cache cannot hold one request of the longest length.
+            InferenceSimError: If a length contradicts another one.
+        """
+        context = self.model.max_context_tokens
+        if self.max_model_len is not None and self.max_model_len > context:
+            raise InferenceSimError(
+                f"max_model_len must be at most {context:,} tokens, the context of "
+                f"'{self.model.name}' (got {self.max_model_len:,})"
+            )
+        if self.scheduler_name.startswith("vllm") and self.batch_tokens < self.batch_cap:
+            raise InferenceSimError(
+                f"max_batch_tokens must be at least batch_cap, for each sequence decodes a token "
+                f"(got {self.batch_tokens:,} and {self.batch_cap:,})"
+            )
+        held, longest = self.blocks() * BLOCK_SIZE, self.max_context_tokens
+        if self.kv_blocks is None and held < longest:
+            raise ModelDoesNotFit(
+                f"one request of {longest:,} tokens does not fit beside the weights of "
+                f"'{self.model.name}' on {self.gpus_per_replica} x {self.gpu.name}, which leave "
+                f"room for {held:,}: set max_model_len to that or less, raise tensor_parallel, or "
+                "take a larger GPU"
+            )
 
     def check_power_cap(self, power_cap_w: float) -> None:
         """Check that a power cap can be held by a GPU with nothing to do.

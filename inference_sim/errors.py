@@ -9,9 +9,33 @@ InferenceSimError
 
 from __future__ import annotations
 
-import difflib
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from inference_sim.suggestions import did_you_mean as did_you_mean
+from inference_sim.suggestions import similar_name
+
+_LONGEST_NAME, _LONGEST_PLACE = 100, 400
+_UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Categories of characters that end a line, steer a terminal, or cannot be encoded."""
+
+
+def one_line(text: str) -> str:
+    """Return a text with line breaks and control characters as escapes, such as ``\\n``."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(character) in _UNPRINTABLE
+        else character
+        for character in text
+    )
+
+
+def cut(text: str, most: int) -> str:
+    """Return a text of at most `most` characters, and an ellipsis for the rest."""
+    return text if len(text) <= most else text[:most] + "…"
 
 
 class InferenceSimError(ValueError):
@@ -34,8 +58,8 @@ class Problem:
 
     def __str__(self) -> str:
         path = "" if self.where.endswith(f"--set {self.path}") else self.path
-        head = " ".join(part for part in (self.where, path) if part)
-        return f"{head}: {self.message}" if head else self.message
+        head = " ".join(cut(part, _LONGEST_PLACE) for part in (self.where, path) if part)
+        return one_line(f"{head}: {self.message}" if head else self.message)
 
 
 class FileError(InferenceSimError):
@@ -51,10 +75,10 @@ class UnknownName(InferenceSimError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        nearest += [other for other in names if name and other.lower().startswith(name.lower())]
-        hint = f"did you mean '{nearest[0]}'? " if nearest else ""
-        super().__init__(f"unknown {kind} (got '{name}'); {hint}known: {', '.join(names)}")
+        nearest = similar_name(name, names)
+        hint = f"did you mean '{nearest}'? " if nearest else ""
+        got = cut(name, _LONGEST_NAME)
+        super().__init__(f"unknown {kind} (got '{got}'); {hint}known: {', '.join(names)}")
 
 
 class ModelDoesNotFit(InferenceSimError):
@@ -63,9 +87,3 @@ class ModelDoesNotFit(InferenceSimError):
 
 class TraceError(InferenceSimError):
     """A request trace that cannot be read; the message names the file and the row."""
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the nearest of `known`, or an empty string."""
-    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean '{nearest[0]}'?" if nearest else ""

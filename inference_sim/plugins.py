@@ -16,14 +16,14 @@ def installed(kind: str) -> tuple[str, ...]:
     return tuple(sorted({point.name for point in entry_points(group=_group(kind))}))
 
 
-def find_part(kind: str, name: str, builtin: Mapping[str, T]) -> T:
+def find_part(kind: str, name: str, builtin: Mapping[str, T], group: str | None = None) -> T:
     """Return a part of the simulator.
 
     Args:
-        kind: What it is, such as ``scheduler``; packages offer theirs as entry points of the group
-            ``cosim.<kind>s``.
+        kind: Its kind, such as ``scheduler``, for errors.
         name: Its name.
         builtin: Those that come with the simulator, by name.
+        group: Entry points as which packages offer theirs; ``cosim.<kind>s`` by default.
 
     Raises:
         UnknownName: If there is none of that name.
@@ -31,7 +31,7 @@ def find_part(kind: str, name: str, builtin: Mapping[str, T]) -> T:
     """
     if name in builtin:
         return builtin[name]
-    offered = entry_points(group=_group(kind))
+    offered = entry_points(group=group or _group(kind))
     points = [point for point in offered if point.name == name]
     if not points:
         raise UnknownName(kind, name, {*builtin, *(point.name for point in offered)})

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cosim.errors import CalibrationError, Problem
 from inference_sim.arrays import FloatArray
+from inference_sim.files.regular import NOT_REGULAR, is_irregular
 
 MAX_BYTES = 20_000_000
 _LARGEST = 1e12  # beyond it, a number is no measurement, and its square may overflow
@@ -153,6 +154,8 @@ class Table:
         return ", ".join(self.header)
 
     def _read(self) -> tuple[list[str], list[list[str]], list[int]]:
+        if is_irregular(self.path):
+            raise self._unreadable(NOT_REGULAR)
         try:
             if self.path.stat().st_size > MAX_BYTES:
                 raise self._unreadable(f"is larger than {MAX_BYTES // 1_000_000} MB")

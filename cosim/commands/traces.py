@@ -11,21 +11,39 @@ import typer
 app = typer.Typer(help="Recorded traces of requests.", no_args_is_help=True)
 
 
-class Format(StrEnum):
-    """The formats; named here too, for importing their readers would delay ``--help``."""
+class TimeUnit(StrEnum):
+    """The units; named here too, for importing their readers would delay ``--help``."""
 
-    AZURE = "azure"
-    BURSTGPT = "burstgpt"
-    MOONCAKE = "mooncake"
-    VIDUR = "vidur"
+    SECONDS = "s"
+    MILLISECONDS = "ms"
+    MICROSECONDS = "us"
+    NANOSECONDS = "ns"
+
+
+class Skip(StrEnum):
+    """The rows that can be left out."""
+
+    INVALID = "invalid"
 
 
 @app.command()
 def show(
     trace: Annotated[Path, typer.Argument(help="Trace file.", show_default=False)],
     trace_format: Annotated[
-        Format | None,
-        typer.Option("--format", help="How it is written [default: by its first line]."),
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="How it is written: azure, bailian, burstgpt, mooncake, vidur, or what a package "
+            "offers [default: by its first line].",
+        ),
+    ] = None,
+    time_unit: Annotated[
+        TimeUnit | None,
+        typer.Option(help="Unit of its times, as plain numbers [default: that of the format]."),
+    ] = None,
+    skip: Annotated[
+        Skip | None, typer.Option(help="Rows to leave out, counted [default: none].")
     ] = None,
     out: Annotated[
         Path | None,
@@ -41,7 +59,7 @@ def show(
 
     if out is not None:
         check_picture(out)
-    summary = summarise_trace(trace, trace_format)
+    summary = summarise_trace(trace, trace_format, time_unit, skip_invalid=skip is not None)
     if out is not None:
         draw(summary, out)
     if as_json:

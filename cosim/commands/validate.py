@@ -18,16 +18,19 @@ def validate(
     overrides: Overrides = None,
 ) -> None:
     """Check scenarios and studies, and everything they read, without running them."""
+    from cosim.commands.printing.notes import trace_notes
     from cosim.studies.sweep.cases import first_seed
     from cosim.studies.sweep.study import is_study, read_study
 
     problems: list[Problem] = []
     for path in scenarios:
         try:
+            notes: list[str] = []
             if is_study(path):
                 first_seed(read_study(path, overrides or ()))
             else:
                 plan = planned(path, overrides, None)
+                notes = [*trace_notes(plan)]
                 plan.check_resets()
                 if plan.scenario.evaluation is not None:
                     from cosim.studies.evaluate.variants import comparison
@@ -36,6 +39,6 @@ def validate(
         except ScenarioError as error:
             problems += error.problems
         else:
-            print(f"{path}: ok")
+            print(f"{path}: ok", *notes, sep=f"\n{path}: ")
     if problems:
         raise ScenarioError(problems)

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from cosim.scenario.control import ForecastsKeys
-from cosim.scenario.fields import StrictModel
+from cosim.scenario.fields import Name, StrictModel
 
 
 class PolicyEntry(StrictModel):
     """One policy to compare: controllers that take the place of the scenario's."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    name: Name
     """Its name in tables and files."""
     controllers: list[dict[str, Any]] = []
     """Its controllers, as under the scenario's own key; none leaves everything open."""

@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
+from inference_sim.files.regular import NOT_REGULAR, is_irregular
 from inference_sim.files.strict import strict_schema
 
 
@@ -142,6 +143,8 @@ def _existing_file(value: Any) -> Any:
             raise ValueError(f"{error.strerror} (got '{path}')") from None
         if is_folder:
             raise ValueError(f"is a folder, a file is expected (got '{path}')")
+        if is_irregular(path):
+            raise ValueError(f"{NOT_REGULAR} (got '{path}')")
         if not is_file:
             raise ValueError(f"no such file (got '{path}')")
     return path
@@ -152,6 +155,10 @@ InputFile = Annotated[
 ]
 """An existing file; relative to the scenario file that names it."""
 
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+"""A name that files and folders are called by."""
+PlainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=100)]
+"""A name that columns are called by."""
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]

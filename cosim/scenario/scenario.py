@@ -5,28 +5,35 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from cosim.scenario.control import ForecastsKeys, SloGuardKeys
 from cosim.scenario.evaluation import EvaluationKeys
-from cosim.scenario.fields import DurationS, StrictModel
+from cosim.scenario.fields import DurationS, Name, StrictModel
 from cosim.scenario.site import Site
 from cosim.scenario.workload import Workload
 
+YEARS = (1900, 2200)
+"""First and last year in which a run may start."""
+
 
 def _as_utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if not YEARS[0] <= value.year <= YEARS[1]:
+        raise ValueError(f"must be in the years {YEARS[0]} to {YEARS[1]}")
+    return value.astimezone(UTC)
 
 
 MAX_STEPS = 20_000_000
 """Most steps of a run: 38 years of minutes."""
+MAX_HORIZON_S = 50 * 366 * 86400
+"""Longest run: 50 years [s]."""
 
 
 class Time(StrictModel):
     """When the run starts, how long it takes and how finely it is cut."""
 
-    start: Annotated[datetime, AfterValidator(_as_utc)]
-    """Start of the run; UTC unless it has an offset."""
+    start: Annotated[AwareDatetime, AfterValidator(_as_utc)]
+    """Start of the run; ends in Z for UTC, or in an offset from it."""
     duration: DurationS | None = None
     """Length of the run, a whole number of steps."""
     until: Literal["drained"] | None = None
@@ -52,6 +59,8 @@ class Time(StrictModel):
                 f"{given} must be a whole number of steps, at least one "
                 f"(got {self.horizon_s:g} s with a step of {self.step:g} s)"
             )
+        if self.horizon_s > MAX_HORIZON_S:
+            raise ValueError(f"{given} may be 18300d at most (got {self.horizon_s:g} s)")
         if self.steps > MAX_STEPS:
             raise ValueError(
                 f"a run may have {MAX_STEPS:,} steps (got {self.steps:,}); take a longer step"
@@ -80,7 +89,7 @@ class Scenario(StrictModel):
 
     schema_version: Literal[1] = 1
     """Version of this format."""
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    name: Name
     """Name of the scenario; results are written to a folder of this name."""
     description: str = ""
     """What it shows."""

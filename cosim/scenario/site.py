@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from cosim.scenario.fields import (
     DurationS,
     Fraction,
     InputFile,
     NonNegative,
+    PlainName,
     Positive,
     StrictModel,
     resolve_path,
@@ -48,15 +49,20 @@ class SchedulerKeys(StrictModel):
     """How a replica forms its batches."""
 
     type: SchedulerName = "vllm_v1"
-    """vllm_v1: today's vLLM, chunked prefill mixed with decodes. vllm: v0, prompts first. sarathi:
-    chunks of 512 tokens. orca: prompts whole and mixed in. static: FasterTransformer. Or
-    `./file.py:Class` for one of your own (`cosim schedulers` lists those that have a name)."""
+    """vllm_v1: today's vLLM, chunked prefill mixed with decodes. vllm: v0, prompts first. vidur:
+    the same as Vidur models it, which `execution: vidur` takes for vllm. sarathi: chunks of 512
+    tokens. orca: prompts whole and mixed in. static: FasterTransformer. Or `./file.py:Class` for
+    one of your own (`cosim schedulers` lists those that have a name)."""
     batch_cap: Count = 128
     """Most sequences that run at once on a replica (max_num_seqs)."""
     max_batch_tokens: Count | None = None
     """Most tokens of one iteration (max_num_batched_tokens): 8192 for vllm_v1 and 512 for sarathi
-    by default. For vllm those of one prefill, padded to its longest prompt, which bounds the
-    length of a request too; the model's context by default. orca and static do not count them."""
+    by default. For vllm those of one prefill, for vidur padded to its longest prompt, which bounds
+    the length of a request too; the model's context by default. orca and static do not count
+    them."""
+    max_model_len: Count | None = None
+    """Longest request, prompt and output [tokens]; the model's context by default. The KV cache
+    must hold one of them."""
 
 
 FILE_ENDINGS = (".json", ".yaml", ".yml")
@@ -159,8 +165,11 @@ class ClusterKeys(StrictModel):
     node: str | None = None
     """How the GPUs of a replica are linked: dgx, pairwise_nvlink or pcie; as usual for the GPU by
     default."""
-    precision: Literal["bf16", "fp8", "mxfp4"] | None = None
-    """Precision of the weights; the model's own by default."""
+    precision: Annotated[
+        Literal["bf16", "fp8", "mxfp4", "int8", "int4"] | None, Field(validate_default=True)
+    ] = None
+    """Precision of the weights, whatever the model's files say; the model's own by default. int8
+    and int4 count the bytes; all but bf16 compute at the speed of bf16."""
     replicas: Count = 1
     """Copies of the model."""
     startup: DurationS = 60.0
@@ -195,7 +204,14 @@ class ClusterKeys(StrictModel):
     @field_validator("model")
     @classmethod
     def _known_model(cls, value: str) -> str:
-        find_model(value)
+        find_model(value, "bf16")  # its own precision is checked below, where it can be overridden
+        return value
+
+    @field_validator("precision")
+    @classmethod
+    def _modelled_precision(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if "model" in info.data:
+            find_model(info.data["model"], value)
         return value
 
     @field_validator("gpu")
@@ -222,9 +238,7 @@ class ClusterKeys(StrictModel):
         Raises:
             InferenceSimError: If it cannot be simulated.
         """
-        gpu, model = find_gpu(self.gpu), find_model(self.model)
-        if self.precision is not None:
-            model = model.with_precision(self.precision)
+        gpu, model = find_gpu(self.gpu), find_model(self.model, self.precision)
         rate = self.gateway.admission_rate_per_s
         power = self.power.model(gpu)
         vidur = self.execution.type == "vidur"
@@ -239,9 +253,12 @@ class ClusterKeys(StrictModel):
             tensor_parallel=self.tensor_parallel,
             pipeline_parallel=self.pipeline_parallel,
             router=router_of(self.router),
-            scheduler=scheduler_of(self.scheduler.type),
+            scheduler=scheduler_of(
+                "vidur" if vidur and self.scheduler.type == "vllm" else self.scheduler.type
+            ),
             batch_cap=self.scheduler.batch_cap,
             max_batch_tokens=self.scheduler.max_batch_tokens,
+            max_model_len=self.scheduler.max_model_len,
             memory_utilisation=self.memory_utilisation,
             kv_blocks=vidur_blocks(model, gpu, self.tensor_parallel, self.pipeline_parallel)
             if vidur
@@ -364,7 +381,7 @@ class Microgrid(StrictModel):
 class Site(StrictModel):
     """One place: a cluster, or a plain load, on a microgrid."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+    name: PlainName
     """Name of the site."""
     location: Location | None = None
     """Where it is; computed solar power needs it."""

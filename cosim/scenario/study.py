@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from cosim.scenario.fields import InputFile, StrictModel
+from cosim.scenario.fields import InputFile, Name, StrictModel
 
 
 class AxisKeys(StrictModel):
@@ -30,7 +30,7 @@ class CaseKeys(StrictModel):
 class StudyKeys(StrictModel):
     """A study, as its file has it."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    name: Name
     """Its name."""
     description: str = ""
     """What it is about."""

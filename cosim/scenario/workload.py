@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from cosim.scenario.fields import (
     DurationS,
     Fraction,
     InputFile,
     NonNegative,
+    PlainName,
     Positive,
     StrictModel,
 )
 from cosim.scenario.lengths import Lengths
 from inference_sim.deferral import ServiceClass
+from inference_sim.workload.trace_formats import find_format
 
 _SHORTEST_STATE_S = 0.001
 HourOfDay = Annotated[float, Field(ge=0, lt=24)]
@@ -115,11 +117,22 @@ class Daily(StrictModel):
         return self
 
 
+def _known_format(value: str) -> str:
+    find_format(value)
+    return value
+
+
 class Trace(StrictModel):
     """A recorded trace of requests."""
 
-    format: Literal["azure", "burstgpt", "mooncake", "vidur"] | None = None
-    """How the file is written; recognised by its first line by default."""
+    format: Annotated[str, AfterValidator(_known_format)] | None = None
+    """How the file is written: azure, bailian, burstgpt, mooncake, vidur, or what a package offers;
+    recognised by its first line by default."""
+    time_unit: Literal["s", "ms", "us", "ns"] | None = None
+    """Unit of its times, as plain numbers; that of the format by default."""
+    skip: Literal["invalid"] | None = None
+    """Rows to leave out: `invalid`, those without tokens or with a value that cannot be. They are
+    counted. By default such a row is an error."""
     path: InputFile
     """The file, in order of arrival. Above 200 MB it is not held in memory, but read again while
     the run goes on."""
@@ -148,7 +161,7 @@ Arrivals = Annotated[Poisson | Static | Gamma | Bursts | Daily, Field(discrimina
 class RequestClass(StrictModel):
     """A class of requests."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+    name: PlainName
     """Name of the class."""
     share: Fraction
     """Share of the requests; the shares of all classes add up to 1."""

@@ -19,6 +19,10 @@ from inference_sim.arrays import FloatArray
 if TYPE_CHECKING:
     from scipy.interpolate import PchipInterpolator
 
+FINEST_S = 0.001
+"""Shortest interval [s]."""
+MAX_VALUES = 50_000_000
+"""Most values of a series: 19 months of seconds."""
 Method = Literal["hold", "linear", "pchip", "cubic", "mean_preserving"]
 _FEWEST_ROWS: dict[Method, int] = {
     "hold": 1,
@@ -48,7 +52,13 @@ def resampled(series: Series, method: Method, to_s: float, *, signed: bool) -> S
     """
     starts_s, rows = series.starts_s, len(series)
     spacing_s = (series.end_s - starts_s[0]) / rows
-    per_row = round(spacing_s / to_s) if to_s else 0
+    if not to_s >= FINEST_S:
+        raise ValueError(f"`to` must be at least {FINEST_S:g} s (got {to_s:g} s)")
+    per_row = round(spacing_s / to_s)
+    if rows * per_row > MAX_VALUES:
+        raise ValueError(
+            f"a signal may have {MAX_VALUES:,} values (`to` of {to_s:g} s makes {rows * per_row:,})"
+        )
     if per_row < 1 or abs(per_row * to_s - spacing_s) > 1e-6:
         raise ValueError(f"`to` must divide the rows' {spacing_s:g} s (got {to_s:g} s)")
     if rows < _FEWEST_ROWS[method]:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from cosim.errors import SignalError
 from cosim.signals.faults import BoolArray, Faults, IntArray, file_error
+from inference_sim.files.regular import NOT_REGULAR, is_irregular
 
 MAX_BYTES = 1_000_000_000
 """Larger files are refused: they are no signals."""
@@ -144,6 +145,7 @@ def read_json(path: Path) -> Any:
     Raises:
         SignalError: If it cannot be read, is too large or is not JSON.
     """
+    _first_bytes(path, 0)
     try:
         size = path.stat().st_size
         if size > MAX_JSON_BYTES:
@@ -172,6 +174,8 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _first_bytes(path: Path, count: int) -> bytes:
+    if is_irregular(path):
+        raise file_error(path, None, f"the path {NOT_REGULAR}")
     try:
         with path.open("rb") as file:
             return file.read(count)

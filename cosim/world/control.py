@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from typing import Any
+
 from pydantic import BaseModel
 
 from controllers import FleetController, HostedController, resolve

@@ -48,6 +48,7 @@ class WorkloadSource:
         lengths: How long they are, with the share of the requests that are so; none for a trace.
         share: The share of the source's requests that comes to this site [0 to 1].
         trace_failures: Requests that its trace tells to have failed; they are left out.
+        trace_skipped: Rows of its trace that are wrong; they are left out.
     """
 
     config: Workload
@@ -57,6 +58,7 @@ class WorkloadSource:
     lengths: tuple[tuple[float, Lengths], ...] = ()
     share: float = 1.0
     trace_failures: int = 0
+    trace_skipped: int = 0
 
 
 def workload_source(scenario: Scenario, site_index: int) -> WorkloadSource:
@@ -89,7 +91,12 @@ def workload_source(scenario: Scenario, site_index: int) -> WorkloadSource:
 def _whole_source(config: Workload, seed: Sequence[int], start: datetime) -> WorkloadSource:
     shares = [request_class.share for request_class in config.classes]
     if config.trace is not None:
-        trace = open_trace(config.trace.path, config.trace.format)
+        trace = open_trace(
+            config.trace.path,
+            config.trace.format,
+            config.trace.time_unit,
+            skip_invalid=config.trace.skip == "invalid",
+        )
         replay = Replay(
             trace=trace,
             rate_scale=config.trace.rate_scale,
@@ -102,6 +109,7 @@ def _whole_source(config: Workload, seed: Sequence[int], start: datetime) -> Wor
             lambda: trace_stream(replay, seed, requests=config.requests, class_shares=shares),
             replay,
             trace_failures=trace.failures,
+            trace_skipped=trace.skipped,
         )
     if config.arrivals is None:
         raise ValueError("the workload has no arrivals")

@@ -10,6 +10,9 @@ from inference_sim.execution.engine_profile import EngineProfile
 from inference_sim.hardware import GpuSpec, Link
 from inference_sim.models import BYTES_PER_VALUE, ModelSpec
 
+_VOCABULARY_PADDING = 64
+"""Entries to a multiple of which vLLM pads the embedding and the LM head before it splits them."""
+
 
 class LinearOp(NamedTuple):
     """One GPU's share of a matrix product."""
@@ -37,7 +40,7 @@ def check_split(model: ModelSpec, tensor_parallel: int, expert_parallel: int) ->
     """Check that a model can be split over so many GPUs.
 
     Raises:
-        InferenceSimError: If its heads, its MLP or its experts do not divide.
+        InferenceSimError: If its heads, its MLP, its vocabulary or its experts do not divide.
     """
     tp, ep = tensor_parallel, expert_parallel
     kv_divide = model.kv_heads % tp == 0 or tp % model.kv_heads == 0
@@ -45,6 +48,12 @@ def check_split(model: ModelSpec, tensor_parallel: int, expert_parallel: int) ->
         raise InferenceSimError(
             f"'{model.name}' cannot be split over {tp} GPUs: it has {model.query_heads} attention "
             f"heads, {model.kv_heads} KV heads and an FFN of {model.ffn_size}"
+        )
+    vocabulary = -(-model.vocab_size // _VOCABULARY_PADDING) * _VOCABULARY_PADDING
+    if vocabulary % tp:
+        raise InferenceSimError(
+            f"'{model.name}' cannot be split over {tp} GPUs: its vocabulary, padded to "
+            f"{vocabulary:,} entries, does not divide"
         )
     if model.experts is None:
         if ep > 1:
@@ -77,7 +86,7 @@ def uncalibrated_because(
             reasons.append(f"{gpu.name}: {gpu.experts_uncalibrated}")
         if tensor_parallel > 2:
             reasons.append("mixtures of experts on more than 2 GPUs")
-    if model.precision == "fp8" or (model.precision == "mxfp4" and not model.experts):
+    if model.precision != "bf16" and not (model.precision == "mxfp4" and model.experts):
         reasons.append(f"{model.precision} weights (their bytes count, at bf16 compute speed)")
     if any(link.estimate for link in links):
         reasons.append(f"the links between GPUs of type {gpu.name} (estimated)")

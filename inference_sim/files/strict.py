@@ -26,8 +26,28 @@ def _written_date(value: Any) -> Any:
     raise ValueError("expected a date and time such as 2023-06-08T00:00:00Z")
 
 
+def _of_some_size(value: float) -> float:
+    """Refuse numbers that no quantity has: their sums and ratios would be infinite, or 0."""
+    if abs(value) > LARGEST:
+        raise ValueError(f"must be at most {LARGEST:g} in size")
+    if 0 < abs(value) < SMALLEST:
+        raise ValueError(f"must be 0, or at least {SMALLEST:g} in size")
+    return value
+
+
+LARGEST, SMALLEST = 1e18, 1e-18
+_LARGEST_WHOLE = 10**40  # seeds have up to 128 bits
+
+
+def _of_some_digits(value: int) -> int:
+    if abs(value) > _LARGEST_WHOLE:
+        raise ValueError(f"must be at most {float(_LARGEST_WHOLE):g} in size")
+    return value
+
+
 _DATE = re.compile(r"\s*\d{4}-")
 _BEFORE = {"int": _whole, "datetime": _written_date}
+_AFTER = {"float": _of_some_size, "int": _of_some_digits}
 
 
 def strict_schema(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -47,7 +67,8 @@ def _without_coercion(schema: Any) -> Any:
     kind = schema.get("type")
     if not isinstance(kind, str):  # a table of fields, one of which may be named `type`
         return {name: _without_coercion(part) for name, part in schema.items()}
-    if kind == "function-before" and schema["function"]["function"] in _BEFORE.values():
+    met = (*_BEFORE.values(), *_AFTER.values())
+    if kind in ("function-before", "function-after") and schema["function"]["function"] in met:
         return schema  # this model was met before
     opaque = {"default", "metadata", "serialization", "keys_schema"}  # keys are always text
     walked = {
@@ -55,6 +76,8 @@ def _without_coercion(schema: Any) -> Any:
     }
     if kind in ("int", "float", "bool"):
         walked["strict"] = True
+    if kind in _AFTER:
+        walked = dict(core_schema.no_info_after_validator_function(_AFTER[kind], cast(Any, walked)))
     if kind in _BEFORE:
         return core_schema.no_info_before_validator_function(_BEFORE[kind], cast(Any, walked))
     return walked

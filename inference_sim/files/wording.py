@@ -18,7 +18,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from inference_sim.errors import did_you_mean
+from inference_sim.errors import cut, did_you_mean
 
 _ABSENT: Final = object()
 _LONGEST_SHOWN = 60
@@ -237,7 +237,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, (dict, list)):
         return "a mapping" if isinstance(value, dict) else "a list"
     text = str(value)
-    text = text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
+    text = cut(text, _LONGEST_SHOWN)
     return repr(text) if isinstance(value, str) else text
 
 
@@ -263,7 +263,8 @@ def _explain(place: _Place, details: Any) -> Found:
         key = context["discriminator"].strip("'")
         known = re.findall(r"'([^']*)'", context["expected_tags"])
         nearest = did_you_mean(context["tag"], known)
-        message = f"unknown {key} '{context['tag']}'{nearest} (expected one of: {_listed(known)})"
+        tag = cut(context["tag"], _LONGEST_SHOWN)
+        message = f"unknown {key} '{tag}'{nearest} (expected one of: {_listed(known)})"
         if not isinstance(value[key], str):
             message = f"expected one of: {_listed(known)} (got {_shown(value[key])})"
         return Found((*path, key), message)

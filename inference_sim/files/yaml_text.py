@@ -25,6 +25,7 @@ from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
 from inference_sim.errors import FileError, Problem
+from inference_sim.files.regular import NOT_REGULAR, is_irregular
 
 MAX_FILE_BYTES = 10_000_000
 MAX_NODES = 100_000
@@ -173,6 +174,8 @@ def write_yaml(value: Mapping[str, Any], width: int = 100) -> str:
 
 
 def _read_text(path: Path, what: str) -> str:
+    if is_irregular(path):
+        raise FileError(f"'{path}' {NOT_REGULAR}")
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)

@@ -28,11 +28,18 @@ def model_names() -> tuple[str, ...]:
 
 
 @cache
-def find_model(name: str) -> ModelSpec:
+def find_model(name: str, precision: str | None = None) -> ModelSpec:
     """Return the model called `name` (its Hugging Face name), or that of a ``config.json``.
+
+    Args:
+        name: The name, or the path of a file that ends in ``.json``.
+        precision: Precision of the weights; None for the model's own.
 
     Raises:
         UnknownName: If the catalogue has no such model.
-        InferenceSimError: If `name` ends in ``.json`` and the file cannot be used.
+        InferenceSimError: If the file cannot be used, or there is no such precision.
     """
-    return read_config(Path(name)) if name.endswith(".json") else MODELS.find(name)
+    if name.endswith(".json"):
+        return read_config(Path(name), precision)
+    model = MODELS.find(name)
+    return model if precision is None else model.with_precision(precision)

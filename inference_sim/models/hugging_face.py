@@ -6,13 +6,14 @@ class; the few such defaults that published checkpoints rely on are in ``_DEFAUL
 
 from __future__ import annotations
 
-import difflib
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from inference_sim.errors import InferenceSimError
+from inference_sim.errors import FileError, InferenceSimError
+from inference_sim.files.json_text import read_json_object
+from inference_sim.models.config_file import ConfigFile
+from inference_sim.models.context import read_context
+from inference_sim.models.quantization import read_quantization
 from inference_sim.models.spec import Experts, ModelSpec
 
 _GEMMA = {"head_dim": 256, "tie_word_embeddings": True}
@@ -46,53 +47,33 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 _UNGATED = ("PhiForCausalLM", "Starcoder2ForCausalLM")
 _WINDOW_IS_OPTIONAL = ("Qwen2ForCausalLM", "Qwen2MoeForCausalLM", "Qwen3ForCausalLM",
                        "Qwen3MoeForCausalLM")  # fmt: skip
-_PRECISIONS = {"fp8": "fp8", "mxfp4": "mxfp4"}
 
 
-class _Config:
-    """The keys of one file; what is missing or wrong raises an error that names file and key."""
+def read_config(path: Path, precision: str | None = None) -> ModelSpec:
+    """Return the model that a ``config.json`` describes, named by its path.
 
-    def __init__(self, path: Path, values: Mapping[str, Any]) -> None:
-        self.path, self.values = path, values
-
-    def fail(self, problem: str) -> InferenceSimError:
-        return InferenceSimError(f"model file '{self.path}': {problem}")
-
-    def integer(self, key: str, *others: str, default: int | None = None) -> int:
-        """Return the positive integer under `key` (or one of its other names)."""
-        for name in (key, *others):
-            value = self.values.get(name)
-            if value is not None:
-                if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                    raise self.fail(f"'{name}' must be an integer above 0 (got {value!r})")
-                return value
-        if default is None:
-            raise self.fail(f"'{key}' is missing")
-        return default
-
-
-def read_config(path: Path) -> ModelSpec:
-    """Return the model that the ``config.json`` at `path` describes, named by its path.
+    Args:
+        path: The file.
+        precision: Precision of the weights, whatever the file says of it; None for the file's.
 
     Raises:
         InferenceSimError: If the file cannot be read, its architecture is not supported, or a key
             is missing or out of range.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InferenceSimError(f"cannot read the model file '{path}': {error}") from None
-    if not isinstance(raw, dict):
-        raise InferenceSimError(f"model file '{path}': expected a JSON object (got {raw!r:.40})")
-    architecture = _architecture(_Config(path, raw))
-    text = raw.get("text_config") or {}
-    config = _Config(path, {**_DEFAULTS[architecture], **raw, **text})
+        raw = read_json_object(path)
+    except FileError as error:
+        raise InferenceSimError(f"cannot read the model file: {error}") from None
+    architecture = _architecture(ConfigFile(path, raw))
+    text = ConfigFile(path, raw).mapping("text_config")
+    config = ConfigFile(path, {**_DEFAULTS[architecture], **raw, **text})
     layers = config.integer("num_hidden_layers")
     hidden = config.integer("hidden_size")
     query_heads = config.integer("num_attention_heads")
     experts = _experts(config)
     dense_ffn = config.integer("intermediate_size") if experts is None else _shared_ffn(config)
     window = _window(config, architecture)
+    quantization = read_quantization(config, precision, experts=experts is not None)
     return ModelSpec(
         name=str(path),
         layers=layers,
@@ -101,32 +82,32 @@ def read_config(path: Path) -> ModelSpec:
         kv_heads=config.integer("num_key_value_heads", default=query_heads),
         ffn_size=dense_ffn,
         vocab_size=config.integer("vocab_size"),
-        max_context_tokens=config.integer("max_position_embeddings"),
+        max_context_tokens=read_context(config, architecture),
         head_dim=config.integer("head_dim", default=max(hidden // query_heads, 1)),
         gated_mlp=architecture not in _UNGATED,
         tied_embeddings=bool(config.values.get("tie_word_embeddings", False)),
         window_tokens=window,
         windowed_layers=_windowed_layers(config, layers) if window else 0,
         experts=experts,
-        precision=_precision(config),
+        precision=quantization.precision,
+        kv_bytes_per_value=quantization.kv_bytes_per_value,
     )
 
 
-def _architecture(config: _Config) -> str:
+def _architecture(config: ConfigFile) -> str:
     named = config.values.get("architectures")
     if not isinstance(named, list) or not named:
         raise config.fail("'architectures' is missing")
     name = str(named[0])
     if name not in _DEFAULTS:
-        nearest = difflib.get_close_matches(name, _DEFAULTS, n=1, cutoff=0.8)
-        hint = f"did you mean '{nearest[0]}'? " if nearest else ""
+        # No suggestion: another architecture would be another model, run without a word.
         raise config.fail(
-            f"architecture '{name}' is not supported; {hint}supported: {', '.join(_DEFAULTS)}"
+            f"architecture '{name:.60}' is not supported (supported: {', '.join(_DEFAULTS)})"
         )
     return name
 
 
-def _experts(config: _Config) -> Experts | None:
+def _experts(config: ConfigFile) -> Experts | None:
     if not any(config.values.get(key) for key in ("num_experts", "num_local_experts")):
         return None
     if config.values.get("decoder_sparse_step", 1) != 1 or config.values.get("mlp_only_layers"):
@@ -147,12 +128,12 @@ def _experts(config: _Config) -> Experts | None:
     return experts
 
 
-def _shared_ffn(config: _Config) -> int:
+def _shared_ffn(config: ConfigFile) -> int:
     shared = config.values.get("shared_expert_intermediate_size")
     return config.integer("shared_expert_intermediate_size") if shared else 0
 
 
-def _window(config: _Config, architecture: str) -> int:
+def _window(config: ConfigFile, architecture: str) -> int:
     if config.values.get("sliding_window") is None:
         return 0
     if architecture in _WINDOW_IS_OPTIONAL and not config.values.get("use_sliding_window"):
@@ -160,7 +141,7 @@ def _window(config: _Config, architecture: str) -> int:
     return config.integer("sliding_window")
 
 
-def _windowed_layers(config: _Config, layers: int) -> int:
+def _windowed_layers(config: ConfigFile, layers: int) -> int:
     kinds = config.values.get("layer_types")
     if kinds:
         return sum(kind == "sliding_attention" for kind in kinds)
@@ -169,16 +150,3 @@ def _windowed_layers(config: _Config, layers: int) -> int:
     if config.values.get("use_sliding_window"):
         return max(0, layers - config.integer("max_window_layers", default=layers))
     return layers
-
-
-def _precision(config: _Config) -> str:
-    quantization = config.values.get("quantization_config")
-    if not quantization:
-        return "bf16"
-    method = quantization.get("quant_method") if isinstance(quantization, dict) else quantization
-    if method not in _PRECISIONS:
-        raise config.fail(
-            f"'quantization_config.quant_method' must be one of {', '.join(_PRECISIONS)} "
-            f"(got {method!r})"
-        )
-    return _PRECISIONS[method]

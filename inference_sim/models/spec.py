@@ -10,8 +10,9 @@ from inference_sim.files.catalogue import Count, FileEntry, Positive, Whole
 BYTES_PER_VALUE = 2
 """Of bf16: activations, and whatever a precision does not name."""
 
-PRECISIONS = {"bf16": 2.0, "fp8": 1.0, "mxfp4": 4.25 / 8}
-"""Bytes per weight. mxfp4 has an 8-bit scale for 32 values of 4 bits (OCP MX specification 1.0)."""
+PRECISIONS = {"bf16": 2.0, "fp8": 1.0, "mxfp4": 4.25 / 8, "int8": 1.0, "int4": (4 + 20 / 128) / 8}
+"""Bytes per weight. mxfp4 has an 8-bit scale for 32 values of 4 bits (OCP MX specification 1.0),
+int4 a 16-bit scale and a 4-bit zero point for 128 (AWQ: Lin et al., MLSys 2024, group size 128)."""
 
 
 @dataclass(frozen=True, slots=True)

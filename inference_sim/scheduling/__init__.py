@@ -9,11 +9,12 @@ from inference_sim.plugins import find_part
 from inference_sim.scheduling.base import Chunk, Scheduler
 from inference_sim.scheduling.chunked import SarathiScheduler, VllmV1Scheduler
 from inference_sim.scheduling.reserved import OrcaScheduler, StaticScheduler
-from inference_sim.scheduling.vllm import VllmScheduler
+from inference_sim.scheduling.vllm import VidurScheduler, VllmScheduler
 
 SCHEDULERS: Mapping[str, type[Scheduler]] = MappingProxyType(
     {
         "vllm": VllmScheduler,
+        "vidur": VidurScheduler,
         "vllm_v1": VllmV1Scheduler,
         "sarathi": SarathiScheduler,
         "orca": OrcaScheduler,
@@ -82,6 +83,7 @@ __all__ = [
     "SarathiScheduler",
     "Scheduler",
     "StaticScheduler",
+    "VidurScheduler",
     "VllmScheduler",
     "VllmV1Scheduler",
     "checked_scheduler",

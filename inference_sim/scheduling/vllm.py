@@ -1,4 +1,4 @@
-"""The scheduler of vLLM v0 (0.5 to 0.6, chunked prefill off), as Vidur models it too.
+"""The scheduler of vLLM v0 (0.5 to 0.6, chunked prefill off), and Vidur's model of it.
 
 Prefill first and never mixed with decode: whenever the head of the waiting line can be admitted,
 the next iteration is a prefill of as many requests from the line as fit; otherwise every running
@@ -19,7 +19,10 @@ from inference_sim.scheduling.base import Chunk, Scheduler
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class VllmScheduler(Scheduler):
-    """vLLM v0; ``max_batch_tokens`` bounds a prefill, padded to its longest prompt."""
+    """vLLM v0; ``max_batch_tokens`` bounds the sum of the prompts of a prefill.
+
+    They are computed as one flat batch, without padding.
+    """
 
     rules = "vLLM v0: whole prompts first, never beside decodes"
     mixes = False
@@ -42,12 +45,38 @@ class VllmScheduler(Scheduler):
     ) -> list[Chunk]:
         """Return whole prompts from the head of the line, as many as fit."""
         batch: list[Chunk] = []
-        longest = 0
+        computed = longest = 0
         while waiting and running + len(batch) < self.batch_cap:
             tokens = waiting[0].prefill_tokens
             longest = max(longest, tokens)
-            if not kv.can_admit(tokens) or (len(batch) + 1) * longest > self.max_batch_tokens:
+            counted = self.counted_tokens(len(batch) + 1, computed + tokens, longest)
+            if not kv.can_admit(tokens) or counted > self.max_batch_tokens:
                 break
             kv.allocate_prompt(tokens)
             batch.append(Chunk(waiting.popleft(), tokens, 0))
+            computed += tokens
         return batch
+
+    def counted_tokens(self, prompts: int, tokens: int, longest: int) -> int:
+        """Return the tokens of a prefill that `max_batch_tokens` bounds.
+
+        Args:
+            prompts: Number of its prompts.
+            tokens: Their tokens in all.
+            longest: Tokens of the longest.
+        """
+        return tokens
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class VidurScheduler(VllmScheduler):
+    """vLLM v0 as Vidur models it: ``max_batch_tokens`` bounds prompts padded to the longest one.
+
+    (Agrawal et al., MLSys 2024; ``vllm_replica_scheduler.py`` of its release.)
+    """
+
+    rules = "vLLM v0 as Vidur models it: the prompts of a batch count as long as the longest"
+
+    def counted_tokens(self, prompts: int, tokens: int, longest: int) -> int:
+        """Return the tokens of a prefill whose prompts are all as long as the longest."""
+        return prompts * longest

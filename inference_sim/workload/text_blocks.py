@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inference_sim.errors import TraceError
+from inference_sim.files.regular import NOT_REGULAR, is_irregular
 
 BLOCK_BYTES = 1 << 20
 LONGEST_LINE_BYTES = 1 << 20
@@ -73,6 +74,8 @@ def read_blocks(path: Path, block_bytes: int | None = None) -> Generator[Block]:
     Raises:
         TraceError: If it cannot be read, is no text, or has a line that is far too long.
     """
+    if is_irregular(path):
+        raise TraceError(f"{path}: {NOT_REGULAR}")
     try:
         with path.open("rb") as file:
             yield from _blocks(path, iter(lambda: file.read(block_bytes or BLOCK_BYTES), b""))

@@ -7,33 +7,39 @@ azure      TIMESTAMP, ContextTokens, GeneratedTokens   ISO 8601 stamps      Azur
                                                                             2023, 2024
 burstgpt   Timestamp, Request tokens, Response tokens  s; 0 response        Wang et al., 2024,
                                                        tokens: a failure    arXiv:2401.17644
-mooncake   timestamp, input_length, output_length      ms; JSON lines       Qin et al., FAST 2025
+bailian    timestamp, input_length, output_length,     s; JSON lines        Alibaba Bailian, 2025:
+           chat_id                                                          Wang et al., ATC 2025
+mooncake   timestamp, input_length, output_length      whole ms; JSON       Qin et al., FAST 2025
+                                                       lines
 vidur      arrived_at, num_prefill_tokens,             s                    Agrawal et al., MLSys
            num_decode_tokens                                                2024
 =========  ==========================================  ===================  ======================
 
-Other columns are left out, Mooncake's prefix blocks (``hash_ids``) among them.
+Other columns are left out, prefix blocks (``hash_ids``) among them. Packages offer formats of their
+own as entry points of the group ``cosim.traces``, each a :class:`TraceFormat` under its name::
+
+    [project.entry-points."cosim.traces"]
+    gateway_log = "my_package:GATEWAY_LOG"
+
+:mod:`inference_sim.workload.trace_conformance` checks one.
 """
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Generator, Iterator
-from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from inference_sim.errors import TraceError, UnknownName
-from inference_sim.workload.text_blocks import Block, read_blocks
+from inference_sim.errors import InferenceSimError
+from inference_sim.plugins import find_part, installed
 
-_SHOWN = 80
-"""Characters of a line that an error shows."""
+TIME_UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
+"""Units of times that are numbers, as ticks in a second."""
+_KIND, _GROUP = "format of traces", "cosim.traces"
 
 
 @dataclass(frozen=True, slots=True)
 class TraceFormat:
-    """How a trace is written.
+    """Description of how a trace is written.
 
     Attributes:
         name: What scenarios call it.
@@ -43,6 +49,8 @@ class TraceFormat:
         stamps: Whether times are stamps, not numbers.
         json_lines: Whether each line is a JSON object; CSV with a header if not.
         fails_at_zero: Whether a request without output tokens is one that failed, and not an error.
+        telling: Other columns that tell it from a format with the same names.
+        whole_ticks: Whether its times are whole numbers: a fraction is then another unit.
     """
 
     name: str
@@ -52,14 +60,27 @@ class TraceFormat:
     stamps: bool = False
     json_lines: bool = False
     fails_at_zero: bool = False
+    telling: tuple[str, ...] = ()
+    whole_ticks: bool = False
+
+    def fits(self, names: Iterable[str]) -> bool:
+        """Whether a file with columns of these names can be in this format."""
+        return {*self.columns, *self.telling} <= set(names)
+
+    def in_unit(self, time_unit: str) -> TraceFormat:
+        """Return the format with its times as numbers in a unit of :data:`TIME_UNITS`."""
+        return replace(self, ticks_per_s=TIME_UNITS[time_unit], stamps=False, whole_ticks=False)
 
     @property
     def time_unit(self) -> str:
         """The unit of its times, in words."""
-        return {1.0: "seconds", 1e3: "milliseconds"}.get(self.ticks_per_s, "time stamps")
+        if self.stamps:
+            return "time stamps"
+        names = {1.0: "seconds", 1e3: "milliseconds", 1e6: "microseconds", 1e9: "nanoseconds"}
+        return names[self.ticks_per_s]
 
 
-FORMATS = {
+FORMATS: Mapping[str, TraceFormat] = {
     one.name: one
     for one in (
         TraceFormat(
@@ -68,6 +89,13 @@ FORMATS = {
             "Azure LLM inference 2023 and 2024",
             ticks_per_s=1e9,
             stamps=True,
+        ),
+        TraceFormat(
+            "bailian",
+            ("timestamp", "input_length", "output_length"),
+            "Alibaba Bailian, as JSON lines",
+            json_lines=True,
+            telling=("chat_id",),
         ),
         TraceFormat(
             "burstgpt",
@@ -81,136 +109,35 @@ FORMATS = {
             "Mooncake, as JSON lines",
             ticks_per_s=1e3,
             json_lines=True,
+            whole_ticks=True,
         ),
         TraceFormat(
             "vidur", ("arrived_at", "num_prefill_tokens", "num_decode_tokens"), "Vidur's own"
         ),
     )
 }
-"""The formats by name."""
+"""The formats that come with the simulator, by name."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedTrace:
-    """A trace whose format is known.
-
-    Attributes:
-        format: The format.
-        header: Names of the columns in their order; empty for JSON lines.
-        beginning: The first lines after the header, if there are any.
-        following: The rest.
-    """
-
-    format: TraceFormat
-    header: tuple[str, ...]
-    beginning: Block | None
-    following: Generator[Block]
-
-    def rows(self) -> Iterator[Block]:
-        """Yield the lines after the header, once."""
-        if self.beginning is not None:
-            yield self.beginning
-        yield from self.following
-
-    def close(self) -> None:
-        """Close the file."""
-        self.following.close()
-
-
-def recognise_format(path: Path) -> TraceFormat:
-    """Return the format of a trace, by its first line.
+def find_format(name: str) -> TraceFormat:
+    """Return a format by name, or the one that a package offers under it.
 
     Raises:
-        TraceError: If it is in none of the formats, or cannot be read.
+        UnknownName: If there is none of that name.
+        InferenceSimError: If several packages offer it, it cannot be imported or is no format.
     """
-    with closing(open_as(path)) as trace:
-        return trace.format
+    found = find_part(_KIND, name, FORMATS, group=_GROUP)
+    if not isinstance(found, TraceFormat):
+        raise InferenceSimError(f"{_KIND} '{name}' must be a TraceFormat (got {found!r:.60})")
+    if found.name != name:
+        raise InferenceSimError(f"{_KIND} '{name}' calls itself '{found.name}'")
+    return found
 
 
-def open_as(path: Path, name: str | None = None) -> OpenedTrace:
-    """Open a trace, and check its header; to be closed.
-
-    Args:
-        path: The file.
-        name: Its format; recognised by the first line if None.
+def known_formats() -> dict[str, TraceFormat]:
+    """Return all formats by name, those of packages included.
 
     Raises:
-        TraceError: If it is not in this format, or in none of the formats.
-        UnknownName: If there is no such format.
+        InferenceSimError: As :func:`find_format`.
     """
-    if name is not None and name not in FORMATS:
-        raise UnknownName("format of traces", name, FORMATS)
-    blocks = read_blocks(path)
-    try:
-        for block in blocks:
-            if (beginning := block.without_leading_empty_lines) is not None:
-                return _opened(path, name, beginning, blocks)
-        raise TraceError(f"{path}: is empty")
-    except BaseException:
-        blocks.close()
-        raise
-
-
-def _opened(path: Path, name: str | None, block: Block, blocks: Generator[Block]) -> OpenedTrace:
-    where = f"{path}:{block.first_line}"
-    first, _, _ = block.text.partition(b"\n")
-    text = first.rstrip(b"\r").decode("utf-8", "backslashreplace")
-    is_json = text.lstrip().startswith(("{", "["))
-    names = _json_names(where, text) if is_json else _csv_names(where, text)
-    fitting = [
-        one
-        for one in FORMATS.values()
-        if one.json_lines == is_json and set(one.columns) <= set(names)
-    ]
-    if name is not None and FORMATS[name] not in fitting:
-        looks = f"; it looks like format '{fitting[0].name}'" if fitting else ""
-        raise TraceError(f"{where}: {_misfit(FORMATS[name], names, text, is_json=is_json)}{looks}")
-    if not fitting:
-        known = "; ".join(f"{one.name}: {', '.join(one.columns)}" for one in FORMATS.values())
-        raise TraceError(
-            f"{where}: no known format of request traces (got {shown(text)}; known: {known})"
-        )
-    chosen = fitting[0] if name is None else FORMATS[name]
-    if is_json:
-        return OpenedTrace(chosen, (), block, blocks)
-    if repeated := [column for column in chosen.columns if names.count(column) > 1]:
-        raise TraceError(f"{where}: the header has {', '.join(repeated)} more than once")
-    return OpenedTrace(chosen, names, block.without_first_line, blocks)
-
-
-def _misfit(wanted: TraceFormat, names: tuple[str, ...], text: str, *, is_json: bool) -> str:
-    expected = f"a trace of format '{wanted.name}' has {', '.join(wanted.columns)}"
-    if wanted.json_lines and not is_json:
-        return f"is not a JSON object (got {shown(text)}; {expected})"
-    present = names if wanted.json_lines == is_json else ()
-    missing = ", ".join(column for column in wanted.columns if column not in present)
-    what = "object" if is_json and wanted.json_lines else "header"
-    return f"the {what} lacks {missing} ({expected})"
-
-
-def _csv_names(where: str, text: str) -> tuple[str, ...]:
-    try:
-        return tuple(name.strip() for name in next(csv.reader([text], strict=True)))
-    except csv.Error as error:
-        raise TraceError(f"{where}: is no header of CSV: {error} (got {shown(text)})") from error
-
-
-def _json_names(where: str, text: str) -> tuple[str, ...]:
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise TraceError(
-            f"{where}: is not a JSON object of one line: {error} (got {shown(text)})"
-        ) from error
-    if not isinstance(content, dict):
-        raise TraceError(
-            f"{where}: is not a JSON object (got {shown(text)}; expected one object a line)"
-        )
-    return tuple(content)
-
-
-def shown(value: object) -> str:
-    """Return a value as an error shows it: quoted, and cut if it is long."""
-    text = value if isinstance(value, str) else repr(value)
-    cut = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-    return repr(cut) if isinstance(value, str) else cut
+    return {name: find_format(name) for name in (*FORMATS, *installed("trace"))}

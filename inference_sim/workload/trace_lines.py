@@ -18,11 +18,14 @@ from numpy.typing import NDArray
 from inference_sim.arrays import FloatArray
 from inference_sim.errors import TraceError
 from inference_sim.workload.text_blocks import Block
-from inference_sim.workload.trace_formats import OpenedTrace, shown
+from inference_sim.workload.trace_formats import TIME_UNITS
+from inference_sim.workload.trace_opening import OpenedTrace, shown
 
 _Bad = tuple[NDArray[np.bool_], str]
 MOST_TOKENS = 2**31 - 1
 """Longest prompt or output that is taken for one [tokens]."""
+_PLAIN_NUMBER = re.compile(r"\s*[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?\s*")
+_SET_UNIT = f"set `time_unit` to one of {', '.join(TIME_UNITS)}"
 _OFFSET = re.compile(r":.*(?:[Zz]|[+-]\d\d(?::?\d\d)?)$")
 
 
@@ -34,12 +37,14 @@ class Columns:
         lines: Their numbers in the file.
         ticks: Times in the units of the format, from its own origin, of shape (lines,).
         prompt_tokens, output_tokens: Lengths [tokens], of shape (lines,).
+        skipped: Lines that were left out because they are wrong.
     """
 
     lines: Sequence[int]
     ticks: NDArray[Any]
     prompt_tokens: NDArray[np.int64]
     output_tokens: NDArray[np.int64]
+    skipped: int = 0
 
 
 class LineParser:
@@ -48,13 +53,15 @@ class LineParser:
     Args:
         path: The file, for errors.
         trace: The trace that was opened.
+        skip_invalid: Whether lines that are wrong are left out.
 
     Attributes:
         with_offset: Whether its stamps have an offset from UTC; None until the first is known.
     """
 
-    def __init__(self, path: Path, trace: OpenedTrace) -> None:
+    def __init__(self, path: Path, trace: OpenedTrace, *, skip_invalid: bool = False) -> None:
         self._path = path
+        self._skip_invalid = skip_invalid
         self._format = trace.format
         self._header = trace.header
         self.with_offset: bool | None = None
@@ -63,27 +70,34 @@ class LineParser:
         """Return the columns of a block.
 
         Raises:
-            TraceError: At the first line with a wrong value, or that has not the shape of a row.
+            TraceError: At the first line with a wrong value, or that has not the shape of a row,
+                unless such lines are left out.
         """
         fields = self._json_fields if self._format.json_lines else self._csv_fields
         lines: list[int] = []
         rows: list[tuple[Any, ...]] = []
         misshapen: TraceError | None = None
+        skipped = 0
         for number, line in block.numbered_lines():
             try:
                 rows.append(fields(line))
             except ValueError as error:
+                skipped += 1
+                if self._skip_invalid:
+                    continue
                 ends = block.is_last and number == block.first_line + block.line_count - 1
                 cut = "; the file ends here and may have been cut off" if ends else ""
                 misshapen = TraceError(f"{self._path}:{number}: {error}{cut}")
                 break  # unless a line above it is wrong too
             lines.append(number)
-        columns = self._columns(lines, rows)
+        columns = self._columns(lines, rows, skipped)
         if misshapen is not None:
             raise misshapen
         return columns
 
-    def _columns(self, lines: Sequence[int], rows: Sequence[tuple[Any, ...]]) -> Columns:
+    def _columns(
+        self, lines: Sequence[int], rows: Sequence[tuple[Any, ...]], skipped: int
+    ) -> Columns:
         times, prompts, outputs = zip(*rows, strict=True) if rows else ((), (), ())
         ticks, problems = self._stamps(times) if self._format.stamps else self._seconds(times)
         output = self._numbers(outputs)
@@ -91,36 +105,62 @@ class LineParser:
         least_prompt = np.where(output == 0, least_output, 1)
         prompt = self._numbers(prompts)
         time, *names = self._format.columns
-        found = [
+        problems_found = [
             *(_Problem(time, times, bad, wrong) for bad, wrong in problems),
             _not_tokens(names[0], prompts, prompt, least_prompt),
             _not_tokens(names[1], outputs, output, least_output),
         ]
-        if first := min((one for one in found if one.any), key=lambda one: one.row, default=None):
+        problems_found = [problem for problem in problems_found if problem.any]
+        if problems_found and not self._skip_invalid:
+            first = min(problems_found, key=lambda problem: problem.row)
             raise TraceError(f"{self._path}:{lines[first.row]}: {first.text(lines[-1])}")
-        return Columns(lines, ticks, prompt.astype(np.int64), output.astype(np.int64))
+        for problem in problems_found:
+            if problem.of_file:
+                raise TraceError(f"{self._path}:{lines[problem.row]}: {problem.text(lines[-1])}")
+        if problems_found:
+            good = ~np.logical_or.reduce([problem.bad for problem in problems_found])
+            skipped += len(lines) - int(np.count_nonzero(good))
+            lines = np.asarray(lines)[good].tolist()
+            ticks, prompt, output = ticks[good], prompt[good], output[good]
+        return Columns(lines, ticks, prompt.astype(np.int64), output.astype(np.int64), skipped)
 
     def _seconds(self, values: Sequence[Any]) -> tuple[NDArray[Any], list[_Bad]]:
         numbers = self._numbers(values)
-        return numbers, [(~np.isfinite(numbers), "is not a finite number")]
+        finite = np.isfinite(numbers)
+        problems = [(~finite, "is not a finite number")]
+        if self._format.whole_ticks:
+            fraction = finite & (numbers != np.floor(numbers))
+            unit = self._format.time_unit
+            problems.append(
+                (
+                    fraction,
+                    f"has a fraction, where {self._format.name} has whole {unit}; {_SET_UNIT}",
+                )
+            )
+        return numbers, problems
 
     def _stamps(self, values: Sequence[Any]) -> tuple[NDArray[Any], list[_Bad]]:
-        texts = pd.Series(list(values), dtype=object)
-        stamps = pd.to_datetime(texts, errors="coerce", utc=True, format="ISO8601")
-        offsets = np.array([has_offset(text) for text in values], dtype=bool)
-        if self.with_offset is None and len(offsets):
-            self.with_offset = bool(offsets[0])
+        texts = [value if isinstance(value, str) else repr(value) for value in values]
+        column = pd.Series(texts, dtype=object)
+        stamps = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
+        plain = np.array([_is_number(text) for text in texts], dtype=bool)
+        no_stamp = stamps.isna().to_numpy() | plain
+        offsets = np.array([has_offset(text) for text in texts], dtype=bool)
+        if self.with_offset is None and not no_stamp.all():
+            self.with_offset = bool(offsets[~no_stamp][0])
         differs = (
             "lacks the offset from UTC that the rows above have"
             if self.with_offset
             else "has an offset from UTC, which the rows above lack"
         )
         ticks = stamps.dt.tz_convert(None).to_numpy(dtype="datetime64[ns]").view(np.int64)
-        no_stamp = stamps.isna().to_numpy()
-        return ticks, [
+        problems = [
             (no_stamp, "is not a time stamp"),
             ((offsets != bool(self.with_offset)) & ~no_stamp, differs),
         ]
+        if self.with_offset is None:  # not one stamp so far: they are not meant as stamps
+            problems.insert(0, (plain, f"is a plain number, not a time stamp; {_SET_UNIT}"))
+        return ticks, problems
 
     def _numbers(self, values: Sequence[Any]) -> FloatArray:
         """Return the values as floats; NaN for what is no number."""
@@ -166,6 +206,11 @@ class _Problem:
         return bool(self.bad.any())
 
     @property
+    def of_file(self) -> bool:
+        """Whether it says that the file is read wrongly, not that a row is wrong."""
+        return _SET_UNIT in self.wrong
+
+    @property
     def row(self) -> int:
         return int(self.bad.argmax())
 
@@ -182,6 +227,11 @@ def _not_tokens(
     lowest = int(least[(~good).argmax()]) if len(least) else 1
     wrong = f"is not a whole number from {lowest} to {MOST_TOKENS:,}"
     return _Problem(name, values, ~good, wrong)
+
+
+def _is_number(stamp: str) -> bool:
+    """Whether a text is a plain number; 20240510 too, which ISO 8601 takes for a day."""
+    return bool(_PLAIN_NUMBER.fullmatch(stamp))
 
 
 def has_offset(stamp: str) -> bool:

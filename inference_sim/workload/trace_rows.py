@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from inference_sim.errors import TraceError
 from inference_sim.workload.text_blocks import Block
-from inference_sim.workload.trace_formats import OpenedTrace
 from inference_sim.workload.trace_lines import MOST_TOKENS, Columns, LineParser, has_offset
+from inference_sim.workload.trace_opening import OpenedTrace
 
 _YEAR_S = 365.25 * 86400
 _MOST_YEARS = 100  # a sign of times in other units
@@ -35,31 +35,36 @@ class Rows:
         ticks: Times in the units of the format, from its own origin.
         prompt_tokens, output_tokens: Lengths [tokens].
         failures: Rows that were left out because their requests had failed.
+        skipped: Rows that were left out because they are wrong.
     """
 
     ticks: NDArray[Any]
     prompt_tokens: NDArray[np.int64]
     output_tokens: NDArray[np.int64]
     failures: int
+    skipped: int = 0
 
 
-def read_rows(path: Path, trace: OpenedTrace) -> Iterator[Rows]:
+def read_rows(path: Path, trace: OpenedTrace, *, skip_invalid: bool = False) -> Iterator[Rows]:
     """Yield the rows of one block after the other.
 
     Args:
         path: The file, for errors.
         trace: The trace that was opened.
+        skip_invalid: Whether rows that are wrong are left out. Rows out of order are not: the
+            file is.
 
     Raises:
         TraceError: At the first row that is wrong; names file and line.
     """
-    parser = LineParser(path, trace)
+    parser = LineParser(path, trace, skip_invalid=skip_invalid)
     first: Any = None
     latest: Any = None
     for block in trace.rows():
-        columns = _parsed_at_once(trace, block, parser) or parser.parsed(block)
+        columns = parsed_at_once(trace, block, parser) or parser.parsed(block)
         ticks, prompt, output = columns.ticks, columns.prompt_tokens, columns.output_tokens
         if not len(ticks):
+            yield Rows(ticks, prompt, output, 0, columns.skipped)
             continue
         first = ticks[0] if first is None else first
         earlier = np.diff(ticks, prepend=first if latest is None else latest) < 0
@@ -73,18 +78,21 @@ def read_rows(path: Path, trace: OpenedTrace) -> Iterator[Rows]:
             raise TraceError(
                 f"{path}:{columns.lines[int((years > _MOST_YEARS).argmax())]}: arrives "
                 f"{years[-1]:.3g} years after the first request: is "
-                f"{trace.format.columns[0]} in {trace.format.time_unit}?"
+                f"{trace.format.columns[0]} in {trace.format.time_unit}? "
+                "`time_unit` sets another unit"
             )
         latest = ticks[-1]
         served = output > 0
         failures = len(served) - int(np.count_nonzero(served))
         if failures:
             ticks, prompt, output = ticks[served], prompt[served], output[served]
-        yield Rows(ticks, prompt, output, failures)
+        yield Rows(ticks, prompt, output, failures, columns.skipped)
 
 
-def _parsed_at_once(trace: OpenedTrace, block: Block, parser: LineParser) -> Columns | None:
+def parsed_at_once(trace: OpenedTrace, block: Block, parser: LineParser) -> Columns | None:
     """Return the columns of a block; None if any of it is out of the ordinary."""
+    if trace.format.json_lines and trace.format.stamps:  # to Arrow they are text
+        return None
     try:
         table = _json(trace, block) if trace.format.json_lines else _csv(trace, block, parser)
     except pa.ArrowInvalid:
@@ -96,7 +104,9 @@ def _parsed_at_once(trace: OpenedTrace, block: Block, parser: LineParser) -> Col
     ticks, prompt, output = (column.to_numpy() for column in columns)
     if trace.format.stamps:
         ticks = ticks.astype("datetime64[ns]").view(np.int64)
-    elif not np.isfinite(ticks).all():
+    elif not np.isfinite(ticks).all() or (
+        trace.format.whole_ticks and (ticks != np.floor(ticks)).any()
+    ):
         return None
     served = (prompt >= 1) & (output >= 1)
     if trace.format.fails_at_zero:
@@ -111,18 +121,17 @@ def _csv(trace: OpenedTrace, block: Block, parser: LineParser) -> pa.Table:
     time, *tokens = trace.format.columns
     kinds: dict[str, pa.DataType] = dict.fromkeys(tokens, pa.int64())
     kinds[time] = pa.float64()
+    with_offset = parser.with_offset
     if trace.format.stamps:
-        if parser.with_offset is None:
+        if with_offset is None:
             first, _, _ = block.text.partition(b"\n")
             fields = first.rstrip(b"\r").split(b",")
             at = trace.header.index(time)
-            parser.with_offset = at < len(fields) and has_offset(
-                fields[at].decode("ascii", "replace")
-            )
-        kinds[time] = pa.timestamp("ns", tz="UTC" if parser.with_offset else None)
+            with_offset = at < len(fields) and has_offset(fields[at].decode("ascii", "replace"))
+        kinds[time] = pa.timestamp("ns", tz="UTC" if with_offset else None)
     # Columns that are not read may be called alike; Arrow wants names that differ.
     names = [name if name in kinds else f"#{index}" for index, name in enumerate(trace.header)]
-    return pyarrow.csv.read_csv(
+    table = pyarrow.csv.read_csv(
         pa.BufferReader(block.text),
         read_options=pyarrow.csv.ReadOptions(
             column_names=names, use_threads=False, block_size=len(block.text) + 1
@@ -137,6 +146,8 @@ def _csv(trace: OpenedTrace, block: Block, parser: LineParser) -> pa.Table:
             timestamp_parsers=[pyarrow.csv.ISO8601],
         ),
     )
+    parser.with_offset = with_offset
+    return table
 
 
 def _json(trace: OpenedTrace, block: Block) -> pa.Table:

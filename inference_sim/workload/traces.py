@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from inference_sim.arrays import FloatArray
 from inference_sim.errors import TraceError
-from inference_sim.workload.trace_formats import open_as
+from inference_sim.workload.trace_opening import open_as
 from inference_sim.workload.trace_rows import read_rows
 
 IN_MEMORY_BYTES = 200_000_000
@@ -50,6 +50,11 @@ class Recording(Protocol):
         """Requests that were recorded as failed, and left out."""
         ...
 
+    @property
+    def skipped(self) -> int:
+        """Rows that are wrong, and were left out."""
+        ...
+
     def parts(self) -> Iterator[RequestTrace]:
         """Yield the requests in parts of bounded size; times count from the first of all."""
         ...
@@ -63,12 +68,14 @@ class RequestTrace:
         times_s: Arrival times, the first at 0 [s].
         prompt_tokens, output_tokens: Lengths [tokens].
         failures: Requests that were recorded as failed, and left out.
+        skipped: Rows that are wrong, and were left out.
     """
 
     times_s: FloatArray
     prompt_tokens: NDArray[np.int64]
     output_tokens: NDArray[np.int64]
     failures: int = 0
+    skipped: int = 0
 
     @property
     def span_s(self) -> float:
@@ -100,73 +107,111 @@ class TraceFile:
 
     path: Path
     trace_format: str | None
+    time_unit: str | None
+    skip_invalid: bool
     span_s: float
     requests: int
     failures: int
+    skipped: int
     peak_rate_per_s: float
 
     def parts(self) -> Iterator[RequestTrace]:
         """Yield the requests in parts of bounded size."""
-        for piece in read_pieces(self.path, self.trace_format):
+        for piece in read_pieces(
+            self.path, self.trace_format, self.time_unit, skip_invalid=self.skip_invalid
+        ):
             yield from piece.parts()
 
 
 def open_trace(
-    path: Path, trace_format: str | None = None, *, in_memory_bytes: int = IN_MEMORY_BYTES
+    path: Path,
+    trace_format: str | None = None,
+    time_unit: str | None = None,
+    *,
+    skip_invalid: bool = False,
+    in_memory_bytes: int = IN_MEMORY_BYTES,
 ) -> RequestTrace | TraceFile:
     """Read a request trace, or only check it if its file is larger than `in_memory_bytes`.
 
     Args:
         path: The file.
         trace_format: As in :func:`read_trace`.
+        time_unit: As in :func:`read_trace`.
+        skip_invalid: As in :func:`read_trace`.
         in_memory_bytes: Size of the largest file that is held in memory.
 
     Raises:
         TraceError: If the file cannot be read as such a trace; names the first bad row.
     """
     if not path.is_file() or path.stat().st_size <= in_memory_bytes:
-        return read_trace(path, trace_format)
-    found = _totals(read_pieces(path, trace_format))
+        return read_trace(path, trace_format, time_unit, skip_invalid=skip_invalid)
+    totals = _totals(read_pieces(path, trace_format, time_unit, skip_invalid=skip_invalid))
     return TraceFile(
-        path, trace_format, found.span_s, found.requests, found.failures, found.peak_rate_per_s
+        path,
+        trace_format,
+        time_unit,
+        skip_invalid,
+        totals.span_s,
+        totals.requests,
+        totals.failures,
+        totals.skipped,
+        totals.peak_rate_per_s,
     )
 
 
-def read_trace(path: Path, trace_format: str | None = None) -> RequestTrace:
+def read_trace(
+    path: Path,
+    trace_format: str | None = None,
+    time_unit: str | None = None,
+    *,
+    skip_invalid: bool = False,
+) -> RequestTrace:
     """Read a request trace into memory.
 
     Args:
         path: The file.
-        trace_format: A name of ``FORMATS``; None to recognise it by the first line.
+        trace_format: The name of a format; None to recognise it by the first line.
+        time_unit: Unit of its times, one of ``TIME_UNITS``; the format's own if None.
+        skip_invalid: Whether rows that are wrong are left out and counted.
 
     Raises:
         TraceError: If the file cannot be read as such a trace; names the first bad row.
     """
-    pieces = list(read_pieces(path, trace_format))
+    pieces = list(read_pieces(path, trace_format, time_unit, skip_invalid=skip_invalid))
     return RequestTrace(
         np.concatenate([piece.times_s for piece in pieces]),
         np.concatenate([piece.prompt_tokens for piece in pieces]),
         np.concatenate([piece.output_tokens for piece in pieces]),
         sum(piece.failures for piece in pieces),
+        sum(piece.skipped for piece in pieces),
     )
 
 
-def read_pieces(path: Path, trace_format: str | None = None) -> Iterator[RequestTrace]:
+def read_pieces(
+    path: Path,
+    trace_format: str | None = None,
+    time_unit: str | None = None,
+    *,
+    skip_invalid: bool = False,
+) -> Iterator[RequestTrace]:
     """Yield the requests of a file piece by piece, checked; times count from the first of all.
 
-    A piece is without requests if all of its rows are failures.
+    A piece is without requests if none of its rows tells of one that was served.
 
     Args:
         path: The file.
         trace_format: As in :func:`read_trace`.
+        time_unit: As in :func:`read_trace`.
+        skip_invalid: As in :func:`read_trace`.
 
     Raises:
         TraceError: If the file cannot be read as such a trace; names the first bad row.
     """
-    origin, failures = None, 0
-    with closing(open_as(path, trace_format)) as trace:
-        for rows in read_rows(path, trace):
+    origin, failures, skipped = None, 0, 0
+    with closing(open_as(path, trace_format, time_unit)) as trace:
+        for rows in read_rows(path, trace, skip_invalid=skip_invalid):
             failures += rows.failures
+            skipped += rows.skipped
             if origin is None and len(rows.ticks):
                 origin = rows.ticks[0]
             # Stamps are subtracted as integers: seconds since the epoch leave a float 0.2 us.
@@ -176,10 +221,13 @@ def read_pieces(path: Path, trace_format: str | None = None) -> Iterator[Request
                 rows.prompt_tokens,
                 rows.output_tokens,
                 rows.failures,
+                rows.skipped,
             )
     if origin is None:
+        without = [f"{failures:,} that failed"] if failures else []
+        without += [f"{skipped:,} invalid rows"] if skipped else []
         raise TraceError(
-            f"{path}: holds no requests" + (f" but {failures:,} that failed" if failures else "")
+            f"{path}: holds no requests" + (f" but {' and '.join(without)}" if without else "")
         )
 
 
@@ -188,12 +236,14 @@ class Totals:
 
     Attributes:
         requests, failures: Requests, and those that were recorded as failed and left out.
+        skipped: Rows that are wrong, and were left out.
         span_s: Time from the first arrival to the last [s].
     """
 
     def __init__(self) -> None:
         self.requests = 0
         self.failures = 0
+        self.skipped = 0
         self.span_s = 0.0
         self._busiest = self._in_minute = 0
         self._minute = -1.0
@@ -206,6 +256,7 @@ class Totals:
     def add(self, piece: RequestTrace) -> None:
         """Take the next piece."""
         self.failures += piece.failures
+        self.skipped += piece.skipped
         if not piece.requests:
             return
         minutes, counts = np.unique(piece.times_s // 60, return_counts=True)

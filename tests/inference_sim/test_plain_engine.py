@@ -55,9 +55,11 @@ def serve_plainly(deployment: ClusterConfig, stream: list[Arrival]) -> list[Sequ
         batch: list[Sequence] = []
         while waiting and len(running) + len(batch) < deployment.pool.batch_cap:
             head = waiting[0]
-            longest = max(one.tokens for one in [*batch, head])
+            prompts = [one.tokens for one in [*batch, head]]
+            padded = deployment.pool.scheduler == "vidur"
+            counted = len(prompts) * max(prompts) if padded else sum(prompts)
             left = free - math.ceil(head.tokens / 16)
-            if left < int(0.01 * blocks) or longest * (len(batch) + 1) > most_tokens:
+            if left < int(0.01 * blocks) or counted > most_tokens:
                 break
             free = left
             batch.append(waiting.pop(0))
@@ -106,6 +108,7 @@ def assert_same(deployment: ClusterConfig, stream: list[Arrival]) -> int:
     batch_cap=st.integers(1, 24),
     kv_blocks=st.integers(21, 60),
     max_batch_tokens=st.sampled_from([320, 600, None]),
+    scheduler=st.sampled_from(["vllm", "vidur"]),
 )
 def test_same_as_vllm_written_out(
     stream: list[Arrival],
@@ -113,8 +116,10 @@ def test_same_as_vllm_written_out(
     batch_cap: int,
     kv_blocks: int,
     max_batch_tokens: int | None,
+    scheduler: str,
 ) -> None:
     deployment = config(
+        scheduler=scheduler,
         engine=engine,
         batch_cap=batch_cap,
         kv_blocks=kv_blocks,

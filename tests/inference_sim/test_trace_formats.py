@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 from inference_sim.errors import TraceError, UnknownName
 from inference_sim.workload import open_trace, read_trace, text_blocks
 from inference_sim.workload.text_blocks import LONGEST_LINE_BYTES, Block, read_blocks
-from inference_sim.workload.trace_formats import FORMATS, OpenedTrace, open_as, recognise_format
+from inference_sim.workload.trace_formats import FORMATS
 from inference_sim.workload.trace_lines import LineParser
-from inference_sim.workload.trace_rows import _parsed_at_once
+from inference_sim.workload.trace_opening import OpenedTrace, open_as, recognise_format
+from inference_sim.workload.trace_rows import parsed_at_once
 from tests.samples import examples
 
 AZURE = "TIMESTAMP,ContextTokens,GeneratedTokens\r\n"
@@ -45,13 +46,13 @@ GOOD = {
     "mooncake": '{"timestamp": 27482, "input_length": 6955, "output_length": 52, '
     '"hash_ids": [46, 47, 2353]}\n'
     '{"timestamp": 30535, "input_length": 6472, "output_length": 26, "hash_ids": [46, 2366]}\n'
-    '{"output_length": 1, "hash_ids": [], "input_length": 2, "timestamp": 30535.5}\n',
+    '{"output_length": 1, "hash_ids": [], "input_length": 2, "timestamp": 30536}\n',
     "vidur": VIDUR + "0.0,10,5\n1.5,20,6\n1.5,30,7\n",
 }
 EXPECTED = {
     "azure": ([0, 4.314579, 4.541877], [374, 396, 879], [44, 109, 55], 0),
     "burstgpt": ([0, 40, 113], [472, 1087, 1360], [18, 230, 276], 1),
-    "mooncake": ([0, 3.053, 3.0535], [6955, 6472, 2], [52, 26, 1], 0),
+    "mooncake": ([0, 3.053, 3.054], [6955, 6472, 2], [52, 26, 1], 0),
     "vidur": ([0, 1.5, 1.5], [10, 20, 30], [5, 6, 7], 0),
 }
 
@@ -398,7 +399,7 @@ def both_parsers(path: Path, name: str, header: bytes, rows: bytes) -> None:
         except TraceError:
             return
     block = Block(rows, 1, is_last=True)
-    at_once = _parsed_at_once(trace, block, LineParser(path, trace))
+    at_once = parsed_at_once(trace, block, LineParser(path, trace))
     if at_once is None:
         return
     by_line = LineParser(path, trace).parsed(block)

@@ -9,13 +9,13 @@ from rich.text import Text
 
 from cosim.commands.printing.control import print_control
 from cosim.commands.printing.layout import print_row, wrapped
+from cosim.commands.printing.notes import trace_notes
 from cosim.commands.printing.site import carbon_rows, deployment, energy_balance, site_rows, work
 from cosim.report.headline import load_warning
 from cosim.results.summary import LiveReport
 from cosim.results.totals import ServingTotals
 from cosim.studies.runs.execute import Result
 from cosim.words import duration, plural
-from cosim.world.plan import Plan
 
 
 def print_report(result: Result) -> None:
@@ -53,7 +53,7 @@ def print_report(result: Result) -> None:
         print_control(console, result)
     for text, stale in _live_notes(summary.live):
         print_row(console, "Live", text, style="yellow" if stale else "cyan")
-    for text in _trace_notes(result.run.plan):
+    for text in trace_notes(result.run.plan):
         print_row(console, "Trace", text)
     for planned in result.run.plan.sites:
         for text in planned.signal_notes:
@@ -84,17 +84,3 @@ def _live_notes(live: LiveReport | None) -> Iterator[tuple[str, bool]]:
         if feed.oldest_s is not None:
             text += f"; at most {duration(feed.oldest_s)} old"
         yield text, bool(feed.stale_steps)
-
-
-def _trace_notes(plan: Plan) -> Iterator[str]:
-    """Yield what was left out of recorded traces; once for sites that share one."""
-    left_out = {
-        source.config.trace.path: source.trace_failures
-        for source in (site.workload for site in plan.sites)
-        if source is not None and source.config.trace is not None and source.trace_failures
-    }
-    for path, failures in left_out.items():
-        yield (
-            f"{plural(failures, 'request')} of {path.name} left out, recorded as failed: without "
-            "response tokens"
-        )

@@ -15,7 +15,7 @@ from rich.text import Text
 from cosim.data_sets.fetch import Fetched, PublicSet
 from cosim.data_sets.traces.chart import chart_lines
 from cosim.data_sets.traces.summary import TraceSummary, marks
-from cosim.words import duration
+from cosim.words import duration, plural
 
 _COLUMNS = 66  # of the chart
 
@@ -43,6 +43,8 @@ def print_summary(summary: TraceSummary, picture: Path | None) -> None:
             if totals.failures
             else "none"
         )
+    if totals.skipped:
+        rows["Left out"] = plural(totals.skipped, "invalid row")
     if picture is not None:
         rows["Picture"] = str(picture)
     print_rows(console, rows)

@@ -12,8 +12,9 @@ import numpy as np
 from cosim.accounting.quantiles import Quantiles
 from cosim.data_sets.traces.rate import ArrivalCounts, Rate
 from cosim.errors import FetchError, ScenarioError
-from inference_sim.errors import TraceError
-from inference_sim.workload.trace_formats import FORMATS, TraceFormat, recognise_format
+from inference_sim.errors import InferenceSimError, TraceError
+from inference_sim.workload.trace_formats import TraceFormat, find_format
+from inference_sim.workload.trace_opening import recognise_format
 from inference_sim.workload.traces import Totals, read_pieces
 
 PROBABILITIES = {"min": 0.0, "p10": 0.1, "p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
@@ -60,6 +61,7 @@ class TraceSummary:
             "format": self.format.name,
             "requests": self.totals.requests,
             "failures": self.totals.failures,
+            "skipped": self.totals.skipped,
             "span_s": self.totals.span_s,
             "mean_rate_per_s": self.mean_rate_per_s,
             "busiest_minute_per_s": self.totals.peak_rate_per_s,
@@ -77,12 +79,20 @@ def marks(lengths: Quantiles) -> dict[str, float]:
     return dict(zip(PROBABILITIES, lengths.quantiles([*PROBABILITIES.values()]), strict=True))
 
 
-def summarise_trace(path: Path, trace_format: str | None = None) -> TraceSummary:
+def summarise_trace(
+    path: Path,
+    trace_format: str | None = None,
+    time_unit: str | None = None,
+    *,
+    skip_invalid: bool = False,
+) -> TraceSummary:
     """Read a trace and return what is in it.
 
     Args:
         path: The file.
         trace_format: Its format; recognised by its first line if None.
+        time_unit: Unit of its times; that of the format if None.
+        skip_invalid: Whether rows that are wrong are left out and counted.
 
     Raises:
         ScenarioError: If it cannot be read as a trace.
@@ -90,14 +100,14 @@ def summarise_trace(path: Path, trace_format: str | None = None) -> TraceSummary
     arrivals, prompt, output = ArrivalCounts(), Quantiles(), Quantiles()
     totals = Totals()
     try:
-        found = recognise_format(path) if trace_format is None else FORMATS[trace_format]
-        for piece in read_pieces(path, found.name):
+        found = recognise_format(path) if trace_format is None else find_format(trace_format)
+        for piece in read_pieces(path, found.name, time_unit, skip_invalid=skip_invalid):
             totals.add(piece)
             if piece.requests:
                 arrivals.add(piece.times_s)
                 prompt.add(piece.prompt_tokens.astype(np.float64))
                 output.add(piece.output_tokens.astype(np.float64))
-    except TraceError as error:
+    except InferenceSimError as error:
         raise ScenarioError(str(error)) from error
     return TraceSummary(path, found, totals, arrivals, prompt, output)
 

@@ -201,7 +201,7 @@ class Serving:
             model=self._model,
             gpu=GPU,
             power=LAW,
-            scheduler="vllm",
+            scheduler="vidur",
             tensor_parallel=self._tp,
             pipeline_parallel=self._pp,
             batch_cap=case.batch_cap,

@@ -127,8 +127,8 @@ def test_a_deployment_names_the_scheduler(own: Path, cosim: Cli) -> None:
             "scheduler",
             "sarathy",
             "s.yaml:17:25 sites.0.cluster.scheduler.type: unknown scheduler (got 'sarathy'); did "
-            "you mean 'sarathi'? known: orca, sarathi, static, vllm, vllm_v1, or one of yours as "
-            "./file.py:Class",
+            "you mean 'sarathi'? known: orca, sarathi, static, vidur, vllm, vllm_v1, or one of "
+            "yours as ./file.py:Class",
         ),
         (
             "router",

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cosim.commands.traces import Format
+from cosim.commands.traces import TimeUnit
 from cosim.data_sets import fetch as fetch_module
 from cosim.data_sets.fetch import PublicSet
 from cosim.data_sets.traces import chart, summary
-from inference_sim.workload.trace_formats import FORMATS
+from inference_sim.workload.trace_formats import FORMATS, TIME_UNITS
 from tests.conftest import Cli
 from tests.cosim.builders import data_file, write
 from tests.cosim.data_sets.test_fetch import Server, server
@@ -77,14 +77,30 @@ class TestShow:
         assert round(found["tokens"]["prompt"]["mean"]) == 1155
         assert round(found["tokens"]["output"]["mean"]) == 211
 
-    def test_formats_have_the_same_names(self) -> None:
-        assert [one.value for one in Format] == list(FORMATS)
+    def test_units_and_formats_have_the_same_names(self, cosim: Cli) -> None:
+        assert [unit.value for unit in TimeUnit] == list(TIME_UNITS)
+        text = " ".join(cosim("traces", "show", "--help").out.replace("│", " ").split())
+        assert ", ".join(FORMATS) in text
+
+    def test_what_is_left_out_is_counted(self, cosim: Cli) -> None:
+        write("t.csv", BURSTGPT + "1,m,1,1,1,x\n1,m,0,1,1,x\n2,m,1,1,1,x\n")
+        assert cosim("traces", "show", "t.csv").code == 2
+        answer = cosim("traces", "show", "t.csv", "--skip", "invalid")
+        assert "Left out  1 invalid row\n" in answer.out
+        as_json = cosim("traces", "show", "t.csv", "--skip", "invalid", "--json").out
+        assert json.loads(as_json)["skipped"] == 1
+        as_json = cosim("traces", "show", "t.csv", "--skip=invalid", "--time-unit=ms", "--json").out
+        assert json.loads(as_json)["span_s"] == 0.001
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
             (("none.csv",), "error: none.csv: cannot be read: No such file or directory"),
             (("bad.csv",), "error: bad.csv:3: column Request tokens is not a whole number from 1"),
+            (
+                ("t.csv", "--format", "azur"),
+                "error: unknown format of traces (got 'azur'); did you",
+            ),
             (("t.csv", "--format", "azure"), "error: t.csv:1: the header lacks TIMESTAMP"),
             (("t.csv", "-o", "t.pdf"), "error: a picture ends in .svg or .png (got 't.pdf')"),
             ((".",), "error: .: cannot be read: Is a directory"),

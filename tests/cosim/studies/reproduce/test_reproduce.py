@@ -146,7 +146,7 @@ def test_causal_run_is_what_a_causal_execution_model_gives() -> None:
         model=model,
         gpu=GPU,
         power=LAW,
-        scheduler="vllm",
+        scheduler="vidur",
         tensor_parallel=2,
         pipeline_parallel=2,
         max_batch_tokens=4096,

@@ -1,0 +1,25 @@
+"""Notes on what a plan leaves out of the files that it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cosim.words import plural
+from cosim.world.plan import Plan
+
+
+def trace_notes(plan: Plan) -> Iterator[str]:
+    """Yield what is left out of recorded traces; once for sites that share one."""
+    traces = {
+        source.config.trace.path: source
+        for source in (site.workload for site in plan.sites)
+        if source is not None and source.config.trace is not None
+    }
+    for path, source in traces.items():
+        if source.trace_failures:
+            yield (
+                f"{plural(source.trace_failures, 'request')} of {path.name} left out, recorded as "
+                "failed: without response tokens"
+            )
+        if source.trace_skipped:
+            yield f"{plural(source.trace_skipped, 'row')} of {path.name} left out as invalid"

@@ -1,0 +1,104 @@
+"""Suggestions for a name that is not known: never another thing, and with the factor of its unit.
+
+A number in the name of a model or a GPU is its version or its size. One that differs makes it
+another thing, however alike the names are: "llama-3.1-70b" is not Llama-2-70b, nor "h20" an H200.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)*(?![\d.]*gb?\b)")
+"""Memory in GB left out: it is a variant of the same board."""
+_WORD = re.compile(r"[a-z]+")
+_LEAST_WORD = 3
+"""Letters of the shortest word that tells a family."""
+_UNITS = {
+    "w": ("W", 1.0), "kw": ("kW", 1e3), "mw": ("MW", 1e6), "gw": ("GW", 1e9),
+    "wh": ("Wh", 1.0), "kwh": ("kWh", 1e3), "mwh": ("MWh", 1e6), "gwh": ("GWh", 1e9),
+    "mg": ("mg", 1e-3), "g": ("g", 1.0), "kg": ("kg", 1e3), "t": ("t", 1e6),
+    "ms": ("ms", 1e-3), "s": ("s", 1.0), "min": ("min", 60.0), "h": ("h", 3600.0),
+    "d": ("d", 86400.0),
+    "mm": ("mm", 1e-3), "m": ("m", 1.0), "km": ("km", 1e3),
+    "mib": ("MiB", 2.0**20), "gib": ("GiB", 2.0**30), "tib": ("TiB", 2.0**40),
+    "mb": ("MB", 1e6), "gb": ("GB", 1e9), "tb": ("TB", 1e12),
+}  # fmt: skip
+_KINDS = (
+    {"w", "kw", "mw", "gw"},
+    {"wh", "kwh", "mwh", "gwh"},
+    {"mg", "g", "kg", "t"},
+    {"ms", "s", "min", "h", "d"},
+    {"mm", "m", "km"},
+    {"mib", "gib", "tib", "mb", "gb", "tb"},
+)
+
+
+def similar_name(name: str, known: Iterable[str]) -> str:
+    """Return the known name that was meant, of the same family and version; "" if none was."""
+    asked = name.lower()
+    candidates = {other.lower(): other for other in known if _same_thing(asked, other.lower())}
+    whole = difflib.get_close_matches(asked, candidates, n=1, cutoff=0.5)
+    if not whole:  # without the publisher before a model's name
+        short = {other.rpartition("/")[2]: other for other in candidates}
+        whole = [short[other] for other in difflib.get_close_matches(asked, short, 1, 0.5)]
+    whole += [other for other in candidates if asked and other.startswith(asked)]
+    return candidates[whole[0]] if whole else ""
+
+
+def _same_thing(asked: str, other: str) -> bool:
+    numbers = _numbers(other)
+    if not numbers:
+        return True
+    if not _numbers(asked) <= numbers:
+        return False
+    words = [word for word in _WORD.findall(asked) if len(word) >= _LEAST_WORD]
+    if not words:
+        return True
+    family = max(words, key=len)
+    return bool(difflib.get_close_matches(family, _WORD.findall(other), n=1, cutoff=0.7))
+
+
+def _numbers(name: str) -> set[str]:
+    return {number.removeprefix("0.") for number in _NUMBER.findall(name)}
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the nearest of `known`, or an empty string.
+
+    Where the nearest is in another unit, the suggestion says how many of its units make one.
+    """
+    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{nearest[0]}'?{_conversion(name, nearest[0])}" if nearest else ""
+
+
+def _conversion(name: str, other: str) -> str:
+    """Return ``" (1 kWh = 1000 Wh)"`` for a key in kWh and one in Wh; "" in the same unit."""
+    mine, theirs = _unit(name), _unit(other)
+    if not mine or not theirs or mine == theirs:
+        return ""
+    if len(mine) != len(theirs):
+        return f" (in {_written(theirs)})"
+    factor = 1.0
+    for position, (own, its) in enumerate(zip(mine, theirs, strict=True)):
+        if own == its:
+            continue
+        if not any({own, its} <= kind for kind in _KINDS):
+            return f" (in {_written(theirs)})"
+        ratio = _UNITS[own][1] / _UNITS[its][1]
+        factor = factor / ratio if position else factor * ratio
+    return f" (1 {_written(mine)} = {factor:.12g} {_written(theirs)})"
+
+
+def _unit(key: str) -> tuple[str, ...]:
+    """Return the units at the end of a key: over, and what it is per."""
+    words = key.lower().split("_")
+    if len(words) > 2 and words[-1] in _UNITS and words[-2] == "per":
+        over = words[-3] if words[-3] in _UNITS else ""
+        return (over, words[-1])
+    return (words[-1],) if len(words) > 1 and words[-1] in _UNITS else ()
+
+
+def _written(units: tuple[str, ...]) -> str:
+    return "/".join(_UNITS[unit][0] if unit else "" for unit in units)
