@@ -12,7 +12,7 @@ from cosim.loop.live import Live, live_sites
 from cosim.loop.observer import RunObserver
 from cosim.loop.record import Run
 from cosim.loop.run import run
-from cosim.report.run_report import write_report
+from cosim.report.run_report import folder_page
 from cosim.results.folder import (
     ResultFolder,
     file_hash,
@@ -83,7 +83,9 @@ def execute(
         summary = summarise(done, log, scenario_hash(plan, hashes), run_s)
         if folder is not None:
             folder.finish(done, summary, make_manifest(plan, hashes, summary.wall))
-            write_report(folder.path)  # last, so that no fault of it can cost the results
+            folder_page(folder.path).write(
+                folder.path
+            )  # last, so that no fault of it can cost the results
     except BaseException:
         if folder is not None:
             folder.discard()
