@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from controllers.actuators import SLOWING
 from cosim.accounting.energy import J_PER_KWH
 from cosim.results.site_totals import battery_of, flows_of
 from cosim.results.summary import Summary
@@ -16,7 +17,6 @@ from cosim.world.plan import Plan
 
 LEAST_SERVED = 0.99
 """A run counts as complete if it served at least this share of the requests that arrived."""
-_WIDE = frozenset({"active_replicas", "clock_fraction", "power_cap"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +130,7 @@ def measure(result: Result, latencies: Latencies) -> RunFigures:
     run, summary = result.run, result.summary
     plan, totals = run.plan, summary.totals
     failure = "" if run.failure is None else str(run.failure)
-    is_wide = any(_WIDE & frozenset(entry.controller.actuators) for entry in plan.controllers)
+    is_wide = any(SLOWING & frozenset(entry.controller.actuators) for entry in plan.controllers)
     if totals is None:
         return RunFigures(seed=plan.scenario.seed, is_wide=is_wide, failure=failure)
     serving = totals if isinstance(totals, ServingTotals) else None
