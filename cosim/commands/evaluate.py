@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -45,8 +46,7 @@ def evaluate(
     Runs that were made before are not made again, so a stopped evaluation goes on when it is
     started anew.
     """
-    from cosim.studies.evaluate.evaluation import evaluate as run_all
-    from cosim.studies.evaluate.evaluation import needed_runs
+    from cosim.studies.evaluate.evaluation import evaluation_of, needed_runs
     from cosim.studies.evaluate.outcome import EVALUATION, shown
     from cosim.studies.evaluate.variants import comparison, policies_setting
     from cosim.studies.kinds import check_place
@@ -61,9 +61,10 @@ def evaluate(
     carry_out(
         EVALUATION,
         needed_runs(compared),
-        lambda on_run: run_all(compared, folder / "runs", workers=workers, on_run=on_run),
+        partial(evaluation_of, compared),
         shown,
         folder,
+        workers=workers,
         as_json=as_json,
         quiet=quiet,
     )

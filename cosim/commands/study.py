@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,10 @@ import typer
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
-    from cosim.studies.frame.cases import CaseRuns, EndedRun, OnRun
+    from cosim.studies.frame.cases import CaseRuns, EndedRun
     from cosim.studies.frame.study import StudyFrame
     from cosim.studies.frame.table import TextTable
+    from cosim.studies.runs.figures import RunFigures
 
 C = TypeVar("C")
 O = TypeVar("O")
@@ -31,10 +32,11 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors."
 def carry_out(
     study: StudyFrame[O],
     needed: CaseRuns[C],
-    run_all: Callable[[OnRun], O],
+    outcome_of: Callable[[Sequence[tuple[RunFigures, ...]]], O],
     shown: Callable[[O], tuple[TextTable, Iterable[str]]],
     folder: Path,
     *,
+    workers: int | None,
     as_json: bool,
     quiet: bool,
     announcement: str = "",
@@ -44,9 +46,10 @@ def carry_out(
     Args:
         study: The study.
         needed: Its runs.
-        run_all: Makes them and returns the outcome.
+        outcome_of: Returns the outcome of the figures of each case.
         shown: Returns the table to print of an outcome, and its notes.
         folder: The result folder.
+        workers: Runs at once; None for as many as there are cores.
         as_json: Whether to print the content of its JSON file in place of the table.
         quiet: Whether to print nothing but errors.
         announcement: A line to print before the first run; the number of runs that were kept
@@ -56,6 +59,7 @@ def carry_out(
         typer.Exit: With code 1, if runs broke off.
     """
     from cosim.commands.printing.study import print_study
+    from cosim.studies.frame.cases import run_cases
 
     made = failures = 0
 
@@ -73,7 +77,8 @@ def carry_out(
             failures += bool(run.figures.failure)
             advance(run.case)
 
-        outcome = run_all(on_run)
+        figures = run_cases(needed, folder / "runs", workers=workers, on_run=on_run)
+    outcome = outcome_of(figures)
     if made < len(needed):
         announce(f"{len(needed) - made:,} of them were kept from before")
     study.write(outcome, folder)

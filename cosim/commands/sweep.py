@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -44,25 +45,20 @@ def sweep(
     again, so a stopped sweep goes on when it is started anew.
     """
     from cosim.studies.kinds import check_place
-    from cosim.studies.sweep.cases import first_seed
     from cosim.studies.sweep.outcome import SWEEPS, shown
     from cosim.studies.sweep.study import read_study
-    from cosim.studies.sweep.sweep import needed_runs
-    from cosim.studies.sweep.sweep import sweep as run_all
+    from cosim.studies.sweep.sweep import needed_runs, sweep_of
 
-    settings = tuple(overrides or ())
-    read = read_study(study, settings, seeds=seeds)
+    read = read_study(study, overrides or (), seeds=seeds)
     folder = out if out is not None else Path("results") / f"{read.name}-sweep"
     check_place(folder, SWEEPS.kind)
-    seed = first_seed(read)
     carry_out(
         SWEEPS,
-        needed_runs(read, seed),
-        lambda on_run: run_all(
-            read, seed, folder / "runs", settings=settings, workers=workers, on_run=on_run
-        ),
+        needed_runs(read),
+        partial(sweep_of, read),
         shown,
         folder,
+        workers=workers,
         as_json=as_json,
         quiet=quiet,
         announcement=read.extent,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 from cosim.results.folder import versions
@@ -15,7 +14,8 @@ from cosim.scenario.scenario import Scenario
 from cosim.studies.evaluate.oracle import Bound, oracle
 from cosim.studies.evaluate.statistics import PolicyRow, PolicyRuns, rows
 from cosim.studies.evaluate.variants import Comparison, Variant, variant_plan
-from cosim.studies.frame.cases import CaseRuns, OnRun, run_cases
+from cosim.studies.frame.cases import CaseRuns
+from cosim.studies.runs.figures import RunFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +52,13 @@ def needed_runs(compared: Comparison) -> CaseRuns[Variant]:
     )
 
 
-def evaluate(
-    compared: Comparison,
-    folder: Path,
-    *,
-    workers: int | None = None,
-    on_run: OnRun = lambda run: None,
-) -> Evaluation:
-    """Run policies, or take the runs that were kept, and compare them.
+def evaluation_of(compared: Comparison, by_variant: Sequence[tuple[RunFigures, ...]]) -> Evaluation:
+    """Return the evaluation of runs, with the oracle's bounds.
 
     Args:
         compared: The policies and the scenario.
-        folder: Where the figures of each run are kept.
-        workers: Runs at once; as many as there are cores by default.
-        on_run: Called with each run as it ends, in no certain order.
+        by_variant: The runs of each policy and twin.
     """
-    by_variant = run_cases(needed_runs(compared), folder, workers=workers, on_run=on_run)
     policies = tuple(
         PolicyRuns(variant.name, variant.twin, runs)
         for variant, runs in zip(compared.variants, by_variant, strict=True)

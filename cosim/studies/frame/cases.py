@@ -57,15 +57,12 @@ class EndedRun:
     made: bool
 
 
-OnRun = Callable[[EndedRun], None]
-
-
 def run_cases(
     runs: CaseRuns[C],
     folder: Path,
     *,
     workers: int | None = None,
-    on_run: OnRun = lambda run: None,
+    on_run: Callable[[EndedRun], None] = lambda run: None,
 ) -> list[tuple[RunFigures, ...]]:
     """Make the runs of a study, or take those that were kept.
 

@@ -38,6 +38,7 @@ class Study:
         seeds: Number of runs of each case.
         axes: The axes that are varied, in the order of the file; `cases` first.
         settings: Settings of all runs: those of the file, then those of the command line.
+        overrides: The settings of the command line as they were written.
         text: The file.
         working_dir: Where paths of the command line start from.
     """
@@ -48,6 +49,7 @@ class Study:
     seeds: int
     axes: tuple[Axis, ...]
     settings: tuple[Setting, ...]
+    overrides: tuple[str, ...]
     text: str
     working_dir: Path
 
@@ -91,6 +93,7 @@ def read_study(path: Path, overrides: Sequence[str] = (), seeds: int | None = No
         seeds=keys.seeds if seeds is None else seeds,
         axes=tuple(_axes(root, keys)),
         settings=(*_settings(root.value.get("set")), *given),
+        overrides=tuple(overrides),
         text=path.read_text(encoding="utf-8-sig"),
         working_dir=Path.cwd(),
     )

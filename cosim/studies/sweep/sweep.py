@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from cosim.results.folder import versions
-from cosim.studies.frame.cases import CaseRuns, OnRun, run_cases
+from cosim.studies.frame.cases import CaseRuns
 from cosim.studies.runs.figures import RunFigures
 from cosim.studies.sweep.axes import Axis
-from cosim.studies.sweep.cases import Case, case_plan, case_text, cases
+from cosim.studies.sweep.cases import Case, case_plan, case_text, cases, first_seed
 from cosim.studies.sweep.study import Study
 
 
@@ -39,13 +38,13 @@ class Sweep:
     versions: Mapping[str, str]
 
 
-def needed_runs(study: Study, seed: int) -> CaseRuns[Case]:
-    """Return the runs of a study.
+def needed_runs(study: Study) -> CaseRuns[Case]:
+    """Return the runs of a study; every case is checked.
 
-    Args:
-        study: The study; see :func:`cosim.studies.sweep.cases.first_seed`, which checks it.
-        seed: The first seed.
+    Raises:
+        ScenarioError: See :func:`cosim.studies.sweep.cases.first_seed`.
     """
+    seed = first_seed(study)
     return CaseRuns(
         cases=cases(study.axes),
         seeds=range(seed, seed + study.seeds),
@@ -55,33 +54,16 @@ def needed_runs(study: Study, seed: int) -> CaseRuns[Case]:
     )
 
 
-def sweep(
-    study: Study,
-    seed: int,
-    folder: Path,
-    *,
-    settings: tuple[str, ...] = (),
-    workers: int | None = None,
-    on_run: OnRun = lambda run: None,
-) -> Sweep:
-    """Make the runs of a study, or take those that were kept.
-
-    Args:
-        study: The study; see :func:`cosim.studies.sweep.cases.first_seed`, which checks it.
-        seed: The first seed.
-        folder: Where the figures of each run are kept.
-        settings: Settings of the command line, to be shown.
-        workers: Runs at once; as many as there are cores by default.
-        on_run: Called with each run as it ends, in no certain order.
-    """
-    needed = needed_runs(study, seed)
+def sweep_of(study: Study, by_case: Sequence[tuple[RunFigures, ...]]) -> Sweep:
+    """Return the sweep of a study with the runs of each of its cases."""
+    seeds = tuple(run.seed for run in by_case[0])
     return Sweep(
         name=study.name,
         description=study.description,
         axes=study.axes,
-        seeds=tuple(needed.seeds),
-        runs=tuple(run_cases(needed, folder, workers=workers, on_run=on_run)),
-        settings=settings,
+        seeds=seeds,
+        runs=tuple(by_case),
+        settings=study.overrides,
         text=study.text,
-        versions=versions(case_plan(study, needed.cases[0], seed)),
+        versions=versions(case_plan(study, cases(study.axes)[0], seeds[0])),
     )

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cosim.studies.evaluate.evaluation import evaluate
+from cosim.studies.evaluate.evaluation import needed_runs
 from cosim.studies.evaluate.variants import Comparison, comparison, variant_plan
 from cosim.studies.frame import kept
+from cosim.studies.frame.cases import run_cases
 from cosim.studies.frame.kept import kept_or_made
 from cosim.studies.runs.figures import RunFigures, run_figures
 from cosim.world.plan import Plan
@@ -44,7 +45,7 @@ def test_runs_that_ended_are_kept_and_not_made_again(
     with monkeypatch.context() as patch:
         patch.setattr(kept, "run_figures", stopped)
         with pytest.raises(KeyboardInterrupt):
-            evaluate(compared, runs, workers=1)
+            run_cases(needed_runs(compared), runs, workers=1)
     before = times_of(runs)
     contents = [json.loads((runs / name).read_text()) for name in before]
     assert sorted((one["case"], one["figures"]["seed"]) for one in contents) == [
@@ -52,8 +53,8 @@ def test_runs_that_ended_are_kept_and_not_made_again(
         ("still", 2),
     ]
 
-    found = evaluate(compared, runs, workers=1)
-    assert [run.seed for run in found.policies[0].runs] == [1, 2, 3]
+    (still,) = run_cases(needed_runs(compared), runs, workers=1)
+    assert [run.seed for run in still] == [1, 2, 3]
     after = times_of(runs)
     assert len(after) == 3
     assert all(after[name] == before[name] for name in before)

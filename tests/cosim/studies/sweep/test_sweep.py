@@ -10,12 +10,13 @@ import pytest
 
 from cosim.accounting.energy import J_PER_KWH
 from cosim.studies.frame import kept as kept_module
+from cosim.studies.frame.cases import run_cases
 from cosim.studies.runs.execute import execute
 from cosim.studies.runs.figures import RunFigures, run_figures
-from cosim.studies.sweep.cases import case_plan, cases, first_seed
+from cosim.studies.sweep.cases import case_plan, cases
 from cosim.studies.sweep.outcome import SWEEPS
 from cosim.studies.sweep.study import read_study
-from cosim.studies.sweep.sweep import sweep
+from cosim.studies.sweep.sweep import needed_runs, sweep_of
 from cosim.world.plan import Plan
 from tests.conftest import Cli
 from tests.cosim.builders import write, write_controller
@@ -37,8 +38,8 @@ def one_go(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def swept(path: Path, out: Path, workers: int = 1) -> Path:
     read = read_study(path)
-    found = sweep(read, first_seed(read), out / "runs", workers=workers)
-    SWEEPS.write(found, out)
+    runs = run_cases(needed_runs(read), out / "runs", workers=workers)
+    SWEEPS.write(sweep_of(read, runs), out)
     return out
 
 
@@ -82,9 +83,8 @@ def test_more_values_need_only_their_own_runs(study: Path, one_go: Path, tmp_pat
     read = read_study(path)
     runs = [json.loads(one.read_text())["key"] for one in (one_go / "runs").iterdir()]
     ended: list[tuple[str, bool]] = []
-    sweep(
-        read,
-        1,
+    run_cases(
+        needed_runs(read),
         one_go / "runs",
         workers=1,
         on_run=lambda run: ended.append((run.case, run.made)),
