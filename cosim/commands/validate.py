@@ -26,10 +26,13 @@ def validate(
         try:
             if is_study(path):
                 first_seed(read_study(path, overrides or ()))
-            elif planned(path, overrides, None).scenario.evaluation is not None:
-                from cosim.studies.evaluate.variants import comparison
+            else:
+                plan = planned(path, overrides, None)
+                plan.check_resets()
+                if plan.scenario.evaluation is not None:
+                    from cosim.studies.evaluate.variants import comparison
 
-                comparison(path, overrides or ())
+                    comparison(path, overrides or ())
         except ScenarioError as error:
             problems += error.problems
         else:

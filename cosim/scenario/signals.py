@@ -11,14 +11,14 @@ from pydantic import Field, model_validator
 
 from cosim.scenario.fields import InputFile, NonNegative, Positive, StrictModel
 from cosim.scenario.live import LiveCarbon
-from cosim.scenario.recorded import CarbonUnit, FileCarbon, FileTemperature, Kind, Recorded
+from cosim.scenario.recorded import CarbonUnit, FileCarbon, FileTemperature, Kind, RecordedKeys
 from cosim.scenario.solar import ClearSkySolar, PvlibSolar, SolcastSolar
 
 Area = Literal["CISO", "ERCO", "PJM", "NYIS", "BPAT"]
 """US balancing area with a built-in typical day."""
 
 
-class CsvFile(Recorded):
+class CsvFile(RecordedKeys):
     """A signal read from a CSV file with one row per interval, all of one length."""
 
     type: Literal["csv"]

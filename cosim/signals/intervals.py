@@ -11,7 +11,8 @@ import pandas as pd
 
 from cosim.errors import Problem
 from cosim.signals.faults import BoolArray, Faults, IntArray, Texts
-from cosim.signals.series import FloatArray, Series, utc_stamp
+from cosim.signals.series import Series, utc_stamp
+from inference_sim.arrays import FloatArray
 
 _MISSING = ("", "-", "nan", "na", "n/a", "n/e", "null", "none")
 _MOST_INTERVALS = 10_000_000

@@ -12,7 +12,7 @@ from cosim.scenario.solar import ClearSkySolar, Clouds, PvlibSolar
 from cosim.signals.clear_sky import clear_sky_power_w
 from cosim.signals.clouds import clearness
 from cosim.signals.place import Place
-from cosim.signals.pv_array import Array
+from cosim.signals.pv_array import PvArray
 from cosim.signals.series import Series
 from cosim.signals.turbidity import linke_turbidity
 
@@ -57,7 +57,7 @@ def computed_solar(
         turbidity = config.linke_turbidity
         power_w = clear_sky_power_w(
             middles_s,
-            Array(
+            PvArray(
                 peak_power_w=config.peak_power_w,
                 tilt_deg=config.tilt_deg,
                 azimuth_deg=config.azimuth_deg,

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cosim.signals.faults import Faults, IntArray
 from cosim.signals.formats.source import ReadOptions, Source
 from cosim.signals.intervals import parse_numbers, regular_series, scaled_values
 from cosim.signals.series import Series
 from cosim.signals.stamps import parse_iso
+from inference_sim.arrays import FloatArray
 
 
 def matches(source: Source) -> bool:
@@ -36,7 +36,7 @@ class Issues:
 
     made_us: IntArray
     times_us: IntArray
-    values: NDArray[np.float64]
+    values: FloatArray
     lines: IntArray
 
 
