@@ -202,6 +202,22 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert ".ci/run" in [step.get("run") for step in job["steps"]]
 
 
+def test_larger_samples_have_their_line_and_run_at_night() -> None:
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    reasons = [
+        reason
+        for source in sources
+        for call in re.findall(r"(?:mark\.nightly|sizes)\((.*?)\)", source, re.S)
+        for reason in re.findall(r'"([^"]* every day [^"]*)"', call)
+    ]
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    listed = page.split("\n## Every day and at night\n")[1].split("\n## ")[0]
+    assert sorted(re.findall(r"^- (.*)$", listed, re.M)) == sorted(reasons)
+    (job,) = read_yaml(".github/workflows/nightly.yml")["jobs"].values()
+    assert ".ci/run nightly" in [step.get("run") for step in job["steps"]]
+    assert "exec make nightly\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
 def test_ci_runs_the_oldest_and_the_newest_python() -> None:
     project = pyproject()["project"]
     job = read_yaml(".github/workflows/ci.yml")["jobs"]["test"]
@@ -227,3 +243,25 @@ def test_scenario_is_ready_to_run(scenario: Path) -> None:
     assert plan.scenario.description
     first, *_ = scenario.read_text(encoding="utf-8").splitlines()
     assert first == "# yaml-language-server: $schema=schema.json"
+
+
+def recipes() -> dict[str, tuple[int, list[str]]]:
+    """The recipes of CONTRIBUTING.md: how many files each announces, and those that it lists."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = page.split("\n## Recipes\n")[1].split("\n## ")[0]
+    found = {}
+    for part in section.split("\n### To add ")[1:]:
+        title, body = part.split("\n", 1)
+        name, count = re.fullmatch(r"(.+): (\d+) files?", title).groups()  # type: ignore[union-attr]
+        found[name] = (int(count), re.findall(r"^- `([^`]+)`:", body, re.M))
+    return found
+
+
+@pytest.mark.parametrize("name", recipes())
+def test_recipe_counts_files_that_exist(name: str) -> None:
+    """A file with NAME in its path is a new one, in a folder that exists."""
+    count, files = recipes()[name]
+    assert len(files) == len(set(files)) == count
+    for file in files:
+        path = ROOT / file
+        assert path.parent.is_dir() if "NAME" in path.name else path.is_file(), file

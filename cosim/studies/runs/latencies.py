@@ -6,8 +6,8 @@ import numpy as np
 
 from cosim.loop.observer import RunObserver
 from cosim.world.plan import Plan
+from inference_sim.latencies import tpot_s, ttft_s
 from inference_sim.request import Outcome, Request
-from inference_sim.telemetry import tpot_s, ttft_s
 
 
 class Latencies(RunObserver):
