@@ -123,7 +123,7 @@ class Report:
 
     def prepare(self) -> Callable[[], Done]:
         """Return the writing of the report."""
-        from cosim.report.run_report import write_report
+        from cosim.report.run_report import folder_page
         from cosim.studies.runs.execute import execute
         from cosim.world.plan import load_plan
 
@@ -132,7 +132,8 @@ class Report:
         execute(plan, Path(folder.name) / "out")
 
         def report() -> Done:
-            write_report(Path(folder.name) / "out")  # the folder lasts as long as this function
+            out = Path(folder.name) / "out"  # the folder lasts as long as this function
+            folder_page(out).write(out)
             return Done(0, 0.0)
 
         return report

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from cosim.studies.evaluate.evaluation import Evaluation
+from cosim.commands.study import AsJson, Quiet, Workers, carry_out
 
 
 def evaluate(
@@ -34,27 +33,21 @@ def evaluate(
             "-o", "--out", help="Result folder [default: results/NAME-evaluation].", metavar="DIR"
         ),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Runs at once [default: the cores there are].")
-    ] = None,
+    workers: Workers = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="PATH=VALUE", help="Set a value. Repeatable."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Compare policies on a scenario: with the same requests, seed by seed, and at equal work.
 
     Runs that were made before are not made again, so a stopped evaluation goes on when it is
     started anew.
     """
-    from cosim.commands.printing.evaluation import print_evaluation
-    from cosim.commands.printing.tables import run_progress
-    from cosim.results.folder import to_json
-    from cosim.studies.evaluate.evaluation import evaluate as run_all
-    from cosim.studies.evaluate.folder import write_evaluation
-    from cosim.studies.evaluate.record import EVALUATION, to_dict
+    from cosim.studies.evaluate.evaluation import evaluation_of, needed_runs
+    from cosim.studies.evaluate.outcome import EVALUATION, shown
     from cosim.studies.evaluate.variants import comparison, policies_setting
     from cosim.studies.kinds import check_place
 
@@ -64,17 +57,14 @@ def evaluate(
         settings.append(policies_setting(names, twins=twins))
     compared = comparison(scenario, settings, seeds)
     folder = out if out is not None else Path("results") / f"{compared.name}-evaluation"
-    check_place(folder, EVALUATION)
-    total = len(compared.variants) * len(compared.seeds)
-    with run_progress("evaluate", total, shown=not quiet and sys.stderr.isatty()) as ended:
-        found: Evaluation = run_all(
-            compared, folder / "runs", workers=workers, on_run=lambda run: ended(run.policy)
-        )
-    write_evaluation(found, folder)
-    if as_json:
-        print(to_json(to_dict(found)))
-    elif not quiet:
-        print_evaluation(found, folder)
-    if any(row.failures for row in found.rows):
-        print("error: runs broke off; the runs' files say why", file=sys.stderr)
-        raise typer.Exit(1)
+    check_place(folder, EVALUATION.kind)
+    carry_out(
+        EVALUATION,
+        needed_runs(compared),
+        partial(evaluation_of, compared),
+        shown,
+        folder,
+        workers=workers,
+        as_json=as_json,
+        quiet=quiet,
+    )

@@ -40,8 +40,8 @@ def report(
 
     if figures is not None:
         check_figures(figures)
-    kind = kind_of(folder)
-    print(kind.write_report(folder, baseline))
+    page = kind_of(folder).page(folder, baseline)
+    print(page.write(folder))
     if figures is not None:
-        for path in write_figures(folder, figures, kind.folder_charts(folder, baseline)):
+        for path in write_figures(folder, figures, page.charts):
             print(path)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from cosim.studies.reproduce.cases import Case
+from cosim.commands.study import share_bar
 
 
 class Experiment(StrEnum):
-    """What can be reproduced."""
+    """An experiment that can be reproduced."""
 
     TABLE2 = "table2"
     EXP1 = "exp1"
@@ -73,16 +70,10 @@ def reproduce(
     from rich.console import Console
 
     from cosim.commands.printing.reproduction import LEAST_WIDTH, print_rows
+    from cosim.results.files import complete_folder
     from cosim.studies.reproduce.cases import SERVING, SHOWN
-    from cosim.studies.reproduce.folder import (
-        check_folder,
-        complete_folder,
-        to_json,
-        write_rows,
-        write_steps,
-    )
-    from cosim.studies.reproduce.report import write_report
-    from cosim.studies.reproduce.rows import Row, row_of
+    from cosim.studies.reproduce.outcome import REPRODUCTION, check_folder, rows_json, versions
+    from cosim.studies.reproduce.rows import Reproduction, Row, row_of
     from cosim.studies.reproduce.runner import run_cases
     from cosim.studies.reproduce.selection import select
     from cosim.studies.reproduce.table2 import CaseStudy, run_table2
@@ -97,63 +88,35 @@ def reproduce(
 
         need_matplotlib()
     study: CaseStudy | None = None
-    experiments: list[list[Row]] = []
+    rows: list[Row] = []
     remarks: list[str] = []
     if "table2" in chosen and not only:
         study = run_table2(data)
-        experiments.append(study.rows)
+        rows += study.rows
         remarks.append(f"Table 2 with {study.signals}.")
-    with _progress(cases) as on_progress:
-        measured = run_cases(cases, workers, on_progress)
-    rows = [row_of(case, one) for case, one in zip(cases, measured, strict=True)]
-    experiments += [group for exp in chosen if (group := [row for row in rows if row.exp == exp])]
+    with share_bar(f"{len(cases)} cases", shown=bool(cases) and sys.stderr.isatty()) as advance:
+        figures_of = run_cases(cases, workers, advance)
+    serving = [row_of(case, measured) for case, measured in zip(cases, figures_of, strict=True)]
+    rows += sorted(serving, key=lambda row: chosen.index(row.exp))
     if max_requests is not None:
         remarks.append(
             f"At most {max_requests} requests: published values only where that is the number."
         )
+    reproduction = Reproduction(rows, remarks, versions(), None if study is None else study.modes)
     if as_json:
-        print(to_json([row for group in experiments for row in group]))
+        print(rows_json(rows))
         for remark in remarks:
             print(remark, file=sys.stderr)
     else:
         console = Console(highlight=False)
         console.width = max(console.width, LEAST_WIDTH)
-        for group in experiments:
+        for group in reproduction.experiments:
             print_rows(console, group)
         for remark in remarks:
             console.print(remark)
     if out is not None:
         with complete_folder(out) as folder:
-            write_rows(folder, experiments, remarks)
-            if study is not None:
-                write_steps(folder, study.modes)
+            REPRODUCTION.write(reproduction, folder)
             if draws:
-                draw(folder, rows, study)
-            write_report(folder)
+                draw(folder, serving, study)
         print(f"Written to {out}", file=sys.stderr)
-
-
-@contextmanager
-def _progress(cases: list[Case]) -> Iterator[Callable[[float], None]]:
-    """Give a callback for the share of the work done; shows one bar on standard error."""
-    if not (cases and sys.stderr.isatty()):
-        yield lambda share: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"{len(cases)} cases", total=1.0)
-        yield lambda share: bar.update(task, completed=share)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from cosim.commands.study import AsJson, Quiet, Workers, carry_out
 
 
 def sweep(
@@ -25,9 +27,7 @@ def sweep(
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Runs of each case [default: the study's, or 1].")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Runs at once [default: the cores there are].")
-    ] = None,
+    workers: Workers = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option(
@@ -36,55 +36,30 @@ def sweep(
             help="Set a value of the scenario in all runs. Repeatable.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Run many variants of a scenario, and tell which emits least and at what latency.
 
     Every variant is checked before the first one runs. Runs that were made before are not made
     again, so a stopped sweep goes on when it is started anew.
     """
-    from cosim.commands.printing.sweep import planned, print_sweep
-    from cosim.commands.printing.tables import run_progress
-    from cosim.results.folder import to_json
     from cosim.studies.kinds import check_place
-    from cosim.studies.sweep.cases import first_seed
-    from cosim.studies.sweep.folder import write_sweep
-    from cosim.studies.sweep.record import SWEEP, to_dict
-    from cosim.studies.sweep.rows import case_name
+    from cosim.studies.sweep.outcome import SWEEPS, shown
     from cosim.studies.sweep.study import read_study
-    from cosim.studies.sweep.sweep import Ended
-    from cosim.studies.sweep.sweep import sweep as run_all
+    from cosim.studies.sweep.sweep import needed_runs, sweep_of
 
-    settings = tuple(overrides or ())
-    read = read_study(study, settings, seeds=seeds)
+    read = read_study(study, overrides or (), seeds=seeds)
     folder = out if out is not None else Path("results") / f"{read.name}-sweep"
-    check_place(folder, SWEEP)
-    seed = first_seed(read)
-    made = 0
-
-    def tell(text: str) -> None:
-        if not quiet:
-            print(text, file=sys.stderr, flush=True)
-
-    tell(planned(read))
-    with run_progress("sweep", read.runs, shown=not quiet and sys.stderr.isatty()) as ended:
-
-        def on_run(run: Ended) -> None:
-            nonlocal made
-            made += run.made
-            ended(case_name(read.axes, run.case.values))
-
-        found = run_all(
-            read, seed, folder / "runs", settings=settings, workers=workers, on_run=on_run
-        )
-    if made < read.runs:
-        tell(f"{read.runs - made:,} of them were kept from before")
-    write_sweep(found, folder)
-    if as_json:
-        print(to_json(to_dict(found)))
-    elif not quiet:
-        print_sweep(found, folder)
-    if any(one.failure for runs in found.runs for one in runs):
-        print("error: runs broke off; the files under runs/ say why", file=sys.stderr)
-        raise typer.Exit(1)
+    check_place(folder, SWEEPS.kind)
+    carry_out(
+        SWEEPS,
+        needed_runs(read),
+        partial(sweep_of, read),
+        shown,
+        folder,
+        workers=workers,
+        as_json=as_json,
+        quiet=quiet,
+        announcement=read.extent,
+    )

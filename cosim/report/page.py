@@ -44,50 +44,63 @@ class Section:
     blocks: Sequence[Chart | str]
 
 
-def page(
-    title: str, sections: Sequence[Section], *, subtitle: str = "", lead: Iterable[str] = ()
-) -> str:
-    """Return an HTML page.
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page: ``Page("A run", [Section("power", "Power", [chart])]).write(folder)``.
 
-    Args:
+    Attributes:
         title: Its heading.
         sections: Its parts; each is linked to from the top.
         subtitle: A line below the heading.
         lead: Markup at the top, before the first part: the answer.
     """
-    charts = [block for part in sections for block in part.blocks if not isinstance(block, str)]
-    values = {one.key: _data(one) for one in charts if isinstance(one, LineChart)}
-    links = "".join(f'<a href="#{part.key}">{escape(part.title)}</a>' for part in sections)
-    body = [
-        "<header>",
-        f"<h1>{escape(title)}</h1>",
-        paragraph(subtitle, kind="quiet") if subtitle else "",
-        *lead,
-        f"<nav>{links}</nav>",
-        "</header>",
-        "<main>",
-        *(_section(part) for part in sections),
-        "</main>",
-        f"<footer>Written by cosim {escape(cosim.__version__)}. Times are UTC.</footer>",
-    ]
-    data = json.dumps(values, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{_style()}</style>\n</head>\n<body>\n"
-        + "\n".join(filter(None, body))
-        + f'\n<script type="application/json" id="chart-data">{data}</script>\n'
-        f"<script>\n{_resource('page.js')}</script>\n</body>\n</html>\n"
-    )
 
+    title: str
+    sections: Sequence[Section]
+    subtitle: str = ""
+    lead: Sequence[str] = ()
 
-def write_page(folder: Path, text: str) -> Path:
-    """Write a page into a folder of results, whole or not at all, and return its file."""
-    path = folder / REPORT
-    put_text(path, text)
-    return path
+    @property
+    def charts(self) -> list[Chart]:
+        """All charts, in the order of the page."""
+        blocks = (block for section in self.sections for block in section.blocks)
+        return [block for block in blocks if not isinstance(block, str)]
+
+    def html(self) -> str:
+        """Return the page as HTML."""
+        values = {chart.key: _data(chart) for chart in self.charts if isinstance(chart, LineChart)}
+        links = "".join(
+            f'<a href="#{section.key}">{escape(section.title)}</a>' for section in self.sections
+        )
+        body = [
+            "<header>",
+            f"<h1>{escape(self.title)}</h1>",
+            paragraph(self.subtitle, kind="quiet") if self.subtitle else "",
+            *self.lead,
+            f"<nav>{links}</nav>",
+            "</header>",
+            "<main>",
+            *(_section(section) for section in self.sections),
+            "</main>",
+            f"<footer>Written by cosim {escape(cosim.__version__)}. Times are UTC.</footer>",
+        ]
+        data = json.dumps(values, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+        return (
+            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
+            f"<title>{escape(self.title)}</title>\n<style>\n{_style()}</style>\n</head>\n<body>\n"
+            + "\n".join(filter(None, body))
+            + f'\n<script type="application/json" id="chart-data">{data}</script>\n'
+            f"<script>\n{_resource('page.js')}</script>\n</body>\n</html>\n"
+        )
+
+    def write(self, folder: Path) -> Path:
+        """Write the page into a folder of results, whole or not at all, and return its file."""
+        path = folder / REPORT
+        put_text(path, self.html())
+        return path
 
 
 def paragraph(text: str, *, kind: str = "") -> str:
@@ -169,9 +182,12 @@ def preformatted(text: str) -> str:
     return f'<pre tabindex="0">{escape(text)}</pre>'
 
 
-def _section(part: Section) -> str:
-    blocks = "\n".join(block if isinstance(block, str) else _figure(block) for block in part.blocks)
-    return f'<section id="{escape(part.key)}">\n<h2>{escape(part.title)}</h2>\n{blocks}\n</section>'
+def _section(section: Section) -> str:
+    blocks = "\n".join(
+        block if isinstance(block, str) else _figure(block) for block in section.blocks
+    )
+    heading = f"<h2>{escape(section.title)}</h2>"
+    return f'<section id="{escape(section.key)}">\n{heading}\n{blocks}\n</section>'
 
 
 def _figure(chart: Chart) -> str:
@@ -196,19 +212,21 @@ def _data(chart: LineChart) -> dict[str, Any]:
     }
     if chart.axis.origin is not None:
         data["origin"] = chart.axis.origin.timestamp()
-        data["bucket"] = any(one.low is not None for part in chart.panels for one in part.series)
+        data["bucket"] = any(
+            line.low is not None for panel in chart.panels for line in panel.series
+        )
         data["seconds"] = bool(chart.width % 60)
     data["series"] = []
     for panel in chart.panels:
-        for one in panel.series:
-            shown = one.x if along_y and one.x is not None else one.y
-            entry: dict[str, Any] = {"name": one.name, "color": one.color, "unit": panel.unit}
-            entry["column"] = one.column
+        for line in panel.series:
+            shown = line.x if along_y and line.x is not None else line.y
+            entry: dict[str, Any] = {"name": line.name, "color": line.color, "unit": panel.unit}
+            entry["column"] = line.column
             entry["mean"] = _plain(shown)
             if "inf" in entry["mean"]:
                 entry["infinite"] = panel.infinite
-            if one.low is not None and one.high is not None:
-                entry |= {"low": _plain(one.low), "high": _plain(one.high)}
+            if line.low is not None and line.high is not None:
+                entry |= {"low": _plain(line.low), "high": _plain(line.high)}
             data["series"].append(entry)
     return data
 

@@ -12,15 +12,14 @@ from cosim.report.breakdown import breakdown_charts
 from cosim.report.charts import Chart
 from cosim.report.headline import headline
 from cosim.report.page import (
+    Page,
     Section,
     alarm,
     cards,
-    page,
     paragraph,
     preformatted,
     subheading,
     table,
-    write_page,
 )
 from cosim.report.run_charts import (
     MOST_CHANGES,
@@ -72,8 +71,8 @@ class Baseline:
         return cls(path.resolve().name, summary)
 
 
-def write_report(folder: Path, baseline: Path | None = None) -> Path:
-    """Write the report of a result folder into it, in place of an earlier one.
+def folder_page(folder: Path, baseline: Path | None = None) -> Page:
+    """Return the report of a result folder.
 
     Args:
         folder: The result folder.
@@ -84,21 +83,10 @@ def write_report(folder: Path, baseline: Path | None = None) -> Path:
         CosimError: If a file in it is damaged.
     """
     against = Baseline.load(baseline) if baseline is not None else None
-    return write_page(folder, report_html(RunData.load(folder), against))
+    return run_page(RunData.load(folder), against)
 
 
-def folder_charts(folder: Path, baseline: Path | None = None) -> list[Chart]:
-    """Return all charts of a result folder's report; see :func:`write_report`."""
-    against = Baseline.load(baseline) if baseline is not None else None
-    return [
-        block
-        for part in _charts(RunData.load(folder), against)
-        for block in part.blocks
-        if not isinstance(block, str)
-    ]
-
-
-def report_html(run: RunData, baseline: Baseline | None = None) -> str:
+def run_page(run: RunData, baseline: Baseline | None = None) -> Page:
     """Return the page of a run."""
     summary, scenario = run.summary, run.scenario
     subtitle = (
@@ -118,7 +106,7 @@ def report_html(run: RunData, baseline: Baseline | None = None) -> str:
         lead.append(cards(head.cards))
         lead += [paragraph(text) for text in head.sentences]
     sections = [*_charts(run, baseline), *_about(run)]
-    return page(summary.scenario.name, sections, subtitle=subtitle.strip(), lead=lead)
+    return Page(summary.scenario.name, sections, subtitle.strip(), lead)
 
 
 def _failure(run: RunData, failure: Failure) -> str:

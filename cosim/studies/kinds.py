@@ -1,16 +1,16 @@
-"""The kinds of result folders that have a report, told by a file that each holds."""
+"""The kinds of result folders that have a report, known by a file that each holds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cosim.errors import ScenarioError
 
 if TYPE_CHECKING:
-    from cosim.report.charts import Chart
+    from cosim.report.page import Page
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,59 +18,51 @@ class Kind:
     """A kind of result folder.
 
     Attributes:
-        command: What writes it.
+        command: The command that writes it.
         marker: A file that every such folder has, and no other.
-        module: Has ``write_report(folder) -> Path`` and ``folder_charts(folder) -> list[Chart]``;
-            imported when it is needed. Those of a run also take a baseline.
-        compares: What it compares already, so that it takes no baseline; empty for a run.
+        module: Module with ``folder_page(folder) -> Page``, imported when it is needed. That of a
+            run also takes a baseline.
+        compares: Comparison that it already makes, so that it takes no baseline; empty for a run.
+        keeps_runs: Whether the figures of its runs are kept in ``runs/``.
     """
 
     command: str
     marker: str
     module: str
     compares: str = ""
+    keeps_runs: bool = False
 
-    def write_report(self, folder: Path, baseline: Path | None = None) -> Path:
-        """Write the report of a folder, compared with another if there is one.
+    def page(self, folder: Path, baseline: Path | None = None) -> Page:
+        """Return the page of a folder, compared with another if there is one.
 
         Raises:
             ScenarioError: If there is a baseline, and it takes none.
+            CosimError: If a file in it is damaged.
         """
-        path: Path = self._call("write_report", folder, baseline)
-        return path
-
-    def folder_charts(self, folder: Path, baseline: Path | None = None) -> list[Chart]:
-        """Return all charts of a folder's report; see :meth:`write_report`."""
-        charts: list[Chart] = self._call("folder_charts", folder, baseline)
-        return charts
-
-    def _call(self, name: str, folder: Path, baseline: Path | None) -> Any:
-        function = getattr(import_module(self.module), name)
-        if baseline is None:
-            return function(folder)
-        if self.compares:
+        if baseline is not None and self.compares:
             raise ScenarioError(
                 "--baseline goes with the report of a run; this folder is of "
                 f"{self.command}, whose {self.compares}"
             )
-        return function(folder, baseline)
+        folders = (folder,) if baseline is None else (folder, baseline)
+        page: Page = import_module(self.module).folder_page(*folders)
+        return page
 
 
-KINDS = (
-    Kind("cosim run", "summary.json", "cosim.report.run_report"),
-    Kind(
-        "cosim evaluate", "evaluation.json", "cosim.studies.evaluate.report",
-        "policies are compared with doing nothing",
-    ),
-    Kind(
-        "cosim reproduce", "rows.json", "cosim.studies.reproduce.report",
-        "figures are compared with the paper's",
-    ),
-    Kind(
-        "cosim sweep", "sweep.json", "cosim.studies.sweep.report",
-        "cases are compared with each other",
-    ),
+RUN = Kind("cosim run", "summary.json", "cosim.report.run_report")
+EVALUATE = Kind(
+    "cosim evaluate", "evaluation.json", "cosim.studies.evaluate.outcome",
+    "policies are compared with doing nothing", keeps_runs=True,
 )  # fmt: skip
+REPRODUCE = Kind(
+    "cosim reproduce", "rows.json", "cosim.studies.reproduce.outcome",
+    "figures are compared with the paper's",
+)  # fmt: skip
+SWEEP = Kind(
+    "cosim sweep", "sweep.json", "cosim.studies.sweep.outcome",
+    "cases are compared with each other", keeps_runs=True,
+)  # fmt: skip
+KINDS = (RUN, EVALUATE, REPRODUCE, SWEEP)
 
 
 def kind_of(folder: Path) -> Kind:
@@ -80,8 +72,8 @@ def kind_of(folder: Path) -> Kind:
         ScenarioError: If it is of none.
     """
     if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise ScenarioError(f"'{folder}' {what}; expected a result folder")
+        state = "is a file" if folder.exists() else "does not exist"
+        raise ScenarioError(f"'{folder}' {state}; expected a result folder")
     for kind in KINDS:
         if (folder / kind.marker).is_file():
             return kind
@@ -91,12 +83,12 @@ def kind_of(folder: Path) -> Kind:
     )
 
 
-def check_place(folder: Path, own: str) -> None:
+def check_place(folder: Path, own: Kind) -> None:
     """Check that results can be written to a folder file by file.
 
     Args:
         folder: The folder, which need not exist.
-        own: The marker of the kind that is to be written.
+        own: The kind that is to be written.
 
     Raises:
         ScenarioError: If it is a file, or holds results of another kind.
@@ -104,7 +96,7 @@ def check_place(folder: Path, own: str) -> None:
     if folder.exists() and not folder.is_dir():
         raise ScenarioError(f"'{folder}' is a file; choose another folder with -o")
     for kind in KINDS:
-        if kind.marker != own and (folder / kind.marker).is_file():
+        if kind is not own and (folder / kind.marker).is_file():
             raise ScenarioError(
                 f"'{folder}' holds results of {kind.command}; choose another folder with -o"
             )

@@ -1,4 +1,4 @@
-"""What ``cosim reproduce`` prints for people."""
+"""The tables of ``cosim reproduce`` on the terminal."""
 
 from __future__ import annotations
 

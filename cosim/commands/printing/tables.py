@@ -1,45 +1,19 @@
-"""The bar that shows how many runs have ended, and tables that keep to the terminal's width."""
+"""Tables that keep to the terminal's width."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+from cosim.studies.frame.table import TextTable
 
 _WIDTH = 100
 _ENDLESS = 400
 _BETWEEN = 2  # between two columns
-
-
-@contextmanager
-def run_progress(title: str, total: int, *, shown: bool) -> Iterator[Callable[[str], None]]:
-    """Give a callback for runs that have ended; shows one bar on standard error.
-
-    Args:
-        title: What is done.
-        total: Number of runs.
-        shown: Whether to show anything.
-
-    Yields:
-        To be called with the name of each run that has ended.
-    """
-    if not shown:
-        yield lambda name: None
-        return
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("runs"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda name: bar.update(task, advance=1, description=name)
 
 
 class TableConsole:
@@ -53,33 +27,17 @@ class TableConsole:
         self._width = self._console.width if self._console.is_terminal else _ENDLESS
         self._console.width = _ENDLESS  # what does not fit is split here
 
-    def table(
-        self,
-        head: Sequence[str],
-        lines: Sequence[Sequence[str]],
-        *,
-        names: int = 1,
-        left: Collection[int] = (0,),
-        dim: Sequence[bool] = (),
-    ) -> None:
-        """Print a table and an empty line.
-
-        Args:
-            head: Titles of the columns, each of one line or several.
-            lines: The rows.
-            names: The first columns, which name the rows and stand in every part.
-            left: The columns that are set to the left.
-            dim: Whether each row is to be paler; none by default.
-        """
-        for columns in _split([head, *lines], self._width, names):
-            table = Table(box=None, pad_edge=False, header_style="bold")
+    def table(self, table: TextTable) -> None:
+        """Print a table and an empty line; its columns of names stand in every part."""
+        for columns in _split([table.head, *table.lines], self._width, table.names):
+            part = Table(box=None, pad_edge=False, header_style="bold")
             for index in columns:
-                justify = "left" if index in left else "right"
-                table.add_column(head[index], justify=justify, no_wrap=True)  # type: ignore[arg-type]
-            for number, line in enumerate(lines):
-                pale = bool(dim) and dim[number]
-                table.add_row(*(line[index] for index in columns), style="dim" if pale else None)
-            self._console.print(table)
+                justify: Literal["left", "right"] = "left" if index in table.left else "right"
+                part.add_column(table.head[index], justify=justify, no_wrap=True)
+            for number, line in enumerate(table.lines):
+                pale = bool(table.pale) and table.pale[number]
+                part.add_row(*(line[index] for index in columns), style="dim" if pale else None)
+            self._console.print(part)
             self._console.print()
 
     def notes(self, notes: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""What is possible at best: a linear programme over the whole run that knows everything.
+"""The least emissions possible: a linear programme over the whole run that knows everything.
 
 It knows the intensity, the sun and every arrival, and has no doubts about what is served when: the
 programme of `controllers.lp` over the whole run, in the aggregate model of the deployment. That
@@ -57,18 +57,19 @@ def oracle(plan: Plan, noop_kwh: float) -> Bound:
 
     Args:
         plan: The scenario with one seed.
-        noop_kwh: What the sites' clusters took in the simulation when nothing was done [kWh].
+        noop_kwh: Energy of the sites' clusters in the simulation when nothing was done [kWh].
     """
     sites = [SiteModel.of(plan, site) for site in plan.sites if site.cluster is not None]
-    drawn_kwh = sum(one.drawn_kwh for one in sites)
+    drawn_kwh = sum(site.drawn_kwh for site in sites)
     scale = noop_kwh / drawn_kwh if drawn_kwh else 1.0
-    problems = [one.problem(scale) for one in sites]
-    widened = [one.widened(scale) for one in sites]
-    at_once = [one.at_once(scale) for one in sites]
+    problems = [site.problem(scale) for site in sites]
+    widened = [site.widened(scale) for site in sites]
+    at_once = [site.at_once(scale) for site in sites]
 
     def least_g(programmes: Sequence[LpProblem], *, battery: bool = True) -> float:
         return sum(
-            solve(one if battery else replace(one, battery=None)).objective_g for one in programmes
+            solve(programme if battery else replace(programme, battery=None)).objective_g
+            for programme in programmes
         )
 
     return Bound(
@@ -86,8 +87,8 @@ class SiteModel:
     """A site in the aggregate model.
 
     Attributes:
-        service: What the deployment can do.
-        demand: What came to it.
+        service: The capacity and the power of the deployment.
+        demand: The requests that came to it.
         battery: The battery; None without one.
         intensity_g_per_kwh, solar_w: Means over the periods, shape (periods,).
     """
@@ -192,14 +193,14 @@ def _demand(plan: Plan, site: SitePlan) -> Demand:
     periods = int(time.horizon_s // period_s)
     end_s = periods * period_s
     latest = [
-        one.service_class().latest_start_s(0.0) if one.deferrable else -1.0
-        for one in workload.config.classes
+        request_class.service_class().latest_start_s(0.0) if request_class.deferrable else -1.0
+        for request_class in workload.config.classes
     ]
     times: list[float] = []
     starts: list[float] = []  # latest start; the arrival itself where it may not wait
-    for one in takewhile(lambda arrival: arrival[0] < end_s, workload.stream()):
-        times.append(one[0])
-        starts.append(one[0] + latest[one[3]])
+    for arrival in takewhile(lambda arrival: arrival[0] < end_s, workload.stream()):
+        times.append(arrival[0])
+        starts.append(arrival[0] + latest[arrival[3]])
     at, until = np.array(times), np.array(starts)
     waits = until >= at
     edges = period_s * np.arange(periods + 1)

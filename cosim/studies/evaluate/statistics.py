@@ -7,14 +7,29 @@ far less spread than either. Intervals are Student's, at 95 %.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cosim.studies.evaluate.measure import RunFigures
 from cosim.studies.evaluate.oracle import Bound
+from cosim.studies.runs.figures import RunFigures
 from cosim.studies.runs.interval import Interval
 
 _WORTH = 0.01  # of the emissions of doing nothing: a share of less would say nothing
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRuns:
+    """The runs of a policy.
+
+    Attributes:
+        policy: Its name.
+        twin: Whether it is the carbon-agnostic twin of the policy of that name.
+        runs: Its runs, by seed.
+    """
+
+    policy: str
+    twin: bool
+    runs: tuple[RunFigures, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,33 +74,29 @@ class PolicyRow:
     failures: int
 
 
-def rows(runs: Sequence[RunFigures], bounds: Mapping[int, Bound]) -> list[PolicyRow]:
-    """Return a row for each policy and twin, in the order of the runs.
+def rows(policies: Sequence[PolicyRuns], bounds: Mapping[int, Bound]) -> list[PolicyRow]:
+    """Return a row for each policy and twin, in their order.
 
     Args:
-        runs: The runs; those of the policy that does nothing first.
+        policies: Their runs; those of the policy that does nothing first.
         bounds: The oracle's bound by seed.
 
     Raises:
         ValueError: If a policy lacks a seed that another has.
     """
-    groups: dict[tuple[str, bool], dict[int, RunFigures]] = {}
-    for one in runs:
-        groups.setdefault((one.policy, one.twin), {})[one.seed] = one
-    noop = next(iter(groups.values()))
-    seeds = sorted(noop)
-    for (policy, _), found in groups.items():
-        if sorted(found) != seeds:
-            raise ValueError(f"policy '{policy}' was not run with the seeds {seeds}")
-    carbon = {
-        key: {seed: _at_equal_work(one, noop[seed]) for seed, one in group.items()}
-        for key, group in groups.items()
+    noop = policies[0]
+    seeds = [run.seed for run in noop.runs]
+    for policy in policies:
+        if [run.seed for run in policy.runs] != seeds:
+            raise ValueError(f"policy '{policy.policy}' was not run with the seeds {seeds}")
+    carbon_g = {
+        (policy.policy, policy.twin): [
+            _at_equal_work(run, noop_run)
+            for run, noop_run in zip(policy.runs, noop.runs, strict=True)
+        ]
+        for policy in policies
     }
-    nothing = next(iter(carbon.values()))
-    return [
-        _row(key, [group[seed] for seed in seeds], carbon, nothing, bounds, seeds)
-        for key, group in groups.items()
-    ]
+    return [_row(policy, carbon_g, noop.policy, bounds) for policy in policies]
 
 
 def _at_equal_work(run: RunFigures, noop: RunFigures) -> float:
@@ -96,55 +107,66 @@ def _at_equal_work(run: RunFigures, noop: RunFigures) -> float:
 
 
 def _row(
-    key: tuple[str, bool],
-    runs: Sequence[RunFigures],
-    carbon: Mapping[tuple[str, bool], Mapping[int, float]],
-    nothing: Mapping[int, float],
+    policy: PolicyRuns,
+    carbon_g: Mapping[tuple[str, bool], Sequence[float]],
+    noop: str,
     bounds: Mapping[int, Bound],
-    seeds: Sequence[int],
 ) -> PolicyRow:
-    own = carbon[key]
-    twin = None if key[1] else carbon.get((key[0], True))
-    wide = runs[0].is_wide
-    possible = {
-        seed: nothing[seed] - (bounds[seed].wide_g if wide else bounds[seed].all_g)
-        for seed in seeds
-        if seed in bounds
-    }
-    whole = len(possible) == len(seeds) and all(
-        value > _WORTH * nothing[seed] for seed, value in possible.items()
-    )
+    runs = policy.runs
+    own_g, noop_g = carbon_g[policy.policy, policy.twin], carbon_g[noop, False]
+    twin_g = None if policy.twin else carbon_g.get((policy.policy, True))
     return PolicyRow(
-        policy=key[0],
-        twin=key[1],
-        carbon_g=Interval.of([own[seed] for seed in seeds]),
-        import_g=Interval.of([one.import_g for one in runs]),
-        total_g=Interval.of([one.import_g + one.embodied_g for one in runs]),
-        facility_kwh=Interval.of([one.facility_kwh for one in runs]),
-        saving=Interval.of([_saved(own[seed], nothing[seed]) for seed in seeds]),
-        timing=None
-        if twin is None
-        else Interval.of([_saved(own[seed], twin[seed]) for seed in seeds]),
-        of_oracle=Interval.of([(nothing[seed] - own[seed]) / possible[seed] for seed in seeds])
-        if whole
-        else None,
-        attainment=_mean(runs, lambda one: one.attainment),
-        ttft_p99_s=_mean(runs, lambda one: one.ttft_p99_s),
-        tpot_p99_s=_mean(runs, lambda one: one.tpot_p99_s),
-        completed=math.fsum(one.completed for one in runs) / len(runs),
-        backlog=math.fsum(one.backlog for one in runs) / len(runs),
-        late=math.fsum(one.late for one in runs) / len(runs),
-        guard_s=math.fsum(one.guard_s for one in runs) / len(runs),
-        cost=_mean(runs, lambda one: one.cost),
-        failures=sum(bool(one.failure) for one in runs),
+        policy=policy.policy,
+        twin=policy.twin,
+        carbon_g=Interval.of(own_g),
+        import_g=Interval.of([run.import_g for run in runs]),
+        total_g=Interval.of([run.import_g + run.embodied_g for run in runs]),
+        facility_kwh=Interval.of([run.facility_kwh for run in runs]),
+        saving=_saving(own_g, noop_g),
+        timing=None if twin_g is None else _saving(own_g, twin_g),
+        of_oracle=_of_oracle(runs, own_g, noop_g, bounds),
+        attainment=_mean([run.attainment for run in runs]),
+        ttft_p99_s=_mean([run.ttft_p99_s for run in runs]),
+        tpot_p99_s=_mean([run.tpot_p99_s for run in runs]),
+        completed=math.fsum(run.completed for run in runs) / len(runs),
+        backlog=math.fsum(run.backlog for run in runs) / len(runs),
+        late=math.fsum(run.late for run in runs) / len(runs),
+        guard_s=math.fsum(run.guard_s for run in runs) / len(runs),
+        cost=_mean([run.cost for run in runs]),
+        failures=sum(bool(run.failure) for run in runs),
     )
 
 
-def _saved(own_g: float, other_g: float) -> float:
-    """Return the share that is saved of what another emits; NaN where that is nothing."""
-    return 1 - own_g / other_g if other_g > 0 else math.nan
+def _of_oracle(
+    runs: Sequence[RunFigures],
+    own_g: Sequence[float],
+    noop_g: Sequence[float],
+    bounds: Mapping[int, Bound],
+) -> Interval | None:
+    """Return a saving over the oracle's; None if that has no bound, or next to no saving."""
+    if not all(run.seed in bounds for run in runs):
+        return None
+    wide = runs[0].is_wide
+    least_g = [bounds[run.seed].wide_g if wide else bounds[run.seed].all_g for run in runs]
+    possible_g = [noop - least for noop, least in zip(noop_g, least_g, strict=True)]
+    if not all(possible > _WORTH * noop for possible, noop in zip(possible_g, noop_g, strict=True)):
+        return None
+    saved_g = [noop - own for noop, own in zip(noop_g, own_g, strict=True)]
+    return Interval.of(
+        [saved / possible for saved, possible in zip(saved_g, possible_g, strict=True)]
+    )
 
 
-def _mean(runs: Sequence[RunFigures], value: Callable[[RunFigures], float | None]) -> float | None:
-    found = [one for one in map(value, runs) if one is not None]
-    return math.fsum(found) / len(found) if found else None
+def _saving(own_g: Sequence[float], other_g: Sequence[float]) -> Interval:
+    """Return the share that is saved of other emissions, seed by seed; NaN where these are zero."""
+    return Interval.of(
+        [
+            1 - own / other if other > 0 else math.nan
+            for own, other in zip(own_g, other_g, strict=True)
+        ]
+    )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
 from cosim.studies.evaluate.evaluation import Evaluation
 from cosim.studies.evaluate.statistics import PolicyRow
+from cosim.studies.frame.table import TextTable
 from cosim.studies.runs.interval import Interval, interval
 
 HEADER = (
     "policy", "carbon kg", "saving %", "by timing %", "of oracle %", "energy kWh", "SLO %",
     "TTFT p99 s", "TPOT p99 ms", "late", "left", "guard h",
 )  # fmt: skip
+
+
+RUN_COLUMNS = (
+    "seed", "import_g", "stored_g", "embodied_g", "facility_kwh", "import_kwh", "cost",
+    "attainment", "ttft_p99_s", "tpot_p99_s", "arrived", "completed", "backlog", "late",
+    "output_tokens", "guard_s", "changes", "is_wide", "load_state", "failure",
+)  # fmt: skip
+"""Figures of a run that an evaluation writes."""
+
+
+def evaluation_table(evaluation: Evaluation) -> TextTable:
+    """Return the table of an evaluation; twins are paler."""
+    rows = evaluation.rows
+    return TextTable(HEADER, [cells(row) for row in rows], pale=[row.twin for row in rows])
 
 
 def cells(row: PolicyRow) -> tuple[str, ...]:
@@ -38,7 +52,7 @@ def cells(row: PolicyRow) -> tuple[str, ...]:
 
 
 def label(row: PolicyRow) -> str:
-    """Return the name of a row; a twin's is told apart."""
+    """Return the name of a row; a twin's says so."""
     return f"{row.policy} (agnostic)" if row.twin else row.policy
 
 
@@ -47,9 +61,9 @@ def number(value: float | None, factor: float, digits: int) -> str:
     return "-" if value is None else f"{value * factor:.{digits}f}"
 
 
-def notes(found: Evaluation) -> Iterator[str]:
-    """Yield what has to be known to read the table."""
-    count, noop = len(found.seeds), found.rows[0].policy
+def notes(evaluation: Evaluation) -> Iterator[str]:
+    """Yield the notes that the table is read by."""
+    count, noop = len(evaluation.seeds), evaluation.rows[0].policy
     yield (
         f"{count} seed{'s' if count > 1 else ''}, the same for all policies. Means with 95 % "
         "intervals (Student's t); * where zero lies outside."
@@ -63,13 +77,13 @@ def notes(found: Evaluation) -> Iterator[str]:
         "intensity all the time. SLO, TTFT and TPOT: requests that may not be deferred. late: "
         "after their deadline. left: not served at the end."
     )
-    if found.bounds:
-        bounds = list(found.bounds.values())
+    if evaluation.bounds:
+        bounds = list(evaluation.bounds.values())
         mean = {
-            name: math.fsum(getattr(one, name) for one in bounds) / len(bounds) / 1000
+            name: math.fsum(getattr(bound, name) for bound in bounds) / len(bounds) / 1000
             for name in ("all_g", "wide_g", "deferral_g", "battery_g", "nothing_g")
         }
-        scale = math.fsum(one.scale for one in bounds) / len(bounds)
+        scale = math.fsum(bound.scale for bound in bounds) / len(bounds)
         yield (
             f"oracle: at best {mean['all_g']:.3f} kg with everything known, or "
             f"{mean['wide_g']:.3f} kg for policies that also set replicas or clocks; in its model "
@@ -78,7 +92,7 @@ def notes(found: Evaluation) -> Iterator[str]:
             f"deferral alone. Its loads are the model's times {scale:.3f}, so that doing nothing "
             "takes what it took in the simulation."
         )
-    backlog = [label(row) for row in found.rows if row.backlog >= 1]
+    backlog = [label(row) for row in evaluation.rows if row.backlog >= 1]
     if backlog:
         yield (
             f"Left work at the end: {', '.join(backlog)}. Their carbon is scaled up for it, which "
@@ -86,29 +100,24 @@ def notes(found: Evaluation) -> Iterator[str]:
         )
 
 
-def markdown(found: Evaluation) -> str:
-    """Return the evaluation as a page of Markdown."""
-    lines = [f"# {found.name}", "", _row(HEADER), _row(["---"] * len(HEADER))]
-    lines += [_row(cells(row)) for row in found.rows]
-    for note in notes(found):
-        lines += ["", note]
-    return "\n".join(lines) + "\n"
+def runs_of(evaluation: Evaluation, *more: str) -> Iterator[dict[str, Any]]:
+    """Yield the columns of each run; `more` are further figures."""
+    for policy in evaluation.policies:
+        for run in policy.runs:
+            columns = run.columns((*RUN_COLUMNS, *more))
+            yield {"policy": policy.policy, "twin": policy.twin} | columns
 
 
-def _row(texts: Sequence[str]) -> str:
-    return f"| {' | '.join(texts)} |"
-
-
-def runs_frame(found: Evaluation) -> pd.DataFrame:
+def runs_frame(evaluation: Evaluation) -> pd.DataFrame:
     """Return a row for each run."""
-    frame = pd.DataFrame([asdict(one) | {"carbon_g": one.carbon_g} for one in found.runs])
-    frame["oracle_g"] = [found.bounds[one.seed].all_g for one in found.runs]
+    frame = pd.DataFrame(list(runs_of(evaluation, "carbon_g")))
+    frame["oracle_g"] = [evaluation.bounds[seed].all_g for seed in frame["seed"]]
     return frame
 
 
-def policies_frame(found: Evaluation) -> pd.DataFrame:
+def policies_frame(evaluation: Evaluation) -> pd.DataFrame:
     """Return a row for each policy; intervals as two columns, NaN where they are not known."""
-    return pd.DataFrame([flat_row(row) for row in found.rows])
+    return pd.DataFrame([flat_row(row) for row in evaluation.rows])
 
 
 def flat_row(row: PolicyRow) -> dict[str, Any]:

@@ -30,22 +30,17 @@ class Variant:
     index: int
     twin: bool = False
 
-    @property
-    def key(self) -> str:
-        """Its name in files, the twin's told apart."""
-        return f"{self.name}{'--twin' if self.twin else ''}"
-
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What is compared.
+    """Policies to compare on a scenario.
 
     Attributes:
         path: The scenario file.
         overrides: Settings on top of it.
         name: Name of the scenario.
         seeds: Seeds, the same for all.
-        variants: The policies, what does nothing first.
+        variants: The policies; the one that does nothing first.
         working_dir: Where paths of the settings start from.
     """
 
@@ -82,20 +77,24 @@ def comparison(path: Path, overrides: Sequence[str] = (), seeds: int | None = No
         variants.append(Variant(policy.name, index))
         if policy.twin and policy.controllers:
             variants.append(Variant(policy.name, index, twin=True))
-    still = [one for one in variants if not evaluation.policies[one.index].controllers]
+    still = [variant for variant in variants if not evaluation.policies[variant.index].controllers]
     first = still[0] if still else Variant(NOOP, -1)
-    ordered = (first, *(one for one in variants if one is not first))
-    if first.index < 0 and any(one.name == NOOP for one in variants):
+    ordered = (first, *(variant for variant in variants if variant is not first))
+    if first.index < 0 and any(variant.name == NOOP for variant in variants):
         message = f"the policy '{NOOP}' is the one without controllers (got some)"
         raise ScenarioError(problem_at(document, ("evaluation", "policies"), message))
     problems: list[Problem] = []
-    for one in ordered:
+    serves = False
+    for variant in ordered:
         try:
-            plan_document(variant_document(document, one))
+            plan = plan_document(variant_document(document, variant))
+            serves = any(site.cluster is not None for site in plan.sites)
         except ScenarioError as error:
             problems += [problem for problem in error.problems if problem not in problems]
     if problems:
         raise ScenarioError(problems)
+    if not serves:
+        raise ScenarioError("no site serves requests: there is nothing to evaluate")
     count = evaluation.seeds if seeds is None else seeds
     return Comparison(
         path=path.resolve(),

@@ -28,7 +28,7 @@ COLUMNS = (
     "battery_soc",
     "carbon_intensity_g_per_kwh",
 )
-"""What the charts need of the steps."""
+"""Columns of the steps that the charts need."""
 
 _J_PER_KWH = 3.6e6
 _BUCKETS = 720
@@ -71,9 +71,9 @@ def _charge(steps: Mapping[str, pd.DataFrame], buckets: Buckets) -> list[Chart]:
         counts, _ = np.histogram(soc.round(9), _BINS.round(9))
         bars.append(Bars(BATTERIES[mode], COLORS[mode], counts * step_s / 3600))
     panel = Panel("state of charge", "fraction", series, height=160, percent=True)
-    there = [k for k in range(len(_BINS) - 1) if any(one.values[k] for one in bars)]
-    names = [f"{_BINS[k] * 100:.0f} to {_BINS[k + 1] * 100:.0f} %" for k in there]
-    bars = [Bars(one.name, one.color, one.values[there]) for one in bars]
+    used = [k for k in range(len(_BINS) - 1) if any(group.values[k] for group in bars)]
+    names = [f"{_BINS[k] * 100:.0f} to {_BINS[k + 1] * 100:.0f} %" for k in used]
+    bars = [Bars(group.name, group.color, group.values[used]) for group in bars]
     return [
         _chart("fig7-charge", "Fig. 7: state of charge of the battery", steps, buckets, [panel]),
         BarChart("fig7-spread", "Fig. 7: time by state of charge", "time", "h", names, bars),

@@ -14,7 +14,7 @@ from inference_sim.workload.vidur_compat import arrival_times_s, vidur_stream
 SERVING = ("exp1", "exp1b", "exp2", "exp3", "exp4", "exp5")
 """Experiments that serve requests."""
 SHOWN = ("table2", "exp1", "exp2", "exp3", "exp4", "exp5")
-"""What the paper shows: ``all``."""
+"""Experiments that the paper shows: ``all``."""
 
 Value = str | int | float
 Key = Mapping[str, Value]
@@ -31,7 +31,7 @@ class Case:
 
     Attributes:
         exp: The experiment.
-        key: What sets it apart within the experiment, by the names of the sweep.
+        key: Values that set it apart within the experiment, by the names of the sweep.
         model: Catalogue name of the model.
         tensor_parallel, pipeline_parallel: GPUs of a stage, and stages.
         batch_cap: Most sequences at once.

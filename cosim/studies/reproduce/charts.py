@@ -162,7 +162,7 @@ def _by_group(
     x = _places(rows, over)
     charts: list[Chart] = []
     for quantity in ("power_w", "energy_kwh"):
-        what, unit = _QUANTITIES[quantity]
+        name_of, unit = _QUANTITIES[quantity]
         zero = not (spread and quantity == "power_w")
         log = spread and quantity == "energy_kwh"
         panels = []
@@ -174,10 +174,10 @@ def _by_group(
                 y = _values(own, over, mode, quantity, x)
                 series.append(ChartLine(name, series_color(k), y, dash=series_dash(k)))
                 series += _published(own, over, quantity, x, f", {name}", series_color(k))
-            label_of = f"{what}, {mode_name}"
+            label_of = f"{name_of}, {mode_name}"
             panels.append(Panel(label_of, unit, series, height=200, zero=zero, log=log))
         stem = f"{key}-{quantity.partition('_')[0]}"
-        charts.append(_chart(stem, title % (what[0].upper() + what[1:]), label, x, panels))
+        charts.append(_chart(stem, title % (name_of[0].upper() + name_of[1:]), label, x, panels))
     return charts
 
 
@@ -207,9 +207,9 @@ def _values(
     x: Sequence[float] | None = None,
 ) -> np.ndarray:
     """Return a quantity by place on the axis, shape (places,); NaN where there is none."""
-    there = {float(row.case[key]): _known(getattr(row, source)[quantity]) for row in rows}
+    by_place = {float(row.case[key]): _known(getattr(row, source)[quantity]) for row in rows}
     places = _places(rows, key) if x is None else x
-    return np.array([there.get(place, math.nan) for place in places])
+    return np.array([by_place.get(place, math.nan) for place in places])
 
 
 def _known(value: float | None) -> float:

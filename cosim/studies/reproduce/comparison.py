@@ -44,9 +44,9 @@ class Agreement:
 
 def agreement(rows: Sequence[Row]) -> Agreement:
     """Return how the experiments that serve requests compare; `rows` are theirs, at least one."""
-    found: dict[str, list[float]] = {name: [] for name in NAMES}
+    differences: dict[str, list[float]] = {name: [] for name in NAMES}
     for row in rows:
-        for name, values in found.items():
+        for name, values in differences.items():
             by = difference_percent(row.paper_mode[name], row.published[name])
             if by is not None:
                 values.append(abs(by))
@@ -58,7 +58,7 @@ def agreement(rows: Sequence[Row]) -> Agreement:
     return Agreement(
         len(rows),
         sum(_published(row) for row in rows),
-        {name: max(values) for name, values in found.items() if values},
+        {name: max(values) for name, values in differences.items() if values},
         (min(ratios), max(ratios)),
     )
 
@@ -70,13 +70,13 @@ def tables(rows: Sequence[Row]) -> list[str]:
     known = [row for row in rows if _published(row)]
     others = [row for row in rows if not _published(row)]
     keys, values = list(rows[0].case), shown_values(rows)
-    found = []
+    blocks = []
     if known:
-        found += [subheading("Beside what was published"), _table(known, keys, values, True)]
+        blocks += [subheading("Beside what was published"), _table(known, keys, values, True)]
     if others:
         title = "Cases of which no number was published" if known else "All cases"
-        found += [subheading(title), _table(others, keys, values, False)]
-    return found
+        blocks += [subheading(title), _table(others, keys, values, False)]
+    return blocks
 
 
 def _table(

@@ -69,8 +69,8 @@ def draw(folder: Path, rows: Sequence[Row], study: CaseStudy | None) -> None:
             ("fig7", True, lambda: _fig7(study)),
         ]
     with mpl.rc_context(style):
-        for name, there, make in drawings:
-            if there:
+        for name, has_rows, make in drawings:
+            if has_rows:
                 figure = make()
                 figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
                 figure.savefig(folder / f"{name}.png", dpi=130, metadata={"Software": None})

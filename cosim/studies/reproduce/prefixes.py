@@ -33,14 +33,14 @@ def measure_counts(
     Args:
         case: The case.
         counts: Numbers of requests.
-        on_served: Told how many requests were served since last told.
+        on_served: Called with the number of requests served since the last call.
 
     Raises:
         RunFailed: If no request could be served.
     """
     pending = sorted(set(counts))
     longest = pending.pop()
-    found: dict[int, Measured] = {}
+    by_count: dict[int, Measured] = {}
     serving, served = Serving(replace(case, requests=longest)), 0
     alone = [] if hasattr(os, "fork") else pending
     while pending and alone is not pending:
@@ -53,14 +53,14 @@ def measure_counts(
             if (measured := _in_a_child(serving, count)) is None:
                 alone.append(count)
             else:
-                found[count] = measured
+                by_count[count] = measured
         else:
             serving.advance(serving.cluster.env.now + _step_s(serving, heads, count))
     for count in alone:
-        found[count] = measure(replace(case, requests=count))
-    found[longest] = serving.finish()
+        by_count[count] = measure(replace(case, requests=count))
+    by_count[longest] = serving.finish()
     _report(serving, served, on_served)
-    return found
+    return by_count
 
 
 def _report(serving: Serving, before: int, on_served: Callable[[int], None]) -> int:

@@ -1,4 +1,4 @@
-"""Rows: what was published, what paper mode gives, and what is right, of one case.
+"""Rows: the published, the paper-mode and the corrected figures of one case.
 
 As plain data, a row is ``{exp, case, published, paper_mode, corrected}``. For experiments 1 to 5
 the last three have `VALUES`, null where nothing was published, and ``case`` the keys of the sweep.
@@ -8,12 +8,16 @@ For Table 2 they have ``value`` alone, and ``case`` the name of the ``row``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 from cosim.studies.reproduce.cases import Case, Key, published
 from cosim.studies.reproduce.serving import Measured
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 VALUES = ("duration_s", "mfu_percent", "power_w", "energy_kwh", "batch_mean", "batch_std")
 
@@ -26,7 +30,7 @@ class Row:
 
     Attributes:
         exp: The experiment.
-        case: What sets the case apart.
+        case: Keys that set the case apart.
         published: As the paper or its repository has it; None where it has nothing.
         paper_mode: By the paper's definitions.
         corrected: With its errata mended.
@@ -50,6 +54,28 @@ class Row:
             "corrected": dict(self.corrected),
             "rejected": self.rejected,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """The outcome of the paper's experiments, run again.
+
+    Attributes:
+        rows: The rows of all experiments, one experiment after the other.
+        remarks: Sentences about the whole, such as where signals came from.
+        versions: Versions of the libraries that it was made with.
+        steps: The steps of the case study by mode; None if it was not run.
+    """
+
+    rows: Sequence[Row]
+    remarks: Sequence[str]
+    versions: Mapping[str, str]
+    steps: Mapping[str, pd.DataFrame] | None = None
+
+    @property
+    def experiments(self) -> list[list[Row]]:
+        """The rows of each experiment."""
+        return [list(group) for _, group in groupby(self.rows, key=lambda row: row.exp)]
 
 
 def row_of(case: Case, measured: Measured) -> Row:

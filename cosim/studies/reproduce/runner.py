@@ -1,6 +1,6 @@
 """Runs the cases of experiments, on all cores, the longest first.
 
-What a case comes to does not depend on how many workers there are, or which takes it.
+The figures of a case do not depend on how many workers there are, or which takes it.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ def _weight(case: Case) -> float:
 
 
 def jobs(cases: Sequence[Case]) -> list[tuple[Job, list[Case]]]:
-    """Return what has to be run, longest first, each with the cases that it is for."""
+    """Return the jobs, longest first, each with the cases that it is for."""
     groups: dict[Any, list[Case]] = {}
     for case in cases:
         groups.setdefault(_what_matters(case), []).append(case)
-    made = [
+    planned = [
         (Job(group[0], tuple(sorted({case.requests for case in group}))), group)
         for group in groups.values()
     ]
-    return sorted(made, key=lambda one: -one[0].cost)
+    return sorted(planned, key=lambda job: -job[0].cost)
 
 
 def _what_matters(case: Case) -> Any:
@@ -85,12 +85,12 @@ def run_cases(
     run = _run_here if workers <= 1 else _run_in_pool
     todo = [job for job, _ in planned]
     results = run(todo, workers, lambda cost: on_progress(min(cost / total, 1.0)))
-    found = {
+    measured = {
         id(case): results[index][case.requests]
         for index, (_, group) in enumerate(planned)
         for case in group
     }
-    return [found[id(case)] for case in cases]
+    return [measured[id(case)] for case in cases]
 
 
 Results = dict[int, dict[int, Measured]]  # by job and number of requests

@@ -31,9 +31,9 @@ def select(exps: Sequence[str], wanted: Sequence[str], max_requests: int | None)
             expected = f"expected KEY=VALUE with one of {', '.join(known)}" if known else "no cases"
             problems.append(Problem(f"--case {text}: {expected}{did_you_mean(key, known)}"))
             continue
-        there = {_name(case.key[key]): None for case in cases if key in case.key}
-        if not any(_matches(one, value) for one in there):
-            problems.append(Problem(f"--case {text}: expected one of {', '.join(there)}"))
+        names = {_name(case.key[key]): None for case in cases if key in case.key}
+        if not any(_matches(name, value) for name in names):
+            problems.append(Problem(f"--case {text}: expected one of {', '.join(names)}"))
         values.setdefault(key, []).append(value)
     if problems:
         raise ScenarioError(problems)

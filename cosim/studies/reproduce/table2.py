@@ -162,14 +162,14 @@ def _find(data: Path) -> tuple[Path, Path]:
         for path, names in columns.items()
         if any(name.endswith("_g_per_kwh") for name in names)
     ]
-    for what, found, column in (
+    for signal, paths, column in (
         ("solar", solar, "pv_fraction"),
         ("carbon intensity", carbon, "..._g_per_kwh"),
     ):
-        if len(found) != 1:
-            got = ", ".join(path.name for path in found) or "none"
+        if len(paths) != 1:
+            got = ", ".join(path.name for path in paths) or "none"
             raise ScenarioError(
-                f"--data {data}: expected one CSV file of {what}, with a column {column} "
+                f"--data {data}: expected one CSV file of {signal}, with a column {column} "
                 f"(got {got})"
             )
     return solar[0], carbon[0]

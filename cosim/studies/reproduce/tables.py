@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from cosim.studies.frame.table import markdown_lines
 from cosim.studies.reproduce.cases import paper
 from cosim.studies.reproduce.rows import VALUES, Row, differences_percent
 
@@ -89,37 +90,27 @@ def flat_lines(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     ]
 
 
-def _lines(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    return flat_lines(rows) if rows[0].exp == "table2" else table_lines(rows)
-
-
 def title(rows: Sequence[Row]) -> str:
-    """Return what an experiment varies."""
+    """Return the title of an experiment."""
     exp = rows[0].exp
     return f"{exp}: {paper()[exp]['title']}"
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
-    """Return what has to be known of an experiment's rows."""
-    found = [paper()[rows[0].exp].get("note", "")]
+    """Return the notes that an experiment's rows are read by."""
+    remarks = [paper()[rows[0].exp].get("note", "")]
     if most := max(row.rejected for row in rows):
-        found.append(
+        remarks.append(
             f"Up to {most} requests of a run were not served: they are longer than what one of "
             "the pipeline's engines has of the KV cache. Vidur lets its micro-batches share it."
         )
-    return [note for note in found if note]
+    return [note for note in remarks if note]
 
 
 def markdown(rows: Sequence[Row]) -> str:
     """Return the table of an experiment as Markdown."""
-    head, lines = _lines(rows)
-    written = [f"## {title(rows)}", "", *notes(rows), ""]
-    written += [_cells(head), _cells(["---"] * len(head)), *map(_cells, lines), ""]
-    return "\n".join(written)
-
-
-def _cells(texts: Sequence[str]) -> str:
-    return f"| {' | '.join(texts)} |"
+    table = markdown_lines(*(flat_lines(rows) if rows[0].exp == "table2" else table_lines(rows)))
+    return "\n".join([f"## {title(rows)}", "", *notes(rows), "", *table, ""])
 
 
 def number_text(value: float | None) -> str:

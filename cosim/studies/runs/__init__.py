@@ -1,1 +1,1 @@
-"""Many runs: made on all cores, kept as they end, measured; what evaluations and sweeps share."""
+"""One run, made and measured; and jobs on all cores."""

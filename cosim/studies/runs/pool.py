@@ -1,4 +1,4 @@
-"""Jobs on all cores. What they come to does not depend on the number of workers."""
+"""Jobs on all cores; their outcomes do not depend on the number of workers."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TypeVar
 
 Job = TypeVar("Job")
-Found = TypeVar("Found")
+Outcome = TypeVar("Outcome")
 
 
 def on_all_cores(
-    do: Callable[[Job], Found], jobs: Sequence[Job], *, working_dir: Path, workers: int | None
-) -> Iterator[Found]:
-    """Yield what jobs come to as they end, in no certain order.
+    do: Callable[[Job], Outcome], jobs: Sequence[Job], *, working_dir: Path, workers: int | None
+) -> Iterator[Outcome]:
+    """Yield the outcomes of jobs as they end, in no certain order.
 
     Args:
         do: Does one job; a function of a module, or a `partial` of one.
-        jobs: What it is given.
+        jobs: The jobs.
         working_dir: Where relative paths start from, whatever process does the job.
         workers: Jobs at once; None for as many as there are cores.
     """
@@ -28,7 +28,7 @@ def on_all_cores(
     yield from pool(delayed(_do)(do, job, working_dir) for job in jobs)
 
 
-def _do(do: Callable[[Job], Found], job: Job, working_dir: Path) -> Found:
+def _do(do: Callable[[Job], Outcome], job: Job, working_dir: Path) -> Outcome:
     os.chdir(working_dir)  # a worker may have started elsewhere
     return do(job)
 

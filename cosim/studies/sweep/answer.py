@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from cosim.studies.runs.figures import LEAST_SERVED
 from cosim.studies.runs.interval import Interval
 from cosim.studies.sweep.axes import Axis
-from cosim.studies.sweep.figures import LEAST_SERVED
+from cosim.studies.sweep.cases import case_name
 from cosim.studies.sweep.measures import MEASURES
-from cosim.studies.sweep.rows import CaseRow, Choice, case_name
+from cosim.studies.sweep.rows import CaseRow, Choice
 
 _GOOD = 0.99  # share of objectives met that is worth a word below it
 _NAMED = 6
@@ -148,12 +149,12 @@ def _listed(texts: Sequence[str]) -> str:
 
 def same_everywhere(every: Sequence[CaseRow]) -> dict[str, float]:
     """Return the shown figures that are the same in every case, with their value."""
-    found = {}
+    same = {}
     for figure in MEASURES:
         values = [row.mean(figure) for row in every]
         if not any(map(math.isnan, values)) and is_same(values):
-            found[figure] = values[0]
-    return found
+            same[figure] = values[0]
+    return same
 
 
 def is_same(values: Sequence[float]) -> bool:

@@ -1,4 +1,4 @@
-"""Axes of a sweep: what is varied, how its values are written, and whether they are numbers."""
+"""Axes of a sweep: the keys that are varied, how values are written, whether they are numbers."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class AxisValue:
 
     Attributes:
         text: How it is written in tables and charts; differs from that of the others.
-        settings: What it sets in the scenario.
-        where: Where it stands in the study's file.
+        settings: The settings that it makes in the scenario.
+        where: Its place in the study's file.
     """
 
     text: str
@@ -36,10 +36,10 @@ class AxisValue:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """Something that is varied.
+    """A key that is varied, or the named cases of a study.
 
     Attributes:
-        label: What it is called, without the unit.
+        label: Its name, without the unit.
         values: Its values, in the order of the study.
         numbers: The same as numbers, if all of them are; of durations too.
         unit: Unit of the values; empty where the label says it, or there is none.
@@ -71,7 +71,7 @@ def axis_of(label: str, path: str, nodes: Sequence[Node]) -> Axis:
     """Return the axis of one key.
 
     Args:
-        label: What it is called; a unit in brackets at its end is that of the values.
+        label: Its name; a unit in brackets at its end is that of the values.
         path: Its path in the scenario.
         nodes: Its values, with the places where they were written.
     """
@@ -81,7 +81,7 @@ def axis_of(label: str, path: str, nodes: Sequence[Node]) -> Axis:
     numbers, texts = _numbers(plain), _texts(plain)
     if (durations := _durations(plain)) is not None:
         numbers, unit = durations
-        texts = [_text(one) for one in numbers]
+        texts = [_text(number) for number in numbers]
     values = tuple(
         AxisValue(text, (Setting(path, node),), node.mark)
         for text, node in zip(texts, nodes, strict=True)
@@ -91,10 +91,11 @@ def axis_of(label: str, path: str, nodes: Sequence[Node]) -> Axis:
 
 def _texts(values: Sequence[Any]) -> list[str]:
     """Return how values are written: mappings by their type, if that tells them apart."""
-    types = [str(one["type"]) for one in values if isinstance(one, dict) and "type" in one]
-    by_type = len(set(types)) == len(types) == sum(isinstance(one, dict) for one in values)
+    types = [str(value["type"]) for value in values if isinstance(value, dict) and "type" in value]
+    by_type = len(set(types)) == len(types) == sum(isinstance(value, dict) for value in values)
     texts = [
-        str(one["type"]) if isinstance(one, dict) and by_type else _text(one) for one in values
+        str(value["type"]) if isinstance(value, dict) and by_type else _text(value)
+        for value in values
     ]
     if len(set(texts)) < len(texts):  # such as long ones that were cut, or 1 beside '1'
         texts = [f"{number}: {text}" for number, text in enumerate(texts, start=1)]
@@ -113,22 +114,22 @@ def _text(value: Any) -> str:
 
 def _numbers(values: Sequence[Any]) -> tuple[float, ...] | None:
     """Return values as numbers; None if not all are, or not all differ."""
-    if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in values):
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return None
-    numbers = tuple(float(one) for one in values)
+    numbers = tuple(float(value) for value in values)
     return numbers if len(set(numbers)) == len(numbers) else None
 
 
 def _durations(values: Sequence[Any]) -> tuple[tuple[float, ...], str] | None:
-    """Return durations such as ``90s`` as numbers, and the unit of these; None for what is none."""
-    if not all(isinstance(one, str) for one in values):
+    """Return durations such as ``90s`` as numbers, and the unit of these; None for other values."""
+    if not all(isinstance(value, str) for value in values):
         return None
     try:
-        seconds = [parse_duration_s(one) for one in values]
+        seconds = [parse_duration_s(value) for value in values]
     except ValueError:
         return None
     if len(set(seconds)) < len(seconds):
         return None
-    least = min((one for one in seconds if one), default=1.0)
-    unit, size = next((pair for pair in _UNITS_S if least >= pair[1]), _UNITS_S[-1])
-    return tuple(one / size for one in seconds), unit
+    least_s = min((duration_s for duration_s in seconds if duration_s), default=1.0)
+    unit, size_s = next((pair for pair in _UNITS_S if least_s >= pair[1]), _UNITS_S[-1])
+    return tuple(duration_s / size_s for duration_s in seconds), unit

@@ -27,14 +27,27 @@ class Case:
 
     @property
     def settings(self) -> tuple[Setting, ...]:
-        """What it sets in the scenario."""
+        """The settings that it makes in the scenario."""
         return tuple(setting for value in self.values for setting in value.settings)
 
 
 def cases(axes: Sequence[Axis]) -> list[Case]:
-    """Return every combination of the values of axes, those of the last axis side by side."""
+    """Return every combination of the values of axes; the last axis varies fastest."""
     combined = product(*(axis.values for axis in axes))
     return [Case(number, values) for number, values in enumerate(combined)]
+
+
+def case_name(axes: Sequence[Axis], values: Sequence[AxisValue]) -> str:
+    """Return the values of a case in words, with the axes that vary."""
+    named = [
+        axis.name(value) for axis, value in zip(axes, values, strict=True) if len(axis.values) > 1
+    ]
+    return ", ".join(named) or "the only case"
+
+
+def case_text(study: Study, case: Case) -> str:
+    """Return a case of a study in words."""
+    return case_name(study.axes, case.values)
 
 
 def case_plan(study: Study, case: Case, seed: int) -> Plan:
@@ -53,7 +66,7 @@ def first_seed(study: Study) -> int:
     Raises:
         ScenarioError: With every problem of every case, each once, and of which values it comes.
     """
-    found: dict[Problem, list[Case]] = {}
+    cases_of: dict[Problem, list[Case]] = {}
     every = cases(study.axes)
     seed = 0
     for case in every:
@@ -62,10 +75,12 @@ def first_seed(study: Study) -> int:
             seed = plan_document(document).scenario.seed
         except ScenarioError as error:
             for problem in dict.fromkeys(error.problems):
-                found.setdefault(problem, []).append(case)
-    if found:
-        problems = [_explained(study, one, met, len(every)) for one, met in found.items()]
-        raise ScenarioError(sorted(problems, key=lambda one: place_order(one.where)))
+                cases_of.setdefault(problem, []).append(case)
+    if cases_of:
+        problems = [
+            _explained(study, problem, met, len(every)) for problem, met in cases_of.items()
+        ]
+        raise ScenarioError(sorted(problems, key=lambda problem: place_order(problem.where)))
     return seed
 
 
@@ -86,5 +101,5 @@ def _explained(study: Study, problem: Problem, met: Sequence[Case], total: int) 
 def _shared(study: Study, met: Sequence[Case]) -> Iterator[tuple[Axis, AxisValue]]:
     """Yield the axes that vary, and on which some cases have the same value."""
     for k, axis in enumerate(study.axes):
-        if len(axis.values) > 1 and len({one.values[k].text for one in met}) == 1:
+        if len(axis.values) > 1 and len({case.values[k].text for case in met}) == 1:
             yield axis, met[0].values[k]

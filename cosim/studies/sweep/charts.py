@@ -18,13 +18,14 @@ from cosim.report.lines import ChartLine, LineChart, Panel
 from cosim.report.palette import CYCLE, series_color, series_dash
 from cosim.studies.sweep.answer import is_same
 from cosim.studies.sweep.axes import Axis, AxisValue
+from cosim.studies.sweep.cases import case_name
 from cosim.studies.sweep.measures import CARBON, ENERGY, MEASURES, Measure, in_unit
-from cosim.studies.sweep.rows import CaseRow, Choice, case_name
+from cosim.studies.sweep.rows import CaseRow, Choice
 
 _LOG_FROM = 30.0  # times that the largest value on the axis is of the least
 _ROOM = 0.02  # beside the first and the last place, as a share of the axis
 _LATENCY = "ttft_p99_s"
-_OF_WORK = {one.figure for one in (*CARBON, *ENERGY)}
+_OF_WORK = {measure.figure for measure in (*CARBON, *ENERGY)}
 _ONE = Axis("", (AxisValue(""),))  # in place of the axis of the lines where there is none
 _LEFT_OUT = "Cases that left work behind are not shown: carbon of work not done is not a saving."
 _HOLLOW = "Circles that are not filled: cases that left work behind."
@@ -36,17 +37,17 @@ def measure_charts(
 ) -> list[Chart]:
     """Return a chart of each measure that is not the same in every case."""
     charts: list[Chart] = []
-    for one in (in_unit(measure, every) for measure in measures):
-        known = [value for row in every if not math.isnan(value := row.mean(one.figure))]
+    for measure in (in_unit(measure, every) for measure in measures):
+        known = [value for row in every if not math.isnan(value := row.mean(measure.figure))]
         if not known or (len(every) > 1 and len(known) == len(every) and is_same(known)):
             continue
-        varied = [axis for axis in axes if _matters(axis, one, axes, every)]
+        varied = [axis for axis in axes if _matters(axis, measure, axes, every)]
         across = next((axis for axis in varied if axis.numbers is not None), None)
         if across is None:
-            charts.append(_bars(one, axes, varied, every))
+            charts.append(_bars(measure, axes, varied, every))
         else:
             others = [axis for axis in varied if axis is not across]
-            charts.append(_lines(one, axes, across, others, every))
+            charts.append(_lines(measure, axes, across, others, every))
     return charts
 
 
@@ -58,11 +59,11 @@ def _matters(axis: Axis, measure: Measure, axes: Sequence[Axis], every: Sequence
         others = (*row.values[:place], *row.values[place + 1 :])
         groups.setdefault(tuple(value.text for value in others), []).append(row)
     for group in groups.values():
-        known = [row.mean(measure.figure) for row in group]
-        there = [value for value in known if not math.isnan(value)]
-        if there and (len(there) < len(known) or not is_same(there)):
+        means = [row.mean(measure.figure) for row in group]
+        known = [value for value in means if not math.isnan(value)]
+        if known and (len(known) < len(means) or not is_same(known)):
             return True
-        if there and len({row.whole for row in group}) > 1:
+        if known and len({row.whole for row in group}) > 1:
             return True
     return False
 
@@ -80,20 +81,22 @@ def _lines(
     others: Sequence[Axis],
     every: Sequence[CaseRow],
 ) -> LineChart:
-    placed = sorted(zip(across.numbers or (), across.values, strict=True), key=lambda one: one[0])
+    placed = sorted(
+        zip(across.numbers or (), across.values, strict=True), key=lambda place: place[0]
+    )
     at = np.array([number for number, _ in placed])
     lines, *further = others or [_ONE]
     panels = []
     for chosen in product(*(axis.values for axis in further)):
         fixed = dict(zip((axis.label for axis in further), chosen, strict=True))
-        told = [axis.name(value) for axis, value in zip(further, chosen, strict=True)]
+        names = [axis.name(value) for axis, value in zip(further, chosen, strict=True)]
         series: list[ChartLine] = []
         for k, value in enumerate(lines.values):
             own = fixed | {lines.label: value}
-            found = [_row(axes, every, own | {across.label: place}) for _, place in placed]
+            rows = [_row(axes, every, own | {across.label: place}) for _, place in placed]
             name = lines.name(value) if lines is not _ONE else measure.label
-            series += _series(name, measure, found, k)
-        label = ", ".join([measure.label, *told])
+            series += _series(name, measure, rows, k)
+        label = ", ".join([measure.label, *names])
         height = 160 if further else 240
         panels.append(Panel(label, measure.unit, series, height=height, zero=_zero(series)))
     notes = [
@@ -114,17 +117,17 @@ def _lines(
     )
 
 
-def _series(name: str, measure: Measure, found: Sequence[CaseRow], k: int) -> list[ChartLine]:
+def _series(name: str, measure: Measure, rows: Sequence[CaseRow], k: int) -> list[ChartLine]:
     """Return the line of some cases, and circles for those that left work behind."""
-    mean = np.array([row.mean(measure.figure) for row in found]) * measure.factor
+    mean = np.array([row.mean(measure.figure) for row in rows]) * measure.factor
     half = np.array(
         [
             row.figures[measure.figure].half_width if measure.figure in row.figures else math.nan
-            for row in found
+            for row in rows
         ]
     )
     half = np.where(np.isfinite(half), half, 0.0) * measure.factor
-    whole = np.array([row.whole for row in found])
+    whole = np.array([row.whole for row in rows])
     line = np.where(whole, mean, np.nan)
     low, high = (line - half, line + half) if half.any() else (None, None)
     if low is not None and not measure.figure.endswith("_g"):
@@ -142,7 +145,7 @@ def _series(name: str, measure: Measure, found: Sequence[CaseRow], k: int) -> li
 
 def _zero(series: Sequence[ChartLine]) -> bool:
     """Return whether 0 belongs on an axis: not where it would flatten what differs."""
-    values = np.concatenate([np.empty(0), *(one.y for one in series)])
+    values = np.concatenate([np.empty(0), *(line.y for line in series)])
     values = values[np.isfinite(values)]
     return not len(values) or bool(abs(values).min() < 0.5 * abs(values).max())
 
@@ -200,7 +203,7 @@ def pareto_chart(
     latencies = [row.mean(_LATENCY) for row in shown]
     points = []
     for row, latency_s in zip(shown, latencies, strict=True):
-        in_front = any(row is one for one in choice.front)
+        in_front = any(row is best for best in choice.front)
         points.append(
             Point(
                 case_name(axes, row.values),

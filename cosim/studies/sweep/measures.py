@@ -16,7 +16,7 @@ class Measure:
 
     Attributes:
         figure: Its name among the figures of a run.
-        label: What it is called.
+        label: Its name in words.
         unit: Its unit; empty for a bare number.
         factor: From the figure to that unit.
         digits: Decimals in tables; None for as many as it takes to tell the cases apart.
@@ -67,7 +67,7 @@ HARDWARE = (
     Measure("facility_power_w", "mean power", "W"),
     Measure("mfu", "MFU", "%", 100.0, 2),
 )
-MEASURES = {one.figure: one for one in (*CARBON, *ENERGY, *SERVICE, *HARDWARE)}
+MEASURES = {measure.figure: measure for measure in (*CARBON, *ENERGY, *SERVICE, *HARDWARE)}
 
 
 def in_unit(measure: Measure, every: Sequence[CaseRow]) -> Measure:
@@ -93,9 +93,9 @@ def decimals(measure: Measure, every: Sequence[CaseRow]) -> int:
 
 
 def _text(measure: Measure, row: CaseRow, digits: int) -> str:
-    found = row.figures.get(measure.figure)
-    if found is None:
+    figure = row.figures.get(measure.figure)
+    if figure is None:
         return "-"
     if measure.spread:
-        return interval(found, measure.factor, digits)
-    return f"{round(found.mean * measure.factor, digits) + 0.0:,.{digits}f}"
+        return interval(figure, measure.factor, digits)
+    return f"{round(figure.mean * measure.factor, digits) + 0.0:,.{digits}f}"

@@ -6,18 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cosim.studies.runs.figures import RunFigures
 from cosim.studies.runs.interval import Interval
-from cosim.studies.sweep.axes import Axis, AxisValue
+from cosim.studies.sweep.axes import AxisValue
 from cosim.studies.sweep.cases import cases
-from cosim.studies.sweep.figures import RunFigures
+from cosim.studies.sweep.columns import FIGURES
 from cosim.studies.sweep.sweep import Sweep
-
-FIGURES = tuple(
-    name
-    for name in RunFigures.__dataclass_fields__
-    if name not in ("seed", "currency", "load_state", "failure")
-)
-"""The figures of a run that are numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,35 +40,27 @@ class CaseRow:
         return self.figures[figure].mean if figure in self.figures else math.nan
 
 
-def rows(found: Sweep) -> list[CaseRow]:
+def rows(sweep: Sweep) -> list[CaseRow]:
     """Return a row for each case, in their order."""
-    every = cases(found.axes)
-    return [_row(case.values, runs) for case, runs in zip(every, found.runs, strict=True)]
+    combined = zip(cases(sweep.axes), sweep.runs, strict=True)
+    return [_row(case.values, runs) for case, runs in combined]
 
 
 def _row(values: tuple[AxisValue, ...], runs: tuple[RunFigures, ...]) -> CaseRow:
-    ended = [one for one in runs if not one.failure]
+    ended = [run for run in runs if not run.failure]
     figures: dict[str, Interval] = {}
     for name in FIGURES:
-        known = [getattr(one, name) for one in ended]
+        known = [getattr(run, name) for run in ended]
         if known and None not in known:
             figures[name] = Interval.of([float(value) for value in known])
     return CaseRow(
         values=values,
         runs=runs,
         figures=figures,
-        whole=all(one.is_whole for one in runs),
-        left=sum(one.backlog + one.rejected for one in ended) / max(len(ended), 1),
+        whole=all(run.is_whole for run in runs),
+        left=sum(run.backlog + run.rejected for run in ended) / max(len(ended), 1),
         failures=len(runs) - len(ended),
     )
-
-
-def case_name(axes: Sequence[Axis], values: Sequence[AxisValue]) -> str:
-    """Return the values of a case in words, with the axes that vary."""
-    named = [
-        axis.name(value) for axis, value in zip(axes, values, strict=True) if len(axis.values) > 1
-    ]
-    return ", ".join(named) or "the only case"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +68,7 @@ class Choice:
     """Which case is best in carbon, of those that did their work.
 
     Attributes:
-        figure: What is compared: ``total_g`` at the same work, or else ``per_1k_tokens_g``.
+        figure: Figure that is compared: ``total_g`` at the same work, or else ``per_1k_tokens_g``.
         best: The case that emits least; None if none did its work.
         runner_up: The next one; None if there is none.
         lead: By how much the best emits less than the next, seed by seed, as a share of it.
@@ -122,18 +108,20 @@ def choose(every: Sequence[CaseRow]) -> Choice:
 
 def _compared(whole: Sequence[CaseRow]) -> str:
     """Return the figure by which cases are compared: the total only at the same work."""
-    work = {tuple(one.output_tokens for one in row.runs) for row in whole}
+    work = {tuple(run.output_tokens for run in row.runs) for row in whole}
     tokens = all("per_1k_tokens_g" in row.figures for row in whole)
     return "per_1k_tokens_g" if len(work) > 1 and tokens else "total_g"
 
 
 def _lead(best: CaseRow, other: CaseRow, figure: str) -> Interval:
-    """Return what the best saves of what another emits, seed by seed."""
+    """Return the share that the best saves of what another emits, seed by seed."""
     pairs = [
-        (getattr(one, figure), getattr(two, figure))
-        for one, two in zip(best.runs, other.runs, strict=True)
+        (getattr(run, figure), getattr(other_run, figure))
+        for run, other_run in zip(best.runs, other.runs, strict=True)
     ]
-    return Interval.of([1 - own / its if its > 0 else math.nan for own, its in pairs])
+    return Interval.of(
+        [1 - best_g / other_g if other_g > 0 else math.nan for best_g, other_g in pairs]
+    )
 
 
 def _front(ordered: Sequence[CaseRow], figure: str) -> tuple[CaseRow, ...]:

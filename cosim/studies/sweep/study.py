@@ -1,9 +1,9 @@
-"""A study: which values of a scenario are varied, read from its file with the place of each."""
+"""A study: the values of a scenario that are varied, read from its file with their places."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from cosim.scenario.loading import (
 from cosim.scenario.study import StudyKeys
 from cosim.scenario.yaml_reader import read_mapping
 from cosim.studies.sweep.axes import Axis, AxisValue, axis_of, case_axis
+from cosim.studies.sweep.columns import RUN_COLUMNS
+from cosim.words import plural
 from inference_sim.files.yaml_text import Node
 
 MAX_CASES = 10_000
@@ -28,14 +30,15 @@ MAX_CASES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """What is varied.
+    """A scenario and the values that are varied in it.
 
     Attributes:
         name, description: As the file has them.
         scenario: The scenario's file.
         seeds: Number of runs of each case.
-        axes: What is varied, in the order of the file; `cases` first.
-        settings: What is the same in all runs: those of the file, then those of the command line.
+        axes: The axes that are varied, in the order of the file; `cases` first.
+        settings: Settings of all runs: those of the file, then those of the command line.
+        overrides: The settings of the command line as they were written.
         text: The file.
         working_dir: Where paths of the command line start from.
     """
@@ -46,6 +49,7 @@ class Study:
     seeds: int
     axes: tuple[Axis, ...]
     settings: tuple[Setting, ...]
+    overrides: tuple[str, ...]
     text: str
     working_dir: Path
 
@@ -53,6 +57,15 @@ class Study:
     def runs(self) -> int:
         """Number of runs."""
         return self.seeds * math.prod(len(axis.values) for axis in self.axes)
+
+    @property
+    def extent(self) -> str:
+        """The study and its number of runs in words."""
+        count = self.runs // self.seeds
+        counted = f"{self.name}: {plural(count, 'case')}"
+        if self.seeds == 1:
+            return f"{counted}, a run each"
+        return f"{counted} x {self.seeds} seeds = {self.runs:,} runs"
 
 
 def read_study(path: Path, overrides: Sequence[str] = (), seeds: int | None = None) -> Study:
@@ -69,7 +82,7 @@ def read_study(path: Path, overrides: Sequence[str] = (), seeds: int | None = No
     root = read_mapping(path, "a study")
     document = document_of(root, path.parent.absolute())
     keys = validate_document(document, StudyKeys)
-    given = [parse_setting(one) for one in overrides]
+    given = [parse_setting(text) for text in overrides]
     problems = list(dict.fromkeys(_problems(document, keys, given)))
     if problems:
         raise ScenarioError(problems)
@@ -80,6 +93,7 @@ def read_study(path: Path, overrides: Sequence[str] = (), seeds: int | None = No
         seeds=keys.seeds if seeds is None else seeds,
         axes=tuple(_axes(root, keys)),
         settings=(*_settings(root.value.get("set")), *given),
+        overrides=tuple(overrides),
         text=path.read_text(encoding="utf-8-sig"),
         working_dir=Path.cwd(),
     )
@@ -99,9 +113,9 @@ def _axes(root: Node, keys: StudyKeys) -> Iterator[Axis]:
         yield case_axis(
             [
                 AxisValue(
-                    one.name, tuple(_settings(node.value.get("set"))), node.value["name"].mark
+                    case.name, tuple(_settings(node.value.get("set"))), node.value["name"].mark
                 )
-                for one, node in zip(keys.cases, root.value["cases"].value, strict=True)
+                for case, node in zip(keys.cases, root.value["cases"].value, strict=True)
             ]
         )
     labels = _labels(keys)
@@ -111,7 +125,7 @@ def _axes(root: Node, keys: StudyKeys) -> Iterator[Axis]:
 
 
 def _labels(keys: StudyKeys) -> dict[str, str]:
-    """Return what the axes of the grid are called: the last key, or the path where two share it."""
+    """Return the labels of the grid's axes: the last key, or the path where two share it."""
     lasts = [path.rpartition(".")[2] for path in keys.grid]
     labels = {}
     for path, last in zip(keys.grid, lasts, strict=True):
@@ -127,7 +141,7 @@ def _settings(node: Node | None) -> Iterator[Setting]:
 
 
 def _problems(document: Document, keys: StudyKeys, given: Sequence[Setting]) -> Iterator[Problem]:
-    """Yield what is wrong with what is varied."""
+    """Yield problems of the values that are varied."""
     if not keys.grid and not keys.cases:
         yield problem_at(
             document,
@@ -138,7 +152,7 @@ def _problems(document: Document, keys: StudyKeys, given: Sequence[Setting]) -> 
     places: list[tuple[str | int, ...]] = [
         *(("set", path) for path in keys.set),
         *(("grid", path) for path in keys.grid),
-        *(("cases", k, "set", path) for k, one in enumerate(keys.cases) for path in one.set),
+        *(("cases", k, "set", path) for k, case in enumerate(keys.cases) for path in case.set),
     ]
     for place in places:
         if not all(str(place[-1]).split(".")):
@@ -155,11 +169,11 @@ def _problems(document: Document, keys: StudyKeys, given: Sequence[Setting]) -> 
 
 
 def _overlaps(document: Document, keys: StudyKeys, given: Sequence[Setting]) -> Iterator[Problem]:
-    """Yield settings that what is varied would overwrite, and what is varied twice."""
+    """Yield settings that the varied values would overwrite, and keys that are varied twice."""
     varied = {path: ("grid", path) for path in keys.grid}
     by_case: dict[str, tuple[str | int, ...]] = {}
-    for k, one in enumerate(keys.cases):
-        for path in one.set:
+    for k, case in enumerate(keys.cases):
+        for path in case.set:
             by_case.setdefault(path, ("cases", k, "set", path))
     for k, path in enumerate(keys.grid):
         for other in (*list(keys.grid)[:k], *by_case):
@@ -172,10 +186,10 @@ def _overlaps(document: Document, keys: StudyKeys, given: Sequence[Setting]) -> 
             if _within(other, path):
                 message = f"this is varied by {path} and would be overwritten"
                 yield problem_at(document, ("set", other), message, key=True)
-        for one_given in given:
-            if _within(one_given.path, path):
+        for setting in given:
+            if _within(setting.path, path):
                 message = f"the study varies {path}, which would overwrite this"
-                yield Problem(message, path=one_given.path, where=one_given.value.mark)
+                yield Problem(message, path=setting.path, where=setting.value.mark)
 
 
 def _within(path: str, other: str) -> bool:
@@ -189,14 +203,12 @@ def _values(axis: Any) -> list[Any]:
 
 def _names(document: Document, keys: StudyKeys) -> Iterator[Problem]:
     """Yield names and values that stand twice."""
-    from cosim.studies.sweep.figures import RunFigures
-
-    names = [one.name for one in keys.cases]
+    names = [case.name for case in keys.cases]
     for k, name in enumerate(names):
         if name in names[:k]:
             message = f"cases need different names (got '{name}' twice)"
             yield problem_at(document, ("cases", k, "name"), message)
-    taken: Mapping[str, Any] = {**RunFigures.__dataclass_fields__, "case": None}
+    taken = {*RUN_COLUMNS, "case"}
     labels: list[str] = []
     for path, label in _labels(keys).items():
         given = not isinstance(keys.grid[path], list) and "label" in document.data["grid"][path]
@@ -214,5 +226,5 @@ def _names(document: Document, keys: StudyKeys) -> Iterator[Problem]:
                 document, ("grid", path, *inner), "expected at least one value (got 0)"
             )
         for k, value in enumerate(values):
-            if any(value == one and type(value) is type(one) for one in values[:k]):
+            if any(value == other and type(value) is type(other) for other in values[:k]):
                 yield problem_at(document, ("grid", path, *inner, k), "this value stands twice")

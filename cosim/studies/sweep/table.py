@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 
 import pandas as pd
 
+from cosim.studies.frame.table import TextTable
 from cosim.studies.sweep.answer import answer
-from cosim.studies.sweep.figures import RunFigures
+from cosim.studies.sweep.columns import FIGURES, RUN_COLUMNS
 from cosim.studies.sweep.measures import MEASURES, in_unit, texts
-from cosim.studies.sweep.rows import FIGURES, CaseRow, Choice, choose, rows
+from cosim.studies.sweep.rows import CaseRow, Choice, rows
 from cosim.studies.sweep.sweep import Sweep
 
 SHORT = {
@@ -28,22 +28,7 @@ SHORT = {
 """Figures of the printed table, and their titles."""
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table as text.
-
-    Attributes:
-        head: Titles of the columns.
-        lines: The rows.
-        names: How many columns name the rows.
-    """
-
-    head: Sequence[str]
-    lines: Sequence[Sequence[str]]
-    names: int
-
-
-def short_table(found: Sweep, every: Sequence[CaseRow], choice: Choice) -> Table:
+def short_table(sweep: Sweep, every: Sequence[CaseRow], choice: Choice) -> TextTable:
     """Return the printed table: the axes, and the figures that matter most.
 
     The carbon of the best case has a star.
@@ -51,39 +36,39 @@ def short_table(found: Sweep, every: Sequence[CaseRow], choice: Choice) -> Table
     titles = {
         figure: title
         for figure, title in SHORT.items()
-        if _is_there(figure, every)
+        if _is_known(figure, every)
         and (figure == choice.figure or figure not in ("total_g", "per_1k_tokens_g"))
     }
     if "total_g" in titles:
         titles["total_g"] += f"\n{in_unit(MEASURES['total_g'], every).unit}"
     if "cost" in titles and (currency := _currency(every)):
         titles["cost"] = f"cost\n{currency}"
-    heads = [axis.title.replace(" [", "\n[") for axis in found.axes]
-    return _table(found, every, choice, heads, titles)
+    heads = [axis.title.replace(" [", "\n[") for axis in sweep.axes]
+    return _table(sweep, every, choice, heads, titles)
 
 
-def full_table(found: Sweep, every: Sequence[CaseRow], choice: Choice) -> Table:
+def full_table(sweep: Sweep, every: Sequence[CaseRow], choice: Choice) -> TextTable:
     """Return a table of all figures that there are."""
     titles = {
-        one.figure: in_unit(one, every).title
-        for one in MEASURES.values()
-        if _is_there(one.figure, every)
+        measure.figure: in_unit(measure, every).title
+        for measure in MEASURES.values()
+        if _is_known(measure.figure, every)
     }
     if "cost" in titles and (currency := _currency(every)):
         titles["cost"] += f" [{currency}]"
     for figure in ("backlog", "rejected"):  # in the last column
         titles.pop(figure, None)
-    return _table(found, every, choice, [axis.title for axis in found.axes], titles)
+    return _table(sweep, every, choice, [axis.title for axis in sweep.axes], titles)
 
 
 def _table(
-    found: Sweep,
+    sweep: Sweep,
     every: Sequence[CaseRow],
     choice: Choice,
     heads: Sequence[str],
     titles: dict[str, str],
-) -> Table:
-    columns = [[row.values[k].text for row in every] for k in range(len(found.axes))]
+) -> TextTable:
+    columns = [[row.values[k].text for row in every] for k in range(len(sweep.axes))]
     for figure in titles:
         cells = texts(in_unit(MEASURES[figure], every), every)
         if figure == choice.figure and choice.best is not None:
@@ -96,10 +81,16 @@ def _table(
     if any(row.left or row.failures or not row.whole for row in every):
         names.append("left")
         columns.append([_left(row) for row in every])
-    return Table(names, list(zip(*columns, strict=True)), len(heads))
+    return TextTable(
+        names,
+        list(zip(*columns, strict=True)),
+        names=len(heads),
+        left=[k for k, axis in enumerate(sweep.axes) if axis.numbers is None],
+        pale=[not row.whole for row in every],
+    )
 
 
-def _is_there(figure: str, every: Sequence[CaseRow]) -> bool:
+def _is_known(figure: str, every: Sequence[CaseRow]) -> bool:
     """Return whether any case has a figure; counts of nothing are none."""
     values = [row.mean(figure) for row in every]
     if all(map(math.isnan, values)):
@@ -113,19 +104,19 @@ def _left(row: CaseRow) -> str:
 
 
 def _currency(every: Sequence[CaseRow]) -> str:
-    found = {one.currency for row in every for one in row.runs if one.cost is not None}
-    return found.pop() if len(found) == 1 else ""
+    currencies = {run.currency for row in every for run in row.runs if run.cost is not None}
+    return currencies.pop() if len(currencies) == 1 else ""
 
 
-def notes(found: Sweep, every: Sequence[CaseRow], choice: Choice) -> Iterator[str]:
-    """Yield the answer, and what has to be known to read the table."""
-    yield from answer(found.axes, every, choice)
-    yield from reading(found, choice)
+def notes(sweep: Sweep, every: Sequence[CaseRow], choice: Choice) -> Iterator[str]:
+    """Yield the answer, and how to read the table."""
+    yield from answer(sweep.axes, every, choice)
+    yield from reading(sweep, choice)
 
 
-def reading(found: Sweep, choice: Choice) -> Iterator[str]:
-    """Yield what has to be known to read the table."""
-    count = len(found.seeds)
+def reading(sweep: Sweep, choice: Choice) -> Iterator[str]:
+    """Yield how to read the table."""
+    count = len(sweep.seeds)
     seeds = (
         f"{count} seeds, the same for all cases: means, with 95 % intervals (Student's t)."
         if count > 1
@@ -140,40 +131,24 @@ def reading(found: Sweep, choice: Choice) -> Iterator[str]:
     )
 
 
-def markdown(found: Sweep) -> str:
-    """Return a sweep as a page of Markdown."""
-    every = rows(found)
-    choice = choose(every)
-    table = full_table(found, every, choice)
-    lines = [f"# {found.name}", "", *([found.description, ""] if found.description else [])]
-    lines += [_line(table.head), _line(["---"] * len(table.head)), *map(_line, table.lines)]
-    for note in notes(found, every, choice):
-        lines += ["", note]
-    return "\n".join(lines) + "\n"
-
-
-def _line(texts: Sequence[str]) -> str:
-    return f"| {' | '.join(text.replace('|', chr(92) + '|') for text in texts)} |"
-
-
-def runs_frame(found: Sweep) -> pd.DataFrame:
-    """Return a row for each run: the values of its case, its seed, and all its figures."""
+def runs_frame(sweep: Sweep) -> pd.DataFrame:
+    """Return a row for each run: the values of its case, its seed, and its figures."""
     frame = pd.DataFrame(
         [
-            {"case_number": number, **_on_axes(found, row), **asdict(one)}
-            for number, row in enumerate(rows(found))
-            for one in row.runs
+            {"case_number": number, **_on_axes(sweep, row), **run.columns(RUN_COLUMNS)}
+            for number, row in enumerate(rows(sweep))
+            for run in row.runs
         ]
     )
-    kinds = {name: one.type for name, one in RunFigures.__dataclass_fields__.items()}
-    return frame.astype({name: "float64" for name, kind in kinds.items() if "float" in str(kind)})
+    unknown = [name for name in FIGURES if frame[name].dtype == "object"]  # None in every run
+    return frame.astype(dict.fromkeys(unknown, "float64"))
 
 
-def cases_frame(found: Sweep) -> pd.DataFrame:
+def cases_frame(sweep: Sweep) -> pd.DataFrame:
     """Return a row for each case: mean and half the 95 % interval of each figure, NaN for none."""
     lines = []
-    for number, row in enumerate(rows(found)):
-        line = {"case_number": number, **_on_axes(found, row)}
+    for number, row in enumerate(rows(sweep)):
+        line = {"case_number": number, **_on_axes(sweep, row)}
         for name in FIGURES:
             line[name] = row.mean(name)
             half = row.figures[name].half_width if name in row.figures else math.nan
@@ -182,10 +157,10 @@ def cases_frame(found: Sweep) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _on_axes(found: Sweep, row: CaseRow) -> dict[str, float | str]:
+def _on_axes(sweep: Sweep, row: CaseRow) -> dict[str, float | str]:
     """Return the values of a case by the labels of the axes: numbers where they are."""
     values: dict[str, float | str] = {}
-    for axis, value in zip(found.axes, row.values, strict=True):
+    for axis, value in zip(sweep.axes, row.values, strict=True):
         if axis.numbers is None:
             values[axis.title] = value.text
         else:

@@ -16,8 +16,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from cosim.report.page import Section, table
-from cosim.report.page import page as page_of
+from cosim.report.page import Page, Section, table
 from tests.browser import CHROMIUM, WHY_NOT, Browser, chromium
 from tests.cosim.report.folders import two_classes
 from tests.cosim.report.pages import LOOKS, check_whole, hover
@@ -136,7 +135,7 @@ def test_a_wide_and_long_table_on_screen_and_on_paper(browser: Browser, tmp_path
     rows = [[f"{n}.{k} with some words" for k in range(9)] for n in range(75)]
     file = tmp_path / "table.html"
     parts = [Section("t", "t", [table(head, rows)]), Section("v", "v", [table((), [("a", "b")])])]
-    file.write_text(page_of("t", parts), encoding="utf-8")
+    file.write_text(Page("t", parts).html(), encoding="utf-8")
     shown = """(() => { const box = document.querySelector('.wide-table');
         const seen = (one) => one.getClientRects().length > 0;
         const b = box.getBoundingClientRect();

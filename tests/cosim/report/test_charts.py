@@ -12,7 +12,7 @@ from cosim.report.charts import Chart, Point, bar_chart, line_chart, scatter_cha
 from cosim.report.draw_pdf import write_pdf
 from cosim.report.draw_svg import to_svg
 from cosim.report.lines import Axis, ChartLine, LineChart, Mark, Panel
-from cosim.report.page import Section, alarm, cards, page, paragraph, table
+from cosim.report.page import Page, Section, alarm, cards, paragraph, table
 from cosim.report.size import NARROW, WIDE
 
 NAN = float("nan")
@@ -151,7 +151,8 @@ def test_a_page_says_everything_as_it_is_meant() -> None:
     nasty = "</script><script>alert('x')</script> & \"<b>\""
     lines = line_chart("k", nasty, [1.0], {nasty: [1.0]}, x_label=nasty, y_label=nasty)
     blocks = [lines, paragraph(nasty), table([nasty], [[nasty]], keys=["row"])]
-    html = page(nasty, [Section("one", nasty, blocks)], lead=[alarm(nasty), cards([(nasty,) * 3])])
+    lead = [alarm(nasty), cards([(nasty,) * 3])]
+    html = Page(nasty, [Section("one", nasty, blocks)], lead=lead).html()
     assert html.count("<script") == html.count("</script>") == 2
     assert '<b>"' not in html.replace('"<b>"', "")
     assert "alert('x')</script>" not in html

@@ -19,7 +19,7 @@ from cosim.errors import CosimError, ScenarioError
 from cosim.report.breakdown import carbon_sources, energy_sources, energy_uses
 from cosim.report.run_charts import SiteCharts
 from cosim.report.run_data import RunData, read_summary
-from cosim.report.run_report import write_report
+from cosim.report.run_report import folder_page
 from cosim.results.totals import RunTotals
 from cosim.studies.kinds import KINDS
 from tests.conftest import Cli, Runs
@@ -213,7 +213,7 @@ def test_a_run_that_failed_before_its_first_step(tmp_path: Path) -> None:
     assert "no &lt;licence&gt;" in page
     assert charts(page) == []
     with pytest.raises(ScenarioError, match="is not a baseline"):
-        write_report(folder, folder)
+        folder_page(folder, folder)
 
 
 def test_against_a_baseline(tmp_path: Path, cosim: Cli) -> None:
@@ -279,12 +279,12 @@ def test_a_damaged_folder_is_named(tmp_path: Path, folder: Path, name: str) -> N
     copy = shutil.copytree(folder, tmp_path / "copy")
     (copy / name).write_bytes(b"{")
     with pytest.raises(CosimError, match=f"{name}' cannot be read"):
-        write_report(copy)
+        folder_page(copy)
 
 
 def test_a_year_at_a_minute_stays_small(tmp_path: Path, folder: Path) -> None:
     year = stretched(folder, tmp_path / "year", YEAR_STEPS)
-    path = write_report(year)
+    path = folder_page(year).write(year)
     assert path.stat().st_size < 5e6
     chart = data(html(year))["power"]
     load = next(one for one in chart["series"] if one["column"] == "facility_power_w")

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from cosim.studies.evaluate.evaluation import Evaluation
-from cosim.studies.evaluate.measure import RunFigures
 from cosim.studies.evaluate.oracle import Bound
-from cosim.studies.evaluate.statistics import rows
+from cosim.studies.evaluate.statistics import PolicyRuns, rows
+from cosim.studies.runs.figures import RunFigures
 
-RUN = RunFigures(
-    policy="noop",
-    twin=False,
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyRun(RunFigures):
+    """A run and the policy that it is of."""
+
+    policy: str = "noop"
+    twin: bool = False
+
+
+RUN = PolicyRun(
     seed=0,
     import_g=1000.0,
     stored_g=0.0,
@@ -46,28 +53,38 @@ def bound(seed_g: float) -> Bound:
     )
 
 
-def evaluation(runs: Sequence[RunFigures], bounds: Mapping[int, Bound] | None = None) -> Evaluation:
+def by_policy(runs: Sequence[PolicyRun]) -> list[PolicyRuns]:
+    """Return runs by their policy."""
+    policies: dict[tuple[str, bool], list[RunFigures]] = {}
+    for run in runs:
+        figures = RunFigures(**run.columns(RunFigures.__dataclass_fields__))
+        policies.setdefault((run.policy, run.twin), []).append(figures)
+    return [PolicyRuns(policy, twin, tuple(group)) for (policy, twin), group in policies.items()]
+
+
+def evaluation(runs: Sequence[PolicyRun], bounds: Mapping[int, Bound] | None = None) -> Evaluation:
     """Return what comes of runs that are given, of the policy that does nothing first."""
     found = dict(bounds or {})
+    policies = by_policy(runs)
     return Evaluation(
         name="week",
-        seeds=tuple(sorted({one.seed for one in runs})),
-        runs=tuple(runs),
+        seeds=tuple(sorted({run.seed for run in runs})),
+        policies=tuple(policies),
         bounds=found,
-        rows=tuple(rows(runs, found)),
+        rows=tuple(rows(policies, found)),
         scenario={"name": "week", "evaluation": {"policies": [{"name": "noop"}]}},
         versions={"cosim": "0.1.0", "Python": "3.12.1"},
     )
 
 
-def many() -> Evaluation:
+def many(policies: int = 24) -> Evaluation:
     """Two dozen policies in two seeds, most of which do nearly the same."""
     runs = []
-    for k in range(24):
+    for k in range(policies):
         for twin in (False, True) if k % 5 == 2 else (False,):
             for seed in (0, 1):
                 saved = 0.0 if k < 4 else 0.02 * (k - 3 - twin)
-                one = replace(
+                run = replace(
                     RUN,
                     policy=f"policy_with_a_name_{k}" if k else "noop",
                     twin=twin,
@@ -75,5 +92,5 @@ def many() -> Evaluation:
                     import_g=(1 - saved) * (16_000 + 100 * seed) + (seed * k if k > 3 else 0),
                     ttft_p99_s=0.2 * (1 + (k % 7 == 6) * 0.1 * k),
                 )
-                runs.append(one)
+                runs.append(run)
     return evaluation(runs, {0: bound(9000.0), 1: bound(9000.0)})

@@ -17,6 +17,7 @@ from cosim.studies.runs.execute import execute
 from cosim.world.plan import load_plan
 from tests.conftest import Cli
 from tests.cosim.builders import SCENARIOS, edited, write
+from tests.cosim.report.folders import PLAIN
 
 CLASSES = """  classes:
     - {name: chat, share: 0.5, slo: {ttft_s: 2.0, tpot_s: 0.1}}
@@ -63,14 +64,15 @@ def test_what_was_run_is_not_run_again(cosim: Cli) -> None:
     folder = evaluated(cosim, "out", "--seeds", "1")
     before = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*.json")}
     assert len(before) == 4
-    broken = folder / "runs" / "hold--1.json"
+    broken = min(before)
     broken.write_text('{"key": "')  # as a crash might leave it
     evaluated(cosim, "out", "--seeds", "1")
     after = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*.json")}
     assert {path for path in before if before[path] != after[path]} == {broken}
     evaluated(cosim, "out", "--seeds", "1", "--set", "sites.0.cluster.pue=1.5")
     again = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*.json")}
-    assert all(after[path] != again[path] for path in after)
+    assert len(again) == 8
+    assert all(after[path] == again[path] for path in after)
 
 
 def test_controllers_by_name_in_place_of_the_scenarios(cosim: Cli) -> None:
@@ -124,7 +126,38 @@ def test_a_policy_that_fails_is_said(cosim: Cli) -> None:
     )  # fmt: skip
     assert answer.code == 1
     assert "error: runs broke off" in answer.err
-    assert "no disk" in (Path("out") / "runs" / "Bad--1.json").read_text()
+    kept = [json.loads(path.read_text()) for path in Path("out/runs").iterdir()]
+    failures = {run["case"]: run["figures"]["failure"] for run in kept}
+    assert failures["noop"] == ""
+    assert "no disk" in failures["Bad"]
+
+
+def test_a_policy_that_fails_at_once_is_said_too(cosim: Cli) -> None:
+    """The others are compared all the same."""
+    write(
+        "bad.py",
+        "from controllers import Controller\nclass Bad(Controller):\n"
+        "    def reset(self, context): pass\n"
+        "    def step(self, seen): raise OSError('no disk')\n",
+    )
+    answer = cosim(
+        "evaluate", write("s.yaml", STUDY), "--controllers", "./bad.py:Bad,suspend_resume",
+        "--seeds", "1", "-o", "out", "--workers", "1",
+    )  # fmt: skip
+    assert answer.code == 1
+    assert "error: runs broke off" in answer.err
+    rows = {line.split()[0]: line for line in answer.out.splitlines()[1:4]}
+    assert "1 failed" in rows["Bad"]
+    assert "failed" not in rows["suspend_resume"]
+
+
+def test_a_plain_load_cannot_be_evaluated(cosim: Cli) -> None:
+    answer = cosim("evaluate", write("s.yaml", PLAIN), "--controllers", "noop", "-o", "out")
+    assert (answer.code, answer.err) == (
+        2,
+        "error: no site serves requests: there is nothing to evaluate\n",
+    )
+    assert not Path("out").exists()
 
 
 def test_forecasts_by_policy(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cosim.studies.evaluate.evaluation import Evaluation
-from cosim.studies.evaluate.report import evaluation_html
+from cosim.studies.evaluate.page import evaluation_page
 from tests.browser import CHROMIUM, WHY_NOT, Browser, chromium
 from tests.cosim.report.pages import LOOKS, check_whole
 from tests.cosim.studies.evaluate.figures import RUN, bound, evaluation, many
@@ -19,48 +19,52 @@ from tests.cosim.studies.evaluate.figures import RUN, bound, evaluation, many
 BETTER = replace(RUN, policy="better", import_g=700.0)
 
 
+def html_of(found: Evaluation) -> str:
+    return evaluation_page(found).html()
+
+
 def test_it_says_who_saves_what() -> None:
     twin = replace(BETTER, twin=True, import_g=800.0)
-    page = evaluation_html(evaluation([RUN, BETTER, twin], {0: bound(500.0)}))
+    page = html_of(evaluation([RUN, BETTER, twin], {0: bound(500.0)}))
     assert "better emits less than doing nothing: 30.0 % less" in page
     assert "12.5 % is due to timing" in page
     assert "<b>60 %</b><span>of the oracle" in page
 
 
 def test_nobody_saves() -> None:
-    page = evaluation_html(evaluation([RUN, replace(BETTER, import_g=1100.0)]))
+    page = html_of(evaluation([RUN, replace(BETTER, import_g=1100.0)]))
     assert "No policy emits less than doing nothing." in page
-    page = evaluation_html(evaluation([replace(RUN, import_g=0.0), replace(BETTER, import_g=0.0)]))
+    page = html_of(evaluation([replace(RUN, import_g=0.0), replace(BETTER, import_g=0.0)]))
     assert "No policy emits less than doing nothing." in page
     assert "nan" not in page.partition("<script")[0].partition("<body>")[2]
 
 
 def test_a_policy_that_broke_off_is_not_the_best() -> None:
-    page = evaluation_html(evaluation([RUN, replace(BETTER, failure="OSError: no disk")]))
+    page = html_of(evaluation([RUN, replace(BETTER, failure="OSError: no disk")]))
     assert "No policy emits less than doing nothing." in page
     assert "1 failed" in page
 
 
 def test_almost_all_is_not_all() -> None:
-    page = evaluation_html(evaluation([RUN, replace(BETTER, attainment=0.9996)]))
+    page = html_of(evaluation([RUN, replace(BETTER, attainment=0.9996)]))
     assert "<b>99.96 %</b>" in page
 
 
 def test_all_may_wait() -> None:
     """Nobody's latency is to be shown, and the rest is."""
-    page = evaluation_html(evaluation([replace(one, ttft_p99_s=None) for one in (RUN, BETTER)]))
+    page = html_of(evaluation([replace(one, ttft_p99_s=None) for one in (RUN, BETTER)]))
     assert "chart-pareto" not in page
     assert "chart-savings" in page
 
 
 def test_nothing_was_done_at_all() -> None:
-    page = evaluation_html(evaluation([replace(RUN, output_tokens=0)]))
+    page = html_of(evaluation([replace(RUN, output_tokens=0)]))
     assert "No policy emits less" in page
 
 
 def test_every_policy_is_a_point_and_close_ones_share_a_name() -> None:
     found = many()
-    page = evaluation_html(found)
+    page = html_of(found)
     for row in found.rows:
         if not row.twin:
             assert page.count(f"<title>{row.policy}: time to the first token") == 2  # wide, narrow
@@ -85,7 +89,7 @@ def test_the_page_is_whole(
     browser: Browser, found: Evaluation, width: int, dark: bool, tmp_path: Path
 ) -> None:
     file = tmp_path / "report.html"
-    file.write_text(evaluation_html(found), encoding="utf-8")
+    file.write_text(evaluation_page(found).html(), encoding="utf-8")
     check_whole(browser, file.as_uri(), width, dark, ("pareto", "savings"))
     shots = Path(os.environ.get("COSIM_SCREENSHOTS", tmp_path))
     browser.screenshot(shots / f"evaluation-{width}-{'dark' if dark else 'light'}.png")

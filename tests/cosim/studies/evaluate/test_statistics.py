@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from cosim.studies.evaluate.statistics import Interval, rows
-from tests.cosim.studies.evaluate.figures import RUN, bound
+from cosim.studies.evaluate.oracle import Bound
+from cosim.studies.evaluate.statistics import Interval, PolicyRow
+from cosim.studies.evaluate.statistics import rows as rows_of
+from tests.cosim.studies.evaluate.figures import RUN, PolicyRun, bound, by_policy
+
+
+def rows(runs: Sequence[PolicyRun], bounds: Mapping[int, Bound]) -> list[PolicyRow]:
+    return rows_of(by_policy(runs), bounds)
 
 
 @pytest.mark.parametrize(("values", "t"), [([1.0, 3.0], 12.7062), ([0.0, 1, 2, 3, 4], 2.7764)])

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from cosim.commands.printing.evaluation import print_evaluation
+from cosim.commands.printing.study import print_study
 from cosim.results.folder import to_json
-from cosim.studies.evaluate.record import to_dict
+from cosim.studies.evaluate.evaluation import Evaluation
+from cosim.studies.evaluate.outcome import shown, to_dict
 from cosim.studies.evaluate.statistics import Interval
-from cosim.studies.evaluate.table import HEADER, cells, interval, markdown
+from cosim.studies.evaluate.table import HEADER, cells, interval
+from cosim.studies.frame.table import markdown_page
 from tests.cosim.studies.evaluate.figures import RUN, evaluation, many
 
 
@@ -34,6 +36,10 @@ def test_an_interval_as_text(value: Interval, text: str) -> None:
     assert interval(value, 100.0, 1, star=True) == text
 
 
+def markdown(found: Evaluation) -> str:
+    return markdown_page(found.name, *shown(found))
+
+
 def shown_on_a_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is printed on a terminal, without its colours."""
     monkeypatch.setenv("COLUMNS", str(columns))
@@ -43,7 +49,7 @@ def shown_on_a_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> list[s
     try:
         with os.fdopen(slave, "w") as terminal:
             monkeypatch.setattr("sys.stdout", terminal)
-            print_evaluation(evaluation(many().runs[:8]), Path("results"))
+            print_study(*shown(many(policies=3)), Path("results"))
             terminal.flush()
             while not written.rstrip().endswith(b"results"):
                 written += os.read(master, 65536)
@@ -64,7 +70,7 @@ def test_no_figure_is_cut_on_a_narrow_terminal(
     assert [re.split(r"  +", line.strip())[0] for line in heads] == ["policy"] * len(heads)
     for name in HEADER[1:]:
         assert sum(name in line for line in heads) == 1, name
-    for row in evaluation(many().runs[:8]).rows:
+    for row in many(policies=3).rows:
         of_row = "\n".join(line for line in lines if line.startswith(f"{row.policy} "))
         for cell in cells(row):
             assert cell in of_row
@@ -77,7 +83,7 @@ def test_a_file_has_one_table_without_colours(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     found = many()
-    print_evaluation(found, Path("results"))
+    print_study(*shown(found), Path("results"))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["policy", "carbon", "kg"]
     assert all(name in lines[0] for name in HEADER)

@@ -24,15 +24,8 @@ from cosim.studies.kinds import KINDS, Kind
 from cosim.studies.reproduce.case_study_charts import case_study_charts
 from cosim.studies.reproduce.cases import sweep
 from cosim.studies.reproduce.comparison import agreement, tables
-from cosim.studies.reproduce.folder import (
-    check_folder,
-    complete_folder,
-    read_folder,
-    write_rows,
-    write_steps,
-)
-from cosim.studies.reproduce.report import folder_charts, write_report
-from cosim.studies.reproduce.rows import VALUES, Row, row_of
+from cosim.studies.reproduce.outcome import REPRODUCTION, check_folder, folder_page, versions
+from cosim.studies.reproduce.rows import VALUES, Reproduction, Row, row_of
 from cosim.studies.reproduce.runner import run_cases
 from cosim.studies.reproduce.table2 import CaseStudy, run_table2
 from tests.browser import CHROMIUM, WHY_NOT, Browser, chromium
@@ -58,18 +51,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory, study: CaseStudy) -> Path:
     """Everything, with few requests: of experiment 1, two cases were published so."""
     cases = [case for exp, most in SIZES.items() for case in sweep(exp, most)]
     rows = [row_of(case, one) for case, one in zip(cases, run_cases(cases, 1), strict=True)]
-    experiments = [study.rows, *([row for row in rows if row.exp == exp] for exp in SIZES)]
     out = tmp_path_factory.mktemp("reproduced") / "out"
-    with complete_folder(out) as partial:
-        write_rows(partial, experiments, ["<Few> requests."])
-        write_steps(partial, study.modes)
-        write_report(partial)
+    outcome = Reproduction([*study.rows, *rows], ["<Few> requests."], versions(), study.modes)
+    REPRODUCTION.write(outcome, out)
     return out
 
 
 @pytest.fixture(scope="module")
 def rows(folder: Path) -> list[Row]:
-    return list(read_folder(folder).rows)
+    return list(REPRODUCTION.read(folder).rows)
 
 
 @pytest.fixture(scope="module")
@@ -197,14 +187,14 @@ def test_agreement() -> None:
 def test_a_single_case_can_be_drawn(tmp_path: Path, cosim: Cli) -> None:
     args = ("--case", "batch_cap=4", "--max-requests", "8", "--no-figures", "-o", "one")
     assert cosim("reproduce", "exp3", *args).code == 0
-    assert [chart.key for chart in folder_charts(tmp_path / "one")] == ["fig4"]
+    assert [chart.key for chart in folder_page(tmp_path / "one").charts] == ["fig4"]
     assert "Experiment 3: batch cap" in (tmp_path / "one" / "report.html").read_text()
 
 
 @pytest.mark.parametrize("key", ["fig2-energy", "fig4"])
 def test_charts_as_pdf(tmp_path: Path, folder: Path, key: str) -> None:
     """With more lines than fit above a panel, circles, guides and a logarithmic axis."""
-    (chart,) = [one for one in folder_charts(folder) if one.key == key]
+    (chart,) = [one for one in folder_page(folder).charts if one.key == key]
     write_pdf(chart, tmp_path / "chart.pdf")
     assert (tmp_path / "chart.pdf").read_bytes().startswith(b"%PDF")
 
@@ -238,29 +228,26 @@ def test_a_damaged_folder_is_named(tmp_path: Path, folder: Path, name: str) -> N
     copy = shutil.copytree(folder, tmp_path / "copy")
     (copy / name).write_bytes(b'{"a": 1}')
     with pytest.raises(CosimError, match=f"{name}' cannot be read"):
-        write_report(copy)
+        folder_page(copy)
 
 
 def test_without_the_case_study(tmp_path: Path, folder: Path) -> None:
     copy = shutil.copytree(folder, tmp_path / "copy")
     (copy / "table2_steps.parquet").unlink()
-    assert not [one for one in folder_charts(copy) if one.key in ("fig6", "fig7-charge")]
+    assert not [one for one in folder_page(copy).charts if one.key in ("fig6", "fig7-charge")]
 
 
 def test_kinds_are_told_apart() -> None:
     assert len({kind.marker for kind in KINDS}) == len(KINDS)
     for kind in KINDS:
         module = import_module(kind.module)
-        assert callable(module.write_report)
-        assert callable(module.folder_charts)
+        assert callable(module.folder_page)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.compares])
 def test_what_compares_already_takes_no_baseline(kind: Kind, tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match=f"of {kind.command}, whose {kind.compares}"):
-        kind.write_report(tmp_path, tmp_path)
-    with pytest.raises(ScenarioError, match="--baseline goes with the report of a run"):
-        kind.folder_charts(tmp_path, tmp_path)
+        kind.page(tmp_path, tmp_path)
 
 
 in_a_browser = pytest.mark.skipif(CHROMIUM is None, reason=WHY_NOT)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from cosim.studies.runs.figures import RunFigures
 from cosim.studies.sweep.axes import Axis, AxisValue
-from cosim.studies.sweep.figures import RunFigures
 from cosim.studies.sweep.sweep import Sweep
 from tests.cosim.builders import edited, write
 
@@ -38,15 +38,12 @@ def study_file(folder: Path, text: str = STUDY, scenario: str = SCENARIO) -> Pat
 
 RUN = RunFigures(
     seed=1,
-    total_g=1000.0,
-    per_1k_tokens_g=10.0,
     import_g=900.0,
     embodied_g=100.0,
     gross_g=1500.0,
     facility_kwh=5.0,
     import_kwh=3.0,
     solar_kwh=2.0,
-    self_sufficiency=0.4,
     attainment=1.0,
     ttft_p50_s=0.1,
     ttft_p99_s=0.2,
@@ -63,7 +60,7 @@ RUN = RunFigures(
 
 def emitting(grams: float, ttft_s: float = 0.2, **changes: object) -> RunFigures:
     """A run with a total of emissions and a 99th percentile of the time to the first token."""
-    run = replace(RUN, total_g=grams, per_1k_tokens_g=grams / 100, ttft_p99_s=ttft_s)
+    run = replace(RUN, stored_g=grams - RUN.total_g, ttft_p99_s=ttft_s)
     return replace(run, **changes)  # type: ignore[arg-type]
 
 

@@ -14,10 +14,9 @@ from cosim.errors import CosimError, ScenarioError
 from cosim.report.charts import BarChart, ScatterChart
 from cosim.report.lines import LineChart
 from cosim.studies.sweep.charts import measure_charts, pareto_chart
-from cosim.studies.sweep.folder import write_sweep
 from cosim.studies.sweep.measures import MEASURES
-from cosim.studies.sweep.record import read_sweep
-from cosim.studies.sweep.report import folder_charts, sweep_html, write_report
+from cosim.studies.sweep.outcome import SWEEPS, folder_page
+from cosim.studies.sweep.page import sweep_page
 from cosim.studies.sweep.rows import choose, rows
 from cosim.studies.sweep.sweep import Sweep
 from tests.browser import CHROMIUM, WHY_NOT, Browser, chromium
@@ -85,7 +84,7 @@ def test_an_axis_that_changes_nothing_is_left_out_and_what_never_changes_too() -
     charts = measure_charts(found.axes, rows(found), list(MEASURES.values()))
     assert [chart.key for chart in charts] == ["total_g", "per_1k_tokens_g"]
     assert charts[0].note == "The same for every gpu."
-    page = sweep_html(found)
+    page = sweep_page(found).html()
     same = page.partition('id="same"')[2].partition("</section>")[0]
     assert "time to the first token, p99</td><td>0.2 s" in same
 
@@ -139,13 +138,12 @@ def test_the_front_is_named() -> None:
 
 def test_the_page_says_the_answer_and_has_every_chart(tmp_path: Path) -> None:
     found = many()
-    write_sweep(found, tmp_path)
+    SWEEPS.write(found, tmp_path)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     keys = re.findall(r'<figure id="chart-([^"]+)"', page)
-    charts = folder_charts(tmp_path)
-    assert (
-        keys == [chart.key for chart in charts] == ["pareto", "total_g", "import_kwh", "ttft_p99_s"]
-    )
+    charts = folder_page(tmp_path).charts
+    assert keys == [chart.key for chart in charts]
+    assert keys == ["pareto", "total_g", "import_kwh", "self_sufficiency", "ttft_p99_s"]
     assert "Not every case did its work" in page
     assert "<b>3.975 kg</b>" in page  # 9000 * 0.7 - 2400 + 75
     assert "solar 1200 W, gpu a100, GPUs 1" in page
@@ -160,31 +158,31 @@ def test_the_page_says_the_answer_and_has_every_chart(tmp_path: Path) -> None:
 
 def test_text_of_the_study_cannot_break_the_page() -> None:
     found = made_up([axis("<b>", ["<i>", "</table>"])], [RUN, emitting(5)])
-    page = sweep_html(found)
+    page = sweep_page(found).html()
     assert "<i>" not in page.partition("<main>")[2]
     assert "&lt;/table&gt;" in page
 
 
 def test_a_single_case_has_a_page_too(tmp_path: Path) -> None:
-    write_sweep(made_up([axis("a", [1])], [RUN]), tmp_path)
+    SWEEPS.write(made_up([axis("a", [1])], [RUN]), tmp_path)
     assert "Least carbon: the only case" in (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert {chart.key for chart in folder_charts(tmp_path)} >= {"total_g", "ttft_p99_s"}
+    assert {chart.key for chart in folder_page(tmp_path).charts} >= {"total_g", "ttft_p99_s"}
 
 
 class TestCommand:
     def test_the_page_is_the_same_again_and_charts_are_files(
         self, tmp_path: Path, cosim: Cli
     ) -> None:
-        write_sweep(many(), tmp_path / "out")
+        SWEEPS.write(many(), tmp_path / "out")
         before = (tmp_path / "out" / "report.html").read_bytes()
         answer = cosim("report", "out", "--figures", "svg")
         assert answer.code == 0, answer.err
         assert (tmp_path / "out" / "report.html").read_bytes() == before
         names = [Path(line).stem for line in answer.out.splitlines()[1:]]
-        assert names == [chart.key for chart in folder_charts(tmp_path / "out")]
+        assert names == [chart.key for chart in folder_page(tmp_path / "out").charts]
 
     def test_it_has_no_baseline(self, tmp_path: Path, cosim: Cli) -> None:
-        write_sweep(many(), tmp_path / "out")
+        SWEEPS.write(many(), tmp_path / "out")
         answer = cosim("report", "out", "--baseline", "out")
         assert answer.code == 2
         assert "cases are compared with each other" in answer.err
@@ -193,10 +191,10 @@ class TestCommand:
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"axes": 5}'])
 def test_a_damaged_folder_is_named(tmp_path: Path, content: str) -> None:
     with pytest.raises(ScenarioError, match=r"it has no sweep\.json"):
-        read_sweep(tmp_path)
+        SWEEPS.read(tmp_path)
     (tmp_path / "sweep.json").write_text(content)
     with pytest.raises(CosimError, match=r"sweep\.json' cannot be read: .*run cosim sweep again"):
-        write_report(tmp_path)
+        folder_page(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -209,8 +207,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.mark.parametrize(("width", "dark"), LOOKS)
 def test_the_page_is_whole(browser: Browser, width: int, dark: bool, tmp_path: Path) -> None:
-    write_sweep(many(), tmp_path)
-    keys = [chart.key for chart in folder_charts(tmp_path)]
+    SWEEPS.write(many(), tmp_path)
+    keys = [chart.key for chart in folder_page(tmp_path).charts]
     check_whole(browser, (tmp_path / "report.html").as_uri(), width, dark, keys)
     shots = Path(os.environ.get("COSIM_SCREENSHOTS", tmp_path))
     browser.screenshot(shots / f"sweep-{width}-{'dark' if dark else 'light'}.png")

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cosim.studies.frame.table import markdown_page
+from cosim.studies.runs.figures import RunFigures
 from cosim.studies.sweep.answer import answer
-from cosim.studies.sweep.figures import RunFigures
+from cosim.studies.sweep.outcome import shown
 from cosim.studies.sweep.rows import choose, rows
 from cosim.studies.sweep.sweep import Sweep
-from cosim.studies.sweep.table import cases_frame, markdown, runs_frame, short_table
+from cosim.studies.sweep.table import cases_frame, runs_frame, short_table
 from tests.cosim.studies.sweep.studies import RUN, axis, emitting, made_up
 
 THREE = axis("battery", [0, 500, 2000], "Wh")
@@ -64,7 +66,7 @@ def test_work_not_done_is_not_a_saving(behind: RunFigures) -> None:
     table = short_table(found, every, choose(every))
     assert table.head[-1] == "left"
     assert ["!" in line[-1] for line in table.lines] == [False, True, False]
-    assert " !" in markdown(found)
+    assert " !" in markdown_page(found.name, *shown(found))
     assert list(cases_frame(found)["whole"]) == [True, False, True]
 
 
@@ -91,7 +93,6 @@ def test_no_case_did_its_work() -> None:
 def test_other_work_is_compared_by_the_token() -> None:
     """Twice the work for one and a half times the carbon."""
     more = emitting(1500, output_tokens=200_000)
-    more = replace(more, per_1k_tokens_g=7.5)
     found = made_up([THREE], [RUN, more, emitting(1100)])
     choice = choose(rows(found))
     assert choice.figure == "per_1k_tokens_g"
@@ -129,9 +130,9 @@ def test_a_plain_load_has_no_latency() -> None:
     none = dict.fromkeys(
         ("ttft_p50_s", "ttft_p99_s", "tpot_p50_s", "tpot_p99_s", "attainment", "mfu")
     )
-    load = emitting(500, per_1k_tokens_g=None, arrived=0, completed=0, output_tokens=0,
+    load = emitting(500, arrived=0, completed=0, output_tokens=0,
                     load_state="", **none)  # fmt: skip
-    found = made_up([THREE], [replace(load, total_g=grams) for grams in (5.0, 3.0, 4.0)])
+    found = made_up([THREE], [replace(load, stored_g=grams) for grams in (5.0, 3.0, 4.0)])
     assert best_of(found) == "500"
     assert choose(rows(found)).front == ()
     assert "first token" not in told(found)

@@ -9,14 +9,15 @@ import pandas as pd
 import pytest
 
 from cosim.accounting.energy import J_PER_KWH
+from cosim.studies.frame import kept as kept_module
+from cosim.studies.frame.cases import run_cases
 from cosim.studies.runs.execute import execute
-from cosim.studies.sweep import sweep as sweep_module
-from cosim.studies.sweep.cases import case_plan, cases, first_seed
-from cosim.studies.sweep.figures import RunFigures, measure
-from cosim.studies.sweep.folder import write_sweep
-from cosim.studies.sweep.record import read_sweep
+from cosim.studies.runs.figures import RunFigures, run_figures
+from cosim.studies.sweep.cases import case_plan, cases
+from cosim.studies.sweep.outcome import SWEEPS
 from cosim.studies.sweep.study import read_study
-from cosim.studies.sweep.sweep import sweep
+from cosim.studies.sweep.sweep import needed_runs, sweep_of
+from cosim.world.plan import Plan
 from tests.conftest import Cli
 from tests.cosim.builders import write, write_controller
 from tests.cosim.studies.sweep.studies import STUDY, study_file
@@ -37,8 +38,8 @@ def one_go(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def swept(path: Path, out: Path, workers: int = 1) -> Path:
     read = read_study(path)
-    found = sweep(read, first_seed(read), out / "runs", workers=workers)
-    write_sweep(found, out)
+    runs = run_cases(needed_runs(read), out / "runs", workers=workers)
+    SWEEPS.write(sweep_of(read, runs), out)
     return out
 
 
@@ -57,13 +58,13 @@ def test_what_was_stopped_goes_on_and_makes_no_run_twice(
 ) -> None:
     made: list[int] = []
 
-    def counted(*arguments: object) -> RunFigures:
+    def counted(plan: Plan) -> RunFigures:
         if len(made) == stop_after:
             raise KeyboardInterrupt
         made.append(1)
-        return measure(*arguments)  # type: ignore[arg-type]
+        return run_figures(plan)
 
-    monkeypatch.setattr(sweep_module, "measure", counted)
+    monkeypatch.setattr(kept_module, "run_figures", counted)
     out, stop_after = tmp_path / "out", 3
     with pytest.raises(KeyboardInterrupt):
         swept(study, out)
@@ -82,15 +83,16 @@ def test_more_values_need_only_their_own_runs(study: Path, one_go: Path, tmp_pat
     read = read_study(path)
     runs = [json.loads(one.read_text())["key"] for one in (one_go / "runs").iterdir()]
     ended: list[tuple[str, bool]] = []
-    sweep(
-        read,
-        1,
+    run_cases(
+        needed_runs(read),
         one_go / "runs",
         workers=1,
-        on_run=lambda run: ended.append((run.case.values[0].text, run.made)),
+        on_run=lambda run: ended.append((run.case, run.made)),
     )
     assert sorted(ended) == [
-        (text, text == "300") for text in ("0", "0", "300", "300", "600", "600")
+        (f"solar {watts} W, gpu {gpu}", watts == 300)
+        for watts in (0, 300, 600)
+        for gpu in ("a100-sxm-80gb", "h100-sxm-80gb")
     ]
     for extra in {one.stem for one in (one_go / "runs").iterdir()} - set(runs):
         (one_go / "runs" / f"{extra}.json").unlink()  # as the other tests expect it
@@ -136,7 +138,7 @@ def test_the_cases_are_means_over_the_seeds(one_go: Path) -> None:
 
 def test_what_was_written_is_read_again(one_go: Path, tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
-    write_sweep(read_sweep(one_go), tmp_path)
+    SWEEPS.write(SWEEPS.read(one_go), tmp_path)
     for name in FILES:
         assert (tmp_path / name).read_bytes() == (one_go / name).read_bytes(), name
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-from cosim.report.charts import Chart
-from cosim.report.page import Section, cards, page, paragraph, table, write_page
+from cosim.report.page import Page, Section, cards, paragraph, table
 from cosim.studies.reproduce.case_study_charts import case_study_charts
 from cosim.studies.reproduce.cases import SERVING, paper
 from cosim.studies.reproduce.charts import experiment_charts
 from cosim.studies.reproduce.comparison import NAMES, Agreement, agreement, tables
-from cosim.studies.reproduce.folder import Reproduction, read_folder
-from cosim.studies.reproduce.rows import Row
+from cosim.studies.reproduce.rows import Reproduction, Row
 from cosim.studies.reproduce.tables import notes
 
 _MODES = (
@@ -23,55 +20,35 @@ _MODES = (
 )
 
 
-def write_report(folder: Path) -> Path:
-    """Write the page of a folder of ``cosim reproduce`` into it, in place of an earlier one.
-
-    Raises:
-        ScenarioError: If it is no such folder.
-        CosimError: If a file in it is damaged.
-    """
-    return write_page(folder, report_html(read_folder(folder)))
-
-
-def folder_charts(folder: Path) -> list[Chart]:
-    """Return all charts of the page; see :func:`write_report`."""
-    return [
-        block
-        for part in _sections(read_folder(folder))
-        for block in part.blocks
-        if not isinstance(block, str)
-    ]
-
-
-def report_html(found: Reproduction) -> str:
+def reproduction_page(reproduction: Reproduction) -> Page:
     """Return the page of what was reproduced."""
-    serving = [row for row in found.rows if row.exp in SERVING]
+    serving = [row for row in reproduction.rows if row.exp in SERVING]
     lead: list[str] = []
     if serving:
         compared = agreement(serving)
         lead += [cards(_cards(compared)), *(paragraph(text) for text in _sentences(compared))]
-    if case_study := [row for row in found.rows if row.exp == "table2"]:
+    if case_study := [row for row in reproduction.rows if row.exp == "table2"]:
         lead.append(paragraph(_case_study(case_study)))
-    lead += [paragraph(remark) for remark in found.remarks]
+    lead += [paragraph(remark) for remark in reproduction.remarks]
     lead.append(paragraph(_MODES, kind="quiet"))
-    return page(
+    return Page(
         "The paper's experiments, run again",
-        [*_sections(found), _versions(found)],
+        [*_sections(reproduction), _versions(reproduction)],
         subtitle="Özcan et al., Quantifying the Energy Consumption and Carbon Emissions of LLM "
         "Inference via Simulations (arXiv:2507.11417).",
         lead=lead,
     )
 
 
-def _sections(found: Reproduction) -> list[Section]:
+def _sections(reproduction: Reproduction) -> list[Section]:
     sections = []
-    for exp in dict.fromkeys(row.exp for row in found.rows):
-        rows = [row for row in found.rows if row.exp == exp]
+    for exp in dict.fromkeys(row.exp for row in reproduction.rows):
+        rows = [row for row in reproduction.rows if row.exp == exp]
         charts = experiment_charts(rows)
-        if exp == "table2" and found.steps is not None:
-            charts = case_study_charts(found.steps)
-        told = [paragraph(note, kind="note") for note in notes(rows)]
-        sections.append(Section(exp, _heading(exp), [*told, *charts, *tables(rows)]))
+        if exp == "table2" and reproduction.steps is not None:
+            charts = case_study_charts(reproduction.steps)
+        remarks = [paragraph(note, kind="note") for note in notes(rows)]
+        sections.append(Section(exp, _heading(exp), [*remarks, *charts, *tables(rows)]))
     return sections
 
 
@@ -118,5 +95,5 @@ def _case_study(rows: Sequence[Row]) -> str:
     )
 
 
-def _versions(found: Reproduction) -> Section:
-    return Section("versions", "Versions", [table((), list(found.versions.items()))])
+def _versions(reproduction: Reproduction) -> Section:
+    return Section("versions", "Versions", [table((), list(reproduction.versions.items()))])

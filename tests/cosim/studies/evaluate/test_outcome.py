@@ -13,9 +13,7 @@ import pytest
 
 from cosim.errors import CosimError
 from cosim.studies.evaluate.evaluation import Evaluation
-from cosim.studies.evaluate.folder import write_evaluation
-from cosim.studies.evaluate.record import read_evaluation
-from cosim.studies.evaluate.report import write_report
+from cosim.studies.evaluate.outcome import EVALUATION, folder_page
 from tests.conftest import Cli
 from tests.cosim.builders import controlled, write
 from tests.cosim.studies.evaluate.figures import RUN, bound, evaluation, many
@@ -36,7 +34,7 @@ SCENARIO = (
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an evaluation that was never made."""
     folder = tmp_path_factory.mktemp("written")
-    write_evaluation(many(), folder)
+    EVALUATION.write(many(), folder)
     return folder
 
 
@@ -74,13 +72,17 @@ def test_the_page_is_the_same_again(cosim: Cli) -> None:
     ids=["many", "one", "failed", "unknown"],
 )
 def test_what_was_written_is_read_again(found: Evaluation, tmp_path: Path) -> None:
-    write_evaluation(found, tmp_path)
+    EVALUATION.write(found, tmp_path)
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    again = read_evaluation(tmp_path)
-    assert (again.runs, again.bounds, again.seeds) == (found.runs, found.bounds, found.seeds)
-    write_report(tmp_path)
+    again = EVALUATION.read(tmp_path)
+    assert (again.policies, again.bounds, again.seeds) == (
+        found.policies,
+        found.bounds,
+        found.seeds,
+    )
+    folder_page(tmp_path).write(tmp_path)
     assert (tmp_path / "report.html").read_bytes() == first["report.html"]
-    write_evaluation(again, tmp_path)
+    EVALUATION.write(again, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
 
 
@@ -134,7 +136,7 @@ def test_a_damaged_file_is_told(
     damage(content)
     path.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(CosimError) as raised:
-        write_report(folder)
+        folder_page(folder)
     text = str(raised.value)
     assert text.startswith(f"'{path}' cannot be read: ")
     assert reason in text

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
-from cosim.report.charts import BarChart, Chart, Point, ScatterChart, bar_chart, scatter_chart
-from cosim.report.page import Section, cards, page, paragraph, preformatted, table, write_page
+from cosim.report.charts import BarChart, Point, ScatterChart, bar_chart, scatter_chart
+from cosim.report.page import Page, Section, cards, paragraph, preformatted, table
 from cosim.studies.evaluate.evaluation import Evaluation
-from cosim.studies.evaluate.record import read_evaluation
 from cosim.studies.evaluate.statistics import PolicyRow
-from cosim.studies.evaluate.table import HEADER, cells, label, notes
+from cosim.studies.evaluate.table import evaluation_table, label, notes
 from cosim.words import mass
 from inference_sim.files.yaml_text import write_yaml
 
@@ -19,53 +17,33 @@ _SCENARIO = (
 )
 
 
-def write_report(folder: Path) -> Path:
-    """Write the page of a folder of ``cosim evaluate`` into it, in place of an earlier one.
-
-    Raises:
-        ScenarioError: If it is no such folder.
-        CosimError: If a file in it is damaged.
-    """
-    return write_page(folder, evaluation_html(read_evaluation(folder)))
-
-
-def folder_charts(folder: Path) -> list[Chart]:
-    """Return all charts of the page; see :func:`write_report`."""
-    return [
-        block
-        for part in _charts(read_evaluation(folder))
-        for block in part.blocks
-        if not isinstance(block, str)
-    ]
-
-
-def evaluation_html(found: Evaluation) -> str:
-    """Return the page of an evaluation, one file without anything from elsewhere."""
-    told = " ".join(str(found.scenario.get("description", "")).split())
-    return page(
-        f"{found.name}: policies compared",
-        [*_charts(found), *_about(found)],
-        subtitle=f"{_counted(found)}. {told}".strip(),
-        lead=[cards(_cards(found)), paragraph(_sentence(found))],
+def evaluation_page(evaluation: Evaluation) -> Page:
+    """Return the page of an evaluation."""
+    description = " ".join(str(evaluation.scenario.get("description", "")).split())
+    return Page(
+        f"{evaluation.name}: policies compared",
+        [*_charts(evaluation), *_about(evaluation)],
+        subtitle=f"{_counted(evaluation)}. {description}".strip(),
+        lead=[cards(_cards(evaluation)), paragraph(_sentence(evaluation))],
     )
 
 
-def _counted(found: Evaluation) -> str:
-    policies = len({row.policy for row in found.rows}) - 1
-    seeds = len(found.seeds)
+def _counted(evaluation: Evaluation) -> str:
+    policies = len({row.policy for row in evaluation.rows}) - 1
+    seeds = len(evaluation.seeds)
     return (
         f"{policies} polic{'y' if policies == 1 else 'ies'} against doing nothing, "
         f"{seeds} seed{'' if seeds == 1 else 's'}"
     )
 
 
-def _known(found: Evaluation) -> list[PolicyRow]:
-    """Return the rows of what served anything."""
-    return [row for row in found.rows if not math.isnan(row.carbon_g.mean)]
+def _known(evaluation: Evaluation) -> list[PolicyRow]:
+    """Return the rows of policies that served anything."""
+    return [row for row in evaluation.rows if not math.isnan(row.carbon_g.mean)]
 
 
-def _charts(found: Evaluation) -> list[Section]:
-    rows = _known(found)
+def _charts(evaluation: Evaluation) -> list[Section]:
+    rows = _known(evaluation)
     pareto = _pareto(rows)
     return [
         *([Section("waiting", "Carbon against waiting", [pareto])] if pareto else []),
@@ -73,29 +51,27 @@ def _charts(found: Evaluation) -> list[Section]:
     ]
 
 
-def _about(found: Evaluation) -> list[Section]:
-    numbers = range(1, len(HEADER))
-    lines = [cells(row) for row in found.rows]
-    figures = table(HEADER, lines, numbers=numbers, named=True)
-    told = [paragraph(one, kind="note") for one in notes(found)]
-    written = write_yaml(found.scenario)
-    made_with = [("seeds", ", ".join(map(str, found.seeds))), *found.versions.items()]
+def _about(evaluation: Evaluation) -> list[Section]:
+    figures = evaluation_table(evaluation).html()
+    remarks = [paragraph(note, kind="note") for note in notes(evaluation)]
+    written = write_yaml(evaluation.scenario)
+    made_with = [("seeds", ", ".join(map(str, evaluation.seeds))), *evaluation.versions.items()]
     return [
-        Section("figures", "All figures", [figures, *told]),
+        Section("figures", "All figures", [figures, *remarks]),
         Section("scenario", "Scenario", [paragraph(_SCENARIO, kind="note"), preformatted(written)]),
         Section("versions", "Versions and seeds", [table((), made_with)]),
     ]
 
 
-def _best(found: Evaluation) -> PolicyRow:
+def _best(evaluation: Evaluation) -> PolicyRow:
     """Return the policy that emits least, of those whose runs all came to their end."""
-    own = [row for row in found.rows if not row.twin and not math.isnan(row.carbon_g.mean)]
-    own = [row for row in own if not row.failures] or [found.rows[0]]
+    own = [row for row in evaluation.rows if not row.twin and not math.isnan(row.carbon_g.mean)]
+    own = [row for row in own if not row.failures] or [evaluation.rows[0]]
     return min(own, key=lambda row: row.carbon_g.mean)
 
 
-def _cards(found: Evaluation) -> list[tuple[str, str, str]]:
-    best, noop = _best(found), found.rows[0]
+def _cards(evaluation: Evaluation) -> list[tuple[str, str, str]]:
+    best, noop = _best(evaluation), evaluation.rows[0]
     shown = [
         ("Doing nothing", _mass(noop), "CO2e of the import"),
         ("Least", _mass(best), label(best)),
@@ -117,8 +93,8 @@ def _share(share: float, digits: int) -> str:
     return f"{share * 100:.{digits}f} %"
 
 
-def _sentence(found: Evaluation) -> str:
-    best, noop = _best(found), found.rows[0]
+def _sentence(evaluation: Evaluation) -> str:
+    best, noop = _best(evaluation), evaluation.rows[0]
     if best.carbon_g.mean >= noop.carbon_g.mean or math.isnan(best.saving.mean):
         return "No policy emits less than doing nothing."
     sure = "" if math.isinf(best.saving.half_width) or best.saving.is_zero else "significantly "
@@ -141,19 +117,20 @@ def _pareto(rows: list[PolicyRow]) -> ScatterChart | None:
     """
     shown = [
         (row.ttft_p99_s, row.carbon_g.mean / 1000, row.policy)
-        for row in (*rows[:1], *sorted(rows[1:], key=lambda one: one.carbon_g.mean))
+        for row in (*rows[:1], *sorted(rows[1:], key=lambda row: row.carbon_g.mean))
         if row.ttft_p99_s is not None and not row.twin
     ]
     if not shown:
         return None
-    spread_kg = max(one[1] for one in shown) - min(one[1] for one in shown)
+    carbon_kg = [place[1] for place in shown]
+    spread_kg = max(carbon_kg) - min(carbon_kg)
     groups: list[list[tuple[float, float, str]]] = []
-    for one in shown:
-        near = next((group for group in groups if _is_near(group[0], one, spread_kg)), None)
+    for place in shown:
+        near = next((group for group in groups if _is_near(group[0], place, spread_kg)), None)
         if near is None:
-            groups.append([one])
+            groups.append([place])
         else:
-            near.append(one)
+            near.append(place)
     points = []
     for (x, y, name), *others in groups:
         points.append(Point(name, x, y, label=f"{name} + {len(others)}" if others else name))
@@ -172,10 +149,10 @@ def _pareto(rows: list[PolicyRow]) -> ScatterChart | None:
 
 
 def _is_near(
-    one: tuple[float, float, str], other: tuple[float, float, str], spread_kg: float
+    place: tuple[float, float, str], other: tuple[float, float, str], spread_kg: float
 ) -> bool:
     """Return whether the names of two points would stand in each other's way."""
-    return abs(one[1] - other[1]) <= 0.05 * spread_kg and 0.85 < one[0] / other[0] < 1.18
+    return abs(place[1] - other[1]) <= 0.05 * spread_kg and 0.85 < place[0] / other[0] < 1.18
 
 
 def _savings(rows: list[PolicyRow]) -> BarChart:

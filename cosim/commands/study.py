@@ -1,0 +1,134 @@
+"""Parts that the commands of studies share: options, bars, and the way from runs to a folder."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
+
+    from cosim.studies.frame.cases import CaseRuns, EndedRun
+    from cosim.studies.frame.study import StudyFrame
+    from cosim.studies.frame.table import TextTable
+    from cosim.studies.runs.figures import RunFigures
+
+C = TypeVar("C")
+O = TypeVar("O")
+
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Runs at once [default: the cores there are].")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+
+
+def carry_out(
+    study: StudyFrame[O],
+    needed: CaseRuns[C],
+    outcome_of: Callable[[Sequence[tuple[RunFigures, ...]]], O],
+    shown: Callable[[O], tuple[TextTable, Iterable[str]]],
+    folder: Path,
+    *,
+    workers: int | None,
+    as_json: bool,
+    quiet: bool,
+    announcement: str = "",
+) -> None:
+    """Make the runs of a study with a bar, write its folder and print its table.
+
+    Args:
+        study: The study.
+        needed: Its runs.
+        outcome_of: Returns the outcome of the figures of each case.
+        shown: Returns the table to print of an outcome, and its notes.
+        folder: The result folder.
+        workers: Runs at once; None for as many as there are cores.
+        as_json: Whether to print the content of its JSON file in place of the table.
+        quiet: Whether to print nothing but errors.
+        announcement: A line to print before the first run; the number of runs that were kept
+            follows at the end. Empty for neither.
+
+    Raises:
+        typer.Exit: With code 1, if runs broke off.
+    """
+    from cosim.commands.printing.study import print_study
+    from cosim.studies.frame.cases import run_cases
+
+    made = failures = 0
+
+    def announce(text: str) -> None:
+        if announcement and not quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    announce(announcement)
+    title = study.kind.command.removeprefix("cosim ")
+    with run_bar(title, len(needed), shown=not quiet and sys.stderr.isatty()) as advance:
+
+        def on_run(run: EndedRun) -> None:
+            nonlocal made, failures
+            made += run.made
+            failures += bool(run.figures.failure)
+            advance(run.case)
+
+        figures = run_cases(needed, folder / "runs", workers=workers, on_run=on_run)
+    outcome = outcome_of(figures)
+    if made < len(needed):
+        announce(f"{len(needed) - made:,} of them were kept from before")
+    study.write(outcome, folder)
+    if as_json:
+        print((folder / study.kind.marker).read_text(encoding="utf-8"), end="")
+    elif not quiet:
+        print_study(*shown(outcome), folder)
+    if failures:
+        print("error: runs broke off; the files under runs/ say why", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@contextmanager
+def run_bar(title: str, total: int, *, shown: bool) -> Iterator[Callable[[str], None]]:
+    """Give a callback for the name of each run that has ended; shows one bar on standard error.
+
+    Args:
+        title: Text beside the bar until the first run has ended.
+        total: Number of runs.
+        shown: Whether to show anything.
+    """
+    if not shown:
+        yield lambda name: None
+        return
+    from rich.progress import MofNCompleteColumn, TextColumn
+
+    with _bar(title, total, MofNCompleteColumn(), TextColumn("runs")) as update:
+        yield lambda name: update(advance=1, description=name)
+
+
+@contextmanager
+def share_bar(title: str, *, shown: bool) -> Iterator[Callable[[float], None]]:
+    """Give a callback for the share of the work that is done; shows one bar on standard error."""
+    if not shown:
+        yield lambda share: None
+        return
+    from rich.progress import TaskProgressColumn
+
+    with _bar(title, 1.0, TaskProgressColumn()) as update:
+        yield lambda share: update(completed=share)
+
+
+@contextmanager
+def _bar(title: str, total: float, *columns: ProgressColumn) -> Iterator[Callable[..., None]]:
+    """Give the update of a bar that is taken away at the end."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    text = TextColumn("{task.description}", markup=False)
+    shown = (text, BarColumn(), *columns, TimeRemainingColumn())
+    with Progress(*shown, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        yield partial(bar.update, task)

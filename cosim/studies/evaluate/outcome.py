@@ -1,0 +1,105 @@
+"""The folder of an evaluation: its files, and the evaluation that they are read into again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from cosim.results.folder import to_json
+from cosim.studies.evaluate.evaluation import Evaluation
+from cosim.studies.evaluate.oracle import Bound
+from cosim.studies.evaluate.page import evaluation_page
+from cosim.studies.evaluate.statistics import PolicyRuns, rows
+from cosim.studies.evaluate.table import (
+    RUN_COLUMNS,
+    evaluation_table,
+    flat_row,
+    notes,
+    policies_frame,
+    runs_frame,
+    runs_of,
+)
+from cosim.studies.frame.study import FileContent, StudyFrame, read_json, read_runs
+from cosim.studies.frame.table import TextTable, markdown_page
+from cosim.studies.kinds import EVALUATE
+
+
+def to_dict(evaluation: Evaluation) -> dict[str, Any]:
+    """Return an evaluation for JSON: the table, and all that it is made from."""
+
+    def finite(value: Any) -> Any:
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return {
+        "scenario": evaluation.name,
+        "seeds": list(evaluation.seeds),
+        "policies": [
+            {name: finite(value) for name, value in flat_row(row).items()}
+            for row in evaluation.rows
+        ],
+        "oracle": {str(seed): asdict(bound) for seed, bound in evaluation.bounds.items()},
+        "runs": list(runs_of(evaluation)),
+        "definition": dict(evaluation.scenario),
+        "versions": dict(evaluation.versions),
+    }
+
+
+def _files(evaluation: Evaluation) -> Mapping[str, FileContent]:
+    return {
+        "runs.parquet": runs_frame(evaluation).to_parquet,
+        "policies.parquet": policies_frame(evaluation).to_parquet,
+        "evaluation.md": markdown_page(evaluation.name, *shown(evaluation)),
+        EVALUATE.marker: to_json(to_dict(evaluation)) + "\n",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """The part of the file that is read; its `policies` follow from it."""
+
+    scenario: str
+    seeds: tuple[int, ...]
+    oracle: dict[int, Bound]
+    runs: tuple[dict[str, Any], ...]
+    definition: dict[str, Any]
+    versions: dict[str, str]
+
+
+def _evaluation(content: Any) -> Evaluation:
+    written = TypeAdapter(_Written).validate_python(content)
+    if not written.runs:
+        raise ValueError("runs: expected at least one (got 0)")
+    by_policy: dict[tuple[str, bool], list[Any]] = {}
+    figures = read_runs(written.runs, RUN_COLUMNS)
+    for entry, run in zip(written.runs, figures, strict=True):
+        by_policy.setdefault((entry["policy"], entry["twin"]), []).append(run)
+    policies = tuple(
+        PolicyRuns(policy, twin, tuple(runs)) for (policy, twin), runs in by_policy.items()
+    )
+    return Evaluation(
+        name=written.scenario,
+        seeds=written.seeds,
+        policies=policies,
+        bounds=written.oracle,
+        rows=tuple(rows(policies, written.oracle)),
+        scenario=written.definition,
+        versions=written.versions,
+    )
+
+
+def _load(folder: Path) -> Evaluation:
+    return read_json(folder / EVALUATE.marker, EVALUATE, _evaluation)
+
+
+def shown(evaluation: Evaluation) -> tuple[TextTable, Iterable[str]]:
+    """Return the table that is printed, and its notes."""
+    return evaluation_table(evaluation), notes(evaluation)
+
+
+EVALUATION = StudyFrame(kind=EVALUATE, files=_files, load=_load, page=evaluation_page)
+folder_page = EVALUATION.folder_page

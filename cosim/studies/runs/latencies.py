@@ -1,0 +1,46 @@
+"""The latencies of the requests that must be served at once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cosim.loop.observer import RunObserver
+from cosim.world.plan import Plan
+from inference_sim.latencies import tpot_s, ttft_s
+from inference_sim.request import Outcome, Request
+
+
+class Latencies(RunObserver):
+    """Latencies of the completed requests that may not be deferred, noted as a run goes.
+
+    Attributes:
+        ttft_s: Times to the first token [s].
+        tpot_s: Times per further token, of the requests that have any [s].
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._interactive = {
+            site.name: {
+                number
+                for number, request_class in enumerate(site.workload.config.classes)
+                if not request_class.deferrable
+            }
+            for site in plan.sites
+            if site.workload is not None
+        }
+        self.ttft_s: list[float] = []
+        self.tpot_s: list[float] = []
+
+    def on_requests(self, site: str, requests: list[Request]) -> None:
+        """Take note of requests that have ended."""
+        interactive = self._interactive[site]
+        for request in requests:
+            if request.class_id in interactive and request.outcome is Outcome.COMPLETED:
+                self.ttft_s.append(ttft_s(request))
+                if request.output_tokens > 1:
+                    self.tpot_s.append(tpot_s(request))
+
+
+def percentile(values: list[float], percent: float) -> float | None:
+    """Return a percentile; None without values."""
+    return float(np.percentile(values, percent)) if values else None

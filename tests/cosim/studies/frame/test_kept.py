@@ -1,0 +1,101 @@
+"""A study that is stopped keeps the runs that have ended, and goes on from there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cosim.studies.evaluate.evaluation import needed_runs
+from cosim.studies.evaluate.variants import Comparison, comparison, variant_plan
+from cosim.studies.frame import kept
+from cosim.studies.frame.cases import run_cases
+from cosim.studies.frame.kept import kept_or_made
+from cosim.studies.runs.figures import RunFigures, run_figures
+from cosim.world.plan import Plan
+from tests.cosim.builders import controlled, write
+
+TEXT = controlled() + "evaluation: {seeds: 3, policies: [{name: still}]}\n"
+
+
+@pytest.fixture
+def compared(tmp_path: Path) -> Comparison:
+    return comparison(write(tmp_path / "s.yaml", TEXT))
+
+
+@pytest.fixture
+def plan(compared: Comparison) -> Plan:
+    return variant_plan(compared, compared.variants[0], 1)
+
+
+def times_of(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+def test_runs_that_ended_are_kept_and_not_made_again(
+    compared: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(plan: Plan) -> RunFigures:
+        if plan.scenario.seed == 3:
+            raise KeyboardInterrupt
+        return run_figures(plan)
+
+    runs = tmp_path / "runs"
+    with monkeypatch.context() as patch:
+        patch.setattr(kept, "run_figures", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            run_cases(needed_runs(compared), runs, workers=1)
+    before = times_of(runs)
+    contents = [json.loads((runs / name).read_text()) for name in before]
+    assert sorted((one["case"], one["figures"]["seed"]) for one in contents) == [
+        ("still", 1),
+        ("still", 2),
+    ]
+
+    (still,) = run_cases(needed_runs(compared), runs, workers=1)
+    assert [run.seed for run in still] == [1, 2, 3]
+    after = times_of(runs)
+    assert len(after) == 3
+    assert all(after[name] == before[name] for name in before)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "null", "{}", '{"key": "KEY"}', '{"key": "KEY", "figures": {"seed": 1}}']
+)
+def test_a_damaged_file_is_made_anew(plan: Plan, tmp_path: Path, content: str) -> None:
+    """Files of another version among them, with this one's key."""
+    runs = tmp_path / "runs"
+    figures, made = kept_or_made(plan, "still", runs)
+    assert made
+    (path,) = runs.iterdir()
+    whole = path.read_text()
+    path.write_text(content.replace("KEY", path.stem))
+    assert kept_or_made(plan, "still", runs) == (figures, True)
+    assert path.read_text() == whole
+
+
+@pytest.mark.parametrize("change", ["fewer", "more"])
+def test_a_file_with_other_figures_is_made_anew(plan: Plan, tmp_path: Path, change: str) -> None:
+    figures, _ = kept_or_made(plan, "still", tmp_path / "runs")
+    (path,) = (tmp_path / "runs").iterdir()
+    content = json.loads(path.read_text())
+    if change == "fewer":
+        del content["figures"]["rejected"]  # which has a default
+    else:
+        content["figures"]["policy"] = "still"
+    path.write_text(json.dumps(content))
+    assert kept_or_made(plan, "still", tmp_path / "runs") == (figures, True)
+    assert kept_or_made(plan, "still", tmp_path / "runs") == (figures, False)
+
+
+def test_a_run_that_broke_off_is_kept_and_not_taken(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "run_figures", lambda plan: RunFigures(seed=1, failure="no disk"))
+    for _ in range(2):
+        figures, made = kept_or_made(plan, "still", tmp_path / "runs")
+        assert made
+        assert figures.failure == "no disk"
+    (path,) = (tmp_path / "runs").iterdir()
+    assert json.loads(path.read_text())["figures"]["failure"] == "no disk"
