@@ -44,6 +44,7 @@ Policies, and parts to build others from:
 Running them:
 
 - `ControllerHost`, `HostedController`, `SiteSignals`: the controllers of a run, each in its place.
+- `names_a_file`, `read_part`: parts in files of a user.
 - `check_conflicts`: whether two of them want the same actuator.
 - `Forecaster`: who forecasts a signal; the models are in ``controllers.forecast``.
 - `SloGuard`, `GuardSettings`: releases throttles when objectives are in danger.

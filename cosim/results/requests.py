@@ -169,10 +169,13 @@ class RequestLog(RunObserver):
     def close(self) -> None:
         """Write what is left and close the file."""
         self._take()
-        if self._writer is not None:
+        writer = self._writer
+        try:
             self._write()
-            self._writer.close()
+        finally:  # a full disk is told once
             self._writer = None
+            if writer is not None:
+                writer.close()
 
     def _take(self) -> None:
         """Take note of the requests that are held, and turn them into a table."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,6 @@ from cosim.loop.observer import RunObserver
 from cosim.loop.record import Run
 from cosim.loop.run import run
 from cosim.loop.stop import StopRequest
-from cosim.report.run_report import folder_page
 from cosim.results.folder import (
     file_hash,
     input_files,
@@ -82,7 +81,6 @@ def execute(
         )
     hashes = {place: file_hash(path) for place, path in input_files(plan).items()}
     folder = ResultFolder(out) if out is not None else None
-    written: Path | None = None
     # without a folder, as in the workers of a study, signals go where they would
     with StopRequest(at_once=live is not None) if folder else nullcontext(StopRequest()) as stop:
         try:
@@ -90,25 +88,39 @@ def execute(
                 began = time.perf_counter()
                 done = run(plan, observers=(log, *observers), live=live, stop=stop)
                 stop.write()
-                for name, cluster in done.clusters.items():
-                    log.add(name, cluster.take_ended())
-                    log.add(name, cluster.take_in_flight(), cluster.env.now)
-                run_s = time.perf_counter() - began
-            summary = summarise(done, log, scenario_hash(plan, hashes), run_s)
-            if folder is not None:
-                manifest = make_manifest(plan, hashes, summary.wall)
-                written = folder.finish(
-                    lambda place: write_results(place, done, summary, manifest), _failure(done)
-                )
-                # last, so that no fault of it can cost the results
-                folder_page(written).write(written)
-        except OSError as error:
-            raise (folder.unwritten(error) if folder else error) from error
+                summary, written = _results(done, log, hashes, began, folder)
         except BaseException:
             if folder is not None:
                 folder.discard()
             raise
     return Result(done, summary, written)
+
+
+def _results(
+    done: Run, log: RequestLog, hashes: Mapping[str, str], began: float, folder: ResultFolder | None
+) -> tuple[Summary, Path | None]:
+    """Return the summary of a run that has ended, and the folder where its results are.
+
+    Raises:
+        CosimError: If not all could be written.
+    """
+    try:
+        for name, cluster in done.clusters.items():
+            log.add(name, cluster.take_ended())
+            log.add(name, cluster.take_in_flight(), cluster.env.now)
+        log.close()
+        run_s = time.perf_counter() - began
+        summary = summarise(done, log, scenario_hash(done.plan, hashes), run_s)
+        if folder is None:
+            return summary, None
+        manifest = make_manifest(done.plan, hashes, summary.wall)
+        written = folder.finish(
+            lambda place: write_results(place, done, summary, manifest), _failure(done)
+        )
+        write_report(written)  # last, so that no fault of it can cost the results
+    except OSError as error:
+        raise (folder.unwritten(error) if folder else error) from error
+    return summary, written
 
 
 def _failure(run: Run) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,15 @@ from cosim.loop.record import SiteRecord
 from cosim.loop.stop import StopRequest
 from tests.conftest import Cli
 from tests.cosim.builders import BASE, controlled, write, write_controller
+
+
+@pytest.fixture(autouse=True)
+def listening() -> Iterator[None]:
+    """Whoever began the tests in the background had them ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
 
 KILL = "import os, signal; os.kill(os.getpid(), signal.{})"
 
