@@ -33,7 +33,7 @@ from cosim.scenario.solar import SolcastSolar
 from cosim.signals.csv_file import read_csv
 from cosim.signals.faults import file_error
 from cosim.signals.formats import ReadOptions, read_signal
-from cosim.signals.intervals import Fill
+from cosim.signals.gaps import Fill
 from cosim.signals.place import Place
 from cosim.signals.resample import resampled
 from cosim.signals.series import Series

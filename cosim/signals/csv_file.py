@@ -11,7 +11,8 @@ from typing import Literal
 
 from cosim.errors import did_you_mean
 from cosim.signals.faults import file_error, shown
-from cosim.signals.intervals import Fill, parse_numbers, regular_series, scaled_values
+from cosim.signals.gaps import Fill
+from cosim.signals.intervals import parse_numbers, regular_series, scaled_values
 from cosim.signals.series import Series
 from cosim.signals.stamps import parse_iso
 from cosim.signals.text_file import read_table

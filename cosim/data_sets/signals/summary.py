@@ -14,7 +14,7 @@ from cosim.errors import FetchError, Problem, SignalError
 from cosim.scenario.recorded import known_timezone
 from cosim.signals.csv_file import read_csv
 from cosim.signals.formats import ReadOptions, Source, read_signal, recognise
-from cosim.signals.intervals import Fill
+from cosim.signals.gaps import Fill
 from cosim.signals.series import FloatArray, Series, utc_stamp
 from cosim.world.plan import load_plan
 from cosim.world.site_plan import SitePlan

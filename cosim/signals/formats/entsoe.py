@@ -18,6 +18,7 @@ from cosim.signals.formats.source import ReadOptions, Source, only_area
 from cosim.signals.intervals import regular_series
 from cosim.signals.mix import STORAGE
 from cosim.signals.series import Series
+from cosim.signals.spacing import FEWEST_EQUAL
 from cosim.signals.stamps import from_clock, parse_as
 
 _FUELS = {
@@ -51,6 +52,7 @@ _OFFSET_US = {"UTC": 0, "CET": 3600_000_000, "CEST": 7200_000_000}
 _LOCAL = "CET/CEST"
 _TIMEZONE = "Europe/Brussels"
 _MINUTE_US = 60_000_000
+_HOUR_US = 60 * _MINUTE_US
 
 
 def matches(source: Source) -> bool:
@@ -71,10 +73,10 @@ def read(source: Source, options: ReadOptions) -> Series:
     faults = table.faults()
     values = read_intensity(table, columns, faults, options)
     zone = re.search(r"\((.*)\)", source.header[time])
-    starts_us, interval_us = _parse_units(
+    starts_us, lengths_us = _parse_units(
         table.texts(time), zone[1].upper() if zone else None, options.timezone, faults
     )
-    return regular_series(starts_us, values, faults, interval_us=interval_us, fill=options.fill)
+    return regular_series(starts_us, values, faults, lengths_us=lengths_us, fill=options.fill)
 
 
 def _fuel_columns(source: Source) -> dict[int, str]:
@@ -100,8 +102,8 @@ def _fuel_columns(source: Source) -> dict[int, str]:
 
 def _parse_units(
     texts: pd.Series[str], zone: str | None, timezone: str | None, faults: Faults
-) -> tuple[IntArray | None, int | None]:
-    """Return the starts of time units, and their length; None where there are faults [us].
+) -> tuple[IntArray | None, IntArray | None]:
+    """Return the starts of time units, and their lengths; None where there are faults [us].
 
     Args:
         texts: The units, as they are written.
@@ -130,7 +132,7 @@ def _parse_units(
     starts_us = _in_utc(clock[0], start_zones, timezone, texts, faults)
     if starts_us is None:
         return None, None
-    return starts_us, _unit_us(clock, start_zones, end_zones, texts, faults)
+    return starts_us, _unit_lengths(starts_us, clock, start_zones, end_zones, texts, faults)
 
 
 def _in_utc(
@@ -149,26 +151,39 @@ def _in_utc(
     return times_us
 
 
-def _unit_us(
+def _unit_lengths(
+    starts_us: IntArray,
     clock: list[IntArray],
     start_zones: pd.Series[str],
     end_zones: pd.Series[str],
     texts: pd.Series[str],
     faults: Faults,
-) -> int | None:
-    """Return the length of a time unit; a fault where there is another [us]."""
+) -> IntArray | None:
+    """Return the lengths of time units; one that stands alone is a fault [us]."""
     offsets_us = [
         zones.map(_OFFSET_US).fillna(0).to_numpy(dtype=np.int64)
         for zones in (start_zones, end_zones)
     ]
     lengths_us = (clock[1] - offsets_us[1]) - (clock[0] - offsets_us[0])
+    # On a local clock the unit in which it changes looks an hour longer or shorter.
+    local = start_zones.isin((_LOCAL, "")).to_numpy(dtype=bool)
     each_us, counts = np.unique(lengths_us, return_counts=True)
     unit_us = int(each_us[counts.argmax()])
-    off_us = np.abs(lengths_us - unit_us)
-    # On a local clock the unit in which it changes looks an hour longer or shorter.
-    may_change = start_zones.isin((_LOCAL, "")).to_numpy(dtype=bool) & (off_us == 60 * _MINUTE_US)
-    wrong = ((off_us != 0) & ~may_change) | (unit_us <= 0)
-    text = f"expected a time unit of {unit_us / _MINUTE_US:g} min as in the other rows"
     if unit_us <= 0:
-        text = "expected the end of the time unit after its start"
-    return None if faults.add(wrong, text, texts) else unit_us
+        faults.add(lengths_us <= 0, "expected the end of the time unit after its start", texts)
+        return None
+    steps_us = np.append(np.diff(starts_us), unit_us)
+    changed = local & (lengths_us != steps_us) & (np.abs(lengths_us - steps_us) == _HOUR_US)
+    lengths_us = np.where(changed, steps_us, lengths_us)
+    # A length is one of the file's if it comes several times in succession.
+    known = {unit_us, *_lasting(lengths_us)}
+    wrong = ~np.isin(lengths_us, [*known]) | (lengths_us <= 0)
+    text = f"expected a time unit of {unit_us / _MINUTE_US:g} min as in the other rows"
+    return None if faults.add(wrong, text, texts) else lengths_us
+
+
+def _lasting(lengths_us: IntArray) -> list[int]:
+    """Return the lengths that hold for some rows in succession [us]."""
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(lengths_us)) + 1, [len(lengths_us)]])
+    rows = np.diff(edges)
+    return [int(lengths_us[edge]) for edge in edges[:-1][rows >= FEWEST_EQUAL]]

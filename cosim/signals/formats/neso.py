@@ -42,19 +42,18 @@ def read(source: Source, options: ReadOptions) -> Series:
     starts, ends = found.starts, found.ends
     starts_us = parse_iso(starts, options.timezone, faults)
     ends_us = parse_iso(ends, options.timezone, faults)
-    interval_us = None
+    lengths_us = None
     if starts_us is not None and ends_us is not None:
         lengths_us = ends_us - starts_us
-        interval_us = int(lengths_us[0])
         text = "expected 'to' after 'from', by as much in every entry"
-        wrong = (lengths_us != interval_us) | (lengths_us <= 0)
+        wrong = (lengths_us != lengths_us[0]) | (lengths_us <= 0)
         if faults.add(wrong, text, (starts + " to " + ends).tolist()):
             faults.stop()
     return regular_series(
         starts_us if ends_us is not None else None,
         values,
         faults,
-        interval_us=interval_us,
+        lengths_us=lengths_us,
         fill=options.fill,
     )
 

@@ -13,7 +13,7 @@ import numpy as np
 from cosim.errors import SignalError, did_you_mean
 from cosim.signals.faults import Faults, file_error, shown
 from cosim.signals.formats.answer import Answer
-from cosim.signals.intervals import Fill
+from cosim.signals.gaps import Fill
 from cosim.signals.text_file import Table, is_json, read_header, read_json, read_table
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cosim.errors import Problem, SignalError
 from cosim.signals import Series, text_file
 from cosim.signals.formats import FORMATS, ReadOptions, read_signal
-from cosim.signals.intervals import Fill
+from cosim.signals.gaps import Fill
 from tests.cosim.builders import write
 from tests.cosim.signals.formats.examples import (
     BALANCE,

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from cosim.errors import SignalError
-from cosim.signals import intervals
+from cosim.signals import gaps
 from cosim.signals.formats import FORMATS, ReadOptions, Source, read_signal
-from cosim.signals.intervals import Fill
+from cosim.signals.gaps import Fill
 from cosim.signals.mix import emission_factors, mix_intensity
 from tests.cosim.builders import data_file, write
 from tests.cosim.signals.formats.examples import EXAMPLES, FORECASTS, NESO, Example
@@ -129,7 +129,7 @@ class TestFill:
         assert series.starts_s[0] % 86400 == 3600
 
     def test_too_many_to_fill(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(intervals, "_MOST_INTERVALS", 5)
+        monkeypatch.setattr(gaps, "_MOST_INTERVALS", 5)
         with pytest.raises(SignalError, match="gaps of 2 intervals, too many to fill"):
             read_signal(path, ReadOptions(fill=Fill("hold", 7200)))
 
