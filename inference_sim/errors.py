@@ -65,7 +65,12 @@ class TraceError(InferenceSimError):
     """A request trace that cannot be read; the message names the file and the row."""
 
 
+_LONGEST_NAME = 80
+"""Longer ones are no names: nobody mistypes them, and an error should not show them."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest of `known`, or an empty string."""
-    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    names = [one for one in known if len(one) <= _LONGEST_NAME]
+    nearest = difflib.get_close_matches(name[:_LONGEST_NAME], names, n=1, cutoff=0.6)
     return f"; did you mean '{nearest[0]}'?" if nearest else ""

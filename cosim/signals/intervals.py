@@ -1,10 +1,11 @@
-"""From rows to a series: numbers read, intervals that follow each other, gaps filled if asked for."""
+"""From rows to a series: numbers, the intervals that they hold for, gaps filled if asked for."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
+from cosim.signals.dialect import Dialect, written_otherwise
 from cosim.signals.faults import BoolArray, Faults, IntArray, Texts
 from cosim.signals.gaps import Fill, Rows, filled
 from cosim.signals.series import FloatArray, Series
@@ -19,7 +20,12 @@ def is_missing(texts: pd.Series[str]) -> BoolArray:
 
 
 def parse_numbers(
-    texts: pd.Series[str], faults: Faults, *, blank: bool = False, what: str = "the value"
+    texts: pd.Series[str],
+    faults: Faults,
+    *,
+    blank: bool = False,
+    what: str = "the value",
+    dialect: Dialect | None = None,
 ) -> FloatArray:
     """Return numbers; those that are none are NaN, and a fault.
 
@@ -28,16 +34,22 @@ def parse_numbers(
         faults: Where to note what is wrong.
         blank: Whether a number may be missing.
         what: What is missing, for the fault.
+        dialect: How numbers are written, where the user can say it; by default as in Python.
     """
     missing = is_missing(texts)
-    parsed = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    plain = texts if dialect is None else dialect.plain(texts)
+    parsed = pd.to_numeric(plain, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     is_number = ~np.isnan(parsed)
     # Once more, as float() rounds correctly and the parser of pandas does not promise to.
     values = np.full(len(texts), np.nan)
-    values[is_number] = texts.to_numpy(dtype=object)[is_number].astype(np.float64)
+    values[is_number] = plain.to_numpy(dtype=object)[is_number].astype(np.float64)
     if not blank:
         faults.add(missing, f"{what} is missing; 'fill' says how to fill gaps", texts)
-    faults.add(~is_number & ~missing, "expected a number", texts)
+    wrong = ~is_number & ~missing
+    hint = ""
+    if dialect is not None and wrong.any() and written_otherwise(texts.iloc[int(wrong.argmax())]):
+        hint = "; 'decimal' and 'thousands' say how the numbers of the file are written"
+    faults.add(wrong, f"expected a number{hint}", texts)
     return values
 
 

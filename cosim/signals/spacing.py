@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 from typing import Literal
 
@@ -109,7 +110,7 @@ def _expected_steps(steps_us: IntArray) -> IntArray:
     edges = np.concatenate([[0], np.flatnonzero(np.diff(steps_us)) + 1, [len(steps_us)]])
     runs = [
         (int(steps_us[first]), int(first), int(last))
-        for first, last in zip(edges[:-1], edges[1:], strict=True)
+        for first, last in itertools.pairwise(edges)
         if last - first >= FEWEST_EQUAL
     ]
     spans: list[tuple[int, int, int]] = []
@@ -119,11 +120,11 @@ def _expected_steps(steps_us: IntArray) -> IntArray:
         else:
             spans.append((length_us, first, last))
     lengths = [length_us for length_us, _, _ in spans]
-    nested = all(max(pair) % min(pair) == 0 for pair in zip(lengths, lengths[1:], strict=False))
+    nested = all(max(pair) % min(pair) == 0 for pair in itertools.pairwise(lengths))
     if len(lengths) < 2 or len(set(lengths)) < len(lengths) or not nested:
         return expected_us
     expected_us[:] = lengths[0]
-    for (before_us, _, end), (after_us, first, _) in zip(spans, spans[1:], strict=False):
+    for (before_us, _, end), (after_us, first, _) in itertools.pairwise(spans):
         between = steps_us[end:first]
         expected_us[end:first] = np.where(between % before_us == 0, before_us, after_us)
         expected_us[first:] = after_us

@@ -55,13 +55,13 @@ def carbon(path: Path, start: datetime, duration_s: float, **keys: Any) -> Any:
 MARCH = datetime(2024, 3, 31, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("kind", ["file", "electricity_maps"])
-def test_recognised_or_named(folder: Path, kind: str) -> None:
+@pytest.mark.parametrize("name", [None, "electricity_maps"])
+def test_recognised_or_named(folder: Path, name: str | None) -> None:
     path = folder / "maps.csv"
-    series = carbon(path, MARCH, 3 * HOUR_S, type=kind)
+    series = carbon(path, MARCH, 3 * HOUR_S, format=name)
     assert series.step_means(MARCH.timestamp(), HOUR_S, 3).tolist() == [343.71, 340.08, 337.6]
     assert series.kind == "average"
-    series = carbon(path, MARCH, 3 * HOUR_S, type=kind, column="direct", area="DE")
+    series = carbon(path, MARCH, 3 * HOUR_S, format=name, column="direct", area="DE")
     assert series.values[0] == 301.22
 
 
@@ -134,8 +134,9 @@ def test_filled(folder: Path, fill: Any) -> None:
 
 def test_temperature(folder: Path) -> None:
     start = datetime(2022, 6, 8, 19, tzinfo=UTC)
-    for kind in ("file", "solcast"):
-        config = TEMPERATURE.validate_python({"type": kind, "path": str(folder / "solcast.csv")})
+    for name in (None, "solcast"):
+        keys = {"type": "file", "format": name, "path": str(folder / "solcast.csv")}
+        config = TEMPERATURE.validate_python(keys)
         assert temperature_series(config, Window.of(start, 900)).values.tolist() == [
             19.1,
             19.2,
@@ -157,7 +158,10 @@ def test_another_quantity(folder: Path) -> None:
         ({"unit": "g/kWh"}, "unit: does not go with format 'electricity_maps'"),
         ({"factors": {"gas": 1}}, "factors: does not go with format 'electricity_maps'"),
         ({"factors": {"gsa": 1}}, "factors: no such fuel .*did you mean 'gas'"),
-        ({"type": "neso"}, "expected JSON"),
+        ({"format": "neso"}, "expected JSON"),
+        ({"format": "electricity_map"}, "did you mean 'electricity_maps'"),
+        ({"leave_out": ["gas"]}, "leave_out: does not go with format 'electricity_maps'"),
+        ({"blank_fuels": "zero"}, "blank_fuels: does not go with format"),
         ({"shift": "100d"}, r"covers 2024-07-09T00:00:00Z to .* is needed"),
     ],
 )
@@ -178,7 +182,8 @@ def test_what_does_not_go_with_a_file(folder: Path, keys: Any, message: str) -> 
         ({"factors": {"gas": -1}}, "greater than or equal to 0"),
         ({"resample": {"method": "spline"}}, "mean_preserving"),
         ({"timezone": "Mars/Olympus"}, "expected an IANA time zone"),
-        ({"type": "electricity_map"}, "electricity_maps"),
+        ({"type": "electricity_map"}, "file"),
+        ({"blank_fuels": "one"}, "zero"),
     ],
 )
 def test_what_a_scenario_cannot_say(folder: Path, keys: Any, message: str) -> None:

@@ -34,12 +34,13 @@ def test_series(tmp_path: Path, name: str) -> None:
 
 
 def check(example: Example, series) -> None:
-    starts_s = example.first_s + example.step_s * np.arange(len(example.values))
-    assert series.starts_s.tolist() == starts_s.tolist()
-    assert series.end_s == starts_s[-1] + example.step_s
+    lengths_s = example.lengths_s or (example.step_s,) * len(example.values)
+    edges_s = example.first_s + np.append(0, np.cumsum(lengths_s))
+    assert series.starts_s.tolist() == edges_s[:-1].tolist()
+    assert series.end_s == edges_s[-1]
     assert series.values.tolist() == example.values
     assert series.kind == example.kind
-    assert series.notes == ()
+    assert series.notes == example.notes
 
 
 def test_every_format_has_an_example() -> None:
