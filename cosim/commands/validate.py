@@ -22,17 +22,27 @@ def validate(
     from cosim.studies.sweep.study import is_study, read_study
 
     problems: list[Problem] = []
+    warnings: list[str] = []
     for path in scenarios:
         try:
             if is_study(path):
                 first_seed(read_study(path, overrides or ()))
-            elif planned(path, overrides, None).scenario.evaluation is not None:
-                from cosim.studies.evaluate.variants import comparison
+            else:
+                plan = planned(path, overrides, None)
+                if plan.scenario.evaluation is not None:
+                    from cosim.studies.evaluate.variants import comparison
 
-                comparison(path, overrides or ())
+                    comparison(path, overrides or ())
+                warnings += [
+                    f"{path}: warning: {site.name}: {note}"
+                    for site in plan.sites
+                    for note in site.signal_notes
+                ]
         except ScenarioError as error:
             problems += error.problems
         else:
             print(f"{path}: ok")
+    for warning in warnings:
+        print(warning)
     if problems:
         raise ScenarioError(problems)

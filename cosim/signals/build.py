@@ -38,7 +38,7 @@ from cosim.signals.gaps import Fill
 from cosim.signals.place import Place
 from cosim.signals.resample import resampled
 from cosim.signals.series import Series
-from cosim.signals.solar import computed_solar
+from cosim.signals.solar import cloudless_note, computed_solar
 from cosim.signals.solcast_solar import solcast_power
 from cosim.signals.stamps import SECONDS_NOTE
 from cosim.signals.typical_day import typical_day_series
@@ -109,7 +109,9 @@ def solar_series(
         return _from_file(config, factor, window)
     if isinstance(config, SolcastSolar):
         return _placed(solcast_power(config, place, _fill(config.fill)), config, window)
-    return computed_solar(config, window.start_s - DAY_S, window.end_s, place, seed)
+    series = computed_solar(config, window.start_s - DAY_S, window.end_s, place, seed)
+    note = "" if place is None else cloudless_note(config, series, window, place)
+    return replace(series, notes=(*series.notes, note)) if note else series
 
 
 def load_series(config: Load, window: Window) -> Series:

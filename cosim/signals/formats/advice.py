@@ -19,6 +19,8 @@ from cosim.signals.text_file import Table, read_table
 _SEPARATORS = (",", ";", "\t", "|")
 _COMMENTS = ("#", "//", "%")
 _MOST_SKIPPED = 40
+_MOST_BYTES = 20_000_000
+"""Larger files are not tried out."""
 _ZONE = re.compile(r"(Z|UTC|[+-]\d\d(:?\d\d)?)$")
 
 
@@ -26,14 +28,21 @@ def csv_advice(source: Source) -> str:
     """Return what ``type: csv`` needs to read a file; or why it cannot."""
     if not source.header:
         return "; write it as CSV with a column of stamps in ISO 8601 and one of values"
+    if source.path.stat().st_size > _MOST_BYTES:
+        return "; type: csv reads tables of stamps and values"
+    reasons = []
     for dialect in _dialects(source):
         try:
             table = read_table(source.path, dialect)
         except SignalError:
             continue
         if len(table.header) > 1 and len(table.rows) > 1:
-            return _needs(table, dialect)
-    return "; type: csv cannot read it either: it is not a table with a line of names"
+            keys, reason = _needs(table, dialect)
+            if not reason:
+                return f"; read it with {', '.join(['type: csv', *keys])}"
+            reasons.append(reason)
+    reason = reasons[0] if reasons else "it is not a table with a line of names"
+    return f"; type: csv cannot read it either: {reason}"
 
 
 def _dialects(source: Source) -> list[Dialect]:
@@ -51,15 +60,13 @@ def _dialects(source: Source) -> list[Dialect]:
     return found
 
 
-def _needs(table: Table, dialect: Dialect) -> str:
-    """Return the keys with which ``type: csv`` reads a table."""
+def _needs(table: Table, dialect: Dialect) -> tuple[list[str], str]:
+    """Return the keys with which ``type: csv`` reads a table; or none, and why it cannot."""
     stamps = {place: table.texts(place) for place in range(len(table.header))}
     times = [place for place, texts in stamps.items() if _are_stamps(texts)]
     if not times:
-        return (
-            "; type: csv cannot read it: no column has stamps in ISO 8601 (the first has "
-            f"{shown(stamps[0].iloc[0])})"
-        )
+        first = shown(stamps[0].iloc[0])
+        return [], f"no column has stamps in ISO 8601 (the first has {first})"
     values = [
         place
         for place, texts in stamps.items()
@@ -68,7 +75,7 @@ def _needs(table: Table, dialect: Dialect) -> str:
         and re.fullmatch(r"[+-]?[\d.,'\s]+(e[+-]?\d+)?", texts.iloc[0].lower())
     ]
     if not values:
-        return "; type: csv cannot read it: no column beside the stamps has numbers"
+        return [], "no column beside the stamps has numbers"
     keys = []
     if dialect.separator != ",":
         keys.append(f'separator: "{"tab" if dialect.separator == chr(9) else dialect.separator}"')
@@ -84,7 +91,7 @@ def _needs(table: Table, dialect: Dialect) -> str:
         keys.append("timezone: UTC (or another)")
     if any("," in stamps[place].iloc[0] for place in values[:1]):
         keys.append('thousands: ","' if "." in stamps[values[0]].iloc[0] else 'decimal: ","')
-    return f"; read it with type: csv{', ' if keys else ''}{', '.join(keys)}"
+    return keys, ""
 
 
 def _are_stamps(texts: pd.Series[str]) -> bool:
