@@ -11,7 +11,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from cosim.scenario.recorded import Recorded
-from cosim.scenario.signals import CarbonIntensity, Solar
+from cosim.scenario.signals import CarbonIntensity, Price, Solar
 from cosim.signals.formats import FORMATS
 from cosim.signals.mix import emission_factors
 from tests.cosim.builders import REPOSITORY
@@ -20,12 +20,13 @@ PAGE = (REPOSITORY / "docs" / "signals.md").read_text(encoding="utf-8")
 SIGNALS: dict[str, TypeAdapter[Any]] = {
     "carbon_intensity": TypeAdapter(CarbonIntensity),
     "solar": TypeAdapter(Solar),
+    "price": TypeAdapter(Price),
 }
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.S)
 
 
 def test_every_format_has_a_row() -> None:
-    table = PAGE.split("### Emission factors")[0].split("| format | file |")[1]
+    table = PAGE.split("### Emission factors")[0].split("| `format` | file |")[1]
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.M)) == set(FORMATS)
 
 
