@@ -18,9 +18,10 @@ The contract:
 
 - `Controller`, `FleetController`: a policy for one site, and one for all sites.
 - `SiteObservation`, `Observation`: what they see.
+- `GridView`, `BatteryView`, `QueueView`, `PoolView`, `LatencyView`: its parts.
 - `SiteAction`, `Action`: what they return.
-- `SiteContext`, `ActuatorLimits`: what they are told before a run.
-- `ACTUATORS`, `Actuator`: what can be set.
+- `SiteContext`, `PoolContext`, `ActuatorLimits`: what they are told before a run.
+- `ACTUATORS`, `Actuator`, `Setting`: what can be set, and where.
 - `ServiceModel`, `ClassInfo`: what the deployment can do, and for whom.
 - `Forecast`, `Forecasts`: what it may know of the future, if it declares so.
 
@@ -48,21 +49,20 @@ Running them:
 - `SloGuard`, `GuardSettings`: releases throttles when objectives are in danger.
 - `ActuatorChange`: the record of what they did.
 - `ControllerError`: what is raised when one misbehaves.
-- `microgrid_telemetry`: what Vessim reports, as observations name it.
+- `SiteReport`, `MicrogridReport`: what a simulator reports of a step.
 
 ``controllers.participant`` couples them to mosaik. ``controllers.conformance`` checks what must
-hold for every one of them, on the site and the days of ``controllers.example``.
+hold for every one of them, on the site of ``controllers.example``.
 """
 
-from controllers.actuators import ACTUATORS, Actuator, ActuatorLimits
+from controllers.actuators import ACTUATORS, Actuator, ActuatorLimits, Setting
 from controllers.base import (
     Action,
     Controller,
     FleetController,
-    Observation,
+    PoolContext,
     SiteAction,
     SiteContext,
-    SiteObservation,
 )
 from controllers.bucket import BucketPolicy
 from controllers.changes import ActuatorChange
@@ -71,6 +71,7 @@ from controllers.forecast import Forecast, Forecaster, Forecasts
 from controllers.guard import GuardSettings, SloGuard
 from controllers.host import ControllerHost
 from controllers.objective import TpotObjective
+from controllers.observation import Observation, SiteObservation
 from controllers.placement import HostedController, check_conflicts
 from controllers.policies.autoscale import Autoscale
 from controllers.policies.batch_cap_aimd import BatchCapAimd
@@ -90,7 +91,15 @@ from controllers.policies.slo_clock import SloClock
 from controllers.policies.suspend_resume import SuspendResume
 from controllers.registry import BUILTIN, installed, resolve
 from controllers.service import ClassInfo, ServiceModel
-from controllers.telemetry import microgrid_telemetry
+from controllers.site_views import (
+    BatteryView,
+    GridView,
+    LatencyView,
+    MicrogridReport,
+    PoolView,
+    QueueView,
+    SiteReport,
+)
 from controllers.throttle import Throttle
 from controllers.views import SiteSignals
 from controllers.window import Band, IntensityBand, IntensityWindow
@@ -108,6 +117,7 @@ __all__ = [
     "BatchCapPrimalDual",
     "BatteryAware",
     "BatteryDispatch",
+    "BatteryView",
     "BucketPolicy",
     "CarbonBudgetPid",
     "CarbonProportional",
@@ -122,19 +132,27 @@ __all__ = [
     "Forecast",
     "Forecaster",
     "Forecasts",
+    "GridView",
     "GuardSettings",
     "HostedController",
     "IntensityBand",
     "IntensityWindow",
+    "LatencyView",
     "LowestWindow",
+    "MicrogridReport",
     "Mpc",
     "Noop",
     "Observation",
+    "PoolContext",
+    "PoolView",
     "PowerCap",
+    "QueueView",
     "ServiceModel",
+    "Setting",
     "SiteAction",
     "SiteContext",
     "SiteObservation",
+    "SiteReport",
     "SiteSignals",
     "SloClock",
     "SloGuard",
@@ -143,6 +161,5 @@ __all__ = [
     "TpotObjective",
     "check_conflicts",
     "installed",
-    "microgrid_telemetry",
     "resolve",
 ]

@@ -8,7 +8,6 @@ and applies it.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,113 +17,24 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from controllers.actuators import ActuatorLimits
-from controllers.forecast import NO_FORECASTS, Forecasts
+from controllers.actuators import ACTUATORS, SITE, ActuatorLimits, Setting
+from controllers.observation import Observation, SiteObservation
 from controllers.service import ClassInfo, ServiceModel
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SiteObservation:
-    """One site as a controller sees it at the start of a step.
-
-    The signals are those of the step that begins; the telemetry is of the step before. At the
-    first step there is none: it is zero, or None where zero would be a statement. A site without
-    a cluster has a facility power and no other cluster telemetry.
-
-    Attributes:
-        site: Name of the site.
-        step: Index of the step that begins, from 0.
-        time_s: Time since the start of the run [s].
-        time: The same as a UTC time.
-        step_s: Length of a step [s].
-        carbon_intensity_g_per_kwh: Mean over the step that begins [g/kWh].
-        price_per_kwh: Price of imported energy [1/kWh]; None without a price signal.
-        solar_w: Solar power available in the step that begins [W].
-        facility_power_w: Mean power of the site's load [W].
-        import_w: Power drawn from the grid [W].
-        export_w: Power fed into the grid [W].
-        battery_soc: State of charge of the battery [0 to 1]; None without one.
-        battery_power_w: Power of the battery [W], charging positive.
-        battery_capacity_wh: Capacity of the battery [Wh]; None without one.
-        battery_min_soc: State of charge it is never discharged below [0 to 1]; None without one.
-        arrived: Requests that arrived in the step.
-        admitted: Requests that passed the gateway in the step.
-        completed: Requests completed in the step.
-        gateway_waiting: Requests that wait at the gateway at the end of the step.
-        deferrable_waiting: Deferrable requests held back in front of the gateway at its end.
-        deferrable_waiting_tokens: Prompt tokens of these.
-        deferrable_slack_s: Least time until one of these must start [s]; None if none must.
-        replica_waiting: Requests that wait in the replicas' queues at the end of the step.
-        running: Requests in a batch at the end of the step.
-        busy_fraction: Share of the replicas' time with an iteration under way [0 to 1].
-        kv_utilisation: Share of the KV cache in use [0 to 1].
-        batch_mean: Mean batch size of a replica while it worked.
-        awake_replicas: Replicas not asleep at the end: serving, draining or waking up.
-        ttft_p99_s: 99th percentile of the time to first token [s]; None if there was none.
-        tpot_p99_s: 99th percentile of the time per output token [s]; None if there was none.
-        latency_p99_s_by_class: The same two of each class of requests, by its name.
-        guarded: Whether the guard of the objectives held in the step before: what throttles set
-            was not in force.
-        forecasts: Forecasts that the controller declared, by signal; see `controllers.forecast`.
-        admission_rate_per_s: Admission rate in force [requests/s]; infinite when unlimited.
-        batch_cap: Batch cap in force [sequences per replica]; 0 at a site without a cluster.
-        deferrable_rate_per_s: Release rate of deferrable requests in force [requests/s].
-        active_replicas: Replicas that are to serve; 0 at a site without a cluster.
-        clock_fraction: Clock of the GPUs in force, over their highest one; the most with a cap.
-        power_cap_w: Power cap of each GPU in force [W]; infinite for none.
-        battery_setpoint_w: Setpoint of the battery in force [W]; infinite while it is left to take
-            surplus and cover deficits.
-    """
-
-    site: str
-    step: int
-    time_s: float
-    time: datetime
-    step_s: float
-    carbon_intensity_g_per_kwh: float
-    price_per_kwh: float | None = None
-    solar_w: float = 0.0
-
-    facility_power_w: float = 0.0
-    import_w: float = 0.0
-    export_w: float = 0.0
-    battery_soc: float | None = None
-    battery_power_w: float = 0.0
-    battery_capacity_wh: float | None = None
-    battery_min_soc: float | None = None
-    arrived: int = 0
-    admitted: int = 0
-    completed: int = 0
-    gateway_waiting: int = 0
-    deferrable_waiting: int = 0
-    deferrable_waiting_tokens: int = 0
-    deferrable_slack_s: float | None = None
-    replica_waiting: int = 0
-    running: int = 0
-    busy_fraction: float = 0.0
-    kv_utilisation: float = 0.0
-    batch_mean: float = 0.0
-    awake_replicas: int = 0
-    ttft_p99_s: float | None = None
-    tpot_p99_s: float | None = None
-    latency_p99_s_by_class: Mapping[str, tuple[float | None, float | None]] = field(
-        default_factory=lambda: MappingProxyType({})
-    )
-    guarded: bool = False
-    forecasts: Forecasts = field(default_factory=lambda: NO_FORECASTS)
-
-    admission_rate_per_s: float = math.inf
-    batch_cap: int = 0
-    deferrable_rate_per_s: float = math.inf
-    active_replicas: int = 0
-    clock_fraction: float = 1.0
-    power_cap_w: float = math.inf
-    battery_setpoint_w: float = math.inf
+ONE_POOL = "main"
+"""Name of the pool of a cluster that has one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteAction:
     """What a controller sets at one site; None leaves an actuator as it is.
+
+    Where a cluster has several pools, an actuator of a pool takes a number for every pool, or
+    numbers by pool; pools that are not named stay as they are.
+
+    Example::
+
+        SiteAction(batch_cap=64, clock_fraction={"large": 0.7}, reason="dirty grid")
 
     Attributes:
         admission_rate_per_s: Admission rate of the gateway [requests/s]; infinite for no limit.
@@ -140,33 +50,13 @@ class SiteAction:
     """
 
     admission_rate_per_s: float | None = None
-    batch_cap: int | None = None
+    batch_cap: int | Mapping[str, int] | None = None
     deferrable_rate_per_s: float | None = None
-    active_replicas: int | None = None
-    clock_fraction: float | None = None
-    power_cap_w: float | None = None
+    active_replicas: int | Mapping[str, int] | None = None
+    clock_fraction: float | Mapping[str, float] | None = None
+    power_cap_w: float | Mapping[str, float] | None = None
     battery_setpoint_w: float | None = None
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
-    """All sites as a fleet controller sees them at the start of a step.
-
-    Attributes:
-        step: Index of the step that begins, from 0.
-        time_s: Time since the start of the run [s].
-        time: The same as a UTC time.
-        sites: Observations by site; read-only.
-    """
-
-    step: int
-    time_s: float
-    time: datetime
-    sites: Mapping[str, SiteObservation]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "sites", MappingProxyType(dict(self.sites)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +75,22 @@ def _empty() -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PoolContext:
+    """A pool as a controller is told of it before a run.
+
+    Attributes:
+        limits: Ranges of the actuators that the pool has, by actuator name; read-only.
+        service: What the pool can do; None where it is not known.
+    """
+
+    limits: Mapping[str, ActuatorLimits]
+    service: ServiceModel | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "limits", MappingProxyType(dict(self.limits)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SiteContext:
     """What a controller is told about its site before a run.
 
@@ -193,8 +99,9 @@ class SiteContext:
         start: Start of the run, UTC.
         step_s: Length of a step [s].
         steps: Number of steps of the whole run.
-        limits: Ranges of the actuators that the site has, by actuator name; empty without a
-            cluster.
+        limits: Ranges of the actuators that the site has, by actuator name; those of a pool's
+            actuator hold for a number that is set for every pool. Empty without a cluster.
+        pools: The pools of the cluster, by name; empty means one, with these limits.
         past_carbon_intensity_g_per_kwh: Intensities [g/kWh] of the steps before the start, oldest
             first, up to 7 days; read-only, may be empty.
         peak_power_w: Greatest power that the site's load can draw [W], PUE included.
@@ -212,6 +119,7 @@ class SiteContext:
     step_s: float
     steps: int
     limits: Mapping[str, ActuatorLimits] = field(default_factory=dict)
+    pools: Mapping[str, PoolContext] = field(default_factory=dict)
     past_carbon_intensity_g_per_kwh: NDArray[np.float64] = field(default_factory=_empty)
     peak_power_w: float = 0.0
     idle_power_w: float = 0.0
@@ -226,14 +134,25 @@ class SiteContext:
         past.setflags(write=False)
         object.__setattr__(self, "past_carbon_intensity_g_per_kwh", past)
         object.__setattr__(self, "limits", MappingProxyType(dict(self.limits)))
+        object.__setattr__(self, "pools", MappingProxyType(dict(self.pools)))
+
+    def settings(self) -> dict[Setting, ActuatorLimits]:
+        """Return the range of everything that can be set, by actuator and pool."""
+        found: dict[Setting, ActuatorLimits] = {}
+        for name, limits in self.limits.items():
+            if ACTUATORS[name].scope == "site":
+                found[name, SITE] = limits
+                continue
+            if not self.pools:
+                found[name, ONE_POOL] = limits
+            for pool, context in self.pools.items():
+                if name in context.limits:
+                    found[name, pool] = context.limits[name]
+        return found
 
 
-class Controller(ABC):
-    """A policy for one site.
-
-    Parameters are keyword-only arguments of ``__init__``, annotated with their types and bounds:
-    a scenario is checked against that signature. State lives in attributes that `reset` sets.
-    """
+class Declares:
+    """What a controller says of itself before a run."""
 
     actuators: frozenset[str] = frozenset()
     """Names of the actuators that it may set; two controllers of a site must not share one."""
@@ -244,6 +163,14 @@ class Controller(ABC):
     needs_clairvoyance: bool = False
     """Whether it works with perfect forecasts only; a scenario must then call it clairvoyant."""
 
+
+class Controller(Declares, ABC):
+    """A policy for one site.
+
+    Parameters are keyword-only arguments of ``__init__``, annotated with their types and bounds:
+    a scenario is checked against that signature. State lives in attributes that `reset` sets.
+    """
+
     @abstractmethod
     def reset(self, context: SiteContext) -> None:
         """Forget everything, and prepare for a run at the site that `context` describes."""
@@ -253,20 +180,12 @@ class Controller(ABC):
         """Return what to set for the step that begins; None to leave all as it is."""
 
 
-class FleetController(ABC):
+class FleetController(Declares, ABC):
     """A policy that sees all sites at once, and may set any of them.
 
-    As `Controller`, but for the whole fleet.
+    As `Controller`, but for the whole fleet: the actuators that it declares are those of every
+    site.
     """
-
-    actuators: frozenset[str] = frozenset()
-    """Names of the actuators that it may set, at every site."""
-    forecasts: frozenset[str] = frozenset()
-    """Signals of which it needs forecasts: carbon_intensity, solar, arrivals."""
-    forecast_horizon_h: float = 24.0
-    """How far ahead they look [h]."""
-    needs_clairvoyance: bool = False
-    """Whether it works with perfect forecasts only; a scenario must then call it clairvoyant."""
 
     @abstractmethod
     def reset(self, contexts: Mapping[str, SiteContext]) -> None:

@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from controllers.base import Controller, SiteAction, SiteContext, SiteObservation
+from controllers.base import Controller, SiteAction, SiteContext
+from controllers.observation import SiteObservation
 from controllers.release import ACTUATOR, Release
 
 Array = NDArray[np.float64]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from controllers.base import SiteObservation
+from controllers.actuators import SITE, Setting
+from controllers.base import ONE_POOL
+from controllers.observation import SiteObservation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +19,7 @@ class ActuatorChange:
         site: The site.
         controller: Name of the controller that made it.
         actuator: Name of the actuator.
+        target: Name of the pool that it was set for; empty for an actuator of the site.
         old: Value until then.
         new: Value from then on.
         reason: The controller's own words.
@@ -34,6 +37,7 @@ class ActuatorChange:
     site: str
     controller: str
     actuator: str
+    target: str
     old: float
     new: float
     reason: str
@@ -45,12 +49,19 @@ class ActuatorChange:
     replica_waiting: int
     running: int
 
+    @property
+    def label(self) -> str:
+        """The actuator in words, with the pool where there are several."""
+        if self.target in (SITE, ONE_POOL):
+            return self.actuator
+        return f"{self.actuator} of {self.target}"
+
     @classmethod
     def of(
         cls,
         observation: SiteObservation,
         controller: str,
-        actuator: str,
+        setting: Setting,
         old: float,
         new: float,
         reason: str,
@@ -61,7 +72,8 @@ class ActuatorChange:
             time_s=observation.time_s,
             site=observation.site,
             controller=controller,
-            actuator=actuator,
+            actuator=setting[0],
+            target=setting[1],
             old=old,
             new=new,
             reason=reason,

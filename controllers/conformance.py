@@ -1,6 +1,6 @@
 """What must hold for every controller, as checks that can be run on anybody's.
 
-A controller is played through example days (`controllers.example`): it is shown what a run would
+A controller is played through days of `controllers.example_day`: it is shown what a run would
 show it, and what it returns is looked at. In a test of your own::
 
     from controllers.conformance import check_controller
@@ -12,7 +12,7 @@ show it, and what it returns is looked at. In a test of your own::
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,15 +21,17 @@ from controllers.base import (
     Action,
     Controller,
     FleetController,
-    Observation,
     SiteAction,
     SiteContext,
 )
 from controllers.errors import Call, ControllerError
-from controllers.example import STEPS, ExampleDay, example_context, example_day
+from controllers.example import STEPS, example_context
+from controllers.example_day import ExampleDay, example_day
 from controllers.forecast import Forecasts
+from controllers.observation import Observation
 from controllers.placement import Declaration
 from controllers.rehearsal import Rehearsal
+from controllers.site_views import MicrogridReport, SiteReport
 
 Make = Callable[[], Controller | FleetController]
 _SHORT = STEPS // 4  # where more of the same tells no more
@@ -119,7 +121,8 @@ def _only_declared(make: Make, sites: Sites) -> str | None:
     for step, answer in enumerate(play.run()):
         for site, action in answer.items():
             call = Call(type(controller).__name__, site, step)
-            more = sorted(play.values(site, action, call).keys() - play.declared.actuators)
+            was_set = {actuator for actuator, _ in play.values(site, action, call)}
+            more = sorted(was_set - play.declared.actuators)
             if more:
                 allowed = ", ".join(sorted(play.declared.actuators)) or "none"
                 raise _Problem(f"it set {more[0]} at step {step}, and declares {allowed}")
@@ -159,10 +162,14 @@ def _copes_with_what_is_missing(make: Make, sites: Sites) -> str | None:
         for name, one in sites.items()
     }
     day = example_day("a day without telemetry", bare)
-    nothing: list[dict[str, Any]] = [{} for _ in range(day.steps)]
+    no_reports: list[dict[str, SiteReport]] = [{} for _ in range(day.steps)]
+    no_microgrids: list[dict[str, MicrogridReport]] = [{} for _ in range(day.steps)]
     days = {
-        "without telemetry or history": (replace(day, telemetry=nothing, microgrid=nothing), 1),
-        "without telemetry of the microgrid": (replace(day, microgrid=nothing), 1),
+        "without telemetry or history": (
+            replace(day, reports=no_reports, microgrids=no_microgrids),
+            1,
+        ),
+        "without telemetry of the microgrid": (replace(day, microgrids=no_microgrids), 1),
         f"asked every {_SPARSE} steps": (example_day(contexts=sites), _SPARSE),
     }
     for name, (one, every) in days.items():
@@ -189,15 +196,13 @@ def _leaves_alone(make: Make, sites: Sites) -> str | None:
             return
         then = before.pop()
         for name, values in now.items():
-            for key, value in values.items():
-                if not _equal(value, then[name][key]):
-                    raise _Problem(f"it changed {key} of the observation at step {call.step}")
+            if changed := _changed(then[name], values):
+                raise _Problem(f"it changed {changed} of the observation at step {call.step}")
 
     Rehearsal(make(), day).run(look=look)
     for name, context in day.contexts.items():
-        for key, value in _snapshot(context).items():
-            if not _equal(value, told[name][key]):
-                raise _Problem(f"it changed {key} of the context")
+        if changed := _changed(told[name], _snapshot(context)):
+            raise _Problem(f"it changed {changed} of the context")
     return None
 
 
@@ -238,12 +243,12 @@ def _fork(day: ExampleDay, other: ExampleDay, step: int, factor: float) -> Examp
             here, there = getattr(one, name), getattr(other.signals[site], name)
             changed[name] = np.concatenate([here[:step], factor * there[step:]])
         signals[site] = replace(one, **changed)
-    reports = other if factor > 1 else day
+    later = other if factor > 1 else day
     return replace(
         day,
         signals=signals,
-        telemetry=[*day.telemetry[:step], *reports.telemetry[step:]],
-        microgrid=[*day.microgrid[:step], *reports.microgrid[step:]],
+        reports=[*day.reports[:step], *later.reports[step:]],
+        microgrids=[*day.microgrids[:step], *later.microgrids[step:]],
     )
 
 
@@ -257,11 +262,26 @@ def _snapshot(record: Any) -> dict[str, Any]:
         elif isinstance(value, np.ndarray):
             value = value.copy()
         elif isinstance(value, Mapping):
-            value = dict(value)
-        elif one.name == "service" and value is not None:
+            value = {
+                key: _snapshot(part) if is_dataclass(part) else part for key, part in value.items()
+            }
+        elif is_dataclass(value):
             value = _snapshot(value)
         found[one.name] = value
     return found
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return the name of a value that is no longer as it was, with its view's; empty if all are."""
+    for name, value in now.items():
+        if isinstance(value, dict) and isinstance(before[name], dict) and name != "forecasts":
+            if value.keys() != before[name].keys():
+                return name
+            if inside := _changed(before[name], value):
+                return f"{name}.{inside}"
+        elif not _equal(value, before[name]):
+            return name
+    return ""
 
 
 def _equal(one: Any, other: Any) -> bool:

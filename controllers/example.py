@@ -1,59 +1,31 @@
-"""A site that there is not, and days at it: what controllers are checked on, and tried out on.
+"""A fictional site: the one that controllers are checked on, and tried out on.
 
-The site has every actuator, a class that may not wait and one that may, a battery and solar power.
-What its cluster and microgrid report is drawn at random from a seed and answers to nothing that a
-controller sets: enough to see how a controller behaves, not how well it does.
+It has every actuator, a class that may not wait and one that may, a battery and solar power.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from controllers.actuators import ActuatorLimits
-from controllers.base import SiteContext, SiteObservation
+from controllers.actuators import ACTUATORS, SITE, ActuatorLimits
+from controllers.base import ONE_POOL, SiteContext
 from controllers.forecast import Forecast, Forecasts
+from controllers.observation import SiteObservation
 from controllers.service import ClassInfo, ServiceModel
-from controllers.views import SiteSignals
+from controllers.site_views import BatteryView, GridView, LatencyView, PoolView, QueueView
 
 Array = NDArray[np.float64]
-Report = Mapping[str, Mapping[str, Any]]
-"""What a step reports, by site and field of `SiteObservation`."""
 
 STEP_S = 900.0
 STEPS = 96
 _PAST_STEPS = 192
 _START = datetime(2024, 6, 8, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ExampleDay:
-    """What happens at some sites over a run.
-
-    Attributes:
-        name: What kind of day it is.
-        contexts: The sites.
-        signals: Their signals.
-        telemetry: What their clusters report of the step before, by step.
-        microgrid: What their microgrids report of the step before, by step.
-    """
-
-    name: str
-    contexts: Mapping[str, SiteContext]
-    signals: Mapping[str, SiteSignals]
-    telemetry: Sequence[Report]
-    microgrid: Sequence[Mapping[str, Mapping[str, float | None]]]
-
-    @property
-    def steps(self) -> int:
-        """Number of its steps."""
-        return len(self.telemetry)
 
 
 def example_context(site: str = "example", **changes: Any) -> SiteContext:
@@ -64,16 +36,8 @@ def example_context(site: str = "example", **changes: Any) -> SiteContext:
         start=_START,
         step_s=STEP_S,
         steps=STEPS,
-        limits={
-            "admission_rate": ActuatorLimits(0.0, 6.0, initial=math.inf),
-            "batch_cap": ActuatorLimits(1, 64),
-            "deferrable_rate": ActuatorLimits(0.0, 8.0, initial=math.inf),
-            "active_replicas": ActuatorLimits(1, service.replicas),
-            "clock_fraction": ActuatorLimits(0.3, 1.0),
-            "power_cap": ActuatorLimits(80.0, 700.0, initial=math.inf),
-            "battery_power": ActuatorLimits(-1000.0, 1000.0, initial=math.inf),
-        },
-        past_carbon_intensity_g_per_kwh=_intensity(_PAST_STEPS, STEP_S, 0),
+        limits=example_limits(),
+        past_carbon_intensity_g_per_kwh=duck_curve(_PAST_STEPS, STEP_S, 0),
         peak_power_w=3000.0,
         idle_power_w=1000.0,
         battery_capacity_wh=2000.0,
@@ -94,6 +58,11 @@ def example_context(site: str = "example", **changes: Any) -> SiteContext:
     return replace(context, **changes)
 
 
+def example_limits() -> dict[str, ActuatorLimits]:
+    """Return the ranges of all actuators at the example site."""
+    return {name: actuator.example for name, actuator in ACTUATORS.items()}
+
+
 def example_observation(
     step: int = 0, forecasts: Mapping[str, Sequence[float]] | None = None, **changes: Any
 ) -> SiteObservation:
@@ -102,7 +71,8 @@ def example_observation(
     Args:
         step: The step.
         forecasts: Means of the steps ahead, the one that begins first, by signal.
-        changes: Replace fields of it.
+        changes: Replace fields of it, or of its views, or values in force; under the names of
+            the properties of `SiteObservation`.
     """
     time_s = step * STEP_S
     made = {
@@ -120,39 +90,59 @@ def example_observation(
         "active_replicas": 4,
         "forecasts": Forecasts(made.__getitem__, frozenset(made)),
     }
-    return SiteObservation(**values | changes)
+    return flat_observation(**values | changes)
 
 
-def example_day(
-    name: str = "an ordinary day",
-    contexts: Mapping[str, SiteContext] | None = None,
-    *,
-    seed: int = 1,
-    intensity: Array | None = None,
-) -> ExampleDay:
-    """Return a day at some sites.
+_VIEWS: Mapping[str, type[GridView | QueueView | PoolView | LatencyView]] = {
+    "grid": GridView,
+    "queue": QueueView,
+    "serving": PoolView,
+    "latency": LatencyView,
+}
+
+
+def flat_observation(**values: Any) -> SiteObservation:
+    """Return an observation from values under the names of its properties.
 
     Args:
-        name: What to call it.
-        contexts: The sites; one example by default.
-        seed: Seed of all that is random in it.
-        intensity: Carbon intensity of each step, in place of one that falls while the sun shines
-            [g/kWh].
+        values: Values by field or property of `SiteObservation`. There is a battery if any of its
+            values is given and not None.
+
+    Raises:
+        TypeError: If there is no such property.
     """
-    contexts = contexts or {"example": example_context()}
-    first = next(iter(contexts.values()))
-    steps = min(first.steps, STEPS)
-    sites = {one: replace(context, steps=steps) for one, context in contexts.items()}
-    signals: dict[str, SiteSignals] = {}
-    reports: list[dict[str, dict[str, Any]]] = [{} for _ in range(steps)]
-    grids: list[dict[str, dict[str, float | None]]] = [{} for _ in range(steps)]
-    for number, (one, context) in enumerate(sites.items()):
-        generator = np.random.default_rng((seed, number))
-        signals[one] = _signals(context, steps, seed + number, intensity)
-        for step in range(1, steps):
-            reports[step][one] = _telemetry(context, generator)
-            grids[step][one] = _microgrid(context, generator)
-    return ExampleDay(name, sites, signals, reports, grids)
+    made: dict[str, Any] = {name: view(**_taken(view, values)) for name, view in _VIEWS.items()}
+    battery = _taken(BatteryView, values, prefix="battery_")
+    if any(value is not None for value in battery.values()):
+        nothing = {"soc": None, "capacity_wh": 0.0, "min_soc": 0.0}
+        made["battery"] = BatteryView(**nothing | battery)
+    made["in_force"] = {
+        (name, SITE if actuator.scope == "site" else ONE_POOL): values.pop(actuator.field)
+        for name, actuator in ACTUATORS.items()
+        if actuator.field in values
+    }
+    made["classes"] = {
+        name: LatencyView(ttft_p99_s=ttft_s, tpot_p99_s=tpot_s)
+        for name, (ttft_s, tpot_s) in values.pop("latency_p99_s_by_class", {}).items()
+    }
+    return SiteObservation(**made, **values)
+
+
+def _taken(view: type[Any], values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Take the values of a view out of `values`."""
+    names = [one.name for one in fields(view)]
+    return {name: values.pop(prefix + name) for name in names if prefix + name in values}
+
+
+def hours(steps: int, step_s: float) -> Array:
+    """Return the start of each step [h], shape (steps,)."""
+    return np.arange(steps) * step_s / 3600
+
+
+def duck_curve(steps: int, step_s: float, seed: int) -> Array:
+    """Return carbon intensities that fall while the sun shines [g/kWh], shape (steps,)."""
+    noise = np.random.default_rng(seed).normal(0, 10, steps)
+    return np.maximum(0.0, 250 - 120 * np.sin(np.pi * (hours(steps, step_s) - 6) / 12) + noise)
 
 
 def _service() -> ServiceModel:
@@ -176,70 +166,3 @@ def _service() -> ServiceModel:
         sleep_w=60.0,
         output_tokens=output_tokens,
     )
-
-
-def _hours(steps: int, step_s: float) -> Array:
-    return np.arange(steps) * step_s / 3600
-
-
-def _intensity(steps: int, step_s: float, seed: int) -> Array:
-    noise = np.random.default_rng(seed).normal(0, 10, steps)
-    return np.maximum(0.0, 250 - 120 * np.sin(np.pi * (_hours(steps, step_s) - 6) / 12) + noise)
-
-
-def _signals(context: SiteContext, steps: int, seed: int, intensity: Array | None) -> SiteSignals:
-    hours = _hours(steps, context.step_s)
-    sun = 1500 * np.maximum(0.0, np.sin(np.pi * (hours - 6) / 12))
-    if intensity is None:
-        intensity = _intensity(steps, context.step_s, seed)
-    return SiteSignals(
-        carbon_intensity_g_per_kwh=intensity,
-        solar_w=sun,
-        price_per_kwh=0.1 + intensity / 5000,
-        arrivals_per_s=1.5 + np.sin(np.pi * (hours - 9) / 12),
-        past={"carbon_intensity": context.past_carbon_intensity_g_per_kwh},
-    )
-
-
-def _telemetry(context: SiteContext, generator: np.random.Generator) -> dict[str, Any]:
-    """Return a cluster's report, with now and then nothing where nothing ended."""
-    if not context.limits:
-        return {}
-    arrived = int(generator.poisson(1.5 * context.step_s))
-    held = int(generator.integers(0, 4000)) if generator.random() < 0.7 else 0
-    ended = generator.random() < 0.9
-    return {
-        "facility_power_w": generator.uniform(context.idle_power_w, context.peak_power_w),
-        "arrived": arrived,
-        "admitted": arrived,
-        "completed": int(generator.integers(0, arrived + 1)),
-        "gateway_waiting": int(generator.integers(0, 50)),
-        "deferrable_waiting": held,
-        "deferrable_waiting_tokens": held * 1000,
-        "deferrable_slack_s": generator.uniform(0, 43200) if held else math.nan,
-        "replica_waiting": int(generator.integers(0, 50)),
-        "running": int(generator.integers(0, 200)),
-        "busy_fraction": generator.random(),
-        "kv_utilisation": generator.random(),
-        "batch_mean": generator.uniform(1, 64),
-        "awake_replicas": int(generator.integers(1, 5)),
-        "ttft_p99_s": generator.uniform(0.1, 3) if ended else math.nan,
-        "tpot_p99_s": generator.uniform(0.02, 0.1) if ended else math.nan,
-        "latency_p99_s_by_class": {
-            one.name: (generator.uniform(0.1, 3), generator.uniform(0.02, 0.1))
-            if ended
-            else (math.nan, math.nan)
-            for one in context.classes
-        },
-    }
-
-
-def _microgrid(context: SiteContext, generator: np.random.Generator) -> dict[str, float | None]:
-    drawn_w = generator.uniform(-1000, 3000)
-    battery = context.battery_capacity_wh is not None
-    return {
-        "import_w": max(0.0, drawn_w),
-        "export_w": max(0.0, -drawn_w),
-        "battery_soc": generator.uniform(context.battery_min_soc or 0.0, 1) if battery else None,
-        "battery_power_w": generator.uniform(-1000, 1000) if battery else 0.0,
-    }

@@ -14,19 +14,19 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from controllers.base import SiteObservation
+from controllers.actuators import DEFERRING, SLOWING, THROTTLES
+from controllers.base import SiteContext
+from controllers.observation import SiteObservation
+from controllers.placement import HostedController
 from controllers.service import ClassInfo
+from controllers.site_views import NO_LATENCY, LatencyView
 
 GUARD = "slo_guard"
 """Name under which its changes are recorded."""
 
-SLOWING = frozenset({"active_replicas", "clock_fraction", "power_cap"})
-"""Actuators that it opens in any case."""
-RELEASED = SLOWING | {"admission_rate", "batch_cap"}
-"""Actuators that it opens when requests wait too long."""
+RELEASED = THROTTLES - DEFERRING
+"""Actuators that it opens when requests wait too long; `SLOWING` ones in any case."""
 _MEMORY_S = 86400.0  # what went wrong at some hour may do so at that hour tomorrow
-HELD = frozenset({"deferrable_rate"})
-"""Actuators that it closes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ class SloGuard:
         """Take in what was observed, and return whether the guard holds in the step that begins."""
         now_s, settings = observation.time_s, self._settings
         held = now_s < self._until_s
-        trouble = self._trouble(observation.latency_p99_s_by_class)
+        trouble = self._trouble(observation.classes)
         if held and trouble and trouble[0] == "TTFT" and self.released != RELEASED:
             self.released, self.reason = RELEASED, trouble[1]
         if trouble and not held:
@@ -97,15 +97,33 @@ class SloGuard:
             self.active_s += observation.step_s
         return held
 
-    def _trouble(
-        self, latencies: Mapping[str, tuple[float | None, float | None]]
-    ) -> tuple[str, str] | None:
+    def _trouble(self, latencies: Mapping[str, LatencyView]) -> tuple[str, str] | None:
         """Return which objective is in danger, TTFT of any class first, and a sentence on it."""
         for number, what in enumerate(("TTFT", "TPOT")):
             for name, bounds in self._bounds.items():
-                value, bound = latencies.get(name, (None, None))[number], bounds[number]
+                seen = latencies.get(name, NO_LATENCY)
+                value, bound = (seen.ttft_p99_s, seen.tpot_p99_s)[number], bounds[number]
                 if value is None or bound is None:
                     continue
                 if value > bound * (1 - self._settings.margin):
                     return what, f"{what} p99 of {name} {value:.3g} s, objective {bound:g} s"
         return None
+
+
+def guards_of(
+    settings: GuardSettings | None,
+    entries: Sequence[HostedController],
+    contexts: Mapping[str, SiteContext],
+) -> dict[str, SloGuard]:
+    """Return the guards of the sites where controllers throttle and there is something to guard."""
+    found: dict[str, SloGuard] = {}
+    for site, context in contexts.items():
+        throttled = any(
+            frozenset(entry.controller.actuators) & THROTTLES and entry.site in (None, site)
+            for entry in entries
+        )
+        if settings is not None and throttled:
+            guard = SloGuard(settings, context.classes)
+            if guard.watches:
+                found[site] = guard
+    return found

@@ -2,7 +2,8 @@
 
 The host knows nothing of the coupling. Each step it is given the telemetry of the step before and
 returns the actuator values in force for the step that begins; mosaik, or a plain loop, carries
-them to the clusters, and the microgrids' dispatch asks for the setpoints of the batteries.
+them to the clusters, and the microgrids' dispatch asks for the setpoints of the batteries. What is
+in force is kept by `Setting`: an actuator, and the pool that it is set for.
 """
 
 from __future__ import annotations
@@ -11,13 +12,20 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
 
-from controllers.actuators import ACTUATORS, ActuatorLimits
-from controllers.base import FleetController, Observation, SiteContext, SiteObservation
+from controllers.actuators import (
+    ACTUATORS,
+    DEFERRING,
+    SITE,
+    THROTTLES,
+    ActuatorLimits,
+    Setting,
+)
+from controllers.base import FleetController, SiteContext
 from controllers.changes import ActuatorChange
 from controllers.errors import Call, ControllerError
-from controllers.guard import GUARD, HELD, RELEASED, GuardSettings, SloGuard
+from controllers.guard import GUARD, RELEASED, GuardSettings, SloGuard, guards_of
+from controllers.observation import Observation, SiteObservation
 from controllers.placement import (
     Declaration,
     HostedController,
@@ -25,10 +33,12 @@ from controllers.placement import (
     check_place,
     period_steps,
 )
+from controllers.site_views import MicrogridReport, SiteReport
 from controllers.validation import read_action, read_site_action
 from controllers.views import SiteSignals, Viewer, check_signals
 
 BATTERY = "battery_power"
+_NO_REPORT, _NO_MICROGRID = SiteReport(), MicrogridReport()  # before the first step
 
 
 class ControllerHost:
@@ -71,9 +81,10 @@ class ControllerHost:
         }
         self._contexts = MappingProxyType(dict(contexts))
         self._viewer = Viewer(self._contexts, signals)
-        self.guards = _guards(guard, entries, contexts)
-        self._set: dict[str, dict[str, float]] = {}
-        self._in_force: dict[str, dict[str, float]] = {}
+        self.guards = guards_of(guard, entries, contexts)
+        self._limits = {site: context.settings() for site, context in contexts.items()}
+        self._set: dict[str, dict[Setting, float]] = {}
+        self._in_force: dict[str, dict[Setting, float]] = {}
         self._guarded: dict[str, bool] = {}
         self._ready = False
         self.changes: list[ActuatorChange] = []
@@ -93,7 +104,8 @@ class ControllerHost:
 
     def battery_setpoint_w(self, site: str) -> float:
         """Return the battery's setpoint in force [W]; infinite while it is left to itself."""
-        return self._in_force[site].get(BATTERY, math.inf) if self._in_force else math.inf
+        in_force = self._in_force.get(site, {})
+        return in_force.get((BATTERY, SITE), math.inf)
 
     def reset(self) -> None:
         """Prepare for a run: reset the controllers, and open all actuators.
@@ -104,8 +116,8 @@ class ControllerHost:
         self.changes = []
         self.failure = None
         self._set = {
-            site: {name: _open(name, limits) for name, limits in context.limits.items()}
-            for site, context in self._contexts.items()
+            site: {setting: _open(setting, limits) for setting, limits in ranges.items()}
+            for site, ranges in self._limits.items()
         }
         self._in_force = {site: dict(values) for site, values in self._set.items()}
         self._guarded = dict.fromkeys(self._contexts, False)
@@ -131,22 +143,21 @@ class ControllerHost:
     def step(
         self,
         step: int,
-        telemetry: Mapping[str, Mapping[str, Any]],
-        microgrid: Mapping[str, Mapping[str, float | None]],
-    ) -> dict[str, dict[str, float]]:
+        reports: Mapping[str, SiteReport],
+        microgrids: Mapping[str, MicrogridReport],
+    ) -> dict[str, dict[str, float | Mapping[str, float]]]:
         """Ask the controllers that are due, and return what is in force for the step.
 
         All see the same observations, made before the first of them acts.
 
         Args:
             step: Index of the step that begins, from 0.
-            telemetry: What each site's cluster did in the step before, by field of
-                `SiteObservation`; empty at the first step.
-            microgrid: What each site's microgrid did in the step before: ``import_w``,
-                ``export_w``, ``battery_soc``, ``battery_power_w``; empty at the first step.
+            reports: What each site's cluster did in the step before; empty at the first step.
+            microgrids: What each site's microgrid did in the step before; empty at the first step.
 
         Returns:
-            Values in force by site and actuator, for the actuators that the site's cluster has.
+            Values in force by site and actuator, for the actuators that the site's cluster has; by
+            pool, where the pools differ.
 
         Raises:
             ControllerError: If a controller raises an exception or returns something that cannot
@@ -160,8 +171,8 @@ class ControllerHost:
                 site: self._viewer.observe(
                     site,
                     step,
-                    telemetry.get(site, {}),
-                    microgrid.get(site, {}),
+                    reports.get(site, _NO_REPORT),
+                    microgrids.get(site, _NO_MICROGRID),
                     self._in_force[site],
                     self._guarded[site],
                 )
@@ -176,9 +187,19 @@ class ControllerHost:
             for site, guard in self.guards.items():
                 self._guard(guard, observations[site])
         return {
-            site: {name: values[name] for name in self.actuators(site)}
-            for site, values in self._in_force.items()
+            site: {name: self._value(site, name) for name in self.actuators(site)}
+            for site in self._in_force
         }
+
+    def _value(self, site: str, actuator: str) -> float | Mapping[str, float]:
+        """Return the value in force of an actuator: a number, or numbers by pool if they differ."""
+        values = {
+            target: value
+            for (name, target), value in self._in_force[site].items()
+            if name == actuator
+        }
+        numbers = set(values.values())
+        return numbers.pop() if len(numbers) == 1 else values
 
     def _ask(self, entry: HostedController, observations: Mapping[str, SiteObservation]) -> None:
         """Ask one controller, and put in force what it sets."""
@@ -203,13 +224,17 @@ class ControllerHost:
             values, reason = read_site_action(
                 action,
                 declared=declared,
-                limits=self._contexts[site].limits,
+                limits=self._limits[site],
                 call=replace(call, site=site),
             )
-            for actuator, new in values.items():
-                self._set[site][actuator] = new
-                if not (self._guarded[site] and actuator in self.guards[site].released | HELD):
-                    self._put(observations[site], entry.name, actuator, new, reason)
+            for setting, new in values.items():
+                self._set[site][setting] = new
+                if not self._is_held(site, setting[0]):
+                    self._put(observations[site], entry.name, setting, new, reason)
+
+    def _is_held(self, site: str, actuator: str) -> bool:
+        """Return whether the guard of a site holds an actuator at present."""
+        return self._guarded[site] and actuator in self.guards[site].released | DEFERRING
 
     def _check_declared(self, entry: HostedController, call: Call) -> Declaration:
         """Return what a controller declared before the run; it must still declare that."""
@@ -222,63 +247,43 @@ class ControllerHost:
         """Let the guard of a site release its throttles, or give them back."""
         site = observation.site
         before, self._guarded[site] = self._guarded[site], guard.update(observation)
-        limits = self._contexts[site].limits
+        limits, was_set = self._limits[site], self._set[site]
         if self._guarded[site]:
-            for actuator in self._controlled(site):
+            for setting in self._controlled(site):
+                actuator = setting[0]
                 if actuator in guard.released:
-                    value = _open(actuator, limits[actuator])
-                    self._put(observation, GUARD, actuator, value, guard.reason)
-                elif actuator in HELD:
-                    held = limits[actuator].minimum
-                    self._put(observation, GUARD, actuator, held, guard.reason)
+                    value = _open(setting, limits[setting])
+                    self._put(observation, GUARD, setting, value, guard.reason)
+                elif actuator in DEFERRING:
+                    held = limits[setting].minimum
+                    self._put(observation, GUARD, setting, held, guard.reason)
                 elif actuator in RELEASED:  # opened by a hold before this one, if at all
-                    value = self._set[site][actuator]
-                    self._put(observation, GUARD, actuator, value, "not in the way any more")
+                    value = was_set[setting]
+                    self._put(observation, GUARD, setting, value, "not in the way any more")
         elif before:
-            for actuator in self._controlled(site):
-                if actuator in RELEASED | HELD:
-                    self._put(
-                        observation, GUARD, actuator, self._set[site][actuator], "the hold is over"
-                    )
+            for setting in self._controlled(site):
+                if setting[0] in THROTTLES:
+                    self._put(observation, GUARD, setting, was_set[setting], "the hold is over")
 
-    def _controlled(self, site: str) -> list[str]:
-        """Return the actuators of a site that some controller sets."""
+    def _controlled(self, site: str) -> list[Setting]:
+        """Return what some controller sets at a site."""
         declared: set[str] = set()
         for entry, _ in self._entries:
             if entry.site in (None, site):
                 declared |= entry.controller.actuators
-        return [name for name in self._contexts[site].limits if name in declared]
+        return [setting for setting in self._limits[site] if setting[0] in declared]
 
     def _put(
-        self, observation: SiteObservation, by: str, actuator: str, new: float, reason: str
+        self, observation: SiteObservation, by: str, setting: Setting, new: float, reason: str
     ) -> None:
         """Put a value in force, and record it if it is a change."""
         in_force = self._in_force[observation.site]
-        old = in_force[actuator]
+        old = in_force[setting]
         if new != old:
-            in_force[actuator] = new
-            self.changes.append(ActuatorChange.of(observation, by, actuator, old, new, reason))
+            in_force[setting] = new
+            self.changes.append(ActuatorChange.of(observation, by, setting, old, new, reason))
 
 
-def _open(actuator: str, limits: ActuatorLimits) -> float:
+def _open(setting: Setting, limits: ActuatorLimits) -> float:
     value = limits.unthrottled
-    return round(value) if ACTUATORS[actuator].integral else value
-
-
-def _guards(
-    settings: GuardSettings | None,
-    entries: Sequence[HostedController],
-    contexts: Mapping[str, SiteContext],
-) -> dict[str, SloGuard]:
-    """Return the guards of the sites where controllers throttle and there is something to guard."""
-    found: dict[str, SloGuard] = {}
-    for site, context in contexts.items():
-        throttled = any(
-            frozenset(entry.controller.actuators) & (RELEASED | HELD) and entry.site in (None, site)
-            for entry in entries
-        )
-        if settings is not None and throttled:
-            guard = SloGuard(settings, context.classes)
-            if guard.watches:
-                found[site] = guard
-    return found
+    return round(value) if ACTUATORS[setting[0]].integral else value

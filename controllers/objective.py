@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from controllers.actuators import ActuatorLimits
-from controllers.base import SiteContext, SiteObservation
+from controllers.base import SiteContext
+from controllers.observation import SiteObservation
 from controllers.service import ServiceModel
+from controllers.site_views import NO_LATENCY
 
 
 class TpotObjective:
@@ -34,9 +36,8 @@ class TpotObjective:
         if self._overall_s is not None:
             observed = observation.tpot_p99_s
             return None if observed is None else observed / self._overall_s
-        nothing = (None, None)
-        latencies = observation.latency_p99_s_by_class
-        seen = {name: latencies.get(name, nothing)[1] for name in self._by_class}
+        classes = observation.classes
+        seen = {name: classes.get(name, NO_LATENCY).tpot_p99_s for name in self._by_class}
         ratios = [
             observed / self._by_class[name]
             for name, observed in seen.items()

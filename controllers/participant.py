@@ -9,14 +9,19 @@ step that begins.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import mosaik_api_v3
 
 from controllers.actuators import ACTUATORS
 from controllers.host import ControllerHost
-from controllers.telemetry import microgrid_telemetry
+from controllers.site_views import MicrogridReport, SiteReport
+
+ReadCluster = Callable[[Any], SiteReport]
+"""Reads what a cluster sends as its ``telemetry``; None before the first step."""
+ReadMicrogrid = Callable[[Mapping[str, Any], float | None], MicrogridReport]
+"""Reads the ``dispatch_states`` and ``p_grid`` of a Vessim microgrid."""
 
 META = {
     "type": "time-based",
@@ -33,10 +38,10 @@ META = {
 class ControllersSimulator(mosaik_api_v3.Simulator):
     """Asks a `ControllerHost` once per step.
 
-    Inputs of a site: ``telemetry``, a mapping of cluster telemetry by field of `SiteObservation`;
-    ``dispatch_states`` and ``p_grid`` as Vessim reports them (import and discharge negative). All
-    are of the step before. Outputs: the value in force of each actuator, under its name; only for
-    actuators that the site has.
+    Inputs of a site, all of the step before: ``telemetry`` of its cluster; ``dispatch_states`` and
+    ``p_grid`` as Vessim reports them (import and discharge negative). Whoever starts it says how
+    they are read. Outputs: the value in force of each actuator, under its name; only for actuators
+    that the site has.
 
     A `ControllerError` is left in the host's ``failure`` before it goes to mosaik.
     """
@@ -45,7 +50,14 @@ class ControllersSimulator(mosaik_api_v3.Simulator):
         super().__init__(META)  # type: ignore[no-untyped-call]
 
     def init(  # type: ignore[override] # its keywords are those that the world starts it with
-        self, sid: str, time_resolution: float = 1.0, *, host: ControllerHost, step_s: int
+        self,
+        sid: str,
+        time_resolution: float = 1.0,
+        *,
+        host: ControllerHost,
+        step_s: int,
+        read_cluster: ReadCluster,
+        read_microgrid: ReadMicrogrid,
     ) -> mosaik_api_v3.Meta:
         """Take the host, and reset its controllers.
 
@@ -54,6 +66,8 @@ class ControllersSimulator(mosaik_api_v3.Simulator):
             time_resolution: Seconds per unit of mosaik's time; must be 1.
             host: The controllers.
             step_s: Length of a step [s].
+            read_cluster: Reads the ``telemetry`` of a cluster.
+            read_microgrid: Reads the ``dispatch_states`` and ``p_grid`` of a microgrid.
 
         Raises:
             ValueError: If mosaik's time is not in seconds.
@@ -63,8 +77,9 @@ class ControllersSimulator(mosaik_api_v3.Simulator):
             raise ValueError(f"time_resolution must be 1.0 s (got {time_resolution})")
         self._host = host
         self._step_s = step_s
+        self._read_cluster, self._read_microgrid = read_cluster, read_microgrid
         self._sites: list[str] = []
-        self._in_force: dict[str, dict[str, float]] = {}
+        self._in_force: Mapping[str, Mapping[str, Any]] = {}
         host.reset()
         return self.meta
 
@@ -85,18 +100,18 @@ class ControllersSimulator(mosaik_api_v3.Simulator):
         self, time: int, inputs: Mapping[str, Mapping[str, Mapping[str, Any]]], max_advance: int
     ) -> int:
         """Ask the controllers for the step that begins at `time` [s]."""
-        telemetry = {}
-        microgrid = {}
+        reports = {}
+        microgrids = {}
         for site in self._sites:
             values = {name: _single(name, sent) for name, sent in inputs.get(site, {}).items()}
-            telemetry[site] = values.get("telemetry", {})
-            microgrid[site] = microgrid_telemetry(
+            reports[site] = self._read_cluster(values.get("telemetry") or None)
+            microgrids[site] = self._read_microgrid(
                 values.get("dispatch_states", {}), values.get("p_grid")
             )
-        self._in_force = self._host.step(time // self._step_s, telemetry, microgrid)
+        self._in_force = self._host.step(time // self._step_s, reports, microgrids)
         return time + self._step_s
 
-    def get_data(self, outputs: Mapping[str, list[str]]) -> dict[str, dict[str, float]]:
+    def get_data(self, outputs: Mapping[str, list[str]]) -> dict[str, dict[str, Any]]:
         """Return the actuator values in force."""
         return {
             site: {name: self._in_force[site][name] for name in names}

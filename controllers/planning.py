@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from controllers.base import SiteContext, SiteObservation
+from controllers.base import SiteContext
 from controllers.lp import BatterySpec, LpPlan, LpProblem, due_by, solve
+from controllers.observation import SiteObservation
 from controllers.service import ServiceModel
 
 Array = NDArray[np.float64]

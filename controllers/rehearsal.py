@@ -10,11 +10,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from controllers.actuators import ACTUATORS
-from controllers.base import Controller, FleetController, Observation
+from controllers.actuators import ACTUATORS, Setting
+from controllers.base import Controller, FleetController
 from controllers.errors import Call
-from controllers.example import ExampleDay
+from controllers.example_day import ExampleDay
+from controllers.observation import Observation
 from controllers.placement import Declaration, HostedController, check_place
+from controllers.site_views import MicrogridReport, SiteReport
 from controllers.validation import read_action, read_site_action
 from controllers.views import Viewer
 
@@ -65,8 +67,8 @@ class Rehearsal:
             ControllerError: If it raises an exception, or returns what cannot be applied.
         """
         controller, day = self._entry.controller, self._day
-        in_force: dict[str, dict[str, float]] = {
-            site: {name: limits.unthrottled for name, limits in context.limits.items()}
+        in_force: dict[str, dict[Setting, float]] = {
+            site: {name: limits.unthrottled for name, limits in context.settings().items()}
             for site, context in day.contexts.items()
         }
         name = self._entry.name
@@ -79,8 +81,8 @@ class Rehearsal:
                     self._viewer.observe(
                         site,
                         step,
-                        day.telemetry[step].get(site, {}),
-                        day.microgrid[step].get(site, {}),
+                        day.reports[step].get(site, SiteReport()),
+                        day.microgrids[step].get(site, MicrogridReport()),
                         in_force[site],
                         False,
                     ),
@@ -107,13 +109,13 @@ class Rehearsal:
                 in_force[site] |= self.values(site, action, replace(call, site=site))
         return answers
 
-    def values(self, site: str, action: object, call: Call) -> dict[str, float]:
+    def values(self, site: str, action: object, call: Call) -> dict[Setting, float]:
         """Return what an action sets.
 
         Raises:
             ControllerError: If it cannot be applied, whatever the controller declares.
         """
-        limits = self._day.contexts[site].limits
+        limits = self._day.contexts[site].settings()
         return read_site_action(action, declared=frozenset(ACTUATORS), limits=limits, call=call)[0]
 
     def _reset(self, call: Call) -> None:

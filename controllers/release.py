@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import math
 
-from controllers.base import SiteAction, SiteContext, SiteObservation
+from controllers.base import SiteAction, SiteContext
+from controllers.observation import SiteObservation
 
 ACTUATOR = "deferrable_rate"
 _MEMORY_S = 900.0

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from controllers.actuators import ACTUATORS
 from controllers.base import SiteAction, SiteContext
 
-ThrottledActuator = Literal[
-    "admission_rate",
-    "batch_cap",
-    "deferrable_rate",
-    "active_replicas",
-    "clock_fraction",
-    "power_cap",
-]
-"""Actuators whose fractions throttle a cluster."""
+if TYPE_CHECKING:
+    ThrottledActuator = str
+else:  # the names stand in the table alone; a scenario's schema lists them
+    ThrottledActuator = Literal[tuple(name for name in ACTUATORS if ACTUATORS[name].throttles)]
+"""Names of actuators whose fractions throttle a cluster."""
 
 
 class Throttle:

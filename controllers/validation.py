@@ -7,10 +7,10 @@ a `ControllerError` that says what was expected.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from numbers import Real
 
-from controllers.actuators import ACTUATORS, ActuatorLimits
+from controllers.actuators import ACTUATORS, ActuatorLimits, Setting
 from controllers.base import Action, SiteAction
 from controllers.errors import Call, did_you_mean
 
@@ -47,15 +47,15 @@ def read_site_action(
     returned: object,
     *,
     declared: frozenset[str],
-    limits: Mapping[str, ActuatorLimits],
+    limits: Mapping[Setting, ActuatorLimits],
     call: Call,
-) -> tuple[dict[str, float], str]:
-    """Return the values that a controller set, by actuator, and its reason.
+) -> tuple[dict[Setting, float], str]:
+    """Return the values that a controller set, by actuator and pool, and its reason.
 
     Args:
         returned: A `SiteAction`, None, or a mapping of its field names or of actuator names.
         declared: Actuators that the controller declares.
-        limits: Ranges of the actuators that the site has.
+        limits: Ranges of what can be set at the site; see `SiteContext.settings`.
         call: The call that returned it.
 
     Raises:
@@ -75,7 +75,7 @@ def read_site_action(
     else:
         raise call.error(f"returned {_show(returned)}", "expected a SiteAction or None")
 
-    values = {}
+    values: dict[Setting, float] = {}
     for name, value in given.items():
         actuator = _ACTUATOR_OF.get(name)
         if actuator is None:
@@ -90,13 +90,33 @@ def read_site_action(
         if actuator not in declared:
             allowed = ", ".join(sorted(declared)) or "none"
             raise call.error(did, f"expected only the actuators that it declares ({allowed})")
-        if actuator not in limits:
+        targets = [target for known, target in limits if known == actuator]
+        if not targets:
             raise call.error(did, f"the site has no {actuator}")
-        number = _number(value, actuator, limits[actuator])
-        if number is None:
-            raise call.error(did, f"expected {_expected(actuator, limits[actuator])}")
-        values[actuator] = number
+        for target, given_value in _by_target(value, targets, did, call):
+            range_ = limits[actuator, target]
+            number = _number(given_value, actuator, range_)
+            if number is None:
+                where = f" for pool '{target}'" if isinstance(value, Mapping) else ""
+                raise call.error(did, f"expected {_expected(actuator, range_)}{where}")
+            values[actuator, target] = number
     return values, str(reason)
+
+
+def _by_target(
+    value: object, targets: Collection[str], did: str, call: Call
+) -> Iterator[tuple[str, object]]:
+    """Yield each pool that is set, and its value; a single value is for all of them."""
+    if not isinstance(value, Mapping):
+        yield from ((target, value) for target in targets)
+        return
+    for target, number in value.items():
+        if target not in targets:
+            known = " or ".join(name for name in targets if name)
+            expected = f"expected {known}" if known else "expected a number: a site has one"
+            raise call.error(did, f"no such pool, {expected}{did_you_mean(str(target), targets)}")
+        if number is not None:
+            yield target, number
 
 
 def _number(value: object, actuator: str, limits: ActuatorLimits) -> float | None:

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from controllers.actuators import ACTUATORS
-from controllers.base import SiteContext, SiteObservation
+from controllers.actuators import Settings
+from controllers.base import SiteContext
 from controllers.forecast import Forecaster, Forecasts, Perfect, Persistence, SameHourYesterday
+from controllers.observation import SiteObservation
 from controllers.placement import HostedController
-from controllers.telemetry import cluster_fields
+from controllers.site_views import BatteryView, GridView, MicrogridReport, SiteReport
 
 Array = NDArray[np.float64]
 
@@ -89,16 +89,33 @@ class Viewer:
         self,
         site: str,
         step: int,
-        telemetry: Mapping[str, Any],
-        microgrid: Mapping[str, float | None],
-        in_force: Mapping[str, float],
+        report: SiteReport,
+        microgrid: MicrogridReport,
+        in_force: Settings,
         guarded: bool,
     ) -> SiteObservation:
-        """Return what is to be seen of a site as a step begins, forecasts left out."""
+        """Return what is to be seen of a site as a step begins, forecasts left out.
+
+        Args:
+            site: Name of the site.
+            step: Index of the step that begins, from 0.
+            report: What its load did in the step before.
+            microgrid: What its microgrid did in the step before.
+            in_force: Values of its actuators.
+            guarded: Whether its guard held in the step before.
+        """
         context, signals = self._contexts[site], self._signals[site]
         price = signals.price_per_kwh
         if signals.load_w is not None and step:
-            telemetry = {"facility_power_w": float(signals.load_w[step - 1])}
+            report = SiteReport(facility_power_w=float(signals.load_w[step - 1]))
+        battery = None
+        if context.battery_capacity_wh is not None:
+            battery = BatteryView(
+                soc=microgrid.battery_soc,
+                power_w=microgrid.battery_power_w,
+                capacity_wh=context.battery_capacity_wh,
+                min_soc=context.battery_min_soc or 0.0,
+            )
         time_s = step * context.step_s
         return SiteObservation(
             site=site,
@@ -106,33 +123,38 @@ class Viewer:
             time_s=time_s,
             time=context.start + timedelta(seconds=time_s),
             step_s=context.step_s,
-            carbon_intensity_g_per_kwh=float(signals.carbon_intensity_g_per_kwh[step]),
-            price_per_kwh=None if price is None else float(price[step]),
-            solar_w=float(signals.solar_w[step]),
-            battery_capacity_wh=context.battery_capacity_wh,
-            battery_min_soc=context.battery_min_soc,
+            facility_power_w=report.facility_power_w,
+            grid=GridView(
+                carbon_intensity_g_per_kwh=float(signals.carbon_intensity_g_per_kwh[step]),
+                price_per_kwh=None if price is None else float(price[step]),
+                solar_w=float(signals.solar_w[step]),
+                import_w=microgrid.import_w,
+                export_w=microgrid.export_w,
+            ),
+            battery=battery,
+            queue=report.queue,
+            serving=report.serving,
+            pools=report.pools,
+            latency=report.latency,
+            classes=report.classes,
+            in_force=in_force,
             guarded=guarded,
-            **cluster_fields(telemetry),
-            **microgrid,  # type: ignore[arg-type]
-            **{  # type: ignore[arg-type]
-                ACTUATORS[name].field: value for name, value in in_force.items()
-            },
         )
 
     def view(self, entry: HostedController, seen: SiteObservation) -> SiteObservation:
         """Return an observation as one controller may see it."""
-        changes: dict[str, Any] = {}
         if entry.agnostic:
             mean = self._signals[seen.site].mean_g_per_kwh
-            changes["carbon_intensity_g_per_kwh"] = mean
+            seen = replace(seen, grid=replace(seen.grid, carbon_intensity_g_per_kwh=mean))
         declared = frozenset(entry.controller.forecasts)
         if declared:
             ahead = max(1, round(entry.controller.forecast_horizon_h * 3600 / seen.step_s))
-            changes["forecasts"] = Forecasts(
-                lambda signal: self._forecaster(entry, seen.site, signal).issue(seen.step, ahead),
-                declared,
+            site, step = seen.site, seen.step
+            forecasts = Forecasts(
+                lambda signal: self._forecaster(entry, site, signal).issue(step, ahead), declared
             )
-        return replace(seen, **changes) if changes else seen
+            seen = replace(seen, forecasts=forecasts)
+        return seen
 
     def _forecaster(self, entry: HostedController, site: str, signal: str) -> Forecaster:
         key = (site, signal, entry.clairvoyant, entry.agnostic)

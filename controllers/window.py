@@ -11,7 +11,8 @@ from bisect import bisect_left, insort
 from collections import deque
 from typing import NamedTuple
 
-from controllers.base import SiteContext, SiteObservation
+from controllers.base import SiteContext
+from controllers.observation import SiteObservation
 
 
 class IntensityWindow:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 
-UNLIMITED = "unlimited"
-"""An infinite value, where its actuator has no other word for it."""
+from controllers.actuators import ACTUATORS
 
-_INFINITE = {"battery_power": "automatic"}  # left to itself: takes surplus and covers deficits
+UNLIMITED = "unlimited"
+"""Word for an infinite value."""
 
 
 def number(value: float) -> str:
@@ -93,7 +93,7 @@ def exact_percent(share: float) -> str:
 
 def infinite(actuator: str) -> str:
     """Return the word for an infinite value of an actuator."""
-    return _INFINITE.get(actuator, UNLIMITED)
+    return ACTUATORS[actuator].infinite if actuator in ACTUATORS else UNLIMITED
 
 
 def setting(actuator: str, value: float) -> str:

@@ -174,8 +174,10 @@ class Cluster:
         outside_c = outside(since_s) if outside else None
         deferred = self.deferral.waiting
         pools = {name: pool_telemetry([reading]) for name, reading in readings.items()}
+        together = pool_telemetry(list(readings.values())).by_name()
+        together["settings"] = {name: knob.get() for name, knob in self.knobs.items()}
         return StepTelemetry(
-            **pool_telemetry(list(readings.values())).by_name(),
+            **together,
             pools=pools,
             facility_power_w=self.config.pue.facility_w(gpu_w + host_w, outside_c),
             arrived=self._since_report("arrived", self.arrived),
@@ -192,8 +194,6 @@ class Cluster:
                 service_class.name: (latencies.ttft_p99_s(number), latencies.tpot_p99_s(number))
                 for number, service_class in enumerate(self.config.classes)
             },
-            admission_rate_per_s=self.gateway.rate_per_s,
-            deferrable_rate_per_s=self.deferral.rate_per_s,
         )
 
     def _since_report(self, name: str, total: int) -> int:

@@ -16,11 +16,6 @@ POSITIVE: Range = ("above 0", lambda value: value > 0)
 SHARE: Range = ("above 0 and at most 1", lambda value: 0 < value <= 1)
 WHOLE: Range = ("a whole number from 1", lambda value: value >= 1 and value % 1 == 0)
 
-CLUSTER_KNOBS = ("admission_rate", "deferrable_rate")
-"""Knobs of every cluster; rates in requests/s."""
-POOL_KNOBS = ("batch_cap", "active_replicas", "clock_fraction", "power_cap")
-"""Knobs of every pool; ``batch_cap`` in sequences per replica, ``power_cap`` in W per GPU."""
-
 
 @dataclass(frozen=True, slots=True)
 class Knob:

@@ -1,6 +1,6 @@
 """Clusters as a mosaik participant.
 
-Each entity ``Cluster`` is one cluster. It takes one input per knob of :mod:`inference_sim.knobs` (a
+Each entity ``Cluster`` is one cluster. It takes one input per knob of its own and of its pools (a
 number, or numbers by pool), runs from t to t + step, and gives its mean power over that step as
 ``power`` (W, negative: Vessim counts consumption so) and what it did as ``telemetry``.
 """
@@ -13,7 +13,6 @@ from typing import Any
 import mosaik_api_v3
 
 from inference_sim.cluster import Cluster
-from inference_sim.knobs import CLUSTER_KNOBS, POOL_KNOBS
 from inference_sim.telemetry import StepTelemetry
 
 META = {
@@ -22,7 +21,8 @@ META = {
         "Cluster": {
             "public": True,
             "params": ["name"],
-            "attrs": [*CLUSTER_KNOBS, *POOL_KNOBS, "power", "telemetry"],
+            "any_inputs": True,  # the knobs of its clusters
+            "attrs": ["power", "telemetry"],
         }
     },
 }
@@ -93,7 +93,7 @@ class ClusterSimulator(mosaik_api_v3.Simulator):
             name: {
                 attribute: -self._telemetry[name].facility_power_w
                 if attribute == "power"
-                else self._telemetry[name].observed()
+                else self._telemetry[name]
                 for attribute in attributes
             }
             for name, attributes in outputs.items()

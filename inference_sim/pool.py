@@ -170,10 +170,7 @@ class Pool:
             replicas=len(replicas),
             awake_replicas=self.standby.awake,
             kv_in_use=sum(replica.kv_utilisation for replica in replicas),
-            batch_cap=self.batch_cap,
-            active_replicas=self.standby.active,
-            clock_fraction=self.pace.clock_fraction,
-            power_cap_w=self.pace.power_cap_w,
+            settings={name: knob.get() for name, knob in self.knobs.items()},
         )
 
     def take_ended(self) -> tuple[list[Request], list[Request]]:

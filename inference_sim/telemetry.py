@@ -37,7 +37,7 @@ class PoolReading:
         replicas: All replicas.
         awake_replicas: Replicas not asleep at its end.
         kv_in_use: Sum of the replicas' shares of KV blocks in use at its end.
-        batch_cap, active_replicas, clock_fraction, power_cap_w: Knobs in force during the step.
+        settings: Its knobs in force during the step, by name.
     """
 
     step_s: float
@@ -58,10 +58,7 @@ class PoolReading:
     replicas: int
     awake_replicas: int
     kv_in_use: float
-    batch_cap: int
-    active_replicas: int
-    clock_fraction: float
-    power_cap_w: float
+    settings: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +77,9 @@ class PoolTelemetry:
         batch_mean: Mean batch over the busy time [sequences].
         mfu: Achieved FLOPs over the peak of all GPUs and the whole step [fraction].
         awake_replicas: Replicas not asleep at its end: serving, draining or waking up.
-        batch_cap, active_replicas, clock_fraction, power_cap_w: Knobs in force during the step;
-            of several pools the sum of the replicas, and the most of the others.
         clock_mean: Mean clock over the busy time [fraction]; NaN without any.
         over_cap_fraction: Share of replica time in which the GPUs drew more than their power cap.
+        settings: Knobs in force during the step, by name; of several pools none.
     """
 
     gpu_power_w: float
@@ -98,12 +94,9 @@ class PoolTelemetry:
     batch_mean: float
     mfu: float
     awake_replicas: int
-    batch_cap: int
-    active_replicas: int
-    clock_fraction: float
-    power_cap_w: float
     clock_mean: float
     over_cap_fraction: float
+    settings: Mapping[str, float]
 
     def by_name(self) -> dict[str, Any]:
         """Return its fields by name, to make the telemetry of a whole cluster of."""
@@ -123,7 +116,7 @@ class StepTelemetry(PoolTelemetry):
         deferrable_slack_s: Least time until one of these must start [s]; NaN without any.
         ttft_p99_s, tpot_p99_s: 99th percentiles over the last five minutes; NaN without data.
         latency_p99_s_by_class: The same two of each class of requests, by its name.
-        admission_rate_per_s, deferrable_rate_per_s: Knobs in force during the step.
+        settings: Knobs of the cluster itself, its gateway's and its deferral's, by name.
         pools: What each pool did, by name.
     """
 
@@ -139,17 +132,11 @@ class StepTelemetry(PoolTelemetry):
     ttft_p99_s: float
     tpot_p99_s: float
     latency_p99_s_by_class: Mapping[str, tuple[float, float]]
-    admission_rate_per_s: float
-    deferrable_rate_per_s: float
     pools: Mapping[str, PoolTelemetry]
 
     def as_dict(self) -> dict[str, float]:
         """Return the numbers by name."""
         return {name: getattr(self, name) for name in NUMBERS}
-
-    def observed(self) -> dict[str, Any]:
-        """Return what a controller may see, by name."""
-        return {name: getattr(self, name) for name in OBSERVED}
 
 
 _TYPES = get_type_hints(StepTelemetry)
@@ -157,26 +144,6 @@ NUMBERS = tuple(name for name, kind in _TYPES.items() if kind in (int, float))
 """Fields of :class:`StepTelemetry` that are single numbers."""
 COUNTS = tuple(name for name, kind in _TYPES.items() if kind is int)
 """Those that are whole numbers."""
-OBSERVED = (
-    "facility_power_w",
-    "arrived",
-    "admitted",
-    "completed",
-    "gateway_waiting",
-    "deferrable_waiting",
-    "deferrable_waiting_tokens",
-    "deferrable_slack_s",
-    "replica_waiting",
-    "running",
-    "busy_fraction",
-    "kv_utilisation",
-    "batch_mean",
-    "awake_replicas",
-    "ttft_p99_s",
-    "tpot_p99_s",
-    "latency_p99_s_by_class",
-)
-"""Telemetry that controllers see, by field of :class:`StepTelemetry`."""
 
 
 def pool_telemetry(readings: Sequence[PoolReading]) -> PoolTelemetry:
@@ -205,12 +172,9 @@ def pool_telemetry(readings: Sequence[PoolReading]) -> PoolTelemetry:
         batch_mean=batch_seconds / busy_s if busy_s else 0.0,
         mfu=sum(reading.flops for reading in readings) / possible_flops,
         awake_replicas=sum(reading.awake_replicas for reading in readings),
-        batch_cap=max(reading.batch_cap for reading in readings),
-        active_replicas=sum(reading.active_replicas for reading in readings),
-        clock_fraction=max(reading.clock_fraction for reading in readings),
-        power_cap_w=max(reading.power_cap_w for reading in readings),
         clock_mean=clock_seconds / busy_s if busy_s else math.nan,
         over_cap_fraction=sum(reading.over_cap_s for reading in readings) / groups_s,
+        settings=readings[0].settings if len(readings) == 1 else {},
     )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, get_type_hints
 
 from inference_sim.deployment import ClusterConfig, GatewayConfig, PoolConfig
 from inference_sim.power.pue import ConstantPue
+from inference_sim.telemetry import StepTelemetry
 
 _POOL = {one.name for one in fields(PoolConfig)}
 _GATEWAY = {one.name for one in fields(GatewayConfig)}
+_BY_NAME = {"latency_p99_s_by_class", "pools", "settings"}
 
 
 def one_pool(**values: Any) -> ClusterConfig:
@@ -26,3 +28,9 @@ def changed(config: ClusterConfig, **values: Any) -> ClusterConfig:
     pool = replace(config.pool, **{name: values[name] for name in _POOL & values.keys()})
     gateway = replace(config.gateway, **{name: values[name] for name in _GATEWAY & values.keys()})
     return replace(config, pools=(pool,), gateway=gateway, **own)
+
+
+def telemetry(**values: Any) -> StepTelemetry:
+    """What a cluster reports of a step: zeros, and these values."""
+    zeros = {name: {} if name in _BY_NAME else 0 for name in get_type_hints(StepTelemetry)}
+    return StepTelemetry(**zeros | values)

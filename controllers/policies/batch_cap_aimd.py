@@ -50,8 +50,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from controllers.base import Controller, SiteAction, SiteContext, SiteObservation
+from controllers.base import Controller, SiteAction, SiteContext
 from controllers.objective import TpotObjective, required_limits, required_service
+from controllers.observation import SiteObservation
 from controllers.window import Band, IntensityBand
 
 Mode = Literal["latency", "energy", "power"]

@@ -36,8 +36,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from controllers.base import Controller, SiteAction, SiteContext, SiteObservation
+from controllers.base import Controller, SiteAction, SiteContext
 from controllers.objective import TpotObjective, required_limits, required_service
+from controllers.observation import SiteObservation
 from controllers.window import IntensityWindow
 
 Array = NDArray[np.float64]

@@ -42,8 +42,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from controllers.base import Controller, SiteAction, SiteContext, SiteObservation
+from controllers.base import Controller, SiteAction, SiteContext
 from controllers.objective import required_limits
+from controllers.observation import SiteObservation
 from controllers.window import IntensityBand, IntensityWindow
 
 Rule = Literal[

@@ -16,8 +16,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from controllers.base import Controller, SiteAction, SiteContext, SiteObservation
+from controllers.base import Controller, SiteAction, SiteContext
 from controllers.lp import LpPlan
+from controllers.observation import SiteObservation
 from controllers.planning import FORECASTS, SitePlanner
 
 _HOUR_S = 3600.0

@@ -27,8 +27,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from controllers.base import Controller, SiteAction, SiteContext, SiteObservation
+from controllers.base import Controller, SiteAction, SiteContext
 from controllers.lp import LpPlan
+from controllers.observation import SiteObservation
 from controllers.planning import FORECASTS, SitePlanner, setpoint_w
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from controllers.base import Controller, SiteContext, SiteObservation
+from controllers.base import Controller, SiteContext
+from controllers.observation import SiteObservation
 
 
 class Noop(Controller):

@@ -27,7 +27,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from controllers.base import Controller, SiteAction, SiteContext, SiteObservation
+from controllers.base import Controller, SiteAction, SiteContext
+from controllers.observation import SiteObservation
 from controllers.throttle import Throttle
 from controllers.window import IntensityBand
 

@@ -35,8 +35,9 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from controllers.base import Controller, SiteAction, SiteContext, SiteObservation
+from controllers.base import Controller, SiteAction, SiteContext
 from controllers.objective import TpotObjective, required_limits, required_service
+from controllers.observation import SiteObservation
 
 _LEARNING = 0.2  # share of what was observed in the factor k, per control step
 

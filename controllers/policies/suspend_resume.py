@@ -30,7 +30,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from controllers.base import Controller, SiteAction, SiteContext, SiteObservation
+from controllers.base import Controller, SiteAction, SiteContext
+from controllers.observation import SiteObservation
 from controllers.release import ACTUATOR, Release
 
 _ROUNDING = 1e-9  # relative: a quantile of equal values may differ from them in the last digit

@@ -9,6 +9,7 @@ import vessim
 
 from cosim.loop.coupling import Coupling
 from cosim.world.microgrid import MicrogridState, initial_state
+from cosim.world.observe import microgrid_report, site_report
 
 
 class MosaikCoupling(Coupling):
@@ -28,7 +29,13 @@ class MosaikCoupling(Coupling):
         serving = world.start(
             "Cluster", clusters=self._clusters, step_s=self._step_s, telemetry=self.telemetry
         )
-        controlling = world.start("Controllers", host=self._host, step_s=self._step_s)
+        controlling = world.start(
+            "Controllers",
+            host=self._host,
+            step_s=self._step_s,
+            read_cluster=site_report,
+            read_microgrid=microgrid_report,
+        )
         for name, microgrid in environment.entities.items():
             control = controlling.SiteController(site=name)
             if name in self._clusters:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import vessim
 
-from controllers import ControllerHost, microgrid_telemetry
+from controllers import ControllerHost
 from cosim.loop.coupling import Coupling
 from cosim.world.microgrid import LOAD, MicrogridState
+from cosim.world.observe import microgrid_report, site_report
 from inference_sim.cluster import Cluster
 
 
@@ -32,9 +33,9 @@ class NativeCoupling(Coupling):
         """Ask the controllers, run the clusters over the step, and set the power they drew."""
         settings = self._host.step(
             step,
-            {name: report.observed() for name, report in self.telemetry.items()},
+            {name: site_report(telemetry) for name, telemetry in self.telemetry.items()},
             {
-                name: microgrid_telemetry(state["dispatch_states"], state["p_grid"])
+                name: microgrid_report(state["dispatch_states"], state["p_grid"])
                 for name, state in microgrids.items()
             },
         )

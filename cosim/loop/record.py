@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controllers import ControllerHost
+from controllers.actuators import ACTUATORS, Settings, of_site
 from cosim.accounting.energy import J_PER_KWH
 from cosim.errors import RunFailed
 from cosim.loop.live import Live
 from cosim.world.microgrid import BATTERY, MicrogridState
+from cosim.world.observe import settings
 from cosim.world.plan import Plan
 from cosim.world.site_plan import SitePlan
 from inference_sim.cluster import Cluster
@@ -38,6 +40,10 @@ GRID_COLUMNS = (
     "price_per_kwh",
 )
 CLUSTER_COLUMNS = tuple(name for name in NUMBERS if name != "facility_power_w")
+SETTINGS = {
+    name: actuator.field for name, actuator in ACTUATORS.items() if actuator.part == "cluster"
+}
+"""Columns of the values in force, by actuator."""
 
 _SUPPLY = ("import_w", "carbon_intensity_g_per_kwh", "gpu_power_w")
 
@@ -47,7 +53,9 @@ class SiteRecord:
 
     def __init__(self, site: SitePlan) -> None:
         self.site = site
-        names = GRID_COLUMNS + (CLUSTER_COLUMNS if site.cluster is not None else ())
+        names: tuple[str, ...] = GRID_COLUMNS
+        if site.cluster is not None:
+            names += CLUSTER_COLUMNS + tuple(SETTINGS.values())
         self._columns = {name: array("d") for name in names}
         self.final_soc = float("nan")
         """State of charge at the end of the run; NaN without a battery."""
@@ -84,7 +92,9 @@ class SiteRecord:
         """
         row = self._supply(len(self), state)
         if telemetry is not None:
+            in_force = settings(telemetry)
             row |= telemetry.as_dict()
+            row |= {field: _of_site(name, in_force) for name, field in SETTINGS.items()}
         for name, values in self._columns.items():
             values.append(row[name])
 
@@ -103,6 +113,13 @@ class SiteRecord:
             "marginal_carbon_intensity_g_per_kwh": _value(site.marginal_g_per_kwh, step),
             "price_per_kwh": _value(site.price_per_kwh, step),
         }
+
+
+def _of_site(actuator: str, in_force: Settings) -> float:
+    value = of_site(actuator, in_force)
+    if value is None:
+        raise LookupError(f"the cluster has no knob for actuator {actuator}")
+    return value
 
 
 def _value(values: Array | None, step: int, without: float = math.nan) -> float:

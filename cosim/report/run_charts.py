@@ -129,13 +129,14 @@ class SiteCharts:
 
     def _actuators(self) -> Iterator[Panel]:
         changes = self.changes()
-        for actuator, kind in ACTUATORS.items():
-            mine = [(k, change) for k, change in changes if change.actuator == actuator]
-            if not mine:
-                continue
+        order = {name: number for number, name in enumerate(ACTUATORS)}
+        actuators = {change.label: change.actuator for _, change in changes}
+        for label in sorted(actuators, key=lambda label: order[actuators[label]]):
+            actuator, kind = actuators[label], ACTUATORS[actuators[label]]
+            mine = [(k, change) for k, change in changes if change.label == label]
             marks = [self._mark(k, change, kind.unit) for k, change in mine]
-            title = actuator.replace("_", " ")
-            if kind.field in self._columns:
+            title = label.replace("_", " ")
+            if kind.field in self._columns and label == actuator:
                 line = self._series(title, kind.field, "ink")
             else:
                 line = self._buckets.series(

@@ -223,7 +223,7 @@ def _changes(run: RunData) -> list[Block]:
     rows = []
     for change in actions[:MOST_CHANGES]:
         row = [moment(run, change.time_s), *([change.site] if several else [])]
-        row += [change.controller, change.actuator, setting(change.actuator, change.old)]
+        row += [change.controller, change.label, setting(change.actuator, change.old)]
         row += [setting(change.actuator, change.new), change.reason]
         for name in _OBSERVED:
             value = getattr(change, name)

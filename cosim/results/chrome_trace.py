@@ -182,7 +182,7 @@ def _metadata(what: str, pid: int, tid: int, name: str) -> str:
 def _instant(change: ActuatorChange, pid: int) -> str:
     old, new = (setting(change.actuator, value) for value in (change.old, change.new))
     event = {
-        "name": f"{change.actuator} {old} -> {new}",
+        "name": f"{change.label} {old} -> {new}",
         "cat": "actuator",
         "ph": "i",
         "s": "p",

@@ -15,14 +15,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
 import cosim
-from controllers import ActuatorChange
+from controllers import ACTUATORS, ActuatorChange
 from cosim.errors import ScenarioError
 from cosim.loop.record import Run, SiteRecord
 from cosim.results.files import REPORT
@@ -154,7 +154,8 @@ def steps_frame(run: Run) -> pd.DataFrame:
 def _site_frame(plan: Plan, record: SiteRecord) -> pd.DataFrame:
     step_s = plan.scenario.time.step_s
     frame = pd.DataFrame({name: record.column(name) for name in record.names})
-    counts = {name: "int64" for name in COUNTS if name in record.names}
+    whole = {*COUNTS, *(actuator.field for actuator in ACTUATORS.values() if actuator.integral)}
+    counts = {name: "int64" for name in record.names if name in whole}
     frame = frame.astype(counts)
     frame.insert(0, "site", record.site.name)
     frame.insert(1, "step", range(len(record)))
@@ -164,14 +165,14 @@ def _site_frame(plan: Plan, record: SiteRecord) -> pd.DataFrame:
     return frame
 
 
+_DTYPES: Mapping[type, str] = {int: "int64", str: "string"}
+
+
 def actions_frame(run: Run) -> pd.DataFrame:
     """Return every change of an actuator, with the observation that led to it."""
-    kinds = {"step": "int64", "gateway_waiting": "int64", "replica_waiting": "int64"}
-    kinds |= dict.fromkeys(("site", "controller", "actuator", "reason"), "string")
-    kinds |= {"running": "int64"}
-    names = list(ActuatorChange.__dataclass_fields__)
-    frame = pd.DataFrame([asdict(change) for change in run.host.changes], columns=names)
-    return frame.astype({name: kinds.get(name, "float64") for name in names})
+    types = get_type_hints(ActuatorChange)
+    frame = pd.DataFrame([asdict(change) for change in run.host.changes], columns=list(types))
+    return frame.astype({name: _DTYPES.get(kind, "float64") for name, kind in types.items()})
 
 
 def resolved_scenario(plan: Plan) -> dict[str, Any]:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
 
-from controllers import ActuatorLimits, ClassInfo, ServiceModel, SiteContext, SiteSignals
+from controllers import (
+    ACTUATORS,
+    ActuatorLimits,
+    ClassInfo,
+    PoolContext,
+    ServiceModel,
+    SiteContext,
+    SiteSignals,
+)
 from controllers.forecast import Forecaster
 from cosim.scenario.control import Forecasts
 from cosim.scenario.scenario import Time
@@ -77,12 +86,14 @@ def site_context(site: SitePlan, start: datetime, step_s: float, steps: int) -> 
     if cluster is not None and site.demand is not None:
         peak_w, idle_w = cluster.peak_power_w, cluster.idle_power_w
         service = service_model(cluster, site.demand)
+    limits = _limits(site, service, step_s)
     return SiteContext(
         site=site.name,
         start=start,
         step_s=step_s,
         steps=steps,
-        limits=_limits(site, service, step_s),
+        limits=limits,
+        pools=_pools(site, service, limits),
         past_carbon_intensity_g_per_kwh=site.past_carbon_intensity_g_per_kwh,
         peak_power_w=peak_w,
         idle_power_w=idle_w,
@@ -127,6 +138,16 @@ def _limits(
         charge_w, discharge_w = battery_limits_w(battery, step_s)
         limits["battery_power"] = ActuatorLimits(-discharge_w, charge_w, initial=math.inf)
     return limits
+
+
+def _pools(
+    site: SitePlan, service: ServiceModel | None, limits: Mapping[str, ActuatorLimits]
+) -> dict[str, PoolContext]:
+    """Return the only pool of a site's cluster, with the ranges of its actuators."""
+    if site.cluster is None:
+        return {}
+    of_pool = {name: value for name, value in limits.items() if ACTUATORS[name].scope == "pool"}
+    return {site.cluster.pool.name: PoolContext(limits=of_pool, service=service)}
 
 
 def battery_limits_w(battery: SimpleBattery | ClcBattery, step_s: float) -> tuple[float, float]:

@@ -19,8 +19,10 @@ from controllers import (
     SiteAction,
     SiteContext,
     SiteObservation,
+    SiteReport,
     SiteSignals,
 )
+from controllers.example import flat_observation
 
 START = datetime(2023, 6, 8, tzinfo=UTC)
 LIMITS = {"admission_rate": ActuatorLimits(0, 20), "batch_cap": ActuatorLimits(1, 128)}
@@ -48,7 +50,19 @@ def observation(step: int = 0, intensity: float = 100.0, **changes: Any) -> Site
         "step_s": 60.0,
         "carbon_intensity_g_per_kwh": intensity,
     }
-    return SiteObservation(**values | changes)
+    return flat_observation(**values | changes)
+
+
+def report(**values: Any) -> SiteReport:
+    """What a site's cluster did in a step, under the names of an observation's properties."""
+    seen = observation(**values)
+    return SiteReport(
+        facility_power_w=seen.facility_power_w,
+        queue=seen.queue,
+        serving=seen.serving,
+        latency=seen.latency,
+        classes=seen.classes,
+    )
 
 
 def play(

@@ -19,7 +19,8 @@ from controllers import (
     SiteAction,
 )
 from controllers.conformance import Finding, check_controller
-from controllers.example import example_context, example_day, example_observation
+from controllers.example import example_context, example_observation
+from controllers.example_day import example_day
 from tests.controllers.builders import context
 
 APPLIED = "what it sets can be applied"
@@ -211,9 +212,9 @@ def test_a_change_of_what_it_sees() -> None:
     class Vandal(Steps):
         def act(self, observation: Any) -> Any:
             if self.count == 3:
-                object.__setattr__(observation, "solar_w", -1.0)
+                object.__setattr__(observation.grid, "solar_w", -1.0)
 
-    assert failed(Vandal) == {ALONE: "it changed solar_w of the observation at step 2"}
+    assert failed(Vandal) == {ALONE: "it changed grid.solar_w of the observation at step 2"}
 
     class Forger(Steps):
         def act(self, observation: Any) -> Any:
@@ -228,7 +229,7 @@ def test_a_change_of_what_it_sees() -> None:
             self.context.service.power_w.setflags(write=True)
             self.context.service.power_w[:] = 0
 
-    assert failed(Editor) == {ALONE: "it changed service of the context"}
+    assert failed(Editor) == {ALONE: "it changed service.power_w of the context"}
 
 
 def test_a_plain_assignment_says_what_to_do() -> None:
@@ -299,9 +300,9 @@ def test_a_fleet() -> None:
 
     class Vandal(Fleet):
         def step(self, observation: Any) -> Any:
-            object.__setattr__(observation.sites["south"], "running", -1)
+            object.__setattr__(observation.sites["south"].serving, "running", -1)
 
-    assert failed(Vandal) == {ALONE: "it changed running of the observation at step 0"}
+    assert failed(Vandal) == {ALONE: "it changed serving.running of the observation at step 0"}
 
 
 def test_findings_as_lines() -> None:
@@ -313,7 +314,7 @@ def test_findings_as_lines() -> None:
 class TestExample:
     def test_days_differ_by_their_seed_alone(self) -> None:
         first, same, other = example_day(), example_day(), example_day(seed=2)
-        assert repr(first.telemetry) == repr(same.telemetry) != repr(other.telemetry)
+        assert repr(first.reports) == repr(same.reports) != repr(other.reports)
         one = first.signals["example"].carbon_intensity_g_per_kwh
         assert np.array_equal(one, same.signals["example"].carbon_intensity_g_per_kwh)
         assert not np.array_equal(one, other.signals["example"].carbon_intensity_g_per_kwh)
@@ -323,8 +324,8 @@ class TestExample:
 
     def test_its_first_step_has_no_telemetry(self) -> None:
         day = example_day()
-        assert (day.telemetry[0], day.microgrid[0]) == ({}, {})
-        assert day.telemetry[1]["example"]["arrived"] > 0
+        assert (day.reports[0], day.microgrids[0]) == ({}, {})
+        assert day.reports[1]["example"].queue.arrived > 0
 
     def test_an_observation_with_forecasts(self) -> None:
         seen = example_observation(4, forecasts={"solar": [1.0, 2.0]}, solar_w=1.0)

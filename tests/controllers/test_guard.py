@@ -19,8 +19,9 @@ from controllers import (
     SiteAction,
     SiteContext,
 )
-from controllers.guard import HELD, RELEASED, SLOWING, SloGuard
-from tests.controllers.builders import INF, Scripted, context, observation, signals
+from controllers.actuators import SLOWING, THROTTLES
+from controllers.guard import RELEASED, SloGuard
+from tests.controllers.builders import INF, Scripted, context, observation, report, signals
 
 CHAT = ClassInfo(name="chat", share=0.5, ttft_slo_s=2.0, tpot_slo_s=0.1)
 CODE = ClassInfo(name="code", share=0.2, ttft_slo_s=1.0)
@@ -200,7 +201,7 @@ def hosted(
 def play(host: ControllerHost, told: Sequence[Any]) -> list[dict[str, float]]:
     """What is in force in each step, told these latencies at its start."""
     return [
-        host.step(step, {"dc": {"latency_p99_s_by_class": latencies}}, {})["dc"]
+        host.step(step, {"dc": report(latency_p99_s_by_class=latencies)}, {})["dc"]
         for step, latencies in enumerate(told)
     ]
 
@@ -313,7 +314,7 @@ class TestAtWork:
         for step, latencies in enumerate(told):
             active_s = watch.active_s
             (in_force,) = host.step(
-                step, {"dc": {"latency_p99_s_by_class": latencies}}, {}
+                step, {"dc": report(latency_p99_s_by_class=latencies)}, {}
             ).values()
             was_set |= moves[step]
             expected = dict(was_set)
@@ -336,7 +337,7 @@ class TestWhere:
         return set(host.guards)
 
     def test_one_where_a_controller_throttles_and_a_class_has_an_objective(self) -> None:
-        for name in RELEASED | HELD:
+        for name in THROTTLES:
             assert self.guards({name}) == {"dc"}
 
     def test_none_elsewhere(self) -> None:

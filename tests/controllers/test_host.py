@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import re
 from datetime import timedelta
 
 import numpy as np
@@ -16,12 +17,25 @@ from controllers import (
     ControllerHost,
     FleetController,
     HostedController,
+    MicrogridReport,
+    PoolContext,
     SiteAction,
     SiteObservation,
     SiteSignals,
     check_conflicts,
 )
-from tests.controllers.builders import INF, LIMITS, NAN, START, Scripted, context, host, signals
+from controllers.example import flat_observation
+from tests.controllers.builders import (
+    INF,
+    LIMITS,
+    NAN,
+    START,
+    Scripted,
+    context,
+    host,
+    report,
+    signals,
+)
 
 
 class ScriptedFleet(FleetController):
@@ -42,7 +56,7 @@ class ScriptedFleet(FleetController):
 def test_every_actuator_has_a_field_in_actions_and_observations():
     for actuator in ACTUATORS.values():
         assert actuator.field in {field.name for field in dataclasses.fields(SiteAction)}
-        assert actuator.field in {field.name for field in dataclasses.fields(SiteObservation)}
+        assert isinstance(getattr(SiteObservation, actuator.field), property)
 
 
 class TestStep:
@@ -57,7 +71,7 @@ class TestStep:
         running.reset()
         assert running.step(0, {}, {}) == {"dc": {"admission_rate": 20, "batch_cap": 128}}
         assert controller.seen == [
-            SiteObservation(
+            flat_observation(
                 site="dc",
                 step=0,
                 time_s=0,
@@ -79,11 +93,11 @@ class TestStep:
         running.reset()
         running.step(
             5,
-            {"dc": {"running": np.float64(3), "ttft_p99_s": NAN, "tpot_p99_s": 0.05}},
-            {"dc": {"import_w": 4.0, "battery_soc": None}},
+            {"dc": report(running=3, ttft_p99_s=None, tpot_p99_s=0.05)},
+            {"dc": MicrogridReport(import_w=4.0)},
         )
         seen = controller.seen[0]
-        assert (seen.running, type(seen.running)) == (3, int)
+        assert seen.running == 3
         assert (seen.ttft_p99_s, seen.tpot_p99_s) == (None, 0.05)
         assert (seen.import_w, seen.battery_soc) == (4.0, None)
         assert seen.time == START + timedelta(minutes=5)
@@ -98,7 +112,7 @@ class TestStep:
             )
         )
         running.reset()
-        telemetry = {"dc": {"facility_power_w": 300.0, "gateway_waiting": 2}}
+        telemetry = {"dc": report(facility_power_w=300.0, gateway_waiting=2)}
         in_force = [running.step(step, telemetry, {}) for step in range(4)]
         assert [values["dc"] for values in in_force] == [
             {"admission_rate": 20, "batch_cap": 64},
@@ -432,3 +446,82 @@ def test_limits_in_the_wrong_order():
     with pytest.raises(ValueError, match="minimum must not exceed maximum"):
         ActuatorLimits(2, 1)
     assert LIMITS["batch_cap"].unthrottled == 128
+
+
+class TestPools:
+    """A cluster with two pools: a number is for both, a mapping for those that it names."""
+
+    def setup_method(self):
+        caps = {
+            "large": PoolContext(limits={"batch_cap": ActuatorLimits(1, 64)}),
+            "small": PoolContext(limits={"batch_cap": ActuatorLimits(1, 128)}),
+        }
+        self.site = context(
+            limits={
+                "admission_rate": ActuatorLimits(0, 20),
+                "batch_cap": ActuatorLimits(1, 64),
+            },
+            pools=caps,
+        )
+
+    def host(self, *returns):
+        self.controller = Scripted(*returns)
+        running = host(self.controller, contexts={"dc": self.site})
+        running.reset()
+        return running
+
+    def test_each_begins_at_its_own_limit(self):
+        running = self.host(None)
+        in_force = running.step(0, {}, {})["dc"]
+        assert in_force == {"admission_rate": 20, "batch_cap": {"large": 64, "small": 128}}
+        seen = self.controller.seen[0]
+        assert (seen.value("batch_cap", "large"), seen.value("batch_cap", "small")) == (64, 128)
+        assert seen.batch_cap == 128  # the greatest
+
+    def test_a_number_is_for_every_pool(self):
+        running = self.host(SiteAction(batch_cap=8))
+        assert running.step(0, {}, {})["dc"]["batch_cap"] == 8
+        assert [(one.target, one.label, one.old, one.new) for one in running.changes] == [
+            ("large", "batch_cap of large", 64, 8),
+            ("small", "batch_cap of small", 128, 8),
+        ]
+
+    def test_a_mapping_is_for_the_pools_that_it_names(self):
+        running = self.host(SiteAction(batch_cap={"small": 16}), {"batch_cap": {"large": 4}})
+        first = running.step(0, {}, {})["dc"]["batch_cap"]
+        assert first == {"large": 64, "small": 16}
+        assert running.step(1, {}, {})["dc"]["batch_cap"] == {"large": 4, "small": 16}
+        assert self.controller.seen[1].in_force == {
+            ("admission_rate", ""): 20,
+            ("batch_cap", "large"): 64,
+            ("batch_cap", "small"): 16,
+        }
+
+    @pytest.mark.parametrize(
+        ("action", "text"),
+        [
+            ({"batch_cap": {"tiny": 1}}, "no such pool, expected large or small"),
+            (
+                {"batch_cap": {"large": 65}},
+                "expected a whole number from 1 to 64 for pool 'large'",
+            ),
+            ({"batch_cap": 100}, "expected a whole number from 1 to 64"),
+            ({"admission_rate": {"large": 1.0}}, "expected a number: a site has one"),
+        ],
+    )
+    def test_what_cannot_be_applied(self, action, text):
+        running = self.host(action)
+        with pytest.raises(ControllerError, match=re.escape(text)):
+            running.step(0, {}, {})
+
+    def test_replicas_of_the_pools_add_up(self):
+        replicas = {
+            name: PoolContext(limits={"active_replicas": ActuatorLimits(1, number)})
+            for name, number in (("large", 2), ("small", 5))
+        }
+        self.site = context(limits={"active_replicas": ActuatorLimits(1, 2)}, pools=replicas)
+        controller = Scripted(None, actuators={"active_replicas"})
+        running = host(controller, contexts={"dc": self.site})
+        running.reset()
+        running.step(0, {}, {})
+        assert controller.seen[0].active_replicas == 7

@@ -20,9 +20,10 @@ from controllers import (
     Controller,
     ControllerHost,
     HostedController,
+    MicrogridReport,
     SiteSignals,
 )
-from tests.controllers.builders import INF, context, service
+from tests.controllers.builders import INF, context, report, service
 
 REQUIRED = {"carbon_budget_pid": {"budget_g_per_h": 50.0}}
 """Parameters without a default, by policy."""
@@ -55,21 +56,20 @@ LIMITS = st.fixed_dictionaries(
         "battery_power": st.builds(ActuatorLimits, st.just(-900), st.floats(0, 900), st.just(INF)),
     }
 )
-LATENCY = st.floats(0, 9) | st.just(float("nan"))
-TELEMETRY = st.fixed_dictionaries(
-    {
-        "facility_power_w": POWER,
-        "ttft_p99_s": LATENCY,
-        "tpot_p99_s": LATENCY,
-        "latency_p99_s_by_class": st.fixed_dictionaries({"chat": st.tuples(LATENCY, LATENCY)}),
-        "batch_mean": st.floats(0, 9),
-        "admitted": st.integers(0, 3000),
-        "running": st.integers(0, 20),
-        "gateway_waiting": st.integers(0, 99),
-    }
+LATENCY = st.floats(0, 9) | st.none()
+REPORT = st.builds(
+    report,
+    facility_power_w=POWER,
+    ttft_p99_s=LATENCY,
+    tpot_p99_s=LATENCY,
+    latency_p99_s_by_class=st.fixed_dictionaries({"chat": st.tuples(LATENCY, LATENCY)}),
+    batch_mean=st.floats(0, 9),
+    admitted=st.integers(0, 3000),
+    running=st.integers(0, 20),
+    gateway_waiting=st.integers(0, 99),
 )
-MICROGRID = st.fixed_dictionaries(
-    {"battery_soc": st.none() | st.floats(0, 1), "import_w": st.floats(0, 9000)}
+MICROGRID = st.builds(
+    MicrogridReport, battery_soc=st.none() | st.floats(0, 1), import_w=st.floats(0, 9000)
 )
 
 
@@ -97,7 +97,7 @@ def test_actions_are_within_limits_and_the_same_after_a_reset(name, actuator, da
     host = ControllerHost(
         [HostedController(name, controller, "dc", 60)], {"dc": site}, {"dc": signals}
     )
-    telemetry = data.draw(st.lists(TELEMETRY, min_size=STEPS, max_size=STEPS))
+    telemetry = data.draw(st.lists(REPORT, min_size=STEPS, max_size=STEPS))
     microgrid = data.draw(st.lists(MICROGRID, min_size=STEPS, max_size=STEPS))
 
     def run():

@@ -8,9 +8,9 @@ import mosaik
 import mosaik_api_v3
 import pytest
 
-from controllers import ControllerError, SiteAction, microgrid_telemetry
+from controllers import ControllerError, MicrogridReport, QueueView, SiteAction, SiteReport
 from controllers.participant import ControllersSimulator
-from tests.controllers.builders import Scripted, host
+from tests.controllers.builders import Scripted, context, host
 
 
 class Plant(mosaik_api_v3.Simulator):
@@ -39,11 +39,28 @@ class Plant(mosaik_api_v3.Simulator):
             "grid": {"current_power": -100.0 * self.steps, "connected": True},
         }
         data = {
-            "telemetry": {"completed": self.steps},
+            "telemetry": self.steps,
             "dispatch_states": states,
             "p_grid": -100.0 * self.steps,
         }
         return {"plant": data}
+
+
+def read_cluster(completed):
+    return SiteReport(queue=QueueView(completed=completed or 0))
+
+
+def read_microgrid(states, p_grid):
+    if not states:
+        return MicrogridReport()
+    return MicrogridReport(
+        import_w=-p_grid,
+        battery_soc=states["battery"]["soc"],
+        battery_power_w=states["battery"]["current_power"],
+    )
+
+
+READ = {"read_cluster": read_cluster, "read_microgrid": read_microgrid}
 
 
 def cancel_runners(loop):
@@ -62,7 +79,8 @@ def run_world(running, steps):
     }
     with mosaik.World(config, skip_greetings=True, configure_logging=False) as world:
         plant = world.start("Plant", received=received).Plant()
-        control = world.start("Controllers", host=running, step_s=60).SiteController(site="dc")
+        controlling = world.start("Controllers", host=running, step_s=60, **READ)
+        control = controlling.SiteController(site="dc")
         world.connect(control, plant, "batch_cap")
         for attr, initial in (("telemetry", {}), ("dispatch_states", {}), ("p_grid", 0.0)):
             world.connect(plant, control, attr, time_shifted=True, initial_data={attr: initial})
@@ -75,7 +93,8 @@ def run_world(running, steps):
 
 def test_actions_act_at_once_and_telemetry_is_of_the_step_before():
     controller = Scripted(SiteAction(batch_cap=5), None, SiteAction(batch_cap=7))
-    assert run_world(host(controller), 4) == [5, 5, 7, 5]
+    site = context(battery_capacity_wh=100.0, battery_min_soc=0.0)
+    assert run_world(host(controller, contexts={"dc": site}), 4) == [5, 5, 7, 5]
     assert [seen.step for seen in controller.seen] == [0, 1, 2, 3]
     assert [seen.completed for seen in controller.seen] == [0, 0, 1, 2]
     assert [seen.import_w for seen in controller.seen] == [0, 0, 100, 200]
@@ -95,8 +114,8 @@ def test_failure_is_kept_for_the_coupling():
 def test_wrong_wiring():
     simulator = ControllersSimulator()
     with pytest.raises(ValueError, match=r"time_resolution must be 1\.0 s"):
-        simulator.init("Controllers", 0.5, host=host(), step_s=60)
-    simulator.init("Controllers", 1.0, host=host(), step_s=60)
+        simulator.init("Controllers", 0.5, host=host(), step_s=60, **READ)
+    simulator.init("Controllers", 1.0, host=host(), step_s=60, **READ)
     assert simulator.create(1, "SiteController", site="dc") == [
         {"eid": "dc", "type": "SiteController"}
     ]
@@ -104,28 +123,3 @@ def test_wrong_wiring():
         simulator.create(1, "SiteController", site="dc")
     with pytest.raises(ValueError, match=r"one source of p_grid \(got a, b\)"):
         simulator.step(0, {"dc": {"p_grid": {"a": 1.0, "b": 2.0}}}, 60)
-
-
-class TestMicrogridTelemetry:
-    def test_signs(self):
-        grid = {"current_power": 30.0, "connected": True}
-        battery = {"soc": 0.4, "current_power": 12.0}
-        assert microgrid_telemetry({"battery": battery, "grid": grid}) == {
-            "import_w": 0.0,
-            "export_w": 30.0,
-            "battery_soc": 0.4,
-            "battery_power_w": 12.0,
-        }
-        assert microgrid_telemetry({"grid": grid}, p_grid=-5.0) == {
-            "import_w": 5.0,
-            "export_w": 0.0,
-            "battery_soc": None,
-            "battery_power_w": 0.0,
-        }
-
-    def test_nothing_yet(self):
-        assert microgrid_telemetry({}, 0.0) == {}
-
-    def test_two_batteries(self):
-        with pytest.raises(ValueError, match=r"at most one battery per microgrid \(got 2\)"):
-            microgrid_telemetry({"a": {"soc": 1}, "b": {"soc": 1}})

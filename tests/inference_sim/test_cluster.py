@@ -11,7 +11,7 @@ import pytest
 from inference_sim.cluster import Cluster
 from inference_sim.execution import Roofline
 from inference_sim.request import Outcome, Request
-from inference_sim.telemetry import OBSERVED, RollingLatencies
+from inference_sim.telemetry import RollingLatencies
 from inference_sim.workload import Arrival
 from tests.inference_sim.builders import approx, at_once, config, serve
 
@@ -145,9 +145,12 @@ def test_kv_utilisation_grows_while_a_segment_is_under_way() -> None:
     assert done > 600
 
 
-def test_observed_is_part_of_the_telemetry() -> None:
+def test_knobs_are_part_of_the_telemetry() -> None:
     telemetry, _ = serve(config(), at_once(2, 10, 5), 10.0)
-    assert telemetry.observed() == {name: getattr(telemetry, name) for name in OBSERVED}
-    assert set(telemetry.as_dict()) > set(OBSERVED) - {"latency_p99_s_by_class"}
-    assert telemetry.admission_rate_per_s == math.inf
-    assert telemetry.batch_cap == 128
+    assert telemetry.settings == {"admission_rate": math.inf, "deferrable_rate": math.inf}
+    assert telemetry.pools["main"].settings == {
+        "batch_cap": 128,
+        "active_replicas": 1,
+        "clock_fraction": 1.0,
+        "power_cap": math.inf,
+    }

@@ -22,7 +22,7 @@ def test_surplus_replicas_sleep_at_once_when_they_have_nothing_to_do() -> None:
     cluster = cluster_of([])
     cluster.apply({"active_replicas": 1})
     report = cluster.step(10.0)
-    assert (report.active_replicas, report.awake_replicas) == (1, 1)
+    assert (report.pools["main"].settings["active_replicas"], report.awake_replicas) == (1, 1)
     assert report.asleep_fraction == approx(2 / 3, 1e-12)
     assert report.gpu_power_w == approx(POWER.idle_w + 2 * POWER.sleep_w, 1e-12)
 

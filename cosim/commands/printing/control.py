@@ -46,7 +46,7 @@ def _print_changes(console: Console, start: datetime, changes: Sequence[Actuator
     """Print the first changes in columns: when, what was set to what, and why."""
     shown = changes[:_SHOWN_ACTIONS]
     settings = [
-        f"{change.actuator} {setting(change.actuator, change.old)} -> "
+        f"{change.label} {setting(change.actuator, change.old)} -> "
         f"{setting(change.actuator, change.new)}"
         for change in shown
     ]

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from controllers.actuators import SLOWING
 from cosim.errors import ScenarioError
 from cosim.results.totals import ServingTotals
 from cosim.studies.evaluate.variants import Comparison, Variant, variant_plan
 from cosim.studies.runs.kept import kept_or_made, plan_key
 from cosim.studies.runs.measured import measured, percentile
 from cosim.world.plan import Plan
-
-_WIDE = frozenset({"active_replicas", "clock_fraction", "power_cap"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +103,7 @@ def measure(plan: Plan, variant: Variant) -> RunFigures:
         output_tokens=totals.tokens.output,
         guard_s=sum(guard.active_s for guard in run.host.guards.values()),
         changes=len(run.host.changes),
-        is_wide=any(_WIDE & frozenset(entry.controller.actuators) for entry in plan.controllers),
+        is_wide=any(SLOWING & frozenset(entry.controller.actuators) for entry in plan.controllers),
         load_state=totals.load_state,
         failure="" if run.failure is None else str(run.failure),
     )
