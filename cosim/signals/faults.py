@@ -69,9 +69,9 @@ class Faults:
             row = int(wrong.argmax())
             more = f"; the first of {count} such rows" if count > 1 else ""
             text = texts.iloc[row] if isinstance(texts, pd.Series) else texts[row]
-            self.problems.append(
-                Problem(f"{message} (got {shown(text)}{more})", where=self.where(row))
-            )
+            problem = Problem(f"{message} (got {shown(text)}{more})", where=self.where(row))
+            if problem not in self.problems:  # such as of two columns with the same stamps
+                self.problems.append(problem)
         return count > 0
 
     def stop(self) -> NoReturn:

@@ -291,6 +291,14 @@ def test_one_error_for_a_row_without_any_number(tmp_path: Path) -> None:
     assert problem.message == "expected a number (got 'x') in 'NG' and in 2 more fuels"
 
 
+def test_one_error_for_two_columns_with_the_same_stamp(tmp_path: Path) -> None:
+    path = write(tmp_path / "f.csv", FORECASTS.replace("2024-01-01T00:00:00Z", "soon"))
+    with pytest.raises(SignalError) as caught:
+        carbon(path, datetime(2024, 1, 1, tzinfo=UTC), HOUR_S)
+    assert len(caught.value.problems) <= 2
+    assert len({str(problem) for problem in caught.value.problems}) == len(caught.value.problems)
+
+
 def test_recorded_forecasts_of_watttime(tmp_path: Path) -> None:
     path = write(tmp_path / "history.json", WATTTIME_HISTORY)
     start = datetime(2025, 4, 1, tzinfo=UTC)
