@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Lines of [tool.cosim.compiled]: make has to name them before there is a Python to read TOML with.
+COMPILED := $(shell sed -n '/^\[tool.cosim.compiled\]/,/^\]/s/^ *"\(.*\)",*$$/\1/p' pyproject.toml)
 INSTALLED_DOCS := $(VENV)/.installed_docs
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -26,7 +28,7 @@ setup: $(INSTALLED)
 	@:
 
 # The package is installed in place: again only when its dependencies or its compiled modules change.
-$(INSTALLED): pyproject.toml setup.py compiled.txt $(shell cat compiled.txt)
+$(INSTALLED): pyproject.toml setup.py $(COMPILED)
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("cosim needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] + "; try make setup PYTHON=python3.11")'
 	@test -x $(BIN)/pip || { echo "Setting up $(VENV) (once; a minute or two) ..." && $(PYTHON) -m venv $(VENV); }
 	@$(BIN)/python -m pip install --quiet --editable '.[dev]'

@@ -1,17 +1,20 @@
 """Compiles the simulator's inner loop where a C compiler is at hand; all else is in pyproject.toml.
 
-The modules in compiled.txt are plain Python, and run so without a compiler, with the same results.
-mypyc makes C extensions of them, twice to three times as fast. ``COSIM_COMPILE=0`` leaves it out.
+The modules under tool.cosim.compiled there are plain Python, and run so without a compiler, with
+the same results. mypyc makes C extensions of them, twice to three times as fast.
+``COSIM_COMPILE=0`` leaves it out.
 """
 
 import os
 import sys
+import tomllib
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-MODULES = Path(__file__).with_name("compiled.txt").read_text(encoding="utf-8").split()
+PROJECT = tomllib.loads(Path(__file__).with_name("pyproject.toml").read_text(encoding="utf-8"))
+MODULES: list[str] = PROJECT["tool"]["cosim"]["compiled"]["modules"]
 # A fused multiply-add rounds once where plain Python rounds twice.
 SAME_ROUNDING = [] if sys.platform == "win32" else ["-ffp-contract=off"]
 

@@ -22,15 +22,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from calibration.page import bias, mape, table, write_section
+from inference_sim.arrays import FloatArray
 from inference_sim.execution import Roofline, find_engine
 from inference_sim.hardware import GpuSpec, KernelCoefficients, find_gpu
 from inference_sim.models import find_model
-
-Array = NDArray[np.float64]
 
 GPUS = {
     "a100_sxm": "a100-sxm-80gb",
@@ -87,7 +85,7 @@ def read(decode: Path, prefill: Path, system: str) -> tuple[list[Decode], list[P
     return steps, prefills
 
 
-def decode_errors(gpu: GpuSpec, rows: Sequence[Decode]) -> Array:
+def decode_errors(gpu: GpuSpec, rows: Sequence[Decode]) -> FloatArray:
     """Return predicted over measured time of decode steps, minus 1."""
     roofline = Roofline(MODEL, gpu, find_engine("none"))
     return np.array(
@@ -98,7 +96,7 @@ def decode_errors(gpu: GpuSpec, rows: Sequence[Decode]) -> Array:
     )
 
 
-def prefill_errors(gpu: GpuSpec, rows: Sequence[Prefill]) -> Array:
+def prefill_errors(gpu: GpuSpec, rows: Sequence[Prefill]) -> FloatArray:
     """Return predicted over measured time of prefills, minus 1."""
     roofline = Roofline(MODEL, gpu, find_engine("none"))
     return np.array(
@@ -115,13 +113,13 @@ def fit(gpu: GpuSpec, steps: Sequence[Decode], prefills: Sequence[Prefill]) -> K
     attention = np.array([row.attention_s for row in steps])
     whole = np.array([row.step_s for row in steps])
 
-    def with_rest(v: Array) -> KernelCoefficients:
+    def with_rest(v: FloatArray) -> KernelCoefficients:
         return replace(gpu.kernels, t0e_us=float(v[0]), e_el=float(v[1]))
 
-    def with_attention(v: Array) -> KernelCoefficients:
+    def with_attention(v: FloatArray) -> KernelCoefficients:
         return replace(gpu.kernels, t0a_us=float(v[0]), e_kv=float(v[1]))
 
-    def part(kernels: KernelCoefficients, without: KernelCoefficients) -> Array:
+    def part(kernels: KernelCoefficients, without: KernelCoefficients) -> FloatArray:
         """Return what a step takes less if some kernels cost nothing."""
         on = Roofline(MODEL, replace(gpu, kernels=kernels), find_engine("none"))
         off = Roofline(MODEL, replace(gpu, kernels=without), find_engine("none"))
@@ -150,11 +148,11 @@ def fit(gpu: GpuSpec, steps: Sequence[Decode], prefills: Sequence[Prefill]) -> K
     ).x
     kernels = replace(kernels, t0a_us=round(float(v[0]), 1), e_kv=round(float(v[1]), 3))
 
-    def with_products(v: Array) -> KernelCoefficients:
+    def with_products(v: FloatArray) -> KernelCoefficients:
         e_bw, e_flop, p, e_prefill = map(float, v)
         return replace(kernels, e_bw=e_bw, e_flop=e_flop, p=p, e_prefill=e_prefill)
 
-    def residuals(v: Array) -> Array:
+    def residuals(v: FloatArray) -> FloatArray:
         one = replace(gpu, kernels=with_products(v))
         long = [row for row in prefills if row.batch * row.prompt >= SHORTEST_PREFILL]
         errors = np.concatenate([decode_errors(one, steps), prefill_errors(one, long)])
@@ -172,7 +170,7 @@ def fit(gpu: GpuSpec, steps: Sequence[Decode], prefills: Sequence[Prefill]) -> K
 
 def cross_validated(
     gpu: GpuSpec, steps: Sequence[Decode], prefills: Sequence[Prefill]
-) -> tuple[Array, Array]:
+) -> tuple[FloatArray, FloatArray]:
     """Return errors of decode and of long prefills, each half fitted on the other half."""
     decode, prefill = [], []
     long = [row for row in prefills if row.batch * row.prompt >= SHORTEST_PREFILL]

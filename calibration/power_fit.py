@@ -16,8 +16,9 @@ import numpy as np
 from scipy.optimize import nnls
 
 from calibration.measurements import Row
-from calibration.regimes import REGIMES, Array, Regime
+from calibration.regimes import REGIMES, Regime
 from cosim.calibrate.steady_state import SteadyState
+from inference_sim.arrays import FloatArray
 from inference_sim.hardware import GpuSpec, TwoResourceCoefficients, find_gpu
 from inference_sim.power import MfuPowerLaw, PowerModel, TwoResource, Use
 
@@ -54,7 +55,7 @@ class Run:
         """Measured over simulated throughput."""
         return self.row.tokens_per_s / self.state.tokens_per_s
 
-    def use(self, *, measured_pace: bool = False) -> tuple[Array, Use]:
+    def use(self, *, measured_pace: bool = False) -> tuple[FloatArray, Use]:
         """Return the share of time of each kind of iteration, shape (kinds,), and its use.
 
         At the measured pace the same work is done in the time that was measured. Where that is
@@ -84,7 +85,7 @@ class Run:
         shares, use = self.use(measured_pace=measured_pace)
         return float(shares @ model.busy_w(use))
 
-    def terms(self, form: Form = "default") -> Array:
+    def terms(self, form: Form = "default") -> FloatArray:
         """Return what the four coefficients of a form are multiplied by, shape (4,).
 
         Runs that are shown apart are taken at the measured pace: the simulator's is not theirs.
@@ -163,7 +164,7 @@ def fit(some: Sequence[Run], form: Form = "default") -> TwoResourceCoefficients:
     matrix = np.array([run.terms(form) for run in some]) / measured_w[:, None]
     wanted = 1 - matrix @ idle_w  # of what comes on top of it
     weights = base
-    solution: Array = np.zeros(4)
+    solution: FloatArray = np.zeros(4)
     for _ in range(_ROUNDS):
         scale = np.sqrt(weights)
         solution, _ = nnls(scale[:, None] * matrix, scale * wanted)
@@ -233,7 +234,7 @@ def held_out(
             spec,
             fit([run for run, left in zip(shipped, own, strict=True) if counts(run) and not left]),
         )
-        others: dict[Form, Array] = {
+        others: dict[Form, FloatArray] = {
             form: np.array(astuple(fit(training, form))) for form in ("root", "never waits")
         }
         for index in np.flatnonzero(own):
@@ -256,7 +257,7 @@ def held_out(
     return [found[index] for index in range(len(shipped))], fits
 
 
-def _other(run: Run, form: Form, fits: Mapping[Form, Array], gpu: GpuSpec) -> float:
+def _other(run: Run, form: Form, fits: Mapping[Form, FloatArray], gpu: GpuSpec) -> float:
     """Return the error of the power by another form."""
     return min(float(run.terms(form) @ fits[form]), gpu.max_w) / run.row.power_w - 1
 

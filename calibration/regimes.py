@@ -7,15 +7,13 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from calibration.measurements import Row
 from cosim.calibrate.steady_state import SteadyState, steady_state
+from inference_sim.arrays import FloatArray
 from inference_sim.execution import Roofline, find_engine
 from inference_sim.hardware import ExpertCoefficients, find_gpu
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ class Regime:
         """Return all rows of this engine on this GPU."""
         return [row for row in rows if (row.engine, row.gpu) == (self.engine, self.gpu)]
 
-    def committed(self) -> Array:
+    def committed(self) -> FloatArray:
         """Return the parameters that the data files have."""
         engine, experts = find_engine(self.profile), find_gpu(self.gpu).experts
         return np.array(
@@ -84,7 +82,7 @@ class Regime:
             ]
         )
 
-    def predict(self, row: Row, values: Array, prompt: float | None = None) -> SteadyState:
+    def predict(self, row: Row, values: FloatArray, prompt: float | None = None) -> SteadyState:
         """Return the steady state of a row with these parameters."""
         gpu, engine = find_gpu(self.gpu), find_engine(self.profile)
         named = {p.name: float(v) for p, v in zip(self.parameters, values, strict=True)}
@@ -98,8 +96,8 @@ class Regime:
         return steady_state(roofline, row.load(prompt), mixed=self.mixed)
 
     def errors(
-        self, rows: Sequence[Row], values: Array, prompt: float | None = None
-    ) -> tuple[Array, Array]:
+        self, rows: Sequence[Row], values: FloatArray, prompt: float | None = None
+    ) -> tuple[FloatArray, FloatArray]:
         """Return predicted over measured throughput and inter-token latency, minus 1.
 
         The latter is NaN where the two are not comparable.
@@ -112,7 +110,7 @@ class Regime:
             latency.append(itl_s / row.itl_s - 1 if row.itl_counts else np.nan)
         return np.array(throughput), np.array(latency)
 
-    def fit(self, rows: Sequence[Row], prompt: float | None = None) -> Array:
+    def fit(self, rows: Sequence[Row], prompt: float | None = None) -> FloatArray:
         """Return the parameters that fit rows best: the engine on dense models, then the experts.
 
         Parameters that no row concerns keep their start. A fit is remembered: engines and powers
@@ -120,7 +118,7 @@ class Regime:
         """
         return _fitted(self, tuple(rows), prompt)
 
-    def _fit(self, rows: Sequence[Row], prompt: float | None) -> Array:
+    def _fit(self, rows: Sequence[Row], prompt: float | None) -> FloatArray:
         values = np.array([parameter.start for parameter in self.parameters])
         for of_experts in (False, True):
             concerned = [row for row in rows if bool(row.model.experts) == of_experts]
@@ -130,8 +128,8 @@ class Regime:
         return values
 
     def _fit_stage(
-        self, rows: Sequence[Row], values: Array, of_experts: bool, prompt: float | None
-    ) -> Array:
+        self, rows: Sequence[Row], values: FloatArray, of_experts: bool, prompt: float | None
+    ) -> FloatArray:
         """Return the values with the engine's parameters, or the experts', fitted.
 
         The logarithms of throughput (weight 1) and of inter-token latency (0.5) are fitted with a
@@ -142,12 +140,12 @@ class Regime:
             return values
         chosen = [self.parameters[i] for i in free]
 
-        def merged(part: Array) -> Array:
+        def merged(part: FloatArray) -> FloatArray:
             result = values.copy()
             result[free] = part
             return result
 
-        def residuals(part: Array) -> Array:
+        def residuals(part: FloatArray) -> FloatArray:
             throughput, latency = self.errors(rows, merged(part), prompt)
             latency = np.nan_to_num(latency) if self.mixed else np.zeros(0)
             return np.concatenate([np.log1p(throughput), 0.5 * np.log1p(latency)])
@@ -166,7 +164,7 @@ class Regime:
 
 
 @cache
-def _fitted(regime: Regime, rows: tuple[Row, ...], prompt: float | None) -> Array:
+def _fitted(regime: Regime, rows: tuple[Row, ...], prompt: float | None) -> FloatArray:
     return regime._fit(rows, prompt)
 
 

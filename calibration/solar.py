@@ -21,8 +21,9 @@ from calibration.page import table, write_section
 from cosim.scenario.solar import ClearSkySolar, PvlibSolar
 from cosim.signals.csv_file import read_csv
 from cosim.signals.place import Place
-from cosim.signals.series import FloatArray, Series
+from cosim.signals.series import Series
 from cosim.signals.solar import computed_solar
+from inference_sim.arrays import FloatArray
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "solar.md"
 DAY_S, STEP_S = 86400.0, 300.0

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cosim.signals.series import FloatArray
 from cosim.signals.turbidity import CELL_DEG, TABLE
+from inference_sim.arrays import FloatArray
 
 HEADER = (
     "# Linke turbidity x 100: nodes whose bilinear interpolation is the least-squares fit of the\n"

@@ -101,6 +101,7 @@ from controllers.site_views import (
     SiteReport,
 )
 from controllers.throttle import Throttle
+from controllers.user_file import names_a_file, read_part
 from controllers.views import SiteSignals
 from controllers.window import Band, IntensityBand, IntensityWindow
 
@@ -161,5 +162,7 @@ __all__ = [
     "TpotObjective",
     "check_conflicts",
     "installed",
+    "names_a_file",
+    "read_part",
     "resolve",
 ]

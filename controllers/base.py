@@ -15,9 +15,9 @@ from datetime import datetime
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 
 from controllers.actuators import ACTUATORS, SITE, ActuatorLimits, Setting
+from controllers.arrays import FloatArray
 from controllers.observation import Observation, SiteObservation
 from controllers.service import ClassInfo, ServiceModel
 
@@ -70,7 +70,7 @@ class Action:
     sites: Mapping[str, SiteAction]
 
 
-def _empty() -> NDArray[np.float64]:
+def _empty() -> FloatArray:
     return np.empty(0)
 
 
@@ -120,7 +120,7 @@ class SiteContext:
     steps: int
     limits: Mapping[str, ActuatorLimits] = field(default_factory=dict)
     pools: Mapping[str, PoolContext] = field(default_factory=dict)
-    past_carbon_intensity_g_per_kwh: NDArray[np.float64] = field(default_factory=_empty)
+    past_carbon_intensity_g_per_kwh: FloatArray = field(default_factory=_empty)
     peak_power_w: float = 0.0
     idle_power_w: float = 0.0
     battery_capacity_wh: float | None = None

@@ -20,14 +20,13 @@ from abc import abstractmethod
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
+from controllers.arrays import FloatArray
 from controllers.base import Controller, SiteAction, SiteContext
 from controllers.observation import SiteObservation
 from controllers.release import ACTUATOR, Release
 
-Array = NDArray[np.float64]
 ROUNDING = 1e-9
 """Relative difference of two sums of intensities that is no difference."""
 
@@ -102,7 +101,7 @@ class BucketPolicy(Controller):
         return waited
 
     @abstractmethod
-    def choose(self, sums: Array, length: int, waited: int, at_once: float) -> int:
+    def choose(self, sums: FloatArray, length: int, waited: int, at_once: float) -> int:
         """Return in how many steps to start.
 
         Args:
@@ -114,7 +113,7 @@ class BucketPolicy(Controller):
         """
 
 
-def window_sums(values: Array, length: int, latest: int | None) -> Array:
+def window_sums(values: FloatArray, length: int, latest: int | None) -> FloatArray:
     """Return the sums of `length` values from each of the first on, shape (starts,).
 
     Args:
@@ -124,7 +123,7 @@ def window_sums(values: Array, length: int, latest: int | None) -> Array:
     """
     length = min(length, len(values))
     total = np.concatenate([[0.0], np.cumsum(values)])
-    sums: Array = total[length:] - total[:-length]
+    sums: FloatArray = total[length:] - total[:-length]
     return sums if latest is None else sums[: latest + 1]
 
 

@@ -24,7 +24,7 @@ from controllers.base import (
     SiteAction,
     SiteContext,
 )
-from controllers.errors import Call, ControllerError
+from controllers.errors import Call, ControllerError, error_text
 from controllers.example import STEPS, example_context
 from controllers.example_day import ExampleDay, example_day
 from controllers.forecast import Forecasts
@@ -86,8 +86,11 @@ def check_controller(
             findings.append(Finding(text, note=notes[0] or ""))
         except (_Problem, ControllerError, ValueError) as problem:
             findings.append(Finding(text, problem=str(problem)))
-        except Exception as error:  # the constructor may be anybody's
-            findings.append(Finding(text, problem=f"raised {type(error).__name__}: {error}"))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # the constructor may be anybody's, and call sys.exit
+            problem_text = f"raised {type(error).__name__}: {error_text(error)}"
+            findings.append(Finding(text, problem=problem_text))
     return findings
 
 

@@ -74,10 +74,40 @@ class Call:
     def raised(self, error: BaseException) -> ControllerError:
         """Return the error that says that the controller raised `error`, and on which line."""
         where = where_raised(error)
-        # the text of a KeyError is its argument as Python writes it
-        told = error.args[0] if isinstance(error, KeyError) and error.args else error
-        text = (str(told) or "no message") + _hint(error)
+        text = (error_text(error) or "no message") + _hint(error)
         return self.error(f"raised {type(error).__name__}", f"{text} ({where})" if where else text)
+
+
+MOST_CHARACTERS = 1000
+"""Longest text of somebody else's that is shown or kept."""
+
+
+def printable(text: str, most: int = MOST_CHARACTERS) -> str:
+    """Return a text that is safe on terminals, in files and in pages.
+
+    Control characters, which could move the cursor or end a line, and halves of characters that no
+    file can hold are written as Python escapes; the rest of a long text is left out.
+
+    Args:
+        text: Somebody else's text.
+        most: Most characters of it.
+    """
+    cut = text if len(text) <= most else text[: most - 3] + "..."
+    if cut.isprintable():
+        return cut
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in cut
+    )
+
+
+def error_text(error: BaseException) -> str:
+    """Return the text of an exception, whatever it does when it is asked."""
+    try:
+        # the text of a KeyError is its argument as Python writes it
+        text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    except Exception as second:
+        return f"(no text: asking for it raised {type(second).__name__})"
+    return printable(text)
 
 
 def _hint(error: BaseException) -> str:

@@ -11,16 +11,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from controllers.actuators import ACTUATORS, SITE, ActuatorLimits
+from controllers.arrays import FloatArray
 from controllers.base import ONE_POOL, SiteContext
 from controllers.forecast import Forecast, Forecasts
 from controllers.observation import SiteObservation
 from controllers.service import ClassInfo, ServiceModel
 from controllers.site_views import BatteryView, GridView, LatencyView, PoolView, QueueView
-
-Array = NDArray[np.float64]
 
 STEP_S = 900.0
 STEPS = 96
@@ -134,12 +132,12 @@ def _taken(view: type[Any], values: dict[str, Any], prefix: str = "") -> dict[st
     return {name: values.pop(prefix + name) for name in names if prefix + name in values}
 
 
-def hours(steps: int, step_s: float) -> Array:
+def hours(steps: int, step_s: float) -> FloatArray:
     """Return the start of each step [h], shape (steps,)."""
     return np.arange(steps) * step_s / 3600
 
 
-def duck_curve(steps: int, step_s: float, seed: int) -> Array:
+def duck_curve(steps: int, step_s: float, seed: int) -> FloatArray:
     """Return carbon intensities that fall while the sun shines [g/kWh], shape (steps,)."""
     noise = np.random.default_rng(seed).normal(0, 10, steps)
     return np.maximum(0.0, 250 - 120 * np.sin(np.pi * (hours(steps, step_s) - 6) / 12) + noise)

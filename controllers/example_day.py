@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from controllers.arrays import FloatArray
 from controllers.base import ONE_POOL, SiteContext
-from controllers.example import STEPS, Array, duck_curve, example_context, hours
+from controllers.example import STEPS, duck_curve, example_context, hours
 from controllers.site_views import (
     LatencyView,
     MicrogridReport,
@@ -52,7 +53,7 @@ def example_day(
     contexts: Mapping[str, SiteContext] | None = None,
     *,
     seed: int = 1,
-    intensity: Array | None = None,
+    intensity: FloatArray | None = None,
 ) -> ExampleDay:
     """Return a day at some sites.
 
@@ -79,7 +80,9 @@ def example_day(
     return ExampleDay(name, sites, signals, reports, microgrids)
 
 
-def _signals(context: SiteContext, steps: int, seed: int, intensity: Array | None) -> SiteSignals:
+def _signals(
+    context: SiteContext, steps: int, seed: int, intensity: FloatArray | None
+) -> SiteSignals:
     hour = hours(steps, context.step_s)
     sun = 1500 * np.maximum(0.0, np.sin(np.pi * (hour - 6) / 12))
     if intensity is None:

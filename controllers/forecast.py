@@ -17,9 +17,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from controllers.arrays import FloatArray
 
 SIGNALS: Mapping[str, str] = {
     "carbon_intensity": "g/kWh",
@@ -45,8 +44,8 @@ class Forecast:
 
     issued_s: float
     step_s: float
-    mean: Array
-    spread: Array
+    mean: FloatArray
+    spread: FloatArray
 
     def __len__(self) -> int:
         return len(self.mean)
@@ -67,7 +66,7 @@ class Forecast:
     def _end(self) -> str:
         return f"the forecast ends {len(self.mean) * self.step_s:g} s ahead"
 
-    def by_period(self, period_s: float) -> Array:
+    def by_period(self, period_s: float) -> FloatArray:
         """Return the means over periods of several steps, shape (periods,).
 
         Raises:
@@ -81,10 +80,10 @@ class Forecast:
         whole = len(self.mean) // size
         if not whole:
             raise ValueError(f"{self._end()}, before a period of {period_s:g} s does; {_RAISE}")
-        means: Array = self.mean[: whole * size].reshape(whole, size).mean(axis=1)
+        means: FloatArray = self.mean[: whole * size].reshape(whole, size).mean(axis=1)
         return means
 
-    def quantile(self, q: float) -> Array:
+    def quantile(self, q: float) -> FloatArray:
         """Return a quantile of each value, as of a normal distribution, shape (n,).
 
         Raises:
@@ -107,7 +106,7 @@ class Forecaster(ABC):
     clairvoyant = False
     """Whether it tells the truth, the future included."""
 
-    def __init__(self, past: Array, values: Array, step_s: float) -> None:
+    def __init__(self, past: FloatArray, values: FloatArray, step_s: float) -> None:
         self._past = np.asarray(past, dtype=np.float64)
         self._values = np.asarray(values, dtype=np.float64)
         self._step_s = step_s
@@ -123,10 +122,10 @@ class Forecaster(ABC):
         return Forecast(step * self._step_s, self._step_s, mean, spread)
 
     @abstractmethod
-    def _look(self, step: int, steps_ahead: int) -> tuple[Array, Array]:
+    def _look(self, step: int, steps_ahead: int) -> tuple[FloatArray, FloatArray]:
         """Return means and spreads, both of shape (steps_ahead,), fresh arrays."""
 
-    def _truth(self, step: int, steps_ahead: int) -> Array:
+    def _truth(self, step: int, steps_ahead: int) -> FloatArray:
         found = self._values[step : step + steps_ahead]
         missing = steps_ahead - len(found)
         return np.concatenate([found, np.full(missing, self._values[-1])]) if missing else +found
@@ -137,21 +136,21 @@ class Perfect(Forecaster):
 
     clairvoyant = True
 
-    def _look(self, step: int, steps_ahead: int) -> tuple[Array, Array]:
+    def _look(self, step: int, steps_ahead: int) -> tuple[FloatArray, FloatArray]:
         return self._truth(step, steps_ahead), np.zeros(steps_ahead)
 
 
 class Persistence(Forecaster):
     """What is, for ever."""
 
-    def _look(self, step: int, steps_ahead: int) -> tuple[Array, Array]:
+    def _look(self, step: int, steps_ahead: int) -> tuple[FloatArray, FloatArray]:
         return np.full(steps_ahead, self._values[step]), np.zeros(steps_ahead)
 
 
 class SameHourYesterday(Forecaster):
     """What was a day before; what is, where that is not known. The present is the present."""
 
-    def _look(self, step: int, steps_ahead: int) -> tuple[Array, Array]:
+    def _look(self, step: int, steps_ahead: int) -> tuple[FloatArray, FloatArray]:
         day = max(1, round(DAY_S / self._step_s))
         known = np.concatenate([self._past, self._values[: step + 1]])
         now = len(known) - 1
@@ -181,8 +180,8 @@ class Noisy(Forecaster):
 
     def __init__(
         self,
-        past: Array,
-        values: Array,
+        past: FloatArray,
+        values: FloatArray,
         step_s: float,
         *,
         error: float,
@@ -196,7 +195,7 @@ class Noisy(Forecaster):
         self._every = max(1, round(issue_every_s / step_s))
         self._seed = seed
 
-    def _look(self, step: int, steps_ahead: int) -> tuple[Array, Array]:
+    def _look(self, step: int, steps_ahead: int) -> tuple[FloatArray, FloatArray]:
         issue = step // self._every
         lead = step - issue * self._every
         errors, spread = self._errors(issue, lead + steps_ahead)
@@ -204,7 +203,7 @@ class Noisy(Forecaster):
         mean[0], spread[lead] = self._values[step], 0.0
         return mean, spread[lead:]
 
-    def _errors(self, issue: int, count: int) -> tuple[Array, Array]:
+    def _errors(self, issue: int, count: int) -> tuple[FloatArray, FloatArray]:
         from scipy.signal import lfilter
 
         rho = self._rho
@@ -226,19 +225,19 @@ class Recorded(Forecaster):
 
     def __init__(
         self,
-        past: Array,
-        values: Array,
+        past: FloatArray,
+        values: FloatArray,
         step_s: float,
         *,
-        issued_s: Array,
-        forecasts: list[Array],
+        issued_s: FloatArray,
+        forecasts: list[FloatArray],
     ) -> None:
         super().__init__(past, values, step_s)
         if len(issued_s) != len(forecasts) or not len(issued_s):
             raise ValueError("expected a forecast for each time of issue, and at least one")
         self._issued_s, self._forecasts = np.asarray(issued_s), forecasts
 
-    def _look(self, step: int, steps_ahead: int) -> tuple[Array, Array]:
+    def _look(self, step: int, steps_ahead: int) -> tuple[FloatArray, FloatArray]:
         now_s = step * self._step_s
         latest = int(np.searchsorted(self._issued_s, now_s, side="right")) - 1
         if latest < 0:

@@ -130,7 +130,9 @@ class ControllerHost:
                     entry.controller.reset(MappingProxyType(told))
                 elif entry.site is not None:
                     entry.controller.reset(self._viewer.context(entry, entry.site))
-            except (Exception, SystemExit) as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # sys.exit, say, must not end the run in silence
                 self.failure = Call(entry.name, entry.site).raised(error)
                 raise self.failure from error
             try:
@@ -216,7 +218,9 @@ class ControllerHost:
             elif entry.site is not None:
                 seen_here = view(entry, observations[entry.site])
                 returned = {entry.site: entry.controller.step(seen_here)}
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise call.raised(error) from error
 
         declared = self._check_declared(entry, call).actuators

@@ -29,9 +29,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from controllers.arrays import FloatArray
 
-Block = tuple[Array | float, float]
+Block = tuple[FloatArray | float, float]
 
 _J_PER_KWH = 3.6e6
 _EXPORT_G_PER_KWH = 1e-3  # breaks ties, above the tolerance: rather store than sell,
@@ -87,14 +87,14 @@ class LpProblem:
     """
 
     period_s: float
-    intensity_g_per_kwh: Array
-    solar_w: Array
-    base_w: Array
-    slope_j: Array
-    room_per_s: Array
-    arrived: Array
-    due: Array
-    lines: tuple[tuple[Array, float], ...] = ()
+    intensity_g_per_kwh: FloatArray
+    solar_w: FloatArray
+    base_w: FloatArray
+    slope_j: FloatArray
+    room_per_s: FloatArray
+    arrived: FloatArray
+    due: FloatArray
+    lines: tuple[tuple[FloatArray, float], ...] = ()
     battery: BatterySpec | None = None
     delay_g_per_h: float = 1e-6
     switching_g: float = 0.0
@@ -115,12 +115,12 @@ class LpPlan:
         objective_g: The same with the battery's change valued, and all prices [g].
     """
 
-    rate_per_s: Array
-    room_per_s: Array
-    battery_w: Array
-    import_w: Array
-    export_w: Array
-    stored_wh: Array
+    rate_per_s: FloatArray
+    room_per_s: FloatArray
+    battery_w: FloatArray
+    import_w: FloatArray
+    export_w: FloatArray
+    stored_wh: FloatArray
     late: float
     emissions_g: float
     objective_g: float
@@ -132,31 +132,31 @@ class _Program:
     def __init__(self, n: int) -> None:
         self._n = n
         self._names: list[str] = []
-        self._cost: list[Array] = []
-        self._low: list[Array] = []
-        self._high: list[Array] = []
-        self._rows: dict[bool, list[tuple[Mapping[str, Block], Array]]] = {True: [], False: []}
+        self._cost: list[FloatArray] = []
+        self._low: list[FloatArray] = []
+        self._high: list[FloatArray] = []
+        self._rows: dict[bool, list[tuple[Mapping[str, Block], FloatArray]]] = {True: [], False: []}
 
     def column(
         self,
         name: str,
-        cost: Array | float = 0.0,
-        low: Array | float = 0.0,
-        high: Array | float = math.inf,
+        cost: FloatArray | float = 0.0,
+        low: FloatArray | float = 0.0,
+        high: FloatArray | float = math.inf,
     ) -> None:
         """Add a block of columns, with their cost and bounds."""
         self._names.append(name)
         for kept, given in ((self._cost, cost), (self._low, low), (self._high, high)):
             kept.append(np.broadcast_to(np.asarray(given, dtype=np.float64), self._n))
 
-    def row(self, blocks: Mapping[str, Block], right: Array, *, equal: bool) -> None:
+    def row(self, blocks: Mapping[str, Block], right: FloatArray, *, equal: bool) -> None:
         """Add a block of rows: the sum of `blocks` by column is equal to, or at most, `right`.
 
         A block is told by its diagonal, and the value on all of the diagonal below it.
         """
         self._rows[equal].append((blocks, right))
 
-    def solve(self) -> dict[str, Array]:
+    def solve(self) -> dict[str, FloatArray]:
         """Return the solution by name, shape (n,) each.
 
         Raises:
@@ -178,13 +178,13 @@ class _Program:
             raise ValueError(f"the plan has no solution: {found.message}")
         return dict(zip(self._names, found.x.reshape(-1, self._n), strict=True))
 
-    def _matrix(self, equal: bool) -> tuple[Any, Array]:
+    def _matrix(self, equal: bool) -> tuple[Any, FloatArray]:
         from scipy.sparse import csr_array
 
         n, at = self._n, {name: k * self._n for k, name in enumerate(self._names)}
         rows: list[NDArray[np.intp]] = []
         columns: list[NDArray[np.intp]] = []
-        values: list[Array] = []
+        values: list[FloatArray] = []
         for k, (blocks, _) in enumerate(self._rows[equal]):
             for name, (diagonal, below) in blocks.items():
                 rows.append(k * n + np.arange(n))
@@ -288,7 +288,7 @@ def _late_price(problem: LpProblem) -> float:
     return _LATE * max(dearest, 1e-3)
 
 
-def due_by(waiting: float, first_s: float, last_s: float, ends_s: Array) -> Array:
+def due_by(waiting: float, first_s: float, last_s: float, ends_s: FloatArray) -> FloatArray:
     """Return how many of those waiting are due by some times, shape (periods,).
 
     How they are spread is not known: evenly from the most urgent one to the latest.
@@ -302,5 +302,5 @@ def due_by(waiting: float, first_s: float, last_s: float, ends_s: Array) -> Arra
     if not waiting or math.isinf(first_s):
         return np.zeros_like(ends_s)
     span_s = max(last_s - first_s, 1e-9)
-    share: Array = np.clip((ends_s - first_s) / span_s, 0.0, 1.0)
+    share: FloatArray = np.clip((ends_s - first_s) / span_s, 0.0, 1.0)
     return waiting * np.where(ends_s >= last_s, 1.0, share)

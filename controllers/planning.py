@@ -12,14 +12,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from controllers.arrays import FloatArray
 from controllers.base import SiteContext
 from controllers.lp import BatterySpec, LpPlan, LpProblem, due_by, solve
 from controllers.observation import SiteObservation
 from controllers.service import ServiceModel
-
-Array = NDArray[np.float64]
 
 FORECASTS = frozenset({"carbon_intensity", "solar", "arrivals"})
 
@@ -55,8 +53,8 @@ class LoadSplit:
 
 
 def load_terms(
-    service: ServiceModel, interactive_per_s: Array, tpot_slo_s: float | None
-) -> tuple[Array, Array, Array]:
+    service: ServiceModel, interactive_per_s: FloatArray, tpot_slo_s: float | None
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the terms of the load in a programme, shape (periods,) each.
 
     Args:
@@ -124,7 +122,7 @@ class SitePlanner:
         arrivals = forecasts["arrivals"].by_period(period_s)
         share = split.deferrable_share
         base_w, slope_j, room = load_terms(self._service, arrivals * (1 - share), self._tpot_s)
-        ends_s: Array = period_s * np.arange(1.0, len(intensity) + 1)
+        ends_s: FloatArray = period_s * np.arange(1.0, len(intensity) + 1)
         waiting = float(observation.deferrable_waiting)
         coming = np.cumsum(arrivals * share) * period_s
         first_s = observation.deferrable_slack_s

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import cast
 
 from controllers.base import Controller, FleetController
-from controllers.errors import did_you_mean, where_raised
+from controllers.errors import did_you_mean, error_text, where_raised
 from controllers.policies.autoscale import Autoscale
 from controllers.policies.batch_cap_aimd import BatchCapAimd
 from controllers.policies.batch_cap_primal_dual import BatchCapPrimalDual
@@ -30,6 +27,7 @@ from controllers.policies.noop import Noop
 from controllers.policies.power_cap import PowerCap
 from controllers.policies.slo_clock import SloClock
 from controllers.policies.suspend_resume import SuspendResume
+from controllers.user_file import names_a_file, read_part
 
 ControllerType = type[Controller] | type[FleetController]
 
@@ -69,8 +67,7 @@ def resolve(type_name: str, base_dir: Path) -> ControllerType:
 
     Args:
         type_name: Name of a built-in policy, or of one that an installed package offers, or
-            ``./file.py:Class`` for a class in a file of the user's. The file is run anew each
-            time, as a module of its own that can import what is installed.
+            ``./file.py:Class`` for a class in a file of the user's.
         base_dir: Folder that a relative path starts from.
 
     Raises:
@@ -79,8 +76,7 @@ def resolve(type_name: str, base_dir: Path) -> ControllerType:
     """
     if type_name in BUILTIN:
         return BUILTIN[type_name]
-    file, colon, class_name = type_name.rpartition(":")
-    if not colon and not type_name.endswith(".py"):
+    if not names_a_file(type_name):
         if points := tuple(entry_points(group=GROUP, name=type_name)):
             return _load_installed(points)
         known = (*BUILTIN, *installed())
@@ -88,12 +84,8 @@ def resolve(type_name: str, base_dir: Path) -> ControllerType:
             f"no controller '{type_name}'{did_you_mean(type_name, known) or ':'} expected one of "
             f"{', '.join(known)}, or a class of yours as ./file.py:Class"
         )
-    if not file or not class_name:
-        raise ValueError(f"'{type_name}' must name a file and a class, as in ./file.py:Class")
-    path = (base_dir / Path(file).expanduser()).resolve()
-    if not path.is_file():
-        raise ValueError(f"no such file for controller '{type_name}' (got '{path}')")
-    return _controller_class(_load(path), class_name, path)
+    found, where = read_part("controller", type_name, base_dir, _is_controller)
+    return _complete(found, where)
 
 
 def _load_installed(points: Sequence[EntryPoint]) -> ControllerType:
@@ -108,45 +100,14 @@ def _load_installed(points: Sequence[EntryPoint]) -> ControllerType:
     where = f"'{point.value}' of {sources[0]}"
     try:
         found = point.load()
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise ValueError(
-            f"importing {where} raised {type(error).__name__}: {error} ({where_raised(error)})"
+            f"importing {where} raised {type(error).__name__}: {error_text(error)} "
+            f"({where_raised(error)})"
         ) from error
     return _complete(found, where)
-
-
-def _load(path: Path) -> ModuleType:
-    """Import a file under a name of its own, leaving ``sys.path`` alone."""
-    digest = hashlib.sha256(str(path).encode()).hexdigest()[:16]
-    name = f"user_controllers_{path.stem}_{digest}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"'{path}' is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickle look the module up by its name
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        raise ValueError(
-            f"importing '{path}' raised {type(error).__name__}: {error} ({where_raised(error)})"
-        ) from error
-    return module
-
-
-def _controller_class(module: ModuleType, class_name: str, path: Path) -> ControllerType:
-    found = getattr(module, class_name, None)
-    if found is None:
-        own = [
-            name
-            for name, value in vars(module).items()
-            if _is_controller(value) and value.__module__ == module.__name__
-        ]
-        has = f"its controllers are {', '.join(own)}" if own else "it defines no controllers"
-        raise ValueError(
-            f"'{path}' has no class '{class_name}': {has}{did_you_mean(class_name, own)}"
-        )
-    return _complete(found, f"'{class_name}' in '{path}'")
 
 
 def _complete(found: object, where: str) -> ControllerType:

@@ -98,7 +98,9 @@ class Rehearsal:
                 look(shown, call)
             try:
                 returned: Any = controller.step(shown)
-            except (Exception, SystemExit) as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 raise call.raised(error) from error
             if look:
                 look(shown, call)
@@ -125,5 +127,7 @@ class Rehearsal:
                 controller.reset(contexts)
             else:
                 controller.reset(next(iter(contexts.values())))
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise call.raised(error) from error

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from controllers.arrays import FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -33,13 +32,13 @@ class ServiceModel:
     """
 
     replicas: int
-    clocks: Array
-    batches: Array
-    rate_per_s: Array
-    power_w: Array
-    tpot_s: Array
-    load_per_s: Array
-    load_w: Array
+    clocks: FloatArray
+    batches: FloatArray
+    rate_per_s: FloatArray
+    power_w: FloatArray
+    tpot_s: FloatArray
+    load_per_s: FloatArray
+    load_w: FloatArray
     idle_w: float
     sleep_w: float
     output_tokens: float
@@ -63,7 +62,7 @@ class ServiceModel:
         held = np.flatnonzero(row <= (np.inf if tpot_s is None else tpot_s))
         return float(self.batches[held[-1]] if len(held) else self.batches[0])
 
-    def at_clock(self, table: Array, clock: float) -> Array:
+    def at_clock(self, table: FloatArray, clock: float) -> FloatArray:
         """Return a row of a table at any clock, linear between the known ones, shape (b,)."""
         return np.array([np.interp(clock, self.clocks, column) for column in table.T])
 
@@ -79,7 +78,7 @@ class ServiceModel:
         fastest = self.rate_per_s[-1][self.batches <= batch].max()
         return float(fastest) * count
 
-    def draw_w(self, rate_per_s: Array | float, replicas: int | None = None) -> Array:
+    def draw_w(self, rate_per_s: FloatArray | float, replicas: int | None = None) -> FloatArray:
         """Return the mean facility power of the site at the full clock, by load [W].
 
         The load is spread over the replicas that serve; the others sleep.
@@ -90,7 +89,7 @@ class ServiceModel:
         """
         count = self.replicas if replicas is None else replicas
         each = np.interp(np.asarray(rate_per_s) / count, self.load_per_s, self.load_w)
-        draw: Array = each * count + self.sleep_w * (self.replicas - count)
+        draw: FloatArray = each * count + self.sleep_w * (self.replicas - count)
         return draw
 
 

@@ -12,7 +12,7 @@ from numbers import Real
 
 from controllers.actuators import ACTUATORS, ActuatorLimits, Setting
 from controllers.base import Action, SiteAction
-from controllers.errors import Call, did_you_mean
+from controllers.errors import Call, did_you_mean, printable
 
 _ACTUATOR_OF = {actuator.field: name for name, actuator in ACTUATORS.items()}
 _ACTUATOR_OF |= {name: name for name in ACTUATORS}
@@ -86,7 +86,7 @@ def read_site_action(
             )
         if value is None:
             continue
-        did = f"returned {name}={value if isinstance(value, Real) else _show(value)}"
+        did = f"returned {name}={_show(value, with_type=not isinstance(value, Real))}"
         if actuator not in declared:
             allowed = ", ".join(sorted(declared)) or "none"
             raise call.error(did, f"expected only the actuators that it declares ({allowed})")
@@ -100,7 +100,7 @@ def read_site_action(
                 where = f" for pool '{target}'" if isinstance(value, Mapping) else ""
                 raise call.error(did, f"expected {_expected(actuator, range_)}{where}")
             values[actuator, target] = number
-    return values, str(reason)
+    return values, _reason(reason)
 
 
 def _by_target(
@@ -123,7 +123,10 @@ def _number(value: object, actuator: str, limits: ActuatorLimits) -> float | Non
     """Return `value` as a number that can be applied, or None if it cannot."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return None
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number beyond all floats
+        return None
     if math.isinf(number):
         # Only a site that has no limit of its own can be given none.
         return number if number == limits.unthrottled else None
@@ -140,7 +143,19 @@ def _expected(actuator: str, limits: ActuatorLimits) -> str:
     return f"{kind} {end}" + (", or inf for no limit" if math.isinf(limits.unthrottled) else "")
 
 
-def _show(value: object) -> str:
+def _reason(reason: object) -> str:
+    """Return a controller's own words; whatever they are, they go to files, pages and terminals."""
+    try:
+        return printable(str(reason))
+    except Exception as error:
+        return f"(no reason: its text raised {type(error).__name__})"
+
+
+def _show(value: object, *, with_type: bool = True) -> str:
     """Return `value` as text for a message, cut to a readable length."""
-    text = repr(value)
-    return f"{text if len(text) <= 60 else text[:57] + '...'} (a {type(value).__name__})"
+    try:
+        text = printable(repr(value) if with_type else str(value))
+    except Exception as error:
+        text = f"(something whose text raised {type(error).__name__})"
+    cut = text if len(text) <= 60 else text[:57] + "..."
+    return f"{cut} (a {type(value).__name__})" if with_type else cut

@@ -11,16 +11,14 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
 from controllers.actuators import Settings
+from controllers.arrays import FloatArray
 from controllers.base import SiteContext
 from controllers.forecast import Forecaster, Forecasts, Perfect, Persistence, SameHourYesterday
 from controllers.observation import SiteObservation
 from controllers.placement import HostedController
 from controllers.site_views import BatteryView, GridView, MicrogridReport, SiteReport
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,15 +36,15 @@ class SiteSignals:
             the day before.
     """
 
-    carbon_intensity_g_per_kwh: Array
-    solar_w: Array
-    price_per_kwh: Array | None = None
-    load_w: Array | None = None
-    arrivals_per_s: Array | None = None
-    past: Mapping[str, Array] = field(default_factory=dict)
+    carbon_intensity_g_per_kwh: FloatArray
+    solar_w: FloatArray
+    price_per_kwh: FloatArray | None = None
+    load_w: FloatArray | None = None
+    arrivals_per_s: FloatArray | None = None
+    past: Mapping[str, FloatArray] = field(default_factory=dict)
     forecasters: Mapping[str, Forecaster] = field(default_factory=dict)
 
-    def values(self, signal: str) -> Array:
+    def values(self, signal: str) -> FloatArray:
         """Return the values of a signal of which there are forecasts, shape (steps,)."""
         found = {
             "carbon_intensity": self.carbon_intensity_g_per_kwh,

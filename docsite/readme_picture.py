@@ -16,7 +16,7 @@ import numpy as np
 
 from cosim.errors import CosimError
 from cosim.report.draw_svg import to_svg
-from cosim.report.lines import Axis, LineChart, Panel, Series
+from cosim.report.lines import Axis, ChartLine, LineChart, Panel
 from cosim.report.run_data import RunData
 from cosim.report.thin import Buckets
 
@@ -33,7 +33,9 @@ def picture(run: RunData) -> LineChart:
     (columns,) = run.steps.values()
     buckets = Buckets.at_most(len(columns["time_s"]), _LINES)
 
-    def line(name: str, column: str, color: str, dash: str = "", *, filled: bool = False) -> Series:
+    def line(
+        name: str, column: str, color: str, dash: str = "", *, filled: bool = False
+    ) -> ChartLine:
         made = buckets.series(name, color, columns[column], dash, column=column, filled=filled)
         return replace(made, low=None, high=None)
 

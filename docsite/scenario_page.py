@@ -89,7 +89,8 @@ class _Reference:
         kind = self._definitions[name]["properties"].get("type")
         if kind is None:
             return f"`{key}`"
-        values = [kind["const"]] if "const" in kind else kind.get("enum", [])
+        listed = kind["anyOf"][0] if "anyOf" in kind else kind  # with a name of the user's
+        values = [listed["const"]] if "const" in listed else listed["enum"]
         return f"`{key}`: {values[0]}{' and others' if len(values) > 1 else ''}"
 
     def _link(self, name: str) -> str:

@@ -13,12 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from inference_sim.arrays import FloatArray
 from inference_sim.request import Request
 from inference_sim.scheduling import Chunk
-
-Array = NDArray[np.float64]
 
 
 class _Marks:
@@ -58,7 +56,7 @@ class Attribution:
         # Per prompt token, of the iteration under way: joules in all, joules that are not settled,
         # and the grams of the others.
         self._begun_j = self._begun_unsettled_j = self._begun_g = 0.0
-        self._unsettled: list[tuple[list[Request], Array, Array]] = []
+        self._unsettled: list[tuple[list[Request], FloatArray, FloatArray]] = []
 
     def start_decode(self, request: Request, segment: int) -> None:
         """Let `request` bear its share of the decodes from segment number `segment` on."""
@@ -72,7 +70,9 @@ class Attribution:
         """Let `request` bear the share of its `tokens` in segment number `segment`."""
         self._prefill.add(request, segment, tokens)
 
-    def credit(self, energy_j: Array, decoding: Array, prefill_tokens: Array, ended: int) -> None:
+    def credit(
+        self, energy_j: FloatArray, decoding: FloatArray, prefill_tokens: FloatArray, ended: int
+    ) -> None:
         """Credit requests with the energy of segments, or of their part since the last credit.
 
         Args:
@@ -116,7 +116,11 @@ class Attribution:
         self._first_segment += ended
 
     def _give(
-        self, requests: list[Request], joules: Array, settled_g: Array, unsettled_j: Array
+        self,
+        requests: list[Request],
+        joules: FloatArray,
+        settled_g: FloatArray,
+        unsettled_j: FloatArray,
     ) -> None:
         for request, energy_j in zip(requests, joules.tolist(), strict=True):
             request.energy_j += energy_j

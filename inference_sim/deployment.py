@@ -23,6 +23,7 @@ from inference_sim.models import ModelSpec
 from inference_sim.power import PowerModel
 from inference_sim.power.pue import ConstantPue, Pue
 from inference_sim.power_cap import LOWEST_CLOCK
+from inference_sim.routing import RouterFactory, find_router
 from inference_sim.scheduling import Scheduler, find_scheduler
 
 
@@ -35,8 +36,8 @@ class PoolConfig:
         power: What a GPU draws.
         engine: What the engine adds to the kernels, for the roofline.
         stages: Makes the execution model of a pipeline stage; the roofline by default.
-        router: Name of the router; see ``routing``.
-        scheduler: Name of the scheduler; see ``scheduling``.
+        router: Name of the router, or what makes it; see ``routing``.
+        scheduler: Name of the scheduler, or its class; see ``scheduling``.
         batch_cap: Largest batch of a replica [sequences].
         max_batch_tokens: Most tokens of one iteration; None for the scheduler's default, or the
             model's context.
@@ -56,8 +57,8 @@ class PoolConfig:
     replicas: int = 1
     tensor_parallel: int = 1
     pipeline_parallel: int = 1
-    router: str = "round_robin"
-    scheduler: str = "vllm_v1"
+    router: str | RouterFactory = "round_robin"
+    scheduler: str | type[Scheduler] = "vllm_v1"
     batch_cap: int = 128
     max_batch_tokens: int | None = None
     memory_utilisation: float = 0.9
@@ -91,7 +92,18 @@ class PoolConfig:
     @property
     def scheduling(self) -> type[Scheduler]:
         """The class of its schedulers."""
-        return find_scheduler(self.scheduler)
+        named = self.scheduler
+        return find_scheduler(named) if isinstance(named, str) else named
+
+    @property
+    def scheduler_name(self) -> str:
+        """The scheduler as it is called."""
+        return self.scheduler if isinstance(self.scheduler, str) else self.scheduler.__name__
+
+    @property
+    def routing(self) -> RouterFactory:
+        """What makes its router."""
+        return find_router(self.router) if isinstance(self.router, str) else self.router
 
     @property
     def batch_tokens(self) -> int:

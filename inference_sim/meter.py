@@ -14,14 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from inference_sim.arrays import FloatArray
 from inference_sim.attribution import Attribution
 from inference_sim.power import PowerModel, Use
 from inference_sim.request import Request
 from inference_sim.segment import FIELDS, Segment
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +121,9 @@ class Meter:
         self.attribution.credit(energy_j, rows[:, _DECODING], rows[:, _PREFILL_TOKENS], closed)
         return reading
 
-    def _integrate(self, rows: Array, since_s: float, until_s: float) -> tuple[Array, MeterReading]:
+    def _integrate(
+        self, rows: FloatArray, since_s: float, until_s: float
+    ) -> tuple[FloatArray, MeterReading]:
         """Return the energy of each row in [since, until], shape (rows,) [J], and the sums.
 
         Quantities of iteration i are linear in i, so that those of a row add up to its length times
@@ -161,7 +161,7 @@ class Meter:
         )
         return energy_j, reading
 
-    def _expand(self, rows: Array, since_s: float, until_s: float) -> tuple[Array, float]:
+    def _expand(self, rows: FloatArray, since_s: float, until_s: float) -> tuple[FloatArray, float]:
         """Return a GPU's energy of each row in [since, until], shape (rows,) [J], by iterations.
 
         And the time in which it drew more than its cap [s].
@@ -176,7 +176,9 @@ class Meter:
         over_cap_s = float(inside[power_w > self.power_cap_w * _ROUNDING].sum())
         return np.add.reduceat(power_w * inside, offsets), over_cap_s
 
-    def _iterations(self, rows: Array, i: Array | float) -> tuple[Array, Array, Use]:
+    def _iterations(
+        self, rows: FloatArray, i: FloatArray | float
+    ) -> tuple[FloatArray, FloatArray, Use]:
         """Return begin [s], duration [s] and use of iteration `i` of each row, shape (rows,)."""
         columns = rows.T
         (start, _, duration, duration_step, gpu_s, gpu_step, sampling_s) = columns[:7]
@@ -205,7 +207,7 @@ _DECODING = FIELDS.index("decoding")
 _PREFILL_TOKENS = FIELDS.index("prefill_tokens")
 
 
-def _segment(row: Array) -> Segment:
+def _segment(row: FloatArray) -> Segment:
     values = row.tolist()
     for name in ("iterations", "sequences", "decoding", "prefill_tokens"):
         values[FIELDS.index(name)] = int(values[FIELDS.index(name)])

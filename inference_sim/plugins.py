@@ -11,6 +11,11 @@ from inference_sim.errors import InferenceSimError, UnknownName
 T = TypeVar("T")
 
 
+def installed(kind: str) -> tuple[str, ...]:
+    """Return the names of the parts of a kind that installed packages offer, sorted."""
+    return tuple(sorted({point.name for point in entry_points(group=_group(kind))}))
+
+
 def find_part(kind: str, name: str, builtin: Mapping[str, T]) -> T:
     """Return a part of the simulator.
 
@@ -26,8 +31,7 @@ def find_part(kind: str, name: str, builtin: Mapping[str, T]) -> T:
     """
     if name in builtin:
         return builtin[name]
-    group = f"cosim.{kind}s"
-    offered = entry_points(group=group)
+    offered = entry_points(group=_group(kind))
     points = [point for point in offered if point.name == name]
     if not points:
         raise UnknownName(kind, name, {*builtin, *(point.name for point in offered)})
@@ -36,12 +40,18 @@ def find_part(kind: str, name: str, builtin: Mapping[str, T]) -> T:
         raise InferenceSimError(f"{kind} '{name}' is offered by {packages}: remove one")
     try:
         part: Any = points[0].load()
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # sys.exit, say, must not end a command in silence
         raise InferenceSimError(
             f"importing {kind} '{points[0].value}' of {_package(points[0])} raised "
             f"{type(error).__name__}: {error}"
         ) from error
     return part  # type: ignore[no-any-return]
+
+
+def _group(kind: str) -> str:
+    return f"cosim.{kind}s"
 
 
 def _package(point: EntryPoint) -> str:

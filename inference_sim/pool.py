@@ -17,7 +17,6 @@ from inference_sim.pipeline import Pipeline
 from inference_sim.pipelined import PipelinedEngine
 from inference_sim.replica import Replica
 from inference_sim.request import Request
-from inference_sim.routing import find_router
 from inference_sim.standby import Standby
 from inference_sim.telemetry import PoolReading
 
@@ -58,7 +57,7 @@ class Pool:
             for index in range(config.replicas)
         ]
         self.standby = Standby(env, self.replicas, config.startup_s)
-        self._route = find_router(config.router)(self.standby.live, seed)
+        self._route = config.routing(self.standby.live, seed)
         self.batch_cap = config.batch_cap
         self._readings: list[MeterReading] = []
         self._preemptions_before = 0

@@ -17,13 +17,11 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from inference_sim.arrays import FloatArray
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution import AffineCost, ExecutionModel, IterationCost
 from inference_sim.power import PowerModel, Use
-
-Array = NDArray[np.float64]
 
 LOWEST_CLOCK = 0.3
 """Clock below which a cap lowers none, over the highest: the power model says too little there."""
@@ -139,7 +137,7 @@ class CappedStage:
             model = self._known[clock_fraction] = self._stage.at_clock(clock_fraction)
         return model
 
-    def _highest(self, power_w: Array) -> int:
+    def _highest(self, power_w: FloatArray) -> int:
         """Return the number of the highest clock under the cap, of powers at all clocks."""
         held = np.flatnonzero(power_w <= self.power_cap_w)
         return int(held[-1]) if len(held) else 0
@@ -154,7 +152,9 @@ class CappedStage:
             same &= self._power_w(lines, contexts, number + 1) > self.power_cap_w
         return _HORIZON if same.all() else max(int(np.argmin(same)), 1)
 
-    def _power_w(self, lines: _Lines, context: float | Array, number: int | None = None) -> Array:
+    def _power_w(
+        self, lines: _Lines, context: float | FloatArray, number: int | None = None
+    ) -> FloatArray:
         """Return power at all clocks, or at one and at several contexts [W]."""
         at = slice(None) if number is None else slice(number, number + 1)
         gpu_s = lines.gpu_s[at] + lines.gpu_s_per_context[at] * context

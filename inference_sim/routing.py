@@ -8,17 +8,20 @@ replicas fall asleep and wake up.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
+from inference_sim.errors import InferenceSimError
 from inference_sim.plugins import find_part
 from inference_sim.replica import Replica
 from inference_sim.request import Request
 
 Router = Callable[[Request], Replica]
+"""Gives the replica that serves a request."""
 
 
 class RouterFactory(Protocol):
@@ -93,9 +96,32 @@ def find_router(name: str) -> RouterFactory:
     Packages offer theirs as entry points of the group ``cosim.routers``.
 
     Raises:
-        InferenceSimError: If there is none of that name, or it cannot be imported.
+        InferenceSimError: If there is none of that name, it cannot be imported, or cannot be
+            called.
     """
-    return find_part("router", name, ROUTERS)
+    return checked_router(find_part("router", name, ROUTERS), f"'{name}'")
+
+
+def checked_router(part: object, where: str) -> RouterFactory:
+    """Return `part` if it can be called as what makes a router.
+
+    Args:
+        part: What may make a router.
+        where: What it is called, or where it stands, for errors.
+
+    Raises:
+        InferenceSimError: If it cannot.
+    """
+    if callable(part):
+        try:
+            inspect.signature(part).bind((), 0)
+        except TypeError:
+            pass
+        else:
+            return cast(RouterFactory, part)
+    raise InferenceSimError(
+        f"router {where} must be called with the replicas and a seed (got {part!r})"
+    )
 
 
 def _generator(seed: int) -> np.random.Generator:

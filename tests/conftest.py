@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,8 @@ class Answer:
 
 def pytest_sessionstart() -> None:
     """Refuse to test C extensions that are older than their sources: Python would import them."""
-    for module in (ROOT / "compiled.txt").read_text(encoding="utf-8").split():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    for module in project["tool"]["cosim"]["compiled"]["modules"]:
         source = ROOT / module
         for built in source.parent.glob(f"{source.stem}.*"):
             if built.suffix in (".so", ".pyd") and built.stat().st_mtime < source.stat().st_mtime:

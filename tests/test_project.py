@@ -35,6 +35,10 @@ def pyproject() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
+def compiled_modules() -> list[str]:
+    return pyproject()["tool"]["cosim"]["compiled"]["modules"]
+
+
 def read_yaml(name: str) -> Any:
     return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
 
@@ -64,9 +68,21 @@ def test_console_command() -> None:
 def test_the_inner_loop_is_compiled_where_it_can_be() -> None:
     """A build that falls back to plain Python says so in a line that pip hides."""
     assert inference_sim.is_compiled(), "make clean setup; pip install -v -e . says why not"
-    for module in (ROOT / "compiled.txt").read_text(encoding="utf-8").split():
+    for module in compiled_modules():
         name = module.removesuffix(".py").replace("/", ".")
         assert not importlib.import_module(name).__file__.endswith(".py"), module
+
+
+def test_make_builds_again_when_a_compiled_module_changes() -> None:
+    """The Makefile reads their names out of pyproject.toml with sed."""
+    answer = subprocess.run(
+        ["make", "--print-data-base", "--dry-run", "--question", "help"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    (rule,) = re.findall(r"^\.venv/\.installed: (.*)$", answer.stdout, re.MULTILINE)
+    assert rule.split() == ["pyproject.toml", "setup.py", *compiled_modules()]
 
 
 def test_one_base_of_errors() -> None:

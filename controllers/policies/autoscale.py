@@ -31,11 +31,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from controllers.arrays import FloatArray
 from controllers.base import Controller, SiteAction, SiteContext
 from controllers.observation import SiteObservation
 from controllers.release import ACTUATOR, interactive_share, strictest_tpot_s
 
-Array = NDArray[np.float64]
 _ROUNDING = 1e-9
 
 
@@ -121,7 +121,7 @@ class Autoscale(Controller):
             reason=needed,
         )
 
-    def _replicas_for(self, rate_per_s: Array) -> NDArray[np.int64]:
+    def _replicas_for(self, rate_per_s: FloatArray) -> NDArray[np.int64]:
         """Return the fewest replicas that hold rates, same shape."""
         wanted = np.ceil(rate_per_s / self._each_per_s - _ROUNDING)
         return np.clip(wanted, self._least, self._most).astype(np.int64)
@@ -162,7 +162,7 @@ class Autoscale(Controller):
             release_per_s -= spare / self._slot_s
         return int((now > 0).sum()), release_per_s
 
-    def _growth(self, load_per_s: Array) -> tuple[Array, Array]:
+    def _growth(self, load_per_s: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return what each step of growth adds in each slot: rates [requests/s] and powers [W].
 
         Args:

@@ -33,15 +33,13 @@ import math
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
+from controllers.arrays import FloatArray
 from controllers.base import Controller, SiteAction, SiteContext
 from controllers.objective import TpotObjective, required_limits, required_service
 from controllers.observation import SiteObservation
 from controllers.window import IntensityWindow
-
-Array = NDArray[np.float64]
 
 
 class BatchCapPrimalDual(Controller):
@@ -126,7 +124,7 @@ class BatchCapPrimalDual(Controller):
             f"throughput {-self._nu * rate:+.3f} per doubling",
         )
 
-    def _slopes_at(self, clock: float) -> tuple[Array, Array, Array]:
+    def _slopes_at(self, clock: float) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return dP/dx, dT/dx and dR/dx at a clock, each of shape (b,)."""
         service = self._service
         bound_s = self._objective.bound_s

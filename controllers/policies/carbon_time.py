@@ -20,13 +20,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from controllers.bucket import ROUNDING, Array, BucketPolicy
+from controllers.arrays import FloatArray
+from controllers.bucket import ROUNDING, BucketPolicy
 
 
 class CarbonTime(BucketPolicy):
     """Starts deferrable work where the carbon it saves per time until its end is greatest."""
 
-    def choose(self, sums: Array, length: int, waited: int, at_once: float) -> int:
+    def choose(self, sums: FloatArray, length: int, waited: int, at_once: float) -> int:
         """Return the first step at which the saving per time until the end is greatest."""
         saved = at_once - sums
         gain = saved / (waited + np.arange(len(sums)) + length)

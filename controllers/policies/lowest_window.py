@@ -19,13 +19,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from controllers.bucket import ROUNDING, Array, BucketPolicy
+from controllers.arrays import FloatArray
+from controllers.bucket import ROUNDING, BucketPolicy
 
 
 class LowestWindow(BucketPolicy):
     """Starts deferrable work where the forecast carbon over its length is least."""
 
-    def choose(self, sums: Array, length: int, waited: int, at_once: float) -> int:
+    def choose(self, sums: FloatArray, length: int, waited: int, at_once: float) -> int:
         """Return the first step at which the sum is least."""
         least = sums.min()
         return int(np.flatnonzero(sums <= least + ROUNDING * abs(least))[0])

@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cosim.accounting.keys import IfPresent, Import
+from inference_sim.arrays import FloatArray
 
-Array = NDArray[np.float64]
 J_PER_KWH = 3.6e6
 
 
@@ -29,34 +28,34 @@ class SiteFlows:
         step_s: Length of a step [s].
     """
 
-    facility_w: Array
-    solar_w: Array
-    import_w: Array
-    export_w: Array
-    battery_w: Array
-    carbon_intensity_g_per_kwh: Array
+    facility_w: FloatArray
+    solar_w: FloatArray
+    import_w: FloatArray
+    export_w: FloatArray
+    battery_w: FloatArray
+    carbon_intensity_g_per_kwh: FloatArray
     step_s: float
 
-    def kwh(self, power_w: Array) -> float:
+    def kwh(self, power_w: FloatArray) -> float:
         """Return the integral of a power over the run [kWh]."""
         return float(power_w.sum()) * self.step_s / J_PER_KWH
 
-    def grams(self, power_w: Array) -> float:
+    def grams(self, power_w: FloatArray) -> float:
         """Return the emissions of a power drawn from the grid [g]."""
         return float(power_w @ self.carbon_intensity_g_per_kwh) * self.step_s / J_PER_KWH
 
     @property
-    def charge_w(self) -> Array:
+    def charge_w(self) -> FloatArray:
         """Charging power of the battery [W]."""
         return np.maximum(self.battery_w, 0.0)
 
     @property
-    def discharge_w(self) -> Array:
+    def discharge_w(self) -> FloatArray:
         """Discharging power of the battery [W]."""
         return np.maximum(-self.battery_w, 0.0)
 
     @property
-    def imbalance_w(self) -> Array:
+    def imbalance_w(self) -> FloatArray:
         """What the balance is off by in each step; zero but for rounding [W]."""
         supply = self.solar_w + self.discharge_w + self.import_w
         return supply - self.facility_w - self.charge_w - self.export_w
@@ -72,7 +71,7 @@ class Battery:
     """
 
     capacity_wh: float
-    soc: Array
+    soc: FloatArray
 
     @property
     def stored_kwh(self) -> float:
@@ -212,7 +211,7 @@ def battery_use(flows: SiteFlows, battery: Battery) -> BatteryUse:
     )
 
 
-def grid_use(flows: SiteFlows, marginal_g_per_kwh: Array | None = None) -> GridUse:
+def grid_use(flows: SiteFlows, marginal_g_per_kwh: FloatArray | None = None) -> GridUse:
     """Return the grid's intensity, and how much a site leant on the grid.
 
     Args:

@@ -16,7 +16,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from inference_sim.arrays import FloatArray
+
 Counts = NDArray[np.int64]
 
 EXACT_VALUES = 200_000
@@ -60,7 +61,7 @@ class Quantiles:
         """Whether the quantiles are exact."""
         return self._bins is None
 
-    def add(self, values: Array) -> None:
+    def add(self, values: FloatArray) -> None:
         """Take more values, of shape (n,).
 
         Raises:
@@ -97,7 +98,7 @@ class Quantiles:
         interpolated: list[float] = (low + (high - low) * (rank - np.floor(rank))).tolist()
         return interpolated
 
-    def ordered(self, ranks: Array) -> Array:
+    def ordered(self, ranks: FloatArray) -> FloatArray:
         """Return the values at ranks in ascending order, counted from 0."""
         if self._bins is None:
             return np.sort(np.frombuffer(self._values))[ranks.astype(np.int64)]
@@ -128,7 +129,7 @@ class _Bins:
         self._counts: Counts = np.zeros(0, dtype=np.int64)
         self._least, self._most = math.inf, -math.inf
 
-    def add(self, values: Array) -> None:
+    def add(self, values: FloatArray) -> None:
         if not len(values):
             return
         if not values.min() >= -LEAST:
@@ -146,7 +147,7 @@ class _Bins:
         self._zeros += other._zeros
         self._add_counts(other._first, other._counts)
 
-    def ordered(self, ranks: Array) -> Array:
+    def ordered(self, ranks: FloatArray) -> FloatArray:
         ends = self._zeros + np.cumsum(self._counts)
         bins = np.searchsorted(ends, ranks, side="right") + self._first
         growth = math.exp(_LOG_GROWTH)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from controllers import resolve
 from controllers.conformance import Finding, check_controller
+from controllers.errors import error_text
 from cosim.errors import Problem, ScenarioError
 from cosim.scenario.controllers import PLACE, parameters_model
 from cosim.scenario.loading import read_settings, validate_document
@@ -38,7 +39,10 @@ def checked(type_name: str, settings: Sequence[str] = ()) -> list[Finding]:
     values |= read.model_extra or {}
     try:
         controller(**values)
-    except Exception as error:  # the constructor may be anybody's
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the constructor may be anybody's, and call sys.exit
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-        raise ScenarioError(f"{type_name}: {kind}{error}") from error
+        text = error_text(error) or "no message"
+        raise ScenarioError(f"{type_name}: {kind}{text}") from error
     return check_controller(lambda: controller(**values))

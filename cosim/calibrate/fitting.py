@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
 
-Array = NDArray[np.float64]
+from inference_sim.arrays import FloatArray
+
 Index = NDArray[np.int64]
 
 WORST_CONDITION = 30.0
@@ -37,9 +38,9 @@ class PiecewiseLinear(Protocol):
     """
 
     @property
-    def measured(self) -> Array: ...  # noqa: D102
+    def measured(self) -> FloatArray: ...  # noqa: D102
 
-    def linear(self, values: Array) -> tuple[Array, Array]:
+    def linear(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the piece that holds at `values`: a matrix (rows, coefficients), and the rest."""
         ...
 
@@ -51,18 +52,18 @@ class PiecewiseLinear(Protocol):
 M = TypeVar("M", bound=PiecewiseLinear)
 
 
-def predict(model: PiecewiseLinear, values: Array) -> Array:
+def predict(model: PiecewiseLinear, values: FloatArray) -> FloatArray:
     """Return what the model says, shape (rows,)."""
     matrix, rest = model.linear(values)
     return matrix @ values + rest
 
 
-def relative_errors(model: PiecewiseLinear, values: Array) -> Array:
+def relative_errors(model: PiecewiseLinear, values: FloatArray) -> FloatArray:
     """Return prediction over measurement, minus 1, shape (rows,)."""
     return predict(model, values) / model.measured - 1.0
 
 
-def fit(model: PiecewiseLinear, starts: Sequence[Array]) -> Array:
+def fit(model: PiecewiseLinear, starts: Sequence[FloatArray]) -> FloatArray:
     """Return the coefficients, none below 0, with the least sum of squared relative errors.
 
     Args:
@@ -84,16 +85,16 @@ def fit(model: PiecewiseLinear, starts: Sequence[Array]) -> Array:
     return best
 
 
-def _solve(matrix: Array, target: Array) -> Array:
+def _solve(matrix: FloatArray, target: FloatArray) -> FloatArray:
     """Return the solution that is not negative, on columns of length 1."""
     length = np.linalg.norm(matrix, axis=0)
     length[length == 0] = 1.0
-    solution: Array = nnls(matrix / length, target, maxiter=100 * matrix.shape[1])[0]
+    solution: FloatArray = nnls(matrix / length, target, maxiter=100 * matrix.shape[1])[0]
     solution /= length
     return solution
 
 
-def collinear(model: PiecewiseLinear, values: Array) -> list[int]:
+def collinear(model: PiecewiseLinear, values: FloatArray) -> list[int]:
     """Return the coefficients that these rows cannot tell apart; none, if they can.
 
     The first one is that without which the others can be told apart best. Coefficients on which no
@@ -114,13 +115,13 @@ def collinear(model: PiecewiseLinear, values: Array) -> list[int]:
     return [int(seen[i]) for i in concerned]
 
 
-def _condition(columns: Array) -> float:
+def _condition(columns: FloatArray) -> float:
     """Return the condition index of columns of length 1: highest over lowest singular value."""
     singular = np.linalg.svd(columns, compute_uv=False)
     return float(singular[0] / max(singular[-1], _TINY)) if len(singular) else 1.0
 
 
-def standard_errors(model: PiecewiseLinear, values: Array) -> Array:
+def standard_errors(model: PiecewiseLinear, values: FloatArray) -> FloatArray:
     """Return the standard error of each coefficient; NaN where it is 0 or no row depends on it.
 
     That of ordinary least squares: independent relative errors of one size, other coefficients
@@ -136,7 +137,7 @@ def standard_errors(model: PiecewiseLinear, values: Array) -> Array:
     return result
 
 
-def unseen(model: PiecewiseLinear, values: Array) -> list[int]:
+def unseen(model: PiecewiseLinear, values: FloatArray) -> list[int]:
     """Return the coefficients on which no row depends."""
     matrix, _ = model.linear(values)
     return [int(i) for i in np.flatnonzero(~matrix.any(axis=0))]
@@ -151,12 +152,12 @@ class HeldOut:
         how: What was left out at a time, in words.
     """
 
-    errors: Array
+    errors: FloatArray
     how: str
 
 
 def cross_validate(
-    model: M, refit: Callable[[M], Array], groups: Sequence[str], kind: str
+    model: M, refit: Callable[[M], FloatArray], groups: Sequence[str], kind: str
 ) -> HeldOut:
     """Return the errors of each row, predicted by a fit on other rows.
 

@@ -27,7 +27,8 @@ from cosim.calibrate.fitting import (
     unseen,
 )
 from cosim.calibrate.rows import COLUMNS, Row, read_rows
-from cosim.calibrate.table import Array, Table
+from cosim.calibrate.table import Table
+from inference_sim.arrays import FloatArray
 from inference_sim.execution import EngineProfile, IterationCost
 from inference_sim.hardware import GpuSpec
 
@@ -55,14 +56,14 @@ class LatencyRows:
         host_s, added_s: What of both is not fitted, shape (rows, kinds) [s].
     """
 
-    measured: Array
-    weights: Array
-    gpu_s: Array
-    factors: Array
-    host: Array
-    added: Array
-    host_s: Array
-    added_s: Array
+    measured: FloatArray
+    weights: FloatArray
+    gpu_s: FloatArray
+    factors: FloatArray
+    host: FloatArray
+    added: FloatArray
+    host_s: FloatArray
+    added_s: FloatArray
 
     def subset(self, rows: Index) -> Self:
         """Return some of the rows."""
@@ -73,7 +74,7 @@ class LatencyRows:
         """How many numbers of the engine are fitted; the factors come after them."""
         return int(self.host.shape[2])
 
-    def host_bound(self, values: Array) -> NDArray[np.bool_]:
+    def host_bound(self, values: FloatArray) -> NDArray[np.bool_]:
         """Return whether the host sets the pace, shape (rows, kinds)."""
         gpu_s = self.gpu_s
         if self.factors.shape[1]:
@@ -81,7 +82,7 @@ class LatencyRows:
         bound: NDArray[np.bool_] = self.host @ values[: self.numbers] + self.host_s > gpu_s
         return bound
 
-    def linear(self, values: Array) -> tuple[Array, Array]:
+    def linear(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return what is linear in the numbers and factors, and the rest."""
         bound = self.host_bound(values)
         added = np.einsum("rk,rkn->rn", self.weights, self.added)
@@ -110,9 +111,9 @@ class LatencyFit:
     standard_errors: dict[str, float]
     notes: list[str]
     names: list[str]
-    measured: Array
-    errors: Array
-    base_errors: Array
+    measured: FloatArray
+    errors: FloatArray
+    base_errors: FloatArray
     held_out: HeldOut
 
 
@@ -200,7 +201,7 @@ def fit_latency(
     )  # fmt: skip
 
 
-def _refit(rows: LatencyRows) -> Array:
+def _refit(rows: LatencyRows) -> FloatArray:
     """Return the fit, begun without a host and with hosts of several paces."""
     factors = rows.factors.shape[1]
     start = np.concatenate([np.zeros(rows.numbers), np.ones(factors)])
@@ -273,7 +274,7 @@ def _added(cost: IterationCost) -> float:
     return cost.sampling_s + cost.serial_s
 
 
-def _notes(rows: LatencyRows, values: Array, labels: Sequence[str]) -> list[str]:
+def _notes(rows: LatencyRows, values: FloatArray, labels: Sequence[str]) -> list[str]:
     """Return what is to be known of the numbers."""
     notes, blind = [], unseen(rows, values)
     if any(labels[i].startswith("host") for i in blind):

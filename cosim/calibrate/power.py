@@ -27,7 +27,8 @@ from cosim.calibrate.fitting import (
 )
 from cosim.calibrate.rows import COLUMNS, Row, read_rows
 from cosim.calibrate.steady_state import SteadyState
-from cosim.calibrate.table import Array, Table
+from cosim.calibrate.table import Table
+from inference_sim.arrays import FloatArray
 from inference_sim.execution import EngineProfile
 from inference_sim.hardware import GpuSpec, TwoResourceCoefficients
 from inference_sim.power import TwoResource, Use
@@ -57,11 +58,11 @@ class PowerRows:
         kept: Coefficients that are not fitted, shape (4,) [W]; NaN for those that are.
     """
 
-    measured: Array
-    shares: Array
-    terms: Array
+    measured: FloatArray
+    shares: FloatArray
+    terms: FloatArray
     max_w: float
-    kept: Array
+    kept: FloatArray
 
     def subset(self, rows: Index) -> Self:
         """Return some of the rows."""
@@ -74,13 +75,13 @@ class PowerRows:
         """The coefficients that are fitted."""
         return np.flatnonzero(np.isnan(self.kept))
 
-    def all_values(self, values: Array) -> Array:
+    def all_values(self, values: FloatArray) -> FloatArray:
         """Return all four coefficients from the fitted ones [W]."""
         result = self.kept.copy()
         result[self.free] = values
         return result
 
-    def linear(self, values: Array) -> tuple[Array, Array]:
+    def linear(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return what is linear in the fitted coefficients, and the rest: clipped, or kept."""
         below = self.terms @ self.all_values(values) < self.max_w
         matrix = np.einsum("rk,rkc->rc", self.shares * below, self.terms)
@@ -90,8 +91,12 @@ class PowerRows:
 
 
 def use_terms(
-    gpu: GpuSpec, mfu: Array, bandwidth_utilisation: Array, busy_fraction: Array, sampling: Array
-) -> Array:
+    gpu: GpuSpec,
+    mfu: FloatArray,
+    bandwidth_utilisation: FloatArray,
+    busy_fraction: FloatArray,
+    sampling: FloatArray,
+) -> FloatArray:
     """Return what the four coefficients are multiplied by, asked of the power model itself.
 
     Args:
@@ -111,7 +116,9 @@ def use_terms(
     return np.stack(terms, axis=-1)
 
 
-def state_terms(gpu: GpuSpec, state: SteadyState, tokens_per_s: float) -> tuple[Array, Array]:
+def state_terms(
+    gpu: GpuSpec, state: SteadyState, tokens_per_s: float
+) -> tuple[FloatArray, FloatArray]:
     """Return each kind of iteration's share of the time, and its terms, at a measured pace.
 
     The same work is done in the time that was measured; where that is shorter than simulated,
@@ -154,9 +161,9 @@ class PowerFit:
     standard_errors: dict[str, float]
     notes: list[str]
     names: list[str]
-    measured: Array
-    errors: Array
-    base_errors: Array
+    measured: FloatArray
+    errors: FloatArray
+    base_errors: FloatArray
     held_out: HeldOut
 
 
@@ -237,7 +244,7 @@ def fit_power(
     )
 
 
-def _refit(rows: PowerRows) -> Array:
+def _refit(rows: PowerRows) -> FloatArray:
     """Return the fitted coefficients; rows near the maximum may be clipped, so begin without."""
     start = np.zeros(len(rows.free))
     below = np.flatnonzero(rows.measured < _AT_LIMIT * rows.max_w)
@@ -249,11 +256,11 @@ def _refit(rows: PowerRows) -> Array:
 
 def _measured(
     table: Table, gpu: GpuSpec, keep: Mapping[str, float]
-) -> tuple[list[str], list[str], Array, Array]:
+) -> tuple[list[str], list[str], FloatArray, FloatArray]:
     """Return names, groups, shares and terms of rows with measured utilisation."""
     fraction = "a fraction from 0 to 1"
 
-    def column(name: str, default: float | None = None) -> Array:
+    def column(name: str, default: float | None = None) -> FloatArray:
         return table.numbers(
             name, default=default, expected=fraction, holds=lambda v: 0 <= v <= 1,
             hint="divide percent by 100",
@@ -285,7 +292,7 @@ def _measured(
 
 def _simulated(
     rows: Sequence[Row], gpu: GpuSpec, engine: EngineProfile, *, mixed: bool
-) -> tuple[list[str], list[str], Array, Array]:
+) -> tuple[list[str], list[str], FloatArray, FloatArray]:
     """Return names, groups, shares and terms of rows of batches."""
     shares, terms = np.zeros((len(rows), 2)), np.zeros((len(rows), 2, len(NAMES)))
     for i, row in enumerate(rows):
@@ -295,7 +302,7 @@ def _simulated(
     return [row.name for row in rows], [row.group for row in rows], shares, terms
 
 
-def _power(table: Table, gpu: GpuSpec) -> Array:
+def _power(table: Table, gpu: GpuSpec) -> FloatArray:
     """Return the measured power of one GPU in each row [W]."""
     power_w = table.numbers(
         "power_w", expected="a number above 0", holds=lambda v: v > 0,
@@ -314,7 +321,7 @@ def _power(table: Table, gpu: GpuSpec) -> Array:
 
 
 def _notes(
-    rows: PowerRows, values: Array, keep: Mapping[str, float], *, measured_use: bool
+    rows: PowerRows, values: FloatArray, keep: Mapping[str, float], *, measured_use: bool
 ) -> list[str]:
     """Return what is to be known of the coefficients."""
     notes = []

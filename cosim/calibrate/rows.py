@@ -28,7 +28,8 @@ from cosim.calibrate.steady_state import (
     decoding,
     steady_state,
 )
-from cosim.calibrate.table import Array, Table
+from cosim.calibrate.table import Table
+from inference_sim.arrays import FloatArray
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution import EngineProfile, Roofline, find_engine
 from inference_sim.hardware import GpuSpec
@@ -158,7 +159,7 @@ def _model(table: Table, names: Sequence[str], name: str) -> ModelSpec | None:
         return None
 
 
-def _lengths(table: Table, batch: Array) -> tuple[list[Load | None], Array]:
+def _lengths(table: Table, batch: FloatArray) -> tuple[list[Load | None], FloatArray]:
     """Return the load of each row, or the context where it only decodes."""
     count = len(table)
     if table.has("context_tokens"):
@@ -191,7 +192,7 @@ def _lengths(table: Table, batch: Array) -> tuple[list[Load | None], Array]:
     return list(loads), np.full(count, np.nan)
 
 
-def _pace(table: Table, batch: Array) -> Array:
+def _pace(table: Table, batch: FloatArray) -> FloatArray:
     """Return the measured tokens per second of each row."""
     above = "a number above 0"
     rate = itl_s = None

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.errors import CalibrationError, Problem
+from inference_sim.arrays import FloatArray
 
-Array = NDArray[np.float64]
 MAX_BYTES = 20_000_000
 _LARGEST = 1e12  # beyond it, a number is no measurement, and its square may overflow
 
@@ -86,7 +86,7 @@ class Table:
         holds: Callable[[float], bool] = lambda value: value >= 0,
         whole: bool = False,
         hint: str = "",
-    ) -> Array:
+    ) -> FloatArray:
         """Return a column as numbers, shape (rows,); NaN where there is a fault.
 
         Args:

@@ -10,7 +10,7 @@ import typer
 from cosim import __version__
 from cosim.commands import calibrate, controllers, signals, traces
 from cosim.commands.capacity import capacity
-from cosim.commands.catalogues import gpus, models, schema
+from cosim.commands.catalogues import gpus, models, routers, schedulers, schema
 from cosim.commands.evaluate import evaluate
 from cosim.commands.report import report
 from cosim.commands.reproduce import reproduce
@@ -39,6 +39,8 @@ app.command()(report)
 app.command()(schema)
 app.command()(models)
 app.command()(gpus)
+app.command()(schedulers)
+app.command()(routers)
 app.add_typer(controllers.app, name="controllers")
 app.add_typer(calibrate.app, name="calibrate")
 app.add_typer(signals.app, name="signals")

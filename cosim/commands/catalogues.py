@@ -1,4 +1,4 @@
-"""``cosim schema``, ``cosim models`` and ``cosim gpus``: what scenarios can say and name."""
+"""``cosim schema``, and commands that list models, GPUs, schedulers and routers for scenarios."""
 
 from __future__ import annotations
 
@@ -22,3 +22,17 @@ def gpus() -> None:
     from cosim.commands.printing.catalogues import print_gpus
 
     print_gpus()
+
+
+def schedulers() -> None:
+    """List the schedulers that scenarios can name."""
+    from cosim.commands.printing.catalogues import print_schedulers
+
+    print_schedulers()
+
+
+def routers() -> None:
+    """List the routers that scenarios can name."""
+    from cosim.commands.printing.catalogues import print_routers
+
+    print_routers()

@@ -70,7 +70,7 @@ def run(
         failure = result.run.failure
         print(
             f"error: the run failed at step {failure.step}: {failure}\n"
-            f"What it had until then is in {folder}, marked as failed.",
+            f"What it had until then is in {result.folder or folder}, marked as failed.",
             file=sys.stderr,
         )
         if context.find_root().params["debug"] and failure.__cause__ is not None:

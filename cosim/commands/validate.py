@@ -29,6 +29,7 @@ def validate(
                 first_seed(read_study(path, overrides or ()))
             else:
                 plan = planned(path, overrides, None)
+                plan.check_resets()
                 if plan.scenario.evaluation is not None:
                     from cosim.studies.evaluate.variants import comparison
 

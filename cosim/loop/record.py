@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from controllers import ControllerHost
 from controllers.actuators import ACTUATORS, Settings, of_site
@@ -23,10 +22,9 @@ from cosim.world.microgrid import BATTERY, MicrogridState
 from cosim.world.observe import settings
 from cosim.world.plan import Plan
 from cosim.world.site_plan import SitePlan
+from inference_sim.arrays import FloatArray
 from inference_sim.cluster import Cluster
 from inference_sim.telemetry import NUMBERS, StepTelemetry
-
-Array = NDArray[np.float64]
 
 GRID_COLUMNS = (
     "facility_power_w",
@@ -63,7 +61,12 @@ class SiteRecord:
     def __len__(self) -> int:
         return len(self._columns["facility_power_w"])
 
-    def column(self, name: str) -> Array:
+    def keep(self, steps: int) -> None:
+        """Keep so many steps: the next one may be half recorded where an interrupt came in it."""
+        for values in self._columns.values():
+            del values[steps:]
+
+    def column(self, name: str) -> FloatArray:
         """Return a column, shape (steps,)."""
         return np.frombuffer(self._columns[name], dtype=np.float64)
 
@@ -122,7 +125,7 @@ def _of_site(actuator: str, in_force: Settings) -> float:
     return value
 
 
-def _value(values: Array | None, step: int, without: float = math.nan) -> float:
+def _value(values: FloatArray | None, step: int, without: float = math.nan) -> float:
     """Return the value of a step; `without`, if the site has no such signal."""
     return without if values is None else float(values[step])
 
@@ -154,6 +157,11 @@ class Recorder:
         for name, record in self.sites.items():
             record.add(states[name], telemetry.get(name))
         self.steps += 1
+
+    def settle(self) -> None:
+        """Drop what was recorded of a step that was broken into."""
+        for record in self.sites.values():
+            record.keep(self.steps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from cosim.loop.mosaik_coupling import MosaikCoupling
 from cosim.loop.native_coupling import NativeCoupling
 from cosim.loop.observer import Observers, RunObserver
 from cosim.loop.record import Recorder, Run
+from cosim.loop.stop import StopRequest
 from cosim.world.microgrid import MicrogridState, add_microgrid, initial_state
 from cosim.world.plan import Plan
 from inference_sim.cluster import Cluster
@@ -33,7 +34,13 @@ from inference_sim.cluster import Cluster
 _COUPLINGS: Mapping[str, type[Coupling]] = {"mosaik": MosaikCoupling, "native": NativeCoupling}
 
 
-def run(plan: Plan, *, observers: Sequence[RunObserver] = (), live: Live | None = None) -> Run:
+def run(
+    plan: Plan,
+    *,
+    observers: Sequence[RunObserver] = (),
+    live: Live | None = None,
+    stop: StopRequest | None = None,
+) -> Run:
     """Run a plan to its end.
 
     A failure in the middle does not raise: the steps recorded until then are worth keeping, and the
@@ -43,7 +50,9 @@ def run(plan: Plan, *, observers: Sequence[RunObserver] = (), live: Live | None 
         plan: The plan.
         observers: Observers of the run, called in this order.
         live: Makes it go in real time; its first values must be there.
+        stop: Tells after which step to stop, and why.
     """
+    stop = stop or StopRequest()
     for library in ("mosaik", "mosaik_api_v3", "vessim"):
         logger.disable(library)
     time = plan.scenario.time
@@ -55,7 +64,7 @@ def run(plan: Plan, *, observers: Sequence[RunObserver] = (), live: Live | None 
     observer.on_start(started)
     try:
         _add_microgrids(environment, started, coupling)
-        environment.add_controller(_Loop(started, coupling, observer))
+        environment.add_controller(_Loop(started, coupling, observer, stop))
         coupling.connect(environment)
         environment.run(until=time.horizon_s)
         if live is not None:
@@ -63,7 +72,7 @@ def run(plan: Plan, *, observers: Sequence[RunObserver] = (), live: Live | None 
     except _Drained:
         pass
     except KeyboardInterrupt:
-        failure = RunFailed("interrupted", step=started.recorder.steps)
+        failure = RunFailed(stop.reason or "interrupted", step=started.recorder.steps)
     except Exception as error:
         # mosaik may wrap the error of a controller, or lose it; the host has it.
         cause = started.host.failure or error
@@ -72,6 +81,7 @@ def run(plan: Plan, *, observers: Sequence[RunObserver] = (), live: Live | None 
         failure.__cause__ = cause
     finally:
         environment.close()  # a run does so itself; a failure before it leaves this to us
+    started.recorder.settle()
     _settle(environment, started)
     return replace(started, failure=failure)
 
@@ -91,10 +101,14 @@ class _Loop(vessim.Controller):  # type: ignore[misc]
         run: The run.
         coupling: Joins its parts.
         observer: Is called after each step.
+        stop: Tells after which step to stop.
     """
 
-    def __init__(self, run: Run, coupling: Coupling, observer: RunObserver) -> None:
+    def __init__(
+        self, run: Run, coupling: Coupling, observer: RunObserver, stop: StopRequest
+    ) -> None:
         self._run, self._coupling, self._observer = run, coupling, observer
+        self._stop = stop
         self._time = run.plan.scenario.time
         for cluster in run.clusters.values():
             cluster.follow_carbon()
@@ -108,8 +122,11 @@ class _Loop(vessim.Controller):  # type: ignore[misc]
 
         Raises:
             _Drained: If the run ends when its requests have, and they have.
+            KeyboardInterrupt: If it is asked to stop.
         """
         self._end(microgrid_states)
+        if self._stop.reason:
+            raise KeyboardInterrupt
         if self._run.recorder.steps < self._time.steps:
             self._begin(microgrid_states)
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cosim.report.lines import Array, Axis, LineChart, Panel, Series
+from cosim.report.lines import Axis, ChartLine, LineChart, Panel
 from cosim.report.palette import series_color, series_dash
+from inference_sim.arrays import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Bars:
 
     name: str
     color: str
-    values: Array
+    values: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def line_chart(
         if len(values) != len(at):
             raise ValueError(f"'{name}' must have {len(at)} values (got {len(values)})")
     series = [
-        Series(name, series_color(k), np.asarray(y, np.float64), dash=series_dash(k))
+        ChartLine(name, series_color(k), np.asarray(y, np.float64), dash=series_dash(k))
         for k, (name, y) in enumerate(lines.items())
     ]
     axis = Axis("log" if log_x else "linear", x_label, float(at[0]), float(at[-1]))

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cosim.report.lines import Array, LineChart, Panel, Series
+from cosim.report.lines import ChartLine, LineChart, Panel
 from cosim.report.scales import Scale, panel_scale, x_scale
 from cosim.report.size import RIGHT, Drawn, Size
 from cosim.report.svg import area_path, element, line_path, text, titled
 from cosim.report.ticks import Tick
+from inference_sim.arrays import FloatArray
 
 _GAP, _SWATCH, _POINT = 14, 20, 5
 _MARK_DISTANCE = 5.0
@@ -67,7 +68,7 @@ def _heading(panel: Panel, size: Size, y: float) -> tuple[list[str], float]:
     return body, y + 8
 
 
-def _swatch(one: Series, x: float, y: float) -> str:
+def _swatch(one: ChartLine, x: float, y: float) -> str:
     kind = f"line {one.color}"
     if one.shape == "points":
         return element("circle", cx=x + _SWATCH / 2, cy=y, r=_POINT, class_=kind)
@@ -128,7 +129,7 @@ def _curves(
                 yield element("circle", cx=a, cy=b, r=3, class_=f"solid {one.color}")
 
 
-def _there(x: Array, y: Array) -> Iterator[tuple[float, float]]:
+def _there(x: FloatArray, y: FloatArray) -> Iterator[tuple[float, float]]:
     """Yield the places that have a value."""
     for a, b in zip(x.tolist(), y.tolist(), strict=True):
         if not math.isnan(b):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cosim.report.charts import BarChart, Chart, ScatterChart
-from cosim.report.lines import Axis, LineChart, Panel, Series
+from cosim.report.lines import Axis, ChartLine, LineChart, Panel
 from cosim.report.palette import LIGHT
 from cosim.report.scales import panel_scale, x_scale
 
@@ -105,7 +105,7 @@ def _legend(panel: Panel, ax: Any) -> None:
         ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=7)
 
 
-def _extended(chart: LineChart, one: Series, values: Any, held: bool) -> tuple[Any, Any]:
+def _extended(chart: LineChart, one: ChartLine, values: Any, held: bool) -> tuple[Any, Any]:
     """Return the points of a line; one that holds its values ends where the last one does."""
     x = chart.at if one.x is None else one.x
     if not held or not len(x):

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cosim.words import UNLIMITED
+from inference_sim.arrays import FloatArray
 
-Array = NDArray[np.float64]
 Kind = Literal["time", "linear", "log"]
 Shape = Literal["line", "points", "guide"]
 
@@ -36,7 +33,7 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class ChartLine:
     """A line, with a band from the least to the greatest value where it was thinned.
 
     Attributes:
@@ -54,10 +51,10 @@ class Series:
 
     name: str
     color: str
-    y: Array
-    x: Array | None = None
-    low: Array | None = None
-    high: Array | None = None
+    y: FloatArray
+    x: FloatArray | None = None
+    low: FloatArray | None = None
+    high: FloatArray | None = None
     column: str = ""
     dash: str = ""
     filled: bool = False
@@ -101,7 +98,7 @@ class Panel:
 
     label: str
     unit: str
-    series: Sequence[Series]
+    series: Sequence[ChartLine]
     marks: Sequence[Mark] = ()
     height: int = 120
     zero: bool = True
@@ -137,7 +134,7 @@ class LineChart:
     key: str
     title: str
     axis: Axis
-    at: Array
+    at: FloatArray
     panels: Sequence[Panel]
     note: str = ""
     held: bool = False

@@ -18,10 +18,11 @@ from typing import Any
 import cosim
 from cosim.report.charts import Chart
 from cosim.report.draw_svg import to_svg
-from cosim.report.lines import Array, LineChart
+from cosim.report.lines import LineChart
 from cosim.report.size import NARROW, WIDE
 from cosim.report.svg import color_rules, variables
 from cosim.results.files import REPORT, put_text
+from inference_sim.arrays import FloatArray
 
 _PRINTED = 60
 """Most rows of a table that are printed."""
@@ -212,7 +213,7 @@ def _data(chart: LineChart) -> dict[str, Any]:
     return data
 
 
-def _plain(values: Array) -> list[float | str | None]:
+def _plain(values: FloatArray) -> list[float | str | None]:
     return [
         value if math.isfinite(value) else (None if math.isnan(value) else "inf")
         for value in values.tolist()

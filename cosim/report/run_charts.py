@@ -12,10 +12,11 @@ import numpy as np
 
 from controllers import ACTUATORS, ActuatorChange
 from cosim.accounting.quantiles import Quantiles
-from cosim.report.lines import Array, Axis, LineChart, Mark, Panel, Series
+from cosim.report.lines import Axis, ChartLine, LineChart, Mark, Panel
 from cosim.report.run_data import LATENCIES, RunData
 from cosim.report.thin import Buckets
 from cosim.words import duration, infinite, setting
+from inference_sim.arrays import FloatArray
 
 MOST_CHANGES = 500
 """Changes that are listed one by one, and that marks lead to."""
@@ -46,7 +47,7 @@ class SiteCharts:
     suffix: str
 
     @property
-    def _columns(self) -> Mapping[str, Array]:
+    def _columns(self) -> Mapping[str, FloatArray]:
         return self.run.steps[self.site]
 
     @property
@@ -144,7 +145,7 @@ class SiteCharts:
                 )
             yield Panel(title, kind.unit, [line], marks, height=90, infinite=infinite(actuator))
 
-    def _in_force(self, changes: Sequence[ActuatorChange]) -> Array:
+    def _in_force(self, changes: Sequence[ActuatorChange]) -> FloatArray:
         """Return the value of an actuator in each step, from its changes."""
         values = np.full(len(self._columns["time_s"]), changes[0].old)
         for change in changes:
@@ -164,7 +165,7 @@ class SiteCharts:
 
     def _series(
         self, name: str, column: str, color: str, dash: str = "", *, filled: bool = False
-    ) -> Series:
+    ) -> ChartLine:
         values = self._columns[column]
         return self._buckets.series(name, color, values, dash, column=column, filled=filled)
 
@@ -211,7 +212,7 @@ def latency_chart(
             for name in marks
         }
     series = [
-        Series(style[name][0], style[name][1], _SHARES, x=values, dash=style[name][2])
+        ChartLine(style[name][0], style[name][1], _SHARES, x=values, dash=style[name][2])
         for name, values in marks.items()
     ]
     least = min(float(values[1]) for values in marks.values())

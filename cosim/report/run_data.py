@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from controllers import ACTUATORS, ActuatorChange
 from cosim.accounting.quantiles import Quantiles
 from cosim.errors import CosimError, ScenarioError
-from cosim.report.lines import Array
 from cosim.results.summary import Summary
+from inference_sim.arrays import FloatArray
 from inference_sim.files.yaml_text import parse_yaml
 
 SUMMARY, MANIFEST, SCENARIO = "summary.json", "manifest.json", "scenario.resolved.yaml"
@@ -61,7 +61,7 @@ class RunData:
     manifest: Mapping[str, Any]
     scenario: Mapping[str, Any]
     scenario_text: str
-    steps: Mapping[str, Mapping[str, Array]]
+    steps: Mapping[str, Mapping[str, FloatArray]]
     actions: Sequence[ActuatorChange]
 
     @classmethod
@@ -165,11 +165,11 @@ def _parquet(path: Path, **selected: Any) -> pa.Table:
         raise _damaged(path, error) from error
 
 
-def _steps(folder: Path, sites: Iterable[str]) -> dict[str, dict[str, Array]]:
+def _steps(folder: Path, sites: Iterable[str]) -> dict[str, dict[str, FloatArray]]:
     path = folder / "steps.parquet"
     names = _column_names(path)
     columns = [name for name in SHOWN if name in names]
-    found: dict[str, dict[str, Array]] = {}
+    found: dict[str, dict[str, FloatArray]] = {}
     for site in sites:  # one after the other: a year of several is large
         mine = _parquet(path, columns=columns, filters=[("site", "=", site)])
         found[site] = {

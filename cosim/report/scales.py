@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cosim.report.lines import Array, Axis, Kind, Panel
+from cosim.report.lines import Axis, Kind, Panel
 from cosim.report.ticks import Tick, domain, linear_ticks, log_ticks, time_ticks
+from inference_sim.arrays import FloatArray
 
 _TICK_DISTANCE = 26  # of a vertical axis [px]
 
@@ -36,7 +37,7 @@ class Scale:
         """Return the same axis over other pixels."""
         return replace(self, start=start, end=end)
 
-    def pixels(self, values: Array) -> Array:
+    def pixels(self, values: FloatArray) -> FloatArray:
         """Return the pixels of values, held within the axis; NaN stays."""
         held = np.clip(values, self.low, self.high)
         low, high = self.low, self.high

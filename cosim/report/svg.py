@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from html import escape
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cosim.report.palette import DARK, LIGHT
-
-Array = NDArray[np.float64]
+from inference_sim.arrays import FloatArray
 
 CHAR_WIDTH = 0.57
 """Width of a character on average, over the size of the font; labels are set by it."""
@@ -93,7 +91,7 @@ def titled(content: str) -> str:
     return element("title", escape(content))
 
 
-def line_path(x: Array, y: Array, end: float, *, held: bool) -> str:
+def line_path(x: FloatArray, y: FloatArray, end: float, *, held: bool) -> str:
     """Return a path through the points; NaN in `y` breaks it.
 
     Args:
@@ -117,7 +115,9 @@ def line_path(x: Array, y: Array, end: float, *, held: bool) -> str:
     return "".join(parts)
 
 
-def area_path(x: Array, upper: Array, lower: Array, end: float, *, held: bool) -> str:
+def area_path(
+    x: FloatArray, upper: FloatArray, lower: FloatArray, end: float, *, held: bool
+) -> str:
     """Return the outline of what lies between two lines; see :func:`line_path`."""
     parts: list[str] = []
     for start, stop in _whole(upper + lower):
@@ -133,7 +133,7 @@ def area_path(x: Array, upper: Array, lower: Array, end: float, *, held: bool) -
     return "".join(parts)
 
 
-def _whole(values: Array) -> Iterator[tuple[int, int]]:
+def _whole(values: FloatArray) -> Iterator[tuple[int, int]]:
     """Yield the bounds of the stretches without NaN."""
     there = np.concatenate([[False], ~np.isnan(values), [False]])
     edges = np.flatnonzero(there[1:] != there[:-1])

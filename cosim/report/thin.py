@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.report.lines import Array, Series
+from cosim.report.lines import ChartLine
+from inference_sim.arrays import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +20,9 @@ class Thin:
         low, high: Least and greatest of them.
     """
 
-    mean: Array
-    low: Array
-    high: Array
+    mean: FloatArray
+    low: FloatArray
+    high: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Buckets:
         """First step of each bucket."""
         return np.arange(0, self.count, self.size)
 
-    def thin(self, values: Array) -> Thin:
+    def thin(self, values: FloatArray) -> Thin:
         """Return the buckets of `values`, shape (count,). NaN is a missing value."""
         if self.size == 1:
             return Thin(values, values, values)
@@ -65,15 +66,15 @@ class Buckets:
         self,
         name: str,
         color: str,
-        values: Array,
+        values: FloatArray,
         dash: str = "",
         *,
         column: str = "",
         filled: bool = False,
-    ) -> Series:
+    ) -> ChartLine:
         """Return the line of `values`, with a band if there is more than a step in a bucket."""
         thin = self.thin(values)
         low, high = (thin.low, thin.high) if self.size > 1 else (None, None)
-        return Series(
+        return ChartLine(
             name, color, thin.mean, low=low, high=high, column=column, dash=dash, filled=filled
         )

@@ -1,8 +1,4 @@
-"""The result folder: it appears complete, or marked failed, never half-written under its name.
-
-Everything is written into a hidden folder beside it, which is renamed at the end. A folder of
-earlier results is replaced; a folder of anything else is refused.
-"""
+"""The content of a result folder: steps, actions, summary, the resolved scenario, the manifest."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ import hashlib
 import json
 import os
 import platform
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
@@ -22,12 +17,12 @@ import pandas as pd
 from pydantic import BaseModel
 
 import cosim
-from controllers import ACTUATORS, ActuatorChange
-from cosim.errors import ScenarioError
+from controllers import ACTUATORS, ActuatorChange, names_a_file
 from cosim.loop.record import Run, SiteRecord
-from cosim.results.files import REPORT
+from cosim.results.result_folder import MANIFEST
 from cosim.results.summary import Summary, WallTime
-from cosim.results.vessim_record import EXPERIMENT, TIMESERIES, write_vessim_record
+from cosim.results.vessim_record import write_vessim_record
+from cosim.scenario.parts import part_file
 from cosim.scenario.site import FILE_ENDINGS
 from cosim.scenario.solar import PvlibSolar
 from cosim.world.plan import Plan
@@ -37,98 +32,23 @@ from inference_sim.telemetry import COUNTS
 
 _LIBRARIES = ("mosaik", "vessim", "simpy", "numpy", "pandas", "pyarrow", "pydantic", "scipy")
 """What results depend on, beside cosim itself and Python."""
-_MANIFEST = "manifest.json"
-_FIGURES = "figures"
 _NAMED = (".cluster.model", ".cluster.gpu", ".execution.engine")  # by name, or by a file
-_FILES = {
-    "FAILED",
-    "actions.parquet",
-    EXPERIMENT,
-    _FIGURES,
-    _MANIFEST,
-    REPORT,
-    "requests.parquet",
-    "scenario.resolved.yaml",
-    "steps.parquet",
-    "summary.json",
-    TIMESERIES,
-}
+_PARTS = (".scheduler.type", ".cluster.router")  # by name, or as ./file.py:Class
 
 
-class ResultFolder:
-    """A result folder in the making.
-
-    Args:
-        path: Where it is to appear.
+def write_results(folder: Path, run: Run, summary: Summary, manifest: Mapping[str, Any]) -> None:
+    """Write everything but the requests, the marks of failure and the page into a folder.
 
     Raises:
-        ScenarioError: If something else than results stands there.
+        OSError: If something cannot be written.
     """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path.resolve()
-        if path.exists() and (foreign := _not_ours(path)):
-            raise ScenarioError(
-                f"'{path}' is not a folder of results, or not only that ({foreign}); choose "
-                "another with -o, or remove it"
-            )
-        self._partial = self.path.parent / f".{self.path.name}.partial-{os.getpid()}"
-        shutil.rmtree(self._partial, ignore_errors=True)
-        try:
-            self._partial.mkdir(parents=True)
-        except OSError as error:
-            raise ScenarioError(f"results cannot be written to '{path}': {error}") from error
-
-    @property
-    def requests_path(self) -> Path:
-        """Where the requests are written while the run goes on."""
-        return self._partial / "requests.parquet"
-
-    def discard(self) -> None:
-        """Remove what was written."""
-        shutil.rmtree(self._partial, ignore_errors=True)
-
-    def finish(self, run: Run, summary: Summary, manifest: Mapping[str, Any]) -> None:
-        """Write the rest and give the folder its name."""
-        folder = self._partial
-        steps_frame(run).to_parquet(folder / "steps.parquet", index=False)
-        actions_frame(run).to_parquet(folder / "actions.parquet", index=False)
-        _write_json(folder / "summary.json", summary.to_dict())
-        resolved = write_yaml(resolved_scenario(run.plan))
-        (folder / "scenario.resolved.yaml").write_text(resolved, encoding="utf-8")
-        if run.failure is not None:
-            text = f"The run failed at step {run.failure.step}.\n{run.failure}\n"
-            (folder / "FAILED").write_text(text, encoding="utf-8")
-        _write_json(folder / _MANIFEST, manifest)
-        write_vessim_record(folder, run, summary)
-        old = self.path.parent / f".{self.path.name}.old-{os.getpid()}"
-        if self.path.exists():
-            self.path.rename(old)
-        folder.rename(self.path)
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _not_ours(path: Path) -> str:
-    """Return what in `path` was not written as results; empty if it may be replaced."""
-    if not path.is_dir():
-        return "a file"
-    names = {entry.name for entry in path.iterdir()}
-    if not names:
-        return ""
-    figures = {f"{_FIGURES}/{one.name}" for one in _entries(path / _FIGURES)}
-    if foreign := sorted(names - _FILES) + sorted(
-        name for name in figures if not name.endswith((".svg", ".pdf"))
-    ):
-        return f"it holds {', '.join(foreign[:3])}{' and more' if len(foreign) > 3 else ''}"
-    try:
-        ours = "cosim" in json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
-        ours = False
-    return "" if ours else f"its {_MANIFEST} is not one of results"
-
-
-def _entries(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []
+    steps_frame(run).to_parquet(folder / "steps.parquet", index=False)
+    actions_frame(run).to_parquet(folder / "actions.parquet", index=False)
+    _write_json(folder / "summary.json", summary.to_dict())
+    resolved = write_yaml(resolved_scenario(run.plan))
+    (folder / "scenario.resolved.yaml").write_text(resolved, encoding="utf-8")
+    _write_json(folder / MANIFEST, manifest)
+    write_vessim_record(folder, run, summary)
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -202,6 +122,8 @@ def input_files(plan: Plan) -> dict[str, Path]:
             found[place] = value
         elif place.endswith(_NAMED) and str(value).endswith(FILE_ENDINGS):
             found[place] = Path(value)
+        elif place.endswith(_PARTS) and names_a_file(value):
+            found[place] = Path(part_file(value))
         elif isinstance(value, BaseModel):
             for name in type(value).model_fields:
                 walk(getattr(value, name), f"{place}.{name}".lstrip("."))
@@ -242,7 +164,8 @@ def scenario_hash(plan: Plan, hashes: Mapping[str, str]) -> str:
         *parents, last = place.split(".")
         for key in parents:
             target = target[int(key)] if isinstance(target, list) else target[key]
-        name = str(target[last]).rpartition(":")[2] if last == "type" else ""  # of a controller
+        of_code = last in ("type", "router")  # ./file.py:Class
+        name = str(target[last]).rpartition(":")[2] if of_code else ""
         target[last] = f"{digest}:{name}" if name else digest
     text = json.dumps(resolved, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

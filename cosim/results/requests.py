@@ -22,9 +22,9 @@ from cosim.accounting.quantiles import Quantiles
 from cosim.loop.observer import RunObserver
 from cosim.scenario.workload import RequestClass, Slo
 from cosim.world.plan import Plan
+from inference_sim.arrays import FloatArray
 from inference_sim.request import Outcome, Request
 
-Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 ROW_GROUP = 32_768
@@ -252,16 +252,16 @@ class _Ended:
     unfinished: Mask
     prompt_tokens: NDArray[np.int64]
     output_tokens: NDArray[np.int64]
-    ttft_s: Array
-    tpot_s: Array
-    e2e_s: Array
-    queue_s: Array
-    age_s: Array
-    energy_j: Array
-    carbon_g: Array
+    ttft_s: FloatArray
+    tpot_s: FloatArray
+    e2e_s: FloatArray
+    queue_s: FloatArray
+    age_s: FloatArray
+    energy_j: FloatArray
+    carbon_g: FloatArray
 
     @classmethod
-    def of(cls, rows: Mapping[str, Sequence[Any]], cut_off_s: Array) -> Self:
+    def of(cls, rows: Mapping[str, Sequence[Any]], cut_off_s: FloatArray) -> Self:
         """Return the requests of columns of the log."""
         completed, rejected = (
             np.array([one is outcome for one in rows["outcome"]], dtype=bool)

@@ -88,7 +88,7 @@ def site_totals(run: Run, site: SitePlan, latencies: SiteLatencies | None) -> Ru
         marginal_carbon_g=marginal_carbon,
         battery=battery_use(flows, battery) if battery else None,
         grid=grid_use(flows, marginal),
-        cost=_cost(site, flows),
+        cost=_cost(site, record, flows),
         paper=paper_table2(flows, battery) if run.plan.scenario.accounting == "paper" else None,
     )
     if latencies is None:
@@ -141,10 +141,10 @@ def _embodied_g(site: SitePlan, hours: float) -> float:
     return rate * site.cluster.gpus * hours
 
 
-def _cost(site: SitePlan, flows: SiteFlows) -> Cost | None:
+def _cost(site: SitePlan, record: SiteRecord, flows: SiteFlows) -> Cost | None:
     if site.price_per_kwh is None:
         return None
-    bill = float(flows.import_w @ site.price_per_kwh) * flows.step_s / 3.6e6
+    bill = float(flows.import_w @ record.column("price_per_kwh")) * flows.step_s / 3.6e6
     price = site.config.microgrid.price
     return Cost(import_=bill, currency=price.currency if price else "")
 

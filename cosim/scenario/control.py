@@ -53,7 +53,7 @@ ForecastModel = Annotated[
 ]
 
 
-class Forecasts(StrictModel):
+class ForecastsKeys(StrictModel):
     """Who forecasts what for controllers that ask. Perfect forecasts go only to controllers whose
     entry says `clairvoyant: true`."""
 
@@ -65,7 +65,7 @@ class Forecasts(StrictModel):
     """The mean rate at which requests arrive."""
 
 
-class SloGuard(StrictModel):
+class SloGuardKeys(StrictModel):
     """Releases every throttle of a site for a while, and holds deferrable work back, when the
     latency of a class that may not be deferred comes near its objective."""
 
@@ -78,7 +78,7 @@ class SloGuard(StrictModel):
     """Most time for which it holds."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> SloGuard:
+    def _ordered(self) -> SloGuardKeys:
         if not 0 < self.hold <= self.max_hold:
             raise ValueError(
                 f"hold must be above 0 and at most max_hold (got {self.hold:g} s and "

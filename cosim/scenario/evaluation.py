@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from cosim.scenario.control import Forecasts
+from cosim.scenario.control import ForecastsKeys
 from cosim.scenario.fields import StrictModel
 
 
@@ -17,13 +17,13 @@ class PolicyEntry(StrictModel):
     """Its name in tables and files."""
     controllers: list[dict[str, Any]] = []
     """Its controllers, as under the scenario's own key; none leaves everything open."""
-    forecasts: Forecasts | None = None
+    forecasts: ForecastsKeys | None = None
     """What its controllers may know of the future, in place of the scenario's."""
     twin: bool = False
     """Whether its carbon-agnostic twin is run too, to tell what timing saves."""
 
 
-class Evaluation(StrictModel):
+class EvaluationKeys(StrictModel):
     """What `cosim evaluate` compares."""
 
     seeds: Annotated[int, Field(ge=1, le=1000)] = 5
@@ -32,7 +32,7 @@ class Evaluation(StrictModel):
     """The policies; one without controllers, called noop, is added where there is none."""
 
     @model_validator(mode="after")
-    def _distinct(self) -> Evaluation:
+    def _distinct(self) -> EvaluationKeys:
         names = [one.name for one in self.policies]
         if len(set(names)) < len(names):
             raise ValueError(f"policies must have different names (got {', '.join(names)})")

@@ -32,6 +32,7 @@ class StrictModel(BaseModel):
         allow_inf_nan=False,
         frozen=True,
         use_attribute_docstrings=True,
+        model_title_generator=lambda model: model.__name__.removesuffix("Keys"),
         defer_build=True,  # the scenario's schema holds those of its parts; few are used alone
     )
 

@@ -48,7 +48,7 @@ class Resample(StrictModel):
     """Length of the new intervals; divides that of the rows."""
 
 
-class Fill(StrictModel):
+class FillKeys(StrictModel):
     """How gaps in a file are filled."""
 
     method: FillMethod
@@ -57,7 +57,7 @@ class Fill(StrictModel):
     """Longest gap that may be filled; 6 h by default."""
 
 
-class Recorded(StrictModel):
+class RecordedKeys(StrictModel):
     """A signal from a file."""
 
     path: InputFile
@@ -70,7 +70,7 @@ class Recorded(StrictModel):
     """Moves every row later, or earlier if negative, such as ``365d`` or ``-3h``."""
     repeat_year: bool = False
     """Take what the run's dates lack from the same dates of a year that the file has."""
-    fill: FillMethod | Fill | None = None
+    fill: FillMethod | FillKeys | None = None
     """Fill gaps, as the run then reports; gaps are errors by default. ``hold`` and ``linear``
     alone fill gaps of up to 6 h."""
     resample: Resample | None = None
@@ -82,13 +82,13 @@ class Recorded(StrictModel):
         return None if value is None else known_timezone(value)
 
     @model_validator(mode="after")
-    def _one_alignment(self) -> Recorded:
+    def _one_alignment(self) -> RecordedKeys:
         if self.align == "start" and (self.shift or self.repeat_year):
             raise ValueError("`shift` and `repeat_year` go with `align: clock`")
         return self
 
 
-class SourceFile(Recorded):
+class SourceFile(RecordedKeys):
     """A signal from a file of a known source."""
 
     type: Literal["file"]

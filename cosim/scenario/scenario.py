@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from cosim.scenario.control import Forecasts, SloGuard
-from cosim.scenario.evaluation import Evaluation
+from cosim.scenario.control import ForecastsKeys, SloGuardKeys
+from cosim.scenario.evaluation import EvaluationKeys
 from cosim.scenario.fields import DurationS, StrictModel
 from cosim.scenario.site import Site
 from cosim.scenario.workload import Workload
@@ -94,11 +94,11 @@ class Scenario(StrictModel):
     """Where they are served."""
     controllers: list[dict[str, Any]] = []
     """Who acts on the sites; each entry has a `type`, and the parameters of that controller."""
-    forecasts: Forecasts = Forecasts()
+    forecasts: ForecastsKeys = ForecastsKeys()
     """What controllers may know of the future."""
-    slo_guard: SloGuard | None = SloGuard()
+    slo_guard: SloGuardKeys | None = SloGuardKeys()
     """Who releases throttles when users would notice them; null for nobody."""
-    evaluation: Evaluation | None = None
+    evaluation: EvaluationKeys | None = None
     """What `cosim evaluate` compares; other commands leave it aside."""
     accounting: Literal["standard", "paper"] = "standard"
     """paper: report Table 2 by the paper's own definitions as well."""

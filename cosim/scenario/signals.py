@@ -17,7 +17,7 @@ from cosim.scenario.recorded import (
     FilePrice,
     FileTemperature,
     Kind,
-    Recorded,
+    RecordedKeys,
 )
 from cosim.scenario.solar import ClearSkySolar, PvlibSolar, SolcastSolar
 
@@ -25,7 +25,7 @@ Area = Literal["CISO", "ERCO", "PJM", "NYIS", "BPAT"]
 """US balancing area with a built-in typical day."""
 
 
-class CsvFile(Recorded):
+class CsvFile(RecordedKeys):
     """A signal read from a CSV file with one row per interval."""
 
     type: Literal["csv"]

@@ -16,6 +16,7 @@ from cosim.scenario.fields import (
     StrictModel,
     resolve_path,
 )
+from cosim.scenario.parts import RouterName, SchedulerName, router_of, scheduler_of
 from cosim.scenario.power import Power, PueKeys, TwoResourcePower
 from cosim.scenario.signals import CarbonIntensity, Load, MarginalIntensity, Price, Solar
 from cosim.scenario.solar import Panels
@@ -43,12 +44,13 @@ class Location(StrictModel):
     """Height above the sea [m]: thinner air lets more of the sun through."""
 
 
-class Scheduler(StrictModel):
+class SchedulerKeys(StrictModel):
     """How a replica forms its batches."""
 
-    type: Literal["vllm_v1", "vllm", "sarathi", "orca", "static"] = "vllm_v1"
+    type: SchedulerName = "vllm_v1"
     """vllm_v1: today's vLLM, chunked prefill mixed with decodes. vllm: v0, prompts first. sarathi:
-    chunks of 512 tokens. orca: prompts whole and mixed in. static: FasterTransformer."""
+    chunks of 512 tokens. orca: prompts whole and mixed in. static: FasterTransformer. Or
+    `./file.py:Class` for one of your own (`cosim schedulers` lists those that have a name)."""
     batch_cap: Count = 128
     """Most sequences that run at once on a replica (max_num_seqs)."""
     max_batch_tokens: Count | None = None
@@ -96,7 +98,7 @@ class RooflineExecution(StrictModel):
         return value
 
 
-class VidurExecution(StrictModel):
+class VidurExecutionKeys(StrictModel):
     """Vidur's iteration time and memory plan, as the paper used them."""
 
     type: Literal["vidur"]
@@ -131,11 +133,11 @@ class ProfileExecution(StrictModel):
 
 
 Execution = Annotated[
-    RooflineExecution | VidurExecution | ProfileExecution, Field(discriminator="type")
+    RooflineExecution | VidurExecutionKeys | ProfileExecution, Field(discriminator="type")
 ]
 
 
-class Gateway(StrictModel):
+class GatewayKeys(StrictModel):
     """The token bucket in front of the cluster."""
 
     admission_rate_per_s: Positive | None = None
@@ -146,7 +148,7 @@ class Gateway(StrictModel):
     """What happens to requests above the admission rate: they wait in line, or are rejected."""
 
 
-class Cluster(StrictModel):
+class ClusterKeys(StrictModel):
     """An LLM serving deployment."""
 
     model: CatalogueName
@@ -167,19 +169,18 @@ class Cluster(StrictModel):
     """GPUs that share each layer of a replica."""
     pipeline_parallel: Count = 1
     """Stages of a replica, each with a part of the layers."""
-    router: Literal[
-        "round_robin", "least_outstanding", "random", "power_of_two", "least_kv_load"
-    ] = "round_robin"
-    """How requests are spread over replicas."""
+    router: RouterName = "round_robin"
+    """How requests are spread over replicas (`cosim routers` lists the ways), or
+    `./file.py:function` for one of your own."""
     memory_utilisation: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Share of GPU memory for weights and KV cache (gpu_memory_utilization)."""
-    scheduler: Scheduler = Scheduler()
+    scheduler: SchedulerKeys = SchedulerKeys()
     """How a batch is formed."""
     execution: Execution = RooflineExecution(type="roofline")
     """How long an iteration takes."""
     power: Power = TwoResourcePower()
     """What the GPUs draw."""
-    gateway: Gateway = Gateway()
+    gateway: GatewayKeys = GatewayKeys()
     """What stands in front of the replicas."""
     host_power_w: NonNegative = 0.0
     """Power of the host (CPU, fans, network) per GPU [W]; 0 leaves it out."""
@@ -211,7 +212,7 @@ class Cluster(StrictModel):
         return value
 
     @model_validator(mode="after")
-    def _deployable(self) -> Cluster:
+    def _deployable(self) -> ClusterKeys:
         self.config().check()
         return self
 
@@ -237,8 +238,8 @@ class Cluster(StrictModel):
             power_cap_w=float("inf") if self.power_cap_w is None else self.power_cap_w,
             tensor_parallel=self.tensor_parallel,
             pipeline_parallel=self.pipeline_parallel,
-            router=self.router,
-            scheduler=self.scheduler.type,
+            router=router_of(self.router),
+            scheduler=scheduler_of(self.scheduler.type),
             batch_cap=self.scheduler.batch_cap,
             max_batch_tokens=self.scheduler.max_batch_tokens,
             memory_utilisation=self.memory_utilisation,
@@ -264,7 +265,7 @@ class Cluster(StrictModel):
         node = find_node(self.node) if self.node else None
         width = self.tensor_parallel
         match self.execution:
-            case VidurExecution():
+            case VidurExecutionKeys():
                 return lambda stage: vidur_execution(model, gpu, width, stage, node)
             case ProfileExecution() as profile:
                 files = ProfileFiles(
@@ -367,7 +368,7 @@ class Site(StrictModel):
     """Name of the site."""
     location: Location | None = None
     """Where it is; computed solar power needs it."""
-    cluster: Cluster | None = None
+    cluster: ClusterKeys | None = None
     """The serving deployment."""
     load: Load | None = None
     """A plain load in place of a cluster."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from cosim.scenario.fields import DurationS, Fraction, InputFile, NonNegative, StrictModel
-from cosim.scenario.recorded import Recorded
+from cosim.scenario.recorded import RecordedKeys
 
 WeatherFormat = Literal["tmy3", "epw", "pvgis", "sam"]
 """tmy3: NREL's typical years. epw: EnergyPlus. pvgis: typical year of PVGIS, as CSV. sam: the
@@ -68,7 +68,7 @@ class ClearSkySolar(FixedArray):
     """Compute it; the site needs a ``location``."""
 
 
-class SolcastSolar(Recorded, Panels):
+class SolcastSolar(RecordedKeys, Panels):
     """Solar power from the irradiance in a file of Solcast."""
 
     type: Literal["solcast"]

@@ -14,7 +14,7 @@ import numpy as np
 from cosim.errors import SignalError
 from cosim.scenario import recorded
 from cosim.scenario.live import LiveCarbon
-from cosim.scenario.recorded import FileCarbon, FilePrice, FileTemperature, Recorded
+from cosim.scenario.recorded import FileCarbon, FilePrice, FileTemperature, RecordedKeys
 from cosim.scenario.signals import (
     CarbonIntensity,
     ConstantCarbon,
@@ -204,7 +204,9 @@ def _from_file(config: CsvFile, factor: float, window: Window, *, signed: bool =
     return _placed(series, config, window, signed=signed)
 
 
-def _placed(series: Series, config: Recorded, window: Window, *, signed: bool = False) -> Series:
+def _placed(
+    series: Series, config: RecordedKeys, window: Window, *, signed: bool = False
+) -> Series:
     """Return what was read, put in its place in time and on its grid."""
     if config.shift:
         series = series.shifted(config.shift)
@@ -218,9 +220,9 @@ def _placed(series: Series, config: Recorded, window: Window, *, signed: bool = 
     return series
 
 
-def _fill(config: recorded.FillMethod | recorded.Fill | None) -> Fill | None:
+def _fill(config: recorded.FillMethod | recorded.FillKeys | None) -> Fill | None:
     if isinstance(config, str):
-        config = recorded.Fill(method=config)
+        config = recorded.FillKeys(method=config)
     return None if config is None else Fill(config.method, config.limit)
 
 

@@ -23,8 +23,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from cosim.signals.pv_array import Array, Light, ac_power_w
-from cosim.signals.series import FloatArray
+from cosim.signals.pv_array import Light, PvArray, ac_power_w
+from inference_sim.arrays import FloatArray
 
 _J2000_S = 946_728_000.0  # 2000-01-01T12:00Z in seconds since the Unix epoch
 _SOLAR_CONSTANT_W_M2 = 1366.1  # [4]
@@ -107,7 +107,7 @@ def clear_sky_light(
 
 def clear_sky_power_w(
     times_s: FloatArray,
-    array: Array,
+    array: PvArray,
     *,
     latitude: float,
     longitude: float,

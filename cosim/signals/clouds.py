@@ -19,7 +19,7 @@ import math
 
 import numpy as np
 
-from cosim.signals.series import FloatArray
+from inference_sim.arrays import FloatArray
 
 _STREAM = 0x636C6F75  # apart from all else that is drawn from the same seed
 

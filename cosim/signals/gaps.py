@@ -10,7 +10,8 @@ import numpy as np
 
 from cosim.errors import Problem
 from cosim.signals.faults import Faults, IntArray
-from cosim.signals.series import FloatArray, utc_stamp
+from cosim.signals.series import utc_stamp
+from inference_sim.arrays import FloatArray
 
 _MOST_INTERVALS = 10_000_000
 

@@ -8,8 +8,9 @@ import pandas as pd
 from cosim.signals.dialect import Dialect, written_otherwise
 from cosim.signals.faults import BoolArray, Faults, IntArray, Texts
 from cosim.signals.gaps import Fill, Rows, filled
-from cosim.signals.series import FloatArray, Series
+from cosim.signals.series import Series
 from cosim.signals.spacing import Stamp, row_lengths, stamps_of
+from inference_sim.arrays import FloatArray
 
 _MISSING = ("", "-", "nan", "na", "n/a", "n/e", "null", "none")
 

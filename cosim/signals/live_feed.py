@@ -21,12 +21,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cosim.scenario.live import LiveCarbon, Login
 from cosim.signals.formats import neso, watttime
 from cosim.signals.formats.answer import Answer
 from cosim.signals.series import utc_stamp
+from inference_sim.arrays import FloatArray
 
 MAX_ANSWER_BYTES = 5_000_000
 _MOST_G_PER_KWH = 1e5  # fifty times that of the dirtiest plant, in either unit
@@ -224,7 +224,7 @@ class LiveFeed:
     """
 
     def __init__(
-        self, config: LiveCarbon, values: NDArray[np.float64], notify: Callable[[str], None]
+        self, config: LiveCarbon, values: FloatArray, notify: Callable[[str], None]
     ) -> None:
         self._config, self._values, self._notify = config, values, notify
         self._server = Server(config)

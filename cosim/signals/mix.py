@@ -12,7 +12,7 @@ from functools import cache
 
 import numpy as np
 
-from cosim.signals.series import FloatArray
+from inference_sim.arrays import FloatArray
 from inference_sim.files.catalogue import read_data
 
 STORAGE = "storage"

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cosim.signals.series import FloatArray
+from inference_sim.arrays import FloatArray
 
 # Perez [2], Table 6: upper end of the clearness bin, F11, F12, F13, F21, F22, F23.
 _PEREZ = np.array(
@@ -50,7 +50,7 @@ Direction = tuple[FloatArray, FloatArray, FloatArray]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Array:
+class PvArray:
     """A fixed array and what stands around it.
 
     Attributes:
@@ -87,7 +87,7 @@ class Light:
     air_mass: FloatArray
 
 
-def ac_power_w(array: Array, sun: Direction, light: Light) -> FloatArray:
+def ac_power_w(array: PvArray, sun: Direction, light: Light) -> FloatArray:
     """Return the AC power of an array [W], shape of the sun's parts.
 
     Args:

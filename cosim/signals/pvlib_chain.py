@@ -20,7 +20,8 @@ import pandas as pd
 
 from cosim.errors import Problem, SignalError
 from cosim.scenario.solar import PvlibSolar, Weather, WeatherFormat
-from cosim.signals.series import FloatArray, Series
+from cosim.signals.series import Series
+from inference_sim.arrays import FloatArray
 
 if TYPE_CHECKING:
     from cosim.signals.place import Place

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from cosim.signals.even import even, lengths_us_of
-from cosim.signals.series import FloatArray, Series
+from cosim.signals.series import Series
+from inference_sim.arrays import FloatArray
 
 if TYPE_CHECKING:
     from scipy.interpolate import PchipInterpolator

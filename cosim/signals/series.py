@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from cosim.errors import Problem, SignalError
-
-FloatArray = NDArray[np.float64]
+from inference_sim.arrays import FloatArray
 
 # Float seconds since 1970 resolve 0.2 us: times closer than this are the same instant.
 _SAME_INSTANT_S = 1e-6

@@ -12,10 +12,11 @@ from cosim.scenario.solar import ClearSkySolar, Clouds, PvlibSolar
 from cosim.signals.clear_sky import clear_sky_power_w
 from cosim.signals.clouds import clearness
 from cosim.signals.place import Place
-from cosim.signals.pv_array import Array
-from cosim.signals.series import FloatArray, Series
+from cosim.signals.pv_array import PvArray
+from cosim.signals.series import Series
 from cosim.signals.turbidity import linke_turbidity
 from cosim.signals.window import Window
+from inference_sim.arrays import FloatArray
 
 STEP_S = 300.0
 """Length of the intervals [s]; each value is that of the interval's middle."""
@@ -108,7 +109,7 @@ def _cloudless_power_w(
     turbidity = config.linke_turbidity
     return clear_sky_power_w(
         middles_s,
-        Array(
+        PvArray(
             peak_power_w=config.peak_power_w,
             tilt_deg=config.tilt_deg,
             azimuth_deg=config.azimuth_deg,

@@ -14,7 +14,7 @@ from cosim.signals.formats import ReadOptions, Source, read_signal
 from cosim.signals.formats.solcast import columns
 from cosim.signals.gaps import Fill
 from cosim.signals.place import Place
-from cosim.signals.pv_array import Array, ac_power_w
+from cosim.signals.pv_array import PvArray, ac_power_w
 from cosim.signals.series import Series
 
 _ANY_TURBIDITY = 3.0  # of the clear sky, of which only what lies beyond the air is taken
@@ -59,7 +59,7 @@ def solcast_power(config: SolcastSolar, place: Place | None, fill: Fill | None) 
         middles_s, sun[2], linke_turbidity=_ANY_TURBIDITY, altitude_m=place.altitude_m
     )
     light = replace(sky, ghi=ghi.values, dni=found["dni"].values, dhi=found["dhi"].values)
-    array = Array(
+    array = PvArray(
         peak_power_w=config.peak_power_w,
         tilt_deg=config.tilt_deg,
         azimuth_deg=config.azimuth_deg,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cosim.signals.series import FloatArray
+from inference_sim.arrays import FloatArray
 
 TABLE = Path(__file__).parent / "data" / "linke_turbidity.csv.gz"
 CELL_DEG = 2

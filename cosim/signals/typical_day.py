@@ -9,7 +9,8 @@ from importlib import resources
 import numpy as np
 import pandas as pd
 
-from cosim.signals.series import FloatArray, Series
+from cosim.signals.series import Series
+from inference_sim.arrays import FloatArray
 
 HOUR_S = 3600.0
 

@@ -19,7 +19,7 @@ from controllers import (
     SiteSignals,
 )
 from controllers.forecast import Forecaster
-from cosim.scenario.control import Forecasts
+from cosim.scenario.control import ForecastsKeys
 from cosim.scenario.scenario import Time
 from cosim.scenario.site import ClcBattery, SimpleBattery
 from cosim.world.forecasts import forecaster
@@ -32,7 +32,7 @@ _CLC_EFFICIENCY = (0.978, 1 / 1.014)
 
 
 def site_signals(
-    site: SitePlan, forecasts: Forecasts, time: Time, seed: tuple[int, ...]
+    site: SitePlan, forecasts: ForecastsKeys, time: Time, seed: tuple[int, ...]
 ) -> SiteSignals:
     """Return the signals of a site, and who forecasts them.
 

@@ -8,6 +8,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from controllers import FleetController, HostedController, resolve
+from controllers.errors import error_text
+from controllers.placement import Declaration
 from cosim.errors import Problem, ScenarioError
 from cosim.scenario.controllers import PLACE, ControllerEntry, ControllerType, parameters_model
 from cosim.scenario.fields import ScenarioText
@@ -82,13 +84,19 @@ def _read_entry(document: Document, scenario: Scenario, index: int) -> list[Host
         message = f"must be a multiple of the step, {scenario.time.step:g} s (got {every_s:g} s)"
         raise ScenarioError(problem_at(document, (*place, "every"), message))
     try:
+        made = [controller(**values) for _ in sites]
+        for one in made:
+            Declaration.of(one)  # anybody's too, if it is a property
         return [
-            HostedController(name, controller(**values), each, every_s, clairvoyant, agnostic)
-            for each in sites
+            HostedController(name, one, each, every_s, clairvoyant, agnostic)
+            for one, each in zip(made, sites, strict=True)
         ]
-    except Exception as error:  # the constructor may be anybody's
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the constructor may be anybody's, and call sys.exit
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-        raise ScenarioError(problem_at(document, place, f"{kind}{error}")) from error
+        text = error_text(error) or "no message"
+        raise ScenarioError(problem_at(document, place, f"{kind}{text}")) from error
 
 
 def _validate_part(document: Document, place: DataPath, model: type[BaseModel]) -> BaseModel:

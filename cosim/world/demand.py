@@ -6,12 +6,10 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cosim.world.workload import WorkloadSource
+from inference_sim.arrays import FloatArray
 from inference_sim.workload import BurstArrivals, DailyArrivals, HourlyArrivals, Replay
-
-Array = NDArray[np.float64]
 
 _SAMPLE = 4096
 _BIN_S = 3600.0
@@ -27,7 +25,7 @@ class Demand:
         output_cv2: Squared coefficient of variation of the output lengths.
     """
 
-    rate_per_s: Array
+    rate_per_s: FloatArray
     prompt_tokens: float
     output_tokens: float
     output_cv2: float
@@ -55,8 +53,8 @@ def expected_demand(source: WorkloadSource, step_s: float, steps: int) -> Demand
     return Demand(rate, float(prompt.mean()), mean, float(output.var()) / mean**2)
 
 
-def _rate_per_s(source: WorkloadSource, step_s: float, steps: int) -> Array:
-    middles_s: Array = (np.arange(steps, dtype=np.float64) + 0.5) * step_s
+def _rate_per_s(source: WorkloadSource, step_s: float, steps: int) -> FloatArray:
+    middles_s: FloatArray = (np.arange(steps, dtype=np.float64) + 0.5) * step_s
     match source.source:
         case DailyArrivals() | HourlyArrivals() as daily:
             return daily.rate_per_s(middles_s)
@@ -68,7 +66,7 @@ def _rate_per_s(source: WorkloadSource, step_s: float, steps: int) -> Array:
             return np.full(steps, constant.peak_rate_per_s)
 
 
-def _recorded_rate_per_s(replay: Replay, times_s: Array, horizon_s: float) -> Array:
+def _recorded_rate_per_s(replay: Replay, times_s: FloatArray, horizon_s: float) -> FloatArray:
     """Return the rates of the hours, or of the last piece of one, in which `times_s` lie."""
     edges_s = np.append(np.arange(0.0, horizon_s, _BIN_S), horizon_s)
     counts = np.zeros(len(edges_s) - 1)
@@ -76,11 +74,11 @@ def _recorded_rate_per_s(replay: Replay, times_s: Array, horizon_s: float) -> Ar
         if not len(part.times_s) or part.times_s[0] >= horizon_s:
             break
         counts += np.histogram(part.times_s[part.times_s < horizon_s], edges_s)[0]
-    rates: Array = (counts / np.diff(edges_s))[(times_s // _BIN_S).astype(np.int64)]
+    rates: FloatArray = (counts / np.diff(edges_s))[(times_s // _BIN_S).astype(np.int64)]
     return rates
 
 
-def _lengths(source: WorkloadSource) -> tuple[Array, Array]:
+def _lengths(source: WorkloadSource) -> tuple[FloatArray, FloatArray]:
     """Return prompt and output lengths of a sample of the requests."""
     if isinstance(source.source, Replay):
         part = next(iter(source.source.parts()))

@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from controllers.forecast import Forecaster, Noisy, Persistence, Recorded, SameHourYesterday
 from cosim.errors import SignalError
@@ -20,14 +19,13 @@ from cosim.scenario.control import (
 from cosim.signals.formats import watttime
 from cosim.signals.formats.forecasts import read_issues
 from cosim.signals.formats.source import ReadOptions, Source
-
-Array = NDArray[np.float64]
+from inference_sim.arrays import FloatArray
 
 
 def forecaster(
     config: ForecastModel,
-    past: Array,
-    values: Array,
+    past: FloatArray,
+    values: FloatArray,
     *,
     start: datetime,
     step_s: float,
@@ -64,14 +62,16 @@ def forecaster(
     return SameHourYesterday(past, values, step_s)
 
 
-def _recorded(path: Path, past: Array, values: Array, start: datetime, step_s: float) -> Recorded:
+def _recorded(
+    path: Path, past: FloatArray, values: FloatArray, start: datetime, step_s: float
+) -> Recorded:
     """Read recorded forecasts; values between two times are interpolated, beyond them held."""
     source = Source(path)
     read = watttime.read_issues if watttime.has_forecasts(source) else read_issues
     found = read(source, ReadOptions())
     start_us = start.timestamp() * 1e6
     issued: list[float] = []
-    forecasts: list[Array] = []
+    forecasts: list[FloatArray] = []
     for made_us in np.unique(found.made_us):
         mine = np.flatnonzero(found.made_us == made_us)
         mine = mine[np.argsort(found.times_us[mine])]

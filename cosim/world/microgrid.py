@@ -13,10 +13,10 @@ from typing import Any, TypedDict
 import numpy as np
 import pandas as pd
 import vessim
-from numpy.typing import NDArray
 
 from cosim.scenario.site import ClcBattery, SimpleBattery
 from cosim.world.site_plan import SitePlan
+from inference_sim.arrays import FloatArray
 
 BATTERY, GRID, SOLAR, LOAD = "battery", "grid", "solar", "load"
 
@@ -70,7 +70,7 @@ def initial_state(microgrid: vessim.Microgrid) -> MicrogridState:
     return {"dispatch_states": states, "p_grid": 0.0}
 
 
-def step_trace(values: NDArray[np.float64], step_s: int) -> vessim.Trace:
+def step_trace(values: FloatArray, step_s: int) -> vessim.Trace:
     """Return a Vessim signal that holds `values`, shape (steps,), for a step each."""
     return vessim.Trace(pd.Series(values, index=np.arange(len(values)) * step_s))
 

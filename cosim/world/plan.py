@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from controllers import (
+    ControllerError,
     ControllerHost,
     GuardSettings,
     HostedController,
@@ -21,7 +22,13 @@ from controllers import (
 from cosim.errors import Problem, ScenarioError
 from cosim.scenario.control import NoisyForecast
 from cosim.scenario.live import LiveCarbon
-from cosim.scenario.loading import Document, problem_at, read_document, validate_document
+from cosim.scenario.loading import (
+    DataPath,
+    Document,
+    problem_at,
+    read_document,
+    validate_document,
+)
 from cosim.scenario.scenario import Scenario
 from cosim.words import plural
 from cosim.world.briefing import site_context, site_signals
@@ -64,6 +71,21 @@ class Plan:
             if guard is None
             else GuardSettings(margin=guard.margin, hold_s=guard.hold, max_hold_s=guard.max_hold),
         )
+
+    def check_resets(self) -> None:
+        """Reset the controllers, as a run does before its first step.
+
+        Raises:
+            ScenarioError: If one of them cannot work with what the scenario gives it.
+        """
+        try:
+            self.host().reset()
+        except ControllerError as error:
+            names = [entry["type"] for entry in self.scenario.controllers]
+            place: DataPath = ("controllers",)
+            if error.controller in names:
+                place = ("controllers", names.index(error.controller))
+            raise ScenarioError(problem_at(self.document, place, str(error))) from error
 
 
 def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cosim.errors import Problem, ScenarioError
 from cosim.scenario.live import LiveCarbon
@@ -26,8 +25,8 @@ from cosim.signals import (
     solar_series,
     temperature_series,
 )
+from inference_sim.arrays import FloatArray
 
-Array = NDArray[np.float64]
 _PAST_S = 7 * 86400.0
 
 
@@ -47,11 +46,11 @@ class SampledSignals:
     start_s: float
     step_s: float
     series: Mapping[str, Series]
-    means: Mapping[str, Array]
+    means: Mapping[str, FloatArray]
     notes: tuple[str, ...]
     problems: tuple[Problem, ...]
 
-    def past(self, key: str) -> Array:
+    def past(self, key: str) -> FloatArray:
         """Return a signal's means over the steps before the run that it covers, up to 7 days."""
         series = self.series.get(key)
         if series is None:
@@ -74,7 +73,7 @@ def sample_signals(document: Document, scenario: Scenario, index: int) -> Sample
     time = scenario.time
     window = Window.of(time.start, time.horizon_s)
     series: dict[str, Series] = {}
-    means: dict[str, Array] = {}
+    means: dict[str, FloatArray] = {}
     notes: list[str] = []
     problems: list[Problem] = []
     for where, config, make in _given(scenario.sites[index], (scenario.seed, index)):

@@ -18,18 +18,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from controllers import ServiceModel
 from cosim.world.demand import Demand
+from inference_sim.arrays import FloatArray
 from inference_sim.deployment import ClusterConfig, PoolConfig
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution import ExecutionModel, IterationCost
 from inference_sim.kv_cache import BLOCK_SIZE
 from inference_sim.power import Use
 from inference_sim.power.pue import Pue
-
-Array = NDArray[np.float64]
 
 CLOCKS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
@@ -75,7 +73,9 @@ def service_model(config: ClusterConfig, demand: Demand) -> ServiceModel:
     )
 
 
-def _load_curve(batches: Array, steady: Array, idle_w: float) -> tuple[Array, Array]:
+def _load_curve(
+    batches: FloatArray, steady: FloatArray, idle_w: float
+) -> tuple[FloatArray, FloatArray]:
     """Return rates [requests/s], from 0, and the mean powers [W] at them.
 
     Args:
@@ -96,12 +96,14 @@ def _load_curve(batches: Array, steady: Array, idle_w: float) -> tuple[Array, Ar
     return at_rate, chances @ power_w
 
 
-def _batches(pool: PoolConfig, demand: Demand) -> Array:
+def _batches(pool: PoolConfig, demand: Demand) -> FloatArray:
     """Return batches from 1 to the most that cap and KV cache allow, in even ratios."""
     held = pool.blocks() * BLOCK_SIZE / _context_tokens(demand)
     most = max(1, min(pool.batch_cap, int(held)))
     steps = max(2, 4 * int(np.ceil(np.log2(most))) + 1)
-    found: Array = np.unique(np.round(np.geomspace(1, most, steps))) if most > 1 else np.ones(1)
+    found: FloatArray = (
+        np.unique(np.round(np.geomspace(1, most, steps))) if most > 1 else np.ones(1)
+    )
     return found
 
 

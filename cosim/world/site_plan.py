@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from math import nan
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cosim.errors import ScenarioError
 from cosim.scenario.loading import DataPath, Document, problem_at
@@ -19,10 +18,9 @@ from cosim.signals import Series
 from cosim.world.demand import Demand, expected_demand
 from cosim.world.sampling import sample_signals
 from cosim.world.workload import WorkloadSource, workload_source
+from inference_sim.arrays import FloatArray
 from inference_sim.deployment import ClusterConfig
 from inference_sim.errors import InferenceSimError
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +44,13 @@ class SitePlan:
     """
 
     config: Site
-    carbon_intensity_g_per_kwh: Array
-    solar_w: Array
-    load_w: Array | None
-    price_per_kwh: Array | None
-    marginal_g_per_kwh: Array | None
-    past_carbon_intensity_g_per_kwh: Array
-    past_solar_w: Array
+    carbon_intensity_g_per_kwh: FloatArray
+    solar_w: FloatArray
+    load_w: FloatArray | None
+    price_per_kwh: FloatArray | None
+    marginal_g_per_kwh: FloatArray | None
+    past_carbon_intensity_g_per_kwh: FloatArray
+    past_solar_w: FloatArray
     cluster: ClusterConfig | None
     workload: WorkloadSource | None
     demand: Demand | None
@@ -119,6 +117,6 @@ def _kind(config: CarbonIntensity, signal: Series | None) -> Kind:
     return (signal.kind if signal is not None else None) or config.kind or "average"
 
 
-def _by_time(values: Array, step_s: float) -> Callable[[float], float]:
+def _by_time(values: FloatArray, step_s: float) -> Callable[[float], float]:
     """Return means over steps as a function of the time in the run [s]; the last one holds on."""
     return lambda time_s: float(values[min(int(time_s // step_s), len(values) - 1)])

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inference_sim.arrays import FloatArray
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution.cost import Stage
 from inference_sim.execution.shapes import layer_ops
@@ -148,7 +149,7 @@ class FittedTimes:
         link = self._node.send_receive_link(self._gpu.link_name)
         return link_ms(link, self._token_bytes * tokens)
 
-    def _formula_ms(self, tokens: NDArray[Any]) -> NDArray[np.float64]:
+    def _formula_ms(self, tokens: NDArray[Any]) -> FloatArray:
         c, bandwidth = self._linear, self._gpu.peak_bytes_per_s
         seconds = c.t0e_us * 1e-6 + self._elementwise_bytes * tokens / (bandwidth * c.e_el)
         for inputs, outputs in self._products:
@@ -156,7 +157,7 @@ class FittedTimes:
             memory_s = moved / (bandwidth * c.e_bw)
             compute_s = 2 * inputs * outputs * tokens / (self._gpu.peak_flops * c.e_flop)
             seconds = seconds + c.t0_us * 1e-6 + (memory_s**c.p + compute_s**c.p) ** (1 / c.p)
-        result: NDArray[np.float64] = seconds * 1e3
+        result: FloatArray = seconds * 1e3
         return result
 
 

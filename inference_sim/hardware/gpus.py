@@ -73,13 +73,12 @@ class GpuSpec(FileEntry):
         loaded_idle_w: Power with weights resident and no request running [W].
         cold_idle_w: Power with nothing loaded [W]; None where it is not known.
         sleep_w: Power of a GPU that was put to sleep [W]; None for that of cold idle.
-        links_of: The GPU whose links it has; its own by default.
         default_engine: Engine profile where a scenario names none: that of today's vLLM on it, or
             of the H100 where none was fitted.
         experts: Kernels of mixtures of experts.
         embodied_g_per_gpu_hour: Embodied carbon, spread over the lifetime [gCO2e per GPU and hour].
         node: The node type that it usually sits in.
-        links_of: The catalogue GPU whose links (see ``nodes.yaml``) it has; "" for its own name.
+        links_of: The GPU whose links (see ``nodes.yaml``) it has; "" for those under its own name.
         mfu_power_law: Coefficients of Eq. 1; None where the paper gives none.
         uncalibrated: What of this was not fitted on measurements; "" where all was.
         experts_uncalibrated: The same, of ``experts``.

@@ -26,13 +26,11 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from inference_sim.arrays import FloatArray
 from inference_sim.errors import InferenceSimError
 
-Array = NDArray[np.float64]
-
-_NONE: Array = np.zeros(1)
+_NONE: FloatArray = np.zeros(1)
 CLOCK_EXPONENT = 2.4
 """Default of n; see above."""
 VOLTAGE_FLOOR = 0.5
@@ -52,15 +50,15 @@ class Use(NamedTuple):
         padding: As `mfu`, of FLOPs on rows that hold no token; none by default.
     """
 
-    mfu: Array
-    bandwidth_utilisation: Array
-    busy_fraction: Array
-    sampling: Array
-    batch: Array
-    clock_fraction: Array
-    padding: Array = _NONE
+    mfu: FloatArray
+    bandwidth_utilisation: FloatArray
+    busy_fraction: FloatArray
+    sampling: FloatArray
+    batch: FloatArray
+    clock_fraction: FloatArray
+    padding: FloatArray = _NONE
 
-    def at_clock(self, clock_fraction: Array | float) -> Use:
+    def at_clock(self, clock_fraction: FloatArray | float) -> Use:
         """Return the same use of the parts at another clock.
 
         Compute units stay as busy as they were, so that the MFU follows the clock. That is exact
@@ -110,14 +108,14 @@ class PowerModel(ABC):
         """The part of the busy power that no clock changes [W]."""
 
     @abstractmethod
-    def dynamic_w(self, use: Use) -> Array:
+    def dynamic_w(self, use: Use) -> FloatArray:
         """Return the rest at the nominal clock, not clipped, shape (n,) [W]; `use` is of there."""
 
-    def unclocked_w(self, use: Use) -> Array | float:
+    def unclocked_w(self, use: Use) -> FloatArray | float:
         """Return what of `dynamic_w` does not follow the clock, shape (n,) [W]; none by default."""
         return 0.0
 
-    def busy_w(self, use: Use) -> Array:
+    def busy_w(self, use: Use) -> FloatArray:
         """Return mean power over iterations, at the clocks that `use` tells, shape (n,) [W]."""
         if np.all(use.clock_fraction == 1.0):  # the usual case, at no cost
             return np.minimum(self.static_w + self.dynamic_w(use), self.max_w)
@@ -126,8 +124,8 @@ class PowerModel(ABC):
         clocked_w = self.clock_scale(use.clock_fraction) * (self.dynamic_w(nominal) - unclocked_w)
         return np.minimum(self.static_w + unclocked_w + clocked_w, self.max_w)
 
-    def clock_scale(self, clock_fraction: Array) -> Array:
+    def clock_scale(self, clock_fraction: FloatArray) -> FloatArray:
         """Return s(f) of the module's formula."""
         linear = VOLTAGE_FLOOR ** (self.clock_exponent - 1) * clock_fraction
-        steep: Array = clock_fraction**self.clock_exponent
+        steep: FloatArray = clock_fraction**self.clock_exponent
         return np.where(clock_fraction < VOLTAGE_FLOOR, linear, steep)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from inference_sim.arrays import FloatArray
 from inference_sim.errors import InferenceSimError
 from inference_sim.hardware import GpuSpec
-from inference_sim.power.base import Array, PowerModel, Use
+from inference_sim.power.base import PowerModel, Use
 
 HBM_J_PER_BYTE = 8 * 3.9e-12
 """Energy of a byte in HBM2 and its links: 3.9 pJ a bit (O'Connor et al., "Fine-Grained DRAM",
@@ -50,9 +51,9 @@ class MfuPowerLaw(PowerModel):
         """The idle power [W]."""
         return self.idle_w
 
-    def dynamic_w(self, use: Use) -> Array:
+    def dynamic_w(self, use: Use) -> FloatArray:
         """Return what the MFU adds to it, shape (n,) [W]."""
-        load: Array = np.minimum(1.0, use.mfu / self.mfu_sat) ** self.gamma
+        load: FloatArray = np.minimum(1.0, use.mfu / self.mfu_sat) ** self.gamma
         return (self.max_w - self.idle_w) * load
 
 
@@ -97,11 +98,11 @@ class TwoResource(PowerModel):
         """The base [W]."""
         return self.base_w
 
-    def unclocked_w(self, use: Use) -> Array | float:
+    def unclocked_w(self, use: Use) -> FloatArray | float:
         """Return the power of the memory chips, shape (n,) [W]."""
         return self.hbm_w * use.bandwidth_utilisation
 
-    def dynamic_w(self, use: Use) -> Array:
+    def dynamic_w(self, use: Use) -> FloatArray:
         """Return the power of computing, memory and sampling, shape (n,) [W]."""
         return (
             self.compute_w * (use.mfu + use.padding)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from inference_sim.arrays import FloatArray
 from inference_sim.errors import InferenceSimError
 from inference_sim.hardware import GpuSpec
-from inference_sim.power.base import Array, PowerModel, Use
+from inference_sim.power.base import PowerModel, Use
 
 COLUMNS = ("batch", "power_w")
 
@@ -55,7 +56,7 @@ class PowerTable(PowerModel):
         """The idle power, or the lowest of the table if that is less [W]."""
         return min(self.idle_w, *self.powers_w)
 
-    def dynamic_w(self, use: Use) -> Array:
+    def dynamic_w(self, use: Use) -> FloatArray:
         """Return what the table has at each batch above the static part, shape (n,) [W]."""
         return np.interp(use.batch, self.batches, self.powers_w) - self.static_w
 

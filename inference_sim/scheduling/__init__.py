@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TypeGuard
 
 from inference_sim.errors import InferenceSimError
 from inference_sim.plugins import find_part
@@ -22,20 +23,56 @@ SCHEDULERS: Mapping[str, type[Scheduler]] = MappingProxyType(
 """The schedulers that come with the simulator, by their names in scenarios."""
 
 
+_REQUIRED = ("can_admit", "make_cache", "take")
+"""Methods that every scheduler defines; compiled classes keep no list of these themselves."""
+
+
 def find_scheduler(name: str) -> type[Scheduler]:
     """Return the class of a scheduler.
 
     Packages offer theirs as entry points of the group ``cosim.schedulers``.
 
     Raises:
-        InferenceSimError: If there is none of that name, or it cannot be imported.
+        InferenceSimError: If there is none of that name, it cannot be imported, or it is not a
+            complete scheduler.
     """
-    found = find_part("scheduler", name, SCHEDULERS)
-    # Not issubclass: compiled classes share one cache of answers with their abstract base, which
-    # would then take any scheduler for an instance of any other.
-    if Scheduler not in getattr(found, "__mro__", ()):
-        raise InferenceSimError(f"scheduler '{name}' must be a subclass of Scheduler (got {found})")
-    return found
+    return checked_scheduler(find_part("scheduler", name, SCHEDULERS), f"'{name}'")
+
+
+def checked_scheduler(part: object, where: str) -> type[Scheduler]:
+    """Return `part` if it is a scheduler with all that an engine needs of it.
+
+    Args:
+        part: What may be the class of a scheduler.
+        where: What it is called, or where it stands, for errors.
+
+    Raises:
+        InferenceSimError: If it is not.
+    """
+    if not is_scheduler(part):
+        raise InferenceSimError(
+            f"scheduler {where} must be a subclass of inference_sim.scheduling.Scheduler "
+            f"(got {part!r})"
+        )
+    missing = [name for name in _REQUIRED if _definer(part, name) is Scheduler]
+    if not hasattr(part, "mixes"):
+        missing.append("mixes")
+    if missing:
+        raise InferenceSimError(f"scheduler {where} must define {' and '.join(missing)}")
+    return part
+
+
+def is_scheduler(part: object) -> TypeGuard[type[Scheduler]]:
+    """Tell whether `part` is a subclass of :class:`Scheduler`.
+
+    Not by ``issubclass``: compiled classes share one cache of answers with their abstract base,
+    which would then take any scheduler for an instance of any other.
+    """
+    return Scheduler in getattr(part, "__mro__", ())
+
+
+def _definer(part: type[Scheduler], name: str) -> type:
+    return next(base for base in part.__mro__ if name in vars(base))
 
 
 __all__ = [
@@ -47,5 +84,7 @@ __all__ = [
     "StaticScheduler",
     "VllmScheduler",
     "VllmV1Scheduler",
+    "checked_scheduler",
     "find_scheduler",
+    "is_scheduler",
 ]

@@ -41,6 +41,8 @@ class Scheduler(ABC):
         max_batch_tokens: Most tokens of one iteration [tokens]; what it counts is the scheduler's.
     """
 
+    rules: ClassVar[str] = ""
+    """Its rules in a line, as `cosim schedulers` lists them."""
     mixes: ClassVar[bool]
     """Whether prompts and decodes share an iteration."""
     whole_prompts: ClassVar[bool] = True

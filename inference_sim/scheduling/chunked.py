@@ -77,6 +77,7 @@ class VllmV1Scheduler(ChunkedScheduler):
     Prefix caching, speculative decoding and priorities are not modelled.
     """
 
+    rules = "vLLM v1 (0.8 and later): prompts in chunks beside decodes"
     default_batch_tokens = 8192
 
     def make_cache(self, blocks: int, longest: int) -> KvCache:
@@ -97,6 +98,7 @@ class SarathiScheduler(ChunkedScheduler):
     The blocks of a whole prompt are taken when it is admitted.
     """
 
+    rules = "Sarathi-Serve: at most 512 tokens in an iteration, prompts in chunks beside decodes"
     default_batch_tokens = 512
 
     def make_cache(self, blocks: int, longest: int) -> KvCache:

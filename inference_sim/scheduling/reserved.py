@@ -51,6 +51,7 @@ class _ReservingScheduler(Scheduler):
 class OrcaScheduler(_ReservingScheduler):
     """Orca (Yu et al., OSDI 2022): iteration-level scheduling, prompts whole and mixed in."""
 
+    rules = "Orca: whole prompts beside decodes; every request reserves the longest context"
     mixes = True
 
 
@@ -58,6 +59,7 @@ class OrcaScheduler(_ReservingScheduler):
 class StaticScheduler(_ReservingScheduler):
     """FasterTransformer: static batches; none is admitted before the last one of a batch ends."""
 
+    rules = "FasterTransformer: a batch begins when the one before has ended"
     mixes = False
 
     def can_admit(self, head: Request, running: int, kv: KvCache) -> bool:

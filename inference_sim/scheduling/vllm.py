@@ -21,6 +21,7 @@ from inference_sim.scheduling.base import Chunk, Scheduler
 class VllmScheduler(Scheduler):
     """vLLM v0; ``max_batch_tokens`` bounds a prefill, padded to its longest prompt."""
 
+    rules = "vLLM v0: whole prompts first, never beside decodes"
     mixes = False
 
     def make_cache(self, blocks: int, longest: int) -> KvCache:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from inference_sim.arrays import FloatArray
+
 CHUNK = 4096
 _STATES = 1024
 """States of a two-state process drawn at a time; even, so that the next ones go on in turn."""
@@ -23,7 +23,7 @@ class Arrivals(Protocol):
         """The highest mean rate it reaches [requests/s]."""
         ...
 
-    def times_s(self, rng: np.random.Generator) -> Iterator[Array]:
+    def times_s(self, rng: np.random.Generator) -> Iterator[FloatArray]:
         """Yield chunks of non-decreasing arrival times since the start of the run [s]."""
         ...
 
@@ -39,7 +39,7 @@ class PoissonArrivals:
         """The rate [requests/s]."""
         return self.rate_per_s
 
-    def times_s(self, rng: np.random.Generator) -> Iterator[Array]:
+    def times_s(self, rng: np.random.Generator) -> Iterator[FloatArray]:
         """Yield chunks of arrival times [s]."""
         last = 0.0
         while True:
@@ -68,7 +68,7 @@ class GammaArrivals:
         """The rate [requests/s]."""
         return self.rate_per_s
 
-    def times_s(self, rng: np.random.Generator) -> Iterator[Array]:
+    def times_s(self, rng: np.random.Generator) -> Iterator[FloatArray]:
         """Yield chunks of arrival times [s]."""
         variance = self.cv**2
         last = 0.0
@@ -89,7 +89,7 @@ class StaticArrivals:
         """The rate [requests/s]."""
         return self.rate_per_s
 
-    def times_s(self, rng: np.random.Generator) -> Iterator[Array]:
+    def times_s(self, rng: np.random.Generator) -> Iterator[FloatArray]:
         """Yield chunks of arrival times [s]."""
         first = 1
         while True:
@@ -134,7 +134,7 @@ class BurstArrivals:
         """The rate in a burst [requests/s]."""
         return max(self.burst_rate_per_s, self.base_rate_per_s)
 
-    def times_s(self, rng: np.random.Generator) -> Iterator[Array]:
+    def times_s(self, rng: np.random.Generator) -> Iterator[FloatArray]:
         """Yield chunks of arrival times [s].
 
         A unit-rate Poisson process on the axis of expected arrivals, carried back to time: that
@@ -180,14 +180,14 @@ class DailyArrivals:
         """The rate at the peak hour [requests/s]."""
         return self.mean_rate_per_s * self.peak_to_mean
 
-    def rate_per_s(self, time_s: Array) -> Array:
+    def rate_per_s(self, time_s: FloatArray) -> FloatArray:
         """Return the mean rate at times since the start of the run [requests/s]."""
         hour = self.start_hour + np.asarray(time_s) / 3600
         swing = (self.peak_to_mean - 1) * np.cos(2 * np.pi * (hour - self.peak_hour) / 24)
-        rate: Array = self.mean_rate_per_s * (1 + swing)
+        rate: FloatArray = self.mean_rate_per_s * (1 + swing)
         return rate
 
-    def times_s(self, rng: np.random.Generator) -> Iterator[Array]:
+    def times_s(self, rng: np.random.Generator) -> Iterator[FloatArray]:
         """Yield chunks of arrival times [s]."""
         return _thinned_times_s(self.rate_per_s, self.peak_rate_per_s, rng)
 
@@ -215,21 +215,21 @@ class HourlyArrivals:
         """The rate at the busiest hour [requests/s]."""
         return self.mean_rate_per_s * max(self.weights) * 24 / sum(self.weights)
 
-    def rate_per_s(self, time_s: Array) -> Array:
+    def rate_per_s(self, time_s: FloatArray) -> FloatArray:
         """Return the mean rate at times since the start of the run [requests/s]."""
         hour = self.start_hour + np.asarray(time_s) / 3600
         rates = np.array(self.weights) * (self.peak_rate_per_s / max(self.weights))
-        rate: Array = np.interp(hour, np.arange(24), rates, period=24)
+        rate: FloatArray = np.interp(hour, np.arange(24), rates, period=24)
         return rate
 
-    def times_s(self, rng: np.random.Generator) -> Iterator[Array]:
+    def times_s(self, rng: np.random.Generator) -> Iterator[FloatArray]:
         """Yield chunks of arrival times [s]."""
         return _thinned_times_s(self.rate_per_s, self.peak_rate_per_s, rng)
 
 
 def _thinned_times_s(
-    rate_per_s: Callable[[Array], Array], peak_rate_per_s: float, rng: np.random.Generator
-) -> Iterator[Array]:
+    rate_per_s: Callable[[FloatArray], FloatArray], peak_rate_per_s: float, rng: np.random.Generator
+) -> Iterator[FloatArray]:
     """Yield those times of a process of the peak rate that a process of the given rate keeps."""
     for candidates in PoissonArrivals(peak_rate_per_s).times_s(rng):
         kept = rng.random(len(candidates)) * peak_rate_per_s < rate_per_s(candidates)

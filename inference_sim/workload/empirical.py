@@ -10,6 +10,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from inference_sim.arrays import FloatArray
 from inference_sim.errors import UnknownName
 from inference_sim.files.catalogue import read_data
 from inference_sim.workload.lengths import Ints
@@ -51,7 +52,7 @@ class EmpiricalLengths:
         return cls(quantiles(prompt_tokens), quantiles(output_tokens), round(float(rho), 4))
 
     @cached_property
-    def _tables(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _tables(self) -> tuple[FloatArray, FloatArray]:
         """Prompt and output tokens at the normal numbers of the grid."""
         probability = np.array([NormalDist().cdf(z) for z in _GRID.tolist()])
         return (
@@ -85,13 +86,13 @@ def find_lengths(name: str) -> EmpiricalLengths:
     )
 
 
-def _tokens(values: NDArray[np.float64]) -> Ints:
+def _tokens(values: FloatArray) -> Ints:
     return np.maximum(np.rint(values), 1).astype(np.int64)
 
 
-def _ranks(values: Ints) -> NDArray[np.float64]:
+def _ranks(values: Ints) -> FloatArray:
     """Return ranks from 0; equal values share the mean of theirs."""
     _, index, counts = np.unique(values, return_inverse=True, return_counts=True)
     last: NDArray[np.int64] = np.cumsum(counts)
-    mean: NDArray[np.float64] = last - (counts + 1) / 2
+    mean: FloatArray = last - (counts + 1) / 2
     return mean[index]

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from inference_sim.arrays import FloatArray
 from inference_sim.errors import TraceError
 from inference_sim.workload.text_blocks import Block
 from inference_sim.workload.trace_formats import OpenedTrace, shown
@@ -121,7 +122,7 @@ class LineParser:
             ((offsets != bool(self.with_offset)) & ~no_stamp, differs),
         ]
 
-    def _numbers(self, values: Sequence[Any]) -> NDArray[np.float64]:
+    def _numbers(self, values: Sequence[Any]) -> FloatArray:
         """Return the values as floats; NaN for what is no number."""
         kinds = (int, float) if self._format.json_lines else (str,)
         return np.array([_number(value, kinds) for value in values], dtype=np.float64)
@@ -175,7 +176,7 @@ class _Problem:
 
 
 def _not_tokens(
-    name: str, values: Sequence[Any], numbers: NDArray[np.float64], least: NDArray[np.int64]
+    name: str, values: Sequence[Any], numbers: FloatArray, least: NDArray[np.int64]
 ) -> _Problem:
     good = (numbers == np.floor(numbers)) & (numbers >= least) & (numbers <= MOST_TOKENS)
     lowest = int(least[(~good).argmax()]) if len(least) else 1

@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from inference_sim.arrays import FloatArray
 from inference_sim.errors import TraceError
 from inference_sim.workload.trace_formats import open_as
 from inference_sim.workload.trace_rows import read_rows
@@ -64,7 +65,7 @@ class RequestTrace:
         failures: Requests that were recorded as failed, and left out.
     """
 
-    times_s: NDArray[np.float64]
+    times_s: FloatArray
     prompt_tokens: NDArray[np.int64]
     output_tokens: NDArray[np.int64]
     failures: int = 0

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from controllers.arrays import FloatArray
 from controllers.lp import BatterySpec, LpPlan, LpProblem, due_by, solve
 
-Array = NDArray[np.float64]
 HOUR_S = 3600.0
 
 
@@ -229,7 +228,9 @@ def test_sun_that_a_full_battery_cannot_take_is_sold_and_not_burnt() -> None:
 # Any problem
 
 
-def emitted_g(problem: LpProblem, rate_per_s: Array, battery_w: Array, stored_wh: float) -> float:
+def emitted_g(
+    problem: LpProblem, rate_per_s: FloatArray, battery_w: FloatArray, stored_wh: float
+) -> float:
     """What a schedule emits, worked out apart from the programme [g]."""
     curve = problem.base_w + problem.slope_j * rate_per_s
     if problem.lines:
@@ -244,7 +245,9 @@ def emitted_g(problem: LpProblem, rate_per_s: Array, battery_w: Array, stored_wh
     return total
 
 
-def through(battery: BatterySpec, wanted_w: Array, period_s: float) -> tuple[Array, Array]:
+def through(
+    battery: BatterySpec, wanted_w: FloatArray, period_s: float
+) -> tuple[FloatArray, FloatArray]:
     """The powers that a battery can do of those wanted, and what it then holds."""
     powers, held, stored = [], [], battery.start_wh
     per_h = period_s / 3600
@@ -264,11 +267,11 @@ def through(battery: BatterySpec, wanted_w: Array, period_s: float) -> tuple[Arr
 
 
 @st.composite
-def schedules(draw: st.DrawFn) -> tuple[LpProblem, Array, Array, float]:
+def schedules(draw: st.DrawFn) -> tuple[LpProblem, FloatArray, FloatArray, float]:
     """A problem, and a schedule that keeps to it: rates, battery powers and what is stored [Wh]."""
     n = draw(st.integers(1, 8))
 
-    def series(low: float, high: float) -> Array:
+    def series(low: float, high: float) -> FloatArray:
         return np.array(draw(st.lists(st.floats(low, high), min_size=n, max_size=n)))
 
     period_s = draw(st.sampled_from([900.0, 3600.0]))
@@ -278,7 +281,7 @@ def schedules(draw: st.DrawFn) -> tuple[LpProblem, Array, Array, float]:
     arrived = np.maximum.accumulate(done + series(0, 500))
     due = np.maximum.accumulate(done * series(0, 1))
     base_w = series(0, 1000)
-    lines: tuple[tuple[Array, float], ...] = ()
+    lines: tuple[tuple[FloatArray, float], ...] = ()
     if draw(st.booleans()):
         slopes = sorted(draw(st.lists(st.floats(0, 500), min_size=1, max_size=3)))
         lines = tuple((base_w * draw(st.floats(0, 1)), slope) for slope in slopes)
@@ -316,7 +319,7 @@ def schedules(draw: st.DrawFn) -> tuple[LpProblem, Array, Array, float]:
 @settings(max_examples=30)
 @given(schedules())
 def test_no_schedule_that_keeps_to_the_rules_emits_less(
-    made: tuple[LpProblem, Array, Array, float],
+    made: tuple[LpProblem, FloatArray, FloatArray, float],
 ) -> None:
     problem, rate, powers, stored_wh = made
     plan = solve(problem)
@@ -326,7 +329,9 @@ def test_no_schedule_that_keeps_to_the_rules_emits_less(
 
 @settings(max_examples=30)
 @given(schedules())
-def test_a_plan_keeps_to_the_rules_itself(made: tuple[LpProblem, Array, Array, float]) -> None:
+def test_a_plan_keeps_to_the_rules_itself(
+    made: tuple[LpProblem, FloatArray, FloatArray, float],
+) -> None:
     problem = made[0]
     plan = solve(problem)
     x, at_most = plan.rate_per_s, 1e-6

@@ -8,6 +8,7 @@ import pytest
 
 from inference_sim.errors import InferenceSimError, UnknownName
 from inference_sim.execution import find_engine
+from inference_sim.execution.engine_profile import engine_names
 from inference_sim.hardware import find_gpu, find_node, gpu_names, node_names
 
 
@@ -17,7 +18,7 @@ def test_every_gpu_is_plausible_and_says_where_it_comes_from(name: str) -> None:
     assert 0 < gpu.loaded_idle_w < gpu.max_w
     assert all(0 < value <= 1 for value in (gpu.kernels.e_bw, gpu.kernels.e_kv, gpu.kernels.e_flop))
     assert gpu.sources
-    assert gpu.name in find_node(gpu.node).all_reduce
+    assert gpu.link_name in find_node(gpu.node).all_reduce
 
 
 def test_node_types() -> None:
@@ -122,8 +123,13 @@ def test_the_entries_of_the_catalogue_name_their_base(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", gpu_names())
 def test_the_default_engine_is_that_of_the_gpu_or_of_the_h100(name: str, tmp_path: Path) -> None:
-    fitted_on = find_engine(find_gpu(name).default_engine).fitted_on
-    assert fitted_on == (name if name == "b200-sxm-180gb" else "h100-sxm-80gb",)
+    newest = find_gpu("h100-sxm-80gb").default_engine
+    versions = [engine for engine in engine_names() if f"{engine}-".startswith(f"{newest}-")]
+    fitted = {gpu for engine in versions for gpu in find_engine(engine).fitted_on}
+    assert {"h100-sxm-80gb", "b200-sxm-180gb"} <= fitted
+    engine, kin = find_engine(find_gpu(name).default_engine), {name, find_gpu(name).link_name}
+    assert engine.name in versions
+    assert kin & set(engine.fitted_on) if kin & fitted else engine.name == newest
     path = tmp_path / "gpu.yaml"
     path.write_text(f"base: {name}\nmax_w: 300\n")
     assert find_gpu(str(path)).default_engine == find_gpu(name).default_engine

@@ -1,8 +1,9 @@
-"""What there is to choose from: models, GPUs and controllers."""
+"""Catalogues to choose from: models, GPUs, schedulers, routers and controllers."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -55,6 +56,32 @@ def print_gpus() -> None:
     Console(highlight=False).print(table)
 
 
+def print_schedulers() -> None:
+    """Print the schedulers that come with the simulator, and those that packages offer.
+
+    Raises:
+        ScenarioError: If one of these cannot be imported.
+    """
+    from inference_sim.plugins import installed
+    from inference_sim.scheduling import SCHEDULERS, find_scheduler
+
+    names = (*SCHEDULERS, *installed("scheduler"))
+    _print_described("scheduler", names, lambda name: find_scheduler(name).rules)
+
+
+def print_routers() -> None:
+    """Print the routers that come with the simulator, and those that packages offer.
+
+    Raises:
+        ScenarioError: If one of these cannot be imported.
+    """
+    from inference_sim.plugins import installed
+    from inference_sim.routing import ROUTERS, find_router
+
+    names = (*ROUTERS, *installed("router"))
+    _print_described("router", names, lambda name: _first_line(find_router(name)))
+
+
 def print_controllers() -> None:
     """Print the controllers that come with the package, and those that others offer.
 
@@ -63,13 +90,22 @@ def print_controllers() -> None:
     """
     from controllers import BUILTIN, installed, resolve
 
-    table = Table("controller", "what it does", box=None)
+    names = (*BUILTIN, *installed())
+    _print_described("controller", names, lambda name: _first_line(resolve(name, Path())))
+
+
+def _print_described(kind: str, names: Iterable[str], describe: Callable[[str], str]) -> None:
+    table = Table(kind, "what it does", box=None)
     try:
-        for name in (*BUILTIN, *installed()):
-            table.add_row(name, (resolve(name, Path()).__doc__ or "").strip().split("\n")[0])
+        for name in dict.fromkeys(names):
+            table.add_row(name, describe(name))
     except ValueError as error:
         raise ScenarioError(str(error)) from error
     Console(highlight=False).print(table)
+
+
+def _first_line(part: object) -> str:
+    return (part.__doc__ or "").strip().split("\n")[0]
 
 
 def print_controller(name: str) -> None:

@@ -64,7 +64,7 @@ def deployment(cluster: ClusterConfig, described: Deployment) -> str:
         if reason
     ]
     return (
-        f"{pool.model.name} on {pool.gpus} x {pool.gpu.name}, {pool.scheduler} "
+        f"{pool.model.name} on {pool.gpus} x {pool.gpu.name}, {pool.scheduler_name} "
         f"scheduler, PUE {cluster.pue}, host power {host}" + "".join(reasons)
     )
 

@@ -20,9 +20,10 @@ from cosim.signals.csv_file import read_csv
 from cosim.signals.even import even, lengths_us_of
 from cosim.signals.formats import ReadOptions, Source, read_signal, recognise
 from cosim.signals.gaps import Fill
-from cosim.signals.series import FloatArray, Series, utc_stamp
+from cosim.signals.series import Series, utc_stamp
 from cosim.world.plan import load_plan
 from cosim.world.site_plan import SitePlan
+from inference_sim.arrays import FloatArray
 
 QUANTILES = {"min": 0.0, "p10": 0.1, "p50": 0.5, "p90": 0.9, "max": 1.0}
 _HOUR_S, _DAY_S = 3600.0, 86400.0

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cosim.data_sets.traces.rate import Rate
 from cosim.data_sets.traces.summary import TraceSummary
 from cosim.errors import CosimError, ScenarioError
 from cosim.words import duration, duration_unit
+from inference_sim.arrays import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +37,7 @@ def chart_lines(rate: Rate, *, blocks: bool) -> Iterator[str]:
     return bar_lines(rate.per_s, "0", duration(rate.span_s), blocks=blocks)
 
 
-def bar_lines(values: NDArray[np.float64], first: str, last: str, *, blocks: bool) -> Iterator[str]:
+def bar_lines(values: FloatArray, first: str, last: str, *, blocks: bool) -> Iterator[str]:
     """Yield the lines of a bar chart, a column a value; its foot is 0, or below what is negative.
 
     Args:

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from inference_sim.arrays import FloatArray
 
 _DAY_MS = 86_400_000
 _FINEST_MS = (
@@ -36,7 +37,7 @@ class Rate:
     """
 
     width_s: float
-    per_s: NDArray[np.float64]
+    per_s: FloatArray
     span_s: float
 
 
@@ -47,7 +48,7 @@ class ArrivalCounts:
         self._finest = 0
         self._counts = np.zeros(0, dtype=np.int64)
 
-    def add(self, times_s: NDArray[np.float64]) -> None:
+    def add(self, times_s: FloatArray) -> None:
         """Take arrivals, counted from the first one [s], in ascending order."""
         latest_ms = float(times_s[-1]) * 1000
         while latest_ms / _FINEST_MS[self._finest] >= _MOST_BINS and self._can_widen:

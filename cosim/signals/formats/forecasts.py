@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cosim.signals.faults import Faults, IntArray
 from cosim.signals.formats.contract import SignalFormat
@@ -19,6 +18,7 @@ from cosim.signals.intervals import parse_numbers, regular_series, scaled_values
 from cosim.signals.series import Series
 from cosim.signals.stamps import parse_iso
 from cosim.signals.text_file import Table
+from inference_sim.arrays import FloatArray
 
 
 def matches(source: Source) -> bool:
@@ -40,7 +40,7 @@ class Issues:
 
     made_us: IntArray
     times_us: IntArray
-    values: NDArray[np.float64]
+    values: FloatArray
     lines: IntArray
     entries: str = ""
 

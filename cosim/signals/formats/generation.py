@@ -19,8 +19,8 @@ from cosim.signals.faults import BoolArray, Faults, file_error, shown, shown_nam
 from cosim.signals.formats.source import ReadOptions
 from cosim.signals.intervals import is_missing, parse_numbers
 from cosim.signals.mix import STORAGE, emission_factors, mix_intensity
-from cosim.signals.series import FloatArray
 from cosim.signals.text_file import Table
+from inference_sim.arrays import FloatArray
 
 _MOST_MW = 1e7
 """No country generates as much."""

@@ -19,7 +19,6 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 import numpy as np
-from numpy.typing import NDArray
 
 from controllers.lp import BatterySpec, LpProblem, solve
 from controllers.planning import battery_spec, load_terms
@@ -27,8 +26,7 @@ from controllers.service import ServiceModel
 from cosim.accounting.energy import J_PER_KWH
 from cosim.world.plan import Plan
 from cosim.world.site_plan import SitePlan
-
-Array = NDArray[np.float64]
+from inference_sim.arrays import FloatArray
 
 PERIOD_S = 900.0
 
@@ -97,8 +95,8 @@ class SiteModel:
     service: ServiceModel
     demand: Demand
     battery: BatterySpec | None
-    intensity_g_per_kwh: Array
-    solar_w: Array
+    intensity_g_per_kwh: FloatArray
+    solar_w: FloatArray
 
     @classmethod
     def of(cls, plan: Plan, site: SitePlan) -> SiteModel:
@@ -110,8 +108,8 @@ class SiteModel:
         demand = _demand(plan, site)
         shape = (len(demand.arrived), round(demand.period_s / time.step))
 
-        def by_period(values: Array) -> Array:
-            means: Array = values[: shape[0] * shape[1]].reshape(shape).mean(axis=1)
+        def by_period(values: FloatArray) -> FloatArray:
+            means: FloatArray = values[: shape[0] * shape[1]].reshape(shape).mean(axis=1)
             return means
 
         mean = float(site.carbon_intensity_g_per_kwh.mean())
@@ -174,15 +172,15 @@ class Demand:
     """Arrivals by period, shape (periods,): rates [requests/s], and cumulative counts."""
 
     period_s: float
-    interactive_per_s: Array
-    arrived: Array
-    due: Array
+    interactive_per_s: FloatArray
+    arrived: FloatArray
+    due: FloatArray
 
     @property
-    def total_per_s(self) -> Array:
+    def total_per_s(self) -> FloatArray:
         """All requests at the rate at which they come [requests/s]."""
         deferrable = np.diff(self.arrived, prepend=0.0) / self.period_s
-        total: Array = self.interactive_per_s + deferrable
+        total: FloatArray = self.interactive_per_s + deferrable
         return total
 
 
@@ -217,7 +215,7 @@ def _period_s(step_s: float) -> float:
     return max(1, math.ceil(PERIOD_S / step_s)) * step_s
 
 
-def lower_hull(service: ServiceModel) -> tuple[Array, Array]:
+def lower_hull(service: ServiceModel) -> tuple[FloatArray, FloatArray]:
     """Return the corners of the least power at any load: rates [requests/s], and powers [W].
 
     Over all numbers of replicas that serve, one at least, and all clocks, mixed in time.

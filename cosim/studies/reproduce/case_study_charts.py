@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from cosim.report.charts import BarChart, Bars, Chart
-from cosim.report.lines import Array, Axis, LineChart, Panel, Series
+from cosim.report.lines import Axis, ChartLine, LineChart, Panel
 from cosim.report.thin import Buckets
 from cosim.studies.reproduce.charts import COLORS, MODES
+from inference_sim.arrays import FloatArray
 
 BATTERIES = {
     "paper_mode": "battery of 516.8 Wh, as in the paper's code",
@@ -95,7 +96,7 @@ def _emissions(steps: Mapping[str, pd.DataFrame], buckets: Buckets) -> LineChart
     ]
     intensity = _column(paper, "carbon_intensity_g_per_kwh")
     limits = [
-        Series(f"threshold of the paper, {at:g} g/kWh", "grey", np.full(len(buckets.starts), at),
+        ChartLine(f"threshold of the paper, {at:g} g/kWh", "grey", np.full(len(buckets.starts), at),
                dash=dash, shape="guide")
         for at, dash in zip(_THRESHOLDS_G_PER_KWH, ("2 2", "6 3"), strict=True)
     ]  # fmt: skip
@@ -133,7 +134,7 @@ def _chart(
     return LineChart(key, title, axis, at, panels, note, held=True, width=buckets.size * step_s)
 
 
-def _column(frame: pd.DataFrame, name: str) -> Array:
+def _column(frame: pd.DataFrame, name: str) -> FloatArray:
     return frame[name].to_numpy(np.float64)
 
 
@@ -141,7 +142,7 @@ def _step_s(frame: pd.DataFrame) -> float:
     return float(frame["time_s"].iloc[1] - frame["time_s"].iloc[0])
 
 
-def _grams(frame: pd.DataFrame, power_w: Array) -> Array:
+def _grams(frame: pd.DataFrame, power_w: FloatArray) -> FloatArray:
     """Return the cumulative emissions of a power, shape (steps,) [g]."""
     intensity = _column(frame, "carbon_intensity_g_per_kwh")
     return np.cumsum(power_w * intensity) * _step_s(frame) / _J_PER_KWH

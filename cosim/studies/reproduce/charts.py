@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from cosim.report.charts import BarChart, Bars, Chart
-from cosim.report.lines import Axis, LineChart, Panel, Series
+from cosim.report.lines import Axis, ChartLine, LineChart, Panel
 from cosim.report.palette import series_color, series_dash
 from cosim.studies.reproduce.rows import Row
 
@@ -38,7 +38,7 @@ def experiment_charts(rows: Sequence[Row]) -> list[Chart]:
 def _rate(rows: Sequence[Row]) -> list[Chart]:
     x = _places(rows, "qps")
     line = np.full(len(x), _SATURATION_PERCENT)
-    saturation = Series("saturation of Eq. 1", "grey", line, dash="2 2", shape="guide")
+    saturation = ChartLine("saturation of Eq. 1", "grey", line, dash="2 2", shape="guide")
     mfu = _beside(rows, "qps", "mfu_percent", [saturation])
     power, energy = (_beside(rows, "qps", name) for name in ("power_w", "energy_kwh"))
     energy = Panel(energy.label, energy.unit, energy.series, height=energy.height, log=True)
@@ -51,9 +51,9 @@ def _rate(rows: Sequence[Row]) -> list[Chart]:
 def _batch_cap(rows: Sequence[Row]) -> list[Chart]:
     x = np.array(_places(rows, "batch_cap"))
     mean, std = (_values(rows, "batch_cap", "paper_mode", name) for name in _BATCH)
-    ours = Series("ours, ± standard deviation", "blue", mean, low=mean - std, high=mean + std)
+    ours = ChartLine("ours, ± standard deviation", "blue", mean, low=mean - std, high=mean + std)
     series = [ours, *_published(rows, "batch_cap", "batch_mean")]
-    series.append(Series("cap", "grey", x, dash="2 2", shape="guide"))
+    series.append(ChartLine("cap", "grey", x, dash="2 2", shape="guide"))
     panels = [
         Panel("sequences of an iteration", "", series, height=180),
         *(_beside(rows, "batch_cap", name) for name in ("power_w", "energy_kwh")),
@@ -127,10 +127,10 @@ _MAKERS: Mapping[str, Callable[[Sequence[Row]], list[Chart]]] = {
 }
 
 
-def _beside(rows: Sequence[Row], key: str, quantity: str, more: Sequence[Series] = ()) -> Panel:
+def _beside(rows: Sequence[Row], key: str, quantity: str, more: Sequence[ChartLine] = ()) -> Panel:
     """Return a quantity over a key of the sweep: published, paper mode, corrected."""
     series = [
-        Series(name, COLORS[mode], _values(rows, key, mode, quantity), dash=_DASHES[mode])
+        ChartLine(name, COLORS[mode], _values(rows, key, mode, quantity), dash=_DASHES[mode])
         for mode, name in MODES.items()
     ]
     label, unit = _QUANTITIES[quantity]
@@ -167,12 +167,12 @@ def _by_group(
         log = spread and quantity == "energy_kwh"
         panels = []
         for mode, mode_name in MODES.items():
-            series: list[Series] = []
+            series: list[ChartLine] = []
             for k, value in enumerate(groups):
                 own = [row for row in rows if row.case[group] == value]
                 name = named.format(str(value).rpartition("/")[2])
                 y = _values(own, over, mode, quantity, x)
-                series.append(Series(name, series_color(k), y, dash=series_dash(k)))
+                series.append(ChartLine(name, series_color(k), y, dash=series_dash(k)))
                 series += _published(own, over, quantity, x, f", {name}", series_color(k))
             label_of = f"{what}, {mode_name}"
             panels.append(Panel(label_of, unit, series, height=200, zero=zero, log=log))
@@ -188,11 +188,11 @@ def _published(
     x: Sequence[float] | None = None,
     suffix: str = "",
     color: str = COLORS["published"],
-) -> list[Series]:
+) -> list[ChartLine]:
     values = _values(rows, key, "published", quantity, x)
     if np.isnan(values).all():
         return []
-    return [Series(f"published{suffix}", color, values, shape="points")]
+    return [ChartLine(f"published{suffix}", color, values, shape="points")]
 
 
 def _places(rows: Sequence[Row], key: str) -> list[float]:

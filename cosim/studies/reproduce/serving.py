@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cosim.errors import RunFailed
 from cosim.studies.reproduce.cases import Case
+from inference_sim.arrays import FloatArray
 from inference_sim.cluster import Cluster
 from inference_sim.deployment import ClusterConfig, PoolConfig
 from inference_sim.execution import AffineCost, IterationCost, Stage
@@ -171,7 +171,7 @@ class Tally:
         self.causal_energy_j += joules[1]
 
 
-def _law_w(mfu: NDArray[np.float64]) -> NDArray[np.float64]:
+def _law_w(mfu: FloatArray) -> FloatArray:
     """Return the power of Eq. 1 at an MFU, shape (n,) [W]; nothing else counts in it."""
     return LAW.busy_w(Use(mfu, mfu, mfu, mfu, mfu, np.ones_like(mfu)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,15 +13,17 @@ from cosim.loop.live import Live, live_sites
 from cosim.loop.observer import RunObserver
 from cosim.loop.record import Run
 from cosim.loop.run import run
+from cosim.loop.stop import StopRequest
 from cosim.report.run_report import write_report
 from cosim.results.folder import (
-    ResultFolder,
     file_hash,
     input_files,
     make_manifest,
     scenario_hash,
+    write_results,
 )
 from cosim.results.requests import RequestLog
+from cosim.results.result_folder import ResultFolder
 from cosim.results.summarise import summarise
 from cosim.results.summary import Summary
 from cosim.world.plan import Plan
@@ -33,7 +36,8 @@ class Result:
     Attributes:
         run: The run; its ``failure`` says whether it broke off.
         summary: Its summary; ``to_dict`` gives the content of ``summary.json``.
-        folder: The result folder; None if none was asked for.
+        folder: The result folder, which may have another name than was asked for where good results
+            stood; None if none was asked for.
     """
 
     run: Run
@@ -72,20 +76,35 @@ def execute(
         )
     hashes = {place: file_hash(path) for place, path in input_files(plan).items()}
     folder = ResultFolder(out) if out is not None else None
-    try:
-        with RequestLog(plan, folder.requests_path if folder else None) as log:
-            began = time.perf_counter()
-            done = run(plan, observers=(log, *observers), live=live)
-            for name, cluster in done.clusters.items():
-                log.add(name, cluster.take_ended())
-                log.add(name, cluster.take_in_flight(), cluster.env.now)
-            run_s = time.perf_counter() - began
-        summary = summarise(done, log, scenario_hash(plan, hashes), run_s)
-        if folder is not None:
-            folder.finish(done, summary, make_manifest(plan, hashes, summary.wall))
-            write_report(folder.path)  # last, so that no fault of it can cost the results
-    except BaseException:
-        if folder is not None:
-            folder.discard()
-        raise
-    return Result(done, summary, out)
+    written: Path | None = None
+    # without a folder, as in the workers of a study, signals go where they would
+    with StopRequest(at_once=live is not None) if folder else nullcontext(StopRequest()) as stop:
+        try:
+            with RequestLog(plan, folder.requests_path if folder else None) as log:
+                began = time.perf_counter()
+                done = run(plan, observers=(log, *observers), live=live, stop=stop)
+                stop.write()
+                for name, cluster in done.clusters.items():
+                    log.add(name, cluster.take_ended())
+                    log.add(name, cluster.take_in_flight(), cluster.env.now)
+                run_s = time.perf_counter() - began
+            summary = summarise(done, log, scenario_hash(plan, hashes), run_s)
+            if folder is not None:
+                manifest = make_manifest(plan, hashes, summary.wall)
+                written = folder.finish(
+                    lambda place: write_results(place, done, summary, manifest), _failure(done)
+                )
+                write_report(written)  # last, so that no fault of it can cost the results
+        except OSError as error:
+            raise (folder.unwritten(error) if folder else error) from error
+        except BaseException:
+            if folder is not None:
+                folder.discard()
+            raise
+    return Result(done, summary, written)
+
+
+def _failure(run: Run) -> str:
+    """Return the text of the mark of a run that failed; empty if it did not."""
+    failure = run.failure
+    return "" if failure is None else f"The run failed at step {failure.step}.\n{failure}\n"

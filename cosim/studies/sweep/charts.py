@@ -14,7 +14,7 @@ import numpy as np
 
 from cosim.report.charts import BarChart, Chart, Point, ScatterChart, bar_chart, scatter_chart
 from cosim.report.lines import Axis as LineAxis
-from cosim.report.lines import LineChart, Panel, Series
+from cosim.report.lines import ChartLine, LineChart, Panel
 from cosim.report.palette import CYCLE, series_color, series_dash
 from cosim.studies.sweep.answer import is_same
 from cosim.studies.sweep.axes import Axis, AxisValue
@@ -87,7 +87,7 @@ def _lines(
     for chosen in product(*(axis.values for axis in further)):
         fixed = dict(zip((axis.label for axis in further), chosen, strict=True))
         told = [axis.name(value) for axis, value in zip(further, chosen, strict=True)]
-        series: list[Series] = []
+        series: list[ChartLine] = []
         for k, value in enumerate(lines.values):
             own = fixed | {lines.label: value}
             found = [_row(axes, every, own | {across.label: place}) for _, place in placed]
@@ -114,7 +114,7 @@ def _lines(
     )
 
 
-def _series(name: str, measure: Measure, found: Sequence[CaseRow], k: int) -> list[Series]:
+def _series(name: str, measure: Measure, found: Sequence[CaseRow], k: int) -> list[ChartLine]:
     """Return the line of some cases, and circles for those that left work behind."""
     mean = np.array([row.mean(measure.figure) for row in found]) * measure.factor
     half = np.array(
@@ -131,14 +131,16 @@ def _series(name: str, measure: Measure, found: Sequence[CaseRow], k: int) -> li
         low = np.maximum(low, 0.0)  # there is no less than none
     series = []
     if np.isfinite(line).any():
-        series.append(Series(name, series_color(k), line, low=low, high=high, dash=series_dash(k)))
+        series.append(
+            ChartLine(name, series_color(k), line, low=low, high=high, dash=series_dash(k))
+        )
     behind = np.where(whole, np.nan, mean)
     if np.isfinite(behind).any():
-        series.append(Series(f"{name}, left work", series_color(k), behind, shape="points"))
+        series.append(ChartLine(f"{name}, left work", series_color(k), behind, shape="points"))
     return series
 
 
-def _zero(series: Sequence[Series]) -> bool:
+def _zero(series: Sequence[ChartLine]) -> bool:
     """Return whether 0 belongs on an axis: not where it would flatten what differs."""
     values = np.concatenate([np.empty(0), *(one.y for one in series)])
     values = values[np.isfinite(values)]

@@ -7,16 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cosim.calibrate.rows import Row
 from cosim.calibrate.steady_state import Load, SteadyState
+from inference_sim.arrays import FloatArray
 from inference_sim.execution import EngineProfile, find_engine
 from inference_sim.hardware import GpuSpec, TwoResourceCoefficients, find_gpu
 from inference_sim.models import find_model
 from inference_sim.power import TwoResource, Use
 
-Array = NDArray[np.float64]
 H100 = find_gpu("h100-sxm-80gb")
 ENGINE = find_engine("vllm-0.11")
 LLAMA, QWEN = "meta-llama/Llama-3.1-8B-Instruct", "Qwen/Qwen3-14B"
@@ -29,14 +28,14 @@ def write(path: Path, header: str, rows: Sequence[Sequence[object]]) -> Path:
     return path
 
 
-def busy_w(gpu: GpuSpec, coefficients: Sequence[float], *use: Array) -> Array:
+def busy_w(gpu: GpuSpec, coefficients: Sequence[float], *use: FloatArray) -> FloatArray:
     """The power of a GPU with these coefficients; `use` is MFU, bandwidth, busy, sampling."""
     own = replace(gpu, two_resource=TwoResourceCoefficients(*coefficients))
     one_each = np.ones_like(use[0])
     return TwoResource.of(own).busy_w(Use(*use, one_each, one_each))
 
 
-def use_of_a_day(rows: int, seed: int = 0) -> tuple[Array, Array, Array, Array]:
+def use_of_a_day(rows: int, seed: int = 0) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Utilisation of made-up runs: mfu, bandwidth, busy fraction, sampling."""
     rng = np.random.default_rng(seed)
     busy = rng.uniform(0.3, 1.0, rows)

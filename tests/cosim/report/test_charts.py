@@ -11,7 +11,7 @@ import pytest
 from cosim.report.charts import Chart, Point, bar_chart, line_chart, scatter_chart
 from cosim.report.draw_pdf import write_pdf
 from cosim.report.draw_svg import to_svg
-from cosim.report.lines import Axis, LineChart, Mark, Panel, Series
+from cosim.report.lines import Axis, ChartLine, LineChart, Mark, Panel
 from cosim.report.page import Section, alarm, cards, page, paragraph, table
 from cosim.report.size import NARROW, WIDE
 
@@ -77,7 +77,7 @@ def test_lines_go_where_their_values_are() -> None:
         "t",
         Axis("linear", "x", 0, 100),
         np.array([0.0, 50.0]),
-        [Panel("y", "W", [Series("s", "blue", np.array([0.0, 10.0]))])],
+        [Panel("y", "W", [ChartLine("s", "blue", np.array([0.0, 10.0]))])],
         held=True,
         width=50.0,
     )
@@ -113,7 +113,7 @@ def test_bars_are_as_long_as_their_values() -> None:
 
 def test_marks_lead_to_what_they_tell_of_and_close_ones_are_one() -> None:
     marks = [Mark(at, 1.0, f"at {at}", f"change-{at}") for at in (10, 10.1, 80)]
-    series = [Series("s", "blue", np.array([1.0, 2.0]))]
+    series = [ChartLine("s", "blue", np.array([1.0, 2.0]))]
     panel = Panel("y", "", series, marks)
     axis = Axis("linear", "x", 0, 100)
     chart = LineChart("k", "t", axis, np.array([0.0, 50.0]), [panel])
@@ -124,7 +124,7 @@ def test_marks_lead_to_what_they_tell_of_and_close_ones_are_one() -> None:
 
 
 def test_no_limit_has_a_place_of_its_own() -> None:
-    series = [Series("s", "blue", np.array([2.0, np.inf]))]
+    series = [ChartLine("s", "blue", np.array([2.0, np.inf]))]
     chart = LineChart(
         "k", "t", Axis("linear", "x", 0, 2), np.array([0.0, 1.0]), [Panel("y", "1/s", series)]
     )
@@ -172,8 +172,8 @@ def test_what_a_long_table_leaves_out_in_print_is_said() -> None:
 def test_points_are_circles_on_a_logarithmic_axis() -> None:
     """From 1 to 100, with a third of a decade's tenth left at both ends; no line joins them."""
     series = [
-        Series("ours", "blue", np.array([1.0, 10.0, 100.0])),
-        Series("published", "ink", np.array([1.0, NAN, 100.0]), shape="points"),
+        ChartLine("ours", "blue", np.array([1.0, 10.0, 100.0])),
+        ChartLine("published", "ink", np.array([1.0, NAN, 100.0]), shape="points"),
     ]
     panel = Panel("energy", "kWh", series, log=True)
     chart = LineChart("k", "t", Axis("linear", "x", 0, 2), np.arange(3.0), [panel])

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -346,28 +349,101 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_left_over_does_not_stand_in_the_way(cosim: Cli) -> None:
-    import os
-
-    stale = Path(f".out.partial-{os.getpid()}")
-    stale.mkdir()
-    write(stale / "requests.parquet", "half")
+    stale = hidden("partial", gone())
+    other = hidden("partial", 1)  # a process that is alive
+    for folder in (stale, other):
+        folder.mkdir()
+        write(folder / "requests.parquet", "half")
     assert cosim("run", write("s.yaml", BASE), "--quiet", "-o", "out").code == 0
     assert not stale.exists()
+    assert other.exists()
 
 
-def test_nothing_is_left_where_writing_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_results_whose_replacement_was_killed_are_restored(cosim: Cli) -> None:
+    """A kill between the two renames leaves nothing under the name; the next run begins with it."""
+    scenario = write("s.yaml", BASE)
+    assert cosim("run", scenario, "--quiet", "-o", "out").code == 0
+    whole = Path("out/summary.json").read_text()
+    Path("out").rename(hidden("old", gone()))
+    assert cosim("run", scenario, "--set", "seed=x", "-o", "out").code == 2  # not even begun
+    entry = write_controller(Path(), "raise RuntimeError('boom')")
+    failing = write("failing.yaml", controlled(entry))
+    assert cosim("run", failing, "--quiet", "-o", "out").code == 1
+    assert Path("out/summary.json").read_text() == whole
+    assert sorted(str(path) for path in Path().glob(".*")) == []
+
+
+def test_a_run_that_fails_does_not_cost_earlier_results(cosim: Cli) -> None:
+    assert cosim("run", write("s.yaml", BASE), "--quiet", "-o", "out").code == 0
+    whole = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    entry = write_controller(Path(), "raise RuntimeError('boom')")
+    failing = write("failing.yaml", controlled(entry))
+    for _ in range(2):  # the second takes the place of the first
+        answer = cosim("run", failing, "--quiet", "-o", "out")
+        assert answer.code == 1
+        assert "What it had until then is in out.failed, marked as failed." in answer.err
+    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == whole
+    assert Path("out.failed/FAILED").exists()
+    assert cosim("run", failing, "--quiet", "-o", "out.failed").code == 1  # failed for failed
+    assert sorted(str(path) for path in Path().iterdir() if path.is_dir()) == ["out", "out.failed"]
+
+
+def test_a_file_that_is_put_in_during_a_run_stays(cosim: Cli) -> None:
+    scenario = write("s.yaml", BASE)
+    assert cosim("run", scenario, "--quiet", "-o", "out").code == 0
+    entry = write_controller(Path(), "open('out/notes.txt', 'w').close()")
+    noting = write("noting.yaml", controlled(entry))
+    answer = cosim("run", noting, "-o", "out")
+    assert answer.code == 0
+    assert "Results  out.new" in answer.out
+    assert Path("out/notes.txt").exists()
+    assert Path("out.new/summary.json").exists()
+
+
+def test_the_folder_of_a_run_is_removed_under_way(cosim: Cli) -> None:
+    code = "import glob, shutil; [shutil.rmtree(path) for path in glob.glob('.out.partial*')]"
+    answer = cosim("run", write("s.yaml", controlled(write_controller(Path(), code))), "-o", "out")
+    assert answer.code == 1
+    assert "'requests.parquet' was removed during the run; those that could are in" in answer.err
+    assert Path("out/FAILED").exists()
+    assert Path("out/summary.json").exists()
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_full_disk_costs_what_could_not_be_written(
+    cosim: Cli, monkeypatch: pytest.MonkeyPatch, earlier: bool
 ) -> None:
     import cosim.results.folder as folder
 
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
+    path = write("s.yaml", BASE)
+    if earlier:
+        assert cosim("run", path, "--quiet", "-o", "out").code == 0
     monkeypatch.setattr(folder, "_write_json", full)
-    path = write(tmp_path / "s.yaml", BASE)
-    with pytest.raises(OSError, match="No space left"):
-        run_scenario(path, tmp_path / "out")
-    assert [file.name for file in tmp_path.iterdir()] == ["s.yaml"]
+    answer = cosim("run", path, "-o", "out")
+    kept = "out.failed" if earlier else "out"
+    assert answer.code == 1
+    assert answer.err == (
+        "error: the results could not all be written: [Errno 28] No space left on device; those "
+        f"that could are in '{kept}', marked as failed\n"
+    )
+    left = {path.name for path in Path(kept).iterdir()}
+    assert {"FAILED", "requests.parquet", "steps.parquet"} <= left
+    assert Path("out/summary.json").exists() is earlier
+    assert cosim("report", kept).code == 2
+
+
+def hidden(state: str, pid: int) -> Path:
+    return Path(f".out.{state}-{socket.gethostname()}-{pid}")
+
+
+def gone() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
 
 
 # The hash

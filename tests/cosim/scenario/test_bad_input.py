@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from controllers import ACTUATORS, SiteAction
+from inference_sim.hardware import gpu_names
 from tests.conftest import Cli
 from tests.cosim.builders import BASE, controlled, edited, write, write_controller
 
@@ -203,7 +204,7 @@ def test_overrides_are_checked_like_the_file(cosim: Cli) -> None:
             "h100-sxm-80gb",
             "h100-sxm-80g",
             "s.yaml:15:12 sites.0.cluster.gpu: unknown GPU (got 'h100-sxm-80g'); did you mean "
-            "'h100-sxm-80gb'? known: a100-sxm-40gb, a100-sxm-80gb, ",
+            f"'h100-sxm-80gb'? known: {', '.join(sorted(gpu_names()))}",
         ),
         (
             "carbon_threshold",

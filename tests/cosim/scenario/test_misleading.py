@@ -9,6 +9,7 @@ import pytest
 
 from cosim.errors import ScenarioError
 from cosim.world.plan import load_plan
+from tests.conftest import Cli
 from tests.cosim.builders import (
     BASE,
     CONTROLLER,
@@ -161,3 +162,14 @@ def test_results_behind_a_link_stay_behind_it(tmp_path: Path) -> None:
     assert (tmp_path / "out0").is_symlink()
     assert (tmp_path / "real" / "summary.json").is_file()
     assert not [file for file in tmp_path.iterdir() if file.name.startswith(".")]
+
+
+def test_a_run_that_could_not_drain_says_so(cosim: Cli) -> None:
+    text = edited(
+        ("duration: 20min", "until: drained\n  max_duration: 2min"),
+        ("workload:", "workload:\n  requests: 500"),
+    )
+    answer = cosim("run", write("s.yaml", text))
+    assert answer.code == 0
+    assert "reached max_duration before every request had ended" in answer.out
+    assert "reached max_duration" not in cosim("run", "s.yaml", "--set", "workload.requests=5").out

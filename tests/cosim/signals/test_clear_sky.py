@@ -8,9 +8,9 @@ import pytest
 from calibration.solar import ENERGY_TARGET, FIVE, RMSE_TARGET, SEASONS, Site, difference
 from cosim.scenario.solar import ClearSkySolar, PvlibSolar
 from cosim.signals.clear_sky import clear_sky_light, clear_sky_power_w, sun_direction
-from cosim.signals.pv_array import Array
-from cosim.signals.series import FloatArray
+from cosim.signals.pv_array import PvArray
 from cosim.signals.solar import Place, computed_solar
+from inference_sim.arrays import FloatArray
 
 BERKELEY = {"latitude": 37.87, "longitude": -122.27, "linke_turbidity": 3.4}
 
@@ -72,7 +72,7 @@ def test_the_same_turbidity_gives_the_same_power_as_pvlib(place: Place, turbidit
 def test_a_long_summer_day_in_berkeley_is_near_the_measured_one() -> None:
     """Measured without PVWatts's losses: 3.93 kWh, peak 531 W; there was some haze."""
     power_w = clear_sky_power_w(
-        times_s("2023-06-08T08:00Z"), Array(peak_power_w=600, losses_fraction=0), **BERKELEY
+        times_s("2023-06-08T08:00Z"), PvArray(peak_power_w=600, losses_fraction=0), **BERKELEY
     )
     assert power_w.sum() / 12 == pytest.approx(3930, rel=0.10)
     assert power_w.max() == pytest.approx(531, rel=0.03)
@@ -80,7 +80,7 @@ def test_a_long_summer_day_in_berkeley_is_near_the_measured_one() -> None:
 
 def test_night_is_dark() -> None:
     times = times_s("2023-01-01T00:00Z", 24 * 365)
-    power_w = clear_sky_power_w(times, Array(peak_power_w=600), **BERKELEY)
+    power_w = clear_sky_power_w(times, PvArray(peak_power_w=600), **BERKELEY)
     below = elevation_deg(times, 37.87, -122.27) < 0
     assert below.any()
     assert (power_w[below] == 0).all()
@@ -91,7 +91,7 @@ def test_night_is_dark() -> None:
 
 def test_peak_comes_at_solar_noon() -> None:
     times = times_s("2023-06-08T08:00Z")
-    noon = times[np.argmax(clear_sky_power_w(times, Array(peak_power_w=600), **BERKELEY))]
+    noon = times[np.argmax(clear_sky_power_w(times, PvArray(peak_power_w=600), **BERKELEY))]
     # Noon in Berkeley on that day: 12:00 - longitude / 15 h - 1 min of the equation of time.
     expected = datetime.fromisoformat("2023-06-08T20:08Z").timestamp()
     assert noon == pytest.approx(expected, abs=450)
@@ -107,14 +107,14 @@ def test_earth_turns_15_degrees_an_hour() -> None:
 def test_south_in_december_is_like_north_in_june() -> None:
     north = clear_sky_power_w(
         times_s("2023-06-21T00:00Z"),
-        Array(peak_power_w=600),
+        PvArray(peak_power_w=600),
         latitude=40,
         longitude=0,
         linke_turbidity=3,
     )
     south = clear_sky_power_w(
         times_s("2023-12-21T12:00Z"),
-        Array(peak_power_w=600, azimuth_deg=0),
+        PvArray(peak_power_w=600, azimuth_deg=0),
         latitude=-40,
         longitude=180,
         linke_turbidity=3,
@@ -128,7 +128,7 @@ def test_an_array_should_face_the_equator() -> None:
     toward, away = (
         clear_sky_power_w(
             times,
-            Array(peak_power_w=600, azimuth_deg=azimuth_deg),
+            PvArray(peak_power_w=600, azimuth_deg=azimuth_deg),
             latitude=-40,
             longitude=180,
             linke_turbidity=3,
@@ -141,7 +141,7 @@ def test_an_array_should_face_the_equator() -> None:
 def test_losses_and_heat_take_their_share() -> None:
     times = times_s("2023-06-08T08:00Z")
     whole, less, hot = (
-        clear_sky_power_w(times, Array(peak_power_w=600, **keys), **BERKELEY)
+        clear_sky_power_w(times, PvArray(peak_power_w=600, **keys), **BERKELEY)
         for keys in (
             {"losses_fraction": 0.0},
             {"losses_fraction": 0.25},
@@ -155,7 +155,7 @@ def test_losses_and_heat_take_their_share() -> None:
 
 
 def test_output_never_exceeds_the_peak() -> None:
-    array = Array(peak_power_w=600, losses_fraction=0, temperature_c=-60, albedo=1.0, tilt_deg=40)
+    array = PvArray(peak_power_w=600, losses_fraction=0, temperature_c=-60, albedo=1.0, tilt_deg=40)
     power_w = clear_sky_power_w(times_s("2023-03-20T08:00Z"), array, **BERKELEY)
     assert power_w.max() == 600
 

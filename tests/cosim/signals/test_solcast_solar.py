@@ -15,7 +15,7 @@ from cosim.errors import SignalError
 from cosim.scenario.signals import Solar
 from cosim.signals import Place, Series, Window, solar_series
 from cosim.signals.clear_sky import clear_sky_light, clear_sky_power_w, sun_direction
-from cosim.signals.pv_array import Array
+from cosim.signals.pv_array import PvArray
 from cosim.signals.series import utc_stamp
 
 SOLAR: TypeAdapter[Any] = TypeAdapter(Solar)
@@ -55,7 +55,7 @@ def power(
     return solar_series(config, Window.of(start, DAY_S), place)
 
 
-def clear(array: Array) -> Any:
+def clear(array: PvArray) -> Any:
     return clear_sky_power_w(
         MIDDLES_S,
         array,
@@ -70,15 +70,19 @@ def test_clear_irradiance_gives_the_power_of_a_clear_sky(tmp_path: Path) -> None
     path = clear_file(tmp_path / "s.csv")
     series = power(path)
     assert series.starts_s.tolist() == STARTS_S.tolist()
-    np.testing.assert_allclose(series.values, clear(Array(peak_power_w=600)), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(
+        series.values, clear(PvArray(peak_power_w=600)), rtol=1e-9, atol=1e-9
+    )
     tilted = power(path, tilt_deg=10, azimuth_deg=270, losses_fraction=0.05, albedo=0.4)
-    array = Array(peak_power_w=600, tilt_deg=10, azimuth_deg=270, losses_fraction=0.05, albedo=0.4)
+    array = PvArray(
+        peak_power_w=600, tilt_deg=10, azimuth_deg=270, losses_fraction=0.05, albedo=0.4
+    )
     np.testing.assert_allclose(tilted.values, clear(array), rtol=1e-9, atol=1e-9)
 
 
 def test_air_of_the_file(tmp_path: Path) -> None:
     path = clear_file(tmp_path / "s.csv", temperature=-5)
-    array = replace(Array(peak_power_w=600), temperature_c=-5.0)
+    array = replace(PvArray(peak_power_w=600), temperature_c=-5.0)
     np.testing.assert_allclose(power(path).values, clear(array), rtol=1e-9, atol=1e-9)
 
 
