@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 
-from cosim.scenario.recorded import Recorded
+from cosim.scenario.recorded import RecordedKeys
 from cosim.scenario.signals import CarbonIntensity, Price, Solar
 from cosim.signals.formats import FORMATS
 from cosim.signals.mix import emission_factors
@@ -44,7 +44,7 @@ def test_factors() -> None:
 
 
 def test_every_key_of_a_file_is_described() -> None:
-    for key in Recorded.model_fields:
+    for key in RecordedKeys.model_fields:
         assert f"`{key}`" in PAGE or f"`{key}: " in PAGE or f"{key}: " in PAGE, key
 
 
