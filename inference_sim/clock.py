@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Protocol
 
 import simpy
 
 from inference_sim.garbage import paused_gc
 
 SLICE_S = 600.0
-"""A step is metered in slices no longer than this, for metering takes memory for each segment."""
+"""How often it is looked at what metering keeps [s]."""
+MOST_ROWS = 100_000
+"""Beyond so many segments they are metered within a step: each takes 128 bytes, and several times
+that while it is metered."""
 
 
-def advance(env: simpy.Environment, until_s: float, flush: Callable[[float], None]) -> None:
-    """Run the clock of one cluster, or of several that share it.
+class Metered(Protocol):
+    """Something on the clock that keeps what it did until it is metered."""
+
+    @property
+    def rows_kept(self) -> int:
+        """Number of segments that are not metered yet."""
+        ...
+
+    def flush(self, until_s: float) -> None:
+        """Meter what was done since the last flush, up to `until_s` [s]."""
+        ...
+
+
+def advance(env: simpy.Environment, until_s: float, clusters: Sequence[Metered]) -> None:
+    """Run the clock of one cluster, or of several that share it, and meter what they did.
 
     Args:
         env: The clock.
         until_s: Where to stop [s].
-        flush: Called with the time [s] at the end of each slice: meters what was done in it.
+        clusters: The clusters. They are metered at the end, and before only to bound the memory:
+            that costs as much for a replica that did little as for one that did a lot.
     """
     while env.now < until_s:
         with paused_gc():
             env.run(until=min(until_s, env.now + SLICE_S))
-            flush(env.now)
+            kept = sum(cluster.rows_kept for cluster in clusters)
+            if kept > MOST_ROWS or env.now >= until_s:
+                for cluster in clusters:
+                    cluster.flush(env.now)

@@ -16,15 +16,11 @@ from inference_sim.engine import Engine
 from inference_sim.errors import InferenceSimError
 from inference_sim.gateway import Gateway, TokenLine
 from inference_sim.knobs import AT_LEAST_0, Knob
+from inference_sim.latencies import RollingLatencies
 from inference_sim.pool import Pool
 from inference_sim.replica import Replica
 from inference_sim.request import Outcome, Request
-from inference_sim.telemetry import (
-    ROLLING_WINDOW_S,
-    RollingLatencies,
-    StepTelemetry,
-    pool_telemetry,
-)
+from inference_sim.telemetry import ROLLING_WINDOW_S, StepTelemetry, pool_telemetry
 from inference_sim.workload import Arrival
 
 Settings = Mapping[str, float | Mapping[str, float]]
@@ -40,7 +36,7 @@ class Cluster:
         config: The deployment.
         stream: Requests in order of arrival.
         env: The clock; one of its own by default. Clusters that share one are advanced together,
-            by :func:`inference_sim.clock.advance` with their :meth:`flush`, and then report.
+            by :func:`inference_sim.clock.advance`, and then report.
         dispatch: Makes what chooses a pool for each request; by default there must be just one.
 
     Attributes:
@@ -98,7 +94,9 @@ class Cluster:
         self._reported_s = self.env.now
         self._reported: Counter[str] = Counter()
         self._latencies: RollingLatencies | None = None
-        self.env.process(self._arrive(stream))
+        self._stream = iter(stream)
+        self._due: Arrival | None = None
+        self.env.process(self._open())
 
     @property
     def replicas(self) -> list[Replica]:
@@ -149,8 +147,13 @@ class Cluster:
 
     def step(self, until_s: float) -> StepTelemetry:
         """Run from where the last step ended to `until_s` [s] and report."""
-        advance(self.env, until_s, self.flush)
+        advance(self.env, until_s, [self])
         return self.report()
+
+    @property
+    def rows_kept(self) -> int:
+        """Number of segments that are not metered yet."""
+        return sum(pool.rows_kept for pool in self.pools.values())
 
     def flush(self, until_s: float) -> None:
         """Meter what was done since the last flush, up to `until_s` [s]."""
@@ -174,7 +177,9 @@ class Cluster:
         outside_c = outside(since_s) if outside else None
         deferred = self.deferral.waiting
         pools = {name: pool_telemetry([reading]) for name, reading in readings.items()}
-        together = pool_telemetry(list(readings.values())).by_name()
+        only, *others = pools.values()
+        all_pools = pool_telemetry(list(readings.values())) if others else only
+        together = all_pools.by_name()
         together["settings"] = {name: knob.get() for name, knob in self.knobs.items()}
         return StepTelemetry(
             **together,
@@ -229,23 +234,46 @@ class Cluster:
             requests += pool.take_in_flight()
         return sorted(requests, key=lambda request: request.request_id)
 
-    def _arrive(self, stream: Iterable[Arrival]) -> Generator[simpy.Event, object, None]:
-        env, may_wait = self.env, self._may_wait
-        for time_s, prompt, output, class_id in stream:
-            if time_s > env.now:
-                yield env.timeout(time_s - env.now)
-            request = Request(self.arrived, env.now, prompt, output, class_id)
-            self.arrived += 1
-            reason = self._refusal(prompt + output)
-            if reason:
-                request.outcome = Outcome.REJECTED
-                request.reason = reason
-                self._refused.append(request)
-            elif may_wait and may_wait[class_id]:
-                self.deferral.submit(request)
-            else:
-                self.gateway.submit(request)
+    def _open(self) -> Generator[simpy.Event, object, None]:
+        """Begin with the stream, when the clock begins to run."""
+        self._arrive()
+        yield from ()
+
+    def _on_arrival(self, event: simpy.Event) -> None:
+        self._arrive()
+
+    def _arrive(self) -> None:
+        """Let in what has come by now, and wait for the next request.
+
+        A request is an event that calls back: a process that waits for each would take longer.
+        """
+        env = self.env
+        now_s: float = env.now
+        if self._due is not None:
+            self._let_in(self._due, now_s)
+        for arrival in self._stream:
+            if arrival[0] > now_s:
+                self._due = arrival
+                event = simpy.Timeout(env, arrival[0] - now_s)
+                event.callbacks.append(self._on_arrival)
+                return
+            self._let_in(arrival, now_s)
+        self._due = None
         self.exhausted = True
+
+    def _let_in(self, arrival: Arrival, now_s: float) -> None:
+        _, prompt, output, class_id = arrival
+        request = Request(self.arrived, now_s, prompt, output, class_id)
+        self.arrived += 1
+        reason = self._refusal(prompt + output)
+        if reason:
+            request.outcome = Outcome.REJECTED
+            request.reason = reason
+            self._refused.append(request)
+        elif self._may_wait and self._may_wait[class_id]:
+            self.deferral.submit(request)
+        else:
+            self.gateway.submit(request)
 
     def _refusal(self, tokens: int) -> str:
         """Return why no pool can ever serve a request of so many tokens; empty if one can."""

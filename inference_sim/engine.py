@@ -19,9 +19,10 @@ from collections.abc import Callable, Sequence
 
 import simpy
 
+from inference_sim.arrays import FloatArray
 from inference_sim.execution import IterationCost
 from inference_sim.kv_cache import KvCache
-from inference_sim.meter import Meter, MeterReading
+from inference_sim.meter import Meter
 from inference_sim.pipeline import Pipeline
 from inference_sim.request import Outcome, Request
 from inference_sim.scheduling import Chunk, Scheduler
@@ -106,9 +107,9 @@ class Engine:
         if self._cuttable:
             self._cut()
 
-    def flush(self, until_s: float) -> MeterReading:
-        """Return what was metered since the last flush, up to `until_s` [s]."""
-        return self.meter.flush(until_s, self._under_way)
+    def take_rows(self, since_s: float, until_s: float) -> tuple[FloatArray, int]:
+        """Return the segments of an interval [s], shape (rows, fields), and how many have ended."""
+        return self.meter.take_rows(since_s, until_s, self._under_way)
 
     def settle(self) -> None:
         """Bring requests still being served up to now: their tokens, and their energy.

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import simpy
 
+from inference_sim.arrays import FloatArray
+from inference_sim.attribution import Attribution
 from inference_sim.deployment import PoolConfig
 from inference_sim.engine import Engine
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution import ExecutionModel
 from inference_sim.knobs import POSITIVE, SHARE, WHOLE, Knob
-from inference_sim.meter import Meter, MeterReading
+from inference_sim.meter import Meter
 from inference_sim.pace import Pace
 from inference_sim.pipeline import Pipeline
 from inference_sim.pipelined import PipelinedEngine
+from inference_sim.power_integral import MeterReading, PowerIntegral
 from inference_sim.replica import Replica
 from inference_sim.request import Request
+from inference_sim.segment import FIELDS
 from inference_sim.standby import Standby
 from inference_sim.telemetry import PoolReading
+
+_DECODING, _PREFILL_TOKENS = FIELDS.index("decoding"), FIELDS.index("prefill_tokens")
 
 
 class Pool:
@@ -51,6 +58,10 @@ class Pool:
         stages = config.execution_stages()
         self.pace = Pace(stages, config.power, config.gpu.peak_bytes_per_s)
         self._peak_flops = stages[0].peak_flops
+        self._integral = PowerIntegral(
+            config.power, config.tensor_parallel, self._peak_flops, config.gpu.peak_bytes_per_s
+        )
+        self._metered_s = 0.0
         blocks = config.blocks()
         self.replicas = [
             Replica(first_replica + index, self._make_engines(stages, blocks))
@@ -83,15 +94,9 @@ class Pool:
         engines: list[Engine] = []
         for _ in range(count):
             scheduler = config.scheduling(max(1, config.batch_cap // count), config.batch_tokens)
-            meter = Meter(
-                config.power,
-                config.tensor_parallel,
-                self._peak_flops,
-                config.gpu.peak_bytes_per_s,
-            )
             cache = scheduler.make_cache(blocks // count, self.max_context_tokens)
             engines.append(
-                make_engine(self.env, pipeline, scheduler, cache, meter, stepwise=config.stepwise)
+                make_engine(self.env, pipeline, scheduler, cache, Meter(), stepwise=config.stepwise)
             )
         return engines
 
@@ -104,6 +109,11 @@ class Pool:
     def engines(self) -> list[Engine]:
         """The engines of all replicas."""
         return [engine for replica in self.replicas for engine in replica.engines]
+
+    @property
+    def rows_kept(self) -> int:
+        """Number of segments that are not metered yet."""
+        return sum(engine.meter.rows_kept for engine in self.engines)
 
     @property
     def waiting(self) -> int:
@@ -134,8 +144,25 @@ class Pool:
 
     def flush(self, until_s: float) -> None:
         """Meter what was done since the last flush, up to `until_s` [s]."""
-        for replica in self.replicas:
-            self._readings += replica.flush(until_s)
+        since_s, self._metered_s = self._metered_s, until_s
+        busy: list[tuple[Attribution, int]] = []
+        tables: list[FloatArray] = []
+        bounds = [0]
+        for engine in self.engines:
+            table, ended = engine.take_rows(since_s, until_s)
+            if len(table):
+                busy.append((engine.meter.attribution, ended))
+                tables.append(table)
+                bounds.append(bounds[-1] + len(table))
+        if not busy:
+            return
+        rows = tables[0] if len(tables) == 1 else np.concatenate(tables)
+        energy_j, reading = self._integral.over(rows, bounds, since_s, until_s)
+        self._readings.append(reading)
+        decoding, prefill_tokens = rows[:, _DECODING], rows[:, _PREFILL_TOKENS]
+        for number, (attribution, ended) in enumerate(busy):
+            own = slice(bounds[number], bounds[number + 1])
+            attribution.credit(energy_j[own], decoding[own], prefill_tokens[own], ended)
 
     def take_reading(self, step_s: float) -> PoolReading:
         """Return what was done in the step that ends now, of `step_s` [s]."""
@@ -207,8 +234,7 @@ class Pool:
         self.config.check_power_cap(value)
         self.pace.set_power_cap(value)
         self._change_pace()
-        for engine in self.engines:
-            engine.meter.power_cap_w = value
+        self._integral.power_cap_w = value
 
     def _change_pace(self) -> None:
         for replica in self.replicas:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from inference_sim.engine import Engine
 from inference_sim.execution import ExecutionModel
-from inference_sim.meter import MeterReading
 from inference_sim.request import Outcome, Request
 
 
@@ -71,10 +70,6 @@ class Replica:
         self.engines[0].pipeline.stages = tuple(stages)
         for engine in self.engines:
             engine.change_pace()
-
-    def flush(self, until_s: float) -> list[MeterReading]:
-        """Return what each engine metered since the last flush, up to `until_s` [s]."""
-        return [engine.flush(until_s) for engine in self.engines]
 
     def take_ended(self) -> tuple[list[Request], list[Request]]:
         """Return the requests that completed, and that got their first token, since last asked."""

@@ -10,7 +10,7 @@ FIELDS: Final = (
     "flops", "flops_step", "hbm_bytes", "hbm_bytes_step", "sequences", "decoding",
     "prefill_tokens", "clock_fraction", "padding_flops",
 )  # fmt: skip
-"""Names of what :meth:`Segment.row` returns, in that order."""
+"""Names of its attributes, in the order of its arguments."""
 
 
 class Segment:
@@ -59,16 +59,6 @@ class Segment:
         self.prefill_tokens = prefill_tokens
         self.clock_fraction = clock_fraction
         self.padding_flops = padding_flops
-
-    def row(self) -> tuple[float, ...]:
-        """Return its fields as a row of numbers."""
-        return (
-            self.start_s, self.iterations, self.duration_s, self.duration_step_s,
-            self.gpu_s, self.gpu_step_s, self.sampling_s,
-            self.flops, self.flops_step, self.hbm_bytes, self.hbm_bytes_step,
-            self.sequences, self.decoding, self.prefill_tokens, self.clock_fraction,
-            self.padding_flops,
-        )  # fmt: skip
 
     def elapsed_s(self, iterations: int) -> float:
         """Return the time that the first `iterations` iterations take [s]."""

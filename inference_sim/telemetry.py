@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
-
-import numpy as np
-
-from inference_sim.request import Outcome, Request
 
 ROLLING_WINDOW_S = 300.0
 """Latency percentiles look back this far, and at least over the last step."""
@@ -100,7 +95,10 @@ class PoolTelemetry:
 
     def by_name(self) -> dict[str, Any]:
         """Return its fields by name, to make the telemetry of a whole cluster of."""
-        return {one.name: getattr(self, one.name) for one in fields(PoolTelemetry)}
+        return {name: getattr(self, name) for name in _POOL_FIELDS}
+
+
+_POOL_FIELDS = tuple(field.name for field in fields(PoolTelemetry))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,55 +174,3 @@ def pool_telemetry(readings: Sequence[PoolReading]) -> PoolTelemetry:
         over_cap_fraction=sum(reading.over_cap_s for reading in readings) / groups_s,
         settings=readings[0].settings if len(readings) == 1 else {},
     )
-
-
-class RollingLatencies:
-    """Percentiles of the latencies in the last few steps, of all requests and of each class.
-
-    Args:
-        steps: How many steps to look back over.
-    """
-
-    def __init__(self, steps: int) -> None:
-        self._ttft: deque[dict[int, list[float]]] = deque(maxlen=steps)
-        self._tpot: deque[dict[int, list[float]]] = deque(maxlen=steps)
-
-    def add_step(self, first_tokens: Iterable[Request], ended: Iterable[Request]) -> None:
-        """Take the requests that got their first token in a step, and those that ended."""
-        ttft: dict[int, list[float]] = {}
-        for request in first_tokens:
-            ttft.setdefault(request.class_id, []).append(ttft_s(request))
-        tpot: dict[int, list[float]] = {}
-        for request in ended:
-            if request.outcome is Outcome.COMPLETED and request.output_tokens > 1:
-                tpot.setdefault(request.class_id, []).append(tpot_s(request))
-        self._ttft.append(ttft)
-        self._tpot.append(tpot)
-
-    def ttft_p99_s(self, class_id: int | None = None) -> float:
-        """Return the 99th percentile of the time to first token [s]; NaN without any."""
-        return _p99(self._ttft, class_id)
-
-    def tpot_p99_s(self, class_id: int | None = None) -> float:
-        """Return the 99th percentile of the time per output token [s]; NaN without any."""
-        return _p99(self._tpot, class_id)
-
-
-def _p99(steps: Iterable[Mapping[int, list[float]]], class_id: int | None) -> float:
-    pooled: list[float] = []
-    for by_class in steps:
-        for one, values in by_class.items():
-            if class_id is None or one == class_id:
-                pooled += values
-    return float(np.percentile(pooled, 99)) if pooled else float("nan")
-
-
-def ttft_s(request: Request) -> float:
-    """Time to first token: from arrival at the gateway [s]."""
-    return request.first_token_s - request.arrival_s
-
-
-def tpot_s(request: Request) -> float:
-    """Time per output token after the first [s]; NaN for a single token."""
-    gaps = request.output_tokens - 1
-    return (request.finish_s - request.first_token_s) / gaps if gaps else float("nan")

@@ -227,3 +227,25 @@ def test_scenario_is_ready_to_run(scenario: Path) -> None:
     assert plan.scenario.description
     first, *_ = scenario.read_text(encoding="utf-8").splitlines()
     assert first == "# yaml-language-server: $schema=schema.json"
+
+
+def recipes() -> dict[str, tuple[int, list[str]]]:
+    """The recipes of CONTRIBUTING.md: how many files each announces, and those that it lists."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = page.split("\n## Recipes\n")[1].split("\n## ")[0]
+    found = {}
+    for part in section.split("\n### To add ")[1:]:
+        title, body = part.split("\n", 1)
+        name, count = re.fullmatch(r"(.+): (\d+) files?", title).groups()  # type: ignore[union-attr]
+        found[name] = (int(count), re.findall(r"^- `([^`]+)`:", body, re.M))
+    return found
+
+
+@pytest.mark.parametrize("name", recipes())
+def test_recipe_counts_files_that_exist(name: str) -> None:
+    """A file with NAME in its path is a new one, in a folder that exists."""
+    count, files = recipes()[name]
+    assert len(files) == len(set(files)) == count
+    for file in files:
+        path = ROOT / file
+        assert path.parent.is_dir() if "NAME" in path.name else path.is_file(), file

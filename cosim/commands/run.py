@@ -61,7 +61,7 @@ def run(
         progress(plan, quiet=quiet) as bar,
         traced(chrome_trace, folder) as trace,
     ):
-        result = execute(plan, folder, observers=(trace, bar), live=clock)
+        result = execute(plan, folder, observers=(trace, bar), live=clock, coupling="mosaik")
     if as_json:
         print(to_json(result.summary.to_dict()))
     elif not quiet:

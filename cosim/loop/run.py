@@ -57,8 +57,9 @@ def run(
         logger.disable(library)
     time = plan.scenario.time
     started = Run(plan, Recorder(plan), _clusters(plan), plan.host(), live)
-    coupling = _COUPLINGS[plan.scenario.coupling](started.host, started.clusters, time.step_s)
-    environment = _environment(plan, coupling, live)
+    backend = plan.scenario.coupling or "native"
+    coupling = _COUPLINGS[backend](started.host, started.clusters, time.step_s)
+    environment = _environment(plan, backend, coupling, live)
     observer = Observers(observers)
     failure: RunFailed | None = None
     observer.on_start(started)
@@ -156,7 +157,9 @@ def _clusters(plan: Plan) -> dict[str, Cluster]:
     }
 
 
-def _environment(plan: Plan, coupling: Coupling, live: Live | None) -> vessim.Environment:
+def _environment(
+    plan: Plan, backend: str, coupling: Coupling, live: Live | None
+) -> vessim.Environment:
     time, scenario = plan.scenario.time, plan.scenario
     # Vessim's live environment knows no other speed than the clock's; `live` paces the others.
     in_real_time = live is not None and live.speed == 1
@@ -164,7 +167,7 @@ def _environment(plan: Plan, coupling: Coupling, live: Live | None) -> vessim.En
         sim_start=time.start.replace(tzinfo=None),
         step_size=time.step_s,
         name=scenario.name,
-        backend=scenario.coupling,
+        backend=backend,
         sim_config=coupling.simulators,
     )
 

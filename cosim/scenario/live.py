@@ -9,10 +9,22 @@ from pydantic import AfterValidator, Field
 
 from cosim.scenario.fields import DurationS, StrictModel
 
+_HERE = re.compile(r"localhost|127(\.\d+){3}|\[::1\]")
+
 
 def _web_address(value: str) -> str:
-    if not re.match(r"https?://[^\s/]+", value):
+    """Check an address: what is sent in clear may go no further than this machine."""
+    match = re.match(r"(https?)://([^\s/?#]+)", value)
+    if match is None:
         raise ValueError(f"expected an address such as https://example.org/now (got {value!r})")
+    scheme, host = match.groups()
+    if "@" in host:
+        raise ValueError("expected no name and password in an address: give `login`")
+    if scheme == "http" and not _HERE.fullmatch(re.sub(r":\d+$", "", host)):
+        raise ValueError(
+            f"expected https://{host}...: over http everybody on the way can read what is asked "
+            "and change what is answered; http is for this machine (localhost) alone"
+        )
     return value
 
 
@@ -36,7 +48,7 @@ class LiveCarbon(StrictModel):
     type: Literal["live"]
     """Ask a server; the run must be live."""
     url: WebAddress
-    """Address that answers in JSON, http or https."""
+    """Address that answers in JSON: https, or http on this machine."""
     format: Literal["neso", "watttime"]
     """neso: Great Britain's Carbon Intensity API, average. watttime: version 3 of WattTime's API,
     marginal."""

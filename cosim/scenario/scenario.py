@@ -102,8 +102,9 @@ class Scenario(StrictModel):
     """What `cosim evaluate` compares; other commands leave it aside."""
     accounting: Literal["standard", "paper"] = "standard"
     """paper: report Table 2 by the paper's own definitions as well."""
-    coupling: Literal["mosaik", "native"] = "mosaik"
-    """How the parts are coupled; native gives the same numbers, faster, in one process."""
+    coupling: Literal["mosaik", "native"] | None = None
+    """How the parts are coupled; native gives the same numbers, faster, without mosaik. By default
+    `cosim run` takes mosaik, and the commands that make many runs native."""
 
     @model_validator(mode="after")
     def _distinct_sites(self) -> Scenario:

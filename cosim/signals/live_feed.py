@@ -8,13 +8,9 @@ is held, and the steps that it stands for are flagged.
 from __future__ import annotations
 
 import base64
-import http.client
 import json
 import math
 import os
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,20 +18,17 @@ from typing import Any
 
 import numpy as np
 
+from controllers.errors import printable
 from cosim.scenario.live import LiveCarbon, Login
 from cosim.signals.formats import neso, watttime
 from cosim.signals.formats.answer import Answer
 from cosim.signals.series import utc_stamp
+from cosim.signals.web import PollFailed, Refused, get
 from inference_sim.arrays import FloatArray
 
-MAX_ANSWER_BYTES = 5_000_000
 _MOST_G_PER_KWH = 1e5  # fifty times that of the dirtiest plant, in either unit
 _AGAIN_S = 10.0  # after a failure: short steps must not spend all their time on waiting
 _AHEAD_S = 60.0  # how far the server's clock may be ahead of ours
-
-
-class PollFailed(Exception):
-    """The server gave no usable value; says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +42,6 @@ class Reading:
 
     start_s: float
     value_g_per_kwh: float
-
-
-class Refused(PollFailed):
-    """The server wants another token."""
 
 
 class Server:
@@ -78,12 +67,12 @@ class Server:
         """
         config = self._config
         if config.login is None:
-            return latest(_get(config.url, timeout_s), config.format, now_s)
+            return latest(get(config.url, timeout_s), config.format, now_s)
         renewed = not self._token
         if renewed:
             self._token = _log_in(config.login, timeout_s)
         try:
-            content = _get(config.url, timeout_s, f"Bearer {self._token}")
+            content = get(config.url, timeout_s, f"Bearer {self._token}")
         except Refused:
             self._token = ""
             if renewed:
@@ -100,49 +89,12 @@ def _log_in(login: Login, timeout_s: float) -> str:
         secrets.append(secret)
     basic = base64.b64encode(":".join(secrets).encode()).decode()
     try:
-        token = json.loads(_get(login.url, timeout_s, f"Basic {basic}"))["token"]
+        token = json.loads(get(login.url, timeout_s, f"Basic {basic}"))["token"]
     except (ValueError, RecursionError, TypeError, KeyError) as error:
         raise PollFailed("the login does not answer {token}") from error
     except PollFailed as error:
         raise PollFailed(f"login: {error}") from error
     return str(token)
-
-
-def _get(url: str, timeout_s: float, authorization: str | None = None) -> bytes:
-    headers = {"Accept": "application/json", "User-Agent": "cosim"}
-    if authorization is not None:
-        headers["Authorization"] = authorization
-    try:
-        request = urllib.request.Request(url, headers=headers)  # noqa: S310 # checked: http
-        with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
-            content = _read(answer, timeout_s)
-    except urllib.error.HTTPError as error:
-        error.close()
-        kind = Refused if error.code in (401, 403) else PollFailed
-        raise kind(f"the server answers {error.code} {error.reason}") from error
-    except (OSError, ValueError) as error:  # ValueError: such as a header with a line break
-        reason = getattr(error, "reason", None) or error
-        raise PollFailed(f"the server cannot be reached: {reason}") from error
-    except http.client.HTTPException as error:
-        raise PollFailed(f"the answer is broken: {type(error).__name__}") from error
-    return content
-
-
-def _read(answer: http.client.HTTPResponse, timeout_s: float) -> bytes:
-    """Return a body; what drips in slowly does not hold up the run."""
-    until_s = time.monotonic() + timeout_s
-    content = b""
-    while part := answer.read1(1 << 16):
-        content += part
-        if len(content) > MAX_ANSWER_BYTES or time.monotonic() > until_s:
-            break
-    else:
-        if answer.length:
-            raise http.client.IncompleteRead(content, answer.length)
-        return content
-    if len(content) > MAX_ANSWER_BYTES:
-        raise PollFailed(f"the answer is longer than {MAX_ANSWER_BYTES // 1_000_000} MB")
-    raise PollFailed(f"the answer was not whole after {timeout_s:g} s")
 
 
 def latest(content: bytes, shape: str, now_s: float) -> Reading:
@@ -193,16 +145,24 @@ def _time_s(stamp: Any) -> float:
     try:
         moment = datetime.fromisoformat(stamp)
     except (TypeError, ValueError) as error:
-        raise PollFailed(f"{stamp!r} is not a time in ISO 8601") from error
+        raise PollFailed(f"{_shown(stamp)} is not a time in ISO 8601") from error
     return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
 
 
 def _grams(value: Any, g_per_kwh: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise PollFailed(f"{value!r} is not a number")
+        raise PollFailed(f"{_shown(value)} is not a number")
     if not 0 <= value < _MOST_G_PER_KWH:
-        raise PollFailed(f"{value!r} is no carbon intensity")
+        raise PollFailed(f"{_shown(value)} is not a carbon intensity")
     return float(value) * g_per_kwh
+
+
+def _shown(value: object) -> str:
+    """Return a server's value for a message."""
+    try:
+        return printable(repr(value), 60)
+    except ValueError:  # a whole number of too many digits
+        return "a number"
 
 
 class LiveFeed:

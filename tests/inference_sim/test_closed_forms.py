@@ -10,7 +10,7 @@ import pytest
 from inference_sim.cluster import Cluster
 from inference_sim.deployment import ClusterConfig
 from inference_sim.execution import EngineProfile, Roofline, find_engine
-from inference_sim.telemetry import tpot_s, ttft_s
+from inference_sim.latencies import tpot_s, ttft_s
 from inference_sim.workload import (
     Arrival,
     FixedLengths,

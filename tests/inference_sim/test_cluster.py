@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from inference_sim.cluster import Cluster
 from inference_sim.execution import Roofline
+from inference_sim.latencies import RollingLatencies, percentile_99
 from inference_sim.request import Outcome, Request
-from inference_sim.telemetry import RollingLatencies
 from inference_sim.workload import Arrival
 from tests.inference_sim.builders import approx, at_once, config, serve
 
@@ -104,6 +106,11 @@ def test_rolling_latencies() -> None:
     rolling.add_step([], [])
     assert math.isnan(rolling.ttft_p99_s())
     assert rolling.tpot_p99_s() == 9.0
+
+
+@given(values=st.lists(st.floats(0, 1e4), min_size=1, max_size=250))
+def test_the_percentile_is_numpys(values: list[float]) -> None:
+    assert percentile_99(np.array(values)) == np.percentile(values, 99)
 
 
 def test_gateway_waiting_counts_in_the_time_to_first_token() -> None:

@@ -57,12 +57,7 @@ def test_clusters_that_share_a_clock_do_as_they_do_alone() -> None:
     alone = [Cluster(config(), stream).step(60.0) for stream in streams]
     env = simpy.Environment()
     clusters = [Cluster(config(), stream, env) for stream in streams]
-
-    def flush(until_s: float) -> None:
-        for cluster in clusters:
-            cluster.flush(until_s)
-
-    advance(env, 60.0, flush)
+    advance(env, 60.0, clusters)
     assert [cluster.report().as_dict() for cluster in clusters] == [
         approx(step.as_dict(), 0) for step in alone
     ]

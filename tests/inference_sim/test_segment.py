@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from inference_sim.segment import FIELDS, Segment
+from inference_sim.segment_rows import SegmentRows, as_row, as_segment
 
 AFFINE = (
     ("duration_s", "duration_step_s"),
@@ -102,6 +103,19 @@ def test_windows_in_a_row_cover_a_segment_once(segment: Segment, shares: list[fl
     assert inside_s == pytest.approx(whole_s, rel=1e-9, abs=1e-9)
 
 
-def test_a_row_holds_every_field_in_order() -> None:
-    segment = Segment(1.0, 9, 0.1, 0.001, 0.1, 0.001, 0.0, 1.0, 2.0, 3.0, 4.0, 5, 5, 0)
-    assert segment.row() == tuple(getattr(segment, name) for name in FIELDS)
+def test_rows_hold_every_field_in_order() -> None:
+    """However many there are, and again after they were taken."""
+    rows = SegmentRows()
+    for count in (40, 3):
+        segments = [
+            Segment(float(i), 9, 0.1, 0.001, 0.1, 0.001, 0.2, 1.0, 2.0, 3.0, 4.0, 5, 5, 0, 0.5, 7.0)
+            for i in range(count)
+        ]
+        for segment in segments:
+            rows.add(segment)
+        assert rows.count == count
+        table = rows.take()
+        for row, segment in zip(table, segments, strict=True):
+            assert row.tolist() == [getattr(segment, name) for name in FIELDS]
+            assert as_row(as_segment(row)) == as_row(segment) == row.tolist()
+        assert rows.count == len(rows.take()) == 0

@@ -15,7 +15,6 @@ carries the causal ones, in the place of its HBM bytes, which Eq. 1 does not loo
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -33,6 +32,7 @@ from inference_sim.hardware import find_gpu, find_node
 from inference_sim.models import ModelSpec, find_model
 from inference_sim.power import MfuPowerLaw, Use
 from inference_sim.segment import FIELDS, Segment
+from inference_sim.segment_rows import SegmentRows
 
 GPU = find_gpu("a100-sxm-80gb")
 NODE = find_node("pairwise_nvlink")
@@ -141,19 +141,18 @@ class Tally:
         self.busy_s = self.flops = self.causal_flops = 0.0
         self.energy_j = self.causal_energy_j = 0.0
         self._peaks = (paper_peak_flops, GPU.peak_flops)
-        self._rows = array("d")
+        self._rows = SegmentRows()
 
     def record(self, segments: Sequence[Segment]) -> None:
         """Take what has ended."""
         for segment in segments:
-            self._rows.extend(segment.row())
-        if len(self._rows) > _ROWS * len(FIELDS):
+            self._rows.add(segment)
+        if self._rows.count > _ROWS:
             self.sum_up()
 
     def sum_up(self) -> None:
         """Add what was recorded to the sums."""
-        rows = np.frombuffer(self._rows, dtype=np.float64).reshape(-1, len(FIELDS))[:, _COLUMNS]
-        self._rows = array("d")
+        rows = self._rows.take()[:, _COLUMNS]
         iterations = rows[:, 0].astype(np.int64)
         expanded = np.repeat(rows, iterations, axis=0).T
         _, base_s, step_s, flops, flops_step, causal, causal_step = expanded

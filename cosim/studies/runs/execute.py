@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from cosim.errors import ScenarioError
 from cosim.loop.live import Live, live_sites
@@ -51,6 +52,7 @@ def execute(
     *,
     observers: Sequence[RunObserver] = (),
     live: Live | None = None,
+    coupling: Literal["mosaik", "native"] = "native",
 ) -> Result:
     """Run a plan, and write its results if `out` is given.
 
@@ -61,12 +63,16 @@ def execute(
         out: The result folder.
         observers: Observers of the run, called in this order.
         live: Makes it go in real time.
+        coupling: How the parts are coupled where the scenario does not say so; the results say it.
 
     Raises:
         RunFailed: If a live signal has no value to begin with.
         ScenarioError: If `out` holds something else than earlier results, or a signal is live
             and the run is not.
     """
+    if plan.scenario.coupling is None:
+        chosen = plan.scenario.model_copy(update={"coupling": coupling})
+        plan = replace(plan, scenario=chosen)
     if live is not None:
         live.connect()
     elif sites := live_sites(plan):

@@ -10,8 +10,8 @@ from cosim.loop.observer import RunObserver
 from cosim.results.site_totals import battery_of, flows_of
 from cosim.studies.runs.execute import Result, execute
 from cosim.world.plan import Plan
+from inference_sim.latencies import tpot_s, ttft_s
 from inference_sim.request import Outcome, Request
-from inference_sim.telemetry import tpot_s, ttft_s
 
 
 class Latencies(RunObserver):

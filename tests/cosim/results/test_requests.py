@@ -20,8 +20,8 @@ from cosim.results import requests as module
 from cosim.results.requests import LATENCIES, SCHEMA, ClassShare, RequestLog
 from cosim.scenario.workload import RequestClass, Slo
 from cosim.world.plan import Plan
+from inference_sim.latencies import tpot_s, ttft_s
 from inference_sim.request import Outcome, Request
-from inference_sim.telemetry import tpot_s, ttft_s
 
 CUT_OFF_S = 100.0
 CLASSES = {

@@ -17,10 +17,11 @@ from inference_sim.deployment import ClusterConfig
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution import find_engine
 from inference_sim.hardware import find_gpu
+from inference_sim.latencies import tpot_s
 from inference_sim.models import find_model
 from inference_sim.power import TwoResource
 from inference_sim.request import Request
-from inference_sim.telemetry import StepTelemetry, tpot_s
+from inference_sim.telemetry import StepTelemetry
 from inference_sim.workload import FixedLengths, PoissonArrivals, generated_stream
 from tests.deployments import one_pool
 

@@ -9,9 +9,9 @@ import pytest
 
 from controllers import ACTUATORS, BUILTIN
 from cosim.scenario.schema import scenario_schema
-from docsite.api_pages import PACKAGES, ROOT, api_pages, public_modules
-from docsite.policy_page import policy_page
-from docsite.scenario_page import scenario_page
+from docs.site_builder.api_pages import PACKAGES, ROOT, api_pages, public_modules
+from docs.site_builder.policy_page import policy_page
+from docs.site_builder.scenario_page import scenario_page
 
 SCHEMA = scenario_schema()
 SECTIONS = {

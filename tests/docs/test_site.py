@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from docsite import policy_page, scenario_page
-from docsite.api_pages import PACKAGES
+from docs.site_builder import policy_page, scenario_page
+from docs.site_builder.api_pages import PACKAGES
 
 ROOT = Path(__file__).parents[2]
 NEEDED = ("mkdocs", "material", "mkdocstrings_handlers.python", "mkdocs_jupyter")

@@ -6,9 +6,9 @@ import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from docsite.tables import table
+from docs.site_builder.tables import table
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PACKAGES = ("inference_sim", "controllers", "cosim")
 _OF_THE_COMMAND_LINE = ("cli", "printing")
 """Modules that nobody imports."""

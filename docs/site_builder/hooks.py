@@ -9,9 +9,9 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
-from docsite import policy_page, scenario_page
-from docsite.api_pages import api_pages
-from docsite.links import COPIES, DOCS, ROOT, files_outside, relinked
+from docs.site_builder import policy_page, scenario_page
+from docs.site_builder.api_pages import api_pages
+from docs.site_builder.links import COPIES, DOCS, ROOT, files_outside, relinked
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from docsite.links import files_outside, relinked, site_path
+from docs.site_builder.links import files_outside, relinked, site_path
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 from controllers import ACTUATORS, BUILTIN, Controller, FleetController
 from cosim.scenario.controllers import ControllerEntry, parameters_model
-from docsite.tables import key_table, one_line, table
+from docs.site_builder.tables import key_table, one_line, table
 
 PAGE = "reference/policies.md"
 
@@ -20,7 +20,7 @@ entry of `controllers` takes those that the [scenario reference](scenario.md#con
 """
 _END = """## Actuators
 
-What a policy may set. An actuator belongs to one controller of a site.
+The values that a policy may set. An actuator belongs to one controller of a site.
 """
 
 
@@ -56,7 +56,7 @@ def _summary(policy: type[Controller] | type[FleetController]) -> str:
 
 
 def _declared(policy: type[Controller] | type[FleetController]) -> Iterator[str]:
-    """What it may set and wants to know, as it declares with its defaults."""
+    """Yield the actuators and forecasts that a policy declares with its defaults."""
     try:
         declared: Any = policy()
     except TypeError:  # a parameter has no default

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from docsite.schema_words import bounds_words, default_words, type_words
+from docs.site_builder.schema_words import bounds_words, default_words, type_words
 
 _COLUMNS = ("key", "value", "default", "meaning")
 

@@ -1,4 +1,4 @@
-"""What a JSON Schema allows, in words: types, bounds, defaults."""
+"""Types, bounds and defaults of a JSON Schema, in words."""
 
 from __future__ import annotations
 

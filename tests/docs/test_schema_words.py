@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from cosim.scenario.fields import DurationS
-from docsite.schema_words import bounds_words, default_words, references, type_words
+from docs.site_builder.schema_words import bounds_words, default_words, references, type_words
 
 TIME = {
     "anyOf": [

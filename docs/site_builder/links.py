@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCS = "docs/"
 COPIES = "files/"
 """Folder of the site that holds what lies outside ``docs``."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cosim.scenario.schema import scenario_schema
-from docsite.schema_words import references
-from docsite.tables import key_table, one_line, table
+from docs.site_builder.schema_words import references
+from docs.site_builder.tables import key_table, one_line, table
 
 PAGE = "reference/scenario.md"
 POLICIES = "policies.md"
@@ -102,7 +102,7 @@ class _Reference:
     def _controllers(self) -> Iterator[str]:
         own = self._definitions["own_controller"]
         yield "## controllers\n"
-        yield "What every entry of the list takes, beside the parameters of its controller.\n"
+        yield "Keys of every entry of the list, beside the parameters of its controller.\n"
         properties = dict(own["properties"])
         names = "name of a policy, or `./file.py:Class` for one of your own"
         properties["type"] = {"type": "string", "description": names}

@@ -3,7 +3,7 @@
 It is drawn from a result folder, by the writer of the reports' charts:
 
     cosim run scenarios/quickstart.yaml
-    python -m docsite.readme_picture results/quickstart
+    python -m docs.site_builder.readme_picture results/quickstart
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cosim.report.lines import Axis, ChartLine, LineChart, Panel
 from cosim.report.run_data import RunData
 from cosim.report.thin import Buckets
 
-IMAGES = Path(__file__).parents[1] / "docs" / "images"
+IMAGES = Path(__file__).parents[1] / "images"
 _LINES = 240  # values of a line: 12 minutes each, so that the file stays small
 
 
@@ -79,7 +79,8 @@ def write_pictures(run: RunData, folder: Path) -> list[Path]:
 def main() -> None:
     """Write the picture of the result folder that is named on the command line."""
     if len(sys.argv) != 2:
-        sys.exit(f"usage: python -m docsite.readme_picture DIR (got {len(sys.argv) - 1} arguments)")
+        usage = "python -m docs.site_builder.readme_picture DIR"
+        sys.exit(f"usage: {usage} (got {len(sys.argv) - 1} arguments)")
     try:
         run = RunData.load(Path(sys.argv[1]))
     except CosimError as error:
