@@ -12,12 +12,13 @@ INSTALLED_DOCS := $(VENV)/.installed_docs
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test smoke docs lint format clean
+.PHONY: help setup demo test nightly smoke docs lint format clean
 
 help:
 	@echo "make setup    make $(VENV) with the package and its tools (PYTHON=... picks the interpreter)"
 	@echo "make demo     run scenarios/quickstart.yaml through the whole loop"
 	@echo "make test     check style, types and imports, and run the tests"
+	@echo "make nightly  run larger samples of what make test checks"
 	@echo "make smoke    check that the speed has not fallen by half"
 	@echo "make docs     build the documentation site into site/"
 	@echo "make lint     the checks alone"
@@ -38,8 +39,15 @@ $(INSTALLED): pyproject.toml setup.py $(COMPILED)
 demo: setup
 	@$(BIN)/cosim run scenarios/quickstart.yaml
 
+# A file of tests stays with one worker, so that what its tests share is made once.
+PYTEST := $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
+test nightly: SHELL := bash# whose time counts the processor of all children
+
 test: lint
-	@$(BIN)/pytest --quiet --numprocesses 2 --dist worksteal
+	@time $(PYTEST)
+
+nightly: setup
+	@time $(PYTEST) -m 'nightly or hypothesis' --hypothesis-profile nightly
 
 smoke: setup
 	@$(BIN)/python -m benchmarks --smoke --repeat 3

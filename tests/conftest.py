@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from tests.cosim.builders import Ran, run_scenario
+from tests.samples import load_profiles
 
 ROOT = Path(__file__).parents[1]
 Cli = Callable[..., "Answer"]
 Runs = Callable[..., Ran]
-settings.register_profile("no timed assertions", deadline=None)
-settings.load_profile("no timed assertions")
+LONGEST = (
+    "test_docs.py",
+    "cosim/studies/reproduce/test_reproduce.py",
+    "inference_sim/test_calibration.py",
+    "cosim/studies/evaluate/test_evaluate.py",
+    "docs/test_notebooks.py",
+    "controllers/test_conformance.py",
+    "inference_sim/test_segments_vs_stepwise.py",
+)
+"""Modules that take ten seconds and more, which are begun first: one that is begun last has
+nothing beside it in the end."""
+load_profiles()
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,24 @@ def pytest_sessionstart() -> None:
         for built in source.parent.glob(f"{source.stem}.*"):
             if built.suffix in (".so", ".pyd") and built.stat().st_mtime < source.stat().st_mtime:
                 pytest.exit(f"{built.name} is older than {module}: run make setup", returncode=3)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest modules first."""
+    ranks = {ROOT / "tests" / name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_core() -> Iterator[None]:
+    """Let studies that ask for all cores run in this process: pytest's workers have the cores.
+
+    A pool of processes would first have to import everything, in each of these workers. The tests
+    of pools say how many they want.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.sched_getaffinity", lambda process: {0}, raising=False)
+        yield
 
 
 @pytest.fixture

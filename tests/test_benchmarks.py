@@ -16,7 +16,8 @@ from benchmarks import report
 from benchmarks.__main__ import main
 from benchmarks.cases import CASES, GROUPS, find
 from benchmarks.measure import Measurement, bare_events_per_s
-from benchmarks.work import Serve
+from benchmarks.work import CloseLoop, Report, Serve
+from tests.samples import sizes
 
 ROOT = Path(__file__).parents[1]
 ONE = Measurement(
@@ -29,9 +30,17 @@ ONE = Measurement(
 )
 
 
-def test_a_smoke_run_prints_every_case() -> None:
+@pytest.mark.parametrize(
+    "names",
+    sizes(
+        ["engine.chunked", "start_up.help", "traces"],
+        [],
+        "smoke runs of all benchmarks, as in make smoke; every day three, and others at work",
+    ),
+)
+def test_a_smoke_run_prints_every_case(names: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--smoke", "--repeat", "1"],
+        [sys.executable, "-m", "benchmarks", "--smoke", "--repeat", "1", *names],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -41,7 +50,7 @@ def test_a_smoke_run_prints_every_case() -> None:
     assert bool(done.returncode) == ("is too slow" in done.stderr)
     rows = [re.split(r" *\| *", line)[1:-1] for line in done.stdout.splitlines() if "." in line]
     printed = {row[0]: row[2:] for row in rows if row and "." in row[0]}
-    assert set(printed) == {case.title for case in CASES if case.smoke}
+    assert set(printed) == {case.title for case in find(names) if case.smoke}
     for title, cells in printed.items():
         values = [float(cell.replace(",", "")) for cell in cells]
         assert all(value > 0 and math.isfinite(value) for value in values), title
@@ -63,6 +72,16 @@ def test_serving_serves_every_request() -> None:
     done = Serve(requests=200, rate_per_s=3.2, replicas=2).prepare()()
     assert done.requests == 200
     assert 200 / 3.2 * 0.7 < done.simulated_s < 200 / 3.2 * 1.3 + 60
+
+
+@pytest.mark.filterwarnings("ignore:Implicitly cleaning up")  # a process of its own, elsewhere
+@pytest.mark.parametrize("coupling", ["mosaik", "native"])
+def test_the_loop_serves_every_request_and_is_reported(coupling: str) -> None:
+    settings = (f"coupling={coupling}", "time.duration=10min")
+    done = CloseLoop(settings).prepare()()
+    assert done.requests > 0
+    assert done.simulated_s == 600
+    assert Report(settings).prepare()() == (0, 0.0)
 
 
 def test_bare_simpy_is_measured() -> None:

@@ -202,6 +202,22 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert ".ci/run" in [step.get("run") for step in job["steps"]]
 
 
+def test_larger_samples_have_their_line_and_run_at_night() -> None:
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    reasons = [
+        reason
+        for source in sources
+        for call in re.findall(r"(?:mark\.nightly|sizes)\((.*?)\)", source, re.S)
+        for reason in re.findall(r'"([^"]* every day [^"]*)"', call)
+    ]
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    listed = page.split("\n## Every day and at night\n")[1].split("\n## ")[0]
+    assert sorted(re.findall(r"^- (.*)$", listed, re.M)) == sorted(reasons)
+    (job,) = read_yaml(".github/workflows/nightly.yml")["jobs"].values()
+    assert ".ci/run nightly" in [step.get("run") for step in job["steps"]]
+    assert "exec make nightly\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
 def test_ci_runs_the_oldest_and_the_newest_python() -> None:
     project = pyproject()["project"]
     job = read_yaml(".github/workflows/ci.yml")["jobs"]["test"]

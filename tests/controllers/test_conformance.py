@@ -38,13 +38,18 @@ def failed(make: Any, **arguments: Any) -> dict[str, str]:
     return {one.check: one.problem for one in findings if not one.passed}
 
 
-REQUIRED = {"carbon_budget_pid": {"budget_g_per_h": 50.0}}
-"""Parameters without a default, by policy."""
+GIVEN = {"carbon_budget_pid": {"budget_g_per_h": 50.0}, "mpc": {"horizon_h": 4}}
+"""Parameters by policy: those without a default, and plans that are quick to solve."""
 
 
 @pytest.mark.parametrize("name", BUILTIN)
 def test_those_that_come_with_the_package_conform(name: str) -> None:
-    assert failed(partial(BUILTIN[name], **REQUIRED.get(name, {}))) == {}
+    assert failed(partial(BUILTIN[name], **GIVEN.get(name, {}))) == {}
+
+
+@pytest.mark.nightly("the conformance of mpc with a horizon of a day; every day with 4 h")
+def test_mpc_conforms_with_its_own_horizon() -> None:
+    assert failed(BUILTIN["mpc"]) == {}
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from controllers import (
     SiteSignals,
 )
 from tests.controllers.builders import INF, context, report, service
+from tests.samples import examples
 
 REQUIRED = {"carbon_budget_pid": {"budget_g_per_h": 50.0}}
 """Parameters without a default, by policy."""
@@ -73,7 +74,7 @@ MICROGRID = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(20))
 @pytest.mark.parametrize(("name", "actuator"), CASES)
 @given(data=st.data())
 def test_actions_are_within_limits_and_the_same_after_a_reset(name, actuator, data):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from controllers.arrays import FloatArray
 from controllers.lp import BatterySpec, LpPlan, LpProblem, due_by, solve
+from tests.samples import examples
 
 HOUR_S = 3600.0
 
@@ -316,7 +317,7 @@ def schedules(draw: st.DrawFn) -> tuple[LpProblem, FloatArray, FloatArray, float
     return problem, rate, powers, float(held[-1])
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(schedules())
 def test_no_schedule_that_keeps_to_the_rules_emits_less(
     made: tuple[LpProblem, FloatArray, FloatArray, float],
@@ -327,7 +328,7 @@ def test_no_schedule_that_keeps_to_the_rules_emits_less(
     assert plan.late <= 1e-6
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(schedules())
 def test_a_plan_keeps_to_the_rules_itself(
     made: tuple[LpProblem, FloatArray, FloatArray, float],

@@ -27,6 +27,7 @@ from controllers import (
 from controllers.forecast import Forecast
 from tests.controllers.builders import INF, START, observation
 from tests.controllers.planning import BATCH, CHAT, seen, site
+from tests.samples import examples
 
 HOUR_S = 3600.0
 
@@ -102,7 +103,7 @@ class TestMpc:
         late = seen(0, forecasts=signal, deferrable_waiting=240, deferrable_slack_s=60)
         assert rates(asked(policy, late)) == [1.5]
 
-    @settings(max_examples=15)
+    @settings(max_examples=examples(15))
     @given(st.floats(0.05, 4.0), st.integers(1, 6))
     def test_bursts_have_the_mean_of_the_plan(self, arrivals: float, period: int) -> None:
         """All that may wait for no time is planned as it comes: three in four."""

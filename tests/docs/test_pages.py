@@ -14,6 +14,7 @@ from docs.site_builder.policy_page import policy_page
 from docs.site_builder.scenario_page import scenario_page
 
 SCHEMA = scenario_schema()
+SCENARIO_PAGE, POLICY_PAGE = scenario_page(), policy_page()
 SECTIONS = {
     name: definition
     for name, definition in SCHEMA["$defs"].items()
@@ -34,7 +35,7 @@ def rows(text: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("name", SECTIONS)
 def test_every_key_of_the_schema_has_its_row(name: str) -> None:
-    table = rows(section(scenario_page(), name))
+    table = rows(section(SCENARIO_PAGE, name))
     properties = SECTIONS[name]["properties"]
     assert list(table) == list(properties)
     for key, (value, default, meaning) in table.items():
@@ -44,11 +45,11 @@ def test_every_key_of_the_schema_has_its_row(name: str) -> None:
 
 
 def test_top_level_keys_are_all_there() -> None:
-    top = scenario_page().split("\n## Top level\n")[1].split("\n## ")[0]
+    top = SCENARIO_PAGE.split("\n## Top level\n")[1].split("\n## ")[0]
     assert set(rows(top)) == set(SCHEMA["properties"])
 
 
-@pytest.mark.parametrize("page", [scenario_page(), policy_page()], ids=["scenario", "policies"])
+@pytest.mark.parametrize("page", [SCENARIO_PAGE, POLICY_PAGE], ids=["scenario", "policies"])
 def test_links_within_a_page_have_their_ends(page: str) -> None:
     anchors = re.findall(r"^##+ .*\{ #(\w+) \}$", page, re.M)
     assert len(set(anchors)) == len(anchors)
@@ -61,7 +62,7 @@ def test_links_within_a_page_have_their_ends(page: str) -> None:
 def test_every_parameter_of_a_policy_has_its_row(name: str) -> None:
     parameters = dict(inspect.signature(BUILTIN[name].__init__).parameters)
     own = [key for key, one in parameters.items() if one.kind is one.KEYWORD_ONLY]
-    table = rows(section(policy_page(), name))
+    table = rows(section(POLICY_PAGE, name))
     assert list(table) == own
     for key, (_, default, _) in table.items():
         given = parameters[key].default
@@ -69,11 +70,11 @@ def test_every_parameter_of_a_policy_has_its_row(name: str) -> None:
             assert default == f"`{given}`"
         elif isinstance(given, (int, float)) and not isinstance(given, bool):
             assert float(default.strip("`")) == given
-    assert f"](policies.md#{name})" in scenario_page()
+    assert f"](policies.md#{name})" in SCENARIO_PAGE
 
 
 def test_every_actuator_has_its_row() -> None:
-    assert list(rows(policy_page().split("\n## Actuators\n")[1])) == list(ACTUATORS)
+    assert list(rows(POLICY_PAGE.split("\n## Actuators\n")[1])) == list(ACTUATORS)
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -14,6 +14,7 @@ from inference_sim.deferral import DeferralLine, ServiceClass
 from inference_sim.request import Request
 from inference_sim.workload import Arrival
 from tests.inference_sim.builders import approx, config
+from tests.samples import examples
 
 CLASSES = (
     ServiceClass("chat"),
@@ -21,6 +22,7 @@ CLASSES = (
     ServiceClass("quick", True, deadline_s=100.0, reserve_s=40.0),
     ServiceClass("whenever", True),
 )
+
 HOURLY, QUICK, WHENEVER = 1, 2, 3
 
 
@@ -76,7 +78,7 @@ def test_a_deadline_wins_over_a_rate_of_zero() -> None:
     assert log.released == [(1e5, 2)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(
     requests=st.lists(st.tuples(st.floats(0.0, 40.0), st.sampled_from([1, 2, 3])), max_size=30),
     rates=st.lists(st.sampled_from([0.0, 0.05, 1.0, math.inf]), min_size=1, max_size=6),

@@ -14,6 +14,7 @@ from inference_sim.cluster import Cluster
 from inference_sim.gateway import Gateway
 from inference_sim.request import Outcome, Request
 from tests.inference_sim.builders import approx, at_once, config
+from tests.samples import examples
 
 INF = math.inf
 
@@ -58,7 +59,7 @@ class Door:
 GAPS = st.lists(st.just(0.0) | st.floats(1e-3, 3.0), min_size=1, max_size=30)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(gaps=GAPS, rate=st.floats(0.05, 50), burst=st.integers(1, 5))
 def test_constant_rate_is_the_generic_cell_rate_algorithm(
     gaps: list[float], rate: float, burst: int
@@ -89,7 +90,7 @@ PHASES = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(phases=PHASES, burst=st.integers(1, 4))
 def test_never_more_than_the_bucket_in_any_window(
     phases: list[tuple[float, float, int]], burst: int
@@ -210,7 +211,7 @@ def test_ends_at_every_rate(rate: float, start_s: float) -> None:
     assert door.times_s == sorted(door.times_s)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(
     rate=st.floats(1e-3, 1e7),
     start_s=st.floats(0, 3.2e7),

@@ -17,6 +17,7 @@ from inference_sim.scheduling import VllmV1Scheduler
 from inference_sim.telemetry import StepTelemetry
 from inference_sim.workload import Arrival, PoissonArrivals, UniformLengths, generated_stream
 from tests.inference_sim.builders import OPEN, approx, config, random_scenario, run
+from tests.samples import examples
 from tests.strategies import Scenario, scenarios, streams
 
 
@@ -79,7 +80,7 @@ class Watch:
         assert cluster.in_flight - ended - rejected == waiting + serving
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(40))
 @given(scenario=scenarios())
 def test_at_every_event(scenario: Scenario) -> None:
     cluster = Cluster(scenario.config, scenario.stream)
@@ -97,7 +98,7 @@ def test_at_every_event(scenario: Scenario) -> None:
     event(f"above a lowered cap: {watch.over_cap}")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(50))
 @given(scenario=scenarios(), drain=st.booleans())
 def test_requests_are_conserved_and_time_never_goes_back(scenario: Scenario, drain: bool) -> None:
     cluster, steps, ended = run(scenario, drain=drain)
@@ -154,7 +155,7 @@ def check_times(request: Request, now: float) -> None:
         assert len(known) <= 2 or request.preemptions
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(50))
 @given(scenario=scenarios(), drain=st.booleans())
 def test_energy_is_conserved(scenario: Scenario, drain: bool) -> None:
     deployment, step_s = scenario.config, scenario.step_s
@@ -187,7 +188,7 @@ def test_energy_is_conserved(scenario: Scenario, drain: bool) -> None:
     event(f"in flight: {any(one.energy_j for one in left)}")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(50))
 @given(scenario=scenarios(), data=st.data())
 def test_carbon_is_conserved(scenario: Scenario, data: st.DataObject) -> None:
     """The requests bear each step's joules at that step's intensity, in flight or ended."""
@@ -279,7 +280,7 @@ def test_same_seed_same_telemetry(seed: int) -> None:
     assert telemetry(seed) != telemetry(seed + 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(stream=streams(), kv_blocks=st.integers(21, 54), replicas=st.integers(1, 2))
 def test_length_of_steps_does_not_matter(
     stream: list[Arrival], kv_blocks: int, replicas: int

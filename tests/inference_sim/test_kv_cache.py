@@ -16,6 +16,7 @@ from inference_sim.kv_cache import BLOCK_SIZE, KvCache
 from inference_sim.memory_plan import plan_blocks
 from inference_sim.models import find_model
 from tests.inference_sim.builders import config
+from tests.samples import examples
 from tests.strategies import A100, LLAMA2_7B
 
 
@@ -41,7 +42,7 @@ CONTEXTS = st.lists(st.integers(2, 90), min_size=1, max_size=9)
 SIZES = st.sampled_from([1, 2, 16])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(
     size=SIZES,
     spare=st.integers(0, 30),

@@ -12,6 +12,7 @@ from inference_sim.deployment import ClusterConfig
 from inference_sim.execution import EngineProfile, Roofline
 from inference_sim.workload import Arrival
 from tests.inference_sim.builders import approx, config, prefill, random_scenario, serve
+from tests.samples import examples
 from tests.strategies import engines, streams
 
 
@@ -98,7 +99,7 @@ def assert_same(deployment: ClusterConfig, stream: list[Arrival]) -> int:
     return sum(one.preemptions for one in requests)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(
     stream=streams(),
     engine=engines(),

@@ -20,6 +20,7 @@ from inference_sim.power import MfuPowerLaw, PowerModel, PowerTable, TwoResource
 from inference_sim.power_cap import CLOCK_STEP, LOWEST_CLOCK, CappedStage, clocks_up_to
 from inference_sim.workload import Arrival
 from tests.inference_sim.builders import approx, config, serve
+from tests.samples import examples
 from tests.strategies import A100, LLAMA2_7B, POWERS, engines
 
 H100 = find_gpu("h100-sxm-80gb")
@@ -58,7 +59,7 @@ def check_clock(
         assert watts(stage, power, higher, sequences) > cap_w * (1 - 1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(
     engine=engines(),
     power=st.sampled_from(POWERS),
@@ -88,7 +89,7 @@ def test_decodes_run_at_the_highest_clock_under_the_cap(
         assert one.iteration(**of).duration_s == cost.at(at).duration_s
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(
     power=st.sampled_from(POWERS),
     cap_w=st.floats(70, 420),

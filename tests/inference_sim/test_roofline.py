@@ -15,6 +15,7 @@ from inference_sim.hardware import find_gpu, find_node, gpu_names
 from inference_sim.hardware.nodes import Link
 from inference_sim.models import find_model, model_names
 from tests.inference_sim.builders import approx, prefill
+from tests.samples import examples
 from tests.strategies import A100, LLAMA2_7B
 
 NONE = find_engine("none")
@@ -68,7 +69,7 @@ class TestPartsOfLlama2OnAnA100:
         assert weights < cost.hbm_bytes < weights * 1.002
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(
     gpu=st.sampled_from(gpu_names()),
     model=st.sampled_from(model_names()),
@@ -92,7 +93,7 @@ def test_decode_and_prefill_of_one_token_each_differ_by_attention_only(
     assert (decode.sampling_s, decode.host_s) == (computed.sampling_s, computed.host_s)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(
     gpu=st.sampled_from(gpu_names()),
     prompts=st.lists(st.integers(1, 2000), min_size=1, max_size=8),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from inference_sim.segment import FIELDS, Segment
 from inference_sim.segment_rows import SegmentRows, as_row, as_segment
+from tests.samples import examples
 
 AFFINE = (
     ("duration_s", "duration_step_s"),
@@ -37,7 +38,7 @@ def ends_s(segment: Segment) -> list[float]:
     return list(accumulate(durations))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(segment=segments())
 def test_elapsed(segment: Segment) -> None:
     assert segment.elapsed_s(0) == 0
@@ -45,7 +46,7 @@ def test_elapsed(segment: Segment) -> None:
     assert closed == pytest.approx(ends_s(segment), rel=1e-12)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(segment=segments(), share=st.floats(0, 1.1))
 def test_first_boundary(segment: Segment, share: float) -> None:
     ends = [segment.elapsed_s(j) for j in range(1, segment.iterations + 1)]
@@ -54,7 +55,7 @@ def test_first_boundary(segment: Segment, share: float) -> None:
     assert segment.first_boundary(elapsed_s) == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(segment=segments(), data=st.data())
 def test_first_boundary_at_and_beside_exact_boundaries(segment: Segment, data) -> None:
     """Rounding never moves a boundary: at it, it is that one; after it, the next."""
@@ -66,7 +67,7 @@ def test_first_boundary_at_and_beside_exact_boundaries(segment: Segment, data) -
     assert segment.first_boundary(0.0) == 1
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(segment=segments(), shares=st.tuples(st.floats(-0.2, 1.2), st.floats(-0.2, 1.2)))
 def test_window(segment: Segment, shares: tuple[float, float]) -> None:
     """Exactly the iterations that overlap the interval, each with its own quantities."""
@@ -87,7 +88,7 @@ def test_window(segment: Segment, shares: tuple[float, float]) -> None:
         assert getattr(window, name) == getattr(segment, name)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(segment=segments(), shares=st.lists(st.floats(0.01, 0.99), max_size=6))
 def test_windows_in_a_row_cover_a_segment_once(segment: Segment, shares: list[float]) -> None:
     """The time inside consecutive windows adds up to the segment's own."""

@@ -17,6 +17,7 @@ from inference_sim.models import find_model
 from inference_sim.power import MfuPowerLaw, TwoResource
 from inference_sim.segment import Segment
 from tests.inference_sim.builders import approx, random_scenario, run
+from tests.samples import examples
 from tests.strategies import A100, Scenario, scenarios
 
 TIMES = ("arrival_s", "admitted_s", "scheduled_s", "first_token_s", "finish_s")
@@ -50,7 +51,7 @@ def assert_same(scenario: Scenario, *, drain: bool = True) -> int:
     return sum(one.preemptions for one in plain.replicas)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(60))
 @given(scenario=scenarios())
 def test_agree_to_the_end(scenario: Scenario) -> None:
     preemptions = assert_same(scenario)
@@ -59,7 +60,7 @@ def test_agree_to_the_end(scenario: Scenario) -> None:
     event(f"cap changes: {'some' if any('batch_cap' in s for s in scenario.settings) else 'none'}")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(scenario=scenarios())
 def test_agree_when_cut_off(scenario: Scenario) -> None:
     """At any step's end, with requests still in flight."""

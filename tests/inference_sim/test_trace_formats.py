@@ -24,12 +24,14 @@ from inference_sim.workload.text_blocks import LONGEST_LINE_BYTES, Block, read_b
 from inference_sim.workload.trace_formats import FORMATS, OpenedTrace, open_as, recognise_format
 from inference_sim.workload.trace_lines import LineParser
 from inference_sim.workload.trace_rows import _parsed_at_once
+from tests.samples import examples
 
 AZURE = "TIMESTAMP,ContextTokens,GeneratedTokens\r\n"
 BURSTGPT = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
 BURSTGPT_3 = (
     "Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
 )
+
 VIDUR = "arrived_at,num_prefill_tokens,num_decode_tokens\n"
 GOOD = {
     "azure": AZURE
@@ -376,7 +378,7 @@ JSON_ROWS = st.one_of(
     ),
 ).map(lambda rows: "".join(json.dumps(row) + "\n" for row in rows).encode())
 FUZZ = settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(80), suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -457,7 +459,7 @@ class TestAnyContent:
             assert trace.prompt_tokens.min() >= 1
             assert trace.output_tokens.min() >= 1
 
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=examples(80))
     @given(
         st.lists(st.sampled_from([b"a", b"bc", b"\n", b"\r\n"]), max_size=40),
         st.integers(1, 9),

@@ -27,6 +27,7 @@ from inference_sim.workload import (
     trace_stream,
 )
 from tests.inference_sim.builders import approx
+from tests.samples import sizes
 
 VIDUR = "arrived_at,num_prefill_tokens,num_decode_tokens\n"
 TRACE = RequestTrace(np.array([0.0, 1.0, 1.5, 9.0]), np.array([1, 2, 3, 4]), np.array([5, 6, 7, 8]))
@@ -145,13 +146,17 @@ class TestMemory:
         finally:
             tracemalloc.stop()
 
-    def test_two_million_generated_requests(self) -> None:
+    @pytest.mark.parametrize(
+        "requests", sizes(250_000, 2_000_000, "two million generated requests; every day 250,000")
+    )
+    def test_generated_requests(self, requests: int) -> None:
+        """The arrivals alone of a quarter of a million would take 8 MB."""
         arrivals = HourlyArrivals(30.0, tuple(float(hour + 1) for hour in range(24)), 7.0)
         stream = generated_stream(
             arrivals,
             find_lengths("azure_2023_conversation"),
             1,
-            requests=2_000_000,
+            requests=requests,
             class_shares=(0.7, 0.3),
             class_lengths={1: FixedLengths(100, 10)},
         )

@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from cosim.accounting import quantiles as module
 from cosim.accounting.quantiles import LEAST, RELATIVE_ERROR, Quantiles
+from tests.samples import examples
 
 MARKS = (0.0, 0.001, 0.1, 0.5, 0.9, 0.95, 0.99, 0.9999, 1.0)
 VALUES = hnp.arrays(
@@ -64,7 +65,7 @@ def test_a_million_values(shape: str) -> None:
     assert made.quantiles((0.0, 1.0)) == [values.min(), values.max()]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(parts=st.lists(VALUES, min_size=1, max_size=4), limit=st.sampled_from([0, 10, 10_000]))
 @example(parts=[np.zeros(3)], limit=0)
 @example(parts=[np.array([1e-300, 1e300])], limit=0)

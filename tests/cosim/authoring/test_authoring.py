@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from controllers.policies.noop import Noop
 from cosim.authoring.scaffold import class_name
 from tests.conftest import Answer, Cli
 from tests.cosim.builders import write, write_controller
+from tests.warm import run_warm
 
 FILES = ["night_shift.py", "night_shift.yaml", "test_night_shift.py"]
 CHECKS = [one.check for one in check_controller(Noop)]
@@ -21,12 +21,7 @@ CHECKS = [one.check for one in check_controller(Noop)]
 
 def pytest_of(path: str) -> subprocess.CompletedProcess[str]:
     """Run pytest as a user would, without the settings of this project."""
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", path],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_warm("-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", path)
 
 
 # new

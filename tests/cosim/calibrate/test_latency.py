@@ -14,6 +14,7 @@ from cosim.calibrate.latency import LatencyFit, default_terms, fit_latency
 from cosim.errors import CalibrationError
 from inference_sim.execution import EngineProfile, find_engine
 from tests.cosim.calibrate.builders import ENGINE, H100, LLAMA, QWEN, deployments, served, write
+from tests.samples import examples
 
 BATCHES = (2, 8, 24, 64, 96)
 
@@ -44,7 +45,7 @@ def test_noisy_rows_give_the_engine_within_2_percent(tmp_path: Path, prompts: bo
     each=st.floats(5e-6, 2e-4),
     factors=st.tuples(st.floats(0.95, 1.5), st.floats(0.95, 1.5)),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15))
 def test_exact_rows_give_the_exact_engine_and_factors(
     fixed: float, each: float, factors: tuple[float, float]
 ) -> None:

@@ -23,6 +23,7 @@ from tests.cosim.calibrate.builders import (
     use_of_a_day,
     write,
 )
+from tests.samples import examples
 
 TRUE = (85.0, 420.0, 510.0, 380.0)
 USE = "power_w,mfu,bandwidth_utilisation"
@@ -59,7 +60,7 @@ def test_noisy_batches_give_the_coefficients_within_2_percent(tmp_path: Path) ->
     sampling=st.floats(50, 600),
 )
 @example(base=200.0, compute=900.0, memory=900.0, sampling=600.0)  # clipped where it is loaded
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 def test_exact_telemetry_gives_the_exact_coefficients(
     base: float, compute: float, memory: float, sampling: float
 ) -> None:

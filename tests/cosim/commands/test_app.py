@@ -18,6 +18,7 @@ from inference_sim.hardware import gpu_names
 from inference_sim.models import model_names
 from tests.conftest import Cli
 from tests.cosim.builders import BASE, REPOSITORY, edited, write, write_controller
+from tests.warm import run_warm
 
 COMMANDS = ("run", "validate", "schema", "models", "gpus", "controllers")
 
@@ -190,7 +191,7 @@ def test_json_is_all_that_is_printed(cosim: Cli) -> None:
 def test_json_is_pure_in_a_process_of_its_own(tmp_path: Path, coupling: str) -> None:
     write(tmp_path / "s.yaml", BASE)
     overrides = ("--set", f"coupling={coupling}")
-    done = python("-m", "cosim", "run", "s.yaml", "--json", *overrides, cwd=tmp_path)
+    done = run_warm("-m", "cosim", "run", "s.yaml", "--json", *overrides, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["status"] == "completed"
 

@@ -15,6 +15,7 @@ from controllers import ACTUATORS, SiteAction
 from inference_sim.hardware import gpu_names
 from tests.conftest import Cli
 from tests.cosim.builders import BASE, controlled, edited, write, write_controller
+from tests.warm import run_warm
 
 AREA = "{type: typical_day, area: CISO}"
 DURATION = "expected a duration such as 90s, 15min, 25h or 7d"
@@ -651,13 +652,8 @@ def test_a_controller_that_cannot_be_reset(tmp_path: Path, coupling: str) -> Non
     code = (tmp_path / "mine.py").read_text().replace("self.seen = []", "raise OSError('no disk')")
     write(tmp_path / "mine.py", code)
     write(tmp_path / "s.yaml", controlled(entry))
-    done = subprocess.run(
-        [sys.executable, "-m", "cosim", "run", "s.yaml", "--set", f"coupling={coupling}"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    coupled = f"coupling={coupling}"
+    done = run_warm("-m", "cosim", "run", "s.yaml", "--set", coupled, cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr == (
         "error: the run failed at step 0: controller './mine.py:Mine' on site 'dc' raised OSError "

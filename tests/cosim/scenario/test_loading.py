@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, Field, ValidationError, field_validator, mod
 from cosim.errors import Problem, ScenarioError
 from cosim.scenario.fields import DurationS, InputFile, Positive, ScenarioText, StrictModel
 from cosim.scenario.loading import find_mark, problem_at, read_document, validate_document
+from tests.samples import examples
 
 
 class Mode(Enum):
@@ -180,9 +181,7 @@ def test_paths_that_are_no_file() -> None:
     assert "cannot be read: File name too long" in problem
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=60))
 def test_no_file_raises_anything_but_a_scenario_error(content: bytes) -> None:
     Path("s.yaml").write_bytes(content)

@@ -18,6 +18,7 @@ from inference_sim.files.yaml_text import (
     read_mapping,
     write_yaml,
 )
+from tests.samples import examples
 
 
 def parse(text: str) -> Node:
@@ -257,13 +258,13 @@ def _looks_like_a_float(text: str) -> bool:
         return False
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(_values(_strings))
 def test_what_yaml_writes_reads_back(value: object) -> None:
     assert read(yaml.safe_dump(value)) == value
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(st.dictionaries(_any_string, _values(_any_string), max_size=4))
 @example({"name": "1e3", "7e2": ".5e1", "\x85": "a\u2028"})
 def test_what_is_written_reads_back(value: dict[str, object]) -> None:
@@ -306,7 +307,7 @@ _fragments = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(st.lists(_fragments | st.characters(), max_size=30).map("".join))
 @example("%YAML 1." + "9" * 5000 + "\n---\na")
 @example("!!float 1e")

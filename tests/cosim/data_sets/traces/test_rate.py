@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from cosim.data_sets.traces.chart import chart_lines
 from cosim.data_sets.traces.rate import ArrivalCounts, Rate
+from tests.samples import examples
 
 SPANS_S = st.one_of(
     st.floats(0.001, 100), st.floats(60, 1e5), st.floats(1e5, 1e7), st.floats(1e7, 3e9)
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(span_s=SPANS_S, count=st.integers(1, 400), most=st.integers(3, 400), seed=st.integers(0, 9))
 def test_every_arrival_is_counted_once(span_s: float, count: int, most: int, seed: int) -> None:
     """In intervals of one width, however long the trace is and in whatever pieces it comes."""
