@@ -64,12 +64,17 @@ def _numbers(name: str) -> set[str]:
     return {number.removeprefix("0.") for number in _NUMBER.findall(name)}
 
 
+_LONGEST_NAME = 80
+"""Longer ones are no names: nobody mistypes them, and an error should not show them."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest of `known`, or an empty string.
 
     Where the nearest is in another unit, the suggestion says how many of its units make one.
     """
-    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    names = [one for one in known if len(one) <= _LONGEST_NAME]
+    nearest = difflib.get_close_matches(name[:_LONGEST_NAME], names, n=1, cutoff=0.6)
     return f"; did you mean '{nearest[0]}'?{_conversion(name, nearest[0])}" if nearest else ""
 
 

@@ -11,19 +11,6 @@ import typer
 app = typer.Typer(help="Carbon intensity, solar power, load and price.", no_args_is_help=True)
 
 
-class Format(StrEnum):
-    """The formats; named here too, for importing their readers would delay ``--help``."""
-
-    ELECTRICITY_MAPS = "electricity_maps"
-    WATTTIME = "watttime"
-    NESO = "neso"
-    EIA930 = "eia930"
-    ENTSOE = "entsoe"
-    SOLCAST = "solcast"
-    FORECASTS = "forecasts"
-    CSV = "csv"
-
-
 class Stamp(StrEnum):
     """What a stamp of a plain CSV file stands for."""
 
@@ -37,7 +24,12 @@ def show(
         Path, typer.Argument(help="Signal file, or scenario (YAML).", show_default=False)
     ],
     signal_format: Annotated[
-        Format | None, typer.Option("--format", help="How it is written [default: by its content].")
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="How it is written: csv, or a known format [default: by its content].",
+        ),
     ] = None,
     area: Annotated[str | None, typer.Option(help="Area, if the file has several.")] = None,
     column: Annotated[str | None, typer.Option(help="Values, if the file has several.")] = None,
@@ -45,6 +37,14 @@ def show(
         str | None, typer.Option(metavar="ZONE", help="IANA time zone of stamps without one.")
     ] = None,
     stamp: Annotated[Stamp, typer.Option(help="What the stamps of plain CSV are.")] = Stamp.START,
+    time_column: Annotated[str | None, typer.Option(help="Stamps of plain CSV.")] = None,
+    separator: Annotated[str | None, typer.Option(help="Between fields of plain CSV.")] = None,
+    comment: Annotated[str | None, typer.Option(help="Leave out such lines of plain CSV.")] = None,
+    skip_rows: Annotated[
+        int | None, typer.Option(min=0, help="Leave out so many lines at the top of plain CSV.")
+    ] = None,
+    decimal: Annotated[str | None, typer.Option(help="Decimal mark of plain CSV.")] = None,
+    thousands: Annotated[str | None, typer.Option(help="Mark of thousands of plain CSV.")] = None,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", metavar="FILE", help="Draw it: FILE ends in .svg or .png."),
@@ -70,10 +70,23 @@ def show(
             raise ScenarioError("--format, --area, --column and --timezone go with a signal file")
         summaries = of_scenario(signal)
     else:
-        name = None if signal_format is None else str(signal_format)
+        keys = {
+            "time_column": time_column,
+            "separator": separator,
+            "comment": comment,
+            "skip_rows": skip_rows,
+            "decimal": decimal,
+            "thousands": thousands,
+        }
         summaries = [
             of_file(
-                signal, name, area=area, column=column, timezone=timezone, at_end=stamp == "end"
+                signal,
+                signal_format,
+                area=area,
+                column=column,
+                timezone=timezone,
+                at_end=stamp == "end",
+                csv_keys={key: value for key, value in keys.items() if value is not None},
             )
         ]
     if out is not None:
@@ -110,4 +123,8 @@ def fetch(
     progress = DownloadProgress(wanted.file)
     accept = refuse_unless(wanted.format, wanted.url)
     done = fetch(wanted, out, sha256=sha256, progress=progress, accept=accept)
-    print_fetched(wanted, done, f"carbon_intensity: {{type: {wanted.format}, path: {done.path}}}")
+    print_fetched(
+        wanted,
+        done,
+        f"carbon_intensity: {{type: file, format: {wanted.format}, path: {done.path}}}",
+    )

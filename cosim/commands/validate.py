@@ -36,6 +36,11 @@ def validate(
                     from cosim.studies.evaluate.variants import comparison
 
                     comparison(path, overrides or ())
+                notes += [
+                    f"warning: {site.name}: {note}"
+                    for site in plan.sites
+                    for note in site.signal_notes
+                ]
         except ScenarioError as error:
             problems += error.problems
         else:

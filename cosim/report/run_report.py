@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,11 +102,18 @@ def run_page(run: RunData, baseline: Baseline | None = None) -> Page:
             baseline.summary if baseline else None,
             baseline.name if baseline else "",
         )
-        lead += [alarm("Read with care", *head.warnings)] if head.warnings else []
+        warnings = [*head.warnings, *_signal_notes(run)]
+        lead += [alarm("Read with care", *warnings)] if warnings else []
         lead.append(cards(head.cards))
         lead += [paragraph(text) for text in head.sentences]
     sections = [*_charts(run, baseline), *_about(run)]
     return Page(summary.scenario.name, sections, subtitle.strip(), lead)
+
+
+def _signal_notes(run: RunData) -> list[str]:
+    """Return what was done to the signals, and what they assume."""
+    notes: Mapping[str, Sequence[str]] = run.manifest.get("signal_notes", {})
+    return [f"{site}: {note}." for site, found in notes.items() for note in found]
 
 
 def _failure(run: RunData, failure: Failure) -> str:

@@ -40,7 +40,8 @@ class RecordedForecast(StrictModel):
     """What somebody forecast."""
 
     type: Literal["recorded"]
-    """From a CSV file with the columns `request_time`, `forecast_time` and `value`."""
+    """From a CSV file with the columns `request_time`, `forecast_time` and `value`, or WattTime's
+    history of forecasts."""
     path: InputFile
     """The file; times in ISO 8601 with a zone, values in the unit of the signal: g/kWh, W or
     requests/s."""

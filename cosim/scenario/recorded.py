@@ -88,11 +88,19 @@ class RecordedKeys(StrictModel):
         return self
 
 
-class FileCarbon(RecordedKeys):
+class SourceFile(RecordedKeys):
+    """A signal from a file of a known source."""
+
+    type: Literal["file"]
+    """Read the signal from a file of a known source."""
+    format: str | None = None
+    """How the file is written, such as ``eia930``; told by its content by default. Packages can
+    offer others."""
+
+
+class FileCarbon(SourceFile):
     """A carbon intensity from a file of a known source."""
 
-    type: Literal["file", "electricity_maps", "watttime", "neso", "eia930", "entsoe", "forecasts"]
-    """``file`` tells the source by the content; the others name it."""
     area: str | None = None
     """Zone, region or balancing authority, for a file that has several."""
     column: str | None = None
@@ -100,6 +108,11 @@ class FileCarbon(RecordedKeys):
     NESO; the first ones by default."""
     factors: dict[str, NonNegative] = {}
     """Emission factors of fuels [g/kWh] in place of the built-in ones, for a generation mix."""
+    leave_out: list[str] = []
+    """Fuels that do not count in a generation mix, such as ``other``."""
+    blank_fuels: Literal["gap", "zero"] | None = None
+    """What a blank of one fuel in a generation mix is. By default a gap, but 0 where the fuel
+    begins or ends within the file, or is blank in half of its rows."""
     lead: DurationS = 0.0
     """How long before its time a forecast must have been made, for recorded forecasts."""
     unit: CarbonUnit | None = None
@@ -108,8 +121,16 @@ class FileCarbon(RecordedKeys):
     """Kind of recorded forecasts, average by default; other files tell theirs, which must be it."""
 
 
-class FileTemperature(RecordedKeys):
-    """The temperature of the air from a file of a known source."""
+class FilePrice(SourceFile):
+    """An energy price from a file of a known source; may be negative."""
 
-    type: Literal["file", "solcast"]
-    """``file`` tells the source by the content."""
+    area: str | None = None
+    """Area, for a file that has several."""
+    column: str | None = None
+    """Sequence of the auction, for a file with several; the first one by default."""
+    currency: Annotated[str, Field(min_length=1)] = "EUR"
+    """Currency, which must be that of the file."""
+
+
+class FileTemperature(SourceFile):
+    """The temperature of the air from a file of a known source."""

@@ -11,7 +11,14 @@ from pydantic import Field, model_validator
 
 from cosim.scenario.fields import InputFile, NonNegative, Positive, StrictModel
 from cosim.scenario.live import LiveCarbon
-from cosim.scenario.recorded import CarbonUnit, FileCarbon, FileTemperature, Kind, RecordedKeys
+from cosim.scenario.recorded import (
+    CarbonUnit,
+    FileCarbon,
+    FilePrice,
+    FileTemperature,
+    Kind,
+    RecordedKeys,
+)
 from cosim.scenario.solar import ClearSkySolar, PvlibSolar, SolcastSolar
 
 Area = Literal["CISO", "ERCO", "PJM", "NYIS", "BPAT"]
@@ -19,18 +26,35 @@ Area = Literal["CISO", "ERCO", "PJM", "NYIS", "BPAT"]
 
 
 class CsvFile(RecordedKeys):
-    """A signal read from a CSV file with one row per interval, all of one length."""
+    """A signal read from a CSV file with one row per interval."""
 
     type: Literal["csv"]
     """Read the signal from a file."""
     path: InputFile
-    """The file: comma-separated, UTF-8, its first line names the columns."""
+    """The file: UTF-8, its first line names the columns, commas separate them."""
     column: str | None = None
     """Column of the values; may be left out where there is only one beside the stamps."""
     time_column: str | None = None
-    """Column of the stamps (ISO 8601); the first one by default."""
+    """Column of the stamps: ISO 8601, or seconds from 0 on with ``align: start``; the first one by
+    default."""
     stamp: Literal["start", "end"] = "start"
     """Whether a row is stamped with the start or the end of its interval."""
+    separator: Annotated[str, Field(pattern=r"^([^\w\s.\"'+-]|\t|tab)$")] = ","
+    """What stands between two fields: a character, or ``tab``."""
+    comment: Annotated[str, Field(min_length=1)] | None = None
+    """Leave lines out that begin with it, such as ``"#"``."""
+    skip_rows: Annotated[int, Field(ge=0)] = 0
+    """Leave so many lines out at the top, before the one that names the columns."""
+    decimal: Literal[".", ","] = "."
+    """What stands before the fraction of a number."""
+    thousands: Annotated[str, Field(pattern=r"^[,.'’_ \u00a0\u202f]$")] | None = None
+    """What stands between groups of three digits; nothing by default."""
+
+    @model_validator(mode="after")
+    def _decimal_is_not_thousands(self) -> CsvFile:
+        if self.decimal == self.thousands:
+            raise ValueError(f"`decimal` and `thousands` must differ (both are {self.decimal!r})")
+        return self
 
 
 class ConstantCarbon(StrictModel):
@@ -168,7 +192,7 @@ Solar = Annotated[
 Load = Annotated[ConstantPower | CsvLoad, Field(discriminator="type")]
 """Power drawn by a plain load."""
 
-Price = Annotated[ConstantPrice | CsvPrice, Field(discriminator="type")]
+Price = Annotated[ConstantPrice | CsvPrice | FilePrice, Field(discriminator="type")]
 """Price of energy drawn from the grid."""
 
 Temperature = Annotated[

@@ -14,7 +14,7 @@ import numpy as np
 from cosim.errors import SignalError
 from cosim.scenario import recorded
 from cosim.scenario.live import LiveCarbon
-from cosim.scenario.recorded import FileCarbon, FileTemperature, RecordedKeys
+from cosim.scenario.recorded import FileCarbon, FilePrice, FileTemperature, RecordedKeys
 from cosim.scenario.signals import (
     CarbonIntensity,
     ConstantCarbon,
@@ -31,14 +31,16 @@ from cosim.scenario.signals import (
 )
 from cosim.scenario.solar import SolcastSolar
 from cosim.signals.csv_file import read_csv
+from cosim.signals.dialect import Dialect
 from cosim.signals.faults import file_error
 from cosim.signals.formats import ReadOptions, read_signal
-from cosim.signals.intervals import Fill
+from cosim.signals.gaps import Fill
 from cosim.signals.place import Place
 from cosim.signals.resample import resampled
 from cosim.signals.series import Series
-from cosim.signals.solar import computed_solar
+from cosim.signals.solar import cloudless_note, computed_solar
 from cosim.signals.solcast_solar import solcast_power
+from cosim.signals.stamps import SECONDS_NOTE
 from cosim.signals.typical_day import typical_day_series
 from cosim.signals.window import Window
 from cosim.signals.year import repeated_year
@@ -107,7 +109,9 @@ def solar_series(
         return _from_file(config, factor, window)
     if isinstance(config, SolcastSolar):
         return _placed(solcast_power(config, place, _fill(config.fill)), config, window)
-    return computed_solar(config, window.start_s - DAY_S, window.end_s, place, seed)
+    series = computed_solar(config, window.start_s - DAY_S, window.end_s, place, seed)
+    note = "" if place is None else cloudless_note(config, series, window, place)
+    return replace(series, notes=(*series.notes, note)) if note else series
 
 
 def load_series(config: Load, window: Window) -> Series:
@@ -137,6 +141,8 @@ def price_series(config: Price, window: Window) -> Series:
     """
     if isinstance(config, ConstantPrice):
         return _constant(config.value_per_kwh, window)
+    if isinstance(config, FilePrice):
+        return _placed(_read_price(config), config, window, signed=True)
     return _from_file(config, PRICE_UNITS[config.unit], window, signed=True)
 
 
@@ -159,6 +165,17 @@ def temperature_series(config: Temperature, window: Window) -> Series:
     return replace(series, values=factor * (series.values - zero))
 
 
+def dialect_of(config: CsvFile) -> Dialect:
+    """Return how a table is written, by what the scenario says."""
+    return Dialect(
+        separator="\t" if config.separator == "tab" else config.separator,
+        comment=config.comment,
+        skip_rows=config.skip_rows,
+        decimal=config.decimal,
+        thousands=config.thousands,
+    )
+
+
 def _constant(value: float, window: Window) -> Series:
     return Series(
         np.array([window.start_s - 7 * DAY_S]), window.end_s, np.array([value]), source="constant"
@@ -175,7 +192,15 @@ def _from_file(config: CsvFile, factor: float, window: Window, *, signed: bool =
         factor=factor,
         signed=signed,
         fill=_fill(config.fill),
+        dialect=dialect_of(config),
     )
+    if SECONDS_NOTE in series.notes:
+        if config.align != "start":
+            raise file_error(
+                config.path, None, f"{SECONDS_NOTE}: set `align: start` to begin with the run"
+            )
+        notes = tuple(note for note in series.notes if note != SECONDS_NOTE)
+        series = replace(series, notes=notes)
     return _placed(series, config, window, signed=signed)
 
 
@@ -208,11 +233,12 @@ def _read_carbon(config: FileCarbon) -> Series:
         column=config.column,
         timezone=config.timezone,
         factors=config.factors,
+        leave_out=config.leave_out,
+        blank_fuels=config.blank_fuels,
         lead_s=config.lead,
         fill=_fill(config.fill),
     )
-    name = None if config.type == "file" else config.type
-    found, series = read_signal(config.path, options, name, quantity="carbon intensity")
+    found, series = read_signal(config.path, options, config.format, quantity="carbon intensity")
     if found.unit:
         if config.unit is not None:
             raise file_error(
@@ -237,5 +263,16 @@ def _read_carbon(config: FileCarbon) -> Series:
 def _read_temperature(config: FileTemperature) -> Series:
     """Return a temperature from a file of a known source [°C]."""
     options = ReadOptions(column="air_temp", timezone=config.timezone, fill=_fill(config.fill))
-    name = None if config.type == "file" else config.type
-    return read_signal(config.path, options, name, quantity="weather")[1]
+    return read_signal(config.path, options, config.format, quantity="weather")[1]
+
+
+def _read_price(config: FilePrice) -> Series:
+    """Return a price from a file of a known source [currency/kWh]."""
+    options = ReadOptions(
+        area=config.area,
+        column=config.column,
+        timezone=config.timezone,
+        currency=config.currency,
+        fill=_fill(config.fill),
+    )
+    return read_signal(config.path, options, config.format, quantity="price")[1]

@@ -18,6 +18,7 @@ BoolArray = NDArray[np.bool_]
 Texts: TypeAlias = "pd.Series[str] | Sequence[Any]"
 
 _SHOWN_CHARACTERS = 80
+_SHOWN_NAMES = 12
 
 
 def file_error(path: Path, line: int | None, message: str) -> SignalError:
@@ -26,26 +27,35 @@ def file_error(path: Path, line: int | None, message: str) -> SignalError:
 
 
 def shown(value: object) -> str:
-    """Return a value as errors show it: quoted, and cut off where it is long."""
+    """Return a value as errors show it: quoted, in one line, and cut off where it is long."""
     text = repr(value)
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
 
 
+def shown_names(names: Sequence[str]) -> str:
+    """Return names as errors list them: the first dozen, each cut off where it is long."""
+    listed = ", ".join(shown(name) for name in names[:_SHOWN_NAMES])
+    more = len(names) - _SHOWN_NAMES
+    return f"[{listed}, and {more} more]" if more > 0 else f"[{listed}]"
+
+
 @dataclass
 class Faults:
-    """What is wrong with the rows of a file.
+    """What is wrong with the rows of a file, and what was done to them.
 
     Attributes:
         path: The file.
         rows: Line of each row, from 1; or its index in the list `entries`, from 0.
         entries: Name of the list that the rows are entries of; empty if they are lines.
         problems: What was found so far.
+        notes: What was done to the rows that the user should know.
     """
 
     path: Path
     rows: IntArray
     entries: str = ""
     problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def where(self, row: int) -> str:
         """Return where a row is, as errors say it."""
@@ -59,9 +69,9 @@ class Faults:
             row = int(wrong.argmax())
             more = f"; the first of {count} such rows" if count > 1 else ""
             text = texts.iloc[row] if isinstance(texts, pd.Series) else texts[row]
-            self.problems.append(
-                Problem(f"{message} (got {shown(text)}{more})", where=self.where(row))
-            )
+            problem = Problem(f"{message} (got {shown(text)}{more})", where=self.where(row))
+            if problem not in self.problems:  # such as of two columns with the same stamps
+                self.problems.append(problem)
         return count > 0
 
     def stop(self) -> NoReturn:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from cosim.signals.even import even, lengths_us_of
 from cosim.signals.series import Series
 from inference_sim.arrays import FloatArray
 
@@ -41,15 +42,23 @@ def resampled(series: Series, method: Method, to_s: float, *, signed: bool) -> S
     integral, and is not negative where no row is.
 
     Args:
-        series: The rows, at equal distances.
+        series: The rows; of one length, unless they are held.
         method: ``hold``, ``linear``, ``pchip`` (a cubic without overshoot), ``cubic`` (a spline
             with not-a-knot ends), or ``mean_preserving``.
         to_s: Length of the new intervals; must divide the old ones [s].
         signed: Whether negative values may stand.
 
     Raises:
-        ValueError: If `to_s` does not divide the spacing, or there are too few rows.
+        ValueError: If `to_s` does not divide the spacing, there are too few rows, or they are of
+            several lengths and a curve is wanted.
     """
+    lengths_us = lengths_us_of(series)
+    if method != "hold" and lengths_us.min() < lengths_us.max():
+        raise ValueError(
+            f"{method} interpolation needs rows of one length (got {lengths_us.min() / 1e6:g} to "
+            f"{lengths_us.max() / 1e6:g} s); `method: hold` takes any"
+        )
+    series = even(series)
     starts_s, rows = series.starts_s, len(series)
     spacing_s = (series.end_s - starts_s[0]) / rows
     if not to_s >= FINEST_S:

@@ -15,9 +15,20 @@ from cosim.signals.place import Place
 from cosim.signals.pv_array import PvArray
 from cosim.signals.series import Series
 from cosim.signals.turbidity import linke_turbidity
+from cosim.signals.window import Window
+from inference_sim.arrays import FloatArray
 
 STEP_S = 300.0
 """Length of the intervals [s]; each value is that of the interval's middle."""
+CLOUDLESS_DAYS = 3
+"""Longer runs under a sky without clouds are warned of."""
+TYPICAL_YIELDS = (
+    "about 1,000 a year in Germany and 1,960 in Namibia, the country with the most (World Bank, "
+    "2020)"
+)
+"""M. Suri et al., "Global Photovoltaic Power Potential by Country", World Bank, 2020: 5.38 kWh/kWp
+a day in Namibia."""
+_HOUR_S, _DAY_S, _HOURS_A_YEAR = 3600.0, 86400.0, 8760
 
 
 def computed_solar(
@@ -44,36 +55,75 @@ def computed_solar(
             f"solar of type {config.type} needs the place of the site: give sites.N.location, such "
             "as {latitude: 37.87, longitude: -122.27}"
         )
+    if isinstance(config, PvlibSolar) and config.weather is not None:
+        from cosim.signals.pvlib_chain import weather_series
+
+        return weather_series(config, config.weather, start_s, end_s, place)
     start, stop = math.floor(start_s / STEP_S), math.ceil(end_s / STEP_S)
     starts_s = np.arange(start, stop).astype(np.float64) * STEP_S
-    middles_s = starts_s + STEP_S / 2
-    if isinstance(config, PvlibSolar):
-        from cosim.signals.pvlib_chain import clear_sky_chain_power_w, weather_series
-
-        if config.weather is not None:
-            return weather_series(config, config.weather, start_s, end_s, place)
-        power_w = clear_sky_chain_power_w(config, middles_s, place)
-    else:
-        turbidity = config.linke_turbidity
-        power_w = clear_sky_power_w(
-            middles_s,
-            PvArray(
-                peak_power_w=config.peak_power_w,
-                tilt_deg=config.tilt_deg,
-                azimuth_deg=config.azimuth_deg,
-                losses_fraction=config.losses_fraction,
-                temperature_c=config.temperature_c,
-                albedo=config.albedo,
-            ),
-            latitude=place.latitude,
-            longitude=place.longitude,
-            altitude_m=place.altitude_m,
-            linke_turbidity=linke_turbidity(middles_s, place.latitude, place.longitude)
-            if turbidity is None
-            else turbidity,
-        )
+    power_w = _cloudless_power_w(config, starts_s + STEP_S / 2, place)
     series = Series(starts_s, stop * STEP_S, power_w, source=config.type.replace("_", " "))
     return series if config.clouds is None else _clouded(series, config.clouds, seed)
+
+
+def cloudless_note(
+    config: ClearSkySolar | PvlibSolar, series: Series, window: Window, place: Place
+) -> str:
+    """Return what an array under a sky without clouds yields; empty where that does not mislead.
+
+    On a day or three a clear sky may be meant; over longer times its yield is that of no climate.
+
+    Args:
+        config: What the scenario says.
+        series: Its power [W].
+        window: The time of the run.
+        place: Where the array is.
+    """
+    has_sky = config.clouds is not None or (
+        isinstance(config, PvlibSolar) and config.weather is not None
+    )
+    span_s = window.end_s - window.start_s
+    if has_sky or not config.peak_power_w or span_s <= CLOUDLESS_DAYS * _DAY_S:
+        return ""
+    mean_w = float(series.step_means(window.start_s, span_s, 1)[0])
+    hours_s = window.start_s + _HOUR_S * (np.arange(_HOURS_A_YEAR, dtype=np.float64) + 0.5)
+    year_w = float(_cloudless_power_w(config, hours_s, place).mean())
+    run, year = (
+        watts / config.peak_power_w * hours
+        for watts, hours in ((mean_w, span_s / _HOUR_S), (year_w, _HOURS_A_YEAR))
+    )
+    return (
+        f"a sky without clouds yields {run:,.0f} kWh/kWp in this run and {year:,.0f} in a year; "
+        f"real skies leave {TYPICAL_YIELDS}. `clouds` brings clouds, `type: csv` measured power"
+    )
+
+
+def _cloudless_power_w(
+    config: ClearSkySolar | PvlibSolar, middles_s: FloatArray, place: Place
+) -> FloatArray:
+    """Return the AC power without clouds at some times [W]."""
+    if isinstance(config, PvlibSolar):
+        from cosim.signals.pvlib_chain import clear_sky_chain_power_w
+
+        return clear_sky_chain_power_w(config, middles_s, place)
+    turbidity = config.linke_turbidity
+    return clear_sky_power_w(
+        middles_s,
+        PvArray(
+            peak_power_w=config.peak_power_w,
+            tilt_deg=config.tilt_deg,
+            azimuth_deg=config.azimuth_deg,
+            losses_fraction=config.losses_fraction,
+            temperature_c=config.temperature_c,
+            albedo=config.albedo,
+        ),
+        latitude=place.latitude,
+        longitude=place.longitude,
+        altitude_m=place.altitude_m,
+        linke_turbidity=linke_turbidity(middles_s, place.latitude, place.longitude)
+        if turbidity is None
+        else turbidity,
+    )
 
 
 def _clouded(series: Series, clouds: Clouds, seed: int | tuple[int, ...]) -> Series:

@@ -12,7 +12,7 @@ from cosim.signals.clear_sky import clear_sky_light, sun_direction
 from cosim.signals.faults import file_error
 from cosim.signals.formats import ReadOptions, Source, read_signal
 from cosim.signals.formats.solcast import columns
-from cosim.signals.intervals import Fill
+from cosim.signals.gaps import Fill
 from cosim.signals.place import Place
 from cosim.signals.pv_array import PvArray, ac_power_w
 from cosim.signals.series import Series

@@ -9,9 +9,14 @@ from cosim.signals.faults import BoolArray, Faults, IntArray
 
 _ISO_STAMP = (
     r"\d{4}-\d\d-\d\d"  # a date,
-    r"(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?"  # perhaps a time of day,
+    r"(?:[T ]\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?)?"  # perhaps a time of day, if only the hour,
     r"\s?(Z|UTC|[+-]\d\d(?::?\d\d)?)?)?"  # perhaps with a zone
 )
+_HOUR_ONLY = r"^(\d{4}-\d\d-\d\d[T ]\d\d)(?![\d:])"
+_COMPACT = r"^(\d{4})(\d\d)(\d\d):(\d\d)(\d\d)$"  # as PVGIS has it
+_NUMBER = r"\d{1,12}(?:\.\d+)?"
+SECONDS_NOTE = "its stamps are seconds from the start of the file"
+"""Note of a file without dates; only ``align: start`` gives it a place in time."""
 _NO_TIME = np.iinfo(np.int64).min
 
 
@@ -23,27 +28,49 @@ def parse_iso(texts: pd.Series[str], timezone: str | None, faults: Faults) -> In
         timezone: IANA time zone of those that carry none; it is a fault if this is None.
         faults: Where to note what is wrong.
     """
+    written, texts = texts, texts.str.replace(_COMPACT, r"\1-\2-\3 \4:\5", regex=True)
     is_iso = texts.str.fullmatch(_ISO_STAMP).to_numpy(dtype=bool)
     times = pd.to_datetime(
-        texts.where(is_iso).str.replace(r"\s?UTC$", "Z", regex=True),
+        texts.where(is_iso)
+        .str.replace(_HOUR_ONLY, r"\1:00", regex=True)
+        .str.replace(r"\s?UTC$", "Z", regex=True),
         format="ISO8601",
         errors="coerce",
         utc=True,
     )
     wrong = times.isna().to_numpy(dtype=bool)
-    if faults.add(wrong, "expected an ISO 8601 stamp such as 2023-06-08T00:00:00Z", texts):
+    if faults.add(wrong, "expected an ISO 8601 stamp such as 2023-06-08T00:00:00Z", written):
         return None
     times_us = times.dt.tz_localize(None).to_numpy(dtype="datetime64[us]").astype(np.int64)
 
     zoneless = texts.str.extract(f"^{_ISO_STAMP}$", expand=False).isna().to_numpy(dtype=bool)
     if timezone is None:
         text = "the stamp has no time zone; give it one, or set 'timezone' to that of the file"
-        if faults.add(zoneless, text, texts):
+        if faults.add(zoneless, text, written):
             return None
     elif zoneless.any():
         # utc=True above took these clock times for UTC: read them again as those of the zone.
-        return from_clock(times_us, zoneless, timezone, texts, faults)
+        return from_clock(times_us, zoneless, timezone, written, faults)
     return times_us
+
+
+def counts_from_zero(texts: pd.Series[str]) -> bool:
+    """Whether stamps are numbers from 0 on: seconds since the start of whatever they describe."""
+    return bool(texts.iloc[:2].str.fullmatch(_NUMBER).all()) and float(texts.iloc[0]) == 0
+
+
+def parse_seconds(texts: pd.Series[str], faults: Faults) -> IntArray | None:
+    """Return stamps in seconds as microseconds since the Unix epoch; None where there are faults.
+
+    Args:
+        texts: The stamps.
+        faults: Where to note what is wrong, and that they count from the start.
+    """
+    wrong = ~texts.str.fullmatch(_NUMBER).to_numpy(dtype=bool)
+    if faults.add(wrong, "expected seconds since the start, as in the first row", texts):
+        return None
+    faults.notes.append(SECONDS_NOTE)
+    return np.rint(texts.to_numpy(dtype=object).astype(np.float64) * 1e6).astype(np.int64)
 
 
 def parse_as(texts: pd.Series[str], pattern: str, like: str, faults: Faults) -> IntArray | None:

@@ -1,18 +1,21 @@
-"""Text files of signals, opened with care: what is no such file is refused before it is parsed."""
+"""Reads text files of signals; rejects binary, oversized or malformed files before parsing."""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import numpy as np
 import pandas as pd
 
 from cosim.errors import SignalError
+from cosim.signals.dialect import PLAIN, Dialect
 from cosim.signals.faults import BoolArray, Faults, IntArray, file_error
 from inference_sim.files.regular import NOT_REGULAR, is_irregular
 
@@ -27,7 +30,7 @@ _MOST_COLUMNS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The fields of a comma-separated file, as text.
+    """The fields of a table, as text.
 
     Attributes:
         path: The file.
@@ -35,6 +38,7 @@ class Table:
         rows: The rows that are not blank; their columns are named by position.
         lines: Line of each row, from 1.
         short: Which rows have fewer fields than the header.
+        entries: Name of the list that the rows are entries of, from 0; empty if they are lines.
     """
 
     path: Path
@@ -42,6 +46,7 @@ class Table:
     rows: pd.DataFrame
     lines: IntArray
     short: BoolArray
+    entries: str = ""
 
     def texts(self, column: int) -> pd.Series[str]:
         """Return the fields of a column, without the spaces around them."""
@@ -49,11 +54,29 @@ class Table:
 
     def faults(self) -> Faults:
         """Return an empty list of what is wrong with the rows."""
-        return Faults(self.path, self.lines)
+        return Faults(self.path, self.lines, self.entries)
+
+    def require_rows(self, fewest: int = 2) -> Table:
+        """Return the table.
+
+        Raises:
+            SignalError: If it has less rows than that.
+        """
+        if len(self.rows) < fewest:
+            text = f"a signal needs two rows of data or more (got {len(self.rows)})"
+            raise file_error(self.path, 1, text)
+        return self
 
     def only(self, rows: BoolArray) -> Table:
         """Return the table of some of its rows."""
-        return Table(self.path, self.header, self.rows[rows], self.lines[rows], self.short[rows])
+        return Table(
+            self.path,
+            self.header,
+            self.rows[rows],
+            self.lines[rows],
+            self.short[rows],
+            self.entries,
+        )
 
 
 def is_json(path: Path) -> bool:
@@ -66,21 +89,25 @@ def is_json(path: Path) -> bool:
     return start[:1] in (b"{", b"[")
 
 
-def read_header(path: Path) -> tuple[str, ...]:
-    """Return the names of the columns of a comma-separated file, without the spaces around them.
+def read_header(path: Path, dialect: Dialect = PLAIN) -> tuple[str, ...]:
+    """Return the names of the columns of a table, without the spaces around them.
 
     Raises:
         SignalError: If it cannot be read, is binary or empty, or its first line is too long.
     """
     start = _first_bytes(path, MAX_LINE_BYTES + 1)
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise file_error(path, None, "expected UTF-8 text (got UTF-16; save the file as UTF-8)")
     if b"\0" in start:
         raise file_error(path, None, "expected comma-separated text (got a binary file)")
-    first, newline, _ = start.replace(b"\r", b"\n").partition(b"\n")
-    if not newline and len(start) > MAX_LINE_BYTES:
+    lines = start.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    if len(lines[0]) > MAX_LINE_BYTES:
         _refuse_line(path, 1)
     try:
-        line = first.decode("utf-8-sig")
-        header = next(csv.reader([line]), [])
+        whole = lines[:-1] if len(lines) > 1 else lines  # the last may be cut within a character
+        read = whole if dialect.leaves_lines_out else whole[:1]
+        _, line = _header_line([text.decode("utf-8-sig") for text in read], dialect)
+        header = next(csv.reader([line], delimiter=dialect.separator), [])
     except UnicodeDecodeError as error:
         raise file_error(path, None, f"expected UTF-8 text (got {error.reason})") from None
     except csv.Error as error:
@@ -92,17 +119,19 @@ def read_header(path: Path) -> tuple[str, ...]:
     return tuple(name.strip() for name in header)
 
 
-def read_table(path: Path) -> Table:
-    """Read a comma-separated file in UTF-8 whose first line names the columns.
+def read_table(path: Path, dialect: Dialect = PLAIN) -> Table:
+    """Read a table in UTF-8, the first line of which names the columns.
 
     Raises:
-        SignalError: If it cannot be read, is no such file, or has less than two rows.
+        SignalError: If it cannot be read, is no such file, or has no rows.
     """
-    header = read_header(path)
+    header = read_header(path, dialect)
+    skipped = 0
     try:
         _check_lines(path)
+        text, skipped = _used_lines(path, dialect) if dialect.leaves_lines_out else (None, 0)
         table = pd.read_csv(
-            path,
+            path if text is None else io.StringIO(text),
             header=None,
             dtype=str,
             na_filter=False,
@@ -110,14 +139,16 @@ def read_table(path: Path) -> Table:
             encoding="utf-8-sig",
             engine="c",
             compression=None,
+            sep=dialect.separator,
         )
     except pd.errors.EmptyDataError:
         raise file_error(path, None, "the file is empty, or its first line is") from None
     except pd.errors.ParserError as error:
-        text = str(error).strip().removeprefix("Error tokenizing data. C error: ")
-        line = re.search(r"in line (\d+)|at row (\d+)", text)
+        message = str(error).strip().removeprefix("Error tokenizing data. C error: ")
+        line = re.search(r"in line (\d+)|at row (\d+)", message)
         number = None if line is None else int(line[1]) if line[1] else int(line[2]) + 1
-        raise file_error(path, number, f"the file is not comma-separated: {text}") from None
+        number = number + skipped if number is not None else None
+        raise file_error(path, number, f"the file is not comma-separated: {message}") from None
     except UnicodeDecodeError as error:
         raise file_error(path, None, f"expected UTF-8 text (got {error.reason})") from None
     except OSError as error:
@@ -131,12 +162,15 @@ def read_table(path: Path) -> Table:
     data[~data] = (table[~data] != "").any(axis=1)
     data[:1] = False  # the header
     rows = table[data]
-    if len(rows) < 2:
-        raise file_error(path, 1, f"a signal needs two rows of data or more (got {len(rows)})")
-    lines = rows.index.to_numpy(dtype=np.int64) + 1
+    lines = rows.index.to_numpy(dtype=np.int64) + 1 + skipped
     ends_blank = bool((rows.iloc[:, -1] == "").any())
-    short = _short_rows(path, len(table), len(header))[data] if ends_blank else ~data[data]
-    return Table(path, header, rows, lines, short)
+    short = (
+        _short_rows(path, text, dialect, len(table), len(header))[data]
+        if ends_blank
+        else ~data[data]
+    )
+    whole = Table(path, header, rows, lines, short)
+    return whole.only(~_footer(whole)) if dialect.leaves_lines_out else whole
 
 
 def read_json(path: Path) -> Any:
@@ -205,14 +239,51 @@ def _check_lines(path: Path) -> None:
                 )
 
 
-def _short_rows(path: Path, rows: int, fields: int) -> BoolArray:
+def _header_line(lines: Sequence[str], dialect: Dialect) -> tuple[int, str]:
+    """Return the position of the line that names the columns, and it; -1 where there is none."""
+    if not dialect.leaves_lines_out:
+        return (0, lines[0]) if lines else (-1, "")
+    for number, line in enumerate(lines):
+        if number >= dialect.skip_rows and line.strip() and not dialect.is_comment(line):
+            return number, line
+    return -1, ""
+
+
+def _used_lines(path: Path, dialect: Dialect) -> tuple[str, int]:
+    """Return the text from the header on, comments made blank, and how many lines came before."""
+    lines = path.read_text(encoding="utf-8-sig").split("\n")
+    skipped, _ = _header_line(lines, dialect)
+    used = ["" if dialect.is_comment(line) else line for line in lines[skipped:]]
+    return "\n".join(used), skipped
+
+
+def _footer(table: Table) -> BoolArray:
+    """Return which rows explain the file below its data: short ones after a blank line."""
+    full = np.flatnonzero(~table.short)
+    footer = np.zeros(len(table.lines), dtype=bool)
+    if len(full) and (below := int(full[-1]) + 1) < len(table.lines):
+        footer[below:] = table.lines[below] > table.lines[below - 1] + 1
+    return footer
+
+
+def _short_rows(
+    path: Path, text: str | None, dialect: Dialect, rows: int, fields: int
+) -> BoolArray:
     """Return which rows have fewer than so many fields; to pandas, the others are just empty."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            counts = np.array([len(row) for row in csv.reader(file)])
+        if text is None:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                counts = _field_counts(file, dialect)
+        else:
+            counts = _field_counts(io.StringIO(text, newline=""), dialect)
     except csv.Error:  # a field that is too long
         return np.zeros(rows, dtype=bool)
     return counts < fields if len(counts) == rows else np.zeros(rows, dtype=bool)
+
+
+def _field_counts(file: TextIO, dialect: Dialect) -> IntArray:
+    reader = csv.reader(file, delimiter=dialect.separator)
+    return np.array([len(row) for row in reader], dtype=np.int64)
 
 
 def _refuse_line(path: Path, line: int) -> NoReturn:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from cosim.errors import Problem, SignalError
+from cosim.signals.even import even
 from cosim.signals.faults import IntArray
 from cosim.signals.series import Series, utc_stamp
 
@@ -21,7 +22,7 @@ def repeated_year(series: Series, start_s: float, end_s: float) -> Series:
     of the latest year that has it; on 29 February, where a year has none, that of the 28th.
 
     Args:
-        series: Rows at equal distances, which divide a day.
+        series: Rows whose lengths divide a day, or are whole days.
         start_s: Start of the span, in seconds since the Unix epoch.
         end_s: End of the span, in seconds since the Unix epoch.
 
@@ -29,6 +30,7 @@ def repeated_year(series: Series, start_s: float, end_s: float) -> Series:
         SignalError: If a date of the span is in no year of the series.
         ValueError: If the distance of the rows does not divide a day.
     """
+    series = even(series)
     first_us, last_us = (round(time_s * 1e6) for time_s in (series.starts_s[0], series.end_s))
     step_us = (last_us - first_us) // len(series)
     if _DAY_US % step_us:

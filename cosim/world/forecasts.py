@@ -16,6 +16,7 @@ from cosim.scenario.control import (
     PersistenceForecast,
     RecordedForecast,
 )
+from cosim.signals.formats import watttime
 from cosim.signals.formats.forecasts import read_issues
 from cosim.signals.formats.source import ReadOptions, Source
 from inference_sim.arrays import FloatArray
@@ -65,7 +66,9 @@ def _recorded(
     path: Path, past: FloatArray, values: FloatArray, start: datetime, step_s: float
 ) -> Recorded:
     """Read recorded forecasts; values between two times are interpolated, beyond them held."""
-    found = read_issues(Source(path), ReadOptions())
+    source = Source(path)
+    read = watttime.read_issues if watttime.has_forecasts(source) else read_issues
+    found = read(source, ReadOptions())
     start_us = start.timestamp() * 1e6
     issued: list[float] = []
     forecasts: list[FloatArray] = []

@@ -7,7 +7,7 @@ the run, models fit, controllers are made. Nothing has been written yet.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from controllers import (
@@ -30,6 +30,7 @@ from cosim.scenario.loading import (
     validate_document,
 )
 from cosim.scenario.scenario import Scenario
+from cosim.words import plural
 from cosim.world.briefing import site_context, site_signals
 from cosim.world.control import controller_problems, read_controllers
 from cosim.world.site_plan import SitePlan, plan_site
@@ -116,11 +117,13 @@ def plan_document(document: Document) -> Plan:
         raise ScenarioError([*problems, *controller_problems(document)])
 
     sites: list[SitePlan] = []
+    of_sites: list[Problem] = []
     for index in range(len(scenario.sites)):
         try:
             sites.append(plan_site(document, scenario, index))
         except ScenarioError as error:
-            problems += error.problems
+            of_sites += error.problems
+    problems += _told_once(of_sites)
     controllers: list[HostedController] = []
     try:
         controllers = read_controllers(document, scenario)
@@ -152,6 +155,19 @@ def plan_document(document: Document) -> Plan:
     except ValueError as error:
         raise ScenarioError(problem_at(document, ("controllers",), str(error))) from error
     return plan
+
+
+def _told_once(problems: Sequence[Problem]) -> list[Problem]:
+    """Return problems without those that say the same of other places, such as of a shared file."""
+    places: dict[str, list[Problem]] = {}
+    for problem in problems:
+        places.setdefault(problem.message, []).append(problem)
+    return [
+        first
+        if not others
+        else replace(first, message=f"{message} (and so in {plural(len(others), 'more place')})")
+        for message, (first, *others) in places.items()
+    ]
 
 
 def _live_problems(

@@ -37,15 +37,17 @@ def print_summaries(summaries: Sequence[SignalSummary], picture: Path | None) ->
 def _print_summary(console: Console, summary: SignalSummary, *, blocks: bool) -> None:
     series = summary.series
     start, end = utc_stamp(float(series.starts_s[0])), utc_stamp(series.end_s)
+    shortest, longest = map(duration, summary.step_range_s)
+    steps = shortest if shortest == longest else f"{shortest} to {longest}"
     rows = {
         "Signal": summary.title,
         "From": summary.how,
         "Span": f"{start} to {end}: {duration(summary.span_s)}",
-        "Step": f"{duration(summary.step_s)}, {len(series):,} times",
+        "Step": f"{steps}, {len(series):,} times",
     }
     if series.kind is not None:
         rows["Kind"] = series.kind
-    rows["Gaps"] = "; ".join(series.notes) or "none"
+    rows["Notes"] = "; ".join(series.notes) or "none"
     print_rows(console, rows)
 
     table = Table(summary.unit or "value", box=None, pad_edge=False)

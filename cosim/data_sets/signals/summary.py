@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from cosim.errors import FetchError, Problem, SignalError
 from cosim.scenario.recorded import known_timezone
+from cosim.scenario.signals import CsvFile
+from cosim.signals.build import dialect_of
 from cosim.signals.csv_file import read_csv
+from cosim.signals.even import even, lengths_us_of
 from cosim.signals.formats import ReadOptions, Source, read_signal, recognise
-from cosim.signals.intervals import Fill
+from cosim.signals.gaps import Fill
 from cosim.signals.series import Series, utc_stamp
 from cosim.world.plan import load_plan
 from cosim.world.site_plan import SitePlan
@@ -53,13 +58,19 @@ class SignalSummary:
 
     @property
     def step_s(self) -> float:
-        """Length of an interval [s]."""
+        """Length of an interval, in the mean where they differ [s]."""
         return self.span_s / len(self.series)
 
     @property
+    def step_range_s(self) -> tuple[float, float]:
+        """Lengths of the shortest and of the longest interval [s]."""
+        lengths_us = lengths_us_of(self.series)
+        return float(lengths_us.min()) / 1e6, float(lengths_us.max()) / 1e6
+
+    @property
     def figures(self) -> dict[str, float]:
-        """Mean and quantiles of the values, by name."""
-        values = self.series.values
+        """Mean and quantiles over time, by name."""
+        values = even(self.series).values
         quantiles = np.quantile(values, [*QUANTILES.values()]).tolist()
         return {"mean": float(values.mean()), **dict(zip(QUANTILES, quantiles, strict=True))}
 
@@ -111,8 +122,9 @@ class SignalSummary:
             "end": utc_stamp(self.series.end_s),
             "intervals": len(self.series),
             "step_s": self.step_s,
+            "step_range_s": list(self.step_range_s),
             **self.figures,
-            "gaps": list(self.series.notes),
+            "notes": list(self.series.notes),
             "mean_day": None if day is None else {key: day[key].tolist() for key in day},
             "over_time": {"interval_s": width_s, "mean": means.tolist()},
         }
@@ -126,6 +138,7 @@ def of_file(
     column: str | None = None,
     timezone: str | None = None,
     at_end: bool = False,
+    csv_keys: Mapping[str, Any] = MappingProxyType({}),
 ) -> SignalSummary:
     """Read a signal file and return what is in it; gaps are filled with the value before.
 
@@ -135,6 +148,7 @@ def of_file(
             that is of no known source.
         area, column, timezone: What else is known of it.
         at_end: Whether the stamps of plain CSV are the ends of the intervals.
+        csv_keys: What a scenario would say of plain CSV, by its keys there.
 
     Raises:
         SignalError: If it cannot be read as a signal, or there is no such time zone.
@@ -145,15 +159,18 @@ def of_file(
         except ValueError as error:
             raise SignalError(f"--timezone: {error}") from None
     if name is None:
-        name = _recognised(path, column)
+        name = "csv" if csv_keys else _recognised(path, column)
     if name == "csv":
+        config = _csv_config(path, csv_keys)
         series = read_csv(
             path,
             column=column,
+            time_column=config.time_column,
             stamp="end" if at_end else "start",
             timezone=timezone,
             signed=True,
             fill=_FILL,
+            dialect=dialect_of(config),
         )
         return SignalSummary(str(path), "csv: plain CSV", "", series)
     options = ReadOptions(area=area, column=column, timezone=timezone, fill=_FILL)
@@ -212,17 +229,34 @@ def refuse_unless(signal_format: str | None, url: str) -> Callable[[Path], None]
     return accept
 
 
+def _csv_config(path: Path, keys: Mapping[str, Any]) -> CsvFile:
+    """Return what a scenario would say of a plain CSV file.
+
+    Raises:
+        SignalError: If it cannot say so.
+    """
+    try:
+        return CsvFile.model_validate({"type": "csv", "path": path, **keys})
+    except ValidationError as error:
+        if not keys:  # then the file is missing, which reading it tells better
+            return CsvFile.model_construct(type="csv", path=path)
+        problems = [
+            Problem(f"{'.'.join(map(str, one['loc'])) or 'csv'}: {one['msg']}")
+            for one in error.errors()
+        ]
+        raise SignalError(problems) from None
+
+
 def _recognised(path: Path, column: str | None) -> str:
     """Return the name of the format; ``csv`` for a table that may be one."""
     source = Source(path)
     try:
         return recognise(source).name
-    except SignalError as error:
+    except SignalError:
         columns = len(source.header)
         if columns == 2 or (columns > 2 and column in source.header):
             return "csv"
-        hint = Problem("name its column with --column, or its format with --format")
-        raise SignalError([*error.problems, hint] if columns > 2 else error.problems) from None
+        raise
 
 
 def _signals(site: SitePlan) -> Iterator[tuple[str, str, str, FloatArray]]:

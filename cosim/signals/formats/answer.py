@@ -47,20 +47,20 @@ class Answer:
 
     def texts(self, column: str) -> pd.Series[str]:
         """Return the values of a column as text; empty where there is none."""
-        return _texts([entry.values.get(column) for entry in self.entries])
+        return as_texts([entry.values.get(column) for entry in self.entries])
 
     @property
     def starts(self) -> pd.Series[str]:
         """The stamps of the starts, as text."""
-        return _texts([entry.start for entry in self.entries])
+        return as_texts([entry.start for entry in self.entries])
 
     @property
     def ends(self) -> pd.Series[str]:
         """The stamps of the ends, as text."""
-        return _texts([entry.end for entry in self.entries])
+        return as_texts([entry.end for entry in self.entries])
 
 
-def _texts(items: Sequence[Any]) -> pd.Series[str]:
+def as_texts(items: Sequence[Any]) -> pd.Series[str]:
     """Return items as text: numbers as they are, all else only if it is text."""
     return pd.Series(
         ["" if item is None else item if isinstance(item, str) else repr(item) for item in items],

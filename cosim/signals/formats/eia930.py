@@ -1,20 +1,26 @@
 """Hourly generation by fuel of US balancing authorities, form EIA-930.
 
-Two forms: the six-month balance files as EIA publishes them, with all authorities, and a plain mix
-of one authority with a column for each of EIA's codes of fuels. The stamp is the end of the hour,
-in UTC.
+Three forms: the six-month balance files as EIA publishes them, with all authorities; the answers of
+EIA's API, as JSON or CSV, with a row for each hour and fuel; and a plain mix of one authority with
+a column for each of EIA's codes of fuels. The stamp is the end of the hour, in UTC.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
-from cosim.signals.formats.generation import read_intensity
+from cosim.signals.faults import Faults, shown
+from cosim.signals.formats.contract import SignalFormat
+from cosim.signals.formats.generation import FuelColumn, read_intensity
+from cosim.signals.formats.long_table import pivoted
 from cosim.signals.formats.source import ReadOptions, Source, only_area
-from cosim.signals.intervals import regular_series
-from cosim.signals.mix import STORAGE
+from cosim.signals.intervals import is_missing, regular_series
+from cosim.signals.mix import STORAGE, emission_factors
 from cosim.signals.series import Series
 from cosim.signals.stamps import parse_as, parse_iso
+from cosim.signals.text_file import Table
 
 _CODES = {
     "NG": "gas",
@@ -28,6 +34,11 @@ _CODES = {
     "GEO": "geothermal",
     "PS": STORAGE,
     "BAT": STORAGE,
+    "SNB": "solar",
+    "WNB": "wind",
+    "OES": STORAGE,
+    "UES": STORAGE,
+    "UNK": "other",
 }
 """Fuels by the codes that EIA uses; the order is that in which a mix is added up."""
 _FUELS = {
@@ -52,15 +63,24 @@ _FUELS = {
     "unknown fuel sources": "other",
 }
 """Fuels by the names in the balance files; those changed in 2024."""
+_MISSPELT = {"solar witho integrated battery storage": "solar with integrated battery storage"}
+"""Names as EIA's files have them since July 2024, and what they mean."""
 _GENERATION = re.compile(
     r"net generation \((?P<unit>\w+)\) from (?P<fuel>.*?)(?: \((?P<how>imputed|adjusted)\))?"
 )
+_FORMS = ("adjusted", "", "imputed")
+"""Of a fuel in a balance file, in the order in which they count."""
 _STAMP = "%m/%d/%Y %I:%M:%S %p"
+_API = ("period", "respondent", "fueltype", "value")
+_CALIFORNIA = "CISO"
 
 
 def matches(source: Source) -> bool:
-    """Whether a file looks like one of the two."""
+    """Whether a file looks like one of the three."""
     if any(name.startswith("net generation (") for name in source.names):
+        return True
+    first = next(iter(_api_entries(source)), None)
+    if {*source.names} >= {*_API} or (isinstance(first, dict) and first.keys() >= {*_API}):
         return True
     return len(set(source.header) & set(_CODES)) >= 2
 
@@ -71,6 +91,8 @@ def read(source: Source, options: ReadOptions) -> Series:
     Raises:
         SignalError: If the file is not as it should be.
     """
+    if _api_entries(source) or {*source.names} >= {*_API}:
+        return _read_api(source, options)
     if set(source.header) & set(_CODES):
         return _read_plain(source, options)
     return _read_balance(source, options)
@@ -78,7 +100,11 @@ def read(source: Source, options: ReadOptions) -> Series:
 
 def _read_plain(source: Source, options: ReadOptions) -> Series:
     time = source.find("timestamp")
-    columns = {source.find(code): fuel for code, fuel in _CODES.items() if code in source.header}
+    columns = [
+        FuelColumn(fuel, code, (source.find(code),))
+        for code, fuel in _CODES.items()
+        if code in source.header
+    ]
     table = only_area(source, source.table(), options)
     faults = table.faults()
     values = read_intensity(table, columns, faults, options)
@@ -88,36 +114,107 @@ def _read_plain(source: Source, options: ReadOptions) -> Series:
 
 def _read_balance(source: Source, options: ReadOptions) -> Series:
     time = source.find("UTC Time at End of Hour")
-    source.find("Balancing Authority")
+    area = source.find("Balancing Authority")
     columns = _fuel_columns(source)
     table = only_area(source, source.table(), options, "Balancing Authority")
     faults = table.faults()
     values = read_intensity(table, columns, faults, options)
+    if table.texts(area).iloc[0] == _CALIFORNIA:
+        _note_california(table, columns, faults, options)
     times_us = parse_as(table.texts(time), _STAMP, "1/31/2022 8:00:00 AM", faults)
     return regular_series(times_us, values, faults, stamp="end", fill=options.fill)
 
 
-def _fuel_columns(source: Source) -> dict[int, str]:
-    """Return the fuels by their columns; of one that is reported and adjusted, the adjusted."""
+def _fuel_columns(source: Source) -> list[FuelColumn]:
+    """Return the fuels of a balance file; of each, the adjusted values come first."""
     found: dict[str, dict[str, int]] = {}
     for index, name in enumerate(source.names):
         if (match := _GENERATION.fullmatch(name)) is None:
             continue
         if match["unit"] != "mw":
-            raise source.error(f"expected generation in MW (got {source.header[index]!r})")
-        if match["fuel"] not in _FUELS:
-            raise source.error(
-                f"no factor is known for this fuel (got {source.header[index]!r}, expected one of "
-                f"{[*_FUELS]})"
-            )
-        forms = found.setdefault(match["fuel"], {})
+            raise source.error(f"expected generation in MW (got {shown(source.header[index])})")
+        forms = found.setdefault(_MISSPELT.get(match["fuel"], match["fuel"]), {})
         if (match["how"] or "") in forms:
-            raise source.error(f"more than one column {source.header[index]!r}")
+            raise source.error(f"more than one column {shown(source.header[index])}")
         forms[match["how"] or ""] = index
     if not found:
         raise source.error("there is no column 'Net Generation (MW) from ...'")
-    return {
-        forms["adjusted" if "adjusted" in forms else ""]: _FUELS[fuel]
+    return [
+        FuelColumn(_FUELS.get(fuel), fuel, tuple(forms[how] for how in _FORMS if how in forms))
         for fuel, forms in found.items()
-        if "adjusted" in forms or "" in forms
-    }
+    ]
+
+
+def _api_entries(source: Source) -> list[Any]:
+    """Return the rows of an answer of the API in JSON; none of another document."""
+    document = source.json
+    for key in ("response", "data"):
+        document = document.get(key) if isinstance(document, dict) else None
+    return document if isinstance(document, list) else []
+
+
+def _read_api(source: Source, options: ReadOptions) -> Series:
+    entries = _api_entries(source)
+    table = source.entry_table("response.data", entries, _API) if entries else source.table()
+    time, area, kind, value = ([*map(str.lower, table.header)].index(name) for name in _API)
+    table = only_area(source, table, options, "respondent")
+    wide = pivoted(table, time, kind, value).require_rows()
+    columns = [
+        FuelColumn(_CODES.get(code.upper()), code, (place,))
+        for place, code in enumerate(wide.header)
+        if place > 0
+    ]
+    faults = wide.faults()
+    values = read_intensity(wide, columns, faults, options)
+    if table.texts(area).iloc[0] == _CALIFORNIA:
+        _note_california(wide, columns, faults, options)
+    times_us = parse_iso(wide.texts(0), options.timezone or "UTC", faults)
+    return regular_series(times_us, values, faults, stamp="end", fill=options.fill)
+
+
+def _note_california(
+    table: Table, columns: Sequence[FuelColumn], faults: Faults, options: ReadOptions
+) -> None:
+    """Note that California's batteries are among its other fuels, where they are not shown apart.
+
+    In the hours of 2022 ``Other`` gives 3 MW in the mean at 11 in the morning and 1,378 MW at 7 in
+    the evening, Pacific time, and is never negative: batteries, shown as they discharge.
+    """
+    if "other" in (*options.leave_out, *options.factors):
+        return
+    batteries = any(
+        "bat" in column.name.lower() for column in _with_values(table, columns, STORAGE)
+    )
+    other = _with_values(table, columns, "other")
+    if other and not batteries:
+        grams = emission_factors()["other"].g_per_kwh
+        faults.notes.append(
+            f"{shown(other[0].name)} of California contains what its batteries give back, counted "
+            f"with {grams:g} g/kWh; `leave_out: [other]` leaves it out"
+        )
+
+
+def _with_values(table: Table, columns: Sequence[FuelColumn], fuel: str) -> list[FuelColumn]:
+    """Return the columns of a fuel that have a value other than 0."""
+    return [
+        column
+        for column in columns
+        if column.fuel == fuel
+        and any(
+            (~is_missing(texts) & (texts != "0").to_numpy(dtype=bool)).any()
+            for texts in map(table.texts, column.places)
+        )
+    ]
+
+
+FORMAT = SignalFormat(
+    name="eia930",
+    about="EIA-930, generation by fuel of US balancing authorities",
+    quantity="carbon intensity",
+    unit="g/kWh",
+    matches=matches,
+    read=read,
+    kind="average",
+    areas=True,
+    mix=True,
+)

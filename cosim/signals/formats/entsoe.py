@@ -1,8 +1,8 @@
-"""Actual generation per production type, as ENTSO-E's Transparency Platform exports it.
+"""Actual generation per production type, of ENTSO-E's Transparency Platform.
 
-A market time unit, MTU, is written with both of its ends. Stamps are in UTC, or on the clocks of
-Brussels (``CET/CEST``), where an hour comes twice in autumn. Columns of consumption, by pumps, are
-left out.
+Three forms: what its pages export, with a market time unit (MTU) written with both of its ends; the
+files of its file library; and what the client entsoe-py gives, written by pandas. Columns of
+consumption, by pumps, are left out.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from __future__ import annotations
 import re
 
 import numpy as np
-import pandas as pd
 
-from cosim.signals.faults import Faults, IntArray
-from cosim.signals.formats.generation import read_intensity
+from cosim.signals.faults import shown
+from cosim.signals.formats.contract import SignalFormat
+from cosim.signals.formats.generation import FuelColumn, read_intensity
+from cosim.signals.formats.long_table import pivoted
 from cosim.signals.formats.source import ReadOptions, Source, only_area
+from cosim.signals.formats.time_units import library_area, parse_units, resolutions, zone_of
 from cosim.signals.intervals import regular_series
 from cosim.signals.mix import STORAGE
 from cosim.signals.series import Series
-from cosim.signals.stamps import from_clock, parse_as
+from cosim.signals.stamps import parse_iso
 
 _FUELS = {
     "biomass": "biomass",
@@ -45,16 +47,17 @@ _FUELS = {
 }
 """Fuels by production type."""
 _GENERATION = re.compile(r"(?P<type>.*?) ?- actual aggregated \[(?P<unit>\w+)\]")
-_HALF = r"(\d\d[./]\d\d[./]\d{{4}} \d\d:\d\d)(?::00)?(?: \((?P<{}>UTC|CET|CEST|CET/CEST)\))?"
-_MTU = re.compile(f"^{_HALF.format('start')} - {_HALF.format('end')}$")
-_OFFSET_US = {"UTC": 0, "CET": 3600_000_000, "CEST": 7200_000_000}
-_LOCAL = "CET/CEST"
-_TIMEZONE = "Europe/Brussels"
-_MINUTE_US = 60_000_000
+_LIBRARY = ("datetime(utc)", "productiontype", "actualgenerationoutput[mw]")
+_CLIENT_COLUMNS = ("actual aggregated", "actual consumption")
+"""What the second line of entsoe-py's names may say."""
 
 
 def matches(source: Source) -> bool:
-    """Whether a file looks like one."""
+    """Whether a file looks like one of the three."""
+    if {*_LIBRARY} <= {*source.names}:
+        return True
+    if source.names[:1] == ("",) and {*source.names} & {*_FUELS} >= {*source.names[1:]} != set():
+        return True
     has_mtu = any(name == "mtu" or name.startswith("mtu (") for name in source.names)
     return has_mtu and any("actual aggregated" in name for name in source.names)
 
@@ -65,110 +68,87 @@ def read(source: Source, options: ReadOptions) -> Series:
     Raises:
         SignalError: If the file is not as it should be.
     """
+    if {*_LIBRARY} <= {*source.names}:
+        return _read_library(source, options)
+    if source.names[:1] == ("",):
+        return _read_client(source, options)
     time = source.find("MTU", "MTU (UTC)", "MTU (CET/CEST)")
     columns = _fuel_columns(source)
     table = only_area(source, source.table(), options, "Area")
     faults = table.faults()
     values = read_intensity(table, columns, faults, options)
-    zone = re.search(r"\((.*)\)", source.header[time])
-    starts_us, interval_us = _parse_units(
-        table.texts(time), zone[1].upper() if zone else None, options.timezone, faults
+    starts_us, lengths_us = parse_units(
+        table.texts(time), zone_of(source.header[time]), options.timezone, faults
     )
-    return regular_series(starts_us, values, faults, interval_us=interval_us, fill=options.fill)
+    return regular_series(starts_us, values, faults, lengths_us=lengths_us, fill=options.fill)
 
 
-def _fuel_columns(source: Source) -> dict[int, str]:
-    """Return the fuels by the columns of their generation."""
-    columns: dict[int, str] = {}
+def _fuel_columns(source: Source) -> list[FuelColumn]:
+    """Return the columns of generation."""
+    columns = []
     for index, name in enumerate(source.names):
         if (match := _GENERATION.fullmatch(name)) is None:
             continue
         if match["unit"] != "mw":
-            raise source.error(f"expected generation in MW (got {source.header[index]!r})")
-        if match["type"] not in _FUELS:
-            raise source.error(
-                f"no factor is known for this production type (got {source.header[index]!r}, "
-                f"expected one of {[*_FUELS]})"
-            )
+            raise source.error(f"expected generation in MW (got {shown(source.header[index])})")
         if source.names.count(name) > 1:
-            raise source.error(f"more than one column {source.header[index]!r}")
-        columns[index] = _FUELS[match["type"]]
+            raise source.error(f"more than one column {shown(source.header[index])}")
+        columns.append(FuelColumn(_FUELS.get(match["type"]), match["type"], (index,)))
     if not columns:
         raise source.error("there is no column '... - Actual Aggregated [MW]'")
     return columns
 
 
-def _parse_units(
-    texts: pd.Series[str], zone: str | None, timezone: str | None, faults: Faults
-) -> tuple[IntArray | None, int | None]:
-    """Return the starts of time units, and their length; None where there are faults [us].
-
-    Args:
-        texts: The units, as they are written.
-        zone: Zone of all stamps, as the header tells it.
-        timezone: IANA time zone of stamps without any.
-        faults: Where to note what is wrong.
-    """
-    found = texts.str.extract(_MTU)
-    like = "01.01.2016 00:00 - 01.01.2016 01:00 (UTC)"
-    wrong = found[0].isna().to_numpy(dtype=bool)
-    if faults.add(wrong, f"expected a time unit such as {like}", texts):
-        return None, None
-    clock: list[IntArray] = []
-    for half in (found[0], found[2]):
-        clock_us = parse_as(half.str.replace("/", "."), "%d.%m.%Y %H:%M", like, faults)
-        if clock_us is None:
-            return None, None
-        clock.append(clock_us)
-    end_zones = found["end"].fillna(zone or "")
-    start_zones = found["start"].fillna(end_zones)
-    zoneless = (start_zones == "").to_numpy(dtype=bool)
-    text = "the stamp has no time zone; set 'timezone' to that of the file"
-    if timezone is None and faults.add(zoneless, text, texts):
-        return None, None
-
-    starts_us = _in_utc(clock[0], start_zones, timezone, texts, faults)
-    if starts_us is None:
-        return None, None
-    return starts_us, _unit_us(clock, start_zones, end_zones, texts, faults)
-
-
-def _in_utc(
-    clock_us: IntArray,
-    zones: pd.Series[str],
-    timezone: str | None,
-    texts: pd.Series[str],
-    faults: Faults,
-) -> IntArray | None:
-    """Return clock times of several zones in UTC [us]; None where there are faults."""
-    times_us: IntArray | None = clock_us - zones.map(_OFFSET_US).fillna(0).to_numpy(dtype=np.int64)
-    for name, zone in ((_LOCAL, _TIMEZONE), ("", timezone)):
-        rows = (zones == name).to_numpy(dtype=bool)
-        if rows.any() and times_us is not None and zone is not None:
-            times_us = from_clock(times_us, rows, zone, texts, faults)
-    return times_us
-
-
-def _unit_us(
-    clock: list[IntArray],
-    start_zones: pd.Series[str],
-    end_zones: pd.Series[str],
-    texts: pd.Series[str],
-    faults: Faults,
-) -> int | None:
-    """Return the length of a time unit; a fault where there is another [us]."""
-    offsets_us = [
-        zones.map(_OFFSET_US).fillna(0).to_numpy(dtype=np.int64)
-        for zones in (start_zones, end_zones)
+def _read_library(source: Source, options: ReadOptions) -> Series:
+    """Read a file of the file library: tabs, and a row for each time and production type."""
+    time, kind, value = (source.find(name) for name in _LIBRARY)
+    table = library_area(source, source.table(), options)
+    wide = pivoted(table, time, kind, value).require_rows()
+    columns = [
+        FuelColumn(_FUELS.get(name.lower()), name, (place,))
+        for place, name in enumerate(wide.header)
+        if place > 0
     ]
-    lengths_us = (clock[1] - offsets_us[1]) - (clock[0] - offsets_us[0])
-    each_us, counts = np.unique(lengths_us, return_counts=True)
-    unit_us = int(each_us[counts.argmax()])
-    off_us = np.abs(lengths_us - unit_us)
-    # On a local clock the unit in which it changes looks an hour longer or shorter.
-    may_change = start_zones.isin((_LOCAL, "")).to_numpy(dtype=bool) & (off_us == 60 * _MINUTE_US)
-    wrong = ((off_us != 0) & ~may_change) | (unit_us <= 0)
-    text = f"expected a time unit of {unit_us / _MINUTE_US:g} min as in the other rows"
-    if unit_us <= 0:
-        text = "expected the end of the time unit after its start"
-    return None if faults.add(wrong, text, texts) else unit_us
+    faults = wide.faults()
+    values = read_intensity(wide, columns, faults, options)
+    starts_us = parse_iso(wide.texts(0), "UTC", faults)
+    first = table.rows[time].str.strip().drop_duplicates().sort_values().index
+    lengths_us = resolutions(table.texts(source.find("ResolutionCode")).loc[first], faults)
+    if lengths_us is None:
+        faults.stop()
+    return regular_series(starts_us, values, faults, lengths_us=lengths_us, fill=options.fill)
+
+
+def _read_client(source: Source, options: ReadOptions) -> Series:
+    """Read what the client entsoe-py gives, as pandas writes it: one line of names, or two."""
+    table = only_area(source, source.table(), options)
+    second = [table.texts(place).iloc[0].lower() for place in range(len(table.header))]
+    two_lines = not second[0] and {*second[1:]} <= {*_CLIENT_COLUMNS}
+    places = [
+        place
+        for place in range(1, len(second))
+        if not two_lines or second[place] == _CLIENT_COLUMNS[0]
+    ]
+    if two_lines:
+        table = table.only(np.arange(len(table.rows)) > 0).require_rows()
+    columns = [
+        FuelColumn(_FUELS.get(source.names[place]), source.names[place], (place,))
+        for place in places
+    ]
+    faults = table.faults()
+    values = read_intensity(table, columns, faults, options)
+    starts_us = parse_iso(table.texts(0), options.timezone, faults)
+    return regular_series(starts_us, values, faults, fill=options.fill)
+
+
+FORMAT = SignalFormat(
+    name="entsoe",
+    about="ENTSO-E, generation by production type of a European area",
+    quantity="carbon intensity",
+    unit="g/kWh",
+    matches=matches,
+    read=read,
+    kind="average",
+    areas=True,
+    mix=True,
+)

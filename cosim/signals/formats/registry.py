@@ -1,133 +1,75 @@
-"""The formats by name: what they hold, and what can be said of a file in each."""
+"""The formats by name: those of this folder, and those that installed packages offer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
 
-from cosim.errors import did_you_mean
-from cosim.signals.faults import file_error, shown
+from cosim.errors import SignalError, did_you_mean
+from cosim.signals.faults import file_error, shown, shown_names
 from cosim.signals.formats import (
     eia930,
     electricity_maps,
     entsoe,
+    entsoe_prices,
     forecasts,
+    gridstatus,
     neso,
     solcast,
     watttime,
 )
+from cosim.signals.formats.advice import csv_advice
+from cosim.signals.formats.contract import Quantity, SignalFormat
 from cosim.signals.formats.source import ReadOptions, Source
 from cosim.signals.mix import emission_factors
 from cosim.signals.series import Series
+from inference_sim.errors import InferenceSimError
+from inference_sim.plugins import find_part
 
-Quantity = Literal["carbon intensity", "weather", "any"]
+_MODULES = (
+    electricity_maps,
+    watttime,
+    neso,
+    eia930,
+    entsoe,
+    entsoe_prices,
+    gridstatus,
+    solcast,
+    forecasts,
+)
+
+FORMATS: Mapping[str, SignalFormat] = MappingProxyType(
+    {module.FORMAT.name: module.FORMAT for module in _MODULES}
+)
+"""The formats that come with the package, by name."""
+
+GROUP = "cosim.signals"
+"""Group of entry points under which an installed package offers formats by name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignalFormat:
-    """How a source writes its files.
+def find_format(name: str) -> SignalFormat:
+    """Return a format that comes with the package, or that an installed one offers.
 
-    Attributes:
-        name: What scenarios call it.
-        about: What it is, in a few words.
-        quantity: What its values are.
-        unit: Unit of the series that is read; empty if the file does not tell.
-        matches: Whether a file looks like one.
-        read: Returns the series; raises a SignalError if the file is not as it should be.
-        kind: Kind of a carbon intensity; None where the file tells, or it has none.
-        columns: What ``column`` may be; the first is the default.
-        areas, mix: Whether a file may have several areas; whether it has generation by fuel.
+    Raises:
+        SignalError: If there is none of that name, or it cannot be imported.
     """
-
-    name: str
-    about: str
-    quantity: Quantity
-    unit: str
-    matches: Callable[[Source], bool]
-    read: Callable[[Source, ReadOptions], Series]
-    kind: Literal["average", "marginal"] | None = None
-    columns: tuple[str, ...] = ()
-    areas: bool = False
-    mix: bool = False
+    try:
+        found = find_part("signal", name, FORMATS)
+    except InferenceSimError as error:
+        raise SignalError(str(error)) from error
+    if not isinstance(found, SignalFormat):
+        raise SignalError(f"signal '{name}' must be a SignalFormat (got {shown(found)})")
+    return found
 
 
-FORMATS: Mapping[str, SignalFormat] = {
-    one.name: one
-    for one in (
-        SignalFormat(
-            name="electricity_maps",
-            about="Electricity Maps, CSV files from 2021 on",
-            quantity="carbon intensity",
-            unit="g/kWh",
-            matches=electricity_maps.matches,
-            read=electricity_maps.read,
-            kind="average",
-            columns=electricity_maps.COLUMNS,
-            areas=True,
-        ),
-        SignalFormat(
-            name="watttime",
-            about="WattTime v3, JSON or the CSV of its client",
-            quantity="carbon intensity",
-            unit="g/kWh",
-            matches=watttime.matches,
-            read=watttime.read,
-            areas=True,
-        ),
-        SignalFormat(
-            name="neso",
-            about="carbon intensity of Great Britain, JSON of NESO's API",
-            quantity="carbon intensity",
-            unit="g/kWh",
-            matches=neso.matches,
-            read=neso.read,
-            kind="average",
-            columns=neso.COLUMNS,
-        ),
-        SignalFormat(
-            name="eia930",
-            about="EIA-930, generation by fuel of US balancing authorities",
-            quantity="carbon intensity",
-            unit="g/kWh",
-            matches=eia930.matches,
-            read=eia930.read,
-            kind="average",
-            areas=True,
-            mix=True,
-        ),
-        SignalFormat(
-            name="entsoe",
-            about="ENTSO-E, generation by production type of a European area",
-            quantity="carbon intensity",
-            unit="g/kWh",
-            matches=entsoe.matches,
-            read=entsoe.read,
-            kind="average",
-            areas=True,
-            mix=True,
-        ),
-        SignalFormat(
-            name="solcast",
-            about="Solcast, irradiance and temperature",
-            quantity="weather",
-            unit="W/m2",
-            matches=solcast.matches,
-            read=solcast.read,
-            columns=solcast.COLUMNS,
-        ),
-        SignalFormat(
-            name="forecasts",
-            about="recorded forecasts",
-            quantity="any",
-            unit="",
-            matches=forecasts.matches,
-            read=forecasts.read,
-        ),
-    )
-}
-"""The formats by name."""
+def _all() -> Iterator[SignalFormat]:
+    """Yield the formats, those of other packages last."""
+    yield from FORMATS.values()
+    for name in sorted({point.name for point in entry_points(group=GROUP)} - FORMATS.keys()):
+        yield find_format(name)
 
 
 def recognise(source: Source) -> SignalFormat:
@@ -136,15 +78,15 @@ def recognise(source: Source) -> SignalFormat:
     Raises:
         SignalError: If it is in none of them, or cannot be read.
     """
-    for one in FORMATS.values():
+    for one in _all():
         if one.matches(source):
             return one
-    got = f"the columns {shown(list(source.header))}" if source.header else "JSON of another shape"
+    got = f"the columns {shown_names(source.header)}" if source.header else "JSON of another shape"
     raise file_error(
         source.path,
         1,
-        f"no known format of signals (got {got}, known are {', '.join(FORMATS)}); read other files "
-        "with type: csv",
+        f"no known format of signals (got {got}, known are {', '.join(FORMATS)})"
+        f"{csv_advice(source)}",
     )
 
 
@@ -170,7 +112,7 @@ def read_signal(
         SignalError: If the file cannot be read, or an option does not go with it.
     """
     source, options = Source(path), options or ReadOptions()
-    found = recognise(source) if name is None else FORMATS[name]
+    found = recognise(source) if name is None else find_format(name)
     if "any" not in (quantity, found.quantity) and quantity != found.quantity:
         raise file_error(
             path,
@@ -190,7 +132,7 @@ def _check_options(source: Source, found: SignalFormat, options: ReadOptions) ->
             raise file_error(
                 source.path,
                 None,
-                f"factors: no such fuel (got {fuel!r}, expected one of {[*fuels]}"
+                f"factors: no such fuel (got {shown(fuel)}, expected one of {[*fuels]}"
                 f"{did_you_mean(fuel, fuels)})",
             )
     if options.column is not None and options.column not in found.columns:
@@ -199,13 +141,15 @@ def _check_options(source: Source, found: SignalFormat, options: ReadOptions) ->
         raise file_error(
             source.path,
             None,
-            f"column: no such values in format '{found.name}' (got {options.column!r}, "
+            f"column: no such values in format '{found.name}' (got {shown(options.column)}, "
             f"{known}{hint})",
         )
     for key, given, fits in (
         ("area", options.area is not None, found.areas),
         ("factors", bool(options.factors), found.mix),
-        ("lead", options.lead_s > 0, found.name == "forecasts"),
+        ("leave_out", bool(options.leave_out), found.mix),
+        ("blank_fuels", options.blank_fuels is not None, found.mix),
+        ("lead", options.lead_s > 0, found.forecasts),
     ):
         if given and not fits:
             raise file_error(source.path, None, f"{key}: does not go with format '{found.name}'")

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+
+from cosim.signals.formats.contract import SignalFormat
 from cosim.signals.formats.source import ReadOptions, Source
 from cosim.signals.intervals import parse_numbers, regular_series, scaled_values
 from cosim.signals.series import Series
@@ -58,6 +61,17 @@ def read(source: Source, options: ReadOptions) -> Series:
         values,
         faults,
         stamp="end",
-        interval_us=minutes * 60_000_000,
+        lengths_us=np.full(len(values), minutes * 60_000_000),
         fill=options.fill,
     )
+
+
+FORMAT = SignalFormat(
+    name="solcast",
+    about="Solcast, irradiance and temperature",
+    quantity="weather",
+    unit="W/m2",
+    matches=matches,
+    read=read,
+    columns=COLUMNS,
+)

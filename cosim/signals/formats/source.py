@@ -6,17 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
+import pandas as pd
 
 from cosim.errors import SignalError, did_you_mean
-from cosim.signals.faults import Faults, file_error, shown
-from cosim.signals.formats.answer import Answer
-from cosim.signals.intervals import Fill
+from cosim.signals.dialect import PLAIN, Dialect
+from cosim.signals.faults import Faults, file_error, shown, shown_names
+from cosim.signals.formats.answer import Answer, as_texts
+from cosim.signals.gaps import Fill
 from cosim.signals.text_file import Table, is_json, read_header, read_json, read_table
 
 T = TypeVar("T")
+_TABS = Dialect(separator="\t")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,10 @@ class ReadOptions:
         column: Which values of a file that has several, by the names of its format.
         timezone: IANA time zone of stamps that carry none.
         factors: Emission factors in place of the built-in ones, by fuel [g/kWh].
+        leave_out: Fuels that do not count in a mix.
+        blank_fuels: What the blank of one fuel among others is; by default a gap, but 0 where the
+            fuel begins or ends within the file or is reported now and then.
+        currency: What a price must be in; None for any.
         lead_s: How long before its time a forecast must have been made [s].
         fill: How gaps are filled; they are errors by default.
     """
@@ -36,6 +43,9 @@ class ReadOptions:
     column: str | None = None
     timezone: str | None = None
     factors: Mapping[str, float] = field(default_factory=dict)
+    leave_out: Sequence[str] = ()
+    blank_fuels: Literal["gap", "zero"] | None = None
+    currency: str | None = None
     lead_s: float = 0.0
     fill: Fill | None = None
 
@@ -53,7 +63,7 @@ class Source:
     @cached_property
     def header(self) -> tuple[str, ...]:
         """Names of the columns; empty if the file is JSON."""
-        return () if self._is_json else read_header(self.path)
+        return () if self._is_json else read_header(self.path, self._dialect)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -66,16 +76,25 @@ class Source:
         return read_json(self.path) if self._is_json else None
 
     @cached_property
+    def _dialect(self) -> Dialect:
+        """Tabs between the fields where the first line has them and no comma."""
+        first, *others = read_header(self.path)
+        return _TABS if "\t" in first and not others else PLAIN
+
+    @cached_property
     def _is_json(self) -> bool:
         return is_json(self.path)
 
-    def table(self) -> Table:
-        """Return all rows of a comma-separated file; none may be cut short.
+    def table(self, fewest: int = 2) -> Table:
+        """Return all rows of a table; none may be cut short.
+
+        Args:
+            fewest: How many rows it must have.
 
         Raises:
             SignalError: If it is no such file, or a row has fewer fields than the header.
         """
-        table = read_table(self.path)
+        table = read_table(self.path, self._dialect).require_rows(fewest)
         faults = table.faults()
         text = (
             f"the row has fewer than the {len(table.header)} fields of the header; is it cut off?"
@@ -83,6 +102,25 @@ class Source:
         if faults.add(table.short, text, table.rows.iloc[:, 0]):
             faults.stop()
         return table
+
+    def entry_table(self, name: str, entries: Sequence[Any], keys: Sequence[str]) -> Table:
+        """Return the entries of a list in JSON as the rows of a table.
+
+        Args:
+            name: Name of the list, for errors.
+            entries: The entries.
+            keys: What an entry has; the names of the columns.
+
+        Raises:
+            SignalError: If an entry is not like that.
+        """
+        wrong = np.array([not isinstance(one, dict) or not {*keys} <= {*one} for one in entries])
+        faults = Faults(self.path, np.arange(len(entries)), entries=name)
+        if faults.add(wrong, f"expected {{{', '.join(keys)}}}", entries):
+            faults.stop()
+        columns = {place: as_texts([one[key] for one in entries]) for place, key in enumerate(keys)}
+        rows = pd.DataFrame(columns)
+        return Table(self.path, tuple(keys), rows, faults.rows, wrong, entries=name)
 
     def find(self, *names: str) -> int:
         """Return the position of the one column of any of these names.
@@ -97,10 +135,10 @@ class Source:
         if len(found) == 1:
             return found[0]
         if found:
-            raise self.error(f"more than one column {names[0]!r}")
+            raise self.error(f"more than one column {shown(names[0])}")
         hint = did_you_mean(wanted[0], self.names)
         raise self.error(
-            f"there is no column {names[0]!r} (got the columns {shown(list(self.header))}{hint})"
+            f"there is no column {names[0]!r} (got the columns {shown_names(self.header)}{hint})"
         )
 
     def error(self, message: str) -> SignalError:
@@ -151,7 +189,9 @@ def normal(name: str) -> str:
     return " ".join(name.lower().replace("₂", "2").split())
 
 
-def only_area(source: Source, table: Table, options: ReadOptions, *names: str) -> Table:
+def only_area(
+    source: Source, table: Table, options: ReadOptions, *names: str, fewest: int = 2
+) -> Table:
     """Return the rows of one area of a table.
 
     Args:
@@ -159,6 +199,7 @@ def only_area(source: Source, table: Table, options: ReadOptions, *names: str) -
         table: Its rows.
         options: Which area; may be None if there is only one.
         names: What a column with the area of each row may be called; the first of these counts.
+        fewest: How many rows there must be.
 
     Raises:
         SignalError: If there is no such area, or several and none is wanted.
@@ -166,7 +207,7 @@ def only_area(source: Source, table: Table, options: ReadOptions, *names: str) -
     named = next((name for name in names if normal(name) in source.names), None)
     if named is None:
         if options.area is not None:
-            raise source.error(f"area: the file does not name its area (got {options.area!r})")
+            raise source.error(f"area: the file does not name its area (got {shown(options.area)})")
         return table
     texts = table.texts(source.find(named))
     areas = [str(area) for area in texts.unique()]
@@ -174,15 +215,15 @@ def only_area(source: Source, table: Table, options: ReadOptions, *names: str) -
         if len(areas) == 1:
             return table
         raise source.error(
-            f"the file has {len(areas)} of '{named}': set 'area' to one (got {shown(areas)})"
+            f"the file has {len(areas)} of '{named}': set 'area' to one (got {shown_names(areas)})"
         )
     if options.area not in areas:
         raise source.error(
-            f"area: no such '{named}' in the file (got {options.area!r}, expected one of "
-            f"{shown(areas)}{did_you_mean(options.area, areas)})"
+            f"area: no such '{named}' in the file (got {shown(options.area)}, expected one of "
+            f"{shown_names(areas)}{did_you_mean(options.area, areas)})"
         )
     found = table.only((texts == options.area).to_numpy(dtype=bool))
-    if len(found.rows) < 2:
+    if len(found.rows) < fewest:
         raise source.error(
             f"a signal needs two rows or more (got {len(found.rows)} of area {options.area!r})"
         )

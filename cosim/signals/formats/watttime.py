@@ -1,7 +1,8 @@
-"""WattTime, version 3 of its API: the JSON answer, and the CSV file that its client writes.
+"""WattTime, version 3 of its API: its answers in JSON, and the CSV file that its client writes.
 
-The stamp, ``point_time``, is the start of the interval. MOER is the marginal rate of operating
-emissions, AOER the average one; both in pounds a MWh.
+The history of forecasts has many for each time: the newest made by then counts, or made `lead`
+before. The stamp, ``point_time``, is the start of the interval. MOER is the marginal rate of
+operating emissions, AOER the average one; both in pounds a MWh.
 """
 
 from __future__ import annotations
@@ -9,8 +10,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal
 
+import numpy as np
+import pandas as pd
+
 from cosim.signals.faults import file_error, shown
 from cosim.signals.formats.answer import Answer, Entry
+from cosim.signals.formats.contract import SignalFormat
+from cosim.signals.formats.forecasts import Issues, issues_of, newest
 from cosim.signals.formats.source import ReadOptions, Source, only_area
 from cosim.signals.intervals import parse_numbers, regular_series, scaled_values
 from cosim.signals.series import Series
@@ -20,6 +26,8 @@ G_PER_KWH = 0.45359237
 """A pound a MWh [g/kWh], by the definition of the pound."""
 _UNIT = "lbs_co2_per_mwh"
 _FORM = "{point_time, value}, as WattTime has it"
+_HISTORY = {"generated_at", "forecast"}
+"""Keys of an entry in a history of forecasts."""
 _KINDS: dict[str, Literal["average", "marginal"]] = {"co2_moer": "marginal", "co2_aoer": "average"}
 
 
@@ -33,8 +41,43 @@ def matches(source: Source) -> bool:
     meta, data = document.get("meta"), document.get("data")
     first = data[0] if isinstance(data, list) and data else None
     return (isinstance(meta, dict) and "signal_type" in meta) or (
-        isinstance(first, dict) and "point_time" in first
+        isinstance(first, dict) and ("point_time" in first or first.keys() >= _HISTORY)
     )
+
+
+def has_forecasts(source: Source) -> bool:
+    """Whether a file is a history of forecasts."""
+    document = source.json
+    data = document.get("data") if isinstance(document, dict) else None
+    first = data[0] if isinstance(data, list) and data else None
+    return isinstance(first, dict) and first.keys() >= _HISTORY
+
+
+def read_issues(source: Source, options: ReadOptions) -> Issues:
+    """Return all forecasts of a history [g/kWh].
+
+    Raises:
+        SignalError: If the file is not as it should be.
+    """
+    source.checked(_check_meta, source.json)
+    _check_region(source, options)
+    data: list[Any] = source.json["data"]
+    issued = source.entry_table("data", data, ("generated_at", "forecast"))
+    points: list[Any] = []
+    for row, issue in enumerate(data):
+        if not isinstance(issue["forecast"], list):
+            message = f"data[{row}].forecast: expected a list (got {shown(issue['forecast'])})"
+            raise file_error(source.path, None, message)
+        for point in issue["forecast"]:
+            whole = isinstance(point, dict)
+            points.append({**point, "issue": row} if whole else point)
+    table = source.entry_table("forecast", points, ("point_time", "value", "issue"))
+    made = issued.texts(0).iloc[table.rows[2].astype(int)].reset_index(drop=True)
+    rows = pd.concat([made, table.rows[0], table.rows[1]], axis=1, ignore_index=True)
+    whole_table = replace(
+        table, rows=rows, lines=np.array([int(row) for row in table.rows[2]]), entries="data"
+    )
+    return issues_of(whole_table, (0, 1, 2), options, factor=G_PER_KWH, signed=False)
 
 
 def read(source: Source, options: ReadOptions) -> Series:
@@ -43,7 +86,12 @@ def read(source: Source, options: ReadOptions) -> Series:
     Raises:
         SignalError: If the file is not as it should be.
     """
-    return _read_csv(source, options) if source.json is None else _read_json(source, options)
+    if source.json is None:
+        return _read_csv(source, options)
+    if not has_forecasts(source):
+        return _read_json(source, options)
+    series = newest(source, read_issues(source, options), options)
+    return replace(series, kind=source.checked(_check_meta, source.json))
 
 
 def _read_csv(source: Source, options: ReadOptions) -> Series:
@@ -65,10 +113,8 @@ def _read_csv(source: Source, options: ReadOptions) -> Series:
 
 
 def _read_json(source: Source, options: ReadOptions) -> Series:
-    found, region = source.answer(answer), source.json["meta"].get("region")
-    if options.area not in (None, region):
-        message = f"area: the file is of region {shown(region)} (got {options.area!r})"
-        raise file_error(source.path, None, message)
+    found = source.answer(answer)
+    _check_region(source, options)
     faults, texts = source.entries("data", found.entries), found.texts("value")
     values = parse_numbers(texts, faults, blank=options.fill is not None)
     values = scaled_values(values, found.g_per_kwh, texts, faults, signed=False)
@@ -76,8 +122,25 @@ def _read_json(source: Source, options: ReadOptions) -> Series:
     return replace(regular_series(times_us, values, faults, fill=options.fill), kind=found.kind)
 
 
+def _check_region(source: Source, options: ReadOptions) -> None:
+    region = source.json["meta"].get("region")
+    if options.area not in (None, region):
+        message = f"area: the file is of region {shown(region)} (got {shown(options.area)})"
+        raise file_error(source.path, None, message)
+
+
 def answer(document: Any) -> Answer:
     """Return the points of a document.
+
+    Raises:
+        ValueError: If it is of another shape, or of another signal or unit.
+    """
+    kind = _check_meta(document)
+    return Answer([_entry(item) for item in document["data"]], kind, G_PER_KWH, _FORM)
+
+
+def _check_meta(document: Any) -> Literal["average", "marginal"]:
+    """Return the kind of an intensity, by the head of a document.
 
     Raises:
         ValueError: If it is of another shape, or of another signal or unit.
@@ -88,8 +151,7 @@ def answer(document: Any) -> Answer:
         raise ValueError('expected {"meta": {...}, "data": [...]}')
     if meta.get("units") != _UNIT:
         raise ValueError(f"meta.units: expected {_UNIT} (got {shown(meta.get('units'))})")
-    kind = _kind(meta.get("signal_type"))
-    return Answer([_entry(item) for item in data], kind, G_PER_KWH, _FORM)
+    return _kind(meta.get("signal_type"))
 
 
 def _entry(item: Any) -> Entry:
@@ -107,3 +169,15 @@ def _kind(signal_type: object) -> Literal["average", "marginal"]:
     if not isinstance(signal_type, str) or signal_type not in _KINDS:
         raise ValueError(f"signal_type: expected one of {[*_KINDS]} (got {shown(signal_type)})")
     return _KINDS[signal_type]
+
+
+FORMAT = SignalFormat(
+    name="watttime",
+    about="WattTime v3, JSON or the CSV of its client",
+    quantity="carbon intensity",
+    unit="g/kWh",
+    matches=matches,
+    read=read,
+    areas=True,
+    forecasts=True,
+)

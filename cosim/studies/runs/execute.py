@@ -15,6 +15,7 @@ from cosim.loop.observer import RunObserver
 from cosim.loop.record import Run
 from cosim.loop.run import run
 from cosim.loop.stop import StopRequest
+from cosim.report.run_report import folder_page
 from cosim.results.folder import (
     file_hash,
     input_files,
@@ -117,7 +118,8 @@ def _results(
         written = folder.finish(
             lambda place: write_results(place, done, summary, manifest), _failure(done)
         )
-        write_report(written)  # last, so that no fault of it can cost the results
+        # last, so that no fault of it can cost the results
+        folder_page(written).write(written)
     except OSError as error:
         raise (folder.unwritten(error) if folder else error) from error
     return summary, written

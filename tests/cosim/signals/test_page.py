@@ -10,8 +10,8 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 
-from cosim.scenario.recorded import Recorded
-from cosim.scenario.signals import CarbonIntensity, Solar
+from cosim.scenario.recorded import RecordedKeys
+from cosim.scenario.signals import CarbonIntensity, Price, Solar
 from cosim.signals.formats import FORMATS
 from cosim.signals.mix import emission_factors
 from tests.cosim.builders import REPOSITORY
@@ -20,12 +20,13 @@ PAGE = (REPOSITORY / "docs" / "signals.md").read_text(encoding="utf-8")
 SIGNALS: dict[str, TypeAdapter[Any]] = {
     "carbon_intensity": TypeAdapter(CarbonIntensity),
     "solar": TypeAdapter(Solar),
+    "price": TypeAdapter(Price),
 }
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.S)
 
 
 def test_every_format_has_a_row() -> None:
-    table = PAGE.split("### Emission factors")[0].split("| format | file |")[1]
+    table = PAGE.split("### Emission factors")[0].split("| `format` | file |")[1]
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.M)) == set(FORMATS)
 
 
@@ -43,7 +44,7 @@ def test_factors() -> None:
 
 
 def test_every_key_of_a_file_is_described() -> None:
-    for key in Recorded.model_fields:
+    for key in RecordedKeys.model_fields:
         assert f"`{key}`" in PAGE or f"`{key}: " in PAGE or f"{key}: " in PAGE, key
 
 

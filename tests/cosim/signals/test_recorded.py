@@ -7,12 +7,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from controllers.forecast import Recorded
 from cosim.errors import SignalError
+from cosim.scenario.control import RecordedForecast
 from cosim.scenario.signals import CarbonIntensity, Temperature
 from cosim.signals import Window, carbon_series, temperature_series
+from cosim.world.forecasts import forecaster
 from tests.conftest import Cli
 from tests.cosim.builders import edited, run_scenario, run_text, write
 from tests.cosim.signals.formats.examples import (
@@ -23,6 +27,7 @@ from tests.cosim.signals.formats.examples import (
     POUND,
     SOLCAST,
     WATTTIME_CSV,
+    WATTTIME_HISTORY,
     mix,
     neso,
     neso_entry,
@@ -55,13 +60,13 @@ def carbon(path: Path, start: datetime, duration_s: float, **keys: Any) -> Any:
 MARCH = datetime(2024, 3, 31, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("kind", ["file", "electricity_maps"])
-def test_recognised_or_named(folder: Path, kind: str) -> None:
+@pytest.mark.parametrize("name", [None, "electricity_maps"])
+def test_recognised_or_named(folder: Path, name: str | None) -> None:
     path = folder / "maps.csv"
-    series = carbon(path, MARCH, 3 * HOUR_S, type=kind)
+    series = carbon(path, MARCH, 3 * HOUR_S, format=name)
     assert series.step_means(MARCH.timestamp(), HOUR_S, 3).tolist() == [343.71, 340.08, 337.6]
     assert series.kind == "average"
-    series = carbon(path, MARCH, 3 * HOUR_S, type=kind, column="direct", area="DE")
+    series = carbon(path, MARCH, 3 * HOUR_S, format=name, column="direct", area="DE")
     assert series.values[0] == 301.22
 
 
@@ -134,8 +139,9 @@ def test_filled(folder: Path, fill: Any) -> None:
 
 def test_temperature(folder: Path) -> None:
     start = datetime(2022, 6, 8, 19, tzinfo=UTC)
-    for kind in ("file", "solcast"):
-        config = TEMPERATURE.validate_python({"type": kind, "path": str(folder / "solcast.csv")})
+    for name in (None, "solcast"):
+        keys = {"type": "file", "format": name, "path": str(folder / "solcast.csv")}
+        config = TEMPERATURE.validate_python(keys)
         assert temperature_series(config, Window.of(start, 900)).values.tolist() == [
             19.1,
             19.2,
@@ -157,7 +163,10 @@ def test_another_quantity(folder: Path) -> None:
         ({"unit": "g/kWh"}, "unit: does not go with format 'electricity_maps'"),
         ({"factors": {"gas": 1}}, "factors: does not go with format 'electricity_maps'"),
         ({"factors": {"gsa": 1}}, "factors: no such fuel .*did you mean 'gas'"),
-        ({"type": "neso"}, "expected JSON"),
+        ({"format": "neso"}, "expected JSON"),
+        ({"format": "electricity_map"}, "did you mean 'electricity_maps'"),
+        ({"leave_out": ["gas"]}, "leave_out: does not go with format 'electricity_maps'"),
+        ({"blank_fuels": "zero"}, "blank_fuels: does not go with format"),
         ({"shift": "100d"}, r"covers 2024-07-09T00:00:00Z to .* is needed"),
     ],
 )
@@ -178,7 +187,8 @@ def test_what_does_not_go_with_a_file(folder: Path, keys: Any, message: str) -> 
         ({"factors": {"gas": -1}}, "greater than or equal to 0"),
         ({"resample": {"method": "spline"}}, "mean_preserving"),
         ({"timezone": "Mars/Olympus"}, "expected an IANA time zone"),
-        ({"type": "electricity_map"}, "electricity_maps"),
+        ({"type": "electricity_map"}, "file"),
+        ({"blank_fuels": "one"}, "zero"),
     ],
 )
 def test_what_a_scenario_cannot_say(folder: Path, keys: Any, message: str) -> None:
@@ -229,3 +239,71 @@ def test_a_run_takes_the_kind_of_the_file(tmp_path: Path) -> None:
     assert manifest["inputs"][place]["path"] == str(tmp_path / "week.csv")
     again = run_scenario(ran.folder / "scenario.resolved.yaml", tmp_path / "again")
     assert again.without_wall() == ran.without_wall()
+
+
+def test_a_file_that_several_sites_share_is_told_of_once(cosim: Cli, tmp_path: Path) -> None:
+    write(tmp_path / "bad.csv", "point_time,value\n2022-06-08T00:00Z,1\n2022-06-08T01:00Z,x\n")
+    site = (
+        "  - name: {name}\n    load: {{type: constant, power_w: 1}}\n    microgrid:\n"
+        "      carbon_intensity: {{type: file, path: bad.csv}}\n"
+    )
+    head = "name: six\ntime: {start: 2022-06-08T00:00:00Z, duration: 1h, step: 60s}\nsites:\n"
+    write(tmp_path / "six.yaml", head + "".join(site.format(name=name) for name in "abcdef"))
+    answer = cosim("validate", "six.yaml")
+    assert answer.code == 2
+    [error] = [line for line in answer.err.splitlines() if line.startswith("error:")]
+    assert "six.yaml:7:25 sites.0.microgrid.carbon_intensity" in error
+    assert error.endswith("bad.csv:3: expected a number (got 'x') (and so in 5 more places)")
+
+
+def test_a_fuel_in_a_run(tmp_path: Path) -> None:
+    """What is left out, and what a blank is; the run says what was taken for 0."""
+    rows = [("01", "100,50"), ("02", "100,"), ("03", "100,50"), ("04", "100,50")]
+    text = "timestamp,NG,WND\n" + "".join(f"2025-01-01T{h}:00Z,{row}\n" for h, row in rows)
+    path = write(tmp_path / "mix.csv", text)
+    start = datetime(2025, 1, 1, tzinfo=UTC)
+    both, gas = (100 * 490 + 50 * 11) / 150, 490
+    with pytest.raises(SignalError, match=r"'WND' is missing; 'fill' says .* `blank_fuels: zero`"):
+        carbon(path, start, HOUR_S)
+    series = carbon(path, start, 4 * HOUR_S, blank_fuels="zero")
+    assert series.values.tolist() == [both, gas, both, both]
+    assert series.notes == ("blank and taken for 0: 'WND' in 1 of 4 rows",)
+    series = carbon(path, start, 4 * HOUR_S, leave_out=["wind"])
+    assert (series.values.tolist(), series.notes) == ([gas] * 4, ())
+    series = carbon(path, start, 4 * HOUR_S, leave_out=["WND"])
+    assert series.values.tolist() == [gas] * 4
+    series = carbon(path, start, 4 * HOUR_S, fill="hold")
+    assert series.values.tolist() == [both] * 4
+    assert series.notes[0] == (
+        "blank, so that the intensity of the row is filled: 'WND' in 1 of 4 rows"
+    )
+    write(path, text.replace("04:00Z,100,50", "04:00Z,100,"))
+    assert carbon(path, start, 4 * HOUR_S).values.tolist() == [both, gas, both, gas]
+    with pytest.raises(SignalError, match="'WND' is missing"):
+        carbon(path, start, HOUR_S, blank_fuels="gap")
+
+
+def test_one_error_for_a_row_without_any_number(tmp_path: Path) -> None:
+    text = "timestamp,NG,COL,WND\n2025-01-01T01:00Z,x,y,z\n2025-01-01T02:00Z,1,1,1\n"
+    with pytest.raises(SignalError) as caught:
+        carbon(write(tmp_path / "mix.csv", text), datetime(2025, 1, 1, tzinfo=UTC), HOUR_S)
+    [problem] = caught.value.problems
+    assert problem.message == "expected a number (got 'x') in 'NG' and in 2 more fuels"
+
+
+def test_one_error_for_two_columns_with_the_same_stamp(tmp_path: Path) -> None:
+    path = write(tmp_path / "f.csv", FORECASTS.replace("2024-01-01T00:00:00Z", "soon"))
+    with pytest.raises(SignalError) as caught:
+        carbon(path, datetime(2024, 1, 1, tzinfo=UTC), HOUR_S)
+    assert len(caught.value.problems) <= 2
+    assert len({str(problem) for problem in caught.value.problems}) == len(caught.value.problems)
+
+
+def test_recorded_forecasts_of_watttime(tmp_path: Path) -> None:
+    path = write(tmp_path / "history.json", WATTTIME_HISTORY)
+    start = datetime(2025, 4, 1, tzinfo=UTC)
+    config = RecordedForecast.model_validate({"type": "recorded", "path": str(path)})
+    values = np.full(4, 1.0)
+    found = forecaster(config, np.empty(0), values, start=start, step_s=300.0, seed=(0,))
+    assert isinstance(found, Recorded)
+    assert carbon(path, start, 1200).values[0] == 600 * POUND

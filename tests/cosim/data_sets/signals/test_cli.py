@@ -9,11 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cosim.commands.signals import Format
 from cosim.data_sets import fetch as fetch_module
 from cosim.data_sets.fetch import PublicSet
 from cosim.data_sets.signals.summary import SignalSummary
-from cosim.signals.formats import FORMATS
 from cosim.signals.series import Series
 from tests.conftest import Cli
 from tests.cosim.builders import BASE, data_file, edited, write
@@ -43,7 +41,7 @@ class TestShow:
             "From watttime: WattTime v3",
             "Span 2022-06-08T00:00:00Z to 2022-06-11T00:00:00Z: 3 days Step 1 h, 72 times",
             "Kind marginal",
-            "Gaps 3 of 72 values missing, in 2 gaps (the first from 2022-06-08T05:00:00Z, up to "
+            "Notes 3 of 72 values missing, in 2 gaps (the first from 2022-06-08T05:00:00Z, up to "
             "2:00:00 long): filled (hold)",
             "g/kWh mean min p10 p50 p90 max 11.44 0 2 11.5 21 23",
             "g/kWh, mean by hour of the day in UTC",
@@ -76,7 +74,7 @@ class TestShow:
         expected = [hour - (hour == 6) / 3 for hour in range(24)]
         assert found["mean_day"]["mean"] == pytest.approx(expected)
         assert found["mean_day"]["p10"][7] == pytest.approx(7)
-        assert len(found["gaps"]) == 1
+        assert len(found["notes"]) == 1
         assert found["over_time"]["interval_s"] == 3600
         assert len(found["over_time"]["mean"]) == 72
 
@@ -137,12 +135,9 @@ class TestShow:
         path = data_file(f"carbon/{name}.csv")
         [found] = json.loads(cosim("signals", "show", path, "--json").out)["signals"]
         assert found["intervals"] == 8760
-        assert bool(found["gaps"]) == (mean is not None)
+        assert bool(found["notes"]) == (mean is not None)
         if mean is not None:
             assert found["mean"] == pytest.approx(mean, abs=0.05)
-
-    def test_formats_have_the_same_names(self) -> None:
-        assert [one.value for one in Format] == [*FORMATS, "csv"]
 
     @pytest.mark.parametrize(
         ("arguments", "code", "message"),
@@ -225,12 +220,12 @@ class TestFetch:
             "CC-BY 4.0",
             "A. Author, 2023",
             server.url,
-            "carbon_intensity: {type: neso, path: here/s.json}",
+            "carbon_intensity: {type: file, format: neso, path: here/s.json}",
         ):
             assert text in answer.out
         assert "neso: carbon intensity" in cosim("signals", "show", "here/s.json").out
         text = edited(
-            ("{type: typical_day, area: CISO}", "{type: neso, path: here/s.json}"),
+            ("{type: typical_day, area: CISO}", "{type: file, format: neso, path: here/s.json}"),
             ("2022-06-08T00:00", "2024-03-31T00:30"),
         )
         write("s.yaml", text)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cosim.errors import Problem, SignalError
 from cosim.signals import Series, text_file
 from cosim.signals.formats import FORMATS, ReadOptions, read_signal
-from cosim.signals.intervals import Fill
+from cosim.signals.gaps import Fill
 from tests.cosim.builders import write
 from tests.cosim.signals.formats.examples import (
     BALANCE,
@@ -410,8 +410,10 @@ def test_json_of_one_format(tmp_path: Path, text: str, message: str) -> None:
             "1: expected generation in MW (got 'Net Generation (GW) from Coal')",
         ),
         (
-            BALANCE.replace("from Coal", "from Unobtainium"),
-            "1: no factor is known for this fuel (got 'Net Generation (MW) from Unobtainium'",
+            BALANCE.replace("from Coal", "from Unobtainium")
+            .replace("BPAT", "CISO")
+            .replace(",,,,,,0,", ",,,,,,5,"),
+            "1: no factor is known for this fuel (got 'Net Generation (MW) from Unobtainium",
         ),
         (BALANCE, "1: the file has 2 of 'Balancing Authority': set 'area' to one (got ['CISO', "),
         (
@@ -422,7 +424,7 @@ def test_json_of_one_format(tmp_path: Path, text: str, message: str) -> None:
         (entsoe(*["x"] * 2, unit="GW"), "1: expected generation in MW (got 'Biomass  - Actual "),
         (
             ENTSOE_UTC.replace("Fossil Gas  - Actual", "Fusion  - Actual"),
-            "1: no factor is known for this production type (got 'Fusion  - Actual Aggregated",
+            "1: no factor is known for this fuel (got 'Fusion - Actual Aggregated [MW]', expected ",
         ),
         (
             ENTSOE_UTC.replace("02:00 - 01.01.2016 03:00", "02:00 - 01.01.2016 02:15"),
@@ -474,7 +476,9 @@ def test_csv_of_one_format(tmp_path: Path, text: str, message: str) -> None:
         ("watttime-json", {"area": "PJM"}, "f: area: the file is of region 'CAISO_NORTH' (got"),
         ("watttime-csv", {"area": "PJM"}, "f:1: area: the file does not name its area (got 'PJM')"),
         ("eia930-plain", {"area": "PJM"}, "f:1: area: the file does not name its area (got 'PJM')"),
-        ("neso", {"area": "London"}, "f: area: does not go with format 'neso'"),
+        ("neso", {"area": "London"}, "f: area: the file is of the whole country (got 'London')"),
+        ("forecasts", {"area": "London"}, "f: area: does not go with format 'forecasts'"),
+        ("entsoe-utc", {"leave_out": ("fusion",)}, "f: leave_out: no such fuel (got 'fusion', exp"),
         ("solcast", {"factors": {"gas": 1}}, "f: factors: does not go with format 'solcast'"),
         ("eia930-plain", {"lead_s": 60}, "f: lead: does not go with format 'eia930'"),
         ("solcast", {"column": "gti"}, "f: column: no such values in format 'solcast' (got 'gti'"),

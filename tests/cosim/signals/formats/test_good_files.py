@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from cosim.errors import SignalError
-from cosim.signals import intervals
+from cosim.signals import gaps
 from cosim.signals.formats import FORMATS, ReadOptions, Source, read_signal
-from cosim.signals.intervals import Fill
+from cosim.signals.gaps import Fill
 from cosim.signals.mix import emission_factors, mix_intensity
 from tests.cosim.builders import data_file, write
 from tests.cosim.signals.formats.examples import EXAMPLES, FORECASTS, NESO, Example
@@ -34,12 +34,13 @@ def test_series(tmp_path: Path, name: str) -> None:
 
 
 def check(example: Example, series) -> None:
-    starts_s = example.first_s + example.step_s * np.arange(len(example.values))
-    assert series.starts_s.tolist() == starts_s.tolist()
-    assert series.end_s == starts_s[-1] + example.step_s
+    lengths_s = example.lengths_s or (example.step_s,) * len(example.values)
+    edges_s = example.first_s + np.append(0, np.cumsum(lengths_s))
+    assert series.starts_s.tolist() == edges_s[:-1].tolist()
+    assert series.end_s == edges_s[-1]
     assert series.values.tolist() == example.values
     assert series.kind == example.kind
-    assert series.notes == ()
+    assert series.notes == example.notes
 
 
 def test_every_format_has_an_example() -> None:
@@ -129,7 +130,7 @@ class TestFill:
         assert series.starts_s[0] % 86400 == 3600
 
     def test_too_many_to_fill(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(intervals, "_MOST_INTERVALS", 5)
+        monkeypatch.setattr(gaps, "_MOST_INTERVALS", 5)
         with pytest.raises(SignalError, match="gaps of 2 intervals, too many to fill"):
             read_signal(path, ReadOptions(fill=Fill("hold", 7200)))
 
