@@ -53,10 +53,10 @@ def _use(actuator: str, use: SettingUse) -> str:
             f"{actuator} was set for {duration(use.in_force_s)} and never mattered: without it "
             "the run would have been the same"
         )
-    return (
-        f"{actuator} was set for {duration(use.in_force_s)}, and mattered for "
-        f"{duration(use.mattered_s)} of it"
-    )
+    share = "throughout"
+    if use.mattered_s < use.in_force_s:
+        share = f"for {duration(use.mattered_s)} of it"
+    return f"{actuator} was set for {duration(use.in_force_s)}, and mattered {share}"
 
 
 def _print_changes(console: Console, start: datetime, changes: Sequence[ActuatorChange]) -> None:
