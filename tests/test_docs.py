@@ -48,6 +48,8 @@ from cosim.results.summary import Summary
 from cosim.studies.runs.execute import execute
 from cosim.world.plan import load_plan
 from docs.site_builder.readme_picture import IMAGES, write_pictures
+from inference_sim.routing import ROUTERS
+from inference_sim.scheduling import SCHEDULERS
 from tests.warm import run_warm
 
 ROOT = Path(__file__).parents[1]
@@ -252,6 +254,16 @@ def test_the_page_how_one_step_works_has_every_actuator() -> None:
     table = page.split("\n## What it may set\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| ([\w/ ]+) \|", table, re.M)
     assert rows == [(name, one.unit) for name, one in ACTUATORS.items()]
+
+
+@pytest.mark.parametrize(("key", "parts"), [("router", ROUTERS), ("type", SCHEDULERS)])
+def test_the_page_on_workloads_has_every_router_and_scheduler(
+    key: str, parts: Mapping[str, object]
+) -> None:
+    page = (ROOT / "docs" / "workloads.md").read_text(encoding="utf-8")
+    section = page.split("\n## Routing to replicas\n")[1]
+    table = section.split(f"\n| `{key}` | ")[1].split("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.M)) == set(parts)
 
 
 @pytest.mark.parametrize("page", PAGES)
