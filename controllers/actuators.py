@@ -1,9 +1,8 @@
 """Actuators: the values that a controller may set, where, and within which limits.
 
 `ACTUATORS` is the only table of them: guard, throttles, studies, reports and the terminal read
-    their
-facts here. A new actuator is one row of it and one field of `SiteAction`, beside the knob that
-obeys it and the limits that a site gives it.
+their facts here. A new actuator is one row of it and one field of `SiteAction`, beside the knob
+that obeys it and the limits that a site gives it.
 """
 
 from __future__ import annotations

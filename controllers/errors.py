@@ -73,9 +73,11 @@ class Call:
 
     def raised(self, error: BaseException) -> ControllerError:
         """Return the error that reports that the controller raised `error`, and on which line."""
-        where = where_raised(error)
+        location = where_raised(error)
         text = (error_text(error) or "no message") + _hint(error)
-        return self.error(f"raised {type(error).__name__}", f"{text} ({where})" if where else text)
+        return self.error(
+            f"raised {type(error).__name__}", f"{text} ({location})" if location else text
+        )
 
 
 MOST_CHARACTERS = 1000

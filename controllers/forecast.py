@@ -162,11 +162,11 @@ class SameHourYesterday(Forecaster):
     def _look(self, step: int, steps_ahead: int) -> tuple[FloatArray, FloatArray]:
         day = max(1, round(DAY_S / self._step_s))
         history = np.concatenate([self._past, self._values[: step + 1]])
-        now = len(history) - 1
+        present = len(history) - 1
         ahead = np.arange(steps_ahead)
-        index = now + ahead - day * np.maximum(1, np.ceil(ahead / day)).astype(int)
-        mean = np.where(index >= 0, history[np.maximum(index, 0)], history[now])
-        mean[0] = history[now]
+        index = present + ahead - day * np.maximum(1, np.ceil(ahead / day)).astype(int)
+        mean = np.where(index >= 0, history[np.maximum(index, 0)], history[present])
+        mean[0] = history[present]
         return mean, np.zeros(steps_ahead)
 
 

@@ -204,15 +204,20 @@ class ControllerHost:
 
     def _ask(self, entry: HostedController, observations: Mapping[str, SiteObservation]) -> None:
         """Ask one controller, and put its settings in force."""
-        now = next(iter(observations.values()))
-        call = Call(entry.name, entry.site, now.step, now.time_s, now.time)
+        current = next(iter(observations.values()))
+        call = Call(entry.name, entry.site, current.step, current.time_s, current.time)
         view = self._viewer.view
         returned: object = None
         try:
             if isinstance(entry.controller, FleetController):
-                seen = {site: view(entry, shown) for site, shown in observations.items()}
+                shown_sites = {site: view(entry, shown) for site, shown in observations.items()}
                 returned = entry.controller.step(
-                    Observation(step=now.step, time_s=now.time_s, time=now.time, sites=seen)
+                    Observation(
+                        step=current.step,
+                        time_s=current.time_s,
+                        time=current.time,
+                        sites=shown_sites,
+                    )
                 )
             elif entry.site is not None:
                 shown = view(entry, observations[entry.site])

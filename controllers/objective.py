@@ -12,6 +12,11 @@ from controllers.site_views import NO_LATENCY
 class TpotObjective:
     """The SLO for the time per output token (TPOT): one for all, or one per class.
 
+    Example::
+
+        slo = TpotObjective(context).required(context)
+        ratio = slo.ratio(observation)  # above 1 where it is violated; None without requests
+
     Args:
         context: The site.
         tpot_slo_s: SLO for all requests together [s]; None for those of the classes.

@@ -15,6 +15,10 @@ from controllers.forecast import SIGNALS
 class HostedController:
     """A controller in its place.
 
+    Example::
+
+        HostedController("saver", CarbonThreshold(), "berlin", every_s=900)
+
     Attributes:
         name: Its name in messages and records, as the scenario writes it.
         controller: The controller.
@@ -50,10 +54,10 @@ def check_conflicts(entries: Sequence[HostedController]) -> None:
             for first in (by_site[site] for site in met if site in by_site):
                 shared = declared.intersection(first.controller.actuators)
                 site = first.site if second.site is None else second.site
-                where = "every site" if site is None else f"site '{site}'"
+                location = "every site" if site is None else f"site '{site}'"
                 raise ValueError(
                     f"controllers '{first.name}' and '{second.name}' both set "
-                    f"{' and '.join(sorted(shared))} on {where}: "
+                    f"{' and '.join(sorted(shared))} on {location}: "
                     "an actuator takes one controller per site"
                 )
             by_site[second.site] = second

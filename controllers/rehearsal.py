@@ -75,7 +75,7 @@ class Rehearsal:
         self._reset(Call(name, self._site))
         answers = []
         for step in range(0, min(day.steps, until or day.steps), every):
-            seen = {
+            observations = {
                 site: self._viewer.view(
                     self._entry,
                     self._viewer.observe(
@@ -89,11 +89,13 @@ class Rehearsal:
                 )
                 for site in day.contexts
             }
-            now = next(iter(seen.values()))
-            call = Call(name, self._site, step, now.time_s, now.time)
-            shown: Any = now
+            current = next(iter(observations.values()))
+            call = Call(name, self._site, step, current.time_s, current.time)
+            shown: Any = current
             if isinstance(controller, FleetController):
-                shown = Observation(step=step, time_s=now.time_s, time=now.time, sites=seen)
+                shown = Observation(
+                    step=step, time_s=current.time_s, time=current.time, sites=observations
+                )
             if look:
                 look(shown, call)
             try:

@@ -26,6 +26,13 @@ _LEAST = 0.01  # of the maximum: the queue must empty, even beside work that fil
 class Release:
     """Release of deferrable requests: none, or at the rate that other requests leave.
 
+    Example::
+
+        release = Release(None, utilisation=0.8)
+        release.reset(context)  # in `reset` of the policy
+        rate_per_s = release.see(observation)  # in every `step`
+        action = release.run(rate_per_s, "clean grid")
+
     Args:
         rate_per_s: A rate to take in place of that [requests/s]; None for that rate.
         utilisation: Share of the capacity that all work together may take [0 to 1].

@@ -18,6 +18,11 @@ from controllers.arrays import FloatArray
 class ServiceModel:
     """A site's deployment in the steady state, by clock (c of them) and batch (b of them).
 
+    Example::
+
+        capacity_per_s = service.capacity_per_s(tpot_s=0.05)  # [requests/s]
+        power_w = service.draw_w(0.5 * capacity_per_s)  # at half load
+
     Attributes:
         replicas: Replicas of the site.
         clocks: Clock fractions, ascending to 1, shape (c,).

@@ -23,6 +23,11 @@ class Throttle:
     admission rate may be "no limit". Below, the value is the fraction times the maximum, not below
     the actuator's minimum, and rounded where only whole numbers make sense.
 
+    Example::
+
+        throttle = Throttle("batch_cap", context)
+        action = throttle.action(0.5, "dirty grid")  # half of the largest batch
+
     Args:
         actuator: Name of the actuator.
         context: The site.

@@ -47,13 +47,13 @@ def read_part(
             for name, value in vars(module).items()
             if is_part(value) and value.__module__ == module.__name__
         ]
-        has = (
+        listed = (
             f"its {kind}s are {', '.join(names_in_file)}"
             if names_in_file
             else f"it defines no {kind}s"
         )
         raise ValueError(
-            f"'{path}' has no class '{own_name}': {has}{did_you_mean(own_name, names_in_file)}"
+            f"'{path}' has no class '{own_name}': {listed}{did_you_mean(own_name, names_in_file)}"
         )
     return part, f"'{own_name}' in '{path}'"
 

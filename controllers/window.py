@@ -92,6 +92,12 @@ class Band(NamedTuple):
 class IntensityBand:
     """Limits of low and high intensities: fixed in g/kWh, or quantiles of a window.
 
+    Example::
+
+        band = IntensityBand(default_quantiles=(0.3, 0.7), window_h=24)
+        band.reset(context)  # in `reset` of the policy
+        low, high = band.see(observation)  # in every `step`
+
     Args:
         low_g_per_kwh: Low intensity [g/kWh]; None for a quantile.
         high_g_per_kwh: High intensity [g/kWh]; None for a quantile.
