@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from cosim.studies.runs.figures import LEAST_SERVED
+from cosim.studies.runs.figures import LEAST_SERVED, MUCH_STORED
 from cosim.studies.runs.interval import Interval
 from cosim.studies.sweep.axes import Axis
 from cosim.studies.sweep.cases import case_name
@@ -15,8 +15,6 @@ from cosim.studies.sweep.rows import CaseRow, Choice
 _GOOD = 0.99  # share of objectives met that is worth a word below it
 _NAMED = 6
 _SAME = 1e-9
-MUCH_STORED = 0.1
-"""Share of a saving above which it is told that it is what a battery holds."""
 
 
 def answer(axes: Sequence[Axis], every: Sequence[CaseRow], choice: Choice) -> Iterator[str]:
