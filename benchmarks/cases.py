@@ -38,6 +38,7 @@ class Case:
 _SATURATED = Serve(requests=16384, rate_per_s=20.0)
 _STABLE = Serve(requests=16384, rate_per_s=3.2)
 _LLAMA_3 = "meta-llama/Meta-Llama-3-8B"
+_NEARLY_IDLE = Serve(requests=4000, rate_per_s=0.05, replicas=50, step_s=3600.0)
 _GROWTH = 4096
 _MOSAIK, _NATIVE = "coupling=mosaik", "coupling=native"
 _SHORT = "time.duration=3h"
@@ -94,6 +95,14 @@ CASES: tuple[Case, ...] = (
         smoke=replace(_STABLE, scheduler="vllm_v1", requests=4096),
         floor=0.01,
     ),
+    Case(
+        group="engine",
+        name="vidur",
+        about="serving.stable with the times of Vidur",
+        work=replace(_STABLE, model=_LLAMA_3, vidur=True),
+        smoke=replace(_STABLE, model=_LLAMA_3, vidur=True, requests=4096),
+        floor=0.008,
+    ),
     *(
         Case(
             group="requests",
@@ -111,6 +120,14 @@ CASES: tuple[Case, ...] = (
             work=Serve(requests=65536, rate_per_s=3.2 * count, replicas=count),
         )
         for count in (1, 4, 16, 64)
+    ),
+    Case(
+        group="replicas",
+        name="nearly_idle",
+        about="50 A100, one request in 20 s, 4,000 requests, in steps of an hour",
+        work=_NEARLY_IDLE,
+        smoke=replace(_NEARLY_IDLE, requests=1000),
+        floor=0.007,
     ),
     Case(
         group="loop",
@@ -143,6 +160,14 @@ CASES: tuple[Case, ...] = (
         work=StartUp(("--help",)),
         smoke=StartUp(("--help",)),
         floor=1 / 250_000,
+    ),
+    Case(
+        group="start_up",
+        name="validate",
+        about="cosim validate of a scenario",
+        work=StartUp(("validate", "benchmarks/closed_loop.yaml")),
+        smoke=StartUp(("validate", "benchmarks/closed_loop.yaml")),
+        floor=1 / 4_500_000,
     ),
     Case(
         group="start_up",

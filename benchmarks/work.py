@@ -43,6 +43,8 @@ class Serve:
         lengths: Prompt and output tokens; None for Zipf (theta 0.6, 1024 to 4096 tokens, 20 tokens
             of prompt to one of output).
         replicas: Copies of the model, on an A100 each.
+        step_s: Length of a step [s].
+        vidur: Whether iterations take what Vidur says; the roofline if not.
     """
 
     requests: int
@@ -51,12 +53,15 @@ class Serve:
     scheduler: str = "vllm"
     lengths: tuple[int, int] | None = None
     replicas: int = 1
+    step_s: float = STEP_S
+    vidur: bool = False
 
     def prepare(self) -> Callable[[], Done]:
         """Return a run until every request has ended; the stream is drawn in it."""
         from inference_sim.cluster import Cluster
         from inference_sim.deployment import ClusterConfig, PoolConfig
         from inference_sim.execution import find_engine
+        from inference_sim.execution.vidur_fit import vidur_execution
         from inference_sim.hardware import find_gpu
         from inference_sim.models import find_model
         from inference_sim.power import TwoResource
@@ -68,13 +73,15 @@ class Serve:
         )
 
         gpu = find_gpu("a100-sxm-80gb")
+        model = find_model(self.model)
         pool = PoolConfig(
-            model=find_model(self.model),
+            model=model,
             gpu=gpu,
             engine=find_engine("none"),
             power=TwoResource.of(gpu),
             scheduler=self.scheduler,
             replicas=self.replicas,
+            stages=(lambda stage: vidur_execution(model, gpu, 1, stage)) if self.vidur else None,
         )
         arrivals = PoissonArrivals(self.rate_per_s)
         lengths = FixedLengths(*self.lengths) if self.lengths else ZipfLengths(0.6, 1024, 4096, 20)
@@ -84,7 +91,7 @@ class Serve:
             cluster = Cluster(ClusterConfig(pools=(pool,)), stream)
             served = 0
             while not cluster.drained:
-                cluster.step(cluster.env.now + STEP_S)
+                cluster.step(cluster.env.now + self.step_s)
                 served += len(cluster.take_ended())
             return Done(served, cluster.env.now)
 
