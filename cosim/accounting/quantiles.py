@@ -62,7 +62,7 @@ class Quantiles:
         return self._bins is None
 
     def add(self, values: FloatArray) -> None:
-        """Take more values, of shape (n,).
+        """Add values, shape (n,).
 
         Raises:
             ValueError: If a value is below 0 or NaN, once there are too many to be kept.

@@ -78,7 +78,7 @@ $class_name = resolve("./$name.py:$class_name", Path(__file__).parent)
 
 
 def test_conforms() -> None:
-    """What must hold for every controller; see ``cosim controllers check``."""
+    """Rules for every controller; see ``cosim controllers check``."""
     assert [str(one) for one in check_controller($class_name) if not one.passed] == []
 
 

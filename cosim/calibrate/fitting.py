@@ -31,7 +31,7 @@ _FOLDS = 5
 
 
 class PiecewiseLinear(Protocol):
-    """Rows of measurements, and what a model says about them.
+    """Rows of measurements, and a piecewise linear model of them.
 
     Attributes:
         measured: Shape (rows,), above 0.
@@ -53,7 +53,7 @@ M = TypeVar("M", bound=PiecewiseLinear)
 
 
 def predict(model: PiecewiseLinear, values: FloatArray) -> FloatArray:
-    """Return what the model says, shape (rows,)."""
+    """Return the predictions of the model, shape (rows,)."""
     matrix, rest = model.linear(values)
     return matrix @ values + rest
 
@@ -95,10 +95,10 @@ def _solve(matrix: FloatArray, target: FloatArray) -> FloatArray:
 
 
 def collinear(model: PiecewiseLinear, values: FloatArray) -> list[int]:
-    """Return the coefficients that these rows cannot tell apart; none, if they can.
+    """Return the coefficients that these rows cannot distinguish; none, if they can.
 
-    The first one is that without which the others can be told apart best. Coefficients on which no
-    row depends are left out: see :func:`unseen`.
+    The first one is that without which the others can be distinguished best. Coefficients on which
+    no row depends are left out: see :func:`unseen`.
     """
     matrix, _ = model.linear(values)
     matrix = matrix / model.measured[:, None]
@@ -149,7 +149,7 @@ class HeldOut:
 
     Attributes:
         errors: Shape (rows,).
-        how: What was left out at a time, in words.
+        how: Description of the rows left out at a time.
     """
 
     errors: FloatArray
@@ -168,7 +168,7 @@ def cross_validate(
         model: All rows.
         refit: Fits some of them.
         groups: Group of each row.
-        kind: What a group is, in words.
+        kind: Name of a group.
     """
     count, names = len(model.measured), sorted(set(groups))
     if len(names) >= 3:

@@ -1,9 +1,9 @@
 """Fits an engine's own time, and factors on the GPU's, on a user's measured latencies.
 
 The time of an iteration is ``max(factor * gpu, host) + sampling + serial`` (see
-:class:`inference_sim.execution.EngineProfile`). Latency alone does not tell the sampling of a
-sequence, in which the GPU is busy, from the host's time for it, in which the GPU waits: one of them
-is fitted, the other one is the base profile's.
+:class:`inference_sim.execution.EngineProfile`). Latency alone does not separate the sampling of
+a sequence, in which the GPU is busy, from the host's time for it, in which the GPU waits: one of
+them is fitted, the other one is the base profile's.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class LatencyRows:
             none is fitted.
         host: Host time by the engine's fitted numbers, shape (rows, kinds, numbers).
         added: The same of sampling and serial time together.
-        host_s, added_s: What of both is not fitted, shape (rows, kinds) [s].
+        host_s, added_s: Parts of both that are not fitted, shape (rows, kinds) [s].
     """
 
     measured: FloatArray
@@ -71,7 +71,7 @@ class LatencyRows:
 
     @property
     def numbers(self) -> int:
-        """How many numbers of the engine are fitted; the factors come after them."""
+        """Number of fitted numbers of the engine; the factors come after them."""
         return int(self.host.shape[2])
 
     def host_bound(self, values: FloatArray) -> NDArray[np.bool_]:
@@ -83,7 +83,7 @@ class LatencyRows:
         return bound
 
     def linear(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return what is linear in the numbers and factors, and the rest."""
+        """Return the terms linear in the numbers and factors, and the rest."""
         bound = self.host_bound(values)
         added = np.einsum("rk,rkn->rn", self.weights, self.added)
         added += np.einsum("rk,rkn->rn", self.weights * bound, self.host)
@@ -96,7 +96,7 @@ class LatencyRows:
 
 @dataclass(frozen=True, slots=True)
 class LatencyFit:
-    """What was fitted.
+    """Result of a fit.
 
     Attributes:
         numbers: Of the engine profile, by name [s, s per sequence].
@@ -118,7 +118,7 @@ class LatencyFit:
 
 
 def default_terms(engine: EngineProfile) -> list[str]:
-    """Return what an engine has that can be fitted: sampling or a GPU that waits, and a host."""
+    """Return the terms of an engine that can be fitted: sampling or a waiting GPU, and a host."""
     waits = any(getattr(engine, field) for field in ("serial_s_per_sequence", *PER_LAYER))
     paced = any(getattr(engine, field) for field in TERMS["host"])
     return ["serial" if waits else "sampling", *(["host"] if paced else [])]
@@ -139,7 +139,7 @@ def fit_latency(
         path: The file; see :mod:`cosim.calibrate.rows`.
         gpu: The GPU that was measured.
         engine: The profile whose other numbers stay.
-        terms: What to fit: names of :data:`TERMS`, and :data:`FACTOR`.
+        terms: Terms to fit: names of :data:`TERMS`, and :data:`FACTOR`.
         models: See :func:`cosim.calibrate.rows.read_rows`.
         mixed: Whether the engine computes prompts beside decodes.
 
@@ -152,7 +152,7 @@ def fit_latency(
     if found and len(batches) < 3:
         table.fault_in_file(
             f"expected 3 different batches or more (got {len(batches)}): what an engine adds to "
-            "an iteration, and to a sequence of it, cannot be told apart otherwise", "batch",
+            "an iteration, and to a sequence of it, cannot be distinguished otherwise", "batch",
         )  # fmt: skip
     table.check()
     names = [field for term in TERMS if term in terms for field in TERMS[term]]
@@ -170,8 +170,8 @@ def fit_latency(
     together = [labels[i] for i in collinear(rows, values)]
     if together:
         table.fault_in_file(
-            f"{', '.join(sorted(together, key=labels.index))} cannot be told apart: in these rows "
-            "what they are multiplied by goes together; add rows that differ more in batch and in "
+            f"{', '.join(sorted(together, key=labels.index))} cannot be distinguished: in these "
+            "rows their factors are collinear; add rows that differ more in batch and in "
             "context, or fit less (--fit)"
         )
     for model, factor in zip(of_model, values[len(names) :], strict=True):
@@ -275,7 +275,7 @@ def _added(cost: IterationCost) -> float:
 
 
 def _notes(rows: LatencyRows, values: FloatArray, labels: Sequence[str]) -> list[str]:
-    """Return what is to be known of the numbers."""
+    """Return notes on the numbers."""
     notes, blind = [], unseen(rows, values)
     if any(labels[i].startswith("host") for i in blind):
         notes.append("the host sets the pace in no row: its time is taken as 0")

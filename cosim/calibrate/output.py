@@ -104,7 +104,7 @@ class Draft:
 
 @contextmanager
 def writing(path: Path) -> Iterator[Draft]:
-    """Give a file beside `path` that gets its name at the end; if the block fails, nothing is left.
+    """Yield a file beside `path` that is renamed to it at the end; a failed block leaves nothing.
 
     Raises:
         ScenarioError: If it cannot be written.

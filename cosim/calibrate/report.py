@@ -1,4 +1,4 @@
-"""What ``cosim calibrate`` prints."""
+"""The printed output of ``cosim calibrate``."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def latency_report(found: LatencyFit, gpu: str, engine: str) -> str:
 
 
 def _error(standard_error: float, digits: str) -> str:
-    """Return a standard error; empty for what was not fitted."""
+    """Return a standard error; empty for a number that was not fitted."""
     return "" if isnan(standard_error) else f"+- {standard_error:{digits}}"
 
 

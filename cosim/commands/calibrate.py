@@ -123,14 +123,14 @@ def latency(
         list[str] | None,
         typer.Option(
             "--fit",
-            help="What to fit: sampling, serial, host or time_factor. Repeatable [default: what "
-            "the engine profile has: serial or else sampling, and host].",
+            help="Term to fit: sampling, serial, host or time_factor. Repeatable [default: those "
+            "of the engine profile: serial or else sampling, and host].",
             metavar="TERM",
         ),
     ] = None,
     out: _Out = None,
 ) -> None:
-    """Fit what an engine adds to the GPU's time, and write an engine file for scenarios.
+    """Fit the time that an engine adds to the GPU's, and write an engine file for scenarios.
 
     A row is a steady state of one replica: model, tensor_parallel, batch, context_tokens (or
     prompt_tokens and output_tokens), and tokens_per_s or itl_s.
@@ -148,7 +148,7 @@ def latency(
     ]
     if {"sampling", "serial"} <= {*(terms or [])}:
         problems.append(
-            "--fit: latency does not tell sampling of a sequence (the GPU is busy) from serial "
+            "--fit: latency does not separate sampling of a sequence (the GPU is busy) from serial "
             "time for it (the GPU waits); choose one"
         )
     spec, profile = _deployment(gpu, engine, problems)
@@ -177,7 +177,7 @@ def record(
         Path, typer.Option("-o", "--out", help="File to write (CSV).", metavar="FILE")
     ] = Path("telemetry.csv"),
 ) -> None:
-    """Sample power, clocks, utilisation, temperature and memory of the NVIDIA GPUs here.
+    """Sample power, clocks, utilisation, temperature and memory of this machine's NVIDIA GPUs.
 
     Needs a driver and the extra: pip install '.[nvml]'. Ctrl-C ends it early and keeps the samples
     in FILE.partial.

@@ -20,11 +20,11 @@ def capacity(
     requests: Annotated[int, typer.Option(min=100, help="Fewest requests of a run.")] = 4000,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Find the highest arrival rate at which a cluster keeps its objectives.
+    """Find the highest arrival rate at which a cluster meets its SLOs.
 
-    99 % of each class must meet its objectives; where none bounds the wait, 99 % of the requests
-    must be scheduled within 5 s. Controllers and microgrid take no part. A daily profile is taken
-    at its peak.
+    99 % of each class must meet its SLOs; where no SLO bounds the wait, 99 % of the requests must
+    be scheduled within 5 s. Controllers and microgrid take no part. A daily profile is taken at its
+    peak.
     """
     plan = planned(scenario, overrides, seed)
 

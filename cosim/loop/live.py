@@ -1,7 +1,7 @@
 """A run in real time: it waits for the clock at every step, and asks servers for signals.
 
-Step k begins when its time has come; what is known then stands for the whole step. A run that falls
-behind skips nothing: it catches up.
+Step k begins when its time has come; the values known then hold for the whole step. A run that
+falls behind skips nothing: it catches up.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def _panel(chart: LineChart, panel: Panel, ax: Any) -> None:
 
 
 def _legend(panel: Panel, ax: Any) -> None:
-    """Put the legend beside the title if it fits there, else where it hides least."""
+    """Place the legend beside the title if it fits there, else where it hides least."""
     names = [one.name for one in panel.series]
     taken = len(panel.title) + sum(len(name) + _SWATCH_CHARS for name in names)
     if taken <= _LINE_CHARS:

@@ -27,7 +27,7 @@ LATENCIES = {
     "ttft": ("time to first token", "arrival_s", "first_token_s"),
     "tpot": ("time per output token", "first_token_s", "finish_s"),
     "e2e": ("whole request", "arrival_s", "finish_s"),
-    "queue": ("wait for the first prefill", "arrival_s", "scheduled_s"),
+    "queue": ("queueing delay", "arrival_s", "scheduled_s"),
 }
 """Latencies by key: their name, and the two columns of requests.parquet that they lie between."""
 
@@ -45,7 +45,7 @@ _TIMES = ("arrival_s", "scheduled_s", "first_token_s", "finish_s")
 
 @dataclass(frozen=True, slots=True)
 class RunData:
-    """What a result folder holds.
+    """Content of a result folder.
 
     Attributes:
         path: The folder.
@@ -86,7 +86,7 @@ class RunData:
 
     @property
     def start(self) -> datetime:
-        """When the run began, UTC."""
+        """Start of the run, UTC."""
         return datetime.fromisoformat(self.summary.time.start)
 
     @property
@@ -125,7 +125,8 @@ def read_summary(path: Path) -> Summary:
     """
     if not (path / SUMMARY).is_file():
         raise ScenarioError(
-            f"'{path}' is not a result folder: it has no {SUMMARY}; expected what cosim run writes"
+            f"'{path}' is not a result folder: it has no {SUMMARY}; expected a folder written by "
+            "cosim run"
         )
     content = _read(path, SUMMARY, json.loads)
     if not isinstance(content, dict):

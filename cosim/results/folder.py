@@ -31,7 +31,7 @@ from inference_sim.files.yaml_text import write_yaml
 from inference_sim.telemetry import COUNTS
 
 _LIBRARIES = ("mosaik", "vessim", "simpy", "numpy", "pandas", "pyarrow", "pydantic", "scipy")
-"""What results depend on, beside cosim itself and Python."""
+"""Libraries that results depend on, besides cosim itself and Python."""
 _NAMED = (".cluster.model", ".cluster.gpu", ".execution.engine")  # by name, or by a file
 _PARTS = (".scheduler.type", ".cluster.router")  # by name, or as ./file.py:Class
 
@@ -61,7 +61,7 @@ def to_json(content: Mapping[str, Any]) -> str:
 
 
 def steps_frame(run: Run) -> pd.DataFrame:
-    """Return a row per step and site: what happened in each step."""
+    """Return a row per step and site."""
     frames = [_site_frame(run.plan, record) for record in run.recorder.sites.values()]
     if run.live is not None and run.live.feeds:
         for frame, name in zip(frames, run.recorder.sites, strict=True):
@@ -172,7 +172,7 @@ def scenario_hash(plan: Plan, hashes: Mapping[str, str]) -> str:
 
 
 def make_manifest(plan: Plan, hashes: Mapping[str, str], wall: WallTime) -> dict[str, Any]:
-    """Return what is needed to make the results again: versions, seed, inputs."""
+    """Return the data to reproduce the results: versions, seed, inputs."""
     return {
         "cosim": cosim.__version__,
         "python": platform.python_version(),

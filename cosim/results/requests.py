@@ -66,7 +66,7 @@ LATENCIES = ("ttft", "tpot", "e2e", "queue")
 
 @dataclass(slots=True)
 class ClassShare:
-    """What the requests of a class came to at a site.
+    """Requests of a class at a site, and their share of energy and emissions.
 
     Attributes:
         requests, completed: Requests that arrived, and that completed.
@@ -86,9 +86,9 @@ class ClassShare:
 
 @dataclass(slots=True)
 class SiteLatencies:
-    """Latencies of the completed requests of a site [s], and how they met their objectives.
+    """Latencies of the completed requests of a site [s], and their SLO attainment.
 
-    ``queue`` is the time from arrival to the start of the first prefill. A class's objectives are
+    ``queue`` is the time from arrival to the start of the first prefill. A class's SLOs are
     met by a completed request if it keeps all that are given.
     """
 
@@ -99,16 +99,16 @@ class SiteLatencies:
     prompt_tokens: int = 0
     output_tokens: int = 0
     by_class: dict[str, list[int]] = field(default_factory=dict)
-    """By class with an objective: requests that met it, requests that ended or broke it."""
+    """By class with an SLO: requests that met it, requests that ended or broke it."""
     shares: dict[str, ClassShare] = field(default_factory=dict)
-    """By class: what its requests, in flight or ended, came to."""
+    """By class: totals of its requests, in flight or ended."""
 
 
 class RequestLog(RunObserver):
     """A log of requests, which takes them as they end.
 
     Args:
-        plan: What is run.
+        plan: Plan of the run.
         path: The Parquet file to write; None to keep latencies only.
     """
 
@@ -120,7 +120,7 @@ class RequestLog(RunObserver):
         for name, latencies in self._sites.items():
             for one in self._classes[name]:
                 latencies.shares[one.name] = ClassShare()
-                if _has_objective(one):
+                if _has_slo(one):
                     latencies.by_class[one.name] = [0, 0]
         self._held: dict[str, list[Any]] = {name: [] for name in _GETTERS}
         self._batches: list[tuple[str, int, float]] = []  # of these: site, length, cut-off
@@ -129,7 +129,7 @@ class RequestLog(RunObserver):
 
     @property
     def sites(self) -> Mapping[str, SiteLatencies]:
-        """What the requests taken so far came to, by site."""
+        """Latencies of the requests logged so far, by site."""
         self._take()
         return self._sites
 
@@ -145,17 +145,17 @@ class RequestLog(RunObserver):
         self.close()
 
     def on_requests(self, site: str, requests: list[Request]) -> None:
-        """Take requests of a site that ended."""
+        """Log requests of a site that ended."""
         self.add(site, requests)
 
     def add(self, site: str, requests: Iterable[Request], cut_off_s: float = float("nan")) -> None:
-        """Take requests of a site that ended, or that the end of the run cut off.
+        """Log requests of a site that ended, or that the end of the run cut off.
 
         Args:
             site: The site.
             requests: The requests.
             cut_off_s: When the run ended, for requests that had not [s]. One of these counts for
-                its class's objectives only if it had broken them by then.
+                its class's SLOs only if it had broken them by then.
         """
         batch = list(requests)
         if not batch:
@@ -167,18 +167,18 @@ class RequestLog(RunObserver):
             self._take()
 
     def close(self) -> None:
-        """Write what is left and close the file."""
+        """Write the remaining requests and close the file."""
         self._take()
         writer = self._writer
         try:
             self._write()
-        finally:  # a full disk is told once
+        finally:  # a full disk is reported once
             self._writer = None
             if writer is not None:
                 writer.close()
 
     def _take(self) -> None:
-        """Take note of the requests that are held, and turn them into a table."""
+        """Convert the buffered requests into a table, and add them to the latencies."""
         if not self._batches:
             return
         held, self._held = self._held, {name: [] for name in _GETTERS}
@@ -243,7 +243,7 @@ class _Ended:
     """Requests that ended, or that the end of the run cut off; arrays of shape (n,).
 
     Attributes:
-        completed, rejected, unfinished: What became of them.
+        completed, rejected, unfinished: Their outcome.
         prompt_tokens, output_tokens: Their lengths [tokens].
         ttft_s, tpot_s, e2e_s, queue_s: Their latencies [s]; NaN where they have none.
         age_s: Time from arrival to the end of the run, for those that it cut off [s].
@@ -292,7 +292,7 @@ class _Ended:
         )
 
     def meets(self, slo: Slo) -> Mask:
-        """Tell which meet their objectives, if they completed."""
+        """Return which meet their SLOs, if they completed."""
         good = np.ones(len(self.completed), dtype=bool)
         if slo.ttft_s is not None:
             good &= self.ttft_s <= slo.ttft_s
@@ -303,7 +303,7 @@ class _Ended:
         return good
 
     def is_late(self, slo: Slo) -> Mask:
-        """Tell which cannot meet their objectives any more, if they have not ended."""
+        """Return which can no longer meet their SLOs, if they have not ended."""
         late = np.zeros(len(self.completed), dtype=bool)
         if slo.ttft_s is not None:
             late |= np.where(np.isnan(self.ttft_s), self.age_s, self.ttft_s) > slo.ttft_s
@@ -322,6 +322,6 @@ def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     return pa.array(values, kind, from_pandas=True)  # NaN becomes null
 
 
-def _has_objective(request_class: RequestClass) -> bool:
+def _has_slo(request_class: RequestClass) -> bool:
     slo = request_class.slo
     return any(bound is not None for bound in (slo.ttft_s, slo.tpot_s, slo.e2e_s))

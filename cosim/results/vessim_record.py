@@ -39,7 +39,7 @@ _GRID = {
 }
 _RUN = {
     "emissions": ("kgCO2e", "Emissions of imported electricity and of the hardware"),
-    "slo_attainment": ("1", "Share of requests that met their objectives"),
+    "slo_attainment": ("1", "Share of requests that met their SLOs"),
     "requests_completed": ("1", "Requests that got their last token"),
 }
 
@@ -120,7 +120,7 @@ def timeseries(run: Run) -> pa.Table:
 
 
 def consumer(site: SitePlan) -> str:
-    """Return what the load of a site is called."""
+    """Return the name of a site's load."""
     return LOAD if site.cluster is None else CLUSTER
 
 

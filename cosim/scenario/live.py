@@ -22,8 +22,8 @@ def _web_address(value: str) -> str:
         raise ValueError("expected no name and password in an address: give `login`")
     if scheme == "http" and not _HERE.fullmatch(re.sub(r":\d+$", "", host)):
         raise ValueError(
-            f"expected https://{host}...: over http everybody on the way can read what is asked "
-            "and change what is answered; http is for this machine (localhost) alone"
+            f"expected https://{host}...: over http anybody on the way can read the request and "
+            "change the reply; http is for this machine (localhost) only"
         )
     return value
 
@@ -32,7 +32,7 @@ WebAddress = Annotated[str, AfterValidator(_web_address)]
 
 
 class Login(StrictModel):
-    """How to get a token, as WattTime gives them: for half an hour, against name and password."""
+    """Login for a token, as WattTime issues them: for half an hour, against name and password."""
 
     url: WebAddress
     """Address that answers ``{"token": ...}`` to a name and a password (HTTP Basic)."""
@@ -61,5 +61,5 @@ class LiveCarbon(StrictModel):
 
     @property
     def kind(self) -> Literal["average", "marginal"]:
-        """What the service publishes."""
+        """Kind of the intensity that the service publishes."""
         return "average" if self.format == "neso" else "marginal"

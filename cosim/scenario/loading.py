@@ -1,4 +1,4 @@
-"""Scenario files: read, merged with what they extend, overridden, and checked against a model.
+"""Scenario files: read, merged with the files they extend, overridden, and checked by a model.
 
 A document keeps the place of every value, so that each problem is reported where it was written.
 """
@@ -58,7 +58,7 @@ class Setting:
 
 
 def read_document(path: Path, overrides: Sequence[str | Setting] = ()) -> Document:
-    """Return a scenario file, merged with what it extends and with `overrides` set.
+    """Return a scenario file, merged with the files it extends and with `overrides` set.
 
     Args:
         path: The file.
@@ -93,7 +93,7 @@ def read_settings(settings: Sequence[str]) -> Document:
 
 
 def _override(root: Node | None, overrides: Sequence[str | Setting]) -> list[Problem]:
-    """Set `overrides`, and return what is wrong with them; without a root, only look at them."""
+    """Set `overrides`, and return their problems; without a root, only check them."""
     problems: list[Problem] = []
     for override in overrides:
         try:
@@ -183,7 +183,7 @@ def _flatten(node: Node, place: DataPath) -> Iterator[tuple[DataPath, Node]]:
 
 
 def _read_with_bases(path: Path, readers: tuple[Path, ...]) -> Node:
-    """Return the mapping in `path`, merged over what it extends.
+    """Return the mapping in `path`, merged over the files it extends.
 
     `readers` are the files that led here.
     """
@@ -241,7 +241,7 @@ def parse_setting(text: str) -> Setting:
     """Return a setting of the command line, such as ``seed=7``; its place is ``--set seed``.
 
     Raises:
-        ScenarioError: If it is none.
+        ScenarioError: If it is not one.
     """
     path, equals, written = text.partition("=")
     path = path.strip()

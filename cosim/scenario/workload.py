@@ -166,11 +166,11 @@ class RequestClass(StrictModel):
     share: Fraction
     """Share of the requests; the shares of all classes add up to 1."""
     slo: Slo = Slo()
-    """What the class is promised."""
+    """SLOs of the class."""
     lengths: Lengths | None = None
     """How long its requests are; the workload's lengths by default."""
     deferrable: bool = False
-    """Whether its requests may be held back, by a controller that sets `deferrable_rate`."""
+    """Whether its requests may be deferred, by a controller that sets `deferrable_rate`."""
     deadline: DurationS | None = None
     """Time from arrival to the latest completion. A deferrable request is released in time for it
     whatever the controllers set."""
@@ -206,7 +206,7 @@ class RequestClass(StrictModel):
 
 
 class Workload(StrictModel):
-    """What requests arrive: generated from ``arrivals`` and ``lengths``, or from a ``trace``."""
+    """Requests that arrive: generated from ``arrivals`` and ``lengths``, or from a ``trace``."""
 
     requests: Annotated[int, Field(ge=1)] | None = None
     """Stop after so many requests; the run's end is the only bound by default."""

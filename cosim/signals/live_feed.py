@@ -166,7 +166,7 @@ def _shown(value: object) -> str:
 
 
 class LiveFeed:
-    """The values of a run, as they come.
+    """Live values of a run.
 
     At each step the latest value is put in the place of that step and of all that follow, so that
     nobody who looks ahead sees more than is known.

@@ -197,7 +197,7 @@ def _run(pvlib: Any, config: PvlibSolar, place: Place, weather: pd.DataFrame) ->
 
 @contextmanager
 def _pvlib() -> Iterator[Any]:
-    """Give pvlib; what it warns of concerns its authors."""
+    """Import pvlib with its deprecation warnings silenced."""
     try:
         import pvlib
         from pvlib import iotools, location, modelchain, pvsystem, temperature  # noqa: F401

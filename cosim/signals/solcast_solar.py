@@ -17,14 +17,14 @@ from cosim.signals.place import Place
 from cosim.signals.pv_array import PvArray, ac_power_w
 from cosim.signals.series import Series
 
-_ANY_TURBIDITY = 3.0  # of the clear sky, of which only what lies beyond the air is taken
+_ANY_TURBIDITY = 3.0  # of the clear sky, of which only the part beyond the air is used
 
 
 def solcast_power(config: SolcastSolar, place: Place | None, fill: Fill | None) -> Series:
     """Return the AC power of an array [W]; that of a period is that of its middle.
 
     Args:
-        config: What the scenario says.
+        config: Keys of the scenario.
         place: Where the array is.
         fill: How gaps are filled.
 

@@ -1,7 +1,7 @@
 """How hazy clear air is: mean Linke turbidity of any place, by month.
 
 From the world map of Remund et al. (2003) that pvlib ships, thinned out to a node every 2 degrees;
-the table says how. A town in a valley or behind a ridge may differ from what lies around it.
+the table says how. A town in a valley or behind a ridge may differ from its surroundings.
 """
 
 from __future__ import annotations

@@ -25,11 +25,11 @@ _GRACE_S = 0.5  # in which an answer that has run out of time is given up by its
 
 
 class PollFailed(Exception):
-    """The server gave no usable value; says why."""
+    """Lack of a usable value from the server; the message says why."""
 
 
 class Refused(PollFailed):
-    """The server wants another token."""
+    """Refusal by the server, which wants another token."""
 
 
 def get(url: str, timeout_s: float, authorization: str | None = None) -> bytes:

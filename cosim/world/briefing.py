@@ -1,4 +1,4 @@
-"""What controllers are told of a site: the ranges of its actuators, its signals, what it can do."""
+"""Contexts of controllers: a site's actuator ranges, signals, forecasts and service model."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def site_signals(
 
     Args:
         site: The site.
-        forecasts: What the scenario says of forecasts.
+        forecasts: The scenario's forecasts.
         time: Start and steps of the run.
         seed: Seed of the forecasts' errors.
 
@@ -71,7 +71,7 @@ def site_signals(
 
 
 def site_context(site: SitePlan, start: datetime, step_s: float, steps: int) -> SiteContext:
-    """Return what a controller is told of a site before a run.
+    """Return the context that a controller gets of a site before a run.
 
     Args:
         site: The site.

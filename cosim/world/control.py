@@ -40,7 +40,7 @@ def read_controllers(document: Document, scenario: Scenario) -> list[HostedContr
 
 
 def controller_problems(document: Document) -> list[Problem]:
-    """Return what is wrong in the entries' types and parameters, whatever else is."""
+    """Return the problems of the entries' types and parameters."""
     problems: list[Problem] = []
     for index, part in enumerate(_parts(document)):
         if isinstance(part.data, dict):
@@ -126,7 +126,7 @@ def _by_entry(marks: Mapping[DataPath, str]) -> dict[object, dict[DataPath, str]
 
 
 def _validate_part(part: Document, place: DataPath, model: type[BaseModel]) -> BaseModel:
-    """Return an entry as a `model`; its problems are told at `place` in the whole document."""
+    """Return an entry as a `model`; its problems are reported at `place` in the document."""
     try:
         return validate_document(part, model)
     except ScenarioError as error:

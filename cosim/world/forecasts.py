@@ -1,4 +1,4 @@
-"""From what a scenario says of forecasts to those who make them."""
+"""Forecasters from the forecasts of a scenario."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def forecaster(
     """Return who forecasts a signal.
 
     Args:
-        config: What the scenario says.
+        config: Keys of the scenario.
         past: Values of the steps before the run, oldest first; may be empty.
         values: Values of all steps of the run, shape (steps,).
         start: Start of the run; with a time zone.

@@ -76,7 +76,7 @@ def step_trace(values: FloatArray, step_s: int) -> vessim.Trace:
 
 
 def dispatchables(config: SimpleBattery | ClcBattery | None) -> list[vessim.Dispatchable]:
-    """Return what is dispatched, in order of priority: the battery, then the grid."""
+    """Return the dispatchables in order of priority: the battery, then the grid."""
     grid = vessim.GridConnection(GRID)
     return [grid] if config is None else [battery(config), grid]
 

@@ -41,13 +41,13 @@ class WorkloadSource:
     """A site's workload.
 
     Attributes:
-        config: What the scenario says.
+        config: Keys of the scenario.
         peak_rate_per_s: Its highest mean rate [requests/s].
         stream: Returns a fresh stream of its requests.
         source: Where its requests come from.
         lengths: How long they are, with the share of the requests that are so; none for a trace.
         share: The share of the source's requests that comes to this site [0 to 1].
-        trace_failures: Requests that its trace tells to have failed; they are left out.
+        trace_failures: Requests that its trace records as failed; they are skipped.
         trace_skipped: Rows of its trace that are wrong; they are left out.
     """
 

@@ -1,4 +1,4 @@
-"""What is in a trace: read once, in memory that does not grow with it."""
+"""Content of a trace: read once, in memory that does not grow with it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROBABILITIES = {"min": 0.0, "p10": 0.1, "p50": 0.5, "p90": 0.9, "p99": 0.99, "m
 
 @dataclass(frozen=True, slots=True)
 class TraceSummary:
-    """What is in a trace.
+    """Content of a trace.
 
     Attributes:
         path: Its file.
@@ -86,7 +86,7 @@ def summarise_trace(
     *,
     skip_invalid: bool = False,
 ) -> TraceSummary:
-    """Read a trace and return what is in it.
+    """Read a trace and return a summary of its content.
 
     Args:
         path: The file.

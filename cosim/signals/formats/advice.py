@@ -1,4 +1,4 @@
-"""What to do with a file of no known format: what ``type: csv`` would have to be told of it."""
+"""Advice for a file of unknown format: the keys with which ``type: csv`` could read it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ZONE = re.compile(r"(Z|UTC|[+-]\d\d(:?\d\d)?)$")
 
 
 def csv_advice(source: Source) -> str:
-    """Return what ``type: csv`` needs to read a file; or why it cannot."""
+    """Return the keys with which ``type: csv`` could read a file; or why it cannot."""
     if not source.header:
         return "; write it as CSV with a column of stamps in ISO 8601 and one of values"
     if source.path.stat().st_size > _MOST_BYTES:

@@ -64,7 +64,7 @@ _FUELS = {
 }
 """Fuels by the names in the balance files; those changed in 2024."""
 _MISSPELT = {"solar witho integrated battery storage": "solar with integrated battery storage"}
-"""Names as EIA's files have them since July 2024, and what they mean."""
+"""Names as EIA's files have them since July 2024, and their meanings."""
 _GENERATION = re.compile(
     r"net generation \((?P<unit>\w+)\) from (?P<fuel>.*?)(?: \((?P<how>imputed|adjusted)\))?"
 )
@@ -76,7 +76,7 @@ _CALIFORNIA = "CISO"
 
 
 def matches(source: Source) -> bool:
-    """Whether a file looks like one of the three."""
+    """Return whether a file looks like one of the three."""
     if any(name.startswith("net generation (") for name in source.names):
         return True
     first = next(iter(_api_entries(source)), None)
@@ -189,7 +189,7 @@ def _note_california(
     if other and not batteries:
         grams = emission_factors()["other"].g_per_kwh
         faults.notes.append(
-            f"{shown(other[0].name)} of California contains what its batteries give back, counted "
+            f"{shown(other[0].name)} of California includes the discharge of batteries, counted "
             f"with {grams:g} g/kWh; `leave_out: [other]` leaves it out"
         )
 

@@ -32,7 +32,7 @@ _FACTORS = {"life_cycle": "lifecycle", "direct": "direct"}
 
 
 def matches(source: Source) -> bool:
-    """Whether a file looks like one."""
+    """Return whether a file looks like one."""
     first = next(iter(_entries(source)[1]), None)
     if isinstance(first, dict) and {"carbonIntensity", "datetime"} <= first.keys():
         return True

@@ -1,6 +1,6 @@
 """Day-ahead prices of ENTSO-E's Transparency Platform.
 
-Two forms: what its pages export, before and after 2024, with a market time unit (MTU) written with
+Two forms: exports of its pages, before and after 2024, with a market time unit (MTU) written with
 both of its ends; and the files of its file library. Since October 2025 most areas have a price for
 each quarter of an hour. Of several auctions, the one whose sequence is 1 counts unless another one
 is wanted.
@@ -27,7 +27,7 @@ COLUMNS = ("1", "2", "3")
 
 
 def matches(source: Source) -> bool:
-    """Whether a file looks like one."""
+    """Return whether a file looks like one."""
     return {*_LIBRARY} <= {*source.names} or any(map(_PRICE.fullmatch, source.names))
 
 
@@ -71,7 +71,7 @@ def _page_area(source: Source, table: Table, options: ReadOptions) -> Table:
 
 
 def _of_auction(source: Source, table: Table, options: ReadOptions) -> tuple[Table, list[str]]:
-    """Return the rows of one auction, and what to say of the others."""
+    """Return the rows of one auction, and note the others."""
     wanted = options.column or COLUMNS[0]
     if "sequence" not in source.names:
         return table, []

@@ -1,4 +1,4 @@
-"""Forecasts as they were recorded: when each was made, for what time, and its value.
+"""Recorded forecasts: the time of issue, the time forecast, and the value of each.
 
 The series has, for each time, the value of the newest forecast that was made by then, or so long
 before as is asked for. The unit is not in the file.
@@ -22,7 +22,7 @@ from inference_sim.arrays import FloatArray
 
 
 def matches(source: Source) -> bool:
-    """Whether a file looks like one."""
+    """Return whether a file looks like one."""
     return {"request_time", "forecast_time"} <= set(source.names)
 
 
@@ -32,7 +32,7 @@ class Issues:
 
     Attributes:
         made_us: When each was made [µs since 1970].
-        times_us: For what time [µs since 1970].
+        times_us: Times forecast [µs since 1970].
         values: The values, in the unit of the file; NaN where blank ones may be filled.
         lines: Lines of the file, from 1; or indices in the list `entries`, from 0.
         entries: Name of the list that they are entries of; empty if they are lines.
@@ -62,9 +62,9 @@ def issues_of(
 
     Args:
         table: Its rows.
-        places: Positions of when each was made, for what time, and its value.
+        places: Positions of the time of issue, the time forecast, and the value.
         options: The time zone of stamps without one, and whether values may be missing.
-        factor: What to multiply each value by.
+        factor: Factor of each value.
         signed: Whether values may be negative.
 
     Raises:

@@ -21,7 +21,7 @@ _FORM = "{from, to, intensity: {actual, forecast}}, as NESO has it"
 
 
 def matches(source: Source) -> bool:
-    """Whether a file looks like one."""
+    """Return whether a file looks like one."""
     periods = _periods(source.json)
     first = periods[0] if periods else None
     return (
@@ -130,7 +130,7 @@ def _in_region(source: Source, period: Any, area: str | None) -> Any:
 
 
 def _names(region: Any) -> tuple[str, ...]:
-    """Return what a region may be called: its number and its names."""
+    """Return the names of a region: its number and its names."""
     keys = ("regionid", "shortname", "dnoregion", "postcode")
     return tuple(str(region[key]) for key in keys if region.get(key) is not None)
 

@@ -101,9 +101,9 @@ def read_signal(
 
     Args:
         path: The file.
-        options: What else is known of it.
+        options: Further options.
         name: Its format; recognised by its content if None.
-        quantity: What it must hold.
+        quantity: Its required quantity.
 
     Returns:
         The format, and the series in its unit.
@@ -125,7 +125,7 @@ def read_signal(
 
 
 def _check_options(source: Source, found: SignalFormat, options: ReadOptions) -> None:
-    """Refuse what does not go with a format."""
+    """Refuse options that do not apply to a format."""
     fuels = emission_factors()
     for fuel in options.factors:
         if fuel not in fuels:

@@ -28,7 +28,7 @@ _RESOLUTION = r"PT(\d{1,4})M"
 
 
 def zone_of(name: str) -> str | None:
-    """Return the zone of the stamps that the name of their column tells; None if it does not."""
+    """Return the zone of the stamps that the name of their column states; None if it has none."""
     match = re.search(r"\((.*)\)", name)
     return match[1].upper() if match else None
 
@@ -81,9 +81,9 @@ def parse_units(
 
     Args:
         texts: The units, as they are written.
-        zone: Zone of all stamps, as the header tells it.
+        zone: Zone of all stamps, from the header.
         timezone: IANA time zone of stamps without any.
-        faults: Where to note what is wrong.
+        faults: Collector of faults.
     """
     found = texts.str.extract(_MTU)
     like = "01.01.2016 00:00 - 01.01.2016 01:00 (UTC)"

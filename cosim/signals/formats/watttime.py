@@ -32,7 +32,7 @@ _KINDS: dict[str, Literal["average", "marginal"]] = {"co2_moer": "marginal", "co
 
 
 def matches(source: Source) -> bool:
-    """Whether a file looks like one."""
+    """Return whether a file looks like one."""
     if "point_time" in source.names:
         return True
     document = source.json
@@ -46,7 +46,7 @@ def matches(source: Source) -> bool:
 
 
 def has_forecasts(source: Source) -> bool:
-    """Whether a file is a history of forecasts."""
+    """Return whether a file is a history of forecasts."""
     document = source.json
     data = document.get("data") if isinstance(document, dict) else None
     first = data[0] if isinstance(data, list) and data else None

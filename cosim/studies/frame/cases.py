@@ -64,7 +64,7 @@ def run_cases(
     workers: int | None = None,
     on_run: Callable[[EndedRun], None] = lambda run: None,
 ) -> list[tuple[RunFigures, ...]]:
-    """Make the runs of a study, or take those that were kept.
+    """Execute the runs of a study, or reuse kept ones.
 
     Args:
         runs: The runs.
