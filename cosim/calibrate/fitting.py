@@ -75,13 +75,13 @@ def fit(model: PiecewiseLinear, starts: Sequence[FloatArray]) -> FloatArray:
         values = start
         for _ in range(_ROUNDS):
             matrix, rest = model.linear(values)
-            found = _solve(matrix / model.measured[:, None], 1.0 - rest / model.measured)
-            cost = float(np.sum(relative_errors(model, found) ** 2))
+            solution = _solve(matrix / model.measured[:, None], 1.0 - rest / model.measured)
+            cost = float(np.sum(relative_errors(model, solution) ** 2))
             if cost < least:
-                best, least = found, cost
-            if np.array_equal(found, values):
+                best, least = solution, cost
+            if np.array_equal(solution, values):
                 break
-            values = found
+            values = solution
     return best
 
 
@@ -172,7 +172,7 @@ def cross_validate(
     """
     count, names = len(model.measured), sorted(set(groups))
     if len(names) >= 3:
-        part = np.array([names.index(one) for one in groups])
+        part = np.array([names.index(fold) for fold in groups])
         how = f"each {kind} left out"
     elif count < 2 * _FOLDS:
         part, how = np.arange(count), "each row left out"
@@ -180,9 +180,9 @@ def cross_validate(
         part = np.random.default_rng(0).permutation(count) % _FOLDS
         how = f"in {_FOLDS} parts, each left out"
     errors = np.empty(count)
-    for one in range(int(part.max()) + 1):
-        out = np.flatnonzero(part == one)
-        values = refit(model.subset(np.flatnonzero(part != one)))
+    for fold in range(int(part.max()) + 1):
+        out = np.flatnonzero(part == fold)
+        values = refit(model.subset(np.flatnonzero(part != fold)))
         errors[out] = relative_errors(model.subset(out), values)
     return HeldOut(errors, how)
 

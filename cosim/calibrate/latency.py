@@ -147,25 +147,25 @@ def fit_latency(
         CalibrationError: With everything that is wrong with the file.
     """
     table = Table(path, {"power_w", *COLUMNS})
-    found = read_rows(table, models, gpu, mixed=mixed)
-    batches = {row.batch for row in found}
-    if found and len(batches) < 3:
+    measured = read_rows(table, models, gpu, mixed=mixed)
+    batches = {row.batch for row in measured}
+    if measured and len(batches) < 3:
         table.fault_in_file(
             f"expected 3 different batches or more (got {len(batches)}): what an engine adds to "
             "an iteration, and to a sequence of it, cannot be distinguished otherwise", "batch",
         )  # fmt: skip
     table.check()
     names = [field for term in TERMS if term in terms for field in TERMS[term]]
-    of_model = list(dict.fromkeys(row.model.name for row in found)) if FACTOR in terms else []
+    of_model = list(dict.fromkeys(row.model.name for row in measured)) if FACTOR in terms else []
     labels = names + [f"{FACTOR} of {model}" for model in of_model]
     count = len(labels)
-    if len(found) < 2 * count:
+    if len(measured) < 2 * count:
         table.fault_in_file(
             f"too few rows: {count} numbers ({', '.join(labels)}) "
-            f"need {2 * count} rows or more (got {len(found)}); add rows, or fit less (--fit)"
+            f"need {2 * count} rows or more (got {len(measured)}); add rows, or fit less (--fit)"
         )
     table.check()
-    rows = _rows(found, gpu, engine, names, of_model, mixed=mixed)
+    rows = _rows(measured, gpu, engine, names, of_model, mixed=mixed)
     values = _refit(rows)
     together = [labels[i] for i in collinear(rows, values)]
     if together:
@@ -181,21 +181,21 @@ def fit_latency(
                 "with what it computes"
             )
     table.check()
-    before = _rows(found, gpu, engine, [], [], mixed=mixed)
-    by_group = [row.group for row in found]
+    before = _rows(measured, gpu, engine, [], [], mixed=mixed)
+    by_group = [row.group for row in measured]
     return LatencyFit(
         table,
         dict(zip(names, values.tolist(), strict=False)),
         dict(zip(of_model, values[len(names) :].tolist(), strict=True)),
         dict(zip([*names, *of_model], standard_errors(rows, values).tolist(), strict=True)),
         _notes(rows, values, labels),
-        [row.name for row in found],
+        [row.name for row in measured],
         rows.measured,
         relative_errors(rows, values),
         relative_errors(before, np.zeros(0)),
         # A factor belongs to a model: without its rows there is none.
         cross_validate(
-            rows, _refit, [""] * len(found) if of_model else by_group,
+            rows, _refit, [""] * len(measured) if of_model else by_group,
             "group" if table.has("group") else "model",
         ),
     )  # fmt: skip
@@ -220,7 +220,7 @@ def _refit(rows: LatencyRows) -> FloatArray:
 
 
 def _rows(
-    found: Sequence[Row],
+    measured: Sequence[Row],
     gpu: GpuSpec,
     engine: EngineProfile,
     names: Sequence[str],
@@ -239,12 +239,12 @@ def _rows(
     empty = engine.with_numbers(rest)
     if of_model:
         empty = replace(empty, time_factors={})
-    costs = _costs(found, gpu, empty, mixed=mixed)
-    probes = [_costs(found, gpu, empty.with_numbers({name: 1.0}), mixed=mixed) for name in names]
-    size = (len(found), 2, len(names))
+    costs = _costs(measured, gpu, empty, mixed=mixed)
+    probes = [_costs(measured, gpu, empty.with_numbers({name: 1.0}), mixed=mixed) for name in names]
+    size = (len(measured), 2, len(names))
     host, added = np.zeros(size), np.zeros(size)
     weights, gpu_s, host_s, added_s = (np.zeros(size[:2]) for _ in range(4))
-    for i, (row, own) in enumerate(zip(found, costs, strict=True)):
+    for i, (row, own) in enumerate(zip(measured, costs, strict=True)):
         state = row.state(gpu, empty, mixed=mixed)
         weights[i, : len(own)] = state.weights
         for k, cost in enumerate(own):
@@ -253,10 +253,12 @@ def _rows(
                 host[i, k, n] = probe[i][k].host_s - cost.host_s
                 added[i, k, n] = _added(probe[i][k]) - _added(cost)
     return LatencyRows(
-        measured=np.array([row.batch / row.tokens_per_s for row in found]),
+        measured=np.array([row.batch / row.tokens_per_s for row in measured]),
         weights=weights,
         gpu_s=gpu_s,
-        factors=np.array([[float(row.model.name == one) for one in of_model] for row in found]),
+        factors=np.array(
+            [[float(row.model.name == model) for model in of_model] for row in measured]
+        ),
         host=host,
         added=added,
         host_s=host_s,
@@ -265,9 +267,9 @@ def _rows(
 
 
 def _costs(
-    found: Sequence[Row], gpu: GpuSpec, engine: EngineProfile, *, mixed: bool
+    measured: Sequence[Row], gpu: GpuSpec, engine: EngineProfile, *, mixed: bool
 ) -> list[list[IterationCost]]:
-    return [[cost for _, cost in row.state(gpu, engine, mixed=mixed).phases] for row in found]
+    return [[cost for _, cost in row.state(gpu, engine, mixed=mixed).phases] for row in measured]
 
 
 def _added(cost: IterationCost) -> float:

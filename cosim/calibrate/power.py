@@ -110,8 +110,8 @@ def use_terms(
     use = Use(mfu, bandwidth_utilisation, busy_fraction, sampling, one_each, one_each)
     terms = []
     for name in NAMES:
-        one = TwoResourceCoefficients(**{other: float(other == name) for other in NAMES})
-        model = TwoResource.of(replace(gpu, two_resource=one, max_w=np.inf))
+        coefficients = TwoResourceCoefficients(**{other: float(other == name) for other in NAMES})
+        model = TwoResource.of(replace(gpu, two_resource=coefficients, max_w=np.inf))
         terms.append(model.busy_w(use))
     return np.stack(terms, axis=-1)
 
@@ -197,12 +197,13 @@ def fit_power(
         names, groups, shares, terms = _measured(table, gpu, keep)
         kind = "group"
     elif table.has("batch"):
-        found = read_rows(table, models, gpu, mixed=mixed)
-        names, groups, shares, terms = _simulated(found, gpu, engine, mixed=mixed)
+        measured = read_rows(table, models, gpu, mixed=mixed)
+        names, groups, shares, terms = _simulated(measured, gpu, engine, mixed=mixed)
         kind = "group" if table.has("group") else "model"
-        if found and len({row.batch for row in found}) < 3:
+        if measured and len({row.batch for row in measured}) < 3:
             table.fault_in_file(
-                f"expected 3 different batches or more (got {len({row.batch for row in found})}): "
+                "expected 3 different batches or more "
+                f"(got {len({row.batch for row in measured})}): "
                 "compute and memory cannot be distinguished otherwise", "batch",
             )  # fmt: skip
     else:

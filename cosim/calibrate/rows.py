@@ -153,7 +153,7 @@ def _model(table: Table, names: Sequence[str], name: str) -> ModelSpec | None:
         return find_model(name)
     except InferenceSimError as error:
         if table.has("model"):
-            table.fault([one == name for one in names], "model", str(error), names)
+            table.fault([model_name == name for model_name in names], "model", str(error), names)
         else:
             table.fault_in_file(f"--model: {error}")
         return None

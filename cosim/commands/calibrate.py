@@ -90,13 +90,13 @@ def power(
     if max_w is not None:
         spec = replace(spec, max_w=max_w)
     kept = {}
-    for one in keep or []:
-        name, equals, watts = one.partition("=")
+    for option in keep or []:
+        name, equals, watts = option.partition("=")
         if name not in NAMES:
             hint = did_you_mean(name, NAMES)
             problems.append(f"expected one of {', '.join(NAMES)} (got '{name}'{hint})")
         elif equals and not watts.replace(".", "", 1).isdecimal():
-            problems.append(f"expected a power in W, such as {name}=90 (got '{one}')")
+            problems.append(f"expected a power in W, such as {name}=90 (got '{option}')")
         else:
             kept[name] = float(watts) if equals else getattr(spec.two_resource, name)
     if len(kept) == len(NAMES):
@@ -105,11 +105,11 @@ def power(
         raise ScenarioError([Problem(f"--keep: {problem}") for problem in problems])
     if idle_w is not None and idle_w >= spec.max_w:
         raise ScenarioError(f"--idle-w: expected less than {spec.max_w:g} W (got {idle_w:g})")
-    found = fit_power(
+    fit = fit_power(
         file, spec, profile, models=model or (), mixed=scheduler == "vllm_v1", keep=kept
     )
-    print(power_report(found, spec.name))
-    _leave(out, gpu_file(found, gpu, spec, idle_w), "gpu: ./{}")
+    print(power_report(fit, spec.name))
+    _leave(out, gpu_file(fit, gpu, spec, idle_w), "gpu: ./{}")
 
 
 @app.command()
@@ -152,7 +152,7 @@ def latency(
             "time for it (the GPU waits); choose one"
         )
     spec, profile = _deployment(gpu, engine, problems)
-    found = fit_latency(
+    fit = fit_latency(
         file,
         spec,
         profile,
@@ -160,11 +160,11 @@ def latency(
         models=model or (),
         mixed=scheduler == "vllm_v1",
     )
-    print(latency_report(found, spec.name, profile.name))
+    print(latency_report(fit, spec.name, profile.name))
     name = engine or profile.name
     _leave(
         out,
-        engine_file(found, name, spec),
+        engine_file(fit, name, spec),
         "execution: {{type: roofline, engine: ./{}}}",
     )
 

@@ -35,12 +35,12 @@ def capacity(
         if not as_json:
             print(describe(probe), flush=True)
 
-    found = find_capacity(plan, site, requests=requests, on_probe=show)
+    result = find_capacity(plan, site, requests=requests, on_probe=show)
     if as_json:
-        print(to_json(to_dict(plan, found)))
+        print(to_json(to_dict(plan, result)))
     else:
-        rate, own = found.held.rate_per_s, found.scenario_rate_per_s
+        rate, own = result.held.rate_per_s, result.scenario_rate_per_s
         print(
-            f"capacity of {found.site}: {rate:.4g} requests/s, {rate / own:.3g} times the "
-            f"scenario's\n({criterion(found.held)})"
+            f"capacity of {result.site}: {rate:.4g} requests/s, {rate / own:.3g} times the "
+            f"scenario's\n({criterion(result.held)})"
         )

@@ -44,8 +44,8 @@ def new(
     wide = len(str(test))
     for path, what in ((policy, "the controller"), (test, "its test"), (scenario, "a scenario")):
         print(f"{path!s:<{wide}}  {what}")
-    here = "" if policy.is_absolute() else "./"
-    print(f"\nNext:\n  cosim controllers check {here}{policy}:{class_name(name)}")
+    prefix = "" if policy.is_absolute() else "./"
+    print(f"\nNext:\n  cosim controllers check {prefix}{policy}:{class_name(name)}")
     print(f"  pytest {test}\n  cosim run {scenario}")
 
 

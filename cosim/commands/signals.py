@@ -92,7 +92,7 @@ def show(
     if out is not None:
         draw(summaries, out)
     if as_json:
-        print(to_json({"signals": [one.to_dict() for one in summaries]}))
+        print(to_json({"signals": [summary.to_dict() for summary in summaries]}))
     else:
         print_summaries(summaries, out)
 

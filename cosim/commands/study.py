@@ -61,7 +61,7 @@ def carry_out(
     from cosim.commands.printing.study import print_study
     from cosim.studies.frame.cases import run_cases
 
-    made = failures = 0
+    executed = failures = 0
 
     def announce(text: str) -> None:
         if announcement and not quiet:
@@ -72,15 +72,15 @@ def carry_out(
     with run_bar(title, len(needed), shown=not quiet and sys.stderr.isatty()) as advance:
 
         def on_run(run: EndedRun) -> None:
-            nonlocal made, failures
-            made += run.made
+            nonlocal executed, failures
+            executed += run.made
             failures += bool(run.figures.failure)
             advance(run.case)
 
         figures = run_cases(needed, folder / "runs", workers=workers, on_run=on_run)
     outcome = outcome_of(figures)
-    if made < len(needed):
-        announce(f"{len(needed) - made:,} of them were reused from before")
+    if executed < len(needed):
+        announce(f"{len(needed) - executed:,} of them were reused from before")
     study.write(outcome, folder)
     if as_json:
         print((folder / study.kind.marker).read_text(encoding="utf-8"), end="")

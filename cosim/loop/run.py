@@ -145,7 +145,7 @@ class _Loop(vessim.Controller):  # type: ignore[misc]
             if ended := cluster.take_ended():
                 self._observer.on_requests(site, ended)
         self._observer.on_step(recorder.steps)
-        if self._time.until == "drained" and all(one.drained for one in clusters.values()):
+        if self._time.until == "drained" and all(cluster.drained for cluster in clusters.values()):
             raise _Drained
 
 

@@ -101,16 +101,16 @@ class RunData:
 
     def latencies(self) -> Latencies:
         """Return the latencies of completed requests, of every class."""
-        found: Latencies = {}
+        by_site: Latencies = {}
         names = ["site", "class", "outcome", "output_tokens", *_TIMES]
         path = self.path / "requests.parquet"
         try:
             file = pq.ParquetFile(path)
             for batch in file.iter_batches(batch_size=1 << 17, columns=names):
-                _add(found, batch)
+                _add(by_site, batch)
         except (OSError, pa.ArrowException) as error:
             raise _damaged(path, error) from error
-        return found
+        return by_site
 
 
 Latencies = dict[str, dict[str, dict[str, Quantiles]]]
@@ -170,15 +170,15 @@ def _steps(folder: Path, sites: Iterable[str]) -> dict[str, dict[str, FloatArray
     path = folder / "steps.parquet"
     names = _column_names(path)
     columns = [name for name in SHOWN if name in names]
-    found: dict[str, dict[str, FloatArray]] = {}
+    by_site: dict[str, dict[str, FloatArray]] = {}
     for site in sites:  # one after the other: a year of several is large
         mine = _parquet(path, columns=columns, filters=[("site", "=", site)])
-        found[site] = {
+        by_site[site] = {
             name: mine[name].to_numpy(zero_copy_only=False).astype(np.float64)
             for name in columns
             if mine[name].null_count < len(mine)
         }
-    return found
+    return by_site
 
 
 def _column_names(path: Path) -> list[str]:
@@ -196,7 +196,7 @@ def _actions(path: Path) -> list[ActuatorChange]:
         raise _damaged(path, error) from error
 
 
-def _add(found: Latencies, batch: pa.RecordBatch) -> None:
+def _add(latencies: Latencies, batch: pa.RecordBatch) -> None:
     """Add the latencies of some requests."""
     done = batch.filter(pc.equal(batch["outcome"], "completed"))
     site, of_class = (_codes(done[name]) for name in ("site", "class"))
@@ -204,17 +204,17 @@ def _add(found: Latencies, batch: pa.RecordBatch) -> None:
     gaps = done["output_tokens"].to_numpy(zero_copy_only=False) - 1.0
     for s, site_name in enumerate(site[1]):
         for c, class_name in enumerate(of_class[1]):
-            here = (site[0] == s) & (of_class[0] == c)
-            if not here.any():
+            chosen = (site[0] == s) & (of_class[0] == c)
+            if not chosen.any():
                 continue
-            mine = found.setdefault(site_name, {}).setdefault(
+            mine = latencies.setdefault(site_name, {}).setdefault(
                 class_name, {key: Quantiles() for key in LATENCIES}
             )
             for key, (_, begin, end) in LATENCIES.items():
-                values = times[end][here] - times[begin][here]
+                values = times[end][chosen] - times[begin][chosen]
                 if key == "tpot":  # a single token has none
-                    several = gaps[here] > 0
-                    values = values[several] / gaps[here][several]
+                    several = gaps[chosen] > 0
+                    values = values[several] / gaps[chosen][several]
                 mine[key].add(values)
 
 

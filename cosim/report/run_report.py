@@ -113,7 +113,7 @@ def run_page(run: RunData, baseline: Baseline | None = None) -> Page:
 def _signal_notes(run: RunData) -> list[str]:
     """Return the corrections to the signals, and their assumptions."""
     notes: Mapping[str, Sequence[str]] = run.manifest.get("signal_notes", {})
-    return [f"{site}: {note}." for site, found in notes.items() for note in found]
+    return [f"{site}: {note}." for site, of_site in notes.items() for note in of_site]
 
 
 def _failure(run: RunData, failure: Failure) -> str:
@@ -192,10 +192,10 @@ def _breakdown(run: RunData, baseline: Baseline | None, suffixes: dict[str, str]
     if len(own) > 1:
         blocks.insert(0, subheading("all sites"))
         for site, totals in own.items():
-            here = {names[0]: [totals]}
+            pair = {names[0]: [totals]}
             if site in others:
-                here[names[1]] = [others[site]]
-            blocks += [subheading(site), *breakdown_charts(here, suffixes[site])]
+                pair[names[1]] = [others[site]]
+            blocks += [subheading(site), *breakdown_charts(pair, suffixes[site])]
     return blocks
 
 

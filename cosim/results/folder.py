@@ -115,15 +115,15 @@ def _controller_file(plan: Plan, index: int) -> Path | None:
 
 def input_files(plan: Plan) -> dict[str, Path]:
     """Return the files that the run reads, by their place in the scenario."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
 
     def walk(value: Any, place: str) -> None:
         if isinstance(value, Path):
-            found[place] = value
+            files[place] = value
         elif place.endswith(_NAMED) and str(value).endswith(FILE_ENDINGS):
-            found[place] = Path(value)
+            files[place] = Path(value)
         elif place.endswith(_PARTS) and names_a_file(value):
-            found[place] = Path(part_file(value))
+            files[place] = Path(part_file(value))
         elif isinstance(value, BaseModel):
             for name in type(value).model_fields:
                 walk(getattr(value, name), f"{place}.{name}".lstrip("."))
@@ -134,14 +134,14 @@ def input_files(plan: Plan) -> dict[str, Path]:
     walk(plan.scenario, "")
     for index in range(len(plan.scenario.controllers)):
         if (file := _controller_file(plan, index)) is not None:
-            found[f"controllers.{index}.type"] = file
-    return found
+            files[f"controllers.{index}.type"] = file
+    return files
 
 
 def _extras(plan: Plan) -> tuple[str, ...]:
     """Return the optional libraries that the figures of a run depend on."""
     solar = [site.config.microgrid.solar for site in plan.sites]
-    return ("pvlib",) if any(isinstance(one, PvlibSolar) for one in solar) else ()
+    return ("pvlib",) if any(isinstance(config, PvlibSolar) for config in solar) else ()
 
 
 def versions(plan: Plan) -> dict[str, str]:

@@ -57,7 +57,10 @@ SCHEMA = pa.schema(
 )
 """Columns of ``requests.parquet``; a time that did not come is null."""
 _PLAIN = pa.schema(
-    {one.name: pa.string() if pa.types.is_dictionary(one.type) else one.type for one in SCHEMA}
+    {
+        field.name: pa.string() if pa.types.is_dictionary(field.type) else field.type
+        for field in SCHEMA
+    }
 )
 
 _GETTERS = {name: attrgetter(name) for name in ("class_id", *_FROM_REQUEST)}
@@ -118,10 +121,10 @@ class RequestLog(RunObserver):
         }
         self._sites = {name: SiteLatencies() for name in self._classes}
         for name, latencies in self._sites.items():
-            for one in self._classes[name]:
-                latencies.shares[one.name] = ClassShare()
-                if _has_slo(one):
-                    latencies.by_class[one.name] = [0, 0]
+            for request_class in self._classes[name]:
+                latencies.shares[request_class.name] = ClassShare()
+                if _has_slo(request_class):
+                    latencies.by_class[request_class.name] = [0, 0]
         self._held: dict[str, list[Any]] = {name: [] for name in _GETTERS}
         self._batches: list[tuple[str, int, float]] = []  # of these: site, length, cut-off
         self._tables: list[pa.Table] = []
@@ -194,7 +197,7 @@ class RequestLog(RunObserver):
         sites = of_site.tolist()
         labels = [self._classes[name][k].name for name, k in zip(sites, class_id, strict=True)]
         values = (sites, labels, *held.values())
-        arrays = [_array(one, kind) for one, kind in zip(values, _PLAIN.types, strict=True)]
+        arrays = [_array(column, kind) for column, kind in zip(values, _PLAIN.types, strict=True)]
         self._tables.append(pa.Table.from_arrays(arrays, schema=_PLAIN))
         if sum(len(table) for table in self._tables) >= ROW_GROUP:
             self._write()
@@ -204,31 +207,31 @@ class RequestLog(RunObserver):
         latencies: SiteLatencies,
         classes: Sequence[RequestClass],
         ended: _Ended,
-        here: Mask,
+        at_site: Mask,
         of_class: NDArray[np.int64],
     ) -> None:
-        completed = here & ended.completed
+        completed = at_site & ended.completed
         latencies.prompt_tokens += int(ended.prompt_tokens[completed].sum())
         latencies.output_tokens += int(ended.output_tokens[completed].sum())
         latencies.ttft.add(ended.ttft_s[completed])
         latencies.e2e.add(ended.e2e_s[completed])
         latencies.queue.add(ended.queue_s[completed])
         latencies.tpot.add(ended.tpot_s[completed & (ended.output_tokens > 1)])
-        for index, one in enumerate(classes):
-            mine = here & (of_class == index)
+        for index, request_class in enumerate(classes):
+            mine = at_site & (of_class == index)
             done = mine & ended.completed
-            share = latencies.shares[one.name]
+            share = latencies.shares[request_class.name]
             share.requests += _count(mine)
             share.completed += _count(done)
-            if one.deadline is not None:
-                share.late += _count(done & (ended.e2e_s > one.deadline))
+            if request_class.deadline is not None:
+                share.late += _count(done & (ended.e2e_s > request_class.deadline))
             share.output_tokens += int(ended.output_tokens[done].sum())
             share.energy_j += float(ended.energy_j[mine].sum())
             share.carbon_g += float(ended.carbon_g[mine].sum())
-            if one.name in latencies.by_class:
-                late = mine & ended.unfinished & ended.is_late(one.slo)
-                tally = latencies.by_class[one.name]
-                tally[0] += _count(done & ended.meets(one.slo))
+            if request_class.name in latencies.by_class:
+                late = mine & ended.unfinished & ended.is_late(request_class.slo)
+                tally = latencies.by_class[request_class.name]
+                tally[0] += _count(done & ended.meets(request_class.slo))
                 tally[1] += _count(done | (mine & ended.rejected) | late)
 
     def _write(self) -> None:
@@ -267,7 +270,7 @@ class _Ended:
     def of(cls, rows: Mapping[str, Sequence[Any]], cut_off_s: FloatArray) -> Self:
         """Return the requests of columns of the log."""
         completed, rejected = (
-            np.array([one is outcome for one in rows["outcome"]], dtype=bool)
+            np.array([value is outcome for value in rows["outcome"]], dtype=bool)
             for outcome in (Outcome.COMPLETED, Outcome.REJECTED)
         )
         arrival_s, scheduled_s, first_token_s, finish_s = (

@@ -33,7 +33,7 @@ class EvaluationKeys(StrictModel):
 
     @model_validator(mode="after")
     def _distinct(self) -> EvaluationKeys:
-        names = [one.name for one in self.policies]
+        names = [policy.name for policy in self.policies]
         if len(set(names)) < len(names):
             raise ValueError(f"policies must have different names (got {', '.join(names)})")
         return self

@@ -97,10 +97,10 @@ def _override(root: Node | None, overrides: Sequence[str | Setting]) -> list[Pro
     problems: list[Problem] = []
     for override in overrides:
         try:
-            one = parse_setting(override) if isinstance(override, str) else override
+            setting = parse_setting(override) if isinstance(override, str) else override
             if root is not None:
                 # A copy, for a later setting may go into it.
-                _set(root, one.path.split("."), copy.deepcopy(one.value))
+                _set(root, setting.path.split("."), copy.deepcopy(setting.value))
         except ScenarioError as error:
             problems.extend(error.problems)
     return problems
@@ -132,8 +132,8 @@ def validate_document(document: Document, model: type[M]) -> M:
         return model.model_validate(document.data)
     except ValidationError as error:
         problems = [
-            problem_at(document, found.path, found.message, key=found.at_key)
-            for found in explain(error, model, document.data)
+            problem_at(document, problem.path, problem.message, key=problem.at_key)
+            for problem in explain(error, model, document.data)
         ]
     raise ScenarioError(
         sorted(dict.fromkeys(problems), key=lambda problem: place_order(problem.where))
@@ -217,8 +217,8 @@ def _read_with_bases(path: Path, readers: tuple[Path, ...]) -> Node:
 def shown_path(path: Path) -> Path:
     """Return a path as the user would write it: relative where it lies below where they are."""
     path = Path(os.path.normpath(path))
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
+    folder = Path.cwd()
+    return path.relative_to(folder) if path.is_relative_to(folder) else path
 
 
 def _merge(base: Node, over: Node) -> Node:

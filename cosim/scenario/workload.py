@@ -223,7 +223,11 @@ class Workload(StrictModel):
 
     @model_validator(mode="after")
     def _one_source(self) -> Workload:
-        own = [one.name for one in self.classes if one.lengths is not None]
+        own = [
+            request_class.name
+            for request_class in self.classes
+            if request_class.lengths is not None
+        ]
         lengths = self.lengths is not None or len(own) == len(self.classes)
         generated = self.arrivals is not None and lengths
         partly = self.arrivals is not None or self.lengths is not None

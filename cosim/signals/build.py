@@ -238,13 +238,15 @@ def _read_carbon(config: FileCarbon) -> Series:
         lead_s=config.lead,
         fill=_fill(config.fill),
     )
-    found, series = read_signal(config.path, options, config.format, quantity="carbon intensity")
-    if found.unit:
+    file_format, series = read_signal(
+        config.path, options, config.format, quantity="carbon intensity"
+    )
+    if file_format.unit:
         if config.unit is not None:
             raise file_error(
                 config.path,
                 None,
-                f"unit: does not go with format '{found.name}', which has its own",
+                f"unit: does not go with format '{file_format.name}', which has its own",
             )
     else:
         series = series.scaled(CARBON_UNITS[config.unit or "g/kWh"])

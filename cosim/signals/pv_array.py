@@ -127,8 +127,8 @@ def _sky_diffuse(
     at_horizon = f21 + f22 * brightness + f23 * zenith
     dome = (1 - around_sun) * (1 + np.cos(tilt)) / 2
     disc = around_sun * cos_incidence / np.maximum(up, _LOWEST_COSINE)
-    found: FloatArray = np.maximum(light.dhi * (dome + disc + at_horizon * np.sin(tilt)), 0)
-    return found
+    diffuse: FloatArray = np.maximum(light.dhi * (dome + disc + at_horizon * np.sin(tilt)), 0)
+    return diffuse
 
 
 def _through_glass(cos_incidence: FloatArray) -> FloatArray:

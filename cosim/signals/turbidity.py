@@ -43,8 +43,8 @@ def monthly_turbidity(latitude: float, longitude: float) -> FloatArray:
     down, right = y - north, x - west
     left, far = table[:, :, west % columns], table[:, :, (west + 1) % columns]
     column = (1 - right) * left + right * far
-    found: FloatArray = (1 - down) * column[:, north] + down * column[:, north + 1]
-    return found
+    turbidity: FloatArray = (1 - down) * column[:, north] + down * column[:, north + 1]
+    return turbidity
 
 
 def linke_turbidity(times_s: FloatArray, latitude: float, longitude: float) -> FloatArray:
@@ -58,5 +58,5 @@ def linke_turbidity(times_s: FloatArray, latitude: float, longitude: float) -> F
     months = monthly_turbidity(latitude, longitude)
     moments = (times_s * 1000).astype("datetime64[ms]")
     days = (moments - moments.astype("datetime64[Y]")) / np.timedelta64(1, "D")
-    found: FloatArray = np.interp(days, _MONTH_MIDDLES, months, period=_YEAR_DAYS)
-    return found
+    turbidity: FloatArray = np.interp(days, _MONTH_MIDDLES, months, period=_YEAR_DAYS)
+    return turbidity

@@ -86,5 +86,5 @@ def _in_year(times_us: IntArray, year: int) -> IntArray:
 def _take(rows: IntArray, times_us: IntArray, first_us: int, step_us: int, count: int) -> None:
     """Copy the rows at some times, where they exist."""
     at = (times_us - first_us) // step_us
-    found = (at >= 0) & (at < count)
-    rows[found] = at[found]
+    exists = (at >= 0) & (at < count)
+    rows[exists] = at[exists]

@@ -117,7 +117,11 @@ def find_capacity(
     site, base_per_s, stream = _workload(plan, index)
     assert site.workload is not None  # noqa: S101 - a site with a cluster has one
     own_per_s = site.workload.peak_rate_per_s
-    bounds = [b for one in site.workload.config.classes for b in (one.slo.ttft_s, one.slo.e2e_s)]
+    bounds = [
+        b
+        for request_class in site.workload.config.classes
+        for b in (request_class.slo.ttft_s, request_class.slo.e2e_s)
+    ]
     longest_s = max((bound for bound in bounds if bound is not None), default=None)
     arrivals_s = ARRIVALS_PER_BOUND * (longest_s or DELAY_P99_S)
     probes: list[Probe] = []
@@ -125,7 +129,9 @@ def find_capacity(
     def probe(rate_per_s: float) -> Probe:
         count = max(requests, math.ceil(rate_per_s * arrivals_s))
         gap = base_per_s / rate_per_s
-        arrivals = (one._replace(time_s=one.time_s * gap) for one in islice(stream(), count))
+        arrivals = (
+            request._replace(time_s=request.time_s * gap) for request in islice(stream(), count)
+        )
         probes.append(_run(plan, site, arrivals, rate_per_s, by_delay=longest_s is None))
         on_probe(probes[-1])
         return probes[-1]
@@ -168,18 +174,18 @@ def _outcome(probe: Probe) -> str:
     return f"{', '.join(parts)} ({probe.requests:,} requests)"
 
 
-def to_dict(plan: Plan, found: Capacity) -> dict[str, Any]:
+def to_dict(plan: Plan, capacity: Capacity) -> dict[str, Any]:
     """Return the result as plain values; the same for the same scenario and seed."""
     return {
         "scenario": {"name": plan.scenario.name, "seed": plan.scenario.seed},
-        "site": found.site,
+        "site": capacity.site,
         "criterion": {
-            "slo_attainment": ATTAINMENT if found.held.attainment else None,
-            "scheduling_delay_p99_s": DELAY_P99_S if found.held.by_delay else None,
+            "slo_attainment": ATTAINMENT if capacity.held.attainment else None,
+            "scheduling_delay_p99_s": DELAY_P99_S if capacity.held.by_delay else None,
         },
-        "capacity_per_s": found.held.rate_per_s,
-        "fails_at_per_s": found.broke.rate_per_s,
-        "scenario_rate_per_s": found.scenario_rate_per_s,
+        "capacity_per_s": capacity.held.rate_per_s,
+        "fails_at_per_s": capacity.broke.rate_per_s,
+        "scenario_rate_per_s": capacity.scenario_rate_per_s,
         "probes": [
             {
                 "rate_per_s": probe.rate_per_s,
@@ -191,7 +197,7 @@ def to_dict(plan: Plan, found: Capacity) -> dict[str, Any]:
                 else None,
                 "slo_attainment": probe.attainment or None,
             }
-            for probe in found.probes
+            for probe in capacity.probes
         ],
     }
 

@@ -101,10 +101,10 @@ def _batches(pool: PoolConfig, demand: Demand) -> FloatArray:
     held = pool.blocks() * BLOCK_SIZE / _context_tokens(demand)
     most = max(1, min(pool.batch_cap, int(held)))
     steps = max(2, 4 * int(np.ceil(np.log2(most))) + 1)
-    found: FloatArray = (
+    batches: FloatArray = (
         np.unique(np.round(np.geomspace(1, most, steps))) if most > 1 else np.ones(1)
     )
-    return found
+    return batches
 
 
 def _context_tokens(demand: Demand) -> float:

@@ -78,7 +78,7 @@ def workload_source(scenario: Scenario, site_index: int) -> WorkloadSource:
     whole = _whole_source(config, seed, scenario.time.start)
     if site.workload is not None or site.share is None:
         return whole
-    sharing = [one.share or 0.0 for one in scenario.sites[:site_index] if one.workload is None]
+    sharing = [site.share or 0.0 for site in scenario.sites[:site_index] if site.workload is None]
     first, share = sum(sharing), site.share
     return replace(
         whole,

@@ -28,8 +28,8 @@ def print_control(console: Console, result: Result) -> None:
             and change.actuator in entry.controller.actuators
         ]
         where = f" on {counted.site}" if counted.site and several else ""
-        made = "no change" if not changes else plural(len(changes), "change")
-        print_row(console, "Control", f"{entry.name}{where}: {made}")
+        number = "no change" if not changes else plural(len(changes), "change")
+        print_row(console, "Control", f"{entry.name}{where}: {number}")
         _print_changes(console, start, changes)
     for site, guard in result.run.host.guards.items():
         if guard.active_s:

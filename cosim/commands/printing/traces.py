@@ -70,9 +70,9 @@ def print_sets(sets: Iterable[PublicSet], kind: str = "trace") -> None:
     table = Table(kind, "format", "MB", "contents", box=None, pad_edge=False)
     table.columns[0].no_wrap = True
     table.columns[2].justify = "right"
-    for one in sets:
-        size = "" if one.size_mb is None else f"{one.size_mb:g}"
-        table.add_row(one.name, one.format or "", size, one.about)
+    for public_set in sets:
+        size = "" if public_set.size_mb is None else f"{public_set.size_mb:g}"
+        table.add_row(public_set.name, public_set.format or "", size, public_set.about)
     Console(highlight=False).print(table)
 
 

@@ -174,9 +174,9 @@ def of_file(
         )
         return SignalSummary(str(path), "csv: plain CSV", "", series)
     options = ReadOptions(area=area, column=column, timezone=timezone, fill=_FILL)
-    found, series = read_signal(path, options, name)
-    unit = found.unit if column != "air_temp" else "°C"
-    return SignalSummary(str(path), f"{found.name}: {found.about}", unit, series)
+    file_format, series = read_signal(path, options, name)
+    unit = file_format.unit if column != "air_temp" else "°C"
+    return SignalSummary(str(path), f"{file_format.name}: {file_format.about}", unit, series)
 
 
 def of_scenario(path: Path) -> list[SignalSummary]:
@@ -216,13 +216,13 @@ def refuse_unless(signal_format: str | None, url: str) -> Callable[[Path], None]
 
     def accept(path: Path) -> None:
         try:
-            found = recognise(Source(path))
+            recognised = recognise(Source(path))
         except SignalError as error:
             what = error.problems[0].message
             raise FetchError(f"what came from {url} is not a signal: {what}") from error
-        if signal_format not in (None, found.name):
+        if signal_format not in (None, recognised.name):
             raise FetchError(
-                f"what came from {url} is a signal of format '{found.name}' "
+                f"what came from {url} is a signal of format '{recognised.name}' "
                 f"(expected '{signal_format}')"
             )
 
@@ -241,8 +241,8 @@ def _csv_config(path: Path, keys: Mapping[str, Any]) -> CsvFile:
         if not keys:  # then the file is missing, which reading it tells better
             return CsvFile.model_construct(type="csv", path=path)
         problems = [
-            Problem(f"{'.'.join(map(str, one['loc'])) or 'csv'}: {one['msg']}")
-            for one in error.errors()
+            Problem(f"{'.'.join(map(str, problem['loc'])) or 'csv'}: {problem['msg']}")
+            for problem in error.errors()
         ]
         raise SignalError(problems) from None
 

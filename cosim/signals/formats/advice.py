@@ -50,14 +50,14 @@ def _dialects(source: Source) -> list[Dialect]:
     with source.path.open(encoding="utf-8-sig", errors="replace") as file:
         first = [line[:200] for line in islice(file, _MOST_SKIPPED)]
     comment = next((mark for mark in _COMMENTS if first[0].startswith(mark)), None)
-    found = []
+    dialects = []
     for separator in _SEPARATORS:
-        found.append(Dialect(separator=separator, comment=comment))
+        dialects.append(Dialect(separator=separator, comment=comment))
     widest = max(first, key=lambda line: max(line.count(mark) for mark in _SEPARATORS))
     separator = max(_SEPARATORS, key=widest.count)
     if comment is None and (skip := first.index(widest)):
-        found.append(Dialect(separator=separator, skip_rows=skip))
-    return found
+        dialects.append(Dialect(separator=separator, skip_rows=skip))
+    return dialects
 
 
 def _needs(table: Table, dialect: Dialect) -> tuple[list[str], str]:

@@ -127,21 +127,21 @@ def _read_balance(source: Source, options: ReadOptions) -> Series:
 
 def _fuel_columns(source: Source) -> list[FuelColumn]:
     """Return the fuels of a balance file; of each, the adjusted values come first."""
-    found: dict[str, dict[str, int]] = {}
+    by_fuel: dict[str, dict[str, int]] = {}
     for index, name in enumerate(source.names):
         if (match := _GENERATION.fullmatch(name)) is None:
             continue
         if match["unit"] != "mw":
             raise source.error(f"expected generation in MW (got {shown(source.header[index])})")
-        forms = found.setdefault(_MISSPELT.get(match["fuel"], match["fuel"]), {})
+        forms = by_fuel.setdefault(_MISSPELT.get(match["fuel"], match["fuel"]), {})
         if (match["how"] or "") in forms:
             raise source.error(f"more than one column {shown(source.header[index])}")
         forms[match["how"] or ""] = index
-    if not found:
+    if not by_fuel:
         raise source.error("there is no column 'Net Generation (MW) from ...'")
     return [
         FuelColumn(_FUELS.get(fuel), fuel, tuple(forms[how] for how in _FORMS if how in forms))
-        for fuel, forms in found.items()
+        for fuel, forms in by_fuel.items()
     ]
 
 

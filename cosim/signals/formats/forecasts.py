@@ -98,13 +98,13 @@ def read(source: Source, options: ReadOptions) -> Series:
     return newest(source, read_issues(source, options), options)
 
 
-def newest(source: Source, found: Issues, options: ReadOptions) -> Series:
+def newest(source: Source, issues: Issues, options: ReadOptions) -> Series:
     """Return for each time the newest forecast made by then, or `lead` before.
 
     Raises:
         SignalError: If there are less than two.
     """
-    made_us, times_us, values = found.made_us, found.times_us, found.values
+    made_us, times_us, values = issues.made_us, issues.times_us, issues.values
     order = np.lexsort((np.arange(len(values)), made_us, times_us))
     in_time = order[made_us[order] <= times_us[order] - round(options.lead_s * 1e6)]
     last = in_time[np.append(np.diff(times_us[in_time]) > 0, True)[: len(in_time)]]
@@ -113,7 +113,7 @@ def newest(source: Source, found: Issues, options: ReadOptions) -> Series:
             f"expected forecasts of two times or more, made {options.lead_s / 3600:g} h before or "
             f"earlier (got {len(last)})"
         )
-    rows = Faults(source.path, found.lines[last], found.entries)
+    rows = Faults(source.path, issues.lines[last], issues.entries)
     return regular_series(times_us[last], values[last], rows, fill=options.fill)
 
 

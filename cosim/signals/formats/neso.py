@@ -40,16 +40,16 @@ def read(source: Source, options: ReadOptions) -> Series:
         SignalError: If the file is not as it should be.
     """
     document = _of_area(source, options)
-    found = source.checked(answer, document)
-    column = options.column or _default_column(found)
-    faults, texts = source.entries("data", found.entries), found.texts(column)
+    intensities = source.checked(answer, document)
+    column = options.column or _default_column(intensities)
+    faults, texts = source.entries("data", intensities.entries), intensities.texts(column)
     if column != (options.column or COLUMNS[0]):
         faults.notes.append("the intensity of a region is a forecast: it has no actual one")
     values = parse_numbers(
         texts, faults, blank=options.fill is not None, what=f"intensity.{column}"
     )
-    values = scaled_values(values, found.g_per_kwh, texts, faults, signed=False)
-    starts, ends = found.starts, found.ends
+    values = scaled_values(values, intensities.g_per_kwh, texts, faults, signed=False)
+    starts, ends = intensities.starts, intensities.ends
     starts_us = parse_iso(starts, options.timezone, faults)
     ends_us = parse_iso(ends, options.timezone, faults)
     lengths_us = None

@@ -114,11 +114,15 @@ class Source:
         Raises:
             SignalError: If an entry is not like that.
         """
-        wrong = np.array([not isinstance(one, dict) or not {*keys} <= {*one} for one in entries])
+        wrong = np.array(
+            [not isinstance(entry, dict) or not {*keys} <= {*entry} for entry in entries]
+        )
         faults = Faults(self.path, np.arange(len(entries)), entries=name)
         if faults.add(wrong, f"expected {{{', '.join(keys)}}}", entries):
             faults.stop()
-        columns = {place: as_texts([one[key] for one in entries]) for place, key in enumerate(keys)}
+        columns = {
+            place: as_texts([entry[key] for entry in entries]) for place, key in enumerate(keys)
+        }
         rows = pd.DataFrame(columns)
         return Table(self.path, tuple(keys), rows, faults.rows, wrong, entries=name)
 
@@ -131,10 +135,10 @@ class Source:
         if self._is_json:
             raise self.error("expected comma-separated text (got JSON)")
         wanted = [normal(name) for name in names]
-        found = [index for index, name in enumerate(self.names) if name in wanted]
-        if len(found) == 1:
-            return found[0]
-        if found:
+        indices = [index for index, name in enumerate(self.names) if name in wanted]
+        if len(indices) == 1:
+            return indices[0]
+        if indices:
             raise self.error(f"more than one column {shown(names[0])}")
         hint = did_you_mean(wanted[0], self.names)
         raise self.error(
@@ -222,9 +226,9 @@ def only_area(
             f"area: no such '{named}' in the file (got {shown(options.area)}, expected one of "
             f"{shown_names(areas)}{did_you_mean(options.area, areas)})"
         )
-    found = table.only((texts == options.area).to_numpy(dtype=bool))
-    if len(found.rows) < fewest:
+    selected = table.only((texts == options.area).to_numpy(dtype=bool))
+    if len(selected.rows) < fewest:
         raise source.error(
-            f"a signal needs two rows or more (got {len(found.rows)} of area {options.area!r})"
+            f"a signal needs two rows or more (got {len(selected.rows)} of area {options.area!r})"
         )
-    return found
+    return selected

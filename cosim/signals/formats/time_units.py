@@ -85,19 +85,19 @@ def parse_units(
         timezone: IANA time zone of stamps without any.
         faults: Collector of faults.
     """
-    found = texts.str.extract(_MTU)
+    parts = texts.str.extract(_MTU)
     like = "01.01.2016 00:00 - 01.01.2016 01:00 (UTC)"
-    wrong = found[0].isna().to_numpy(dtype=bool)
+    wrong = parts[0].isna().to_numpy(dtype=bool)
     if faults.add(wrong, f"expected a time unit such as {like}", texts):
         return None, None
     clock: list[IntArray] = []
-    for half in (found[0], found[2]):
+    for half in (parts[0], parts[2]):
         clock_us = parse_as(half.str.replace("/", "."), "%d.%m.%Y %H:%M", like, faults)
         if clock_us is None:
             return None, None
         clock.append(clock_us)
-    end_zones = found["end"].fillna(zone or "")
-    start_zones = found["start"].fillna(end_zones)
+    end_zones = parts["end"].fillna(zone or "")
+    start_zones = parts["start"].fillna(end_zones)
     zoneless = (start_zones == "").to_numpy(dtype=bool)
     text = "the stamp has no time zone; set 'timezone' to that of the file"
     if timezone is None and faults.add(zoneless, text, texts):

@@ -72,8 +72,8 @@ def read_issues(source: Source, options: ReadOptions) -> Issues:
             whole = isinstance(point, dict)
             points.append({**point, "issue": row} if whole else point)
     table = source.entry_table("forecast", points, ("point_time", "value", "issue"))
-    made = issued.texts(0).iloc[table.rows[2].astype(int)].reset_index(drop=True)
-    rows = pd.concat([made, table.rows[0], table.rows[1]], axis=1, ignore_index=True)
+    issued_texts = issued.texts(0).iloc[table.rows[2].astype(int)].reset_index(drop=True)
+    rows = pd.concat([issued_texts, table.rows[0], table.rows[1]], axis=1, ignore_index=True)
     whole_table = replace(
         table, rows=rows, lines=np.array([int(row) for row in table.rows[2]]), entries="data"
     )

@@ -98,5 +98,5 @@ class _Maker(Generic[C]):
         number, seed = job
         case = self.runs.cases[number]
         name = self.runs.name(case)
-        figures, made = kept_or_made(self.runs.plan(case, seed), name, self.folder)
-        return job, EndedRun(name, figures, made)
+        figures, executed = kept_or_made(self.runs.plan(case, seed), name, self.folder)
+        return job, EndedRun(name, figures, executed)

@@ -163,8 +163,8 @@ class Tally:
         self.flops += float(done[0].sum())
         self.causal_flops += float(done[1].sum())
         joules = []
-        for one, peak in zip(done, self._peaks, strict=True):
-            mfu = one / (seconds * peak)
+        for total, peak in zip(done, self._peaks, strict=True):
+            mfu = total / (seconds * peak)
             joules.append(float((_law_w(mfu) * seconds).sum()))
         self.energy_j += joules[0]
         self.causal_energy_j += joules[1]
@@ -193,9 +193,9 @@ class Serving:
     """
 
     def __init__(self, case: Case, *, stepwise: bool = False) -> None:
-        found = find_model(case.model)
+        model = find_model(case.model)
         # Vidur does not ask how long a context the model knows (phi-2: 2048 tokens).
-        self._model = replace(found, max_context_tokens=max(found.max_context_tokens, MAX_TOKENS))
+        self._model = replace(model, max_context_tokens=max(model.max_context_tokens, MAX_TOKENS))
         self._tp, self._pp = case.tensor_parallel, case.pipeline_parallel
         pool = PoolConfig(
             model=self._model,
