@@ -22,7 +22,7 @@ HEADER = (
 RUN_COLUMNS = (
     "seed", "import_g", "stored_g", "embodied_g", "facility_kwh", "import_kwh", "cost",
     "attainment", "ttft_p99_s", "tpot_p99_s", "arrived", "completed", "backlog", "late",
-    "output_tokens", "guard_s", "changes", "is_wide", "load_state", "failure",
+    "output_tokens", "guard_s", "changes", "mattered_s", "is_wide", "load_state", "failure",
 )  # fmt: skip
 """Figures of a run that an evaluation writes."""
 
@@ -92,12 +92,29 @@ def notes(evaluation: Evaluation) -> Iterator[str]:
             f"deferral alone. Its loads are those of the model times {scale:.3f}, so that doing "
             "nothing uses the simulated energy."
         )
+    if idle := idle_policies(evaluation):
+        yield (
+            f"Never mattered: {', '.join(idle)}. What they set was in nobody's way, so that their "
+            "runs are as if nothing had been set: the load is too low for them, or they set too "
+            "little."
+        )
     backlog = [label(row) for row in evaluation.rows if row.backlog >= 1]
     if backlog:
         yield (
             f"Work left at the end: {', '.join(backlog)}. Their carbon is scaled up for it, which "
             "is an estimate: work not done is not a saving."
         )
+
+
+def idle_policies(evaluation: Evaluation) -> list[str]:
+    """Return the names of the policies whose settings mattered in no run."""
+    return [
+        policy.policy
+        for policy in evaluation.policies
+        if not policy.twin
+        and any(run.changes for run in policy.runs)
+        and not any(run.mattered_s for run in policy.runs)
+    ]
 
 
 def runs_of(evaluation: Evaluation, *more: str) -> Iterator[dict[str, Any]]:
