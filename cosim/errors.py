@@ -53,7 +53,7 @@ class CalibrationError(ScenarioError):
 
 
 class RunFailed(CosimError):
-    """The failure of a run.
+    """A run that failed.
 
     Attributes:
         step: Index of the step at which it failed, from 0; None when no step had begun.

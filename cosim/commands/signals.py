@@ -28,7 +28,7 @@ def show(
         typer.Option(
             "--format",
             metavar="NAME",
-            help="How it is written: csv, or a known format [default: by its content].",
+            help="Its format: csv, or a known format [default: by its content].",
         ),
     ] = None,
     area: Annotated[str | None, typer.Option(help="Area, if the file has several.")] = None,

@@ -34,7 +34,7 @@ def show(
         typer.Option(
             "--format",
             metavar="NAME",
-            help="How it is written: azure, bailian, burstgpt, mooncake, vidur, or what a package "
+            help="Its format: azure, bailian, burstgpt, mooncake, vidur, or what a package "
             "offers [default: by its first line].",
         ),
     ] = None,

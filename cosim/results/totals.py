@@ -57,7 +57,7 @@ class RequestCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCounts:
-    """Tokens of the completed requests, asked and given."""
+    """Tokens of the completed requests: prompts and outputs."""
 
     prompt: int
     output: int

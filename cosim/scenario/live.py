@@ -43,7 +43,7 @@ class Login(StrictModel):
 
 
 class LiveCarbon(StrictModel):
-    """A carbon intensity that a server is asked for, with ``cosim run --live``."""
+    """A carbon intensity from a server, with ``cosim run --live``."""
 
     type: Literal["live"]
     """Ask a server; the run must be live."""
@@ -53,11 +53,11 @@ class LiveCarbon(StrictModel):
     """neso: Great Britain's Carbon Intensity API, average. watttime: version 3 of WattTime's API,
     marginal."""
     every: Annotated[DurationS, Field(gt=0)] = 300.0
-    """How often it is asked."""
+    """Time between two polls."""
     stale_after: Annotated[DurationS, Field(gt=0)] = 3600.0
     """Age from which a value is flagged as stale, counted from the start of its interval."""
     login: Login | None = None
-    """How to get a token to send along, anew whenever it has expired; none by default."""
+    """Login for a token, renewed whenever it has expired; none by default."""
 
     @property
     def kind(self) -> Literal["average", "marginal"]:

@@ -114,7 +114,7 @@ class FileCarbon(SourceFile):
     """Meaning of a blank of one fuel in a generation mix. By default a gap, but 0 where the fuel
     begins or ends within the file, or is blank in half of its rows."""
     lead: DurationS = 0.0
-    """How long before its time a forecast must have been made, for recorded forecasts."""
+    """Least lead time of a recorded forecast: from its issue to the time forecast."""
     unit: CarbonUnit | None = None
     """Unit of recorded forecasts, g/kWh by default; other files state theirs."""
     kind: Kind | None = None

@@ -96,23 +96,23 @@ class Scenario(StrictModel):
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of everything random."""
     time: Time
-    """When, how long, how finely."""
+    """Start, length and step."""
     workload: Workload | None = None
     """Requests that arrive."""
     sites: Annotated[list[Site], Field(min_length=1)]
-    """Where they are served."""
+    """Sites that serve them."""
     controllers: list[dict[str, Any]] = []
-    """Who acts on the sites; each entry has a `type`, and the parameters of that controller."""
+    """Controllers of the sites; each entry has a `type`, and the parameters of that controller."""
     forecasts: ForecastsKeys = ForecastsKeys()
     """Forecasts for controllers."""
     slo_guard: SloGuardKeys | None = SloGuardKeys()
-    """Who releases throttles when users would notice them; null for nobody."""
+    """Guard that releases throttles when users would notice them; null for none."""
     evaluation: EvaluationKeys | None = None
     """Policies that `cosim evaluate` compares; other commands ignore it."""
     accounting: Literal["standard", "paper"] = "standard"
     """paper: report Table 2 by the paper's own definitions as well."""
     coupling: Literal["mosaik", "native"] | None = None
-    """How the parts are coupled; native gives the same numbers, faster, without mosaik. By default
+    """Coupling of the parts; native gives the same numbers, faster, without mosaik. By default
     `cosim run` takes mosaik, and the commands that make many runs native."""
 
     @model_validator(mode="after")

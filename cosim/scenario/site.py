@@ -163,7 +163,7 @@ class ClusterKeys(StrictModel):
     gpu: CatalogueName
     """GPU type (`cosim gpus` lists them), or the path of a YAML file that describes one."""
     node: str | None = None
-    """How the GPUs of a replica are linked: dgx, pairwise_nvlink or pcie; as usual for the GPU by
+    """Link between the GPUs of a replica: dgx, pairwise_nvlink or pcie; as usual for the GPU by
     default."""
     precision: Annotated[
         Literal["bf16", "fp8", "mxfp4", "int8", "int4"] | None, Field(validate_default=True)
@@ -179,14 +179,14 @@ class ClusterKeys(StrictModel):
     pipeline_parallel: Count = 1
     """Stages of a replica, each with a part of the layers."""
     router: RouterName = "round_robin"
-    """How requests are spread over replicas (`cosim routers` lists the ways), or
+    """Routing of requests to replicas (`cosim routers` lists the ways), or
     `./file.py:function` for one of your own."""
     memory_utilisation: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Share of GPU memory for weights and KV cache (gpu_memory_utilization)."""
     scheduler: SchedulerKeys = SchedulerKeys()
-    """How a batch is formed."""
+    """Rules by which batches are formed."""
     execution: Execution = RooflineExecution(type="roofline")
-    """How long an iteration takes."""
+    """Model of the time of an iteration."""
     power: Power = TwoResourcePower()
     """Power model of the GPUs."""
     gateway: GatewayKeys = GatewayKeys()
@@ -384,7 +384,7 @@ class Site(StrictModel):
     name: PlainName
     """Name of the site."""
     location: Location | None = None
-    """Where it is; computed solar power needs it."""
+    """Its location; needed for computed solar power."""
     cluster: ClusterKeys | None = None
     """The serving deployment."""
     load: Load | None = None

@@ -15,7 +15,7 @@ hours or half-hours of one year from the NSRDB, in SAM's CSV."""
 
 
 class Clouds(StrictModel):
-    """Clouds that come and go at random: a share of the clear sky's power, from 0 to 1."""
+    """Random clouds: a share of the clear sky's power, from 0 to 1."""
 
     mean: Annotated[float, Field(gt=0, lt=1)]
     """Mean share of the clear sky's power that is left."""

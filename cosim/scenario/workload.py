@@ -126,7 +126,7 @@ class Trace(StrictModel):
     """A recorded trace of requests."""
 
     format: Annotated[str, AfterValidator(_known_format)] | None = None
-    """How the file is written: azure, bailian, burstgpt, mooncake, vidur, or what a package offers;
+    """Format of the file: azure, bailian, burstgpt, mooncake, vidur, or what a package offers;
     recognised by its first line by default."""
     time_unit: Literal["s", "ms", "us", "ns"] | None = None
     """Unit of its times, as plain numbers; that of the format by default."""
@@ -168,7 +168,7 @@ class RequestClass(StrictModel):
     slo: Slo = Slo()
     """SLOs of the class."""
     lengths: Lengths | None = None
-    """How long its requests are; the workload's lengths by default."""
+    """Lengths of its requests; the workload's by default."""
     deferrable: bool = False
     """Whether its requests may be deferred, by a controller that sets `deferrable_rate`."""
     deadline: DurationS | None = None
@@ -211,9 +211,9 @@ class Workload(StrictModel):
     requests: Annotated[int, Field(ge=1)] | None = None
     """Stop after so many requests; the run's end is the only bound by default."""
     arrivals: Arrivals | None = None
-    """When requests arrive."""
+    """Arrivals of the requests."""
     lengths: Lengths | None = None
-    """How long they are; may be left out where each class has lengths of its own."""
+    """Their lengths; may be left out where each class has lengths of its own."""
     trace: Trace | None = None
     """A recorded workload, in place of arrivals and lengths."""
     classes: Annotated[list[RequestClass], Field(min_length=1)] = [

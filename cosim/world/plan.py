@@ -31,7 +31,7 @@ from cosim.scenario.loading import (
 )
 from cosim.scenario.scenario import Scenario
 from cosim.words import plural
-from cosim.world.briefing import site_context, site_signals
+from cosim.world.context import site_context, site_signals
 from cosim.world.control import controller_problems, read_controllers
 from cosim.world.site_plan import SitePlan, plan_site
 
