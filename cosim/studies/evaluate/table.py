@@ -11,6 +11,7 @@ import pandas as pd
 from cosim.studies.evaluate.evaluation import Evaluation
 from cosim.studies.evaluate.statistics import PolicyRow
 from cosim.studies.frame.table import TextTable
+from cosim.studies.runs.figures import MUCH_STORED
 from cosim.studies.runs.interval import Interval, interval
 
 HEADER = (
@@ -92,6 +93,12 @@ def notes(evaluation: Evaluation) -> Iterator[str]:
             f"deferral alone. Its loads are those of the model times {scale:.3f}, so that doing "
             "nothing uses the simulated energy."
         )
+    if stored := stored_policies(evaluation):
+        yield (
+            f"Battery content: {'; '.join(stored)}. That part of a saving is the difference of "
+            "what the batteries hold at the end, valued at the mean intensity, and nothing that "
+            "the policy saved in the run: begin and end with the same charge, or run for longer."
+        )
     if idle := idle_policies(evaluation):
         yield (
             f"Never mattered: {', '.join(idle)}. What they set was in nobody's way, so that their "
@@ -104,6 +111,20 @@ def notes(evaluation: Evaluation) -> Iterator[str]:
             f"Work left at the end: {', '.join(backlog)}. Their carbon is scaled up for it, which "
             "is an estimate: work not done is not a saving."
         )
+
+
+def stored_policies(evaluation: Evaluation) -> list[str]:
+    """Return the policies of whose saving much is only what the batteries hold at the end."""
+    first = evaluation.policies[0].runs
+    texts = []
+    for policy in evaluation.policies[1:]:
+        if policy.twin or any(run.failure for run in policy.runs):
+            continue
+        saved_g = sum(run.carbon_g for run in first) - sum(run.carbon_g for run in policy.runs)
+        stored_g = sum(run.stored_g for run in first) - sum(run.stored_g for run in policy.runs)
+        if saved_g > 0 and abs(stored_g) > MUCH_STORED * saved_g:
+            texts.append(f"{policy.policy} {stored_g / saved_g:.0%}")
+    return texts
 
 
 def idle_policies(evaluation: Evaluation) -> list[str]:

@@ -18,6 +18,8 @@ from cosim.world.plan import Plan
 
 LEAST_SERVED = 0.99
 """A run counts as complete if it served at least this share of the requests that arrived."""
+MUCH_STORED = 0.1
+"""Share of a saving above which a note says that it comes from the batteries' charge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
