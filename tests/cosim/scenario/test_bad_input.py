@@ -60,7 +60,7 @@ def refused(cosim: Cli, text: str, *args: str) -> str:
         (
             "duration: 20min\n",
             "duration: 20min\n  zzz: 1\n",
-            "s.yaml:6:3 time.zzz: unknown key (known: start, duration, until, max_duration, step)",
+            "s.yaml:6:3 time.zzz: unknown key (keys: start, duration, until, max_duration, step)",
         ),
         (
             "name: dc",
