@@ -28,7 +28,7 @@ class CosimError(Exception):
 
 
 class ScenarioError(CosimError):
-    """The scenario is wrong.
+    """A fault of the scenario.
 
     Carries every problem found, not just the first.
     """
@@ -45,15 +45,15 @@ class ScenarioError(CosimError):
 
 
 class SignalError(ScenarioError):
-    """A signal file cannot be used: unreadable, irregular, or not covering the run."""
+    """A signal file that cannot be used: unreadable, irregular, or not covering the run."""
 
 
 class CalibrationError(ScenarioError):
-    """Measurements cannot be used: unreadable, impossible, or not enough to tell."""
+    """Measurements that cannot be used: unreadable, impossible, or too few for a fit."""
 
 
 class RunFailed(CosimError):
-    """A run broke off.
+    """A run that failed.
 
     Attributes:
         step: Index of the step at which it failed, from 0; None when no step had begun.
@@ -65,4 +65,4 @@ class RunFailed(CosimError):
 
 
 class FetchError(CosimError):
-    """A public data set cannot be downloaded, or is not what it should be."""
+    """A public data set that cannot be downloaded, or is not the expected one."""

@@ -1,7 +1,7 @@
 """Energy and carbon of a site: integrals over the recorded steps.
 
 All take arrays of shape (steps,) with powers [W] and intensity [g/kWh], held over each step.
-Balance: solar + discharge + import = facility + charge + export. What the grid is charged with is
+Balance: solar + discharge + import = facility + charge + export. The grid's emissions are those of
 the import; an export credit is reported beside it and never netted.
 """
 
@@ -56,7 +56,7 @@ class SiteFlows:
 
     @property
     def imbalance_w(self) -> FloatArray:
-        """What the balance is off by in each step; zero but for rounding [W]."""
+        """Residual of the balance in each step; zero except for rounding [W]."""
         supply = self.solar_w + self.discharge_w + self.import_w
         return supply - self.facility_w - self.charge_w - self.export_w
 
@@ -75,7 +75,7 @@ class Battery:
 
     @property
     def stored_kwh(self) -> float:
-        """Growth of what it holds over the run [kWh]."""
+        """Change of its stored energy over the run [kWh]."""
         return float(self.soc[-1] - self.soc[0]) * self.capacity_wh / 1000
 
 
@@ -113,8 +113,8 @@ class Carbon:
     Attributes:
         kind: Of the intensity: average or marginal; mixed over sites that differ.
         gross: Of the facility, had all its energy come from the grid as it was used.
-        import_: Of what was drawn from the grid.
-        export_credit: Of what was exported; in no total.
+        import_: Of grid imports.
+        export_credit: Of grid exports; in no total.
         embodied: Of the hardware.
         total: Import and embodied.
     """
@@ -150,7 +150,8 @@ class GridUse:
         ci_mean_g_per_kwh: Mean of the carbon intensity over time.
         ci_p10, ci_p90: Its 10th and 90th percentile [g/kWh].
         peak_import_w: Highest import [W].
-        self_sufficiency: Share of the facility's energy that was not imported.
+        self_sufficiency: Share of the facility's energy that was not imported; below 0 where a
+            battery took more from the grid than it gave back.
         self_consumption: Share of the solar energy that was not exported.
         marginal_ci_mean_g_per_kwh: Mean of the marginal intensity; None where it is not given.
     """

@@ -3,7 +3,7 @@
 Özcan et al., "Quantifying the Energy Consumption and Carbon Emissions of LLM Inference via
 Simulations". Its rows credit all solar at full intensity, whether used or exported, call the net
 exchange "grid consumption", and leave the battery out of the emissions. They are reproduced here
-to be compared; ``cosim.accounting.energy`` has what we take to be right.
+to be compared; ``cosim.accounting.energy`` has our own accounting.
 """
 
 from __future__ import annotations

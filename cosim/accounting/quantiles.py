@@ -62,7 +62,7 @@ class Quantiles:
         return self._bins is None
 
     def add(self, values: FloatArray) -> None:
-        """Take more values, of shape (n,).
+        """Add values, shape (n,).
 
         Raises:
             ValueError: If a value is below 0 or NaN, once there are too many to be kept.
@@ -91,8 +91,8 @@ class Quantiles:
         if not self.count:
             raise ValueError("no values have quantiles")
         if self._bins is None:
-            found: list[float] = np.quantile(np.frombuffer(self._values), probabilities).tolist()
-            return found
+            values: list[float] = np.quantile(np.frombuffer(self._values), probabilities).tolist()
+            return values
         rank = np.asarray(probabilities) * (self.count - 1)
         low, high = (self.ordered(rounded) for rounded in (np.floor(rank), np.ceil(rank)))
         interpolated: list[float] = (low + (high - low) * (rank - np.floor(rank))).tolist()
@@ -151,10 +151,10 @@ class _Bins:
         ends = self._zeros + np.cumsum(self._counts)
         bins = np.searchsorted(ends, ranks, side="right") + self._first
         growth = math.exp(_LOG_GROWTH)
-        found = np.where(ranks < self._zeros, 0.0, 2 / (growth + 1) * np.exp(bins * _LOG_GROWTH))
+        values = np.where(ranks < self._zeros, 0.0, 2 / (growth + 1) * np.exp(bins * _LOG_GROWTH))
         last = self._zeros + int(self._counts.sum()) - 1
-        found = np.where(ranks <= 0, self._least, np.where(ranks >= last, self._most, found))
-        return np.clip(found, self._least, self._most)
+        values = np.where(ranks <= 0, self._least, np.where(ranks >= last, self._most, values))
+        return np.clip(values, self._least, self._most)
 
     def _note(self, total: float, least: float, most: float) -> None:
         self.total += total

@@ -15,7 +15,7 @@ from cosim.scenario.loading import read_settings, validate_document
 
 
 def checked(type_name: str, settings: Sequence[str] = ()) -> list[Finding]:
-    """Return what the checks of a controller found.
+    """Return the results of the checks of a controller.
 
     Args:
         type_name: Name of a controller, or ``./file.py:Class``.

@@ -78,8 +78,8 @@ $class_name = resolve("./$name.py:$class_name", Path(__file__).parent)
 
 
 def test_conforms() -> None:
-    """What must hold for every controller; see ``cosim controllers check``."""
-    assert [str(one) for one in check_controller($class_name) if not one.passed] == []
+    """Rules for every controller; see ``cosim controllers check``."""
+    assert [str(rule) for rule in check_controller($class_name) if not rule.passed] == []
 
 
 @pytest.mark.parametrize(("now", "rate_per_s"), [(100.0, 4.0), (200.0, 4.0), (201.0, 0.0)])

@@ -1,6 +1,6 @@
 """Fits the simulator's coefficients on a user's own telemetry: ``cosim calibrate``.
 
-``table`` and ``rows`` read and check the file, ``steady_state`` says what the simulator makes of a
-row, ``fitting`` solves and cross-validates, ``power`` and ``latency`` say what is fitted on what,
+``table`` and ``rows`` read and check the file, ``steady_state`` simulates a row, ``fitting``
+solves and cross-validates, ``power`` and ``latency`` define the fits,
 ``output`` writes the files that scenarios can name, and ``record`` samples GPUs.
 """

@@ -31,7 +31,7 @@ _FOLDS = 5
 
 
 class PiecewiseLinear(Protocol):
-    """Rows of measurements, and what a model says about them.
+    """Rows of measurements, and a piecewise linear model of them.
 
     Attributes:
         measured: Shape (rows,), above 0.
@@ -53,7 +53,7 @@ M = TypeVar("M", bound=PiecewiseLinear)
 
 
 def predict(model: PiecewiseLinear, values: FloatArray) -> FloatArray:
-    """Return what the model says, shape (rows,)."""
+    """Return the predictions of the model, shape (rows,)."""
     matrix, rest = model.linear(values)
     return matrix @ values + rest
 
@@ -75,13 +75,13 @@ def fit(model: PiecewiseLinear, starts: Sequence[FloatArray]) -> FloatArray:
         values = start
         for _ in range(_ROUNDS):
             matrix, rest = model.linear(values)
-            found = _solve(matrix / model.measured[:, None], 1.0 - rest / model.measured)
-            cost = float(np.sum(relative_errors(model, found) ** 2))
+            solution = _solve(matrix / model.measured[:, None], 1.0 - rest / model.measured)
+            cost = float(np.sum(relative_errors(model, solution) ** 2))
             if cost < least:
-                best, least = found, cost
-            if np.array_equal(found, values):
+                best, least = solution, cost
+            if np.array_equal(solution, values):
                 break
-            values = found
+            values = solution
     return best
 
 
@@ -95,10 +95,10 @@ def _solve(matrix: FloatArray, target: FloatArray) -> FloatArray:
 
 
 def collinear(model: PiecewiseLinear, values: FloatArray) -> list[int]:
-    """Return the coefficients that these rows cannot tell apart; none, if they can.
+    """Return the coefficients that these rows cannot distinguish; none, if they can.
 
-    The first one is that without which the others can be told apart best. Coefficients on which no
-    row depends are left out: see :func:`unseen`.
+    The first one is that without which the others can be distinguished best. Coefficients on which
+    no row depends are left out: see :func:`unseen`.
     """
     matrix, _ = model.linear(values)
     matrix = matrix / model.measured[:, None]
@@ -149,7 +149,7 @@ class HeldOut:
 
     Attributes:
         errors: Shape (rows,).
-        how: What was left out at a time, in words.
+        how: Description of the rows left out at a time.
     """
 
     errors: FloatArray
@@ -168,11 +168,11 @@ def cross_validate(
         model: All rows.
         refit: Fits some of them.
         groups: Group of each row.
-        kind: What a group is, in words.
+        kind: Name of a group.
     """
     count, names = len(model.measured), sorted(set(groups))
     if len(names) >= 3:
-        part = np.array([names.index(one) for one in groups])
+        part = np.array([names.index(fold) for fold in groups])
         how = f"each {kind} left out"
     elif count < 2 * _FOLDS:
         part, how = np.arange(count), "each row left out"
@@ -180,9 +180,9 @@ def cross_validate(
         part = np.random.default_rng(0).permutation(count) % _FOLDS
         how = f"in {_FOLDS} parts, each left out"
     errors = np.empty(count)
-    for one in range(int(part.max()) + 1):
-        out = np.flatnonzero(part == one)
-        values = refit(model.subset(np.flatnonzero(part != one)))
+    for fold in range(int(part.max()) + 1):
+        out = np.flatnonzero(part == fold)
+        values = refit(model.subset(np.flatnonzero(part != fold)))
         errors[out] = relative_errors(model.subset(out), values)
     return HeldOut(errors, how)
 

@@ -1,9 +1,9 @@
 """Fits an engine's own time, and factors on the GPU's, on a user's measured latencies.
 
 The time of an iteration is ``max(factor * gpu, host) + sampling + serial`` (see
-:class:`inference_sim.execution.EngineProfile`). Latency alone does not tell the sampling of a
-sequence, in which the GPU is busy, from the host's time for it, in which the GPU waits: one of them
-is fitted, the other one is the base profile's.
+:class:`inference_sim.execution.EngineProfile`). Latency alone does not separate the sampling of
+a sequence, in which the GPU is busy, from the host's time for it, in which the GPU waits: one of
+them is fitted, the other one is the base profile's.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class LatencyRows:
             none is fitted.
         host: Host time by the engine's fitted numbers, shape (rows, kinds, numbers).
         added: The same of sampling and serial time together.
-        host_s, added_s: What of both is not fitted, shape (rows, kinds) [s].
+        host_s, added_s: Parts of both that are not fitted, shape (rows, kinds) [s].
     """
 
     measured: FloatArray
@@ -71,7 +71,7 @@ class LatencyRows:
 
     @property
     def numbers(self) -> int:
-        """How many numbers of the engine are fitted; the factors come after them."""
+        """Number of fitted numbers of the engine; the factors come after them."""
         return int(self.host.shape[2])
 
     def host_bound(self, values: FloatArray) -> NDArray[np.bool_]:
@@ -83,7 +83,7 @@ class LatencyRows:
         return bound
 
     def linear(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return what is linear in the numbers and factors, and the rest."""
+        """Return the terms linear in the numbers and factors, and the rest."""
         bound = self.host_bound(values)
         added = np.einsum("rk,rkn->rn", self.weights, self.added)
         added += np.einsum("rk,rkn->rn", self.weights * bound, self.host)
@@ -96,7 +96,7 @@ class LatencyRows:
 
 @dataclass(frozen=True, slots=True)
 class LatencyFit:
-    """What was fitted.
+    """Result of a fit.
 
     Attributes:
         numbers: Of the engine profile, by name [s, s per sequence].
@@ -118,7 +118,7 @@ class LatencyFit:
 
 
 def default_terms(engine: EngineProfile) -> list[str]:
-    """Return what an engine has that can be fitted: sampling or a GPU that waits, and a host."""
+    """Return the terms of an engine that can be fitted: sampling or a waiting GPU, and a host."""
     waits = any(getattr(engine, field) for field in ("serial_s_per_sequence", *PER_LAYER))
     paced = any(getattr(engine, field) for field in TERMS["host"])
     return ["serial" if waits else "sampling", *(["host"] if paced else [])]
@@ -139,7 +139,7 @@ def fit_latency(
         path: The file; see :mod:`cosim.calibrate.rows`.
         gpu: The GPU that was measured.
         engine: The profile whose other numbers stay.
-        terms: What to fit: names of :data:`TERMS`, and :data:`FACTOR`.
+        terms: Terms to fit: names of :data:`TERMS`, and :data:`FACTOR`.
         models: See :func:`cosim.calibrate.rows.read_rows`.
         mixed: Whether the engine computes prompts beside decodes.
 
@@ -147,31 +147,31 @@ def fit_latency(
         CalibrationError: With everything that is wrong with the file.
     """
     table = Table(path, {"power_w", *COLUMNS})
-    found = read_rows(table, models, gpu, mixed=mixed)
-    batches = {row.batch for row in found}
-    if found and len(batches) < 3:
+    measured = read_rows(table, models, gpu, mixed=mixed)
+    batches = {row.batch for row in measured}
+    if measured and len(batches) < 3:
         table.fault_in_file(
             f"expected 3 different batches or more (got {len(batches)}): what an engine adds to "
-            "an iteration, and to a sequence of it, cannot be told apart otherwise", "batch",
+            "an iteration, and to a sequence of it, cannot be distinguished otherwise", "batch",
         )  # fmt: skip
     table.check()
     names = [field for term in TERMS if term in terms for field in TERMS[term]]
-    of_model = list(dict.fromkeys(row.model.name for row in found)) if FACTOR in terms else []
+    of_model = list(dict.fromkeys(row.model.name for row in measured)) if FACTOR in terms else []
     labels = names + [f"{FACTOR} of {model}" for model in of_model]
     count = len(labels)
-    if len(found) < 2 * count:
+    if len(measured) < 2 * count:
         table.fault_in_file(
             f"too few rows: {count} numbers ({', '.join(labels)}) "
-            f"need {2 * count} rows or more (got {len(found)}); add rows, or fit less (--fit)"
+            f"need {2 * count} rows or more (got {len(measured)}); add rows, or fit less (--fit)"
         )
     table.check()
-    rows = _rows(found, gpu, engine, names, of_model, mixed=mixed)
+    rows = _rows(measured, gpu, engine, names, of_model, mixed=mixed)
     values = _refit(rows)
     together = [labels[i] for i in collinear(rows, values)]
     if together:
         table.fault_in_file(
-            f"{', '.join(sorted(together, key=labels.index))} cannot be told apart: in these rows "
-            "what they are multiplied by goes together; add rows that differ more in batch and in "
+            f"{', '.join(sorted(together, key=labels.index))} cannot be distinguished: in these "
+            "rows their factors are collinear; add rows that differ more in batch and in "
             "context, or fit less (--fit)"
         )
     for model, factor in zip(of_model, values[len(names) :], strict=True):
@@ -181,21 +181,21 @@ def fit_latency(
                 "with what it computes"
             )
     table.check()
-    before = _rows(found, gpu, engine, [], [], mixed=mixed)
-    by_group = [row.group for row in found]
+    before = _rows(measured, gpu, engine, [], [], mixed=mixed)
+    by_group = [row.group for row in measured]
     return LatencyFit(
         table,
         dict(zip(names, values.tolist(), strict=False)),
         dict(zip(of_model, values[len(names) :].tolist(), strict=True)),
         dict(zip([*names, *of_model], standard_errors(rows, values).tolist(), strict=True)),
         _notes(rows, values, labels),
-        [row.name for row in found],
+        [row.name for row in measured],
         rows.measured,
         relative_errors(rows, values),
         relative_errors(before, np.zeros(0)),
         # A factor belongs to a model: without its rows there is none.
         cross_validate(
-            rows, _refit, [""] * len(found) if of_model else by_group,
+            rows, _refit, [""] * len(measured) if of_model else by_group,
             "group" if table.has("group") else "model",
         ),
     )  # fmt: skip
@@ -220,7 +220,7 @@ def _refit(rows: LatencyRows) -> FloatArray:
 
 
 def _rows(
-    found: Sequence[Row],
+    measured: Sequence[Row],
     gpu: GpuSpec,
     engine: EngineProfile,
     names: Sequence[str],
@@ -239,12 +239,12 @@ def _rows(
     empty = engine.with_numbers(rest)
     if of_model:
         empty = replace(empty, time_factors={})
-    costs = _costs(found, gpu, empty, mixed=mixed)
-    probes = [_costs(found, gpu, empty.with_numbers({name: 1.0}), mixed=mixed) for name in names]
-    size = (len(found), 2, len(names))
+    costs = _costs(measured, gpu, empty, mixed=mixed)
+    probes = [_costs(measured, gpu, empty.with_numbers({name: 1.0}), mixed=mixed) for name in names]
+    size = (len(measured), 2, len(names))
     host, added = np.zeros(size), np.zeros(size)
     weights, gpu_s, host_s, added_s = (np.zeros(size[:2]) for _ in range(4))
-    for i, (row, own) in enumerate(zip(found, costs, strict=True)):
+    for i, (row, own) in enumerate(zip(measured, costs, strict=True)):
         state = row.state(gpu, empty, mixed=mixed)
         weights[i, : len(own)] = state.weights
         for k, cost in enumerate(own):
@@ -253,10 +253,12 @@ def _rows(
                 host[i, k, n] = probe[i][k].host_s - cost.host_s
                 added[i, k, n] = _added(probe[i][k]) - _added(cost)
     return LatencyRows(
-        measured=np.array([row.batch / row.tokens_per_s for row in found]),
+        measured=np.array([row.batch / row.tokens_per_s for row in measured]),
         weights=weights,
         gpu_s=gpu_s,
-        factors=np.array([[float(row.model.name == one) for one in of_model] for row in found]),
+        factors=np.array(
+            [[float(row.model.name == model) for model in of_model] for row in measured]
+        ),
         host=host,
         added=added,
         host_s=host_s,
@@ -265,9 +267,9 @@ def _rows(
 
 
 def _costs(
-    found: Sequence[Row], gpu: GpuSpec, engine: EngineProfile, *, mixed: bool
+    measured: Sequence[Row], gpu: GpuSpec, engine: EngineProfile, *, mixed: bool
 ) -> list[list[IterationCost]]:
-    return [[cost for _, cost in row.state(gpu, engine, mixed=mixed).phases] for row in found]
+    return [[cost for _, cost in row.state(gpu, engine, mixed=mixed).phases] for row in measured]
 
 
 def _added(cost: IterationCost) -> float:
@@ -275,7 +277,7 @@ def _added(cost: IterationCost) -> float:
 
 
 def _notes(rows: LatencyRows, values: FloatArray, labels: Sequence[str]) -> list[str]:
-    """Return what is to be known of the numbers."""
+    """Return notes on the numbers."""
     notes, blind = [], unseen(rows, values)
     if any(labels[i].startswith("host") for i in blind):
         notes.append("the host sets the pace in no row: its time is taken as 0")

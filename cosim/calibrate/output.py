@@ -25,7 +25,7 @@ from inference_sim.hardware import GpuSpec, find_gpu
 _DIGITS = 6
 
 
-def gpu_file(found: PowerFit, gpu_name: str, gpu: GpuSpec, idle_w: float | None) -> str:
+def gpu_file(fit: PowerFit, gpu_name: str, gpu: GpuSpec, idle_w: float | None) -> str:
     """Return a GPU file with the fitted coefficients; the rest is as before.
 
     Args:
@@ -42,12 +42,12 @@ def gpu_file(found: PowerFit, gpu_name: str, gpu: GpuSpec, idle_w: float | None)
         content["max_w"] = gpu.max_w
     if idle_w is not None:
         content["loaded_idle_w"] = idle_w
-    content["two_resource"] = _rounded(found.coefficients)
-    content["sources"] = f"power {_source(found)}; all else is that of {gpu.name}"
-    return _text(found, content)
+    content["two_resource"] = _rounded(fit.coefficients)
+    content["sources"] = f"power {_source(fit)}; all else is that of {gpu.name}"
+    return _text(fit, content)
 
 
-def engine_file(found: LatencyFit, engine_name: str, gpu: GpuSpec) -> str:
+def engine_file(fit: LatencyFit, engine_name: str, gpu: GpuSpec) -> str:
     """Return an engine file with the fitted numbers; the rest is as in the profile before.
 
     Args:
@@ -59,22 +59,22 @@ def engine_file(found: LatencyFit, engine_name: str, gpu: GpuSpec) -> str:
     if engine_name.endswith((".yaml", ".yml")):
         content = read_mapping(Path(engine_name), "an engine profile").plain()
         content.pop("name", None)
-    content |= _rounded(found.numbers)
-    if "serial_s" in found.numbers:
+    content |= _rounded(fit.numbers)
+    if "serial_s" in fit.numbers:
         content |= {"serial_s_per_layer": 0.0, "serial_s_per_layer_and_doubling": 0.0}
-    if found.factors:
-        content["time_factors"] = _rounded(found.factors)
+    if fit.factors:
+        content["time_factors"] = _rounded(fit.factors)
     content["fitted_on"] = [gpu.name]
-    what = ", ".join([*found.numbers, *(["time_factors"] if found.factors else [])])
-    content["sources"] = f"{what} {_source(found)}; all else is that of {engine_name}"
-    return _text(found, content)
+    what = ", ".join([*fit.numbers, *(["time_factors"] if fit.factors else [])])
+    content["sources"] = f"{what} {_source(fit)}; all else is that of {engine_name}"
+    return _text(fit, content)
 
 
-def errors_text(found: PowerFit | LatencyFit) -> str:
+def errors_text(fit: PowerFit | LatencyFit) -> str:
     """Return the errors of a fit in a line."""
-    out = found.held_out
+    out = fit.held_out
     return (
-        f"MAPE {mape(found.errors):.1f} %, bias {bias(found.errors):+z.1f} % in the fit; "
+        f"MAPE {mape(fit.errors):.1f} %, bias {bias(fit.errors):+z.1f} % in the fit; "
         f"MAPE {mape(out.errors):.1f} %, bias {bias(out.errors):+z.1f} % {out.how}"
     )
 
@@ -104,7 +104,7 @@ class Draft:
 
 @contextmanager
 def writing(path: Path) -> Iterator[Draft]:
-    """Give a file beside `path` that gets its name at the end; if the block fails, nothing is left.
+    """Yield a file beside `path` that is renamed to it at the end; a failed block leaves nothing.
 
     Raises:
         ScenarioError: If it cannot be written.
@@ -129,18 +129,18 @@ def _rounded(values: Mapping[str, float]) -> dict[str, float]:
     return {name: float(f"{value:.{_DIGITS}g}") for name, value in values.items()}
 
 
-def _source(found: PowerFit | LatencyFit) -> str:
-    return f"fitted on {found.table.path.name} ({len(found.measured)} rows)"
+def _source(fit: PowerFit | LatencyFit) -> str:
+    return f"fitted on {fit.table.path.name} ({len(fit.measured)} rows)"
 
 
-def _text(found: PowerFit | LatencyFit, content: Mapping[str, Any]) -> str:
+def _text(fit: PowerFit | LatencyFit, content: Mapping[str, Any]) -> str:
     """Return the file, with where it comes from at its head."""
-    path = found.table.path
+    path = fit.table.path
     head = [
         f"Fitted by cosim {cosim.__version__} on {datetime.now(UTC).date()}.",
-        f"Measurements: {path.name}, {len(found.measured)} rows, "
+        f"Measurements: {path.name}, {len(fit.measured)} rows, "
         f"SHA-256 {sha256(path.read_bytes()).hexdigest()[:16]}.",
-        f"{errors_text(found)}.",
-        *(f"{note}." for note in found.notes),
+        f"{errors_text(fit)}.",
+        *(f"{note}." for note in fit.notes),
     ]
     return "".join(f"# {line}\n" for line in head) + write_yaml(content, width=96)

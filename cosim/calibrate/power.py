@@ -1,8 +1,8 @@
 """Fits the default power model of a GPU on a user's telemetry.
 
-A row is a steady state with the mean power of one GPU, ``power_w``, and what it did meanwhile:
+A row is a steady state with the mean power of one GPU, ``power_w``, and its activity meanwhile:
 either measured utilisation (``mfu``, ``bandwidth_utilisation``, with ``busy_fraction`` and
-``sampling`` where known), or what was served (see :mod:`cosim.calibrate.rows`), which the simulator
+``sampling`` where known), or the load served (see :mod:`cosim.calibrate.rows`), which the simulator
 turns into utilisation at the measured pace.
 """
 
@@ -53,7 +53,7 @@ class PowerRows:
     Attributes:
         measured: Mean power of one GPU, shape (rows,) [W].
         shares: Of the time, shape (rows, kinds).
-        terms: What the coefficients are multiplied by, shape (rows, kinds, 4).
+        terms: Factors of the coefficients, shape (rows, kinds, 4).
         max_w: The board's maximum [W].
         kept: Coefficients that are not fitted, shape (4,) [W]; NaN for those that are.
     """
@@ -82,7 +82,7 @@ class PowerRows:
         return result
 
     def linear(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return what is linear in the fitted coefficients, and the rest: clipped, or kept."""
+        """Return the terms linear in the fitted coefficients, and the rest: clipped, or kept."""
         below = self.terms @ self.all_values(values) < self.max_w
         matrix = np.einsum("rk,rkc->rc", self.shares * below, self.terms)
         clipped = self.max_w * (self.shares * ~below).sum(axis=1)
@@ -97,7 +97,7 @@ def use_terms(
     busy_fraction: FloatArray,
     sampling: FloatArray,
 ) -> FloatArray:
-    """Return what the four coefficients are multiplied by, asked of the power model itself.
+    """Return the factors of the four coefficients, computed by the power model itself.
 
     Args:
         gpu: The GPU.
@@ -110,8 +110,8 @@ def use_terms(
     use = Use(mfu, bandwidth_utilisation, busy_fraction, sampling, one_each, one_each)
     terms = []
     for name in NAMES:
-        one = TwoResourceCoefficients(**{other: float(other == name) for other in NAMES})
-        model = TwoResource.of(replace(gpu, two_resource=one, max_w=np.inf))
+        coefficients = TwoResourceCoefficients(**{other: float(other == name) for other in NAMES})
+        model = TwoResource.of(replace(gpu, two_resource=coefficients, max_w=np.inf))
         terms.append(model.busy_w(use))
     return np.stack(terms, axis=-1)
 
@@ -144,13 +144,13 @@ def state_terms(
 
 @dataclass(frozen=True, slots=True)
 class PowerFit:
-    """What was fitted.
+    """Result of a fit.
 
     Attributes:
         coefficients: By name [W].
         standard_errors: Of those that were fitted, by name [W]; NaN at the bound.
-        notes: What a user should know of them.
-        names: What each row is.
+        notes: Notes for the user.
+        names: Name of each row.
         errors, base_errors: Relative errors of all rows: in the fit, and with the coefficients
             that the GPU had before.
         held_out: Those of rows that the fit did not see.
@@ -197,18 +197,19 @@ def fit_power(
         names, groups, shares, terms = _measured(table, gpu, keep)
         kind = "group"
     elif table.has("batch"):
-        found = read_rows(table, models, gpu, mixed=mixed)
-        names, groups, shares, terms = _simulated(found, gpu, engine, mixed=mixed)
+        measured = read_rows(table, models, gpu, mixed=mixed)
+        names, groups, shares, terms = _simulated(measured, gpu, engine, mixed=mixed)
         kind = "group" if table.has("group") else "model"
-        if found and len({row.batch for row in found}) < 3:
+        if measured and len({row.batch for row in measured}) < 3:
             table.fault_in_file(
-                f"expected 3 different batches or more (got {len({row.batch for row in found})}): "
-                "compute and memory cannot be told apart otherwise", "batch",
+                "expected 3 different batches or more "
+                f"(got {len({row.batch for row in measured})}): "
+                "compute and memory cannot be distinguished otherwise", "batch",
             )  # fmt: skip
     else:
         table.fault_in_header(
-            "nothing tells what the GPU did: expected the columns 'mfu' and "
-            "'bandwidth_utilisation', or 'batch' with what was served"
+            "the activity of the GPU is unknown: expected the columns 'mfu' and "
+            "'bandwidth_utilisation', or 'batch' with the load served"
         )
     power_w = _power(table, gpu)
     free = int(np.isnan(kept).sum())
@@ -223,8 +224,8 @@ def fit_power(
     together = [NAMES[rows.free[i]] for i in collinear(rows, values)]
     if together:
         table.fault_in_file(
-            f"{', '.join(sorted(together, key=NAMES.index))} cannot be told apart: in these rows "
-            "what they are multiplied by goes together. Add rows that differ (short and long "
+            f"{', '.join(sorted(together, key=NAMES.index))} cannot be distinguished: in these "
+            "rows their factors are collinear. Add rows that differ (short and long "
             "contexts, prompts, a host that makes the GPU wait), or fit all but one: "
             f"--keep {together[0]} keeps the GPU's, --keep {together[0]}=W sets it"
         )
@@ -282,8 +283,8 @@ def _measured(
             if high - low < 0.05 * high or high == 0:
                 table.fault_in_file(
                     f"no spread: all values lie between {low:g} and {high:g}, so that "
-                    f"{coefficient} cannot be told from base_w; add rows at other loads, or use "
-                    f"--keep {coefficient}", name,
+                    f"{coefficient} cannot be distinguished from base_w; add rows at other loads, "
+                    f"or use --keep {coefficient}", name,
                 )  # fmt: skip
     names = [f"mfu {m:.3g}, bandwidth {b:.3g}" for m, b in zip(mfu, bandwidth, strict=True)]
     terms = use_terms(gpu, *(np.nan_to_num(each) for each in (mfu, bandwidth, busy, sampling)))
@@ -323,14 +324,18 @@ def _power(table: Table, gpu: GpuSpec) -> FloatArray:
 def _notes(
     rows: PowerRows, values: FloatArray, keep: Mapping[str, float], *, measured_use: bool
 ) -> list[str]:
-    """Return what is to be known of the coefficients."""
+    """Return notes on the coefficients."""
     notes = []
     blind = unseen(rows, values)
     for i, position in enumerate(rows.free):
         name = NAMES[position]
         if i in blind and name == "sampling_w":
-            what = "the file has no column 'sampling'" if measured_use else "the engine samples not"
-            notes.append(f"{name} is 0: {what}, so that no row tells it")
+            what = (
+                "the file has no column 'sampling'"
+                if measured_use
+                else "the engine does not sample"
+            )
+            notes.append(f"{name} is 0: {what}, so no row determines it")
         elif values[i] == 0:
             notes.append(f"{name} is at its bound: the rows ask for a negative value")
     if keep:
@@ -338,5 +343,7 @@ def _notes(
     clipped = int((rows.measured >= _AT_LIMIT * rows.max_w).sum())
     if clipped:
         limit = f"{rows.max_w:g} W"
-        notes.append(f"{clipped} rows within 3 % of the board's limit of {limit} tell less")
+        notes.append(
+            f"{clipped} rows within 3 % of the board's limit of {limit} carry less information"
+        )
     return notes

@@ -35,7 +35,7 @@ _LONGEST_S = 31 * 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Where time comes from; tests bring their own."""
+    """Source of time; tests bring their own."""
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -44,7 +44,7 @@ class Clock:
 def record_gpus(
     path: Path, *, seconds: float, interval_s: float, clock: Clock | None = None
 ) -> bool:
-    """Record into a file, and print what each GPU drew.
+    """Record into a file, and print the power of each GPU.
 
     Args:
         path: The file; it appears when all samples are taken. After Ctrl-C those until then are in
@@ -83,7 +83,8 @@ def record_gpus(
     recorder.print_means()
     complete = draft.path == path
     print(
-        f"{'Written' if complete else 'Interrupted: what was recorded is written'} to {draft.path}"
+        f"{'Written' if complete else 'Interrupted: the samples so far are written'} to "
+        f"{draft.path}"
     )
     return complete
 
@@ -129,7 +130,7 @@ def _gpus(nvml: Any) -> list[tuple[int, Any, str]]:
 
 
 class _Recorder:
-    """Writes a row per GPU and moment, and keeps their powers."""
+    """Writer of a row per GPU and moment, which keeps their powers."""
 
     def __init__(self, nvml: Any, gpus: Sequence[tuple[int, Any, str]], file: TextIO) -> None:
         self._nvml, self._gpus, self._file = nvml, gpus, file
@@ -152,11 +153,11 @@ class _Recorder:
             clock.sleep(max(0.0, begin + tick * interval_s - clock.now()))
 
     def print_means(self) -> None:
-        """Print what goes into the column power_w of `cosim calibrate power`."""
+        """Print the values for the column power_w of `cosim calibrate power`."""
         for index, _, name in self._gpus:
             watts = self._power_w[index]
             if not watts:
-                print(f"GPU {index} ({name}): it does not tell its power")
+                print(f"GPU {index} ({name}): it does not report its power")
                 continue
             print(
                 f"GPU {index} ({name}): {fmean(watts):.1f} W on average over {len(watts)} samples, "

@@ -1,4 +1,4 @@
-"""What ``cosim calibrate`` prints."""
+"""The printed output of ``cosim calibrate``."""
 
 from __future__ import annotations
 
@@ -23,43 +23,43 @@ _MEANING = {
 }
 
 
-def power_report(found: PowerFit, gpu: str) -> str:
+def power_report(fit: PowerFit, gpu: str) -> str:
     """Return the report of a power fit."""
-    lines = [f"Power of one {gpu}, from {found.table.path.name}: {len(found.measured)} rows", ""]
-    for name, value in found.coefficients.items():
-        error = _error(found.standard_errors.get(name, nan), ".1f")
+    lines = [f"Power of one {gpu}, from {fit.table.path.name}: {len(fit.measured)} rows", ""]
+    for name, value in fit.coefficients.items():
+        error = _error(fit.standard_errors.get(name, nan), ".1f")
         lines.append(f"  {name:<12}{value:8.1f} {error:<8} W   {COEFFICIENTS[name]}")
-    lines += _rest(found, "W", 1.0, "the GPU's own coefficients")
+    lines += _rest(fit, "W", 1.0, "the GPU's own coefficients")
     return "\n".join(lines)
 
 
-def latency_report(found: LatencyFit, gpu: str, engine: str) -> str:
+def latency_report(fit: LatencyFit, gpu: str, engine: str) -> str:
     """Return the report of a latency fit."""
-    head = f"Time of an iteration on {gpu}, engine {engine}, from {found.table.path.name}"
-    lines = [f"{head}: {len(found.measured)} rows", ""]
-    for name, value in found.numbers.items():
+    head = f"Time of an iteration on {gpu}, engine {engine}, from {fit.table.path.name}"
+    lines = [f"{head}: {len(fit.measured)} rows", ""]
+    for name, value in fit.numbers.items():
         unit, scale = ("us", 1e6) if name.endswith("per_sequence") else ("ms", 1e3)
-        error = _error(found.standard_errors[name] * scale, ".3f")
+        error = _error(fit.standard_errors[name] * scale, ".3f")
         lines.append(f"  {name:<25}{value * scale:9.3f} {error:<9} {unit}   {_MEANING[name]}")
-    for model, factor in found.factors.items():
-        error = _error(found.standard_errors[model], ".3f")
+    for model, factor in fit.factors.items():
+        error = _error(fit.standard_errors[model], ".3f")
         lines.append(
             f"  {'time_factor':<25}{factor:9.3f} {error:<9}      on the GPU's time, {model}"
         )
-    lines += _rest(found, "ms", 1e3, "the engine profile as it was")
+    lines += _rest(fit, "ms", 1e3, "the engine profile as it was")
     return "\n".join(lines)
 
 
 def _error(standard_error: float, digits: str) -> str:
-    """Return a standard error; empty for what was not fitted."""
+    """Return a standard error; empty for a number that was not fitted."""
     return "" if isnan(standard_error) else f"+- {standard_error:{digits}}"
 
 
-def _rest(found: PowerFit | LatencyFit, unit: str, scale: float, before: str) -> Iterator[str]:
-    out = found.held_out
+def _rest(fit: PowerFit | LatencyFit, unit: str, scale: float, before: str) -> Iterator[str]:
+    out = fit.held_out
     yield ""
     rows: Sequence[tuple[str, np.ndarray]] = [
-        ("in the fit", found.errors), (out.how, out.errors), (before, found.base_errors),
+        ("in the fit", fit.errors), (out.how, out.errors), (before, fit.base_errors),
     ]  # fmt: skip
     width = max(len(title) for title, _ in rows)
     for title, errors in rows:
@@ -70,19 +70,19 @@ def _rest(found: PowerFit | LatencyFit, unit: str, scale: float, before: str) ->
     yield ""
     yield "  worst rows when left out:"
     for i in np.argsort(-np.abs(out.errors), kind="stable")[:_WORST]:
-        measured = found.measured[i] * scale
+        measured = fit.measured[i] * scale
         yield (
-            f"  line {found.table.lines[i]:<5}measured {measured:.4g} {unit}, predicted "
+            f"  line {fit.table.lines[i]:<5}measured {measured:.4g} {unit}, predicted "
             f"{measured * (1 + out.errors[i]):.4g} {unit} ({100 * out.errors[i]:+z.1f} %): "
-            f"{found.names[i]}"
+            f"{fit.names[i]}"
         )
-    if found.notes:
+    if fit.notes:
         yield ""
-    yield from (f"  note: {note}" for note in found.notes)
+    yield from (f"  note: {note}" for note in fit.notes)
     if mape(out.errors) > _DOUBTFUL:
         yield (
             f"  note: rows that were left out are missed by {mape(out.errors):.0f} % on average; "
             "the model does not describe these measurements well"
         )
-    if found.table.ignored:
-        yield f"  note: columns that are not used: {', '.join(found.table.ignored)}"
+    if fit.table.ignored:
+        yield f"  note: columns that are not used: {', '.join(fit.table.ignored)}"

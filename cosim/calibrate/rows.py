@@ -2,7 +2,7 @@
 
 A row is one replica that serves one load for a while. Columns:
 
-- ``model``, ``tensor_parallel`` (1 by default): what is served, on how many GPUs;
+- ``model``, ``tensor_parallel`` (1 by default): the model served, and its number of GPUs;
 - ``batch``: mean number of running sequences, per replica;
 - ``context_tokens``: mean context of a running sequence, for runs that only decode; or
   ``prompt_tokens`` and ``output_tokens``, mean lengths, for a load in which a new request takes the
@@ -52,9 +52,9 @@ class Row:
     """A measured steady state.
 
     Attributes:
-        load: What it served; None where it only decoded, at `context_tokens` a sequence.
+        load: Load that it served; None where it only decoded, at `context_tokens` a sequence.
         tokens_per_s: Measured output tokens of the replica.
-        group: What it is left out with in a cross-validation.
+        group: Group that is left out together in a cross-validation.
     """
 
     line: int
@@ -76,7 +76,7 @@ class Row:
         return f"{self.model.name.split('/')[-1]}{width}, batch {self.batch:g}, {lengths}"
 
     def state(self, gpu: GpuSpec, engine: EngineProfile, *, mixed: bool) -> SteadyState:
-        """Return what the simulator makes of it.
+        """Return it as the simulator models it.
 
         Args:
             gpu: The GPU.
@@ -93,7 +93,7 @@ class Row:
 
 
 def read_rows(table: Table, models: Sequence[str], gpu: GpuSpec, *, mixed: bool) -> list[Row]:
-    """Return the rows of a table; what is wrong with them is noted there.
+    """Return the rows of a table; their faults are noted there.
 
     Args:
         table: The file.
@@ -153,7 +153,7 @@ def _model(table: Table, names: Sequence[str], name: str) -> ModelSpec | None:
         return find_model(name)
     except InferenceSimError as error:
         if table.has("model"):
-            table.fault([one == name for one in names], "model", str(error), names)
+            table.fault([model_name == name for model_name in names], "model", str(error), names)
         else:
             table.fault_in_file(f"--model: {error}")
         return None

@@ -1,4 +1,4 @@
-"""What a saturated engine delivers in the steady state, from the cost of its iterations.
+"""Steady state of a saturated engine, from the cost of its iterations.
 
 ``batch`` sequences run all the time: whenever one ends, a prompt takes its place. In the mean an
 iteration ends batch / output of them, so that it carries batch / output prompts, and the engine
@@ -36,14 +36,14 @@ class Load:
 
     @property
     def context_tokens(self) -> float:
-        """Mean context of the batch: what all running sequences hold."""
+        """Mean context of the batch: tokens of all running sequences."""
         met = self.output_tokens * (1 + self.output_cv2) / 2
         return self.batch * (self.prompt_tokens + met)
 
 
 @dataclass(frozen=True, slots=True)
 class SteadyState:
-    """A steady state: rate [tokens/s], and what an iteration without prompts takes [s].
+    """A steady state: rate [tokens/s], and time of an iteration without prompts [s].
 
     ``phases`` are its kinds of iterations, with the share of the engine's steps that each takes
     part in, and what one costs. ``weights`` are how often each counts in the mean time of a step:
@@ -65,7 +65,7 @@ def steady_state(roofline: Roofline, load: Load, *, mixed: bool) -> SteadyState:
 
     Args:
         roofline: The iteration cost.
-        load: What it serves.
+        load: Load that it serves.
         mixed: Whether prompts are computed beside decodes (vLLM v1), rather than in iterations of
             their own in which decodes wait (vLLM v0).
     """

@@ -20,7 +20,7 @@ from inference_sim.arrays import FloatArray
 from inference_sim.files.regular import NOT_REGULAR, is_irregular
 
 MAX_BYTES = 20_000_000
-_LARGEST = 1e12  # beyond it, a number is no measurement, and its square may overflow
+_LARGEST = 1e12  # beyond it, a number is not a measurement, and its square may overflow
 
 
 class Table:
@@ -30,7 +30,7 @@ class Table:
         path: The file.
         header: Names of its columns.
         lines: Line of each row, from 1.
-        problems: What was found wrong so far.
+        problems: Faults so far.
         ignored: Columns that nothing asks for.
     """
 
@@ -42,7 +42,7 @@ class Table:
             known: Columns that may be asked for; a misspelt one is a fault, others are ignored.
 
         Raises:
-            CalibrationError: If it is no such file, or has no rows.
+            CalibrationError: If it is not such a file, or has no rows.
         """
         self.path = path
         self.problems: list[Problem] = []
@@ -63,7 +63,7 @@ class Table:
         return len(self._rows)
 
     def has(self, *names: str) -> bool:
-        """Whether all these columns are there."""
+        """Return whether all these columns exist."""
         return all(name in self.header for name in names)
 
     def keep(self, chosen: Sequence[bool]) -> None:
@@ -92,11 +92,11 @@ class Table:
 
         Args:
             name: The column.
-            default: What stands for a column that is not there; None if it must be.
-            expected: What `holds` asks for, in words.
+            default: Value of a missing column; None if the column is required.
+            expected: Requirement that `holds` checks, in words.
             holds: Whether a number is possible.
             whole: Whether only whole numbers are possible.
-            hint: What to do about an impossible one.
+            hint: Advice for an impossible value.
         """
         if name not in self.header:
             if default is None:
@@ -133,16 +133,16 @@ class Table:
             )
 
     def fault_in_header(self, message: str) -> None:
-        """Note what is wrong with the columns."""
+        """Note a fault of the columns."""
         self.problems.append(Problem(message, where=f"{self.path}:1"))
 
     def fault_in_file(self, message: str, name: str = "") -> None:
-        """Note what is wrong with the rows together, or with one of their columns."""
+        """Note a fault of all rows together, or of one of their columns."""
         path = f"column '{name}'" if name else ""
         self.problems.append(Problem(message, path=path, where=str(self.path)))
 
     def check(self) -> None:
-        """Raise what was found wrong.
+        """Raise the faults found.
 
         Raises:
             CalibrationError: With every problem found so far, if there is one.

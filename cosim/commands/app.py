@@ -21,8 +21,8 @@ from cosim.errors import CosimError, ScenarioError
 
 app = typer.Typer(
     name="cosim",
-    help="What an LLM serving system costs in energy and carbon, and what a carbon-aware "
-    "controller would change.",
+    help="Simulate the energy and carbon of LLM serving, and the effect of carbon-aware "
+    "controllers.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

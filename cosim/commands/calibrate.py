@@ -90,13 +90,13 @@ def power(
     if max_w is not None:
         spec = replace(spec, max_w=max_w)
     kept = {}
-    for one in keep or []:
-        name, equals, watts = one.partition("=")
+    for option in keep or []:
+        name, equals, watts = option.partition("=")
         if name not in NAMES:
             hint = did_you_mean(name, NAMES)
             problems.append(f"expected one of {', '.join(NAMES)} (got '{name}'{hint})")
         elif equals and not watts.replace(".", "", 1).isdecimal():
-            problems.append(f"expected a power in W, such as {name}=90 (got '{one}')")
+            problems.append(f"expected a power in W, such as {name}=90 (got '{option}')")
         else:
             kept[name] = float(watts) if equals else getattr(spec.two_resource, name)
     if len(kept) == len(NAMES):
@@ -105,11 +105,11 @@ def power(
         raise ScenarioError([Problem(f"--keep: {problem}") for problem in problems])
     if idle_w is not None and idle_w >= spec.max_w:
         raise ScenarioError(f"--idle-w: expected less than {spec.max_w:g} W (got {idle_w:g})")
-    found = fit_power(
+    fit = fit_power(
         file, spec, profile, models=model or (), mixed=scheduler == "vllm_v1", keep=kept
     )
-    print(power_report(found, spec.name))
-    _leave(out, gpu_file(found, gpu, spec, idle_w), "gpu: ./{}")
+    print(power_report(fit, spec.name))
+    _leave(out, gpu_file(fit, gpu, spec, idle_w), "gpu: ./{}")
 
 
 @app.command()
@@ -123,14 +123,14 @@ def latency(
         list[str] | None,
         typer.Option(
             "--fit",
-            help="What to fit: sampling, serial, host or time_factor. Repeatable [default: what "
-            "the engine profile has: serial or else sampling, and host].",
+            help="Term to fit: sampling, serial, host or time_factor. Repeatable [default: those "
+            "of the engine profile: serial or else sampling, and host].",
             metavar="TERM",
         ),
     ] = None,
     out: _Out = None,
 ) -> None:
-    """Fit what an engine adds to the GPU's time, and write an engine file for scenarios.
+    """Fit the time that an engine adds to the GPU's, and write an engine file for scenarios.
 
     A row is a steady state of one replica: model, tensor_parallel, batch, context_tokens (or
     prompt_tokens and output_tokens), and tokens_per_s or itl_s.
@@ -148,11 +148,11 @@ def latency(
     ]
     if {"sampling", "serial"} <= {*(terms or [])}:
         problems.append(
-            "--fit: latency does not tell sampling of a sequence (the GPU is busy) from serial "
+            "--fit: latency does not separate sampling of a sequence (the GPU is busy) from serial "
             "time for it (the GPU waits); choose one"
         )
     spec, profile = _deployment(gpu, engine, problems)
-    found = fit_latency(
+    fit = fit_latency(
         file,
         spec,
         profile,
@@ -160,11 +160,11 @@ def latency(
         models=model or (),
         mixed=scheduler == "vllm_v1",
     )
-    print(latency_report(found, spec.name, profile.name))
+    print(latency_report(fit, spec.name, profile.name))
     name = engine or profile.name
     _leave(
         out,
-        engine_file(found, name, spec),
+        engine_file(fit, name, spec),
         "execution: {{type: roofline, engine: ./{}}}",
     )
 
@@ -177,7 +177,7 @@ def record(
         Path, typer.Option("-o", "--out", help="File to write (CSV).", metavar="FILE")
     ] = Path("telemetry.csv"),
 ) -> None:
-    """Sample power, clocks, utilisation, temperature and memory of the NVIDIA GPUs here.
+    """Sample power, clocks, utilisation, temperature and memory of this machine's NVIDIA GPUs.
 
     Needs a driver and the extra: pip install '.[nvml]'. Ctrl-C ends it early and keeps the samples
     in FILE.partial.

@@ -20,11 +20,11 @@ def capacity(
     requests: Annotated[int, typer.Option(min=100, help="Fewest requests of a run.")] = 4000,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Find the highest arrival rate at which a cluster keeps its objectives.
+    """Find the highest arrival rate at which a cluster meets its SLOs.
 
-    99 % of each class must meet its objectives; where none bounds the wait, 99 % of the requests
-    must be scheduled within 5 s. Controllers and microgrid take no part. A daily profile is taken
-    at its peak.
+    99 % of each class must meet its SLOs; where no SLO bounds the wait, 99 % of the requests must
+    be scheduled within 5 s. Controllers and microgrid take no part. A daily profile is taken at its
+    peak.
     """
     plan = planned(scenario, overrides, seed)
 
@@ -35,12 +35,12 @@ def capacity(
         if not as_json:
             print(describe(probe), flush=True)
 
-    found = find_capacity(plan, site, requests=requests, on_probe=show)
+    result = find_capacity(plan, site, requests=requests, on_probe=show)
     if as_json:
-        print(to_json(to_dict(plan, found)))
+        print(to_json(to_dict(plan, result)))
     else:
-        rate, own = found.held.rate_per_s, found.scenario_rate_per_s
+        rate, own = result.held.rate_per_s, result.scenario_rate_per_s
         print(
-            f"capacity of {found.site}: {rate:.4g} requests/s, {rate / own:.3g} times the "
-            f"scenario's\n({criterion(found.held)})"
+            f"capacity of {result.site}: {rate:.4g} requests/s, {rate / own:.3g} times the "
+            f"scenario's\n({criterion(result.held)})"
         )

@@ -1,4 +1,4 @@
-"""``cosim controllers``: what scenarios can name, and writing one's own."""
+"""``cosim controllers``: lists of controllers, and help to write one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def list_controllers() -> None:
 def show_controller(
     name: Annotated[str, typer.Argument(help="Built-in name, or ./file.py:Class.")],
 ) -> None:
-    """Show what a controller does, and its parameters."""
+    """Show the description and the parameters of a controller."""
     from cosim.commands.printing.catalogues import print_controller
 
     print_controller(name)
@@ -44,8 +44,8 @@ def new(
     wide = len(str(test))
     for path, what in ((policy, "the controller"), (test, "its test"), (scenario, "a scenario")):
         print(f"{path!s:<{wide}}  {what}")
-    here = "" if policy.is_absolute() else "./"
-    print(f"\nNext:\n  cosim controllers check {here}{policy}:{class_name(name)}")
+    prefix = "" if policy.is_absolute() else "./"
+    print(f"\nNext:\n  cosim controllers check {prefix}{policy}:{class_name(name)}")
     print(f"  pytest {test}\n  cosim run {scenario}")
 
 
@@ -59,7 +59,7 @@ def check(
         typer.Option("--set", metavar="PARAM=VALUE", help="Set a parameter of it. Repeatable."),
     ] = None,
 ) -> None:
-    """Check what must hold for every controller, on example days."""
+    """Check the rules for every controller, on example days."""
     from cosim.authoring.check import checked
 
     findings = checked(controller, settings or ())

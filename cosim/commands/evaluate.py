@@ -25,7 +25,10 @@ def evaluate(
         int | None, typer.Option(min=1, help="Runs of each policy [default: the scenario's, or 5].")
     ] = None,
     twins: Annotated[
-        bool, typer.Option("--twins", help="With --controllers: run carbon-agnostic twins too.")
+        bool,
+        typer.Option(
+            "--twins", help="With --controllers: run the carbon-agnostic baseline of each too."
+        ),
     ] = False,
     out: Annotated[
         Path | None,

@@ -1,4 +1,4 @@
-"""Options that several commands take, and what they come to."""
+"""Options that several commands share, and the plan made from them."""
 
 from __future__ import annotations
 

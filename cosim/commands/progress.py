@@ -22,7 +22,7 @@ _EVERY_S = 0.1
 
 
 class ImportCarbon:
-    """The emissions of what a run has drawn from the grid so far, by the intensity of each step.
+    """Emissions of a run's grid imports so far, by the intensity of each step.
 
     Args:
         run: The run; it goes on while this counts.
@@ -50,8 +50,8 @@ class RunProgress(RunObserver):
     """An observer that shows how far a run has got.
 
     Args:
-        bar: What shows it; None to show nothing.
-        plan: What is run.
+        bar: Progress bar; None to show nothing.
+        plan: Plan of the run.
         clock: The time in seconds, from any moment on.
     """
 
@@ -64,7 +64,7 @@ class RunProgress(RunObserver):
         self._began_s = self._shown_s = 0.0
 
     def on_start(self, run: Run) -> None:
-        """Begin: the run is about to take its first step."""
+        """Show the bar of a run that is about to take its first step."""
         if self._bar is None:
             return
         self._carbon = ImportCarbon(run)
@@ -72,7 +72,7 @@ class RunProgress(RunObserver):
         self._task = self._bar.add_task("", total=self._time.steps, text="")
 
     def on_step(self, steps: int) -> None:
-        """Take note that so many steps are done; most calls only look at the clock."""
+        """Update the bar with the number of steps done; most calls only read the clock."""
         if self._bar is None or self._task is None or self._carbon is None:
             return
         now_s = self._clock()
@@ -89,7 +89,7 @@ class RunProgress(RunObserver):
 
 
 def progress_text(simulated_s: float, whole_s: float, wall_s: float, grams: float) -> str:
-    """Return what stands beside the bar.
+    """Return the text beside the bar.
 
     Args:
         simulated_s: Time simulated so far, more than 0 [s].
@@ -113,7 +113,7 @@ def progress(
     """Show one bar while a run goes, and take it away at the end.
 
     Args:
-        plan: What is run.
+        plan: Plan of the run.
         quiet: Whether to show nothing.
         stream: Where to; None for standard error. Nothing is shown unless it is a terminal.
     """

@@ -10,7 +10,7 @@ import typer
 
 
 class Figures(StrEnum):
-    """Kinds of files that charts are written as."""
+    """Kinds of files of charts."""
 
     SVG = "svg"
     PDF = "pdf"

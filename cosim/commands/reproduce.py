@@ -27,7 +27,7 @@ class Experiment(StrEnum):
 
 def reproduce(
     experiment: Annotated[
-        Experiment, typer.Argument(help="all is what the paper shows: all but exp1b.")
+        Experiment, typer.Argument(help="all: the paper's experiments, all but exp1b.")
     ] = Experiment.ALL,
     out: Annotated[
         Path | None,
@@ -65,7 +65,7 @@ def reproduce(
 ) -> None:
     """Run the paper's experiments: published values, ours by its definitions, corrected ones.
 
-    docs/errata.md says what is corrected, and why.
+    docs/errata.md lists the corrections and their reasons.
     """
     from rich.console import Console
 

@@ -70,7 +70,7 @@ def run(
         failure = result.run.failure
         print(
             f"error: the run failed at step {failure.step}: {failure}\n"
-            f"What it had until then is in {result.folder or folder}, marked as failed.",
+            f"The results until then are in {result.folder or folder}, marked as failed.",
             file=sys.stderr,
         )
         if context.find_root().params["debug"] and failure.__cause__ is not None:
@@ -84,7 +84,7 @@ def _from_now() -> list[str]:
 
 
 def _clock(plan: Plan, speed: float, *, quiet: bool) -> Live:
-    """Return the clock of a live run; what it has to say goes to standard error."""
+    """Return the clock of a live run; its messages go to standard error."""
     from cosim.loop.live import Live
 
     def say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""``cosim signals``: what is in a signal, and public ones to fetch."""
+"""``cosim signals``: the content of a signal, and public ones to fetch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ app = typer.Typer(help="Carbon intensity, solar power, load and price.", no_args
 
 
 class Stamp(StrEnum):
-    """What a stamp of a plain CSV file stands for."""
+    """Meaning of a stamp of a plain CSV file."""
 
     START = "start"
     END = "end"
@@ -28,7 +28,7 @@ def show(
         typer.Option(
             "--format",
             metavar="NAME",
-            help="How it is written: csv, or a known format [default: by its content].",
+            help="Its format: csv, or a known format [default: by its content].",
         ),
     ] = None,
     area: Annotated[str | None, typer.Option(help="Area, if the file has several.")] = None,
@@ -36,7 +36,7 @@ def show(
     timezone: Annotated[
         str | None, typer.Option(metavar="ZONE", help="IANA time zone of stamps without one.")
     ] = None,
-    stamp: Annotated[Stamp, typer.Option(help="What the stamps of plain CSV are.")] = Stamp.START,
+    stamp: Annotated[Stamp, typer.Option(help="Meaning of the stamps of plain CSV.")] = Stamp.START,
     time_column: Annotated[str | None, typer.Option(help="Stamps of plain CSV.")] = None,
     separator: Annotated[str | None, typer.Option(help="Between fields of plain CSV.")] = None,
     comment: Annotated[str | None, typer.Option(help="Leave out such lines of plain CSV.")] = None,
@@ -51,7 +51,7 @@ def show(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Show what is in a signal file, or in the signals of a scenario.
+    """Show the content of a signal file, or of the signals of a scenario.
 
     Span, step, quantiles, gaps, the mean day, and the values over time. Gaps are shown filled with
     the value before; a run does that only if the scenario says so.
@@ -92,7 +92,7 @@ def show(
     if out is not None:
         draw(summaries, out)
     if as_json:
-        print(to_json({"signals": [one.to_dict() for one in summaries]}))
+        print(to_json({"signals": [summary.to_dict() for summary in summaries]}))
     else:
         print_summaries(summaries, out)
 
@@ -110,7 +110,7 @@ def fetch(
         str | None, typer.Option(metavar="DIGEST", help="The SHA-256 that the file must have.")
     ] = None,
 ) -> None:
-    """Download a public signal, check it, and say on what terms it comes."""
+    """Download a public signal, check it, and print its licence."""
     from cosim.commands.printing.traces import DownloadProgress, print_fetched, print_sets
     from cosim.data_sets.fetch import fetch, find_set, public_sets
     from cosim.data_sets.signals.summary import refuse_unless

@@ -41,7 +41,7 @@ def carry_out(
     quiet: bool,
     announcement: str = "",
 ) -> None:
-    """Make the runs of a study with a bar, write its folder and print its table.
+    """Execute the runs of a study with a progress bar, write its folder and print its table.
 
     Args:
         study: The study.
@@ -61,7 +61,7 @@ def carry_out(
     from cosim.commands.printing.study import print_study
     from cosim.studies.frame.cases import run_cases
 
-    made = failures = 0
+    executed = failures = 0
 
     def announce(text: str) -> None:
         if announcement and not quiet:
@@ -72,28 +72,28 @@ def carry_out(
     with run_bar(title, len(needed), shown=not quiet and sys.stderr.isatty()) as advance:
 
         def on_run(run: EndedRun) -> None:
-            nonlocal made, failures
-            made += run.made
+            nonlocal executed, failures
+            executed += run.made
             failures += bool(run.figures.failure)
             advance(run.case)
 
         figures = run_cases(needed, folder / "runs", workers=workers, on_run=on_run)
     outcome = outcome_of(figures)
-    if made < len(needed):
-        announce(f"{len(needed) - made:,} of them were kept from before")
+    if executed < len(needed):
+        announce(f"{len(needed) - executed:,} of them were reused from before")
     study.write(outcome, folder)
     if as_json:
         print((folder / study.kind.marker).read_text(encoding="utf-8"), end="")
     elif not quiet:
         print_study(*shown(outcome), folder)
     if failures:
-        print("error: runs broke off; the files under runs/ say why", file=sys.stderr)
+        print("error: some runs failed; the files under runs/ say why", file=sys.stderr)
         raise typer.Exit(1)
 
 
 @contextmanager
 def run_bar(title: str, total: int, *, shown: bool) -> Iterator[Callable[[str], None]]:
-    """Give a callback for the name of each run that has ended; shows one bar on standard error.
+    """Yield a callback for the name of each ended run; it moves one bar on standard error.
 
     Args:
         title: Text beside the bar until the first run has ended.
@@ -111,7 +111,7 @@ def run_bar(title: str, total: int, *, shown: bool) -> Iterator[Callable[[str], 
 
 @contextmanager
 def share_bar(title: str, *, shown: bool) -> Iterator[Callable[[float], None]]:
-    """Give a callback for the share of the work that is done; shows one bar on standard error."""
+    """Yield a callback for the share of the work done; it moves one bar on standard error."""
     if not shown:
         yield lambda share: None
         return
@@ -123,7 +123,7 @@ def share_bar(title: str, *, shown: bool) -> Iterator[Callable[[float], None]]:
 
 @contextmanager
 def _bar(title: str, total: float, *columns: ProgressColumn) -> Iterator[Callable[..., None]]:
-    """Give the update of a bar that is taken away at the end."""
+    """Yield the update of a bar that is cleared at the end."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -15,7 +15,7 @@ def sweep(
     study: Annotated[
         Path,
         typer.Argument(
-            help="Study file (YAML): a scenario, and what is varied.", show_default=False
+            help="Study file (YAML): a scenario, and its varied values.", show_default=False
         ),
     ],
     out: Annotated[
@@ -39,10 +39,10 @@ def sweep(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run many variants of a scenario, and tell which emits least and at what latency.
+    """Run many variants of a scenario, and report which emits least and at what latency.
 
-    Every variant is checked before the first one runs. Runs that were made before are not made
-    again, so a stopped sweep goes on when it is started anew.
+    Every variant is checked before the first one runs. Runs of an earlier start are reused, so a
+    stopped sweep continues when it is started again.
     """
     from cosim.studies.kinds import check_place
     from cosim.studies.sweep.outcome import SWEEPS, shown

@@ -1,4 +1,4 @@
-"""``cosim traces``: what is in a request trace, and public ones to fetch."""
+"""``cosim traces``: the content of a request trace, and public ones to fetch."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def show(
         typer.Option(
             "--format",
             metavar="NAME",
-            help="How it is written: azure, bailian, burstgpt, mooncake, vidur, or what a package "
+            help="Its format: azure, bailian, burstgpt, mooncake, vidur, or what a package "
             "offers [default: by its first line].",
         ),
     ] = None,
@@ -51,7 +51,7 @@ def show(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Show what is in a trace: requests, rate, lengths, failures."""
+    """Show the content of a trace: requests, rate, lengths, failures."""
     from cosim.commands.printing.traces import print_summary
     from cosim.data_sets.traces.chart import check_picture, draw
     from cosim.data_sets.traces.summary import summarise_trace
@@ -81,7 +81,7 @@ def fetch(
         str | None, typer.Option(metavar="DIGEST", help="The SHA-256 that the file must have.")
     ] = None,
 ) -> None:
-    """Download a public trace, check it, and say on what terms it comes."""
+    """Download a public trace, check it, and print its licence."""
     from cosim.commands.printing.traces import DownloadProgress, print_fetched, print_sets
     from cosim.data_sets.fetch import fetch, find_set, public_sets
     from cosim.data_sets.traces.summary import refuse_unless

@@ -28,11 +28,11 @@ class PublicSet:
     """A file that somebody publishes.
 
     Attributes:
-        name: What it is asked for by.
-        about: What it is, in a few words.
+        name: Its name on the command line.
+        about: A short description.
         file: Name of the file where it is downloaded to.
         url: Where it is published.
-        licence, cite: On what terms, and what to cite.
+        licence, cite: Its licence, and the work to cite.
         format: How it is written, where its reader has more than one format.
         size_mb: Size [MB], where known.
         sha256: Its SHA-256 as 64 hexadecimal digits, where known.
@@ -53,13 +53,13 @@ class PublicSet:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A set that lies on the disk.
+    """A downloaded set.
 
     Attributes:
-        path: Where.
+        path: Its file.
         sha256: Its SHA-256, as 64 hexadecimal digits.
-        verified_by: What it was checked against, in a few words; empty for the first download of a
-            set without a known checksum.
+        verified_by: Reference of the check, in a few words; empty for the first download of a set
+            without a known checksum.
         downloaded: Whether it was downloaded now, or had been before.
     """
 
@@ -70,13 +70,13 @@ class Fetched:
 
 
 class Progress(Protocol):
-    """Shows how far a download is."""
+    """Progress of a download."""
 
     total: float
-    """Its size, as the server tells it [bytes]; 0 if it does not."""
+    """Its size, as the server reports it [bytes]; 0 if it does not."""
 
     def update(self, more: float, /) -> None:
-        """Take note of so many more bytes."""
+        """Add bytes that have arrived."""
         ...
 
     def reset(self) -> None:
@@ -121,12 +121,12 @@ def fetch(
     download recorded. Without any of these the digest is trusted, and recorded.
 
     Args:
-        wanted: What to download.
+        wanted: The set to download.
         folder: Where to; made if missing.
         sha256: The SHA-256 that it must have, in place of the set's own.
         progress: Shows how far it is.
         accept: Called with the path of the download before it gets its name; raises if the content
-            is not what it should be.
+            is not the expected one.
 
     Raises:
         FetchError: If it cannot be downloaded or is not the file that was expected, or if another
@@ -185,7 +185,7 @@ def _checked_in_place(path: Path, known: str | None) -> str:
         raise FetchError(f"'{path}' is not a file; {remedy}")
     if known is None:
         raise FetchError(
-            f"'{path}' was there before, and nothing says what it should be; {remedy}, or give its "
+            f"'{path}' exists, and its expected SHA-256 is unknown; {remedy}, or give its "
             "SHA-256 with --sha256"
         )
     digest = file_sha256(path)
@@ -206,7 +206,7 @@ def _download(
         raise FetchError(
             "downloads need pooch, which is not installed: pip install 'cosim[fetch]'"
         ) from error
-    pooch.get_logger().setLevel("WARNING")  # it would print what we say better
+    pooch.get_logger().setLevel("WARNING")  # our own messages say more
     try:
         downloader = pooch.HTTPDownloader(
             progressbar=False if progress is None else progress,

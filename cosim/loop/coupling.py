@@ -18,7 +18,7 @@ from inference_sim.telemetry import StepTelemetry
 
 
 class Coupling(ABC):
-    """A way to carry settings, powers and telemetry between the parts of a run.
+    """An exchange of settings, powers and telemetry between the parts of a run.
 
     Args:
         host: The controllers.

@@ -1,7 +1,7 @@
 """A run in real time: it waits for the clock at every step, and asks servers for signals.
 
-Step k begins when its time has come; what is known then stands for the whole step. A run that falls
-behind skips nothing: it catches up.
+Step k begins when its time has come; the values known then hold for the whole step. A run that
+falls behind skips nothing: it catches up.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _PATIENCE_S = 5.0  # with a server; half of the least time between two failures
 
 def live_sites(plan: Plan) -> dict[str, LiveCarbon]:
     """Return the sites whose carbon intensity is asked for, with whom to ask."""
-    found = {site.name: site.config.microgrid.carbon_intensity for site in plan.sites}
-    return {name: config for name, config in found.items() if isinstance(config, LiveCarbon)}
+    intensities = {site.name: site.config.microgrid.carbon_intensity for site in plan.sites}
+    return {name: config for name, config in intensities.items() if isinstance(config, LiveCarbon)}
 
 
 class Live:

@@ -59,4 +59,4 @@ class MosaikCoupling(Coupling):
             )
 
     def advance(self, step: int, microgrids: Mapping[str, MicrogridState]) -> None:
-        """Leave it to mosaik, which steps the controllers and clusters before the microgrids."""
+        """Do nothing: mosaik steps the controllers and clusters before the microgrids."""

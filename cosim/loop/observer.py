@@ -1,4 +1,4 @@
-"""Observers of a run: told of its start, of each step and of the requests that end."""
+"""Observers of a run: notified of its start, of each step and of the requests that end."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class RunObserver:
     """
 
     def on_start(self, run: Run) -> None:
-        """Take note of a run before its first step; its parts change as it goes."""
+        """Observe a run before its first step; its parts change as it advances."""
 
     def on_requests(self, site: str, requests: list[Request]) -> None:
-        """Take note of the requests of a site that ended in a step; called before `on_step`."""
+        """Observe the requests of a site that ended in a step; called before `on_step`."""
 
     def on_step(self, steps: int) -> None:
-        """Take note that a step is done and recorded; `steps` counts all so far."""
+        """Observe that a step is done and recorded; `steps` counts all so far."""
 
 
 class Observers(RunObserver):

@@ -1,7 +1,7 @@
 """A run and its record: a row per step and site.
 
 A step is recorded after the clusters have run it and the microgrids have dispatched it. Its row
-takes what a cluster did from the cluster's telemetry, and what supplied it from Vessim.
+takes the work of a cluster from the cluster's telemetry, and its supply from Vessim.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class Recorder:
         self.steps += 1
 
     def settle(self) -> None:
-        """Drop what was recorded of a step that was broken into."""
+        """Drop the partial record of an interrupted step."""
         for record in self.sites.values():
             record.keep(self.steps)
 
@@ -172,7 +172,7 @@ class Run:
         plan: The plan that it follows.
         recorder: The steps it took.
         clusters: The clusters, by site.
-        host: The controllers, and the record of what they did.
+        host: The controllers, and the record of their changes.
         live: Its clock and feeds, if it goes in real time.
         failure: The reason why it broke off; None if it did not.
     """

@@ -44,7 +44,7 @@ def run(
     """Run a plan to its end.
 
     A failure in the middle does not raise: the steps recorded until then are worth keeping, and the
-    result says what failed.
+    result names the failure.
 
     Args:
         plan: The plan.
@@ -88,7 +88,7 @@ def run(
 
 
 class _Drained(Exception):  # the wished-for end of a run, not an error
-    """Ends a run at the first step by which every request has ended."""
+    """End of a run at the first step by which every request has ended."""
 
 
 class _Loop(vessim.Controller):  # type: ignore[misc]
@@ -145,7 +145,7 @@ class _Loop(vessim.Controller):  # type: ignore[misc]
             if ended := cluster.take_ended():
                 self._observer.on_requests(site, ended)
         self._observer.on_step(recorder.steps)
-        if self._time.until == "drained" and all(one.drained for one in clusters.values()):
+        if self._time.until == "drained" and all(cluster.drained for cluster in clusters.values()):
             raise _Drained
 
 

@@ -49,7 +49,7 @@ class StopRequest:
         self._before.clear()
 
     def write(self) -> None:
-        """Let signals wait from now on: the run is over, and its results are written."""
+        """Postpone signals from now on: the run is over, and its results are written."""
         self._writing = True
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
@@ -63,7 +63,7 @@ class StopRequest:
 
 
 def _say(text: str) -> None:
-    """Tell the user; a signal may find standard error closed, or in the middle of a line."""
+    """Print a line for the user; standard error may be closed, or in the middle of a line."""
     try:
         print(text, file=sys.stderr, flush=True)
     except (OSError, ValueError, RuntimeError):

@@ -9,7 +9,7 @@ from cosim.results.totals import RunTotals, ServingTotals
 
 
 def energy_uses(site: RunTotals) -> dict[str, float]:
-    """Return where the energy of a site went [kWh]; the parts add up to what it used.
+    """Return the energy of a site by use [kWh]; the parts add up to its consumption.
 
     A plain load has no parts.
     """
@@ -28,7 +28,7 @@ def energy_uses(site: RunTotals) -> dict[str, float]:
 
 
 def energy_sources(site: RunTotals) -> dict[str, float]:
-    """Return where the energy of a site came from [kWh]."""
+    """Return the energy of a site by source [kWh]."""
     energy = site.energy_kwh
     sources = {"grid": energy.import_, "solar, used": energy.solar_used}
     if energy.battery_charge or energy.battery_discharge:
@@ -40,19 +40,19 @@ def energy_sources(site: RunTotals) -> dict[str, float]:
 
 
 def carbon_sources(site: RunTotals) -> dict[str, float]:
-    """Return what caused the emissions of a site [g]; the parts add up to the total."""
+    """Return the emissions of a site by source [g]; the parts add up to the total."""
     carbon = site.carbon_g
     if isinstance(site, ServingTotals):
-        causes = {
+        carbon_g = {
             f"requests of class {name}": part.carbon_g
             for name, part in site.attribution.by_class.items()
         }
-        causes["idle"] = site.attribution.idle.carbon_g
+        carbon_g["idle"] = site.attribution.idle.carbon_g
     else:
-        causes = {"load": carbon.import_}
+        carbon_g = {"load": carbon.import_}
     if carbon.embodied:
-        causes["hardware (embodied)"] = carbon.embodied
-    return causes
+        carbon_g["hardware (embodied)"] = carbon.embodied
+    return carbon_g
 
 
 def breakdown_charts(runs: Mapping[str, Sequence[RunTotals]], suffix: str = "") -> list[BarChart]:
@@ -65,7 +65,7 @@ def breakdown_charts(runs: Mapping[str, Sequence[RunTotals]], suffix: str = "") 
     kinds = {site.carbon_g.kind for sites in runs.values() for site in sites}
     kind = kinds.pop() if len(kinds) == 1 else "mixed"
     drawn = [
-        ("energy-use", "Energy by cause", energy_uses, "energy", "kWh", ""),
+        ("energy-use", "Energy by use", energy_uses, "energy", "kWh", ""),
         (
             "energy-source",
             "Energy by source",
@@ -76,7 +76,7 @@ def breakdown_charts(runs: Mapping[str, Sequence[RunTotals]], suffix: str = "") 
         ),
         (
             "carbon",
-            "Carbon by cause",
+            "Carbon by source",
             carbon_sources,
             "emissions",
             "g CO2e",

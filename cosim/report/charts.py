@@ -27,7 +27,7 @@ class BarChart:
 
     Attributes:
         key, title, note: As of a `LineChart`.
-        label, unit: What the bars show.
+        label, unit: Quantity of the bars, and its unit.
         categories: Names, from top to bottom.
         groups: The bars.
     """
@@ -49,7 +49,7 @@ class Point:
         name: Its name, shown where the pointer rests.
         x, y: Its place.
         color: A name of the palette.
-        label: What is written beside it; its name if None, empty for nothing.
+        label: Text beside it; its name if None, empty for no text.
     """
 
     name: str
@@ -66,7 +66,7 @@ class ScatterChart:
     Attributes:
         key, title, note: As of a `LineChart`.
         axis: The horizontal axis.
-        label, unit: What the vertical axis shows.
+        label, unit: Quantity on the vertical axis, and its unit.
         points: The points.
         zero: Whether 0 is always on the vertical axis.
     """
@@ -101,15 +101,15 @@ def line_chart(
 
     Args:
         key: Its identifier, and the stem of its file.
-        title: What it shows.
+        title: Its title.
         x: Ascending places, shape (n,).
         lines: Values by name, shape (n,) each; NaN leaves a gap.
-        x_label: What the horizontal axis shows, with its unit.
-        y_label: What the vertical axis shows.
+        x_label: Quantity on the horizontal axis, with its unit.
+        y_label: Quantity on the vertical axis.
         unit: Unit of the values.
         log_x: Whether the horizontal axis is logarithmic.
         zero: Whether 0 is always on the vertical axis.
-        note: What has to be known to read it.
+        note: Explanation beside the chart.
 
     Raises:
         ValueError: If `x` is empty or not ascending, or a line has another length.
@@ -143,12 +143,12 @@ def bar_chart(
 
     Args:
         key: Its identifier, and the stem of its file.
-        title: What it shows.
+        title: Its title.
         categories: Names, from top to bottom.
         groups: Values by name of the group, one a category.
-        label: What the bars show.
+        label: Quantity of the bars.
         unit: Unit of the values.
-        note: What has to be known to read it.
+        note: Explanation beside the chart.
 
     Raises:
         ValueError: If a group has not one value a category.
@@ -178,13 +178,13 @@ def scatter_chart(
 
     Args:
         key: Its identifier, and the stem of its file.
-        title: What it shows.
+        title: Its title.
         points: The points, at least one.
-        x_label: What the horizontal axis shows, with its unit.
-        y_label: What the vertical axis shows.
+        x_label: Quantity on the horizontal axis, with its unit.
+        y_label: Quantity on the vertical axis.
         unit: Unit of the vertical axis.
         log_x: Whether the horizontal axis is logarithmic.
-        note: What has to be known to read it.
+        note: Explanation beside the chart.
 
     Raises:
         ValueError: If there are no points.

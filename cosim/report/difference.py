@@ -9,7 +9,7 @@ _LEAST_PERCENT = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How a value differs from an older one, in percent of the latter.
+    """Difference of a value from an older one, in percent of the latter.
 
     >>> Difference(90, 100).lower()
     '10.0 % lower'

@@ -21,7 +21,7 @@ _MARK_DISTANCE = 5.0
 def draw_lines(chart: LineChart, size: Size, top: float, *, linked: bool) -> Drawn:
     """Return the elements of a line chart that begins at `top` [px], with its marks as links."""
     scales = [panel_scale(panel) for panel in chart.panels]
-    labels = [tick.label for one in scales for tick in one.ticks]
+    labels = [tick.label for scale in scales for tick in scale.ticks]
     left = max(size.text_width(label) for label in labels) + 12
     right = size.width - RIGHT
     across = x_scale(chart.axis, size.ticks).to(left, right)
@@ -58,22 +58,22 @@ def _heading(panel: Panel, size: Size, y: float) -> tuple[list[str], float]:
     body = [text(panel.title, 4, y - 4, size.font, class_="strong")]
     if len(panel.series) > 1:
         x = size.text_width(panel.title) * 1.08 + 18
-        for one in panel.series:
-            needed = _SWATCH + 5 + size.text_width(one.name) + 12
+        for line in panel.series:
+            needed = _SWATCH + 5 + size.text_width(line.name) + 12
             if x + needed > size.width and x > 4:
                 x, y = 4.0, y + row
-            body.append(_swatch(one, x, y - 4 - size.font * 0.35))
-            body.append(text(one.name, x + _SWATCH + 5, y - 4, size.font))
+            body.append(_swatch(line, x, y - 4 - size.font * 0.35))
+            body.append(text(line.name, x + _SWATCH + 5, y - 4, size.font))
             x += needed
     return body, y + 8
 
 
-def _swatch(one: ChartLine, x: float, y: float) -> str:
-    kind = f"line {one.color}"
-    if one.shape == "points":
+def _swatch(line: ChartLine, x: float, y: float) -> str:
+    kind = f"line {line.color}"
+    if line.shape == "points":
         return element("circle", cx=x + _SWATCH / 2, cy=y, r=_POINT, class_=kind)
     d = f"M{x:.1f} {y:.1f}h{_SWATCH}"
-    return element("path", d=d, class_=kind, stroke_dasharray=one.dash)
+    return element("path", d=d, class_=kind, stroke_dasharray=line.dash)
 
 
 def grid(across: Scale, down: Scale, last: bool, size: Size) -> Iterator[str]:
@@ -104,29 +104,29 @@ def _anchor(tick: Tick, x: float, left: float, right: float, size: Size) -> str:
 def _curves(
     chart: LineChart, panel: Panel, across: Scale, down: Scale, right: float
 ) -> Iterator[str]:
-    for one in panel.series:
+    for line in panel.series:
         along_y = chart.along == "y"
-        places = one.x if one.x is not None else chart.at
-        x, y = across.pixels(places), down.pixels(one.y)
+        places = line.x if line.x is not None else chart.at
+        x, y = across.pixels(places), down.pixels(line.y)
         end = min(across.pixel(float(places[-1]) + chart.width), right) if len(places) else right
         held = chart.held and not along_y
-        if one.filled:
+        if line.filled:
             floor = np.full_like(y, down.pixel(max(0.0, down.low)))
             d = area_path(x, y, np.where(np.isnan(y), np.nan, floor), end, held=held)
-            yield element("path", d=d, class_=f"solid area {one.color}")
-        if one.low is not None and one.high is not None:
-            d = area_path(x, down.pixels(one.high), down.pixels(one.low), end, held=held)
-            yield element("path", d=d, class_=f"solid band {one.color}")
-        if one.shape == "points":
+            yield element("path", d=d, class_=f"solid area {line.color}")
+        if line.low is not None and line.high is not None:
+            d = area_path(x, down.pixels(line.high), down.pixels(line.low), end, held=held)
+            yield element("path", d=d, class_=f"solid band {line.color}")
+        if line.shape == "points":
             for a, b in _there(x, y):
-                yield element("circle", cx=a, cy=b, r=_POINT, class_=f"line {one.color}")
+                yield element("circle", cx=a, cy=b, r=_POINT, class_=f"line {line.color}")
             continue
         d = line_path(x, y, end, held=held)
         if d:
-            yield element("path", d=d, class_=f"line {one.color}", stroke_dasharray=one.dash)
-        if chart.dots and one.shape == "line":
+            yield element("path", d=d, class_=f"line {line.color}", stroke_dasharray=line.dash)
+        if chart.dots and line.shape == "line":
             for a, b in _there(x, y):
-                yield element("circle", cx=a, cy=b, r=3, class_=f"solid {one.color}")
+                yield element("circle", cx=a, cy=b, r=3, class_=f"solid {line.color}")
 
 
 def _there(x: FloatArray, y: FloatArray) -> Iterator[tuple[float, float]]:

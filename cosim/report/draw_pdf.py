@@ -60,24 +60,26 @@ def _lines(chart: LineChart) -> Figure:
 def _panel(chart: LineChart, panel: Panel, ax: Any) -> None:
     scale = panel_scale(panel)
     held = chart.held and chart.along == "x"
-    for one in panel.series:
-        x, y = _extended(chart, one, one.y, held)
+    for line in panel.series:
+        x, y = _extended(chart, line, line.y, held)
         y = np.where(np.isposinf(y), scale.high, y)
-        style: dict[str, Any] = {"color": LIGHT[one.color], "lw": 1.0, "label": one.name}
-        style["ls"] = (0, tuple(float(n) for n in one.dash.split())) if one.dash else "-"
+        style: dict[str, Any] = {"color": LIGHT[line.color], "lw": 1.0, "label": line.name}
+        style["ls"] = (0, tuple(float(n) for n in line.dash.split())) if line.dash else "-"
         if held:
             style["drawstyle"] = "steps-post"
-        if one.shape == "points":
+        if line.shape == "points":
             ax.plot(x, y, **(style | {"ls": "", "marker": "o", "ms": 7, "mfc": "none"}))
         else:
-            ax.plot(x, y, marker="o" if chart.dots and one.shape == "line" else None, ms=3, **style)
+            ax.plot(
+                x, y, marker="o" if chart.dots and line.shape == "line" else None, ms=3, **style
+            )
         step = "post" if held else None
-        if one.low is not None and one.high is not None:
-            low, high = (_extended(chart, one, edge, held)[1] for edge in (one.low, one.high))
+        if line.low is not None and line.high is not None:
+            low, high = (_extended(chart, line, edge, held)[1] for edge in (line.low, line.high))
             high = np.where(np.isposinf(high), scale.high, high)
-            ax.fill_between(x, low, high, color=LIGHT[one.color], alpha=0.22, lw=0, step=step)
-        if one.filled:
-            ax.fill_between(x, 0, y, color=LIGHT[one.color], alpha=0.16, lw=0, step=step)
+            ax.fill_between(x, low, high, color=LIGHT[line.color], alpha=0.22, lw=0, step=step)
+        if line.filled:
+            ax.fill_between(x, 0, y, color=LIGHT[line.color], alpha=0.16, lw=0, step=step)
     for mark in panel.marks:
         at = min(mark.y, scale.high)
         ax.plot(mark.at, at, "^" if mark.up else "v", color=LIGHT["ink"], ms=3, clip_on=False)
@@ -94,8 +96,8 @@ def _panel(chart: LineChart, panel: Panel, ax: Any) -> None:
 
 
 def _legend(panel: Panel, ax: Any) -> None:
-    """Put the legend beside the title if it fits there, else where it hides least."""
-    names = [one.name for one in panel.series]
+    """Place the legend beside the title if it fits there, else where it hides least."""
+    names = [line.name for line in panel.series]
     taken = len(panel.title) + sum(len(name) + _SWATCH_CHARS for name in names)
     if taken <= _LINE_CHARS:
         ax.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=len(names), fontsize=7)
@@ -105,9 +107,9 @@ def _legend(panel: Panel, ax: Any) -> None:
         ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=7)
 
 
-def _extended(chart: LineChart, one: ChartLine, values: Any, held: bool) -> tuple[Any, Any]:
+def _extended(chart: LineChart, line: ChartLine, values: Any, held: bool) -> tuple[Any, Any]:
     """Return the points of a line; one that holds its values ends where the last one does."""
-    x = chart.at if one.x is None else one.x
+    x = chart.at if line.x is None else line.x
     if not held or not len(x):
         return x, values
     end = min(float(x[-1]) + chart.width, chart.axis.high)

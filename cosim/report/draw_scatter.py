@@ -24,8 +24,8 @@ def draw_scatter(chart: ScatterChart, size: Size, top: float) -> Drawn:
     down = Scale("linear", low, high, ticks).to(y + 4 + height, y + 4)
     body += grid(across, down, True, size)
     # What is grey is the background of the rest.
-    points = sorted(chart.points, key=lambda one: (one.color != "grey", one.x, one.y))
-    places = [(across.pixel(one.x), down.pixel(one.y)) for one in points]
+    points = sorted(chart.points, key=lambda point: (point.color != "grey", point.x, point.y))
+    places = [(across.pixel(point.x), down.pixel(point.y)) for point in points]
     taken = [(px - 6, px + 6, py) for px, py in places]
     for point, (px, py) in zip(points, places, strict=True):
         place = f"{chart.axis.label} {point.x + 0.0!r}, {chart.label} {point.y + 0.0!r}"
@@ -50,7 +50,9 @@ def _place(
     added: to the right or left, at the point's height, below or above.
     """
     sides = {"start": (px + 9, px + 9 + width), "end": (px - 9 - width, px - 9)}
-    held = {side: one for side, one in sides.items() if one[0] >= 0 and one[1] <= size.width}
+    held = {
+        side: point for side, point in sides.items() if point[0] >= 0 and point[1] <= size.width
+    }
     shift = 0.0
     while True:
         for side, (a, b) in (held or sides).items():

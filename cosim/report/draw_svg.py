@@ -20,7 +20,7 @@ def to_svg(chart: Chart, size: Size = WIDE, *, alone: bool = False, dark: bool =
     """Return a chart as an SVG element.
 
     Args:
-        chart: What is drawn.
+        chart: The chart.
         size: How wide.
         alone: Whether it stands alone in a file, and so has to bring its title and colours.
         dark: Whether it stands alone on dark ground.

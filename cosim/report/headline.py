@@ -18,8 +18,8 @@ class Headline:
 
     Attributes:
         cards: The figures, each as a name, a value and a remark.
-        sentences: What they mean.
-        warnings: Why they may not mean that.
+        sentences: Their meaning.
+        warnings: Reasons for which they may mislead.
     """
 
     cards: list[tuple[str, str, str]]
@@ -54,7 +54,7 @@ def load_warning(totals: RunTotals) -> str:
         return (
             "Overloaded: requests came faster than they were served, and the queue grew for as "
             f"long as they came ({waiting:,} wait at the end). Latency and carbon per request "
-            "reflect how long that was, and little else."
+            "mainly reflect the length of that time."
         )
     return (
         f"{plural(waiting, 'request')} still wait at the end. Their energy is not in these "
@@ -155,7 +155,7 @@ def _serving(totals: ServingTotals) -> str:
             )
             text += f" ({', '.join(each)})"
     if totals.carbon_g.per_request is not None:
-        text += f". A completed request stands for {mass(totals.carbon_g.per_request)} CO2e"
+        text += f". A completed request accounts for {mass(totals.carbon_g.per_request)} CO2e"
         if totals.energy_per_work.wh_per_request is not None:
             used_wh = number(totals.energy_per_work.wh_per_request)
             text += f" and {used_wh} Wh of the facility's energy"
@@ -181,7 +181,7 @@ def _comparison(totals: RunTotals, old: RunTotals, name: str) -> str:
 def _unlike(summary: Summary, baseline: Summary, name: str) -> Iterator[str]:
     """Yield why a comparison may not be of like with like."""
     if baseline.status != "completed":
-        yield f"{name} failed: its figures are those of the part that it ran."
+        yield f"{name} failed: its figures cover only the steps until then."
     for title, ours, theirs in (
         ("start", summary.time.start, baseline.time.start),
         (

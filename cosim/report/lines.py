@@ -1,4 +1,4 @@
-"""What a line chart shows, apart from how it is drawn: series on panels over one axis."""
+"""The content of a line chart, apart from its drawing: series on panels over one axis."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Axis:
 
     Attributes:
         kind: ``time`` (seconds since `origin`), ``linear`` or ``log``.
-        label: What it shows, with its unit.
+        label: Its quantity and unit.
         low, high: Its ends.
         origin: UTC time of 0, of a time axis.
     """
@@ -63,12 +63,12 @@ class ChartLine:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that happened at a place: a triangle that leads to its row.
+    """An event on the axis: a triangle that links to its row.
 
     Attributes:
         at: Where, on the horizontal axis.
         y: Where, on the vertical axis.
-        text: What happened.
+        text: Description of the event.
         target: Identifier of the element of the page that says more; empty for none.
         up: Whether the triangle points up.
     """
@@ -85,14 +85,14 @@ class Panel:
     """Lines that share a vertical axis.
 
     Attributes:
-        label: What the axis shows, without the unit.
+        label: Quantity on the axis, without the unit.
         unit: The unit of all values; empty for a bare number.
         series: The lines.
-        marks: What is marked.
+        marks: Events to mark.
         height: Height of the plot [px].
         zero: Whether 0 is always shown.
         percent: Whether fractions are written as percentages at the ticks.
-        infinite: What an infinite value means.
+        infinite: Meaning of an infinite value.
         log: Whether the axis is logarithmic; values that are not above 0 stand at its foot.
     """
 
@@ -119,12 +119,12 @@ class LineChart:
 
     Attributes:
         key: Its identifier, and the stem of its file.
-        title: What it shows.
+        title: Its title.
         axis: The horizontal axis.
         at: Places that have values, ascending, shape (n,): on the horizontal axis, or on the
             vertical one if the chart is read `along` it.
         panels: From top to bottom.
-        note: What has to be known to read it.
+        note: Explanation beside the chart.
         held: Whether a value holds until the next place (a step of a run), or is of its place only.
         width: How long each value holds, on the axis; 0 for values of a place.
         along: The axis along which values are looked up.

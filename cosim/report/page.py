@@ -1,6 +1,6 @@
-"""A page in one file: what it says, its charts, and the values under the pointer.
+"""A page in one file: its text, its charts, and the values under the pointer.
 
-It is HTML that fetches nothing, which its own content policy forbids it too. Charts stand in it
+It is HTML that loads nothing else, which its content policy also forbids. Charts stand in it
 twice, drawn for a screen and for a phone; a rule of the style sheet shows the one that fits.
 """
 
@@ -36,7 +36,7 @@ class Section:
     Attributes:
         key: Its identifier, to link to.
         title: Its heading.
-        blocks: What is in it: charts, and markup as the functions of this module make it.
+        blocks: Its content: charts, and markup from the functions of this module.
     """
 
     key: str
@@ -52,7 +52,7 @@ class Page:
         title: Its heading.
         sections: Its parts; each is linked to from the top.
         subtitle: A line below the heading.
-        lead: Markup at the top, before the first part: the answer.
+        lead: Markup at the top, before the first part: the headline.
     """
 
     title: str
@@ -109,13 +109,13 @@ def paragraph(text: str, *, kind: str = "") -> str:
 
 
 def alarm(head: str, *texts: str) -> str:
-    """Return a box that cannot be overlooked."""
+    """Return a conspicuous box."""
     inner = "".join(paragraph(text) for text in texts)
     return f'<div class="alarm" role="alert"><strong>{escape(head)}</strong>{inner}</div>'
 
 
 def cards(items: Iterable[tuple[str, str, str]]) -> str:
-    """Return figures in large type: name, value and what is to be said of it."""
+    """Return figures in large type: name, value and remark."""
     shown = "".join(
         f'<div class="card"><span>{escape(name)}</span><b>{escape(value)}</b>'
         f"<span>{escape(remark)}</span></div>"

@@ -34,7 +34,7 @@ _LEAST_S = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class SiteCharts:
-    """Draws the steps of one site.
+    """Charts of the steps of one site.
 
     Attributes:
         run: The run.
@@ -99,7 +99,7 @@ class SiteCharts:
         notes = ["p99: 99th percentile over the last five minutes."] if serves else []
         if self.changes():
             notes.append(
-                "A triangle is a change of an actuator; it leads to what its controller saw."
+                "A triangle is a change of an actuator; it links to its controller's observation."
             )
         title = "Queue, batch, latency and control" if serves else "Control"
         return self._chart("serving", title, panels, " ".join(notes))
@@ -194,7 +194,7 @@ def latency_chart(
 
     Args:
         key: Identifier of the chart.
-        title: What it shows.
+        title: Its title.
         latencies: By key of `LATENCIES`, or by class.
         by_class: Whether they are by class.
     """

@@ -27,7 +27,7 @@ LATENCIES = {
     "ttft": ("time to first token", "arrival_s", "first_token_s"),
     "tpot": ("time per output token", "first_token_s", "finish_s"),
     "e2e": ("whole request", "arrival_s", "finish_s"),
-    "queue": ("wait for the first prefill", "arrival_s", "scheduled_s"),
+    "queue": ("queueing delay", "arrival_s", "scheduled_s"),
 }
 """Latencies by key: their name, and the two columns of requests.parquet that they lie between."""
 
@@ -36,7 +36,7 @@ _TIMES = ("arrival_s", "scheduled_s", "first_token_s", "finish_s")
 
 @dataclass(frozen=True, slots=True)
 class RunData:
-    """What a result folder holds.
+    """Content of a result folder.
 
     Attributes:
         path: The folder.
@@ -76,7 +76,7 @@ class RunData:
 
     @property
     def start(self) -> datetime:
-        """When the run began, UTC."""
+        """Start of the run, UTC."""
         return datetime.fromisoformat(self.summary.time.start)
 
     @property
@@ -91,16 +91,16 @@ class RunData:
 
     def latencies(self) -> Latencies:
         """Return the latencies of completed requests, of every class."""
-        found: Latencies = {}
+        by_site: Latencies = {}
         names = ["site", "class", "outcome", "output_tokens", *_TIMES]
         path = self.path / "requests.parquet"
         try:
             file = pq.ParquetFile(path)
             for batch in file.iter_batches(batch_size=1 << 17, columns=names):
-                _add(found, batch)
+                _add(by_site, batch)
         except (OSError, pa.ArrowException) as error:
             raise _damaged(path, error) from error
-        return found
+        return by_site
 
 
 Latencies = dict[str, dict[str, dict[str, Quantiles]]]
@@ -115,7 +115,8 @@ def read_summary(path: Path) -> Summary:
     """
     if not (path / SUMMARY).is_file():
         raise ScenarioError(
-            f"'{path}' is not a result folder: it has no {SUMMARY}; expected what cosim run writes"
+            f"'{path}' is not a result folder: it has no {SUMMARY}; expected a folder written by "
+            "cosim run"
         )
     content = _read(path, SUMMARY, json.loads)
     if not isinstance(content, dict):
@@ -210,7 +211,7 @@ def _actions(path: Path) -> list[ActuatorChange]:
         raise _damaged(path, error) from error
 
 
-def _add(found: Latencies, batch: pa.RecordBatch) -> None:
+def _add(latencies: Latencies, batch: pa.RecordBatch) -> None:
     """Add the latencies of some requests."""
     done = batch.filter(pc.equal(batch["outcome"], "completed"))
     site, of_class = (_codes(done[name]) for name in ("site", "class"))
@@ -218,17 +219,17 @@ def _add(found: Latencies, batch: pa.RecordBatch) -> None:
     gaps = done["output_tokens"].to_numpy(zero_copy_only=False) - 1.0
     for s, site_name in enumerate(site[1]):
         for c, class_name in enumerate(of_class[1]):
-            here = (site[0] == s) & (of_class[0] == c)
-            if not here.any():
+            chosen = (site[0] == s) & (of_class[0] == c)
+            if not chosen.any():
                 continue
-            mine = found.setdefault(site_name, {}).setdefault(
+            mine = latencies.setdefault(site_name, {}).setdefault(
                 class_name, {key: Quantiles() for key in LATENCIES}
             )
             for key, (_, begin, end) in LATENCIES.items():
-                values = times[end][here] - times[begin][here]
+                values = times[end][chosen] - times[begin][chosen]
                 if key == "tpot":  # a single token has none
-                    several = gaps[here] > 0
-                    values = values[several] / gaps[here][several]
+                    several = gaps[chosen] > 0
+                    values = values[several] / gaps[chosen][several]
                 mine[key].add(values)
 
 

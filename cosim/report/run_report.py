@@ -1,4 +1,4 @@
-"""The report of a run: one page, from what its result folder holds."""
+"""The report of a run: one page, from its result folder."""
 
 from __future__ import annotations
 
@@ -111,9 +111,9 @@ def run_page(run: RunData, baseline: Baseline | None = None) -> Page:
 
 
 def _signal_notes(run: RunData) -> list[str]:
-    """Return what was done to the signals, and what they assume."""
+    """Return the corrections to the signals, and their assumptions."""
     notes: Mapping[str, Sequence[str]] = run.manifest.get("signal_notes", {})
-    return [f"{site}: {note}." for site, found in notes.items() for note in found]
+    return [f"{site}: {note}." for site, of_site in notes.items() for note in of_site]
 
 
 def _failure(run: RunData, failure: Failure) -> str:
@@ -124,7 +124,7 @@ def _failure(run: RunData, failure: Failure) -> str:
         f"Reason: {failure.message}",
         f"Below are the {plural(steps, 'step')} until then."
         if steps
-        else "It had not taken a step: there is only the scenario to show.",
+        else "It failed before the first step: only the scenario can be shown.",
     )
 
 
@@ -149,7 +149,7 @@ def _charts(run: RunData, baseline: Baseline | None) -> list[Section]:
         classes, suffix = latencies.get(name, {}), suffixes[name]
         if not classes:
             return []
-        charts = [latency_chart(f"latency{suffix}", "How long requests take", pooled(classes))]
+        charts = [latency_chart(f"latency{suffix}", "Latency of requests", pooled(classes))]
         if len(classes) > 1:
             by_class = {key: by_kind["e2e"] for key, by_kind in classes.items()}
             charts.append(
@@ -168,9 +168,9 @@ def _charts(run: RunData, baseline: Baseline | None) -> list[Section]:
         Section(
             "serving", "Serving and control", by_site(lambda name: _given(sites[name].serving()))
         ),
-        Section("changes", "What the controllers did", _changes(run)),
+        Section("changes", "Controller actions", _changes(run)),
         Section("latency", "Latency", by_site(latency)),
-        Section("causes", "Energy and carbon by cause", _breakdown(run, baseline, suffixes)),
+        Section("breakdown", "Breakdown of energy and carbon", _breakdown(run, baseline, suffixes)),
     ]
     return [part for part in sections if part.blocks]
 
@@ -192,10 +192,10 @@ def _breakdown(run: RunData, baseline: Baseline | None, suffixes: dict[str, str]
     if len(own) > 1:
         blocks.insert(0, subheading("all sites"))
         for site, totals in own.items():
-            here = {names[0]: [totals]}
+            pair = {names[0]: [totals]}
             if site in others:
-                here[names[1]] = [others[site]]
-            blocks += [subheading(site), *breakdown_charts(here, suffixes[site])]
+                pair[names[1]] = [others[site]]
+            blocks += [subheading(site), *breakdown_charts(pair, suffixes[site])]
     return blocks
 
 
@@ -222,8 +222,8 @@ def _changes(run: RunData) -> list[Block]:
     numbers = [k for k in range(reason - 2, len(head)) if k != reason]
     keys = [change_key(index) for index in range(len(rows))]
     note = (
-        "Each change with what the controller saw: the signals of the step that begins, and what "
-        "its site did in the step before."
+        "Each change with the observation of its controller: the signals of the step that begins, "
+        "and the state of its site after the step before."
     )
     blocks: list[Block] = [
         paragraph(note, kind="note"),

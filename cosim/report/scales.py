@@ -1,4 +1,4 @@
-"""From values to pixels."""
+"""Scales that map values to pixels."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def panel_scale(panel: Panel) -> Scale:
     """Return the vertical axis of a panel; an infinite value gets a tick at its upper edge."""
     bounds: list[float] = []
     unlimited = False
-    for one in panel.series:
-        for values in (one.y, one.low, one.high):
+    for line in panel.series:
+        for values in (line.y, line.low, line.high):
             if values is not None and len(values):
                 unlimited = unlimited or bool(np.isposinf(values).any())
                 finite = values[np.isfinite(values)]

@@ -1,4 +1,4 @@
-"""How wide charts are drawn: for a screen or a page, and for a phone."""
+"""Widths of charts: for a screen or a page, and for a phone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Drawn = tuple[list[str], float, dict[str, str | float]]
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How wide a chart is drawn.
+    """Width of a drawn chart.
 
     Attributes:
         name: Its class in the page.

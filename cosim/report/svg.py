@@ -124,19 +124,19 @@ def area_path(
         edges = [*x[start:stop].tolist(), float(x[stop]) if stop < len(x) else end]
         over, under = upper[start:stop].tolist(), lower[start:stop].tolist()
         if held:
-            there = [f"V{_px(a)}H{_px(x1)}" for a, x1 in zip(over, edges[1:], strict=True)]
+            forward = [f"V{_px(a)}H{_px(x1)}" for a, x1 in zip(over, edges[1:], strict=True)]
             back = [f"V{_px(b)}H{_px(x0)}" for b, x0 in zip(under, edges, strict=False)][::-1]
         else:
-            there = [f"L{_px(x0)} {_px(a)}" for a, x0 in zip(over, edges, strict=False)]
+            forward = [f"L{_px(x0)} {_px(a)}" for a, x0 in zip(over, edges, strict=False)]
             back = [f"L{_px(x0)} {_px(b)}" for b, x0 in zip(under, edges, strict=False)][::-1]
-        parts.append(f"M{_px(edges[0])} {_px(under[0])}{''.join(there + back)}Z")
+        parts.append(f"M{_px(edges[0])} {_px(under[0])}{''.join(forward + back)}Z")
     return "".join(parts)
 
 
 def _whole(values: FloatArray) -> Iterator[tuple[int, int]]:
     """Yield the bounds of the stretches without NaN."""
-    there = np.concatenate([[False], ~np.isnan(values), [False]])
-    edges = np.flatnonzero(there[1:] != there[:-1])
+    known = np.concatenate([[False], ~np.isnan(values), [False]])
+    edges = np.flatnonzero(known[1:] != known[:-1])
     yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
 
 

@@ -55,9 +55,9 @@ class Buckets:
         padded = np.full(whole, np.nan)
         padded[: self.count] = values
         rows = padded.reshape(-1, self.size)
-        there = ~np.isnan(rows)
-        counts = there.sum(axis=1)
-        sums = np.where(there, rows, 0.0).sum(axis=1)
+        known = ~np.isnan(rows)
+        counts = known.sum(axis=1)
+        sums = np.where(known, rows, 0.0).sum(axis=1)
         mean = np.divide(sums, counts, out=np.full(len(rows), np.nan), where=counts > 0)
         low, high = np.fmin.reduce(rows, axis=1), np.fmax.reduce(rows, axis=1)
         return Thin(np.clip(mean, low, high), low, high)  # a mean is rounded, its bounds are not

@@ -1,4 +1,4 @@
-"""Where the ticks of an axis stand, and what is written at them."""
+"""Positions and labels of the ticks of an axis."""
 
 from __future__ import annotations
 
@@ -66,26 +66,26 @@ def time_ticks(start: datetime, duration_s: float, most: int) -> list[Tick]:
         if duration_s / step_s <= most:
             past_s = (start - midnight).total_seconds()
             first = math.ceil(past_s / step_s)
-            found = []
+            ticks = []
             while (at := first * step_s - past_s) <= duration_s:
-                found.append(Tick(at, _time_label(start + timedelta(seconds=at), step_s)))
+                ticks.append(Tick(at, _time_label(start + timedelta(seconds=at), step_s)))
                 first += 1
-            return found
+            return ticks
     return _month_ticks(midnight, start, duration_s, most)
 
 
 def _month_ticks(midnight: datetime, start: datetime, duration_s: float, most: int) -> list[Tick]:
     months = duration_s / (30 * _DAY)
     step = next((count for count in _MONTHS if months / count <= most), _MONTHS[-1])
-    found: list[Tick] = []
+    ticks: list[Tick] = []
     month = midnight.year * 12
     while True:
         then = midnight.replace(year=month // 12, month=month % 12 + 1, day=1)
         at = (then - start).total_seconds()
         if at > duration_s:
-            return found
+            return ticks
         if at >= 0:
-            found.append(Tick(at, f"{then:%b %Y}" if then.month == 1 else f"{then:%b}"))
+            ticks.append(Tick(at, f"{then:%b %Y}" if then.month == 1 else f"{then:%b}"))
         month += step
 
 

@@ -3,9 +3,9 @@
 One process per site, with its queue, the requests in its batches and its power by step, and every
 change of an actuator; one process per replica, with a thread per pipeline stage, on which each
 prefill, each run of decodes and each mixed iteration is a slice. Written as the run goes, in the
-JSON Object Format of Google's "Trace Event Format": nothing is kept but what changes next.
+JSON Object Format of Google's "Trace Event Format": only the next changes are kept.
 
-What is still under way when the run ends has no slice.
+Work still under way when the run ends has no slice.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _TAIL = "\n]}\n"
 
 
 class ChromeTrace(RunObserver):
-    """Writes the trace of one run; every event is a line.
+    """Writer of the trace of one run; every event is a line.
 
     Args:
-        file: Where to; what is written is whole after :meth:`close`.
+        file: The file to write; complete after :meth:`close`.
     """
 
     def __init__(self, file: TextIO) -> None:
@@ -92,7 +92,7 @@ class ChromeTrace(RunObserver):
                 self._watch_engine(engine, pid, index, free_ns)
 
     def _watch_engine(self, engine: Engine, pid: int, index: int, free_ns: list[int]) -> None:
-        """Let an engine's meter write a slice for each segment; stages are free from `free_ns`."""
+        """Make an engine's meter write a slice for each segment; stages are free from `free_ns`."""
         several = len(free_ns) > 1
 
         def on_record(segments: Sequence[Segment]) -> None:
@@ -136,7 +136,7 @@ class ChromeTrace(RunObserver):
 
 @contextmanager
 def traced(path: Path | None, results: Path) -> Iterator[RunObserver]:
-    """Give an observer that writes the trace of a run.
+    """Yield an observer that writes the trace of a run.
 
     Args:
         path: The file; compressed if it ends in ``.gz``. None for no trace.

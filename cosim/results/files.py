@@ -16,7 +16,7 @@ REPORT = "report.html"
 
 
 def put_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` write a file beside `path`, and give it that name when it is done.
+    """Write a file beside `path` by calling `write`, and rename it to `path` when complete.
 
     Whatever stood there stays until then, and stays if `write` raises.
     """
@@ -38,7 +38,7 @@ def put_text(path: Path, text: str) -> None:
 
 @contextmanager
 def complete_folder(path: Path) -> Iterator[Path]:
-    """Give a folder to write to, which takes the place of `path` at the end, if all went well.
+    """Yield a folder to write to, which replaces `path` at the end if all went well.
 
     Raises:
         ScenarioError: If nothing can be written there.

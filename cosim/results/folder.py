@@ -31,7 +31,7 @@ from inference_sim.files.yaml_text import write_yaml
 from inference_sim.telemetry import COUNTS
 
 _LIBRARIES = ("mosaik", "vessim", "simpy", "numpy", "pandas", "pyarrow", "pydantic", "scipy")
-"""What results depend on, beside cosim itself and Python."""
+"""Libraries that results depend on, besides cosim itself and Python."""
 _NAMED = (".cluster.model", ".cluster.gpu", ".execution.engine")  # by name, or by a file
 _PARTS = (".scheduler.type", ".cluster.router")  # by name, or as ./file.py:Class
 
@@ -61,7 +61,7 @@ def to_json(content: Mapping[str, Any]) -> str:
 
 
 def steps_frame(run: Run) -> pd.DataFrame:
-    """Return a row per step and site: what happened in each step."""
+    """Return a row per step and site."""
     frames = [_site_frame(run.plan, record) for record in run.recorder.sites.values()]
     if run.live is not None and run.live.feeds:
         for frame, name in zip(frames, run.recorder.sites, strict=True):
@@ -115,15 +115,15 @@ def _controller_file(plan: Plan, index: int) -> Path | None:
 
 def input_files(plan: Plan) -> dict[str, Path]:
     """Return the files that the run reads, by their place in the scenario."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
 
     def walk(value: Any, place: str) -> None:
         if isinstance(value, Path):
-            found[place] = value
+            files[place] = value
         elif place.endswith(_NAMED) and str(value).endswith(FILE_ENDINGS):
-            found[place] = Path(value)
+            files[place] = Path(value)
         elif place.endswith(_PARTS) and names_a_file(value):
-            found[place] = Path(part_file(value))
+            files[place] = Path(part_file(value))
         elif isinstance(value, BaseModel):
             for name in type(value).model_fields:
                 walk(getattr(value, name), f"{place}.{name}".lstrip("."))
@@ -134,14 +134,14 @@ def input_files(plan: Plan) -> dict[str, Path]:
     walk(plan.scenario, "")
     for index in range(len(plan.scenario.controllers)):
         if (file := _controller_file(plan, index)) is not None:
-            found[f"controllers.{index}.type"] = file
-    return found
+            files[f"controllers.{index}.type"] = file
+    return files
 
 
 def _extras(plan: Plan) -> tuple[str, ...]:
     """Return the optional libraries that the figures of a run depend on."""
     solar = [site.config.microgrid.solar for site in plan.sites]
-    return ("pvlib",) if any(isinstance(one, PvlibSolar) for one in solar) else ()
+    return ("pvlib",) if any(isinstance(config, PvlibSolar) for config in solar) else ()
 
 
 def versions(plan: Plan) -> dict[str, str]:
@@ -172,7 +172,7 @@ def scenario_hash(plan: Plan, hashes: Mapping[str, str]) -> str:
 
 
 def make_manifest(plan: Plan, hashes: Mapping[str, str], wall: WallTime) -> dict[str, Any]:
-    """Return what is needed to make the results again: versions, seed, inputs."""
+    """Return the data to reproduce the results: versions, seed, inputs."""
     return {
         "cosim": cosim.__version__,
         "python": platform.python_version(),

@@ -66,7 +66,7 @@ def slo_attainment(parts: Sequence[SiteLatencies]) -> SloAttainment:
 def attribution(
     parts: Sequence[SiteLatencies], gpu_kwh: float, import_g: float
 ) -> EnergyAttribution:
-    """Return what the requests of each class bear, and what is left: idle, asleep, never served.
+    """Return the shares of each class, and the remainder: idle, asleep, never served.
 
     Energy is that of the GPUs. Carbon is that of the import: hosts and overhead of the facility go
     with the GPU energy that they serve.
@@ -115,12 +115,12 @@ def energy_per_work(
 def per_work(
     carbon: Carbon, serving_g: float, requests: RequestCounts, tokens: TokenCounts
 ) -> ServingCarbon:
-    """Return emissions with those per unit of what was served.
+    """Return emissions with those per request and per token.
 
     Args:
         carbon: Of all sites.
         serving_g: Total of those that serve [g].
-        requests, tokens: What they served.
+        requests, tokens: Requests and tokens that they served.
     """
     completed, output = requests.completed, tokens.output
     return ServingCarbon(

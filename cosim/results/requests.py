@@ -58,7 +58,10 @@ SCHEMA = pa.schema(
 )
 """Columns of ``requests.parquet``; a time that did not come is null."""
 _PLAIN = pa.schema(
-    {one.name: pa.string() if pa.types.is_dictionary(one.type) else one.type for one in SCHEMA}
+    {
+        field.name: pa.string() if pa.types.is_dictionary(field.type) else field.type
+        for field in SCHEMA
+    }
 )
 
 _GETTERS = {name: attrgetter(_ATTRIBUTES.get(name, name)) for name in ("class_id", *_FROM_REQUEST)}
@@ -67,7 +70,7 @@ LATENCIES = ("ttft", "tpot", "e2e", "queue")
 
 @dataclass(slots=True)
 class ClassShare:
-    """What the requests of a class came to at a site.
+    """Requests of a class at a site, and their share of energy and emissions.
 
     Attributes:
         requests, completed: Requests that arrived, and that completed.
@@ -87,9 +90,9 @@ class ClassShare:
 
 @dataclass(slots=True)
 class SiteLatencies:
-    """Latencies of the completed requests of a site [s], and how they met their objectives.
+    """Latencies of the completed requests of a site [s], and their SLO attainment.
 
-    ``queue`` is the time from arrival to the start of the first prefill. A class's objectives are
+    ``queue`` is the time from arrival to the start of the first prefill. A class's SLOs are
     met by a completed request if it keeps all that are given.
     """
 
@@ -100,16 +103,16 @@ class SiteLatencies:
     prompt_tokens: int = 0
     output_tokens: int = 0
     by_class: dict[str, list[int]] = field(default_factory=dict)
-    """By class with an objective: requests that met it, requests that ended or broke it."""
+    """By class with an SLO: requests that met it, requests that ended or broke it."""
     shares: dict[str, ClassShare] = field(default_factory=dict)
-    """By class: what its requests, in flight or ended, came to."""
+    """By class: totals of its requests, in flight or ended."""
 
 
 class RequestLog(RunObserver):
     """A log of requests, which takes them as they end.
 
     Args:
-        plan: What is run.
+        plan: Plan of the run.
         path: The Parquet file to write; None to keep latencies only.
     """
 
@@ -119,10 +122,10 @@ class RequestLog(RunObserver):
         }
         self._sites = {name: SiteLatencies() for name in self._classes}
         for name, latencies in self._sites.items():
-            for one in self._classes[name]:
-                latencies.shares[one.name] = ClassShare()
-                if _has_objective(one):
-                    latencies.by_class[one.name] = [0, 0]
+            for request_class in self._classes[name]:
+                latencies.shares[request_class.name] = ClassShare()
+                if _has_slo(request_class):
+                    latencies.by_class[request_class.name] = [0, 0]
         self._held: dict[str, list[Any]] = {name: [] for name in _GETTERS}
         self._batches: list[tuple[str, int, float]] = []  # of these: site, length, cut-off
         self._tables: list[pa.Table] = []
@@ -130,7 +133,7 @@ class RequestLog(RunObserver):
 
     @property
     def sites(self) -> Mapping[str, SiteLatencies]:
-        """What the requests taken so far came to, by site."""
+        """Latencies of the requests logged so far, by site."""
         self._take()
         return self._sites
 
@@ -146,17 +149,17 @@ class RequestLog(RunObserver):
         self.close()
 
     def on_requests(self, site: str, requests: list[Request]) -> None:
-        """Take requests of a site that ended."""
+        """Log requests of a site that ended."""
         self.add(site, requests)
 
     def add(self, site: str, requests: Iterable[Request], cut_off_s: float = float("nan")) -> None:
-        """Take requests of a site that ended, or that the end of the run cut off.
+        """Log requests of a site that ended, or that the end of the run cut off.
 
         Args:
             site: The site.
             requests: The requests.
             cut_off_s: When the run ended, for requests that had not [s]. One of these counts for
-                its class's objectives only if it had broken them by then.
+                its class's SLOs only if it had broken them by then.
         """
         batch = list(requests)
         if not batch:
@@ -168,18 +171,18 @@ class RequestLog(RunObserver):
             self._take()
 
     def close(self) -> None:
-        """Write what is left and close the file."""
+        """Write the remaining requests and close the file."""
         self._take()
         writer = self._writer
         try:
             self._write()
-        finally:  # a full disk is told once
+        finally:  # a full disk is reported once
             self._writer = None
             if writer is not None:
                 writer.close()
 
     def _take(self) -> None:
-        """Take note of the requests that are held, and turn them into a table."""
+        """Convert the buffered requests into a table, and add them to the latencies."""
         if not self._batches:
             return
         held, self._held = self._held, {name: [] for name in _GETTERS}
@@ -195,7 +198,7 @@ class RequestLog(RunObserver):
         sites = of_site.tolist()
         labels = [self._classes[name][k].name for name, k in zip(sites, class_id, strict=True)]
         values = (sites, labels, *held.values())
-        arrays = [_array(one, kind) for one, kind in zip(values, _PLAIN.types, strict=True)]
+        arrays = [_array(column, kind) for column, kind in zip(values, _PLAIN.types, strict=True)]
         self._tables.append(pa.Table.from_arrays(arrays, schema=_PLAIN))
         if sum(len(table) for table in self._tables) >= ROW_GROUP:
             self._write()
@@ -205,31 +208,31 @@ class RequestLog(RunObserver):
         latencies: SiteLatencies,
         classes: Sequence[RequestClass],
         ended: _Ended,
-        here: Mask,
+        at_site: Mask,
         of_class: NDArray[np.int64],
     ) -> None:
-        completed = here & ended.completed
+        completed = at_site & ended.completed
         latencies.prompt_tokens += int(ended.prompt_tokens[completed].sum())
         latencies.output_tokens += int(ended.output_tokens[completed].sum())
         latencies.ttft.add(ended.ttft_s[completed])
         latencies.e2e.add(ended.e2e_s[completed])
         latencies.queue.add(ended.queue_s[completed])
         latencies.tpot.add(ended.tpot_s[completed & (ended.output_tokens > 1)])
-        for index, one in enumerate(classes):
-            mine = here & (of_class == index)
+        for index, request_class in enumerate(classes):
+            mine = at_site & (of_class == index)
             done = mine & ended.completed
-            share = latencies.shares[one.name]
+            share = latencies.shares[request_class.name]
             share.requests += _count(mine)
             share.completed += _count(done)
-            if one.deadline is not None:
-                share.late += _count(done & (ended.e2e_s > one.deadline))
+            if request_class.deadline is not None:
+                share.late += _count(done & (ended.e2e_s > request_class.deadline))
             share.output_tokens += int(ended.output_tokens[done].sum())
             share.energy_j += float(ended.energy_j[mine].sum())
             share.carbon_g += float(ended.carbon_g[mine].sum())
-            if one.name in latencies.by_class:
-                late = mine & ended.unfinished & ended.is_late(one.slo)
-                tally = latencies.by_class[one.name]
-                tally[0] += _count(done & ended.meets(one.slo))
+            if request_class.name in latencies.by_class:
+                late = mine & ended.unfinished & ended.is_late(request_class.slo)
+                tally = latencies.by_class[request_class.name]
+                tally[0] += _count(done & ended.meets(request_class.slo))
                 tally[1] += _count(done | (mine & ended.rejected) | late)
 
     def _write(self) -> None:
@@ -244,7 +247,7 @@ class _Ended:
     """Requests that ended, or that the end of the run cut off; arrays of shape (n,).
 
     Attributes:
-        completed, rejected, unfinished: What became of them.
+        completed, rejected, unfinished: Their outcome.
         prompt_tokens, output_tokens: Their lengths [tokens].
         ttft_s, tpot_s, e2e_s, queue_s: Their latencies [s]; NaN where they have none.
         age_s: Time from arrival to the end of the run, for those that it cut off [s].
@@ -268,7 +271,7 @@ class _Ended:
     def of(cls, rows: Mapping[str, Sequence[Any]], cut_off_s: FloatArray) -> Self:
         """Return the requests of columns of the log."""
         completed, rejected = (
-            np.array([one is outcome for one in rows["outcome"]], dtype=bool)
+            np.array([value is outcome for value in rows["outcome"]], dtype=bool)
             for outcome in (Outcome.COMPLETED, Outcome.REJECTED)
         )
         arrival_s, scheduled_s, first_token_s, finish_s = (
@@ -293,7 +296,7 @@ class _Ended:
         )
 
     def meets(self, slo: Slo) -> Mask:
-        """Tell which meet their objectives, if they completed."""
+        """Return which meet their SLOs, if they completed."""
         good = np.ones(len(self.completed), dtype=bool)
         if slo.ttft_s is not None:
             good &= self.ttft_s <= slo.ttft_s
@@ -304,7 +307,7 @@ class _Ended:
         return good
 
     def is_late(self, slo: Slo) -> Mask:
-        """Tell which cannot meet their objectives any more, if they have not ended."""
+        """Return which can no longer meet their SLOs, if they have not ended."""
         late = np.zeros(len(self.completed), dtype=bool)
         if slo.ttft_s is not None:
             late |= np.where(np.isnan(self.ttft_s), self.age_s, self.ttft_s) > slo.ttft_s
@@ -323,6 +326,6 @@ def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     return pa.array(values, kind, from_pandas=True)  # NaN becomes null
 
 
-def _has_objective(request_class: RequestClass) -> bool:
+def _has_slo(request_class: RequestClass) -> bool:
     slo = request_class.slo
     return any(bound is not None for bound in (slo.ttft_s, slo.tpot_s, slo.e2e_s))

@@ -1,7 +1,7 @@
 """A result folder in the making: it appears whole, or marked failed, and never costs good results.
 
 Everything is written into a hidden folder beside it, marked as failed until it is whole, which is
-renamed at the end. What another run left there when it was killed is put in order first.
+renamed at the end. Leftovers of a killed run are tidied up first.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ class ResultFolder:
 
     @property
     def requests_path(self) -> Path:
-        """Where the requests are written while the run goes on."""
+        """Path of the requests while the run goes on."""
         return self._partial / "requests.parquet"
 
     def discard(self) -> None:
-        """Remove what was written."""
+        """Remove the files written so far."""
         shutil.rmtree(self._partial, ignore_errors=True)
 
     def finish(self, write: Callable[[Path], object], failure: str = "") -> Path:
@@ -102,7 +102,7 @@ class ResultFolder:
             raise self.unwritten(error) from error
 
     def unwritten(self, error: OSError) -> CosimError:
-        """Keep what could be written, marked as failed, and return an error that says so."""
+        """Keep the files that could be written, marked as failed, and return the error."""
         try:
             kept = self._put(failed=True)
         except OSError:
@@ -145,10 +145,10 @@ def _hidden(path: Path, state: str, pid: int) -> Path:
 
 
 def _put_in_order(path: Path) -> None:
-    """Put in order what runs that were killed left beside `path`.
+    """Tidy up what killed runs left beside `path`.
 
     Results that were being replaced are restored if nothing has taken their place; all else of runs
-    that are no longer under way on this machine is removed.
+    that no longer run on this machine are removed.
     """
     for state in ("old", "partial"):
         start = _hidden(path, state, 0).name[:-1]
@@ -176,7 +176,7 @@ def _is_under_way(pid: int) -> bool:
 
 
 def _not_ours(path: Path) -> str:
-    """Return what in `path` was not written as results; empty if it may be replaced."""
+    """Return the content of `path` that is not results; empty if it may be replaced."""
     if not path.is_dir():
         return "a file"
     names = {entry.name for entry in path.iterdir()}

@@ -1,4 +1,4 @@
-"""From what was recorded of a site to its totals."""
+"""Totals of a site, from its record."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ def _power_cap(record: SiteRecord) -> PowerCapUse | None:
 
 
 def load_state(record: SiteRecord, cluster: Cluster) -> LoadState:
-    """Class a run as ``stable``, ``backlogged`` or ``overloaded``.
+    """Classify a run as ``stable``, ``backlogged`` or ``overloaded``.
 
     Overloaded: the queue grew from quarter to quarter of the time in which requests came, until
     what waited would have taken more than a tenth of that time to serve. Backlogged: what waits at

@@ -52,11 +52,11 @@ class SimulatedTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why a run broke off.
+    """Reason of a failed run.
 
     Attributes:
         step: Index of the step, from 0.
-        message: What happened.
+        message: The error.
     """
 
     step: int
@@ -65,7 +65,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedReport:
-    """How a live signal came.
+    """Polls of a live signal.
 
     Attributes:
         polls, failed_polls: How often it was asked for, and without an answer to use.
@@ -81,7 +81,7 @@ class FeedReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveReport:
-    """How a live run kept to the clock.
+    """Timing of a live run against the clock.
 
     Attributes:
         speed: Seconds of the run per second of the clock on the wall.
@@ -96,7 +96,7 @@ class LiveReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControllerActions:
-    """How much a controller did.
+    """Number of changes by a controller.
 
     Attributes:
         type: Its name.
@@ -132,14 +132,14 @@ class WallTime:
 class Summary:
     """The summary of a run.
 
-    ``Summary.from_dict(json.loads(text)).totals.carbon_g.total`` is what a run emitted [g].
+    ``Summary.from_dict(json.loads(text)).totals.carbon_g.total`` is the emissions of a run [g].
 
     Attributes:
         failure: None of a completed run.
         totals: Of all sites together, those of the site if it is the only one; None of a run that
             took no step.
         live: None unless the run was live.
-        controllers: What each controller did, in the order of the scenario.
+        controllers: Changes by each controller, in the order of the scenario.
         sites: Totals by site; empty of a run that took no step.
     """
 

@@ -24,7 +24,7 @@ class Deployment:
     """A model on GPUs.
 
     Attributes:
-        model, gpu: Names of what serves.
+        model, gpu: Their names.
         uncalibrated, power_uncalibrated: Why its timing, and its power, are not backed by
             measurements; empty if they are.
     """
@@ -57,7 +57,7 @@ class RequestCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCounts:
-    """Tokens of the completed requests, asked and given."""
+    """Tokens of the completed requests: prompts and outputs."""
 
     prompt: int
     output: int
@@ -205,7 +205,7 @@ class ClassTotals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnergyAttribution:
-    """Energy and carbon by who bears them; together they are as metered.
+    """Energy and carbon by class and idle time; their sum is the metered total.
 
     Attributes:
         requests: Of requests, those in flight included.
@@ -230,10 +230,10 @@ class Cost:
 class ServingTotals:
     """Totals of a site that serves requests, or of several sites of which one does.
 
-    Of several sites there is only what can be added up, or pooled.
+    Totals of several sites have only the figures that can be added or pooled.
 
     Attributes:
-        deployment: What serves; None of several sites.
+        deployment: Model and GPUs; None for several sites.
         rejections: Rejected requests by reason.
         batch: None of several sites.
         power_cap: None if no power cap was in force, and of several sites.

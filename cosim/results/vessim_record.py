@@ -39,7 +39,7 @@ _GRID = {
 }
 _RUN = {
     "emissions": ("kgCO2e", "Emissions of imported electricity and of the hardware"),
-    "slo_attainment": ("1", "Share of requests that met their objectives"),
+    "slo_attainment": ("1", "Share of requests that met their SLOs"),
     "requests_completed": ("1", "Requests that got their last token"),
 }
 
@@ -95,10 +95,10 @@ def experiment(run: Run, summary: Summary) -> dict[str, Any]:
         "metrics": {"run": overall, "microgrids": grids, "actors": actors},
         "metric_definitions": {
             "run": _definitions(overall, _RUN),
-            "microgrids": {name: _definitions(one, _GRID) for name, one in grids.items()},
+            "microgrids": {name: _definitions(values, _GRID) for name, values in grids.items()},
             "actors": {
-                name: {actor: _definitions(values, _ENERGY) for actor, values in one.items()}
-                for name, one in actors.items()
+                name: {actor: _definitions(values, _ENERGY) for actor, values in by_actor.items()}
+                for name, by_actor in actors.items()
             },
         },
         "timeseries": TIMESERIES,
@@ -120,7 +120,7 @@ def timeseries(run: Run) -> pa.Table:
 
 
 def consumer(site: SitePlan) -> str:
-    """Return what the load of a site is called."""
+    """Return the name of a site's load."""
     return LOAD if site.cluster is None else CLUSTER
 
 
@@ -200,11 +200,11 @@ def _grid_metrics(record: SiteRecord, step_s: int) -> dict[str, float]:
 def _actor_metrics(record: SiteRecord, site: SitePlan, step_s: int) -> dict[str, dict[str, float]]:
     hours = step_s / 3600
     used = float(record.column("facility_power_w").sum()) * hours
-    found = {consumer(site): {"energy_produced": 0.0, "energy_consumed": used}}
+    metrics = {consumer(site): {"energy_produced": 0.0, "energy_consumed": used}}
     if site.config.microgrid.solar is not None:
         produced = float(record.column("solar_w").sum()) * hours
-        found[SOLAR] = {"energy_produced": produced, "energy_consumed": 0.0}
-    return found
+        metrics[SOLAR] = {"energy_produced": produced, "energy_consumed": 0.0}
+    return metrics
 
 
 def _run_metrics(totals: RunTotals | None) -> dict[str, float | None]:

@@ -1,1 +1,1 @@
-"""What a scenario file may say: one model per section, checked as a whole."""
+"""Keys of a scenario file: one model per section, checked as a whole."""

@@ -1,4 +1,4 @@
-"""Scenario keys around the controllers: what they may know of the future, and who guards users."""
+"""Scenario keys around the controllers: forecasts, and the guard of the SLOs."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from cosim.scenario.fields import DurationS, InputFile, NonNegative, StrictModel
 
 
 class SameHourYesterdayForecast(StrictModel):
-    """What was a day before."""
+    """Forecast of each step by the value 24 h earlier, or by the current value without history."""
 
     type: Literal["same_hour_yesterday"] = "same_hour_yesterday"
     """As on the day before; where that is not known, as now."""
 
 
 class PersistenceForecast(StrictModel):
-    """What is, for ever."""
+    """Forecast of each step by the current value."""
 
     type: Literal["persistence"]
     """As now, for ever."""
 
 
 class NoisyForecast(StrictModel):
-    """What will be, off by an error that grows with the time ahead."""
+    """Forecast by the true values with an error that grows with the lead time."""
 
     type: Literal["noisy"]
     """The truth and a first-order autoregressive error along the time ahead."""
@@ -37,7 +37,7 @@ class NoisyForecast(StrictModel):
 
 
 class RecordedForecast(StrictModel):
-    """What somebody forecast."""
+    """Recorded forecasts from a file."""
 
     type: Literal["recorded"]
     """From a CSV file with the columns `request_time`, `forecast_time` and `value`, or WattTime's
@@ -54,7 +54,7 @@ ForecastModel = Annotated[
 
 
 class ForecastsKeys(StrictModel):
-    """Who forecasts what for controllers that ask. Perfect forecasts go only to controllers whose
+    """Forecasts for controllers that ask. Perfect forecasts go only to controllers whose
     entry says `clairvoyant: true`."""
 
     carbon_intensity: ForecastModel = SameHourYesterdayForecast()
@@ -66,16 +66,16 @@ class ForecastsKeys(StrictModel):
 
 
 class SloGuardKeys(StrictModel):
-    """Releases every throttle of a site for a while, and holds deferrable work back, when the
-    latency of a class that may not be deferred comes near its objective."""
+    """Guard that releases every throttle of a site for a while, and defers deferrable requests,
+    when the latency of a class that may not be deferred comes near its SLO."""
 
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """It acts at this share below an objective for the time to the first token or per token; what
-    counts is the 99th percentile of the last five minutes."""
+    """It acts at this share below an SLO for the time to the first token or per token, by the 99th
+    percentile of the last five minutes."""
     hold: DurationS = 900.0
-    """Least time for which it holds; doubled when it is needed again within a day."""
+    """Least time for which it stays active; doubled when it is needed again within a day."""
     max_hold: DurationS = 6 * 3600.0
-    """Most time for which it holds."""
+    """Longest time for which it stays active."""
 
     @model_validator(mode="after")
     def _ordered(self) -> SloGuardKeys:

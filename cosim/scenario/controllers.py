@@ -17,11 +17,11 @@ from cosim.scenario.fields import DurationS, StrictModel
 
 ControllerType = type[Controller] | type[FleetController]
 PLACE = ("type", "site", "every", "clairvoyant", "agnostic")
-"""Keys of an entry that are no parameters of its controller."""
+"""Keys of an entry that are not parameters of its controller."""
 
 
 class ControllerEntry(StrictModel):
-    """What every entry of ``controllers`` takes, whatever its type."""
+    """Keys of every entry of ``controllers``, whatever its type."""
 
     type: str
     """Name of a built-in controller, or `./file.py:Class` for one of your own."""
@@ -32,8 +32,8 @@ class ControllerEntry(StrictModel):
     clairvoyant: bool = False
     """Whether its forecasts are perfect, whatever the scenario's are."""
     agnostic: bool = False
-    """Whether it sees the mean of the carbon intensity in place of the intensity: the twin that
-    tells what its timing saves from what it saves by doing less."""
+    """Whether it sees the mean of the carbon intensity in place of the intensity: a carbon-agnostic
+    baseline, which separates savings from when work runs from savings from running less."""
 
 
 class _OpenEntry(ControllerEntry):

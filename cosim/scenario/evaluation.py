@@ -18,22 +18,22 @@ class PolicyEntry(StrictModel):
     controllers: list[dict[str, Any]] = []
     """Its controllers, as under the scenario's own key; none leaves everything open."""
     forecasts: ForecastsKeys | None = None
-    """What its controllers may know of the future, in place of the scenario's."""
+    """Forecasts for its controllers, in place of the scenario's."""
     twin: bool = False
-    """Whether its carbon-agnostic twin is run too, to tell what timing saves."""
+    """Whether its carbon-agnostic baseline is run too, to show the savings from timing."""
 
 
 class EvaluationKeys(StrictModel):
-    """What `cosim evaluate` compares."""
+    """Policies that `cosim evaluate` compares."""
 
     seeds: Annotated[int, Field(ge=1, le=1000)] = 5
     """Runs of each policy, with the scenario's seed and those after it; the same for all."""
     policies: Annotated[list[PolicyEntry], Field(min_length=1)]
-    """The policies; one without controllers, called noop, is added where there is none."""
+    """The policies; one without controllers, called noop, is added if there is none."""
 
     @model_validator(mode="after")
     def _distinct(self) -> EvaluationKeys:
-        names = [one.name for one in self.policies]
+        names = [policy.name for policy in self.policies]
         if len(set(names)) < len(names):
             raise ValueError(f"policies must have different names (got {', '.join(names)})")
         return self

@@ -39,7 +39,7 @@ class StrictModel(BaseModel):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Take no value of one kind for another: ``"3"`` and ``true`` are not numbers."""
+        """Refuse a value of one kind for another: ``"3"`` and ``true`` are not numbers."""
         return strict_schema(source, handler)
 
 

@@ -76,9 +76,9 @@ class Lognormal(StrictModel):
     p99_tokens: Positive | None = None
     """99th percentile, up to 14.9 times the mean [tokens]."""
     min_tokens: Tokens = 1
-    """Draws below it become it [tokens]."""
+    """Lower bound; shorter samples are raised to it [tokens]."""
     max_tokens: Tokens = MAX_TOKENS
-    """Draws above it become it [tokens]."""
+    """Upper bound; longer samples are clipped to it [tokens]."""
 
     @model_validator(mode="after")
     def _one_shape(self) -> Lognormal:
@@ -116,7 +116,7 @@ class LognormalPair(StrictModel):
 
 
 class Empirical(StrictModel):
-    """Lengths as they were measured, prompt and output correlated as measured."""
+    """Measured lengths, with prompt and output correlated as measured."""
 
     type: Literal["empirical"]
     """Measured lengths."""

@@ -22,8 +22,8 @@ def _web_address(value: str) -> str:
         raise ValueError("expected no name and password in an address: give `login`")
     if scheme == "http" and not _HERE.fullmatch(re.sub(r":\d+$", "", host)):
         raise ValueError(
-            f"expected https://{host}...: over http everybody on the way can read what is asked "
-            "and change what is answered; http is for this machine (localhost) alone"
+            f"expected https://{host}...: over http anybody on the way can read the request and "
+            "change the reply; http is for this machine (localhost) only"
         )
     return value
 
@@ -32,7 +32,7 @@ WebAddress = Annotated[str, AfterValidator(_web_address)]
 
 
 class Login(StrictModel):
-    """How to get a token, as WattTime gives them: for half an hour, against name and password."""
+    """Login for a token, as WattTime issues them: for half an hour, against name and password."""
 
     url: WebAddress
     """Address that answers ``{"token": ...}`` to a name and a password (HTTP Basic)."""
@@ -43,7 +43,7 @@ class Login(StrictModel):
 
 
 class LiveCarbon(StrictModel):
-    """A carbon intensity that a server is asked for, with ``cosim run --live``."""
+    """A carbon intensity from a server, with ``cosim run --live``."""
 
     type: Literal["live"]
     """Ask a server; the run must be live."""
@@ -53,13 +53,13 @@ class LiveCarbon(StrictModel):
     """neso: Great Britain's Carbon Intensity API, average. watttime: version 3 of WattTime's API,
     marginal."""
     every: Annotated[DurationS, Field(gt=0)] = 300.0
-    """How often it is asked."""
+    """Time between two polls."""
     stale_after: Annotated[DurationS, Field(gt=0)] = 3600.0
     """Age from which a value is flagged as stale, counted from the start of its interval."""
     login: Login | None = None
-    """How to get a token to send along, anew whenever it has expired; none by default."""
+    """Login for a token, renewed whenever it has expired; none by default."""
 
     @property
     def kind(self) -> Literal["average", "marginal"]:
-        """What the service publishes."""
+        """Kind of the intensity that the service publishes."""
         return "average" if self.format == "neso" else "marginal"

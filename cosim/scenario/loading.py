@@ -1,4 +1,4 @@
-"""Scenario files: read, merged with what they extend, overridden, and checked against a model.
+"""Scenario files: read, merged with the files they extend, overridden, and checked by a model.
 
 A document keeps the place of every value, so that each problem is reported where it was written.
 """
@@ -58,7 +58,7 @@ class Setting:
 
 
 def read_document(path: Path, overrides: Sequence[str | Setting] = ()) -> Document:
-    """Return a scenario file, merged with what it extends and with `overrides` set.
+    """Return a scenario file, merged with the files it extends and with `overrides` set.
 
     Args:
         path: The file.
@@ -93,14 +93,14 @@ def read_settings(settings: Sequence[str]) -> Document:
 
 
 def _override(root: Node | None, overrides: Sequence[str | Setting]) -> list[Problem]:
-    """Set `overrides`, and return what is wrong with them; without a root, only look at them."""
+    """Set `overrides`, and return their problems; without a root, only check them."""
     problems: list[Problem] = []
     for override in overrides:
         try:
-            one = parse_setting(override) if isinstance(override, str) else override
+            setting = parse_setting(override) if isinstance(override, str) else override
             if root is not None:
                 # A copy, for a later setting may go into it.
-                _set(root, one.path.split("."), copy.deepcopy(one.value))
+                _set(root, setting.path.split("."), copy.deepcopy(setting.value))
         except ScenarioError as error:
             problems.extend(error.problems)
     return problems
@@ -132,8 +132,8 @@ def validate_document(document: Document, model: type[M]) -> M:
         return model.model_validate(document.data)
     except ValidationError as error:
         problems = [
-            problem_at(document, found.path, found.message, key=found.at_key)
-            for found in explain(error, model, document.data)
+            problem_at(document, problem.path, problem.message, key=problem.at_key)
+            for problem in explain(error, model, document.data)
         ]
     raise ScenarioError(
         sorted(dict.fromkeys(problems), key=lambda problem: place_order(problem.where))
@@ -183,7 +183,7 @@ def _flatten(node: Node, place: DataPath) -> Iterator[tuple[DataPath, Node]]:
 
 
 def _read_with_bases(path: Path, readers: tuple[Path, ...]) -> Node:
-    """Return the mapping in `path`, merged over what it extends.
+    """Return the mapping in `path`, merged over the files it extends.
 
     `readers` are the files that led here.
     """
@@ -217,8 +217,8 @@ def _read_with_bases(path: Path, readers: tuple[Path, ...]) -> Node:
 def shown_path(path: Path) -> Path:
     """Return a path as the user would write it: relative where it lies below where they are."""
     path = Path(os.path.normpath(path))
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
+    folder = Path.cwd()
+    return path.relative_to(folder) if path.is_relative_to(folder) else path
 
 
 def _merge(base: Node, over: Node) -> Node:
@@ -241,7 +241,7 @@ def parse_setting(text: str) -> Setting:
     """Return a setting of the command line, such as ``seed=7``; its place is ``--set seed``.
 
     Raises:
-        ScenarioError: If it is none.
+        ScenarioError: If it is not one.
     """
     path, equals, written = text.partition("=")
     path = path.strip()

@@ -1,4 +1,4 @@
-"""Scenario keys of what a cluster draws: its GPUs, and the facility around them."""
+"""Scenario keys of the power of a cluster: its GPUs, and the facility around them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Gpu(StrictModel):
     """Dynamic power goes with the clock to this power; 2.4 by default, 3 where voltage follows."""
 
     def _changed(self, model: PowerModel) -> PowerModel:
-        """Return the model with what the scenario gives."""
+        """Return the model with the values of the scenario."""
         idle_w = model.idle_w if self.idle_w is None else self.idle_w
         sleep_w = min(model.sleep_w, idle_w) if self.sleep_w is None else self.sleep_w
         exponent = model.clock_exponent if self.clock_exponent is None else self.clock_exponent
@@ -32,7 +32,7 @@ class _Gpu(StrictModel):
 
 
 class TwoResourcePower(_Gpu):
-    """Computing, memory and sampling draw power over a base, fitted per GPU."""
+    """Power of computing, memory and sampling over a base, fitted per GPU."""
 
     type: Literal["two_resource"] = "two_resource"
     """Compute and memory draw separately."""
@@ -78,7 +78,7 @@ class TablePower(_Gpu):
 
 
 Power = Annotated[TwoResourcePower | MfuPowerLawPower | TablePower, Field(discriminator="type")]
-"""What a GPU draws."""
+"""Power model of a GPU."""
 
 
 Multiple = Annotated[float, Field(ge=1)]

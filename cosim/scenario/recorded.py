@@ -1,4 +1,4 @@
-"""Scenario keys of signals that are read from files: which file, and what is done to its rows."""
+"""Scenario keys of signals from files: the file, and the processing of its rows."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class Resample(StrictModel):
     """Interpolation between the rows of a file; without it each row's value is held."""
 
     method: Literal["hold", "linear", "pchip", "cubic", "mean_preserving"]
-    """cubic is what the paper did; it is clipped at 0 where a signal cannot be negative. pchip does
-    not overshoot. mean_preserving keeps the mean of every row, the others do not."""
+    """cubic is the method of the paper; it is clipped at 0 where a signal cannot be negative. pchip
+    does not overshoot. mean_preserving keeps the mean of every row, the others do not."""
     to: DurationS = 60.0
     """Length of the new intervals; divides that of the rows."""
 
 
 class FillKeys(StrictModel):
-    """How gaps in a file are filled."""
+    """Rules for gaps in a file."""
 
     method: FillMethod
     """hold: the value before the gap. linear: a line across it."""
@@ -69,7 +69,7 @@ class RecordedKeys(StrictModel):
     shift: SignedDurationS = 0.0
     """Moves every row later, or earlier if negative, such as ``365d`` or ``-3h``."""
     repeat_year: bool = False
-    """Take what the run's dates lack from the same dates of a year that the file has."""
+    """Fill dates of the run that the file lacks from the same dates of a year that it has."""
     fill: FillMethod | FillKeys | None = None
     """Fill gaps, as the run then reports; gaps are errors by default. ``hold`` and ``linear``
     alone fill gaps of up to 6 h."""
@@ -94,7 +94,7 @@ class SourceFile(RecordedKeys):
     type: Literal["file"]
     """Read the signal from a file of a known source."""
     format: str | None = None
-    """How the file is written, such as ``eia930``; told by its content by default. Packages can
+    """Format of the file, such as ``eia930``; recognised by its content by default. Packages can
     offer others."""
 
 
@@ -111,14 +111,14 @@ class FileCarbon(SourceFile):
     leave_out: list[str] = []
     """Fuels that do not count in a generation mix, such as ``other``."""
     blank_fuels: Literal["gap", "zero"] | None = None
-    """What a blank of one fuel in a generation mix is. By default a gap, but 0 where the fuel
+    """Meaning of a blank of one fuel in a generation mix. By default a gap, but 0 where the fuel
     begins or ends within the file, or is blank in half of its rows."""
     lead: DurationS = 0.0
-    """How long before its time a forecast must have been made, for recorded forecasts."""
+    """Least lead time of a recorded forecast: from its issue to the time forecast."""
     unit: CarbonUnit | None = None
-    """Unit of recorded forecasts, g/kWh by default; other files tell theirs."""
+    """Unit of recorded forecasts, g/kWh by default; other files state theirs."""
     kind: Kind | None = None
-    """Kind of recorded forecasts, average by default; other files tell theirs, which must be it."""
+    """Kind of recorded forecasts, average by default; it must match files that state theirs."""
 
 
 class FilePrice(SourceFile):

@@ -30,7 +30,7 @@ MAX_HORIZON_S = 50 * 366 * 86400
 
 
 class Time(StrictModel):
-    """When the run starts, how long it takes and how finely it is cut."""
+    """Start, length and step of the run."""
 
     start: Annotated[AwareDatetime, AfterValidator(_as_utc)]
     """Start of the run; ends in Z for UTC, or in an offset from it."""
@@ -92,27 +92,27 @@ class Scenario(StrictModel):
     name: Name
     """Name of the scenario; results are written to a folder of this name."""
     description: str = ""
-    """What it shows."""
+    """Description of the scenario."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of everything random."""
     time: Time
-    """When, how long, how finely."""
+    """Start, length and step."""
     workload: Workload | None = None
-    """What requests arrive."""
+    """Requests that arrive."""
     sites: Annotated[list[Site], Field(min_length=1)]
-    """Where they are served."""
+    """Sites that serve them."""
     controllers: list[dict[str, Any]] = []
-    """Who acts on the sites; each entry has a `type`, and the parameters of that controller."""
+    """Controllers of the sites; each entry has a `type`, and the parameters of that controller."""
     forecasts: ForecastsKeys = ForecastsKeys()
-    """What controllers may know of the future."""
+    """Forecasts for controllers."""
     slo_guard: SloGuardKeys | None = SloGuardKeys()
-    """Who releases throttles when users would notice them; null for nobody."""
+    """Guard that releases throttles when users would notice them; null for none."""
     evaluation: EvaluationKeys | None = None
-    """What `cosim evaluate` compares; other commands leave it aside."""
+    """Policies that `cosim evaluate` compares; other commands ignore it."""
     accounting: Literal["standard", "paper"] = "standard"
     """paper: report Table 2 by the paper's own definitions as well."""
     coupling: Literal["mosaik", "native"] | None = None
-    """How the parts are coupled; native gives the same numbers, faster, without mosaik. By default
+    """Coupling of the parts; native gives the same numbers, faster, without mosaik. By default
     `cosim run` takes mosaik, and the commands that make many runs native."""
 
     @model_validator(mode="after")

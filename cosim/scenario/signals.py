@@ -1,6 +1,6 @@
 """Scenario keys of the signals: carbon intensity, solar power, load and price.
 
-Each signal is a union told apart by ``type``. ``cosim.signals.build`` turns them into series.
+Each signal is a union discriminated by ``type``. ``cosim.signals.build`` turns them into series.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ class CsvFile(RecordedKeys):
     stamp: Literal["start", "end"] = "start"
     """Whether a row is stamped with the start or the end of its interval."""
     separator: Annotated[str, Field(pattern=r"^([^\w\s.\"'+-]|\t|tab)$")] = ","
-    """What stands between two fields: a character, or ``tab``."""
+    """Separator of two fields: a character, or ``tab``."""
     comment: Annotated[str, Field(min_length=1)] | None = None
     """Leave lines out that begin with it, such as ``"#"``."""
     skip_rows: Annotated[int, Field(ge=0)] = 0
     """Leave so many lines out at the top, before the one that names the columns."""
     decimal: Literal[".", ","] = "."
-    """What stands before the fraction of a number."""
+    """Decimal mark of numbers."""
     thousands: Annotated[str, Field(pattern=r"^[,.'’_ \u00a0\u202f]$")] | None = None
-    """What stands between groups of three digits; nothing by default."""
+    """Thousands separator; none by default."""
 
     @model_validator(mode="after")
     def _decimal_is_not_thousands(self) -> CsvFile:
@@ -178,7 +178,7 @@ CarbonIntensity = Annotated[
     ConstantCarbon | CsvCarbon | FileCarbon | TypicalDayCarbon | LiveCarbon,
     Field(discriminator="type"),
 ]
-"""Carbon intensity of the grid; every form has a ``kind``, which a file may tell."""
+"""Carbon intensity of the grid; every form has a ``kind``, which a file may state."""
 
 MarginalIntensity = Annotated[ConstantMarginal | CsvMarginal, Field(discriminator="type")]
 """Marginal intensity; the built-in typical days are averages."""

@@ -35,7 +35,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Location(StrictModel):
-    """Where a site is."""
+    """Location of a site."""
 
     latitude: Annotated[float, Field(ge=-90, le=90)]
     """Degrees north."""
@@ -46,7 +46,7 @@ class Location(StrictModel):
 
 
 class SchedulerKeys(StrictModel):
-    """How a replica forms its batches."""
+    """Rules by which a replica forms its batches."""
 
     type: SchedulerName = "vllm_v1"
     """vllm_v1: today's vLLM, chunked prefill mixed with decodes. vllm: v0, prompts first. vidur:
@@ -66,7 +66,7 @@ class SchedulerKeys(StrictModel):
 
 
 FILE_ENDINGS = (".json", ".yaml", ".yml")
-"""What tells the path of a file from a name of a catalogue."""
+"""Ending by which the path of a file differs from a name of a catalogue."""
 
 
 def _file_or_name(value: Any) -> Any:
@@ -151,7 +151,7 @@ class GatewayKeys(StrictModel):
     burst: Count = 1
     """Tokens that the bucket holds [requests]."""
     overflow: Literal["wait", "reject"] = "wait"
-    """What happens to requests above the admission rate: they wait in line, or are rejected."""
+    """Handling of requests above the admission rate: they are queued, or rejected."""
 
 
 class ClusterKeys(StrictModel):
@@ -163,7 +163,7 @@ class ClusterKeys(StrictModel):
     gpu: CatalogueName
     """GPU type (`cosim gpus` lists them), or the path of a YAML file that describes one."""
     node: str | None = None
-    """How the GPUs of a replica are linked: dgx, pairwise_nvlink or pcie; as usual for the GPU by
+    """Link between the GPUs of a replica: dgx, pairwise_nvlink or pcie; as usual for the GPU by
     default."""
     precision: Annotated[
         Literal["bf16", "fp8", "mxfp4", "int8", "int4"] | None, Field(validate_default=True)
@@ -179,18 +179,18 @@ class ClusterKeys(StrictModel):
     pipeline_parallel: Count = 1
     """Stages of a replica, each with a part of the layers."""
     router: RouterName = "round_robin"
-    """How requests are spread over replicas (`cosim routers` lists the ways), or
+    """Routing of requests to replicas (`cosim routers` lists the ways), or
     `./file.py:function` for one of your own."""
     memory_utilisation: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Share of GPU memory for weights and KV cache (gpu_memory_utilization)."""
     scheduler: SchedulerKeys = SchedulerKeys()
-    """How a batch is formed."""
+    """Rules by which batches are formed."""
     execution: Execution = RooflineExecution(type="roofline")
-    """How long an iteration takes."""
+    """Model of the time of an iteration."""
     power: Power = TwoResourcePower()
-    """What the GPUs draw."""
+    """Power model of the GPUs."""
     gateway: GatewayKeys = GatewayKeys()
-    """What stands in front of the replicas."""
+    """Gateway in front of the replicas."""
     host_power_w: NonNegative = 0.0
     """Power of the host (CPU, fans, network) per GPU [W]; 0 leaves it out."""
     pue: PueKeys = 1.0
@@ -311,7 +311,7 @@ class ClusterKeys(StrictModel):
 
 class _Battery(StrictModel):
     capacity_wh: NonNegative
-    """Energy that it holds when full [Wh]; one of 0 is none."""
+    """Energy that it stores when full [Wh]; 0 for no battery."""
     initial_soc: Fraction = 0.5
     """State of charge at the start [0 to 1]."""
     min_soc: Fraction = 0.0
@@ -344,7 +344,7 @@ class ClcBattery(_Battery):
 
 
 class Microgrid(StrictModel):
-    """What supplies a site."""
+    """Power supply of a site."""
 
     carbon_intensity: CarbonIntensity
     """Carbon intensity of the grid; the one that controllers see."""
@@ -384,7 +384,7 @@ class Site(StrictModel):
     name: PlainName
     """Name of the site."""
     location: Location | None = None
-    """Where it is; computed solar power needs it."""
+    """Its location; needed for computed solar power."""
     cluster: ClusterKeys | None = None
     """The serving deployment."""
     load: Load | None = None
@@ -394,7 +394,7 @@ class Site(StrictModel):
     share: Annotated[float, Field(gt=0, le=1)] | None = None
     """Share of the scenario's workload that comes to this site."""
     microgrid: Microgrid
-    """What supplies it."""
+    """Its power supply."""
 
     @model_validator(mode="after")
     def _one_load(self) -> Site:

@@ -15,7 +15,7 @@ hours or half-hours of one year from the NSRDB, in SAM's CSV."""
 
 
 class Clouds(StrictModel):
-    """Clouds that come and go at random: a share of the clear sky's power, from 0 to 1."""
+    """Random clouds: a share of the clear sky's power, from 0 to 1."""
 
     mean: Annotated[float, Field(gt=0, lt=1)]
     """Mean share of the clear sky's power that is left."""
@@ -38,8 +38,8 @@ class Panels(StrictModel):
     """A solar array that does not turn, on a site that has a ``location``."""
 
     peak_power_w: NonNegative
-    """Power of the array under standard test conditions, and limit of its output [W]; an array
-    of 0 is none."""
+    """Power of the array under standard test conditions, and limit of its output [W]; 0 for
+    no array."""
     tilt_deg: Annotated[float, Field(ge=0, le=90)] = 30.0
     """Tilt of the array from horizontal [deg]."""
     azimuth_deg: Annotated[float, Field(ge=0, le=360)] = 180.0
@@ -82,7 +82,7 @@ class Weather(StrictModel):
     path: InputFile
     """The file."""
     format: WeatherFormat
-    """What wrote it."""
+    """Format of the file."""
 
 
 class PvlibSolar(FixedArray):

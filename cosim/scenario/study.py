@@ -1,4 +1,4 @@
-"""Keys of a study: one scenario, and what of it is varied."""
+"""Keys of a study: one scenario, and its varied values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class AxisKeys(StrictModel):
     """Values of one key of the scenario, with a name for tables and charts."""
 
     label: Annotated[str, Field(min_length=1, max_length=40)] | None = None
-    """What it is called; the last part of its path by default."""
+    """Its name in tables and charts; the last part of its path by default."""
     values: list[Any]
     """The values."""
 
@@ -33,7 +33,7 @@ class StudyKeys(StrictModel):
     name: Name
     """Its name."""
     description: str = ""
-    """What it is about."""
+    """Description of the study."""
     scenario: InputFile
     """The scenario that is varied; relative to the study."""
     seeds: Annotated[int, Field(ge=1, le=1000)] = 1

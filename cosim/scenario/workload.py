@@ -126,7 +126,7 @@ class Trace(StrictModel):
     """A recorded trace of requests."""
 
     format: Annotated[str, AfterValidator(_known_format)] | None = None
-    """How the file is written: azure, bailian, burstgpt, mooncake, vidur, or what a package offers;
+    """Format of the file: azure, bailian, burstgpt, mooncake, vidur, or what a package offers;
     recognised by its first line by default."""
     time_unit: Literal["s", "ms", "us", "ns"] | None = None
     """Unit of its times, as plain numbers; that of the format by default."""
@@ -166,11 +166,11 @@ class RequestClass(StrictModel):
     share: Fraction
     """Share of the requests; the shares of all classes add up to 1."""
     slo: Slo = Slo()
-    """What the class is promised."""
+    """SLOs of the class."""
     lengths: Lengths | None = None
-    """How long its requests are; the workload's lengths by default."""
+    """Lengths of its requests; the workload's by default."""
     deferrable: bool = False
-    """Whether its requests may be held back, by a controller that sets `deferrable_rate`."""
+    """Whether its requests may be deferred, by a controller that sets `deferrable_rate`."""
     deadline: DurationS | None = None
     """Time from arrival to the latest completion. A deferrable request is released in time for it
     whatever the controllers set."""
@@ -206,14 +206,14 @@ class RequestClass(StrictModel):
 
 
 class Workload(StrictModel):
-    """What requests arrive: generated from ``arrivals`` and ``lengths``, or from a ``trace``."""
+    """Requests that arrive: generated from ``arrivals`` and ``lengths``, or from a ``trace``."""
 
     requests: Annotated[int, Field(ge=1)] | None = None
     """Stop after so many requests; the run's end is the only bound by default."""
     arrivals: Arrivals | None = None
-    """When requests arrive."""
+    """Arrivals of the requests."""
     lengths: Lengths | None = None
-    """How long they are; may be left out where each class has lengths of its own."""
+    """Their lengths; may be left out where each class has lengths of its own."""
     trace: Trace | None = None
     """A recorded workload, in place of arrivals and lengths."""
     classes: Annotated[list[RequestClass], Field(min_length=1)] = [
@@ -223,7 +223,11 @@ class Workload(StrictModel):
 
     @model_validator(mode="after")
     def _one_source(self) -> Workload:
-        own = [one.name for one in self.classes if one.lengths is not None]
+        own = [
+            request_class.name
+            for request_class in self.classes
+            if request_class.lengths is not None
+        ]
         lengths = self.lengths is not None or len(own) == len(self.classes)
         generated = self.arrivals is not None and lengths
         partly = self.arrivals is not None or self.lengths is not None

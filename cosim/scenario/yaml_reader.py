@@ -23,7 +23,7 @@ def parse_yaml(text: str, base_dir: Path, locate: Locate) -> Node:
         locate: Makes a mark of a line and a column, both from 1.
 
     Raises:
-        ScenarioError: If it is not YAML, or uses what is not allowed here.
+        ScenarioError: If it is not YAML, or uses features that are not allowed here.
     """
     with _as_scenario_error():
         return yaml_text.parse_yaml(text, locate, partial(ScenarioText, base_dir=base_dir))

@@ -1,7 +1,7 @@
-"""From what a scenario says of a signal to a series that covers the run.
+"""Series that cover the run, from the signals of a scenario.
 
-All series are in W, g/kWh, currency/kWh or °C. What is computed also covers some time before the
-run, for those who look back; a file covers what it covers.
+All series are in W, g/kWh, currency/kWh or °C. Computed series also cover some time before the
+run, for controllers that look back; files cover their own span.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ TEMPERATURE_UNITS: Mapping[str, tuple[float, float]] = {
     "F": (5 / 9, 32.0),
     "K": (1.0, 273.15),
 }
-"""Factors to °C, and what 0 °C is in the unit."""
+"""Factors to °C, and the value of 0 °C in the unit."""
 
 DAY_S = 86400.0
 
@@ -65,8 +65,8 @@ def carbon_series(config: CarbonIntensity, window: Window) -> Series:
     """Return the carbon intensity of the grid [g/kWh]; its kind is never None.
 
     Args:
-        config: What the scenario says.
-        window: What the series has to cover.
+        config: Keys of the scenario.
+        window: Span that the series must cover.
 
     Raises:
         SignalError: If a file cannot be used or does not cover the window.
@@ -93,13 +93,13 @@ def solar_series(
     """Return the power of a solar array [W].
 
     Args:
-        config: What the scenario says.
-        window: What the series has to cover.
+        config: Keys of the scenario.
+        window: Span that the series must cover.
         place: Where the site is, if the scenario says so.
         seed: Of the clouds.
 
     Raises:
-        SignalError: If a file cannot be used or does not cover the window, or what is computed
+        SignalError: If a file cannot be used or does not cover the window, or the computed series
             has no place or needs a library that is not installed.
     """
     if isinstance(config, ConstantPower):
@@ -118,8 +118,8 @@ def load_series(config: Load, window: Window) -> Series:
     """Return the power of a plain load [W].
 
     Args:
-        config: What the scenario says.
-        window: What the series has to cover.
+        config: Keys of the scenario.
+        window: Span that the series must cover.
 
     Raises:
         SignalError: If a file cannot be used or does not cover the window.
@@ -133,8 +133,8 @@ def price_series(config: Price, window: Window) -> Series:
     """Return the price of energy from the grid [currency/kWh]; may be negative.
 
     Args:
-        config: What the scenario says.
-        window: What the series has to cover.
+        config: Keys of the scenario.
+        window: Span that the series must cover.
 
     Raises:
         SignalError: If a file cannot be used or does not cover the window.
@@ -150,8 +150,8 @@ def temperature_series(config: Temperature, window: Window) -> Series:
     """Return the temperature of the air outside [°C].
 
     Args:
-        config: What the scenario says.
-        window: What the series has to cover.
+        config: Keys of the scenario.
+        window: Span that the series must cover.
 
     Raises:
         SignalError: If a file cannot be used or does not cover the window.
@@ -166,7 +166,7 @@ def temperature_series(config: Temperature, window: Window) -> Series:
 
 
 def dialect_of(config: CsvFile) -> Dialect:
-    """Return how a table is written, by what the scenario says."""
+    """Return the dialect of a table that the scenario gives."""
     return Dialect(
         separator="\t" if config.separator == "tab" else config.separator,
         comment=config.comment,
@@ -207,7 +207,7 @@ def _from_file(config: CsvFile, factor: float, window: Window, *, signed: bool =
 def _placed(
     series: Series, config: RecordedKeys, window: Window, *, signed: bool = False
 ) -> Series:
-    """Return what was read, put in its place in time and on its grid."""
+    """Return the series that was read, shifted in time and put on its grid."""
     if config.shift:
         series = series.shifted(config.shift)
     if config.repeat_year:
@@ -238,13 +238,15 @@ def _read_carbon(config: FileCarbon) -> Series:
         lead_s=config.lead,
         fill=_fill(config.fill),
     )
-    found, series = read_signal(config.path, options, config.format, quantity="carbon intensity")
-    if found.unit:
+    file_format, series = read_signal(
+        config.path, options, config.format, quantity="carbon intensity"
+    )
+    if file_format.unit:
         if config.unit is not None:
             raise file_error(
                 config.path,
                 None,
-                f"unit: does not go with format '{found.name}', which has its own",
+                f"unit: does not go with format '{file_format.name}', which has its own",
             )
     else:
         series = series.scaled(CARBON_UNITS[config.unit or "g/kWh"])

@@ -1,4 +1,4 @@
-"""Clouds at random: what share of the clear sky's power is left, step by step.
+"""Random clouds: the share of the clear sky's power that is left, step by step.
 
 A stationary process with a beta distribution, which has the mean and the standard deviation asked
 for, and an autocorrelation of exactly exp(-t / correlation time): the first-order autoregressive

@@ -48,14 +48,14 @@ def check_format(
     values: Sequence[float],
     options: ReadOptions | None = None,
 ) -> list[str]:
-    """Return what does not hold of a format; an empty list if all does.
+    """Return the rules that a format breaks; an empty list if it keeps all.
 
     Args:
         checked: The format.
         example: Content of a small file in it.
         first: Start of its first interval.
         values: Its values, in the unit of the format.
-        options: What a user has to say of the file.
+        options: Options for reading the file.
     """
     options = options or ReadOptions()
     with tempfile.TemporaryDirectory() as folder:
@@ -100,7 +100,7 @@ def _reads(
             continue
         yield from (f"{how}: {problem}" for problem in _differences(series, first, values))
         if checked.quantity == "carbon intensity" and not (series.kind or checked.kind):
-            yield f"{how}: nothing tells whether the intensity is average or marginal"
+            yield f"{how}: it is not stated whether the intensity is average or marginal"
 
 
 def _differences(series: Series, first: datetime, values: Sequence[float]) -> Iterator[str]:
@@ -130,7 +130,7 @@ def _tells_others_apart(checked: SignalFormat, example: str, path: Path) -> Iter
 def _survives_damage(
     checked: SignalFormat, example: str, path: Path, options: ReadOptions
 ) -> Iterator[str]:
-    """Cut the example off, and put nonsense in: a SignalError or a series, nothing else."""
+    """Check that truncated and garbled examples give a SignalError or a series, nothing else."""
     cuts = np.linspace(0, len(example) - 1, _CUTS).astype(int)
     damaged = [example[:cut] for cut in cuts]
     damaged += [re.sub(r"\d+(?=\D*$)", "x", example), re.sub(r"\d", "x", example)]

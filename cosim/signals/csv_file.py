@@ -1,6 +1,6 @@
 """Signals in plain CSV files: one row per interval.
 
-What is wrong with a file is reported with the file and the line, as much of it at once as can be.
+Faults are reported with the file and the line, as many as possible at once.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def read_csv(
             default.
         stamp: Whether a stamp is the start or the end of its interval.
         timezone: IANA time zone of stamps that carry none.
-        factor: What to multiply each value by.
+        factor: Factor of each value.
         signed: Whether values may be negative.
         fill: How gaps are filled; they are errors by default.
         dialect: How the table is written.
@@ -101,7 +101,7 @@ def _find(path: Path, header: Sequence[str], key: str, name: str) -> int:
 
 
 def _separator_hint(header: Sequence[str]) -> str:
-    """Return what to do where another character seems to separate the fields."""
+    """Return advice where another character seems to separate the fields."""
     text = "".join(header)
     if text.startswith("#"):
         return '; `comment: "#"` leaves such lines out'

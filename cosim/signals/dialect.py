@@ -1,4 +1,4 @@
-"""How a table of text is written: what separates its fields, and how numbers look."""
+"""Dialects of tables of text: separators, comments, and the format of numbers."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Dialect:
     """The writing of a table.
 
     Attributes:
-        separator: What stands between two fields.
+        separator: Separator of two fields.
         comment: Lines that begin with it are left out; None for no such lines.
         skip_rows: So many lines at the top are left out, before the one that names the columns.
-        decimal: What stands before the fraction of a number.
-        thousands: What stands between groups of three digits; None for nothing.
+        decimal: Decimal mark of numbers.
+        thousands: Thousands separator; None for none.
     """
 
     separator: str = ","
@@ -34,11 +34,11 @@ class Dialect:
         return self.comment is not None or self.skip_rows > 0
 
     def is_comment(self, line: str) -> bool:
-        """Whether a line is left out for what it begins with."""
+        """Return whether a line is left out because of its beginning."""
         return self.comment is not None and line.startswith(self.comment)
 
     def plain(self, texts: pd.Series[str]) -> pd.Series[str]:
-        """Return numbers as Python writes them; what is none is left as one that is none."""
+        """Return numbers as Python writes them; other text stays invalid."""
         if self.thousands is not None:
             between = rf"(?<=\d){re.escape(self.thousands)}(?=\d{{3}}(?!\d))"
             texts = texts.str.replace(between, "", regex=True)
@@ -55,5 +55,5 @@ THOUSANDS = Dialect(thousands=",")
 
 
 def written_otherwise(text: str) -> bool:
-    """Whether a text that is no number may be one in another dialect."""
+    """Return whether a text that is not a number may be one in another dialect."""
     return re.fullmatch(_LOOKS_WRITTEN, text.strip()) is not None

@@ -1,4 +1,4 @@
-"""What is wrong with the rows of a signal file, gathered so that it is told all at once."""
+"""Faults of the rows of a signal file, gathered so that all are reported at once."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def shown_names(names: Sequence[str]) -> str:
 
 @dataclass
 class Faults:
-    """What is wrong with the rows of a file, and what was done to them.
+    """Faults of the rows of a file, and notes on corrections made to them.
 
     Attributes:
         path: The file.
         rows: Line of each row, from 1; or its index in the list `entries`, from 0.
         entries: Name of the list that the rows are entries of; empty if they are lines.
-        problems: What was found so far.
-        notes: What was done to the rows that the user should know.
+        problems: Faults so far.
+        notes: Corrections to the rows that the user should know.
     """
 
     path: Path
@@ -75,7 +75,7 @@ class Faults:
         return count > 0
 
     def stop(self) -> NoReturn:
-        """Raise what was found.
+        """Raise the faults found.
 
         Raises:
             SignalError: Always.

@@ -18,7 +18,7 @@ _MOST_INTERVALS = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """How gaps are filled: rows that are not there, and rows without a value.
+    """Rule for filling gaps: missing rows, and rows without a value.
 
     Attributes:
         method: ``hold`` repeats the value before the gap; ``linear`` draws a line across it.
@@ -55,7 +55,7 @@ def filled(rows: Rows, units_us: IntArray, fill: Fill, faults: Faults) -> Rows:
         rows: The rows of the file; one of them or more has a value.
         units_us: Length of the rows that are missing after each row, shape (n - 1,) [us].
         fill: How they are filled.
-        faults: Where to note what was done.
+        faults: Collector of faults and notes.
 
     Raises:
         SignalError: If values are missing for too long.

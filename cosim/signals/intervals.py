@@ -28,13 +28,13 @@ def parse_numbers(
     what: str = "the value",
     dialect: Dialect | None = None,
 ) -> FloatArray:
-    """Return numbers; those that are none are NaN, and a fault.
+    """Return numbers; other text becomes NaN, and a fault.
 
     Args:
         texts: How they are written.
-        faults: Where to note what is wrong.
+        faults: Collector of faults.
         blank: Whether a number may be missing.
-        what: What is missing, for the fault.
+        what: Name of the missing value, for the fault.
         dialect: How numbers are written, where the user can say it; by default as in Python.
     """
     missing = is_missing(texts)
@@ -61,9 +61,9 @@ def scaled_values(
 
     Args:
         values: The values; NaN where there is none.
-        factor: What to multiply each by.
+        factor: Factor of each value.
         texts: How they are written, for the faults.
-        faults: Where to note what is wrong.
+        faults: Collector of faults.
         signed: Whether values may be negative.
     """
     with np.errstate(over="ignore"):
@@ -88,9 +88,9 @@ def regular_series(
     Args:
         times_us: Stamp of each row, in microseconds since the Unix epoch; None if it has faults.
         values: Value of each row; NaN where it is missing.
-        faults: What is wrong with the rows so far.
+        faults: Faults of the rows so far.
         stamp: Whether a stamp is the start or the end of its interval.
-        lengths_us: Length of the interval of each row [us], where the file tells it; by default
+        lengths_us: Length of the interval of each row [us], where the file states it; by default
             the distances between rows, see :func:`cosim.signals.spacing.row_lengths`.
         fill: How gaps are filled; they are errors by default.
 

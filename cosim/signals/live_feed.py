@@ -166,7 +166,7 @@ def _shown(value: object) -> str:
 
 
 class LiveFeed:
-    """The values of a run, as they come.
+    """Live values of a run.
 
     At each step the latest value is put in the place of that step and of all that follow, so that
     nobody who looks ahead sees more than is known.
@@ -205,7 +205,7 @@ class LiveFeed:
             return self._failure
         self.polls += 1
         try:
-            found = self._server.ask(now_s, timeout_s)
+            reading = self._server.ask(now_s, timeout_s)
         except PollFailed as error:
             self.failed_polls += 1
             self._failure = str(error)
@@ -213,9 +213,9 @@ class LiveFeed:
             return self._failure
         self._failure, self._next_s = "", now_s + self._config.every
         if self._reading is None:
-            self._values[:] = found.value_g_per_kwh  # for those who look before the first step
-        if self._reading is None or found.start_s >= self._reading.start_s:
-            self._reading = found
+            self._values[:] = reading.value_g_per_kwh  # for those who look before the first step
+        if self._reading is None or reading.start_s >= self._reading.start_s:
+            self._reading = reading
         return ""
 
     def begin(self, step: int, now_s: float, timeout_s: float) -> None:

@@ -1,6 +1,6 @@
 """Carbon intensity of a generation mix: the mean of the factors of its fuels, by their shares.
 
-Pumped storage and batteries are left out: what they give back was generated before. Negative
+Pumped storage and batteries are left out: their output was generated before. Negative
 generation, such as that of a solar plant at night, counts as none.
 """
 
@@ -16,7 +16,7 @@ from inference_sim.arrays import FloatArray
 from inference_sim.files.catalogue import read_data
 
 STORAGE = "storage"
-"""In place of a fuel: what is left out of the mix."""
+"""In place of a fuel: generation that is left out of the mix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class EmissionFactor:
     Attributes:
         g_per_kwh: Life-cycle emissions [g CO2eq/kWh].
         source: Where the value is from.
-        note: What else there is to say.
+        note: Further remarks.
     """
 
     g_per_kwh: float

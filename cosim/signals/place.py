@@ -1,4 +1,4 @@
-"""Where a site is: what the sun's position, the horizon and the air above depend on."""
+"""Location of a site, on which the sun's position, the horizon and the air above depend."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Power of a fixed solar array from the light of sun, sky and ground: PVWatts's chain [1].
 
-The light on the tilted array (sky after Perez [2]), what the glass lets through [3], the
+The light on the tilted array (sky after Perez [2]), the transmission of the glass [3], the
 temperature of the cells [4], and the output of modules and inverter [1]. Horizon, shade and snow
 are left out.
 
@@ -51,7 +51,7 @@ Direction = tuple[FloatArray, FloatArray, FloatArray]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PvArray:
-    """A fixed array and what stands around it.
+    """A fixed array and its surroundings.
 
     Attributes:
         peak_power_w: DC power under standard test conditions, and limit of the AC power [W].
@@ -93,7 +93,7 @@ def ac_power_w(array: PvArray, sun: Direction, light: Light) -> FloatArray:
     Args:
         array: The array.
         sun: Unit vector toward the sun, as its parts east, north and up.
-        light: What comes from sun and sky.
+        light: Light from sun and sky.
     """
     east, north, up = sun
     tilt, azimuth = np.radians(array.tilt_deg), np.radians(array.azimuth_deg)
@@ -127,8 +127,8 @@ def _sky_diffuse(
     at_horizon = f21 + f22 * brightness + f23 * zenith
     dome = (1 - around_sun) * (1 + np.cos(tilt)) / 2
     disc = around_sun * cos_incidence / np.maximum(up, _LOWEST_COSINE)
-    found: FloatArray = np.maximum(light.dhi * (dome + disc + at_horizon * np.sin(tilt)), 0)
-    return found
+    diffuse: FloatArray = np.maximum(light.dhi * (dome + disc + at_horizon * np.sin(tilt)), 0)
+    return diffuse
 
 
 def _through_glass(cos_incidence: FloatArray) -> FloatArray:

@@ -100,8 +100,8 @@ def weather_series(
         last = np.ceil((end_s + east_s - slots_s[0]) / step_s)
         middles_s = slots_s[0] - east_s + step_s * np.arange(first, last + 1)
         times = _utc(middles_s)
-        found = np.searchsorted(slots_s, _slots_s(times.tz_convert(zone)) - step_s / 2)
-        power_w = _run(pvlib, config, place, rows.iloc[found].set_index(times))
+        slots = np.searchsorted(slots_s, _slots_s(times.tz_convert(zone)) - step_s / 2)
+        power_w = _run(pvlib, config, place, rows.iloc[slots].set_index(times))
     starts_s = middles_s - step_s / 2
     return Series(starts_s, starts_s[-1] + step_s, power_w, source=str(weather.path))
 
@@ -116,7 +116,7 @@ def _rows(pvlib: Any, config: PvlibSolar, weather: Weather) -> tuple[pd.DataFram
     try:
         read, facts = getattr(pvlib.iotools, name)(weather.path)
         stamps = pd.DatetimeIndex(read.index)
-        table = pd.DataFrame({one: read[one].to_numpy(np.float64) for one in _NEEDED})
+        table = pd.DataFrame({name: read[name].to_numpy(np.float64) for name in _NEEDED})
         for column, key in _OPTIONAL.items():
             given = column in read.columns
             table[column] = read[column].to_numpy(np.float64) if given else getattr(config, key)
@@ -197,7 +197,7 @@ def _run(pvlib: Any, config: PvlibSolar, place: Place, weather: pd.DataFrame) ->
 
 @contextmanager
 def _pvlib() -> Iterator[Any]:
-    """Give pvlib; what it warns of concerns its authors."""
+    """Import pvlib with its deprecation warnings silenced."""
     try:
         import pvlib
         from pvlib import iotools, location, modelchain, pvsystem, temperature  # noqa: F401

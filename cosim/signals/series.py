@@ -40,10 +40,10 @@ class Series:
             shape ``(n,)``, n >= 1.
         end_s: End of the last interval, in seconds since the Unix epoch.
         values: Finite value of each interval; shape ``(n,)``.
-        source: What it was made from, for messages; such as a file.
+        source: Its source, such as a file, for messages.
         kind: Of a carbon intensity, whether it is that of the whole mix or of the plant that
             follows the demand; None for other signals.
-        notes: What was done to the data that the user should know, such as gaps that were filled.
+        notes: Corrections to the data that the user should know, such as filled gaps.
 
     Raises:
         ValueError: If these do not hold.
@@ -83,7 +83,7 @@ class Series:
         return replace(self, starts_s=self.starts_s + seconds, end_s=self.end_s + seconds)
 
     def covers(self, start_s: float, end_s: float) -> bool:
-        """Whether there is a value at all times from `start_s` until `end_s`."""
+        """Return whether there is a value at all times from `start_s` until `end_s`."""
         return bool(
             start_s >= self.starts_s[0] - _SAME_INSTANT_S and end_s <= self.end_s + _SAME_INSTANT_S
         )
@@ -92,7 +92,7 @@ class Series:
         """Check that the series covers the time from `start_s` until `end_s`.
 
         Raises:
-            SignalError: If it does not; says what is covered and what is needed.
+            SignalError: If it does not; states the covered and the needed span.
         """
         if not self.covers(start_s, end_s):
             raise SignalError(

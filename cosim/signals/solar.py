@@ -41,7 +41,7 @@ def computed_solar(
     """Return the AC power of an array over a span of time [W].
 
     Args:
-        config: What the scenario says.
+        config: Keys of the scenario.
         start_s: Start of the span, in seconds since the Unix epoch.
         end_s: End of the span, in seconds since the Unix epoch.
         place: Where the array is.
@@ -69,12 +69,12 @@ def computed_solar(
 def cloudless_note(
     config: ClearSkySolar | PvlibSolar, series: Series, window: Window, place: Place
 ) -> str:
-    """Return what an array under a sky without clouds yields; empty where that does not mislead.
+    """Return the yield of an array under a cloudless sky; empty where that does not mislead.
 
     On a day or three a clear sky may be meant; over longer times its yield is that of no climate.
 
     Args:
-        config: What the scenario says.
+        config: Keys of the scenario.
         series: Its power [W].
         window: The time of the run.
         place: Where the array is.

@@ -17,14 +17,14 @@ from cosim.signals.place import Place
 from cosim.signals.pv_array import PvArray, ac_power_w
 from cosim.signals.series import Series
 
-_ANY_TURBIDITY = 3.0  # of the clear sky, of which only what lies beyond the air is taken
+_ANY_TURBIDITY = 3.0  # of the clear sky, of which only the part beyond the air is used
 
 
 def solcast_power(config: SolcastSolar, place: Place | None, fill: Fill | None) -> Series:
     """Return the AC power of an array [W]; that of a period is that of its middle.
 
     Args:
-        config: What the scenario says.
+        config: Keys of the scenario.
         place: Where the array is.
         fill: How gaps are filled.
 
@@ -38,7 +38,7 @@ def solcast_power(config: SolcastSolar, place: Place | None, fill: Fill | None) 
         )
     has_temperature = "air_temp" in columns(Source(config.path))
     names = ["ghi", "dni", "dhi", *(["air_temp"] if has_temperature else [])]
-    found = {
+    by_name = {
         name: read_signal(
             config.path,
             ReadOptions(column=name, timezone=config.timezone, fill=fill),
@@ -46,8 +46,8 @@ def solcast_power(config: SolcastSolar, place: Place | None, fill: Fill | None) 
         )[1]
         for name in names
     }
-    ghi = found["ghi"]
-    for name, series in found.items():
+    ghi = by_name["ghi"]
+    for name, series in by_name.items():
         if not np.array_equal(series.starts_s, ghi.starts_s):
             raise file_error(
                 config.path, None, f"'{name}' has values at other times than 'ghi' at the ends"
@@ -58,14 +58,14 @@ def solcast_power(config: SolcastSolar, place: Place | None, fill: Fill | None) 
     sky = clear_sky_light(
         middles_s, sun[2], linke_turbidity=_ANY_TURBIDITY, altitude_m=place.altitude_m
     )
-    light = replace(sky, ghi=ghi.values, dni=found["dni"].values, dhi=found["dhi"].values)
+    light = replace(sky, ghi=ghi.values, dni=by_name["dni"].values, dhi=by_name["dhi"].values)
     array = PvArray(
         peak_power_w=config.peak_power_w,
         tilt_deg=config.tilt_deg,
         azimuth_deg=config.azimuth_deg,
         losses_fraction=config.losses_fraction,
-        temperature_c=found["air_temp"].values if has_temperature else config.temperature_c,
+        temperature_c=by_name["air_temp"].values if has_temperature else config.temperature_c,
         albedo=config.albedo,
     )
-    notes = {note: None for series in found.values() for note in series.notes}
+    notes = {note: None for series in by_name.values() for note in series.notes}
     return replace(ghi, values=ac_power_w(array, sun, light), notes=tuple(notes))

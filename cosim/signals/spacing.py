@@ -28,14 +28,14 @@ def row_lengths(
 ) -> IntArray:
     """Return the length of the interval of each row [us]; rows that leave gaps are faults.
 
-    Where the file tells no lengths, they are the distances of the rows: the most common one, the
+    Where the file states no lengths, they are the distances of the rows: the most common one, the
     calendar's where all stamps begin a month or a year, or several in turn where the file goes
     over from one resolution to another.
 
     Args:
         times_us: Stamp of each row, in microseconds since the Unix epoch.
-        told_us: The lengths, where the file tells them.
-        faults: Where to note what is wrong.
+        told_us: The lengths, where the file states them.
+        faults: Collector of faults.
         stamp: Whether a stamp is the start or the end of its interval.
         fill_limit_s: Longest gap that will be filled [s]; None if none will.
     """

@@ -26,7 +26,7 @@ def parse_iso(texts: pd.Series[str], timezone: str | None, faults: Faults) -> In
     Args:
         texts: The stamps.
         timezone: IANA time zone of those that carry none; it is a fault if this is None.
-        faults: Where to note what is wrong.
+        faults: Collector of faults.
     """
     written, texts = texts, texts.str.replace(_COMPACT, r"\1-\2-\3 \4:\5", regex=True)
     is_iso = texts.str.fullmatch(_ISO_STAMP).to_numpy(dtype=bool)
@@ -55,7 +55,7 @@ def parse_iso(texts: pd.Series[str], timezone: str | None, faults: Faults) -> In
 
 
 def counts_from_zero(texts: pd.Series[str]) -> bool:
-    """Whether stamps are numbers from 0 on: seconds since the start of whatever they describe."""
+    """Return whether stamps are numbers from 0 on: seconds since the start of the file."""
     return bool(texts.iloc[:2].str.fullmatch(_NUMBER).all()) and float(texts.iloc[0]) == 0
 
 
@@ -64,7 +64,7 @@ def parse_seconds(texts: pd.Series[str], faults: Faults) -> IntArray | None:
 
     Args:
         texts: The stamps.
-        faults: Where to note what is wrong, and that they count from the start.
+        faults: Collector of faults, and of the note that stamps count from the start.
     """
     wrong = ~texts.str.fullmatch(_NUMBER).to_numpy(dtype=bool)
     if faults.add(wrong, "expected seconds since the start, as in the first row", texts):
@@ -80,7 +80,7 @@ def parse_as(texts: pd.Series[str], pattern: str, like: str, faults: Faults) -> 
         texts: The stamps.
         pattern: How they are written, as :meth:`datetime.datetime.strptime` has it.
         like: An example, for the error.
-        faults: Where to note what is wrong.
+        faults: Collector of faults.
     """
     times = pd.to_datetime(texts, format=pattern, errors="coerce", exact=True)
     if faults.add(times.isna().to_numpy(dtype=bool), f"expected a stamp such as {like}", texts):
@@ -101,7 +101,7 @@ def from_clock(
         rows: Which rows are such times; the others are left as they are.
         timezone: IANA name of the zone.
         texts: The stamps as they are written, for the error.
-        faults: Where to note what is wrong.
+        faults: Collector of faults.
     """
     clock = pd.Series(clock_us[rows].astype("datetime64[us]"))
     summer, winter = (

@@ -20,7 +20,7 @@ from cosim.signals.faults import BoolArray, Faults, IntArray, file_error
 from inference_sim.files.regular import NOT_REGULAR, is_irregular
 
 MAX_BYTES = 1_000_000_000
-"""Larger files are refused: they are no signals."""
+"""Larger files are refused: they are not signals."""
 MAX_JSON_BYTES = 200_000_000
 MAX_LINE_BYTES = 1_000_000
 """No line of comma-separated text is longer; one of a JSON file may be."""
@@ -53,7 +53,7 @@ class Table:
         return self.rows[column].str.strip()
 
     def faults(self) -> Faults:
-        """Return an empty list of what is wrong with the rows."""
+        """Return an empty collector of faults of the rows."""
         return Faults(self.path, self.lines, self.entries)
 
     def require_rows(self, fewest: int = 2) -> Table:
@@ -80,7 +80,7 @@ class Table:
 
 
 def is_json(path: Path) -> bool:
-    """Whether the first character of a file is one that JSON files begin with.
+    """Return whether the first character of a file is one that JSON files begin with.
 
     Raises:
         SignalError: If it cannot be read.
@@ -123,7 +123,7 @@ def read_table(path: Path, dialect: Dialect = PLAIN) -> Table:
     """Read a table in UTF-8, the first line of which names the columns.
 
     Raises:
-        SignalError: If it cannot be read, is no such file, or has no rows.
+        SignalError: If it cannot be read, is not such a file, or has no rows.
     """
     header = read_header(path, dialect)
     skipped = 0
@@ -240,7 +240,7 @@ def _check_lines(path: Path) -> None:
 
 
 def _header_line(lines: Sequence[str], dialect: Dialect) -> tuple[int, str]:
-    """Return the position of the line that names the columns, and it; -1 where there is none."""
+    """Return the position of the line that names the columns, and it; -1 if there is none."""
     if not dialect.leaves_lines_out:
         return (0, lines[0]) if lines else (-1, "")
     for number, line in enumerate(lines):

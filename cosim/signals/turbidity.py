@@ -1,7 +1,7 @@
 """How hazy clear air is: mean Linke turbidity of any place, by month.
 
 From the world map of Remund et al. (2003) that pvlib ships, thinned out to a node every 2 degrees;
-the table says how. A town in a valley or behind a ridge may differ from what lies around it.
+the table says how. A town in a valley or behind a ridge may differ from its surroundings.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def monthly_turbidity(latitude: float, longitude: float) -> FloatArray:
     down, right = y - north, x - west
     left, far = table[:, :, west % columns], table[:, :, (west + 1) % columns]
     column = (1 - right) * left + right * far
-    found: FloatArray = (1 - down) * column[:, north] + down * column[:, north + 1]
-    return found
+    turbidity: FloatArray = (1 - down) * column[:, north] + down * column[:, north + 1]
+    return turbidity
 
 
 def linke_turbidity(times_s: FloatArray, latitude: float, longitude: float) -> FloatArray:
@@ -58,5 +58,5 @@ def linke_turbidity(times_s: FloatArray, latitude: float, longitude: float) -> F
     months = monthly_turbidity(latitude, longitude)
     moments = (times_s * 1000).astype("datetime64[ms]")
     days = (moments - moments.astype("datetime64[Y]")) / np.timedelta64(1, "D")
-    found: FloatArray = np.interp(days, _MONTH_MIDDLES, months, period=_YEAR_DAYS)
-    return found
+    turbidity: FloatArray = np.interp(days, _MONTH_MIDDLES, months, period=_YEAR_DAYS)
+    return turbidity

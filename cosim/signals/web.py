@@ -25,11 +25,11 @@ _GRACE_S = 0.5  # in which an answer that has run out of time is given up by its
 
 
 class PollFailed(Exception):
-    """The server gave no usable value; says why."""
+    """Lack of a usable value from the server; the message says why."""
 
 
 class Refused(PollFailed):
-    """The server wants another token."""
+    """Refusal by the server, which wants another token."""
 
 
 def get(url: str, timeout_s: float, authorization: str | None = None) -> bytes:
@@ -53,18 +53,18 @@ def get(url: str, timeout_s: float, authorization: str | None = None) -> bytes:
     headers = {"Accept": "application/json", "User-Agent": "cosim"}
     if authorization is not None:
         headers["Authorization"] = authorization
-    found: Future[bytes] = Future()
+    future: Future[bytes] = Future()
 
     def ask() -> None:
         """Ask in an event loop of its own: the run may be in one of mosaik's."""
         try:
-            found.set_result(asyncio.run(_within(url, headers, timeout_s)))
+            future.set_result(asyncio.run(_within(url, headers, timeout_s)))
         except BaseException as error:
-            found.set_exception(error)
+            future.set_exception(error)
 
     threading.Thread(target=ask, daemon=True, name="cosim live signal").start()
     try:
-        return found.result(timeout_s + _GRACE_S)
+        return future.result(timeout_s + _GRACE_S)
     except TimeoutError as error:
         raise PollFailed(f"the answer was not whole after {timeout_s:g} s") from error
     except httpx.DecodingError as error:

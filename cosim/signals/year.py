@@ -18,7 +18,7 @@ _PAST_US = 7 * _DAY_US
 def repeated_year(series: Series, start_s: float, end_s: float) -> Series:
     """Return the values of `series` by their dates, over a span and up to 7 days before it.
 
-    What the series covers stays as it is. Else the value is that of the same date and time, in UTC,
+    Values that the series covers stay. Others are those of the same date and time, in UTC,
     of the latest year that has it; on 29 February, where a year has none, that of the 28th.
 
     Args:
@@ -84,7 +84,7 @@ def _in_year(times_us: IntArray, year: int) -> IntArray:
 
 
 def _take(rows: IntArray, times_us: IntArray, first_us: int, step_us: int, count: int) -> None:
-    """Enter the rows that stand at some times, where there are such."""
+    """Copy the rows at some times, where they exist."""
     at = (times_us - first_us) // step_us
-    found = (at >= 0) & (at < count)
-    rows[found] = at[found]
+    exists = (at >= 0) & (at < count)
+    rows[exists] = at[exists]

@@ -1,4 +1,4 @@
-"""The capacity of a deployment: the highest arrival rate at which it keeps its promises.
+"""The capacity of a deployment: the highest arrival rate at which it meets its SLOs.
 
 The scenario's requests come to the cluster alone (no microgrid, no controllers) at one rate after
 another: doubled or halved until one rate holds and one does not, then bisected. All probes take the
@@ -28,11 +28,11 @@ from inference_sim.cluster import Cluster
 from inference_sim.workload import Arrival
 
 ATTAINMENT = 0.99
-"""Least share of the requests of each class with objectives that must meet them."""
+"""Least share of the requests of each class with SLOs that must meet them."""
 DELAY_P99_S = 5.0
-"""Without objectives on waiting: most time from arrival to scheduling, as a 99th percentile [s]."""
+"""Without SLOs on waiting: most time from arrival to scheduling, as a 99th percentile [s]."""
 REQUESTS = 4000
-"""Fewest requests of a probe; less would not tell a 99th percentile."""
+"""Fewest requests of a probe; fewer do not determine a 99th percentile."""
 ARRIVALS_PER_BOUND = 60
 """Requests of a probe come for so many times the longest wait allowed; a queue needs time to show:
 at 2 % above the capacity it then outgrows the bound."""
@@ -54,8 +54,8 @@ class Probe:
         rejected: How many of them were rejected.
         delay_p99_s: Time from arrival to scheduling, 99th percentile [s]; infinite if more than
             1 % were rejected.
-        attainment: Share of the requests that met the objectives, by class with objectives.
-        by_delay: Whether the delay counts: no objective bounds the time to the first token, or to
+        attainment: Share of the requests that met the SLOs, by class with SLOs.
+        by_delay: Whether the delay counts: no SLO bounds the time to the first token, or to
             the last.
     """
 
@@ -76,7 +76,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What was found.
+    """Result of the search.
 
     Attributes:
         site: The site.
@@ -117,7 +117,11 @@ def find_capacity(
     site, base_per_s, stream = _workload(plan, index)
     assert site.workload is not None  # noqa: S101 - a site with a cluster has one
     own_per_s = site.workload.peak_rate_per_s
-    bounds = [b for one in site.workload.config.classes for b in (one.slo.ttft_s, one.slo.e2e_s)]
+    bounds = [
+        b
+        for request_class in site.workload.config.classes
+        for b in (request_class.slo.ttft_s, request_class.slo.e2e_s)
+    ]
     longest_s = max((bound for bound in bounds if bound is not None), default=None)
     arrivals_s = ARRIVALS_PER_BOUND * (longest_s or DELAY_P99_S)
     probes: list[Probe] = []
@@ -125,7 +129,9 @@ def find_capacity(
     def probe(rate_per_s: float) -> Probe:
         count = max(requests, math.ceil(rate_per_s * arrivals_s))
         gap = base_per_s / rate_per_s
-        arrivals = (one._replace(time_s=one.time_s * gap) for one in islice(stream(), count))
+        arrivals = (
+            request._replace(time_s=request.time_s * gap) for request in islice(stream(), count)
+        )
         probes.append(_run(plan, site, arrivals, rate_per_s, by_delay=longest_s is None))
         on_probe(probes[-1])
         return probes[-1]
@@ -144,7 +150,7 @@ def find_capacity(
 
 
 def criterion(probe: Probe) -> str:
-    """Return what a probe must meet, in words."""
+    """Return the criterion of a probe, in words."""
     parts = []
     if probe.attainment:
         parts.append(f"at least {percent(ATTAINMENT)} of each class meet their SLOs")
@@ -168,18 +174,18 @@ def _outcome(probe: Probe) -> str:
     return f"{', '.join(parts)} ({probe.requests:,} requests)"
 
 
-def to_dict(plan: Plan, found: Capacity) -> dict[str, Any]:
-    """Return what was found as plain values; the same for the same scenario and seed."""
+def to_dict(plan: Plan, capacity: Capacity) -> dict[str, Any]:
+    """Return the result as plain values; the same for the same scenario and seed."""
     return {
         "scenario": {"name": plan.scenario.name, "seed": plan.scenario.seed},
-        "site": found.site,
+        "site": capacity.site,
         "criterion": {
-            "slo_attainment": ATTAINMENT if found.held.attainment else None,
-            "scheduling_delay_p99_s": DELAY_P99_S if found.held.by_delay else None,
+            "slo_attainment": ATTAINMENT if capacity.held.attainment else None,
+            "scheduling_delay_p99_s": DELAY_P99_S if capacity.held.by_delay else None,
         },
-        "capacity_per_s": found.held.rate_per_s,
-        "fails_at_per_s": found.broke.rate_per_s,
-        "scenario_rate_per_s": found.scenario_rate_per_s,
+        "capacity_per_s": capacity.held.rate_per_s,
+        "fails_at_per_s": capacity.broke.rate_per_s,
+        "scenario_rate_per_s": capacity.scenario_rate_per_s,
         "probes": [
             {
                 "rate_per_s": probe.rate_per_s,
@@ -191,7 +197,7 @@ def to_dict(plan: Plan, found: Capacity) -> dict[str, Any]:
                 else None,
                 "slo_attainment": probe.attainment or None,
             }
-            for probe in found.probes
+            for probe in capacity.probes
         ],
     }
 
@@ -280,7 +286,7 @@ def _run(
 
 
 def _delay_p99_s(delays_s: Quantiles, rejected: int) -> float:
-    """Return what 99 % of the requests wait at most [s]; rejected ones wait forever."""
+    """Return the 99th percentile of the waiting time [s]; rejected requests wait forever."""
     rank = max(math.ceil(0.99 * (delays_s.count + rejected) - 1), 0)
     return float(delays_s.ordered(np.array([rank]))[0]) if rank < delays_s.count else math.inf
 

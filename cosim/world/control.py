@@ -40,7 +40,7 @@ def read_controllers(document: Document, scenario: Scenario) -> list[HostedContr
 
 
 def controller_problems(document: Document) -> list[Problem]:
-    """Return what is wrong in the entries' types and parameters, whatever else is."""
+    """Return the problems of the entries' types and parameters."""
     problems: list[Problem] = []
     for index, part in enumerate(_parts(document)):
         if isinstance(part.data, dict):
@@ -74,7 +74,7 @@ def _read_entry(
     values = {name: getattr(checked, name) for name in type(checked).model_fields}
     values |= checked.model_extra or {}
     name, site, every, clairvoyant, agnostic = (values.pop(key) for key in PLACE)
-    clusters = [one.name for one in scenario.sites if one.cluster is not None]
+    clusters = [instance.name for instance in scenario.sites if instance.cluster is not None]
     if site is not None and site not in clusters:
         known = ", ".join(clusters) or "none"
         message = f"no site with a cluster is called '{site}' (known: {known})"
@@ -87,12 +87,12 @@ def _read_entry(
         message = f"must be a multiple of the step, {scenario.time.step:g} s (got {every_s:g} s)"
         raise ScenarioError(problem_at(document, (*place, "every"), message))
     try:
-        made = [controller(**values) for _ in sites]
-        for one in made:
-            Declaration.of(one)  # anybody's too, if it is a property
+        instances = [controller(**values) for _ in sites]
+        for instance in instances:
+            Declaration.of(instance)  # anybody's too, if it is a property
         return [
-            HostedController(name, one, each, every_s, clairvoyant, agnostic)
-            for one, each in zip(made, sites, strict=True)
+            HostedController(name, instance, each, every_s, clairvoyant, agnostic)
+            for instance, each in zip(instances, sites, strict=True)
         ]
     except KeyboardInterrupt:
         raise
@@ -118,15 +118,15 @@ def _parts(document: Document) -> list[Document]:
 
 
 def _by_entry(marks: Mapping[DataPath, str]) -> dict[object, dict[DataPath, str]]:
-    found: dict[object, dict[DataPath, str]] = {}
+    by_entry: dict[object, dict[DataPath, str]] = {}
     for path, mark in marks.items():
         if len(path) > 1 and path[0] == "controllers":
-            found.setdefault(path[1], {})[path[2:]] = mark
-    return found
+            by_entry.setdefault(path[1], {})[path[2:]] = mark
+    return by_entry
 
 
 def _validate_part(part: Document, place: DataPath, model: type[BaseModel]) -> BaseModel:
-    """Return an entry as a `model`; its problems are told at `place` in the whole document."""
+    """Return an entry as a `model`; its problems are reported at `place` in the document."""
     try:
         return validate_document(part, model)
     except ScenarioError as error:

@@ -1,4 +1,4 @@
-"""What a workload asks for in the mean: the rate at which requests come, and how long they are."""
+"""Mean demand of a workload: the rate of its requests, and their lengths."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Demand:
 
 
 def expected_demand(source: WorkloadSource, step_s: float, steps: int) -> Demand:
-    """Return what a workload asks for over a run in the mean.
+    """Return the mean demand of a workload over a run.
 
     The rate is that of the process, not of one draw of it; a trace's is its own, hour by hour.
     Once as many requests as the scenario has would have come, none do.

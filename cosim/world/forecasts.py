@@ -1,4 +1,4 @@
-"""From what a scenario says of forecasts to those who make them."""
+"""Forecasters from the forecasts of a scenario."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def forecaster(
     """Return who forecasts a signal.
 
     Args:
-        config: What the scenario says.
+        config: Keys of the scenario.
         past: Values of the steps before the run, oldest first; may be empty.
         values: Values of all steps of the run, shape (steps,).
         start: Start of the run; with a time zone.
@@ -68,14 +68,14 @@ def _recorded(
     """Read recorded forecasts; values between two times are interpolated, beyond them held."""
     source = Source(path)
     read = watttime.read_issues if watttime.has_forecasts(source) else read_issues
-    found = read(source, ReadOptions())
+    issues = read(source, ReadOptions())
     start_us = start.timestamp() * 1e6
     issued: list[float] = []
     forecasts: list[FloatArray] = []
-    for made_us in np.unique(found.made_us):
-        mine = np.flatnonzero(found.made_us == made_us)
-        mine = mine[np.argsort(found.times_us[mine])]
-        times_s = (found.times_us[mine] - start_us) / 1e6
+    for made_us in np.unique(issues.made_us):
+        mine = np.flatnonzero(issues.made_us == made_us)
+        mine = mine[np.argsort(issues.times_us[mine])]
+        times_s = (issues.times_us[mine] - start_us) / 1e6
         since_s = float(made_us - start_us) / 1e6
         first = math.floor(since_s / step_s)
         if times_s[-1] <= 0 or first >= len(values):
@@ -84,7 +84,7 @@ def _recorded(
         last = max(first + 1, math.ceil(times_s[-1] / step_s + 0.5))
         middles_s = (np.arange(first, last) + 0.5) * step_s
         issued.append(since_s)
-        forecasts.append(np.interp(middles_s, times_s, found.values[mine]))
+        forecasts.append(np.interp(middles_s, times_s, issues.values[mine]))
     if not issued:
         raise SignalError(f"{path}: none of its forecasts is for the time of the run")
     return Recorded(past, values, step_s, issued_s=np.array(issued), forecasts=forecasts)

@@ -76,7 +76,7 @@ def step_trace(values: FloatArray, step_s: int) -> vessim.Trace:
 
 
 def dispatchables(config: SimpleBattery | ClcBattery | None) -> list[vessim.Dispatchable]:
-    """Return what is dispatched, in order of priority: the battery, then the grid."""
+    """Return the dispatchables in order of priority: the battery, then the grid."""
     grid = vessim.GridConnection(GRID)
     return [grid] if config is None else [battery(config), grid]
 
@@ -149,9 +149,9 @@ def battery(config: SimpleBattery | ClcBattery) -> vessim.Storage:
 
 def actors(site: SitePlan, step_s: int) -> list[vessim.Actor]:
     """Return the solar array, and the plain load where there is no cluster."""
-    found: list[vessim.Actor] = []
+    on_site: list[vessim.Actor] = []
     if site.config.microgrid.solar is not None:
-        found.append(vessim.Producer(SOLAR, step_trace(site.solar_w, step_s)))
+        on_site.append(vessim.Producer(SOLAR, step_trace(site.solar_w, step_s)))
     if site.load_w is not None:
-        found.append(vessim.Consumer(LOAD, step_trace(site.load_w, step_s)))
-    return found
+        on_site.append(vessim.Consumer(LOAD, step_trace(site.load_w, step_s)))
+    return on_site

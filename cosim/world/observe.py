@@ -1,4 +1,4 @@
-"""From what clusters and Vessim report to what controllers see, field by field.
+"""Observations of controllers from the reports of clusters and of Vessim, field by field.
 
 The one place that knows both sides: every value is named here, so that a field which is renamed or
 forgotten on one of them is an error of types.
@@ -22,10 +22,10 @@ from inference_sim.telemetry import PoolTelemetry, StepTelemetry
 
 
 def site_report(telemetry: StepTelemetry | None) -> SiteReport:
-    """Return what controllers see of a cluster's step.
+    """Return the report of a cluster's step for controllers.
 
     Args:
-        telemetry: What the cluster reported of it; None before the first step.
+        telemetry: Telemetry of its cluster; None before the first step.
     """
     if telemetry is None:
         return SiteReport()
@@ -51,7 +51,7 @@ def site_report(telemetry: StepTelemetry | None) -> SiteReport:
 
 
 def settings(telemetry: StepTelemetry) -> Settings:
-    """Return what was in force in a cluster's step, by actuator and pool."""
+    """Return the values in force in a cluster's step, by actuator and pool."""
     return {(name, SITE): value for name, value in telemetry.settings.items()} | {
         (name, pool): value
         for pool, reported in telemetry.pools.items()
@@ -62,7 +62,7 @@ def settings(telemetry: StepTelemetry) -> Settings:
 def microgrid_report(
     dispatch_states: Mapping[str, Mapping[str, Any]], p_grid: float | None
 ) -> MicrogridReport:
-    """Return what controllers see of a microgrid's step.
+    """Return the report of a microgrid's step for controllers.
 
     Args:
         dispatch_states: Vessim's states of its dispatchables by name. One with a ``soc`` is the
@@ -108,5 +108,5 @@ def _latency(ttft_s: float, tpot_s: float) -> LatencyView:
 
 
 def _known(value: float) -> float | None:
-    """Return a value; None where there was nothing to tell."""
+    """Return a value; None where nothing was reported."""
     return value if math.isfinite(value) else None

@@ -1,6 +1,6 @@
 """From a scenario file to a plan of the run: everything checked, every signal cut into steps.
 
-What a plan holds cannot fail any more for a reason in the scenario: files are read, signals cover
+A plan can no longer fail for a reason in the scenario: files are read, signals cover
 the run, models fit, controllers are made. Nothing has been written yet.
 """
 
@@ -31,7 +31,7 @@ from cosim.scenario.loading import (
 )
 from cosim.scenario.scenario import Scenario
 from cosim.words import plural
-from cosim.world.briefing import site_context, site_signals
+from cosim.world.context import site_context, site_signals
 from cosim.world.control import controller_problems, read_controllers
 from cosim.world.site_plan import SitePlan, plan_site
 
@@ -76,7 +76,7 @@ class Plan:
         """Reset the controllers, as a run does before its first step.
 
         Raises:
-            ScenarioError: If one of them cannot work with what the scenario gives it.
+            ScenarioError: If one of them cannot work with the scenario.
         """
         try:
             self.host().reset()
@@ -173,7 +173,7 @@ def _told_once(problems: Sequence[Problem]) -> list[Problem]:
 def _live_problems(
     document: Document, scenario: Scenario, controllers: Sequence[HostedController]
 ) -> list[Problem]:
-    """Return who would have to know what a live intensity has not told yet."""
+    """Return the problems of parts that need future values of a live intensity."""
     live = {
         site.name
         for site in scenario.sites
@@ -194,7 +194,7 @@ def _live_problems(
     for entry in controllers:
         if (entry.clairvoyant or entry.agnostic) and (entry.site is None or entry.site in live):
             what = "clairvoyant" if entry.clairvoyant else "agnostic"
-            needs = "what will come" if entry.clairvoyant else "the mean of the run"
+            needs = "the future" if entry.clairvoyant else "the mean of the run"
             problems.append(
                 problem_at(
                     document,

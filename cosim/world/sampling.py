@@ -39,8 +39,8 @@ class SampledSignals:
         step_s: Length of a step [s].
         series: The signals in full.
         means: Their means over the steps of the run, shape (steps,).
-        notes: What was done to their data, such as gaps that were filled.
-        problems: What is wrong with those that are missing here.
+        notes: Corrections to their data, such as filled gaps.
+        problems: Faults of the signals that are missing.
     """
 
     start_s: float
@@ -90,7 +90,7 @@ def sample_signals(document: Document, scenario: Scenario, index: int) -> Sample
 def _given(
     site: Site, seed: tuple[int, ...]
 ) -> Iterator[tuple[DataPath, Any, Callable[[Any, Window], Series]]]:
-    """Yield where the site has a signal, what stands there, and who makes a series of it."""
+    """Yield the signals of a site: their key, their configuration, and the maker of the series."""
     grid, pue = site.microgrid, site.cluster.pue if site.cluster else None
     place = Place(**site.location.model_dump()) if site.location else None
     outside = pue.outside if isinstance(pue, TemperaturePueKeys) else None

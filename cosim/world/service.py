@@ -1,4 +1,4 @@
-"""What a deployment can do, worked out from the cost of its iterations for policies to plan with.
+"""A model of a deployment's capacity and power, from the cost of its iterations, for policies.
 
 In the steady state of b running sequences with outputs of O tokens in the mean, b / O prompts take
 the place of those that end in each iteration, so that a token takes
@@ -33,7 +33,7 @@ CLOCKS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
 def service_model(config: ClusterConfig, demand: Demand) -> ServiceModel:
-    """Return what a deployment can do with a workload's mean request.
+    """Return the capacity and power of a deployment for a workload's mean request.
 
     Args:
         config: The deployment; a scenario's has been checked.
@@ -101,10 +101,10 @@ def _batches(pool: PoolConfig, demand: Demand) -> FloatArray:
     held = pool.blocks() * BLOCK_SIZE / _context_tokens(demand)
     most = max(1, min(pool.batch_cap, int(held)))
     steps = max(2, 4 * int(np.ceil(np.log2(most))) + 1)
-    found: FloatArray = (
+    batches: FloatArray = (
         np.unique(np.round(np.geomspace(1, most, steps))) if most > 1 else np.ones(1)
     )
-    return found
+    return batches
 
 
 def _context_tokens(demand: Demand) -> float:

@@ -1,4 +1,4 @@
-"""One site of a run: what a scenario says of it, read, checked and cut into steps."""
+"""One site of a run: its part of the scenario, read, checked and sampled by step."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class SitePlan:
         past_carbon_intensity_g_per_kwh, past_solar_w: Steps before the start, oldest first, up to 7
             days.
         cluster: The deployment; None where a plain load stands.
-        workload: What comes to the cluster.
+        workload: Requests that arrive at the cluster.
         demand: The same in the mean.
         carbon_kind: Whether the carbon intensity is average or marginal.
-        signal_notes: What was done to the data of the signals, such as gaps that were filled.
+        signal_notes: Corrections to the data of the signals, such as filled gaps.
     """
 
     config: Site
@@ -113,7 +113,7 @@ def plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
 
 
 def _kind(config: CarbonIntensity, signal: Series | None) -> Kind:
-    """Return the kind that a file tells, or else the scenario."""
+    """Return the kind that the file states, or else the scenario."""
     return (signal.kind if signal is not None else None) or config.kind or "average"
 
 

@@ -41,13 +41,13 @@ class WorkloadSource:
     """A site's workload.
 
     Attributes:
-        config: What the scenario says.
+        config: Keys of the scenario.
         peak_rate_per_s: Its highest mean rate [requests/s].
         stream: Returns a fresh stream of its requests.
         source: Where its requests come from.
         lengths: How long they are, with the share of the requests that are so; none for a trace.
         share: The share of the source's requests that comes to this site [0 to 1].
-        trace_failures: Requests that its trace tells to have failed; they are left out.
+        trace_failures: Requests that its trace records as failed; they are skipped.
         trace_skipped: Rows of its trace that are wrong; they are left out.
     """
 
@@ -78,7 +78,7 @@ def workload_source(scenario: Scenario, site_index: int) -> WorkloadSource:
     whole = _whole_source(config, seed, scenario.time.start)
     if site.workload is not None or site.share is None:
         return whole
-    sharing = [one.share or 0.0 for one in scenario.sites[:site_index] if one.workload is None]
+    sharing = [site.share or 0.0 for site in scenario.sites[:site_index] if site.workload is None]
     first, share = sum(sharing), site.share
     return replace(
         whole,

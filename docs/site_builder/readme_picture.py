@@ -25,7 +25,7 @@ _LINES = 240  # values of a line: 12 minutes each, so that the file stays small
 
 
 def picture(run: RunData) -> LineChart:
-    """Return the chart: power over intensity, what the gateway lets in, and what waits there.
+    """Return the chart: power over intensity, admission rate, and requests queued.
 
     Args:
         run: A run with one site that has solar panels, a battery and an admission rate.
@@ -47,16 +47,16 @@ def picture(run: RunData) -> LineChart:
     ]
     intensity = line("intensity", "carbon_intensity_g_per_kwh", "vermilion", filled=True)
     admitted = line("admission rate", "admission_rate_per_s", "ink")
-    waiting = line("waiting", "gateway_waiting", "purple", filled=True)
+    waiting = line("queued", "gateway_waiting", "purple", filled=True)
     panels = [
         Panel("power", "W", power, height=190),
         Panel("carbon intensity of the grid", "g/kWh", [intensity], height=80),
-        Panel("requests let in at most", "1/s", [admitted], height=60),
-        Panel("requests waiting at the gateway", "requests", [waiting], height=80),
+        Panel("highest admission rate", "1/s", [admitted], height=60),
+        Panel("requests queued", "requests", [waiting], height=80),
     ]
     return LineChart(
         "quickstart",
-        "Two days of one GPU: requests wait while the grid is dirty",
+        "Two days of one GPU: requests are queued while the grid is dirty",
         Axis("time", "time, UTC", 0.0, run.duration_s, run.start),
         buckets.starts.astype(np.float64) * run.step_s,
         panels,

@@ -1,1 +1,1 @@
-"""What the command line prints for people: what happened in a run, and the catalogues."""
+"""The printed output of the command line: reports of runs, tables of studies, catalogues."""

@@ -95,7 +95,7 @@ def print_controllers() -> None:
 
 
 def _print_described(kind: str, names: Iterable[str], describe: Callable[[str], str]) -> None:
-    table = Table(kind, "what it does", box=None)
+    table = Table(kind, "description", box=None)
     try:
         for name in dict.fromkeys(names):
             table.add_row(name, describe(name))
@@ -109,7 +109,7 @@ def _first_line(part: object) -> str:
 
 
 def print_controller(name: str) -> None:
-    """Print what a controller does, and its parameters.
+    """Print the description and the parameters of a controller.
 
     Raises:
         ScenarioError: If there is no such controller.

@@ -1,4 +1,4 @@
-"""What the controllers of a run did."""
+"""The printed changes of a run's controllers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHOWN_ACTIONS = 4
 
 
 def print_control(console: Console, result: Result) -> None:
-    """Print what each controller did: the number of changes, and the first few of them."""
+    """Print the changes of each controller: their number, and the first few of them."""
     start = result.run.plan.scenario.time.start
     several = len(result.summary.sites) > 1
     for entry, counted in zip(result.run.plan.controllers, result.summary.controllers, strict=True):
@@ -29,8 +29,8 @@ def print_control(console: Console, result: Result) -> None:
             and change.actuator in entry.controller.actuators
         ]
         where = f" on {counted.site}" if counted.site and several else ""
-        made = "no change" if not changes else plural(len(changes), "change")
-        print_row(console, "Control", f"{entry.name}{where}: {made}")
+        number = "no change" if not changes else plural(len(changes), "change")
+        print_row(console, "Control", f"{entry.name}{where}: {number}")
         _print_changes(console, start, changes)
         for actuator, use in counted.settings.items():
             if changes and use.in_force_s:
@@ -41,8 +41,8 @@ def print_control(console: Console, result: Result) -> None:
             print_row(
                 console,
                 "Guard",
-                f"the SLO guard{where} kept throttles open, and deferrable requests waiting, for "
-                f"{duration(guard.active_s)}; last for {guard.reason}",
+                f"the SLO guard{where} kept throttles open, and deferrable requests queued, for "
+                f"{duration(guard.active_s)}; last reason: {guard.reason}",
             )
 
 
@@ -60,7 +60,7 @@ def _use(actuator: str, use: SettingUse) -> str:
 
 
 def _print_changes(console: Console, start: datetime, changes: Sequence[ActuatorChange]) -> None:
-    """Print the first changes in columns: when, what was set to what, and why."""
+    """Print the first changes in columns: time, old and new value, reason."""
     shown = changes[:_SHOWN_ACTIONS]
     settings = [
         f"{change.label} {setting(change.actuator, change.old)} -> "

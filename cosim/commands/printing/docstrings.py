@@ -10,7 +10,7 @@ from itertools import groupby
 def fitted(text: str, width: int) -> str:
     """Return a docstring with no longer lines than `width`, as far as words allow.
 
-    What fits already stays as it is, and so do literal blocks, which follow a ``::``.
+    Lines that fit stay as they are, and so do literal blocks, which follow a ``::``.
     """
     lines: list[str] = []
     literal = False
@@ -46,7 +46,7 @@ def _wrapped(block: list[str], width: int) -> Iterator[str]:
 
 
 def _entries(block: list[str]) -> Iterator[list[str]]:
-    """Yield the entries: at the margin a paragraph or a heading, below it a line and what hangs."""
+    """Yield the entries: paragraphs and headings at the margin; items with their hanging lines."""
     entry: list[str] = []
     for line in block:
         item = bool(entry) and entry[0].startswith("- ")

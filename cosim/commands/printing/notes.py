@@ -1,4 +1,4 @@
-"""Notes on what a plan leaves out of the files that it reads."""
+"""Notes on rows of files that a plan skips."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cosim.world.plan import Plan
 
 
 def trace_notes(plan: Plan) -> Iterator[str]:
-    """Yield what is left out of recorded traces; once for sites that share one."""
+    """Yield notes on skipped rows of recorded traces; once for sites that share one."""
     traces = {
         source.config.trace.path: source
         for source in (site.workload for site in plan.sites)

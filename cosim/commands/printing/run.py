@@ -1,4 +1,4 @@
-"""What happened in a run: the sites, the controllers, and what has to be known beside."""
+"""The printed report of a run: sites, controllers, notes and warnings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cosim.words import duration, plural
 
 
 def print_report(result: Result) -> None:
-    """Print what happened in a run."""
+    """Print the report of a run."""
     console = Console(highlight=False, soft_wrap=True)
     summary = result.summary
     time, wall, totals = summary.time, summary.wall, summary.totals
@@ -76,9 +76,9 @@ def _live_notes(live: LiveReport | None) -> Iterator[tuple[str, bool]]:
     late = f", at most {duration(live.late_s)} late" if live.late_s >= 1 else ""
     yield f"{live.speed:g} x the clock{late}", False
     for name, feed in live.sites.items():
-        text = f"carbon intensity of {name} asked for {plural(feed.polls, 'time')}"
+        text = f"carbon intensity of {name} polled {plural(feed.polls, 'time')}"
         if feed.failed_polls:
-            text += f", {feed.failed_polls:,} without an answer to use"
+            text += f", {feed.failed_polls:,} without a usable value"
         if feed.stale_steps:
             text += f"; stale in {plural(feed.stale_steps, 'step')}"
         if feed.oldest_s is not None:

@@ -1,4 +1,4 @@
-"""What ``cosim signals show`` prints."""
+"""The printed output of ``cosim signals show``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DATES_FROM_S = 2 * 86400.0  # under a chart; times of day below
 
 
 def print_summaries(summaries: Sequence[SignalSummary], picture: Path | None) -> None:
-    """Print what is in signals, each with charts of its mean day and of its values over time."""
+    """Print the content of signals, each with charts of its mean day and its values over time."""
     console = Console(highlight=False)
     blocks = "utf" in console.encoding.lower()
     for index, summary in enumerate(summaries):

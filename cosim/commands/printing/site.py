@@ -56,7 +56,7 @@ def site_rows(totals: RunTotals) -> Iterator[tuple[str, str]]:
 
 
 def deployment(cluster: ClusterConfig, described: Deployment) -> str:
-    """Return what serves, and what of it is uncalibrated."""
+    """Return the deployment, and its uncalibrated parts."""
     pool = cluster.pool
     host = f"{pool.host_power_w:g} W per GPU" if pool.host_power_w else "left out"
     reasons = [
@@ -74,7 +74,7 @@ def deployment(cluster: ClusterConfig, described: Deployment) -> str:
 
 
 def work(totals: ServingTotals) -> str:
-    """Return what was asked for and what was done."""
+    """Return the requests that arrived and their outcome."""
     requests, tokens = totals.requests, totals.tokens
     parts = [f"{requests.arrived:,} requests arrived", f"{requests.completed:,} completed"]
     if reasons := ", ".join(reason.replace("_", " ") for reason in totals.rejections):
@@ -143,9 +143,12 @@ def _battery(battery: BatteryUse, loss_kwh: float) -> str:
 def _grid(grid: GridUse) -> str:
     text = (
         f"{grid.ci_mean_g_per_kwh:z.0f} g/kWh on average (10th to 90th percentile "
-        f"{grid.ci_p10:z.0f} to {grid.ci_p90:z.0f}), at most {power(grid.peak_import_w)} drawn, "
-        f"{percent(grid.self_sufficiency)} self-sufficient"
+        f"{grid.ci_p10:z.0f} to {grid.ci_p90:z.0f}), at most {power(grid.peak_import_w)} drawn"
     )
+    if grid.self_sufficiency > -0.005:
+        text += f", {percent(grid.self_sufficiency)} self-sufficient"
+    else:  # the battery took more from the grid than it gave back: not a share
+        text += "; more imported than used, since the battery was charged from the grid"
     if grid.marginal_ci_mean_g_per_kwh is not None:
         text += f"; marginal {grid.marginal_ci_mean_g_per_kwh:z.0f} g/kWh on average"
     return text
@@ -183,7 +186,7 @@ def carbon_rows(totals: RunTotals) -> Iterator[tuple[str, str]]:
 
 
 def _carbon(carbon: Carbon, *, has_supply: bool) -> str:
-    """Return emissions in words; `has_supply` says whether there is solar or a battery."""
+    """Return emissions in words; `has_supply`: whether there is solar or a battery."""
     text = f"{mass(carbon.import_)} from grid imports ({carbon.kind} intensity)"
     if has_supply:
         text += f"; would be {mass(carbon.gross)} with no solar or battery"

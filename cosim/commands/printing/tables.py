@@ -17,7 +17,7 @@ _BETWEEN = 2  # between two columns
 
 
 class TableConsole:
-    """Prints tables and notes: a table that is too wide goes on in a second one below.
+    """Printer of tables and notes; a table that is too wide continues in a second one below.
 
     A file has no edge to wrap at.
     """

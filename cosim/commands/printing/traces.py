@@ -1,4 +1,4 @@
-"""What ``cosim traces`` prints."""
+"""The printed output of ``cosim traces``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COLUMNS = 66  # of the chart
 
 
 def print_summary(summary: TraceSummary, picture: Path | None) -> None:
-    """Print what is in a trace, with a chart of its rate."""
+    """Print the content of a trace, with a chart of its rate."""
     console = Console(highlight=False)
     totals = summary.totals
     requests = f"{totals.requests:,}"
@@ -67,23 +67,23 @@ def print_summary(summary: TraceSummary, picture: Path | None) -> None:
 
 def print_sets(sets: Iterable[PublicSet], kind: str = "trace") -> None:
     """List public sets of a kind."""
-    table = Table(kind, "format", "MB", "what it is", box=None, pad_edge=False)
+    table = Table(kind, "format", "MB", "contents", box=None, pad_edge=False)
     table.columns[0].no_wrap = True
     table.columns[2].justify = "right"
-    for one in sets:
-        size = "" if one.size_mb is None else f"{one.size_mb:g}"
-        table.add_row(one.name, one.format or "", size, one.about)
+    for public_set in sets:
+        size = "" if public_set.size_mb is None else f"{public_set.size_mb:g}"
+        table.add_row(public_set.name, public_set.format or "", size, public_set.about)
     Console(highlight=False).print(table)
 
 
 def print_fetched(wanted: PublicSet, done: Fetched, use: str) -> None:
-    """Print where a set is, how it was checked, on what terms it comes, and how to `use` it."""
+    """Print the path of a set, its check, its licence, and how to `use` it."""
     if done.verified_by:
         checked = f"against {done.verified_by}"
     else:
         checked = (
-            "against nothing, for no checksum of it is known: trusted, and its SHA-256 recorded in "
-            f"{done.path.name}.sha256, which a later download must have"
+            "not checked, since no checksum of it is known: its SHA-256 is recorded in "
+            f"{done.path.name}.sha256, and a later download must match it"
         )
     rows = {
         "File": f"{done.path}" + ("" if done.downloaded else " (was there before)"),
@@ -98,7 +98,7 @@ def print_fetched(wanted: PublicSet, done: Fetched, use: str) -> None:
 
 
 class DownloadProgress:
-    """Shows on standard error how far a download is; silent where that is no terminal."""
+    """Progress of a download on standard error; silent where that is not a terminal."""
 
     def __init__(self, name: str) -> None:
         self.total = 0.0
@@ -106,7 +106,7 @@ class DownloadProgress:
         self._shown = sys.stderr.isatty()
 
     def update(self, more: float, /) -> None:
-        """Take note of so many more bytes."""
+        """Add bytes that have arrived."""
         self._done += more
         if self._shown:
             of = f" of {self.total / 1e6:,.1f}" if self.total else ""
@@ -118,7 +118,7 @@ class DownloadProgress:
         self._done = 0.0
 
     def close(self) -> None:
-        """Take the line away."""
+        """Clear the line."""
         if self._shown:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 

@@ -1,4 +1,4 @@
-"""Signals on the command line: what is in one, and public ones to fetch.
+"""Signals on the command line: their content, and public ones to fetch.
 
 Apart from `cosim.signals`, whose import would delay ``--help``.
 """

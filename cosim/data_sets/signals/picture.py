@@ -17,7 +17,7 @@ def draw(summaries: Sequence[SignalSummary], path: Path) -> None:
     """Draw signals, a row each: over time, and by hour of the day with 10th to 90th percentile.
 
     Args:
-        summaries: What is drawn.
+        summaries: The signals.
         path: The picture, ``.svg`` or ``.png``; replaced if it exists.
 
     Raises:

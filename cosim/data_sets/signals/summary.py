@@ -1,4 +1,4 @@
-"""What is in a signal: span, step, quantiles, gaps, and the mean day."""
+"""Content of a signal: span, step, quantiles, gaps, and the mean day."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ _WIDTHS_S = (
 
 @dataclass(frozen=True, slots=True)
 class SignalSummary:
-    """What is in a signal.
+    """Content of a signal.
 
     Attributes:
         title: File, or place in the scenario.
-        how: Format and what it is, or where it is from.
-        unit: Unit of the values; empty if nothing tells it.
+        how: Format and its description, or its origin.
+        unit: Unit of the values; empty if unknown.
         series: The values.
     """
 
@@ -140,15 +140,15 @@ def of_file(
     at_end: bool = False,
     csv_keys: Mapping[str, Any] = MappingProxyType({}),
 ) -> SignalSummary:
-    """Read a signal file and return what is in it; gaps are filled with the value before.
+    """Read a signal file and return its summary; gaps are filled with the value before.
 
     Args:
         path: The file.
-        name: Its format, or ``csv``; by default it is told by the content, and is plain CSV where
-            that is of no known source.
-        area, column, timezone: What else is known of it.
+        name: Its format, or ``csv``; by default it is recognised by the content, and is plain CSV
+            where that is of no known source.
+        area, column, timezone: Further options.
         at_end: Whether the stamps of plain CSV are the ends of the intervals.
-        csv_keys: What a scenario would say of plain CSV, by its keys there.
+        csv_keys: Options of plain CSV, by their keys in a scenario.
 
     Raises:
         SignalError: If it cannot be read as a signal, or there is no such time zone.
@@ -174,13 +174,13 @@ def of_file(
         )
         return SignalSummary(str(path), "csv: plain CSV", "", series)
     options = ReadOptions(area=area, column=column, timezone=timezone, fill=_FILL)
-    found, series = read_signal(path, options, name)
-    unit = found.unit if column != "air_temp" else "°C"
-    return SignalSummary(str(path), f"{found.name}: {found.about}", unit, series)
+    file_format, series = read_signal(path, options, name)
+    unit = file_format.unit if column != "air_temp" else "°C"
+    return SignalSummary(str(path), f"{file_format.name}: {file_format.about}", unit, series)
 
 
 def of_scenario(path: Path) -> list[SignalSummary]:
-    """Return what is in the signals of a scenario, over the time of its run.
+    """Return summaries of the signals of a scenario, over the time of its run.
 
     Raises:
         ScenarioError: With every problem that could be found.
@@ -216,13 +216,13 @@ def refuse_unless(signal_format: str | None, url: str) -> Callable[[Path], None]
 
     def accept(path: Path) -> None:
         try:
-            found = recognise(Source(path))
+            recognised = recognise(Source(path))
         except SignalError as error:
             what = error.problems[0].message
             raise FetchError(f"what came from {url} is not a signal: {what}") from error
-        if signal_format not in (None, found.name):
+        if signal_format not in (None, recognised.name):
             raise FetchError(
-                f"what came from {url} is a signal of format '{found.name}' "
+                f"what came from {url} is a signal of format '{recognised.name}' "
                 f"(expected '{signal_format}')"
             )
 
@@ -230,7 +230,7 @@ def refuse_unless(signal_format: str | None, url: str) -> Callable[[Path], None]
 
 
 def _csv_config(path: Path, keys: Mapping[str, Any]) -> CsvFile:
-    """Return what a scenario would say of a plain CSV file.
+    """Return the scenario keys of a plain CSV file.
 
     Raises:
         SignalError: If it cannot say so.
@@ -241,8 +241,8 @@ def _csv_config(path: Path, keys: Mapping[str, Any]) -> CsvFile:
         if not keys:  # then the file is missing, which reading it tells better
             return CsvFile.model_construct(type="csv", path=path)
         problems = [
-            Problem(f"{'.'.join(map(str, one['loc'])) or 'csv'}: {one['msg']}")
-            for one in error.errors()
+            Problem(f"{'.'.join(map(str, problem['loc'])) or 'csv'}: {problem['msg']}")
+            for problem in error.errors()
         ]
         raise SignalError(problems) from None
 

@@ -1,1 +1,1 @@
-"""Request traces on the command line: what is in one, and public ones to fetch."""
+"""Request traces on the command line: their content, and public ones to fetch."""

@@ -31,18 +31,18 @@ def chart_lines(rate: Rate, *, blocks: bool) -> Iterator[str]:
     """Yield the lines of a bar chart of rates, a column an interval.
 
     Args:
-        rate: What is drawn.
+        rate: The rate.
         blocks: Whether eighths of a character can be shown; whole ones if not.
     """
     return bar_lines(rate.per_s, "0", duration(rate.span_s), blocks=blocks)
 
 
 def bar_lines(values: FloatArray, first: str, last: str, *, blocks: bool) -> Iterator[str]:
-    """Yield the lines of a bar chart, a column a value; its foot is 0, or below what is negative.
+    """Yield the lines of a bar chart, a column a value, from 0 or below the negative values.
 
     Args:
-        values: What is drawn, shape (n,).
-        first, last: What stands under the two ends.
+        values: Values of the bars, shape (n,).
+        first, last: Labels under the two ends.
         blocks: Whether eighths of a character can be shown; whole ones if not.
     """
     levels = _BLOCKS if blocks else _WHOLE
@@ -83,7 +83,7 @@ def draw(summary: TraceSummary, path: Path) -> None:
     """Draw the rate over time and the distributions of the lengths.
 
     Args:
-        summary: What is drawn.
+        summary: The trace.
         path: The picture, ``.svg`` or ``.png``; replaced if it exists.
 
     Raises:

@@ -49,7 +49,7 @@ class ArrivalCounts:
         self._counts = np.zeros(0, dtype=np.int64)
 
     def add(self, times_s: FloatArray) -> None:
-        """Take arrivals, counted from the first one [s], in ascending order."""
+        """Add arrivals, in seconds from the first one, in ascending order."""
         latest_ms = float(times_s[-1]) * 1000
         while latest_ms / _FINEST_MS[self._finest] >= _MOST_BINS and self._can_widen:
             self._widen()

@@ -1,4 +1,4 @@
-"""What is in a trace: read once, in memory that does not grow with it."""
+"""Content of a trace: read once, in memory that does not grow with it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROBABILITIES = {"min": 0.0, "p10": 0.1, "p50": 0.5, "p90": 0.9, "p99": 0.99, "m
 
 @dataclass(frozen=True, slots=True)
 class TraceSummary:
-    """What is in a trace.
+    """Content of a trace.
 
     Attributes:
         path: Its file.
@@ -86,7 +86,7 @@ def summarise_trace(
     *,
     skip_invalid: bool = False,
 ) -> TraceSummary:
-    """Read a trace and return what is in it.
+    """Read a trace and return a summary of its content.
 
     Args:
         path: The file.
@@ -100,8 +100,8 @@ def summarise_trace(
     arrivals, prompt, output = ArrivalCounts(), Quantiles(), Quantiles()
     totals = Totals()
     try:
-        found = recognise_format(path) if trace_format is None else find_format(trace_format)
-        for piece in read_pieces(path, found.name, time_unit, skip_invalid=skip_invalid):
+        file_format = recognise_format(path) if trace_format is None else find_format(trace_format)
+        for piece in read_pieces(path, file_format.name, time_unit, skip_invalid=skip_invalid):
             totals.add(piece)
             if piece.requests:
                 arrivals.add(piece.times_s)
@@ -109,7 +109,7 @@ def summarise_trace(
                 output.add(piece.output_tokens.astype(np.float64))
     except InferenceSimError as error:
         raise ScenarioError(str(error)) from error
-    return TraceSummary(path, found, totals, arrivals, prompt, output)
+    return TraceSummary(path, file_format, totals, arrivals, prompt, output)
 
 
 def refuse_unless(trace_format: str | None, url: str) -> Callable[[Path], None]:
@@ -122,13 +122,13 @@ def refuse_unless(trace_format: str | None, url: str) -> Callable[[Path], None]:
 
     def accept(path: Path) -> None:
         try:
-            found = recognise_format(path)
+            recognised = recognise_format(path)
         except TraceError as error:
             what = str(error).removeprefix(str(path))
             raise FetchError(f"what came from {url} is not a trace{what}") from error
-        if trace_format not in (None, found.name):
+        if trace_format not in (None, recognised.name):
             raise FetchError(
-                f"what came from {url} is a trace of format '{found.name}' "
+                f"what came from {url} is a trace of format '{recognised.name}' "
                 f"(expected '{trace_format}')"
             )
 

@@ -1,4 +1,4 @@
-"""Files of known sources, told apart by their content: their headers, or the shape of their JSON.
+"""Files of known sources, recognised by their content: their headers, or the shape of their JSON.
 
 A module a format, which it describes as ``FORMAT``. A package of yours can offer others, see
 :class:`SignalFormat`; :func:`cosim.signals.conformance.check_format` holds them to the contract.

@@ -1,4 +1,4 @@
-"""What to do with a file of no known format: what ``type: csv`` would have to be told of it."""
+"""Advice for a file of unknown format: the keys with which ``type: csv`` could read it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ZONE = re.compile(r"(Z|UTC|[+-]\d\d(:?\d\d)?)$")
 
 
 def csv_advice(source: Source) -> str:
-    """Return what ``type: csv`` needs to read a file; or why it cannot."""
+    """Return the keys with which ``type: csv`` could read a file; or why it cannot."""
     if not source.header:
         return "; write it as CSV with a column of stamps in ISO 8601 and one of values"
     if source.path.stat().st_size > _MOST_BYTES:
@@ -50,14 +50,14 @@ def _dialects(source: Source) -> list[Dialect]:
     with source.path.open(encoding="utf-8-sig", errors="replace") as file:
         first = [line[:200] for line in islice(file, _MOST_SKIPPED)]
     comment = next((mark for mark in _COMMENTS if first[0].startswith(mark)), None)
-    found = []
+    dialects = []
     for separator in _SEPARATORS:
-        found.append(Dialect(separator=separator, comment=comment))
+        dialects.append(Dialect(separator=separator, comment=comment))
     widest = max(first, key=lambda line: max(line.count(mark) for mark in _SEPARATORS))
     separator = max(_SEPARATORS, key=widest.count)
     if comment is None and (skip := first.index(widest)):
-        found.append(Dialect(separator=separator, skip_rows=skip))
-    return found
+        dialects.append(Dialect(separator=separator, skip_rows=skip))
+    return dialects
 
 
 def _needs(table: Table, dialect: Dialect) -> tuple[list[str], str]:

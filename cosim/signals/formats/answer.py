@@ -1,4 +1,4 @@
-"""JSON of a service that publishes intensities: what a file of it and a live answer share."""
+"""JSON of a service that publishes intensities: parts that its files and live responses share."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Answer:
     form: str
 
     def texts(self, column: str) -> pd.Series[str]:
-        """Return the values of a column as text; empty where there is none."""
+        """Return the values of a column as text; empty if there is none."""
         return as_texts([entry.values.get(column) for entry in self.entries])
 
     @property

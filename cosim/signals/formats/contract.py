@@ -1,4 +1,4 @@
-"""The contract of a format: what a module of this folder, or a plug-in, offers."""
+"""The contract of a format: the attributes of a module of this folder, or of a plug-in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Quantity = Literal["carbon intensity", "weather", "price", "any"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalFormat:
-    """How a source writes its files.
+    """File format of a source.
 
     A package offers one as an entry point of the group ``cosim.signals``, under its name::
 
@@ -22,15 +22,15 @@ class SignalFormat:
         my_format = "my_package.my_format:FORMAT"
 
     Attributes:
-        name: What scenarios call it.
-        about: What it is, in a few words.
-        quantity: What its values are.
-        unit: Unit of the series that is read; empty if the file does not tell. Carbon intensities
+        name: Its name in scenarios.
+        about: A short description.
+        quantity: Quantity of its values.
+        unit: Unit of the series that is read; empty if not stated in the file. Carbon intensities
             are in g/kWh, prices in currency/kWh.
         matches: Whether a file looks like one.
         read: Returns the series; raises a SignalError if the file is not as it should be.
-        kind: Kind of a carbon intensity; None where the file tells, or it has none.
-        columns: What ``column`` may be; the first is the default.
+        kind: Kind of a carbon intensity; None where the file states it, or it has none.
+        columns: Values that ``column`` may have; the first is the default.
         areas, mix: Whether a file may have several areas; whether it has generation by fuel.
         forecasts: Whether it may have forecasts made at several times, so that ``lead`` counts.
     """

@@ -64,7 +64,7 @@ _FUELS = {
 }
 """Fuels by the names in the balance files; those changed in 2024."""
 _MISSPELT = {"solar witho integrated battery storage": "solar with integrated battery storage"}
-"""Names as EIA's files have them since July 2024, and what they mean."""
+"""Names as EIA's files have them since July 2024, and their meanings."""
 _GENERATION = re.compile(
     r"net generation \((?P<unit>\w+)\) from (?P<fuel>.*?)(?: \((?P<how>imputed|adjusted)\))?"
 )
@@ -76,7 +76,7 @@ _CALIFORNIA = "CISO"
 
 
 def matches(source: Source) -> bool:
-    """Whether a file looks like one of the three."""
+    """Return whether a file looks like one of the three."""
     if any(name.startswith("net generation (") for name in source.names):
         return True
     first = next(iter(_api_entries(source)), None)
@@ -127,21 +127,21 @@ def _read_balance(source: Source, options: ReadOptions) -> Series:
 
 def _fuel_columns(source: Source) -> list[FuelColumn]:
     """Return the fuels of a balance file; of each, the adjusted values come first."""
-    found: dict[str, dict[str, int]] = {}
+    by_fuel: dict[str, dict[str, int]] = {}
     for index, name in enumerate(source.names):
         if (match := _GENERATION.fullmatch(name)) is None:
             continue
         if match["unit"] != "mw":
             raise source.error(f"expected generation in MW (got {shown(source.header[index])})")
-        forms = found.setdefault(_MISSPELT.get(match["fuel"], match["fuel"]), {})
+        forms = by_fuel.setdefault(_MISSPELT.get(match["fuel"], match["fuel"]), {})
         if (match["how"] or "") in forms:
             raise source.error(f"more than one column {shown(source.header[index])}")
         forms[match["how"] or ""] = index
-    if not found:
+    if not by_fuel:
         raise source.error("there is no column 'Net Generation (MW) from ...'")
     return [
         FuelColumn(_FUELS.get(fuel), fuel, tuple(forms[how] for how in _FORMS if how in forms))
-        for fuel, forms in found.items()
+        for fuel, forms in by_fuel.items()
     ]
 
 
@@ -189,7 +189,7 @@ def _note_california(
     if other and not batteries:
         grams = emission_factors()["other"].g_per_kwh
         faults.notes.append(
-            f"{shown(other[0].name)} of California contains what its batteries give back, counted "
+            f"{shown(other[0].name)} of California includes the discharge of batteries, counted "
             f"with {grams:g} g/kWh; `leave_out: [other]` leaves it out"
         )
 

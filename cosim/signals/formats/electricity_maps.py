@@ -32,7 +32,7 @@ _FACTORS = {"life_cycle": "lifecycle", "direct": "direct"}
 
 
 def matches(source: Source) -> bool:
-    """Whether a file looks like one."""
+    """Return whether a file looks like one."""
     first = next(iter(_entries(source)[1]), None)
     if isinstance(first, dict) and {"carbonIntensity", "datetime"} <= first.keys():
         return True
@@ -99,18 +99,18 @@ def _read_json(source: Source, options: ReadOptions) -> Series:
 
 def _find_intensity(source: Source, wanted: str) -> int:
     """Return the position of the column of one of the two intensities."""
-    found = []
+    indices = []
     for index, name in enumerate(source.names):
         if (match := _INTENSITY.fullmatch(name)) is None:
             continue
         if match["unit"] != _UNIT:
             raise source.error(f"expected the unit gCO₂eq/kWh (got {shown(source.header[index])})")
         if (wanted == "direct") == (match["direct"] is not None):
-            found.append(index)
-    if len(found) != 1:
+            indices.append(index)
+    if len(indices) != 1:
         title = "direct" if wanted == "direct" else "Life cycle"
         return source.find(f"Carbon intensity gCO₂eq/kWh ({title})")
-    return found[0]
+    return indices[0]
 
 
 FORMAT = SignalFormat(

@@ -1,7 +1,7 @@
 """Actual generation per production type, of ENTSO-E's Transparency Platform.
 
-Three forms: what its pages export, with a market time unit (MTU) written with both of its ends; the
-files of its file library; and what the client entsoe-py gives, written by pandas. Columns of
+Three forms: exports of its pages, with a market time unit (MTU) written with both of its ends; the
+files of its file library; and tables of the client entsoe-py, written by pandas. Columns of
 consumption, by pumps, are left out.
 """
 
@@ -49,11 +49,11 @@ _FUELS = {
 _GENERATION = re.compile(r"(?P<type>.*?) ?- actual aggregated \[(?P<unit>\w+)\]")
 _LIBRARY = ("datetime(utc)", "productiontype", "actualgenerationoutput[mw]")
 _CLIENT_COLUMNS = ("actual aggregated", "actual consumption")
-"""What the second line of entsoe-py's names may say."""
+"""Possible second lines of entsoe-py's names."""
 
 
 def matches(source: Source) -> bool:
-    """Whether a file looks like one of the three."""
+    """Return whether a file looks like one of the three."""
     if {*_LIBRARY} <= {*source.names}:
         return True
     if source.names[:1] == ("",) and {*source.names} & {*_FUELS} >= {*source.names[1:]} != set():
@@ -120,7 +120,7 @@ def _read_library(source: Source, options: ReadOptions) -> Series:
 
 
 def _read_client(source: Source, options: ReadOptions) -> Series:
-    """Read what the client entsoe-py gives, as pandas writes it: one line of names, or two."""
+    """Read a table of the client entsoe-py, as pandas writes it: one line of names, or two."""
     table = only_area(source, source.table(), options)
     second = [table.texts(place).iloc[0].lower() for place in range(len(table.header))]
     two_lines = not second[0] and {*second[1:]} <= {*_CLIENT_COLUMNS}

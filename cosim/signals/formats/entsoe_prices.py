@@ -1,6 +1,6 @@
 """Day-ahead prices of ENTSO-E's Transparency Platform.
 
-Two forms: what its pages export, before and after 2024, with a market time unit (MTU) written with
+Two forms: exports of its pages, before and after 2024, with a market time unit (MTU) written with
 both of its ends; and the files of its file library. Since October 2025 most areas have a price for
 each quarter of an hour. Of several auctions, the one whose sequence is 1 counts unless another one
 is wanted.
@@ -27,7 +27,7 @@ COLUMNS = ("1", "2", "3")
 
 
 def matches(source: Source) -> bool:
-    """Whether a file looks like one."""
+    """Return whether a file looks like one."""
     return {*_LIBRARY} <= {*source.names} or any(map(_PRICE.fullmatch, source.names))
 
 
@@ -56,10 +56,10 @@ def read(source: Source, options: ReadOptions) -> Series:
 
 
 def _find_price(source: Source) -> int:
-    found = [place for place, name in enumerate(source.names) if _PRICE.fullmatch(name)]
-    if len(found) != 1:
+    places = [place for place, name in enumerate(source.names) if _PRICE.fullmatch(name)]
+    if len(places) != 1:
         return source.find("Day-ahead Price [EUR/MWh]")
-    return found[0]
+    return places[0]
 
 
 def _page_area(source: Source, table: Table, options: ReadOptions) -> Table:
@@ -71,7 +71,7 @@ def _page_area(source: Source, table: Table, options: ReadOptions) -> Table:
 
 
 def _of_auction(source: Source, table: Table, options: ReadOptions) -> tuple[Table, list[str]]:
-    """Return the rows of one auction, and what to say of the others."""
+    """Return the rows of one auction, and note the others."""
     wanted = options.column or COLUMNS[0]
     if "sequence" not in source.names:
         return table, []
@@ -90,17 +90,21 @@ def _of_auction(source: Source, table: Table, options: ReadOptions) -> tuple[Tab
 
 def _check_currency(source: Source, table: Table, name: str, options: ReadOptions) -> None:
     match = _PRICE.fullmatch(name)
-    found = [match["currency"].upper()] if match else []
+    currencies = [match["currency"].upper()] if match else []
     if "currency" in source.names:
         texts = table.texts(source.find("Currency"))
-        found += [text for text in texts.unique() if text]
-    other = [one for one in dict.fromkeys(found) if one != (options.currency or found[0])]
+        currencies += [text for text in texts.unique() if text]
+    other = [
+        currency
+        for currency in dict.fromkeys(currencies)
+        if currency != (options.currency or currencies[0])
+    ]
     if other:
         raise file_error(
             source.path,
             None,
-            f"currency: the prices are in {shown_names([*dict.fromkeys(found)])} (expected "
-            f"{options.currency or found[0]})",
+            f"currency: the prices are in {shown_names([*dict.fromkeys(currencies)])} (expected "
+            f"{options.currency or currencies[0]})",
         )
 
 

@@ -1,4 +1,4 @@
-"""Forecasts as they were recorded: when each was made, for what time, and its value.
+"""Recorded forecasts: the time of issue, the time forecast, and the value of each.
 
 The series has, for each time, the value of the newest forecast that was made by then, or so long
 before as is asked for. The unit is not in the file.
@@ -22,7 +22,7 @@ from inference_sim.arrays import FloatArray
 
 
 def matches(source: Source) -> bool:
-    """Whether a file looks like one."""
+    """Return whether a file looks like one."""
     return {"request_time", "forecast_time"} <= set(source.names)
 
 
@@ -32,7 +32,7 @@ class Issues:
 
     Attributes:
         made_us: When each was made [µs since 1970].
-        times_us: For what time [µs since 1970].
+        times_us: Times forecast [µs since 1970].
         values: The values, in the unit of the file; NaN where blank ones may be filled.
         lines: Lines of the file, from 1; or indices in the list `entries`, from 0.
         entries: Name of the list that they are entries of; empty if they are lines.
@@ -62,9 +62,9 @@ def issues_of(
 
     Args:
         table: Its rows.
-        places: Positions of when each was made, for what time, and its value.
+        places: Positions of the time of issue, the time forecast, and the value.
         options: The time zone of stamps without one, and whether values may be missing.
-        factor: What to multiply each value by.
+        factor: Factor of each value.
         signed: Whether values may be negative.
 
     Raises:
@@ -98,13 +98,13 @@ def read(source: Source, options: ReadOptions) -> Series:
     return newest(source, read_issues(source, options), options)
 
 
-def newest(source: Source, found: Issues, options: ReadOptions) -> Series:
+def newest(source: Source, issues: Issues, options: ReadOptions) -> Series:
     """Return for each time the newest forecast made by then, or `lead` before.
 
     Raises:
         SignalError: If there are less than two.
     """
-    made_us, times_us, values = found.made_us, found.times_us, found.values
+    made_us, times_us, values = issues.made_us, issues.times_us, issues.values
     order = np.lexsort((np.arange(len(values)), made_us, times_us))
     in_time = order[made_us[order] <= times_us[order] - round(options.lead_s * 1e6)]
     last = in_time[np.append(np.diff(times_us[in_time]) > 0, True)[: len(in_time)]]
@@ -113,7 +113,7 @@ def newest(source: Source, found: Issues, options: ReadOptions) -> Series:
             f"expected forecasts of two times or more, made {options.lead_s / 3600:g} h before or "
             f"earlier (got {len(last)})"
         )
-    rows = Faults(source.path, found.lines[last], found.entries)
+    rows = Faults(source.path, issues.lines[last], issues.entries)
     return regular_series(times_us[last], values[last], rows, fill=options.fill)
 
 

@@ -2,7 +2,7 @@
 
 A fuel must not vanish unseen. One that is blank in every row is one that the area does not have.
 One that begins or ends within the file, is reported in half of the rows or less, or is not expected
-there (``n/e``) counts as 0 where it is blank, and the reader is told. Any other blank is a gap.
+there (``n/e``) counts as 0 where it is blank, and a note says so. Any other blank is a gap.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class FuelColumn:
     """The generation of a fuel, as a table has it.
 
     Attributes:
-        fuel: The fuel; `STORAGE` for what is no generation, None where no factor is known for it.
-        name: Its name in the file, without what all names share.
+        fuel: The fuel; `STORAGE` for storage, None where no factor is known for it.
+        name: Its name in the file, without the part that all names share.
         places: Positions of its columns [MW]: where one is blank, the next counts.
     """
 
@@ -45,7 +45,7 @@ class FuelColumn:
 
 @dataclass(frozen=True, slots=True)
 class _Fuel:
-    """What is written of a fuel that the area has.
+    """Values of a fuel that the area has.
 
     Attributes:
         column: Where it is from.
@@ -69,8 +69,8 @@ def read_intensity(
     Args:
         table: The rows.
         columns: The fuels of the file; several may be the same one.
-        faults: Where to note what is wrong, and what was taken for what.
-        options: Factors, what is left out, and what a blank is.
+        faults: Collector of faults and of notes on assumptions.
+        options: Factors, fuels left out, and the meaning of blanks.
 
     Raises:
         SignalError: If no fuel has a value, or one has that no factor is known for.
@@ -114,7 +114,7 @@ def _check_left_out(table: Table, columns: Sequence[FuelColumn], options: ReadOp
 
 
 def _written(table: Table, column: FuelColumn) -> _Fuel | None:
-    """Return what is written of a fuel; None if there is nothing, or nothing that is a number."""
+    """Return the values of a fuel; None if there are none, or none that are numbers."""
     texts = table.texts(column.places[0])
     blank = is_missing(texts)
     instead = np.zeros(len(texts), dtype=bool)
@@ -175,7 +175,7 @@ def _refuse_gaps(fuels: Sequence[_Fuel], nothing: BoolArray, table: Table, fault
 
 
 def _note_choices(fuels: Sequence[_Fuel], nothing: BoolArray, table: Table, faults: Faults) -> None:
-    """Note where other columns than the preferred ones count, and what was taken for 0."""
+    """Note where columns other than the preferred ones count, and blanks taken for 0."""
     rows = len(nothing)
     for text, masks in (
         (

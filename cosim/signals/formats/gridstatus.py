@@ -57,7 +57,7 @@ _OTHERS = {"time", _START, _END, "respondent", "respondent name", "publish time"
 
 
 def matches(source: Source) -> bool:
-    """Whether a file looks like one."""
+    """Return whether a file looks like one."""
     return _START in source.names and len({*source.names} & {*_FUELS}) >= 2
 
 

@@ -21,7 +21,7 @@ _FORM = "{from, to, intensity: {actual, forecast}}, as NESO has it"
 
 
 def matches(source: Source) -> bool:
-    """Whether a file looks like one."""
+    """Return whether a file looks like one."""
     periods = _periods(source.json)
     first = periods[0] if periods else None
     return (
@@ -40,16 +40,16 @@ def read(source: Source, options: ReadOptions) -> Series:
         SignalError: If the file is not as it should be.
     """
     document = _of_area(source, options)
-    found = source.checked(answer, document)
-    column = options.column or _default_column(found)
-    faults, texts = source.entries("data", found.entries), found.texts(column)
+    intensities = source.checked(answer, document)
+    column = options.column or _default_column(intensities)
+    faults, texts = source.entries("data", intensities.entries), intensities.texts(column)
     if column != (options.column or COLUMNS[0]):
         faults.notes.append("the intensity of a region is a forecast: it has no actual one")
     values = parse_numbers(
         texts, faults, blank=options.fill is not None, what=f"intensity.{column}"
     )
-    values = scaled_values(values, found.g_per_kwh, texts, faults, signed=False)
-    starts, ends = found.starts, found.ends
+    values = scaled_values(values, intensities.g_per_kwh, texts, faults, signed=False)
+    starts, ends = intensities.starts, intensities.ends
     starts_us = parse_iso(starts, options.timezone, faults)
     ends_us = parse_iso(ends, options.timezone, faults)
     lengths_us = None
@@ -130,7 +130,7 @@ def _in_region(source: Source, period: Any, area: str | None) -> Any:
 
 
 def _names(region: Any) -> tuple[str, ...]:
-    """Return what a region may be called: its number and its names."""
+    """Return the names of a region: its number and its names."""
     keys = ("regionid", "shortname", "dnoregion", "postcode")
     return tuple(str(region[key]) for key in keys if region.get(key) is not None)
 

@@ -57,12 +57,12 @@ def find_format(name: str) -> SignalFormat:
         SignalError: If there is none of that name, or it cannot be imported.
     """
     try:
-        found = find_part("signal format", name, FORMATS, GROUP)
+        part = find_part("signal format", name, FORMATS, GROUP)
     except InferenceSimError as error:
         raise SignalError(str(error)) from error
-    if not isinstance(found, SignalFormat):
-        raise SignalError(f"signal format '{name}' must be a SignalFormat (got {shown(found)})")
-    return found
+    if not isinstance(part, SignalFormat):
+        raise SignalError(f"signal format '{name}' must be a SignalFormat (got {shown(part)})")
+    return part
 
 
 def _all() -> Iterator[SignalFormat]:
@@ -78,9 +78,9 @@ def recognise(source: Source) -> SignalFormat:
     Raises:
         SignalError: If it is in none of them, or cannot be read.
     """
-    for one in _all():
-        if one.matches(source):
-            return one
+    for candidate in _all():
+        if candidate.matches(source):
+            return candidate
     got = f"the columns {shown_names(source.header)}" if source.header else "JSON of another shape"
     raise file_error(
         source.path,
@@ -101,9 +101,9 @@ def read_signal(
 
     Args:
         path: The file.
-        options: What else is known of it.
+        options: Further options.
         name: Its format; recognised by its content if None.
-        quantity: What it must hold.
+        quantity: Its required quantity.
 
     Returns:
         The format, and the series in its unit.
@@ -112,20 +112,21 @@ def read_signal(
         SignalError: If the file cannot be read, or an option does not go with it.
     """
     source, options = Source(path), options or ReadOptions()
-    found = recognise(source) if name is None else find_format(name)
-    if "any" not in (quantity, found.quantity) and quantity != found.quantity:
+    file_format = recognise(source) if name is None else find_format(name)
+    if "any" not in (quantity, file_format.quantity) and quantity != file_format.quantity:
         raise file_error(
             path,
             None,
-            f"expected a file of {quantity} (got one of {found.quantity}, format '{found.name}')",
+            f"expected a file of {quantity} (got one of {file_format.quantity}, format "
+            f"'{file_format.name}')",
         )
-    _check_options(source, found, options)
-    series = found.read(source, options)
-    return found, series if series.kind else replace(series, kind=found.kind)
+    _check_options(source, file_format, options)
+    series = file_format.read(source, options)
+    return file_format, series if series.kind else replace(series, kind=file_format.kind)
 
 
-def _check_options(source: Source, found: SignalFormat, options: ReadOptions) -> None:
-    """Refuse what does not go with a format."""
+def _check_options(source: Source, file_format: SignalFormat, options: ReadOptions) -> None:
+    """Refuse options that do not apply to a format."""
     fuels = emission_factors()
     for fuel in options.factors:
         if fuel not in fuels:
@@ -135,21 +136,27 @@ def _check_options(source: Source, found: SignalFormat, options: ReadOptions) ->
                 f"factors: no such fuel (got {shown(fuel)}, expected one of {[*fuels]}"
                 f"{did_you_mean(fuel, fuels)})",
             )
-    if options.column is not None and options.column not in found.columns:
-        known = f"expected one of {list(found.columns)}" if found.columns else "it has only one"
-        hint = did_you_mean(options.column, found.columns)
+    if options.column is not None and options.column not in file_format.columns:
+        known = (
+            f"expected one of {list(file_format.columns)}"
+            if file_format.columns
+            else "it has only one"
+        )
+        hint = did_you_mean(options.column, file_format.columns)
         raise file_error(
             source.path,
             None,
-            f"column: no such values in format '{found.name}' (got {shown(options.column)}, "
+            f"column: no such values in format '{file_format.name}' (got {shown(options.column)}, "
             f"{known}{hint})",
         )
     for key, given, fits in (
-        ("area", options.area is not None, found.areas),
-        ("factors", bool(options.factors), found.mix),
-        ("leave_out", bool(options.leave_out), found.mix),
-        ("blank_fuels", options.blank_fuels is not None, found.mix),
-        ("lead", options.lead_s > 0, found.forecasts),
+        ("area", options.area is not None, file_format.areas),
+        ("factors", bool(options.factors), file_format.mix),
+        ("leave_out", bool(options.leave_out), file_format.mix),
+        ("blank_fuels", options.blank_fuels is not None, file_format.mix),
+        ("lead", options.lead_s > 0, file_format.forecasts),
     ):
         if given and not fits:
-            raise file_error(source.path, None, f"{key}: does not go with format '{found.name}'")
+            raise file_error(
+                source.path, None, f"{key}: does not go with format '{file_format.name}'"
+            )

@@ -22,7 +22,7 @@ _PERIOD = re.compile(r"PT(?:(?P<hours>\d{1,2})H)?(?:(?P<minutes>\d{1,4})M)?")
 
 
 def matches(source: Source) -> bool:
-    """Whether a file looks like one."""
+    """Return whether a file looks like one."""
     return bool({"periodend", "period_end"} & set(source.names))
 
 

@@ -1,4 +1,4 @@
-"""What readers of formats are given, and what they find columns and areas with."""
+"""Sources for the readers of formats, which find their columns and areas with these functions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TABS = Dialect(separator="\t")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
-    """What a user may say of a file.
+    """Options for reading a file.
 
     Attributes:
         area: Which area of a file that has several.
@@ -32,9 +32,9 @@ class ReadOptions:
         timezone: IANA time zone of stamps that carry none.
         factors: Emission factors in place of the built-in ones, by fuel [g/kWh].
         leave_out: Fuels that do not count in a mix.
-        blank_fuels: What the blank of one fuel among others is; by default a gap, but 0 where the
+        blank_fuels: Meaning of a blank of one fuel; by default a gap, but 0 where the
             fuel begins or ends within the file or is reported now and then.
-        currency: What a price must be in; None for any.
+        currency: Required currency of a price; None for any.
         lead_s: How long before its time a forecast must have been made [s].
         fill: How gaps are filled; they are errors by default.
     """
@@ -52,7 +52,7 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class Source:
-    """A file, read as far as telling its format needs.
+    """A file, read as far as needed to recognise its format.
 
     Attributes:
         path: The file.
@@ -92,7 +92,7 @@ class Source:
             fewest: How many rows it must have.
 
         Raises:
-            SignalError: If it is no such file, or a row has fewer fields than the header.
+            SignalError: If it is not such a file, or a row has fewer fields than the header.
         """
         table = read_table(self.path, self._dialect).require_rows(fewest)
         faults = table.faults()
@@ -109,16 +109,20 @@ class Source:
         Args:
             name: Name of the list, for errors.
             entries: The entries.
-            keys: What an entry has; the names of the columns.
+            keys: Keys of an entry, which name the columns.
 
         Raises:
             SignalError: If an entry is not like that.
         """
-        wrong = np.array([not isinstance(one, dict) or not {*keys} <= {*one} for one in entries])
+        wrong = np.array(
+            [not isinstance(entry, dict) or not {*keys} <= {*entry} for entry in entries]
+        )
         faults = Faults(self.path, np.arange(len(entries)), entries=name)
         if faults.add(wrong, f"expected {{{', '.join(keys)}}}", entries):
             faults.stop()
-        columns = {place: as_texts([one[key] for one in entries]) for place, key in enumerate(keys)}
+        columns = {
+            place: as_texts([entry[key] for entry in entries]) for place, key in enumerate(keys)
+        }
         rows = pd.DataFrame(columns)
         return Table(self.path, tuple(keys), rows, faults.rows, wrong, entries=name)
 
@@ -131,10 +135,10 @@ class Source:
         if self._is_json:
             raise self.error("expected comma-separated text (got JSON)")
         wanted = [normal(name) for name in names]
-        found = [index for index, name in enumerate(self.names) if name in wanted]
-        if len(found) == 1:
-            return found[0]
-        if found:
+        indices = [index for index, name in enumerate(self.names) if name in wanted]
+        if len(indices) == 1:
+            return indices[0]
+        if indices:
             raise self.error(f"more than one column {shown(names[0])}")
         hint = did_you_mean(wanted[0], self.names)
         raise self.error(
@@ -170,7 +174,7 @@ class Source:
         return self.checked(read, self.json)
 
     def entries(self, name: str, values: Sequence[Any]) -> Faults:
-        """Return an empty list of what is wrong with the entries of a list in JSON.
+        """Return an empty collector of faults for the entries of a list in JSON.
 
         Raises:
             SignalError: If there are less than two.
@@ -198,7 +202,7 @@ def only_area(
         source: The file.
         table: Its rows.
         options: Which area; may be None if there is only one.
-        names: What a column with the area of each row may be called; the first of these counts.
+        names: Possible names of the column with the area of each row; the first match counts.
         fewest: How many rows there must be.
 
     Raises:
@@ -222,9 +226,9 @@ def only_area(
             f"area: no such '{named}' in the file (got {shown(options.area)}, expected one of "
             f"{shown_names(areas)}{did_you_mean(options.area, areas)})"
         )
-    found = table.only((texts == options.area).to_numpy(dtype=bool))
-    if len(found.rows) < fewest:
+    selected = table.only((texts == options.area).to_numpy(dtype=bool))
+    if len(selected.rows) < fewest:
         raise source.error(
-            f"a signal needs two rows or more (got {len(found.rows)} of area {options.area!r})"
+            f"a signal needs two rows or more (got {len(selected.rows)} of area {options.area!r})"
         )
-    return found
+    return selected

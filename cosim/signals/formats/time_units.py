@@ -28,7 +28,7 @@ _RESOLUTION = r"PT(\d{1,4})M"
 
 
 def zone_of(name: str) -> str | None:
-    """Return the zone of the stamps that the name of their column tells; None if it does not."""
+    """Return the zone of the stamps that the name of their column states; None if it has none."""
     match = re.search(r"\((.*)\)", name)
     return match[1].upper() if match else None
 
@@ -81,23 +81,23 @@ def parse_units(
 
     Args:
         texts: The units, as they are written.
-        zone: Zone of all stamps, as the header tells it.
+        zone: Zone of all stamps, from the header.
         timezone: IANA time zone of stamps without any.
-        faults: Where to note what is wrong.
+        faults: Collector of faults.
     """
-    found = texts.str.extract(_MTU)
+    parts = texts.str.extract(_MTU)
     like = "01.01.2016 00:00 - 01.01.2016 01:00 (UTC)"
-    wrong = found[0].isna().to_numpy(dtype=bool)
+    wrong = parts[0].isna().to_numpy(dtype=bool)
     if faults.add(wrong, f"expected a time unit such as {like}", texts):
         return None, None
     clock: list[IntArray] = []
-    for half in (found[0], found[2]):
+    for half in (parts[0], parts[2]):
         clock_us = parse_as(half.str.replace("/", "."), "%d.%m.%Y %H:%M", like, faults)
         if clock_us is None:
             return None, None
         clock.append(clock_us)
-    end_zones = found["end"].fillna(zone or "")
-    start_zones = found["start"].fillna(end_zones)
+    end_zones = parts["end"].fillna(zone or "")
+    start_zones = parts["start"].fillna(end_zones)
     zoneless = (start_zones == "").to_numpy(dtype=bool)
     text = "the stamp has no time zone; set 'timezone' to that of the file"
     if timezone is None and faults.add(zoneless, text, texts):

@@ -32,7 +32,7 @@ _KINDS: dict[str, Literal["average", "marginal"]] = {"co2_moer": "marginal", "co
 
 
 def matches(source: Source) -> bool:
-    """Whether a file looks like one."""
+    """Return whether a file looks like one."""
     if "point_time" in source.names:
         return True
     document = source.json
@@ -46,7 +46,7 @@ def matches(source: Source) -> bool:
 
 
 def has_forecasts(source: Source) -> bool:
-    """Whether a file is a history of forecasts."""
+    """Return whether a file is a history of forecasts."""
     document = source.json
     data = document.get("data") if isinstance(document, dict) else None
     first = data[0] if isinstance(data, list) and data else None
@@ -72,8 +72,8 @@ def read_issues(source: Source, options: ReadOptions) -> Issues:
             whole = isinstance(point, dict)
             points.append({**point, "issue": row} if whole else point)
     table = source.entry_table("forecast", points, ("point_time", "value", "issue"))
-    made = issued.texts(0).iloc[table.rows[2].astype(int)].reset_index(drop=True)
-    rows = pd.concat([made, table.rows[0], table.rows[1]], axis=1, ignore_index=True)
+    issued_texts = issued.texts(0).iloc[table.rows[2].astype(int)].reset_index(drop=True)
+    rows = pd.concat([issued_texts, table.rows[0], table.rows[1]], axis=1, ignore_index=True)
     whole_table = replace(
         table, rows=rows, lines=np.array([int(row) for row in table.rows[2]]), entries="data"
     )

@@ -1,1 +1,1 @@
-"""``cosim evaluate``: policies side by side on one scenario, and what is possible at best."""
+"""``cosim evaluate``: policies side by side on one scenario, and the best possible result."""

@@ -25,9 +25,9 @@ class Evaluation:
     Attributes:
         name: Name of the scenario.
         seeds: The seeds, the same for all policies.
-        policies: The runs of each policy and twin; of the one that does nothing first.
+        policies: The runs of each policy and baseline; of the one that does nothing first.
         bounds: The oracle's bound by seed.
-        rows: A row for each policy and twin.
+        rows: A row for each policy and baseline.
         scenario: The scenario with what it compares, and every default.
         versions: Versions of the libraries that it was made with.
     """
@@ -57,7 +57,7 @@ def evaluation_of(compared: Comparison, by_variant: Sequence[tuple[RunFigures, .
 
     Args:
         compared: The policies and the scenario.
-        by_variant: The runs of each policy and twin.
+        by_variant: The runs of each policy and baseline.
     """
     policies = tuple(
         PolicyRuns(variant.name, variant.twin, runs)

@@ -1,10 +1,10 @@
 """The least emissions possible: a linear programme over the whole run that knows everything.
 
-It knows the intensity, the sun and every arrival, and has no doubts about what is served when: the
+It knows the intensity, the sun and every arrival, and decides when each request is served: the
 programme of `controllers.lp` over the whole run, in the aggregate model of the deployment. That
-model is a lower bound of what the load draws (the chord of a curve that bends down), and is scaled
+model is a lower bound of the power of the load (the chord of a concave curve), and is scaled
 so that doing nothing takes the energy that it took in the simulation. No policy emits less within
-the aggregate model; the simulator may differ from it by what the scale tells.
+the aggregate model; the scale shows how far the simulator differs from it.
 
 There are two bounds. One is for policies that leave the replicas and their clocks as they are. The
 other may put replicas to sleep at no loss of time and take any clock at any time: the lower convex
@@ -124,7 +124,7 @@ class SiteModel:
 
     @property
     def drawn_kwh(self) -> float:
-        """Energy that all requests take when they are served as they come [kWh]."""
+        """Energy of all requests when they are served as they arrive [kWh]."""
         drawn_w = self.service.draw_w(self.demand.total_per_s)
         return float(drawn_w.sum()) * self.demand.period_s / J_PER_KWH
 
@@ -179,7 +179,7 @@ class Demand:
 
     @property
     def total_per_s(self) -> FloatArray:
-        """All requests at the rate at which they come [requests/s]."""
+        """Arrival rate of all requests [requests/s]."""
         deferrable = np.diff(self.arrived, prepend=0.0) / self.period_s
         total: FloatArray = self.interactive_per_s + deferrable
         return total

@@ -1,4 +1,4 @@
-"""The page of an evaluation: the answer, the trade-off, the table."""
+"""The page of an evaluation: headline, trade-off, table."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def _charts(evaluation: Evaluation) -> list[Section]:
     rows = _known(evaluation)
     pareto = _pareto(rows)
     return [
-        *([Section("waiting", "Carbon against waiting", [pareto])] if pareto else []),
-        Section("savings", "What each policy saves", [_savings(rows)]),
+        *([Section("waiting", "Carbon against latency", [pareto])] if pareto else []),
+        Section("savings", "Savings by policy", [_savings(rows)]),
     ]
 
 
@@ -73,15 +73,17 @@ def _best(evaluation: Evaluation) -> PolicyRow:
 def _cards(evaluation: Evaluation) -> list[tuple[str, str, str]]:
     best, noop = _best(evaluation), evaluation.rows[0]
     shown = [
-        ("Doing nothing", _mass(noop), "CO2e of the import"),
+        ("Doing nothing", _mass(noop), "CO2e from grid imports"),
         ("Least", _mass(best), label(best)),
     ]
     if not math.isnan(best.saving.mean):
         shown.append(("Saved", _share(best.saving.mean, 1), "of the emissions of doing nothing"))
     if best.of_oracle is not None:
-        shown.append(("Of the possible", _share(best.of_oracle.mean, 0), "of the oracle's saving"))
+        shown.append(("Of the oracle", _share(best.of_oracle.mean, 0), "of the oracle's saving"))
     if best.attainment is not None:
-        shown.append(("Objectives", _share(best.attainment, 2), "of the requests meet theirs"))
+        shown.append(
+            ("SLO attainment", _share(best.attainment, 2), "of the requests met their SLOs")
+        )
     return shown
 
 
@@ -99,13 +101,13 @@ def _sentence(evaluation: Evaluation) -> str:
         return "No policy emits less than doing nothing."
     sure = "" if math.isinf(best.saving.half_width) or best.saving.is_zero else "significantly "
     text = (
-        f"{label(best)} emits {sure}less than doing nothing: {_share(best.saving.mean, 1)} less by "
-        "the import, at the same work."
+        f"{label(best)} emits {sure}less than doing nothing: {_share(best.saving.mean, 1)} less "
+        "from grid imports, for the same work."
     )
     if best.timing is not None:
         text += (
-            f" {_share(best.timing.mean, 1)} is due to timing: against its twin, which does "
-            "the same without seeing the intensity change."
+            f" {_share(best.timing.mean, 1)} is due to timing: it emits that much less than its "
+            "carbon-agnostic baseline, which sees only the mean intensity."
         )
     return text
 
@@ -140,11 +142,11 @@ def _pareto(rows: list[PolicyRow]) -> ScatterChart | None:
         "Carbon against the time to the first token",
         points,
         x_label="time to the first token, p99 [s]",
-        y_label="Emissions of the import",
+        y_label="Emissions from grid imports",
         unit="kg",
         log_x=True,
-        note="Better is lower and further left. Of requests that may not be deferred: the waiting "
-        "of the others is not in here. Of points close together one is named.",
+        note="Better is lower and further left. Only requests that may not be deferred count: the "
+        "delay of the others is not included. Of points close together, one is named.",
     )
 
 
@@ -164,13 +166,13 @@ def _savings(rows: list[PolicyRow]) -> BarChart:
         [row.policy for row in ordered],
         {
             "the policy": [_percent(row) for row in ordered],
-            "its carbon-agnostic twin": [
+            "its carbon-agnostic baseline": [
                 _percent(twins[row.policy]) if row.policy in twins else math.nan for row in ordered
             ],
         },
         label="Emissions saved",
         unit="%",
-        note="What a policy saves beyond its twin, it saves by timing.",
+        note="Savings beyond those of the carbon-agnostic baseline are due to timing.",
     )
 
 

@@ -23,7 +23,7 @@ class PolicyRuns:
 
     Attributes:
         policy: Its name.
-        twin: Whether it is the carbon-agnostic twin of the policy of that name.
+        twin: Whether it is the carbon-agnostic baseline of the policy of that name.
         runs: Its runs, by seed.
     """
 
@@ -38,13 +38,13 @@ class PolicyRow:
 
     Attributes:
         policy: Its name.
-        twin: Whether it is a carbon-agnostic twin.
+        twin: Whether it is a carbon-agnostic baseline.
         carbon_g: Emissions of the import, batteries as full at the end as at the start, and at the
             work of doing nothing: scaled by output tokens where less was served [g].
         import_g, total_g: Emissions of the import, and with the embodied ones, as they were [g].
         facility_kwh: Energy [kWh].
         saving: Share of the emissions of doing nothing that it saves, seed by seed.
-        timing: Share that it saves against its twin; None without one.
+        timing: Share that it saves against its carbon-agnostic baseline; None without one.
         of_oracle: Its saving over that of the oracle with the same means; None where that saves
             next to nothing.
         attainment, ttft_p99_s, tpot_p99_s: Means over the seeds; None where there was nothing.
@@ -75,7 +75,7 @@ class PolicyRow:
 
 
 def rows(policies: Sequence[PolicyRuns], bounds: Mapping[int, Bound]) -> list[PolicyRow]:
-    """Return a row for each policy and twin, in their order.
+    """Return a row for each policy and baseline, in order.
 
     Args:
         policies: Their runs; those of the policy that does nothing first.
@@ -100,7 +100,7 @@ def rows(policies: Sequence[PolicyRuns], bounds: Mapping[int, Bound]) -> list[Po
 
 
 def _at_equal_work(run: RunFigures, noop: RunFigures) -> float:
-    """Return what a run emits, scaled to the work that was done when nothing was [g]."""
+    """Return the emissions of a run, scaled to the work of the run without controllers [g]."""
     if not run.output_tokens:
         return math.nan
     return run.carbon_g * max(1.0, noop.output_tokens / run.output_tokens)

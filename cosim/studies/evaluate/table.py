@@ -29,7 +29,7 @@ RUN_COLUMNS = (
 
 
 def evaluation_table(evaluation: Evaluation) -> TextTable:
-    """Return the table of an evaluation; twins are paler."""
+    """Return the table of an evaluation; carbon-agnostic baselines are paler."""
     rows = evaluation.rows
     return TextTable(HEADER, [cells(row) for row in rows], pale=[row.twin for row in rows])
 
@@ -53,7 +53,7 @@ def cells(row: PolicyRow) -> tuple[str, ...]:
 
 
 def label(row: PolicyRow) -> str:
-    """Return the name of a row; a twin's says so."""
+    """Return the name of a row, marked if it is a carbon-agnostic baseline."""
     return f"{row.policy} (agnostic)" if row.twin else row.policy
 
 
@@ -67,16 +67,16 @@ def notes(evaluation: Evaluation) -> Iterator[str]:
     count, noop = len(evaluation.seeds), evaluation.rows[0].policy
     yield (
         f"{count} seed{'s' if count > 1 else ''}, the same for all policies. Means with 95 % "
-        "intervals (Student's t); * where zero lies outside."
+        "intervals (Student's t); * where the interval excludes zero."
         if count > 1
         else "One seed: no intervals."
     )
     yield (
-        "carbon: emissions of the import, with the batteries as full at the end as at the start "
-        f"(valued at the mean intensity), and scaled to the tokens that {noop} gave out. saving: "
-        f"against {noop}, seed by seed. by timing: against the policy's twin, which sees the mean "
-        "intensity all the time. SLO, TTFT and TPOT: requests that may not be deferred. late: "
-        "after their deadline. left: not served at the end."
+        "carbon: emissions from grid imports, corrected for the change of the batteries' charge "
+        f"(valued at the mean intensity) and scaled to the output tokens of {noop}. saving: "
+        f"against {noop}, seed by seed. by timing: against the policy's carbon-agnostic baseline, "
+        "which sees only the mean intensity. SLO, TTFT and TPOT: requests that may not be "
+        "deferred. late: completed after their deadline. left: not served at the end."
     )
     if evaluation.bounds:
         bounds = list(evaluation.bounds.values())
@@ -86,12 +86,12 @@ def notes(evaluation: Evaluation) -> Iterator[str]:
         }
         scale = math.fsum(bound.scale for bound in bounds) / len(bounds)
         yield (
-            f"oracle: at best {mean['all_g']:.3f} kg with everything known, or "
+            f"oracle: at best {mean['all_g']:.3f} kg with perfect knowledge, or "
             f"{mean['wide_g']:.3f} kg for policies that also set replicas or clocks; in its model "
             f"{mean['nothing_g']:.3f} kg with neither battery nor deferral, "
             f"{mean['battery_g']:.3f} kg with the battery alone, {mean['deferral_g']:.3f} kg with "
-            f"deferral alone. Its loads are the model's times {scale:.3f}, so that doing nothing "
-            "takes what it took in the simulation."
+            f"deferral alone. Its loads are those of the model times {scale:.3f}, so that doing "
+            "nothing uses the simulated energy."
         )
     if stored := stored_policies(evaluation):
         yield (
@@ -108,8 +108,8 @@ def notes(evaluation: Evaluation) -> Iterator[str]:
     backlog = [label(row) for row in evaluation.rows if row.backlog >= 1]
     if backlog:
         yield (
-            f"Left work at the end: {', '.join(backlog)}. Their carbon is scaled up for it, which "
-            "is a guess: work not done is not a saving."
+            f"Work left at the end: {', '.join(backlog)}. Their carbon is scaled up for it, which "
+            "is an estimate: work not done is not a saving."
         )
 
 

@@ -53,7 +53,7 @@ class Comparison:
 
 
 def comparison(path: Path, overrides: Sequence[str] = (), seeds: int | None = None) -> Comparison:
-    """Return what a scenario's ``evaluation`` compares, everything checked.
+    """Return the policies that a scenario's ``evaluation`` compares, everything checked.
 
     Args:
         path: The scenario file.
@@ -117,7 +117,7 @@ def variant_plan(compared: Comparison, variant: Variant, seed: int) -> Plan:
 
 
 def variant_document(document: Document, variant: Variant) -> Document:
-    """Return the scenario with what a policy says in place of its own."""
+    """Return the scenario with the keys of a policy in place of its own."""
     policies = document.data["evaluation"]["policies"]
     policy = {} if variant.index < 0 else policies[variant.index]
     data = {key: value for key, value in document.data.items() if key != "evaluation"}
@@ -149,7 +149,7 @@ def policies_setting(names: Sequence[str], *, twins: bool) -> str:
 
     Args:
         names: Names of controllers, or ./file.py:Class.
-        twins: Whether the twin of each is run too.
+        twins: Whether the carbon-agnostic baseline of each is run too.
     """
     policies = []
     for name in names:

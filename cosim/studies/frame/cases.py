@@ -64,7 +64,7 @@ def run_cases(
     workers: int | None = None,
     on_run: Callable[[EndedRun], None] = lambda run: None,
 ) -> list[tuple[RunFigures, ...]]:
-    """Make the runs of a study, or take those that were kept.
+    """Execute the runs of a study, or reuse kept ones.
 
     Args:
         runs: The runs.
@@ -98,5 +98,5 @@ class _Maker(Generic[C]):
         number, seed = job
         case = self.runs.cases[number]
         name = self.runs.name(case)
-        figures, made = kept_or_made(self.runs.plan(case, seed), name, self.folder)
-        return job, EndedRun(name, figures, made)
+        figures, executed = kept_or_made(self.runs.plan(case, seed), name, self.folder)
+        return job, EndedRun(name, figures, executed)

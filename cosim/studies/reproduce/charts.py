@@ -1,4 +1,4 @@
-"""The charts of the experiments' page: the paper's Figs 1 to 5, with what was published beside.
+"""The charts of the experiments' page: the paper's Figs 1 to 5, with published values beside.
 
 Everywhere circles are published, a blue line is paper mode, one of vermilion corrected; where there
 are many models or lengths, each has a colour, and a panel each mode.
@@ -30,7 +30,7 @@ _RATE = "nominal rate, requests/s"
 
 
 def experiment_charts(rows: Sequence[Row]) -> list[Chart]:
-    """Return the charts of one experiment; none for what the paper has no figure of."""
+    """Return the charts of one experiment; none where the paper has no figure."""
     make = _MAKERS.get(rows[0].exp)
     return make(rows) if make is not None else []
 
@@ -154,8 +154,8 @@ def _by_group(
         rows: The rows.
         key: Of the charts, before the name of the quantity.
         title: Of the charts, with ``%s`` for the quantity.
-        over, label: Key of the sweep on the axis, and what is written there.
-        group, named: Key of the sweep that tells the lines apart, and how they are called.
+        over, label: Key of the sweep on the axis, and its label.
+        group, named: Key of the sweep by which lines differ, and their names.
         spread: Whether powers lie close together and energies far apart.
     """
     groups = list(dict.fromkeys(row.case[group] for row in rows))
@@ -206,7 +206,7 @@ def _values(
     quantity: str,
     x: Sequence[float] | None = None,
 ) -> np.ndarray:
-    """Return a quantity by place on the axis, shape (places,); NaN where there is none."""
+    """Return a quantity by place on the axis, shape (places,); NaN if there is none."""
     by_place = {float(row.case[key]): _known(getattr(row, source)[quantity]) for row in rows}
     places = _places(rows, key) if x is None else x
     return np.array([by_place.get(place, math.nan) for place in places])

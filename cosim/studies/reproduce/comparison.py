@@ -27,12 +27,12 @@ _UNITS = {"batch_mean": "sequences", "batch_std": "sequences"}
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How well the published values come out, and what correcting them changes.
+    """Agreement with the published values, and the effect of correcting them.
 
     Attributes:
         cases: Cases that were run.
         published: Those of which values were published.
-        largest_percent: By quantity, the largest difference of paper mode to what was published.
+        largest_percent: By quantity, the largest difference of paper mode from published values.
         energy_ratio: Least and greatest of the corrected energy over that of paper mode.
     """
 
@@ -64,7 +64,7 @@ def agreement(rows: Sequence[Row]) -> Agreement:
 
 
 def tables(rows: Sequence[Row]) -> list[str]:
-    """Return the tables of an experiment: what was published with ours beside, and the rest."""
+    """Return the tables of an experiment: published values with ours beside, and the rest."""
     if rows[0].exp == "table2":
         return [_table(rows, ["row"], ["value"], published=True)]
     known = [row for row in rows if _published(row)]
@@ -72,7 +72,7 @@ def tables(rows: Sequence[Row]) -> list[str]:
     keys, values = list(rows[0].case), shown_values(rows)
     blocks = []
     if known:
-        blocks += [subheading("Beside what was published"), _table(known, keys, values, True)]
+        blocks += [subheading("Beside published values"), _table(known, keys, values, True)]
     if others:
         title = "Cases of which no number was published" if known else "All cases"
         blocks += [subheading(title), _table(others, keys, values, False)]

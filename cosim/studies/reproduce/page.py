@@ -1,4 +1,4 @@
-"""The page of the paper's experiments, from what their folder holds."""
+"""The page of the paper's experiments, from their folder."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from cosim.studies.reproduce.rows import Reproduction, Row
 from cosim.studies.reproduce.tables import notes
 
 _MODES = (
-    "Published is what the notebooks of the paper's repository hold, from which its figures were "
-    "drawn. Paper mode is our simulation with the paper's definitions; corrected is the same "
+    "Published are the values in the notebooks of the paper's repository, from which its figures "
+    "were drawn. Paper mode is our simulation with the paper's definitions; corrected is the same "
     "simulation with its errata mended. The difference of the two is the errata's alone; "
-    "docs/errata.md of cosim says what they are."
+    "docs/errata.md of cosim lists them."
 )
 
 
 def reproduction_page(reproduction: Reproduction) -> Page:
-    """Return the page of what was reproduced."""
+    """Return the page of a reproduction."""
     serving = [row for row in reproduction.rows if row.exp in SERVING]
     lead: list[str] = []
     if serving:
@@ -90,7 +90,7 @@ def _case_study(rows: Sequence[Row]) -> str:
     known, ours, right = (0.0 if value is None else value for value in values)
     return (
         f"The case study of Table 2 has a net footprint of {known:,.1f} g in the paper and of "
-        f"{ours:,.1f} g by its definitions here; what its grid import really causes, with the "
+        f"{ours:,.1f} g by its definitions here; the actual emissions of its grid import, with the "
         f"battery of its text, is {right:,.1f} g."
     )
 

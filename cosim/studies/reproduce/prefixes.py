@@ -28,7 +28,7 @@ _MARGIN = 48  # requests before a count at which to fork, so that the child has 
 def measure_counts(
     case: Case, counts: Sequence[int], on_served: Callable[[int], None] = lambda requests: None
 ) -> dict[int, Measured]:
-    """Return what is measured of the first N requests of a case, for each N of `counts`.
+    """Return the measurements of the first N requests of a case, for each N of `counts`.
 
     Args:
         case: The case.
@@ -78,7 +78,7 @@ def _heads(serving: Serving) -> list[float]:
 
 
 def _still_alike(serving: Serving, heads: Sequence[float], count: int) -> bool:
-    """Tell whether the run has gone so far as that of the first `count` requests alone.
+    """Return whether the run so far equals that of the first `count` requests alone.
 
     It has if no other has arrived, or if in every line one of these still stands before the others.
     """
@@ -93,7 +93,7 @@ def _step_s(serving: Serving, heads: Sequence[float], count: int) -> float:
 
 
 def _in_a_child(serving: Serving, count: int) -> Measured | None:
-    """Return what the first `count` requests alone come to; None if the child failed."""
+    """Return the measurements of the first `count` requests alone; None if the child failed."""
     reading, writing = os.pipe()
     with warnings.catch_warnings():
         # Python warns of threads, those of NumPy's BLAS; it starts them anew in a child.
@@ -116,7 +116,7 @@ def _in_a_child(serving: Serving, count: int) -> Measured | None:
 
 
 def _finish_alone(serving: Serving, count: int) -> Measured:
-    """Take what is beyond `count` out of the lines, let nothing more in, and run to the end."""
+    """Drop the queued requests beyond `count`, admit no more, and run to the end."""
     serving.cluster.apply({"admission_rate": 0.0})
     for engine in serving.cluster.engines:
         engine.waiting = deque[Request](r for r in engine.waiting if r.request_id < count)

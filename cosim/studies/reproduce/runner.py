@@ -31,7 +31,7 @@ class Job:
 
     @property
     def cost(self) -> float:
-        """Requests, weighted with how long each takes to simulate."""
+        """Requests, weighted with the simulation time of each."""
         return max(self.counts) * _weight(self.case)
 
 
@@ -68,7 +68,7 @@ def run_cases(
     workers: int | None = None,
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> list[Measured]:
-    """Run cases, and return what was measured in their order.
+    """Run cases, and return their measurements in order.
 
     Args:
         cases: The cases.

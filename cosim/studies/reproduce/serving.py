@@ -1,6 +1,6 @@
 """One run, measured twice: as the paper measures, and with its errata mended.
 
-The simulation is the same for both: Vidur's timing, requests and memory plan. What differs is
+The simulation is the same for both: Vidur's timing, requests and memory plan. They differ in
 
     paper mode   MFU over TFLOPS * 2^40, attention without causality; power by Eq. 1, averaged from
                  the first batch to the last; energy = P(MFU in percent) * GPUs * duration * PUE,
@@ -45,7 +45,7 @@ _ROWS = 50_000  # that are tallied at once
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What the paper reports of a run.
+    """Figures that the paper reports of a run.
 
     Attributes:
         duration_s: Until the last request ends.
@@ -144,14 +144,14 @@ class Tally:
         self._rows = SegmentRows()
 
     def record(self, segments: Sequence[Segment]) -> None:
-        """Take what has ended."""
+        """Count the iterations that have ended."""
         for segment in segments:
             self._rows.add(segment)
         if self._rows.count > _ROWS:
             self.sum_up()
 
     def sum_up(self) -> None:
-        """Add what was recorded to the sums."""
+        """Add the record to the sums."""
         rows = self._rows.take()[:, _COLUMNS]
         iterations = rows[:, 0].astype(np.int64)
         expanded = np.repeat(rows, iterations, axis=0).T
@@ -163,8 +163,8 @@ class Tally:
         self.flops += float(done[0].sum())
         self.causal_flops += float(done[1].sum())
         joules = []
-        for one, peak in zip(done, self._peaks, strict=True):
-            mfu = one / (seconds * peak)
+        for total, peak in zip(done, self._peaks, strict=True):
+            mfu = total / (seconds * peak)
             joules.append(float((_law_w(mfu) * seconds).sum()))
         self.energy_j += joules[0]
         self.causal_energy_j += joules[1]
@@ -188,14 +188,14 @@ class Serving:
     """A case while it runs.
 
     Attributes:
-        cluster: What serves it.
+        cluster: Cluster that serves it.
         ended: Number of requests that have ended.
     """
 
     def __init__(self, case: Case, *, stepwise: bool = False) -> None:
-        found = find_model(case.model)
+        model = find_model(case.model)
         # Vidur does not ask how long a context the model knows (phi-2: 2048 tokens).
-        self._model = replace(found, max_context_tokens=max(found.max_context_tokens, MAX_TOKENS))
+        self._model = replace(model, max_context_tokens=max(model.max_context_tokens, MAX_TOKENS))
         self._tp, self._pp = case.tensor_parallel, case.pipeline_parallel
         pool = PoolConfig(
             model=self._model,
@@ -235,7 +235,7 @@ class Serving:
                 self._last_s = max(self._last_s, request.finish_s)
 
     def finish(self, requests: float = math.inf) -> Measured:
-        """Run until nothing is left to serve, and return what was measured.
+        """Run until nothing is left to serve, and return the measurements.
 
         Args:
             requests: How many there were, if others came after them that were not looked at.
@@ -258,7 +258,7 @@ class Serving:
         return Measured(self._as_the_paper(*batches), self._corrected(*batches), rejected)
 
     def _nothing_left(self) -> bool:
-        """Whether the gateway was shut and all that it had let through has ended."""
+        """Return whether the gateway is closed and all admitted requests have ended."""
         shut = self.cluster.gateway.rate_per_s == 0
         return shut and not any(replica.outstanding for replica in self.cluster.replicas)
 

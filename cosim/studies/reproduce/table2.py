@@ -102,7 +102,7 @@ def _table2(totals: RunTotals) -> dict[str, float | None]:
 
 
 def _corrected(totals: RunTotals) -> dict[str, float | None]:
-    """Return what is right in the place of each row."""
+    """Return the correct value in place of each row."""
     imported, carbon = totals.energy_kwh.import_, totals.carbon_g
     avoided_g, self_sufficiency = carbon.gross - carbon.import_, _self_sufficiency(totals)
     return {
@@ -134,7 +134,7 @@ def _self_sufficiency(totals: RunTotals) -> float:
 
 
 def _settings(data: Path | None) -> tuple[list[str], str]:
-    """Return what is set in the scenario, and where the signals come from."""
+    """Return the settings of the scenario, and the sources of the signals."""
     if data is None:
         return [], (
             "built-in signals: clear-sky solar in San Francisco, typical June day of CISO. The "

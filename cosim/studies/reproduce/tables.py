@@ -40,7 +40,7 @@ def table_lines(
     """Return the head and the lines of an experiment's table: four lines a case at most.
 
     Published, paper mode, corrected, and the difference of paper mode to published in percent;
-    what was not published has no line.
+    values that were not published have no line.
 
     Args:
         rows: The rows, at least one.
@@ -101,8 +101,8 @@ def notes(rows: Sequence[Row]) -> list[str]:
     remarks = [paper()[rows[0].exp].get("note", "")]
     if most := max(row.rejected for row in rows):
         remarks.append(
-            f"Up to {most} requests of a run were not served: they are longer than what one of "
-            "the pipeline's engines has of the KV cache. Vidur lets its micro-batches share it."
+            f"Up to {most} requests of a run were not served: they do not fit into the KV "
+            "cache of one of the pipeline's engines. Vidur lets its micro-batches share it."
         )
     return [note for note in remarks if note]
 

@@ -1,4 +1,4 @@
-"""A scenario from file to result folder: what ``cosim run`` does, callable from Python."""
+"""A scenario from file to result folder: ``cosim run``, callable from Python."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def execute(
 ) -> Result:
     """Run a plan, and write its results if `out` is given.
 
-    A run that fails midway does not raise: its folder holds what there was, marked as failed.
+    A run that fails midway does not raise: its folder holds its results, marked as failed.
 
     Args:
         plan: From :func:`cosim.world.plan.load_plan`.

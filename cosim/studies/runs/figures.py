@@ -19,7 +19,7 @@ from cosim.world.plan import Plan
 LEAST_SERVED = 0.99
 """A run counts as complete if it served at least this share of the requests that arrived."""
 MUCH_STORED = 0.1
-"""Share of a saving above which it is told that it is only what the batteries hold."""
+"""Share of a saving above which a note says that it comes from the batteries' charge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class RunFigures:
         facility_kwh, import_kwh, export_kwh, solar_kwh: Energies [kWh].
         battery_cycles: Full cycles of the batteries.
         cost, currency: Price of the import.
-        attainment: Share of the requests with objectives that met them.
+        attainment: Share of the requests with SLOs that met them.
         ttft_p50_s, ttft_p99_s, tpot_p50_s, tpot_p99_s: Percentiles of the requests that may not
             be deferred [s].
         arrived, completed, backlog, rejected: Requests that came, were served, were left at the
@@ -45,7 +45,7 @@ class RunFigures:
         output_tokens: Tokens given out.
         mfu: Model FLOPs utilisation, the mean over the run.
         facility_power_w: Mean power of the facility [W].
-        guard_s: Time for which the guard of the objectives held [s].
+        guard_s: Time for which the guard of the SLOs was active [s].
         changes: Changes of actuators.
         mattered_s: Time for which what controllers set made a difference, by their actuators [s].
         is_wide: Whether a controller may put replicas to sleep or slow their clocks down.
@@ -87,12 +87,12 @@ class RunFigures:
 
     @property
     def carbon_g(self) -> float:
-        """Emissions of the import, with the batteries as full at the end as at the start [g]."""
+        """Emissions from grid imports, corrected for the change of the batteries' charge [g]."""
         return self.import_g + self.stored_g
 
     @property
     def total_g(self) -> float:
-        """Emissions of the import, as `carbon_g` has them, and embodied ones [g]."""
+        """Emissions from grid imports, as in `carbon_g`, and embodied ones [g]."""
         return self.carbon_g + self.embodied_g
 
     @property
@@ -107,7 +107,7 @@ class RunFigures:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it did the work that came, except for requests in service at the end.
+        """Whether it served the requests that arrived, except those in service at the end.
 
         Carbon of work not done is not a saving.
         """
@@ -182,7 +182,7 @@ def measure(result: Result, latencies: Latencies) -> RunFigures:
 
 
 def _stored_g(result: Result) -> float:
-    """Return what the batteries lost over a run, valued at the mean intensity of their site [g]."""
+    """Return the net discharge of the batteries, valued at their site's mean intensity [g]."""
     step_s = result.run.plan.scenario.time.step_s
     stored_g = 0.0
     for record in result.run.recorder.sites.values():

@@ -32,7 +32,7 @@ class Latencies(RunObserver):
         self.tpot_s: list[float] = []
 
     def on_requests(self, site: str, requests: list[Request]) -> None:
-        """Take note of requests that have ended."""
+        """Add requests that have ended."""
         interactive = self._interactive[site]
         for request in requests:
             if request.class_id in interactive and request.outcome is Outcome.COMPLETED:

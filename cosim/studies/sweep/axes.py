@@ -90,7 +90,7 @@ def axis_of(label: str, path: str, nodes: Sequence[Node]) -> Axis:
 
 
 def _texts(values: Sequence[Any]) -> list[str]:
-    """Return how values are written: mappings by their type, if that tells them apart."""
+    """Return how values are written: mappings by their type, if those differ."""
     types = [str(value["type"]) for value in values if isinstance(value, dict) and "type" in value]
     by_type = len(set(types)) == len(types) == sum(isinstance(value, dict) for value in values)
     texts = [

@@ -23,7 +23,7 @@ def baseline_number(keys: StudyKeys) -> int:
 
 
 def baseline_problems(document: Document, keys: StudyKeys) -> Iterator[Problem]:
-    """Yield what of the baseline does not stand among the cases."""
+    """Yield the problems of a baseline that is not among the cases."""
     axes = _axes(keys)
     for name, value in _given(keys).items():
         named = isinstance(keys.baseline, dict)

@@ -1,4 +1,4 @@
-"""The cases of a study: every combination of what is varied, each planned before anything runs."""
+"""The cases of a study: every combination of its values, each planned before anything runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Case:
 
     @property
     def settings(self) -> tuple[Setting, ...]:
-        """The settings that it makes in the scenario."""
+        """Settings of the scenario that it makes."""
         return tuple(setting for value in self.values for setting in value.settings)
 
 
@@ -61,7 +61,7 @@ def case_plan(study: Study, case: Case, seed: int) -> Plan:
 
 
 def first_seed(study: Study) -> int:
-    """Return the seed of the scenario, with what the study sets; every case is checked.
+    """Return the seed of the scenario, with the settings of the study; every case is checked.
 
     Raises:
         ScenarioError: With every problem of every case, each once, and of which values it comes.

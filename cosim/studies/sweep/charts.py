@@ -1,4 +1,4 @@
-"""The charts of a sweep: each figure over what was varied, and carbon against latency.
+"""The charts of a sweep: each figure over the varied values, and carbon against latency.
 
 Over the first axis of numbers, with a line for each value of the next axis and a panel for each
 combination of the others; bars where nothing that varies is a number.
@@ -16,9 +16,9 @@ from cosim.report.charts import BarChart, Chart, Point, ScatterChart, bar_chart,
 from cosim.report.lines import Axis as LineAxis
 from cosim.report.lines import ChartLine, LineChart, Panel
 from cosim.report.palette import CYCLE, series_color, series_dash
-from cosim.studies.sweep.answer import is_same
 from cosim.studies.sweep.axes import Axis, AxisValue
 from cosim.studies.sweep.cases import case_name
+from cosim.studies.sweep.headline import is_same
 from cosim.studies.sweep.measures import CARBON, ENERGY, MEASURES, Measure, in_unit
 from cosim.studies.sweep.rows import CaseRow, Choice
 
@@ -27,8 +27,8 @@ _ROOM = 0.02  # beside the first and the last place, as a share of the axis
 _LATENCY = "ttft_p99_s"
 _OF_WORK = {measure.figure for measure in (*CARBON, *ENERGY)}
 _ONE = Axis("", (AxisValue(""),))  # in place of the axis of the lines where there is none
-_LEFT_OUT = "Cases that left work behind are not shown: carbon of work not done is not a saving."
-_HOLLOW = "Circles that are not filled: cases that left work behind."
+_LEFT_OUT = "Cases that left work behind are not shown: work not done is not a saving."
+_HOLLOW = "Open circles: cases that left work behind."
 _BAND = "Bands: 95 % intervals over the seeds."
 
 
@@ -144,7 +144,7 @@ def _series(name: str, measure: Measure, rows: Sequence[CaseRow], k: int) -> lis
 
 
 def _zero(series: Sequence[ChartLine]) -> bool:
-    """Return whether 0 belongs on an axis: not where it would flatten what differs."""
+    """Return whether 0 belongs on an axis: not where it would flatten the differences."""
     values = np.concatenate([np.empty(0), *(line.y for line in series)])
     values = values[np.isfinite(values)]
     return not len(values) or bool(abs(values).min() < 0.5 * abs(values).max())
@@ -222,8 +222,8 @@ def pareto_chart(
         y_label=_capital(measure.label),
         unit=measure.unit,
         log_x=min(latencies) > 0 and max(latencies) / min(latencies) >= _LOG_FROM,
-        note="Better is lower and further left. Named, in red: cases that no other beats in both "
-        f"(the Pareto front). Of requests that may not be deferred.{left_out}",
+        note="Better is lower and further left. Named, in red: the Pareto front. Latency is "
+        f"that of requests that may not be deferred.{left_out}",
     )
 
 

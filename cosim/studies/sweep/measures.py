@@ -19,7 +19,7 @@ class Measure:
         label: Its name in words.
         unit: Its unit; empty for a bare number.
         factor: From the figure to that unit.
-        digits: Decimals in tables; None for as many as it takes to tell the cases apart.
+        digits: Decimals in tables; None for as many as distinguish the cases.
         spread: Whether half the interval stands beside it.
     """
 
@@ -39,26 +39,26 @@ class Measure:
 CARBON = (
     Measure("total_g", "total carbon", "kg", 1e-3, spread=True),
     Measure("per_1k_tokens_g", "carbon per 1,000 output tokens", "g", spread=True),
-    Measure("import_g", "carbon of the import", "kg", 1e-3, spread=True),
+    Measure("import_g", "carbon from grid imports", "kg", 1e-3, spread=True),
     Measure("stored_g", "carbon of refilling the batteries", "kg", 1e-3),
     Measure("embodied_g", "embodied carbon", "kg", 1e-3),
     Measure("gross_g", "carbon without solar and battery", "kg", 1e-3),
 )
 ENERGY = (
-    Measure("facility_kwh", "energy of the facility", "kWh"),
+    Measure("facility_kwh", "facility energy", "kWh"),
     Measure("import_kwh", "energy from the grid", "kWh"),
     Measure("solar_kwh", "solar energy", "kWh"),
-    Measure("export_kwh", "energy exported", "kWh"),
+    Measure("export_kwh", "exported energy", "kWh"),
     Measure("self_sufficiency", "self-sufficiency", "%", 100.0, 1),
     Measure("battery_cycles", "full cycles of the battery", "", 1.0, 2),
-    Measure("cost", "price of the import", "", 1.0),
+    Measure("cost", "cost of grid imports", "", 1.0),
 )
 SERVICE = (
     Measure("ttft_p50_s", "time to the first token, median", "s"),
     Measure("ttft_p99_s", "time to the first token, p99", "s"),
     Measure("tpot_p50_s", "time per output token, median", "ms", 1e3),
     Measure("tpot_p99_s", "time per output token, p99", "ms", 1e3),
-    Measure("attainment", "objectives met", "%", 100.0, 2),
+    Measure("attainment", "SLO attainment", "%", 100.0, 2),
     Measure("late", "late", "requests", 1.0, 0),
     Measure("completed", "completed", "requests", 1.0, 0),
     Measure("backlog", "left at the end", "requests", 1.0, 0),
@@ -79,7 +79,7 @@ def in_unit(measure: Measure, every: Sequence[CaseRow]) -> Measure:
 
 
 def texts(measure: Measure, every: Sequence[CaseRow]) -> list[str]:
-    """Return a measure of each case as text; a dash where there is none."""
+    """Return a measure of each case as text; a dash if there is none."""
     digits = decimals(measure, every)
     return [_text(measure, row, digits) for row in every]
 

@@ -1,4 +1,4 @@
-"""The page of a sweep, from what its folder holds."""
+"""The page of a sweep, from its folder."""
 
 from __future__ import annotations
 
@@ -15,9 +15,15 @@ from cosim.report.page import (
     preformatted,
     table,
 )
-from cosim.studies.sweep.answer import answer, carbon_text, same_everywhere, seconds_text, undone
 from cosim.studies.sweep.cases import case_name
 from cosim.studies.sweep.charts import measure_charts, pareto_chart
+from cosim.studies.sweep.headline import (
+    carbon_text,
+    headline,
+    same_everywhere,
+    seconds_text,
+    undone,
+)
 from cosim.studies.sweep.measures import (
     CARBON,
     ENERGY,
@@ -39,9 +45,9 @@ def sweep_page(sweep: Sweep) -> Page:
     choice = choose(every, sweep.baseline)
     behind = list(undone(sweep.axes, every))
     lead = [
-        *([alarm("Not every case did its work", *behind)] if behind else []),
+        *([alarm("Not every case completed its work", *behind)] if behind else []),
         cards(_cards(sweep, every, choice)),
-        *(paragraph(text) for text in answer(sweep.axes, every, choice) if text not in behind),
+        *(paragraph(text) for text in headline(sweep.axes, every, choice) if text not in behind),
     ]
     sections = [*_charts(sweep, every, choice), *_about(sweep, every, choice)]
     subtitle = f"{_counted(sweep, every)}. {sweep.description}".strip()
@@ -67,12 +73,14 @@ def _cards(
         if not math.isnan(latency_s := best.mean("ttft_p99_s")):
             yield "First token, p99", seconds_text(latency_s), "of the case with least carbon"
         if not math.isnan(met := best.mean("attainment")):
-            yield "Objectives", f"{met:.2%}", "of its requests meet theirs"
+            yield "SLO attainment", f"{met:.2%}", "of its requests met their SLOs"
     done = sum(row.whole for row in every)
     yield (
         "Cases",
         f"{len(every):,}",
-        "all did their work" if done == len(every) else (f"{done:,} of them did their work"),
+        "all completed their work"
+        if done == len(every)
+        else (f"{done:,} of them completed their work"),
     )
 
 
@@ -88,7 +96,7 @@ def _charts(sweep: Sweep, every: Sequence[CaseRow], choice: Choice) -> list[Sect
         if measure.figure != "per_1k_tokens_g" or measure.figure == choice.figure
     ]
     sections = [
-        Section("choice", "Carbon against waiting", [pareto] if pareto is not None else []),
+        Section("choice", "Carbon against latency", [pareto] if pareto is not None else []),
         Section("carbon", "Carbon", charts(carbon)),
         Section("energy", "Energy and battery", charts(ENERGY)),
         Section("service", "Latency and service", charts(SERVICE)),

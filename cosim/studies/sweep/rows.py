@@ -36,7 +36,7 @@ class CaseRow:
     failures: int
 
     def mean(self, figure: str) -> float:
-        """Return the mean of a figure; NaN where there is none."""
+        """Return the mean of a figure; NaN if there is none."""
         return self.figures[figure].mean if figure in self.figures else math.nan
 
 
@@ -65,7 +65,7 @@ def _row(values: tuple[AxisValue, ...], runs: tuple[RunFigures, ...]) -> CaseRow
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which case is best in carbon, of those that did their work.
+    """Choice of the case with the lowest carbon, of those that completed their work.
 
     Attributes:
         figure: Figure that is compared: ``total_g`` at the same work, or else ``per_1k_tokens_g``.
@@ -132,7 +132,7 @@ def _compared(whole: Sequence[CaseRow]) -> str:
 
 
 def _lead(best: CaseRow, other: CaseRow, figure: str) -> Interval:
-    """Return the share that the best saves of what another emits, seed by seed."""
+    """Return the saving of the best case as a share of another's emissions, seed by seed."""
     pairs = [
         (getattr(run, figure), getattr(other_run, figure))
         for run, other_run in zip(best.runs, other.runs, strict=True)

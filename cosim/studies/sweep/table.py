@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from cosim.studies.frame.table import TextTable
-from cosim.studies.sweep.answer import answer
 from cosim.studies.sweep.columns import FIGURES, RUN_COLUMNS
+from cosim.studies.sweep.headline import headline
 from cosim.studies.sweep.measures import MEASURES, in_unit, texts
 from cosim.studies.sweep.rows import CaseRow, Choice, rows
 from cosim.studies.sweep.sweep import Sweep
@@ -109,8 +109,8 @@ def _currency(every: Sequence[CaseRow]) -> str:
 
 
 def notes(sweep: Sweep, every: Sequence[CaseRow], choice: Choice) -> Iterator[str]:
-    """Yield the answer, and how to read the table."""
-    yield from answer(sweep.axes, every, choice)
+    """Yield the headline, and how to read the table."""
+    yield from headline(sweep.axes, every, choice)
     yield from reading(sweep, choice)
 
 
@@ -122,12 +122,12 @@ def reading(sweep: Sweep, choice: Choice) -> Iterator[str]:
         if count > 1
         else "One seed: no intervals."
     )
-    star = "" if choice.best is None else "* the least, of the cases that did their work. "
+    star = "" if choice.best is None else "* lowest carbon of the cases that completed their work. "
     yield (
-        f"{star}{seeds} Carbon is that of the import and embodied in the GPUs, with batteries as "
-        "full at the end as at the start (the difference at the mean intensity); what the making "
-        "of batteries and panels emits is not in it. TTFT and TPOT are of requests that may not "
-        "be deferred."
+        f"{star}{seeds} Carbon is that of grid imports and embodied in the GPUs, corrected for the "
+        "change of the batteries' charge (valued at the mean intensity); carbon embodied in "
+        "batteries and panels is not included. TTFT and TPOT are of requests that may not be "
+        "deferred."
     )
 
 

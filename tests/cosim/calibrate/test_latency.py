@@ -161,7 +161,7 @@ HEADER = "batch,context_tokens,itl_s"
         (
             [[b, 500, 0.009 + 1e-4 * b] for b in (1, 2, 3, 4, 5, 6)],
             ["sampling", "time_factor"],
-            "time_factor of meta-llama/Llama-3.1-8B-Instruct cannot be told apart",
+            "time_factor of meta-llama/Llama-3.1-8B-Instruct cannot be distinguished",
         ),
     ],
 )  # fmt: skip

@@ -141,7 +141,7 @@ def test_the_good_rows_are_good(tmp_path: Path) -> None:
         (changed(9, 0, 3200), "t.csv:11 column 'power_w': more than a h100-sxm-80gb draws (700 W)"),
         (changed(9, 0, 0.32), "t.csv:11 column 'power_w': less than any GPU draws with a model"),
         ([[p, 0.2, b] for p, _, b in GOOD], "t.csv column 'mfu': no spread: all values lie"),
-        ([[p, m, m * 2] for p, m, _ in GOOD], "compute_w, memory_w cannot be told apart"),
+        ([[p, m, m * 2] for p, m, _ in GOOD], "compute_w, memory_w cannot be distinguished"),
         (changed(4, 1, "0") [:4] + [[100, 0, 0]] * 5, "the GPU did nothing: leave idle rows out"),
         ([[*GOOD[0], 1]], "t.csv:2: expected 3 fields, as in the header (got 4)"),
     ],
@@ -169,7 +169,7 @@ def test_every_fault_is_told_at_once_and_like_ones_once(tmp_path: Path) -> None:
         ("power_w,mfu,bandwith_utilisation", "did you mean 'bandwidth_utilisation'?"),
         ("watts,mfu,bandwidth_utilisation", "no column 'power_w' (the columns are watts, mfu"),
         ("power_w,mfu,mfu", "column 'mfu' is there more than once"),
-        ("power_w,a,b", "nothing tells what the GPU did"),
+        ("power_w,a,b", "the activity of the GPU is unknown"),
         ("power_w,mfu,b", "no column 'bandwidth_utilisation'"),
     ],
 )
@@ -201,7 +201,7 @@ BATCHES = [[b, 500, 100 * b, 400 + b] for b in (1, 2, 4, 8, 16, 20, 24, 28)]
             [[*row, 3] for row in BATCHES],
             "cannot be split over 3 GPUs",
         ),
-        (SERVED, BATCHES, "cannot be told apart"),  # one context, no prompts
+        (SERVED, BATCHES, "cannot be distinguished"),  # one context, no prompts
     ],
 )
 def test_refused_batches(

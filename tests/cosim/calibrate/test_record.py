@@ -149,7 +149,7 @@ def test_an_interrupted_recording_is_marked(
     assert not record_gpus(path, seconds=60, interval_s=1, clock=clock.clock())
     assert path.read_text() == "an earlier one"
     assert len(rows(tmp_path / "r.csv.partial")) == 6
-    assert "Interrupted: what was recorded is written to" in capsys.readouterr().out
+    assert "Interrupted: the samples so far are written to" in capsys.readouterr().out
     assert sorted(one.name for one in tmp_path.iterdir()) == ["r.csv", "r.csv.partial"]
     assert nvml.open == 0
 

@@ -164,7 +164,7 @@ def test_content_that_is_refused(server: Server, tmp_path: Path) -> None:
 def test_a_file_of_that_name_is_not_touched(server: Server, tmp_path: Path) -> None:
     path = tmp_path / "the_trace.csv"
     path.write_bytes(b"mine")
-    with pytest.raises(FetchError, match="was there before, and nothing says what"):
+    with pytest.raises(FetchError, match="exists, and its expected SHA-256 is unknown"):
         fetch(published(server), tmp_path)
     with pytest.raises(FetchError, match="was there before and is another file"):
         fetch(published(server, DIGEST), tmp_path)

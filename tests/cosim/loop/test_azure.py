@@ -56,9 +56,9 @@ def test_the_tokens_add_up(ran: Ran, recorded: pd.DataFrame) -> None:
 def test_energy_and_carbon_add_up(ran: Ran) -> None:
     energy, steps = ran.summary["energy_kwh"], ran.steps
     idle_j = (steps["gpu_power_w"] - steps["attributed_power_w"]).sum() * 60
-    spent_j = ran.requests["energy_j"].sum() + idle_j
+    spent_j = ran.requests["gpu_energy_j"].sum() + idle_j
     assert spent_j == pytest.approx(energy["gpu"] * 3.6e6, rel=1e-9)
-    assert (ran.requests["energy_j"] > 0).all()
+    assert (ran.requests["gpu_energy_j"] > 0).all()
     assert energy["solar"] > 0
     assert energy["battery_discharge"] > 0
     carbon = ran.summary["carbon_g"]

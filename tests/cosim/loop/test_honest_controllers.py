@@ -46,7 +46,7 @@ def stopped(cosim: Cli, body: str, declared: str = "", *args: str) -> str:
     head = "error: the run failed at step 3: controller './mine.py:Mine' on site 'dc' "
     first, *rest = error.splitlines()
     assert first.startswith(head), error
-    assert rest == ["What it had until then is in out, marked as failed."]
+    assert rest == ["The results until then are in out, marked as failed."]
     return first.removeprefix(head).replace(f" ({Path.cwd()}/mine.py:14)", " (line 14)")
 
 

@@ -621,7 +621,7 @@ def test_the_command_line_begins_now_and_tells_what_is_stale(
     assert "holding 203 g/kWh" in answer.err
     assert "up to date again: 207 g/kWh" in answer.err
     flat = " ".join(answer.out.split())
-    assert "carbon intensity of dc asked for 10 times, 3 without an answer to use" in flat
+    assert "carbon intensity of dc polled 10 times, 3 without a usable value" in flat
     assert "stale in 3 steps" in flat
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     start = datetime.fromisoformat(summary["time"]["start"])

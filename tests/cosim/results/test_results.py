@@ -381,7 +381,7 @@ def test_a_run_that_fails_does_not_cost_earlier_results(cosim: Cli) -> None:
     for _ in range(2):  # the second takes the place of the first
         answer = cosim("run", failing, "--quiet", "-o", "out")
         assert answer.code == 1
-        assert "What it had until then is in out.failed, marked as failed." in answer.err
+        assert "The results until then are in out.failed, marked as failed." in answer.err
     assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == whole
     assert Path("out.failed/FAILED").exists()
     assert cosim("run", failing, "--quiet", "-o", "out.failed").code == 1  # failed for failed

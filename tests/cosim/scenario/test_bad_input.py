@@ -60,7 +60,7 @@ def refused(cosim: Cli, text: str, *args: str) -> str:
         (
             "duration: 20min\n",
             "duration: 20min\n  zzz: 1\n",
-            "s.yaml:6:3 time.zzz: unknown key (known: start, duration, until, max_duration, step)",
+            "s.yaml:6:3 time.zzz: unknown key (keys: start, duration, until, max_duration, step)",
         ),
         (
             "name: dc",
@@ -625,7 +625,7 @@ def test_a_controller_that_misbehaves_ends_the_run(
     assert answer.code == 1
     assert answer.err == (
         f"error: the run failed at step 5: {message}\n"
-        "What it had until then is in out, marked as failed.\n"
+        "The results until then are in out, marked as failed.\n"
     )
     failed(5, message)
 
@@ -658,7 +658,7 @@ def test_a_controller_that_cannot_be_reset(tmp_path: Path, coupling: str) -> Non
     assert done.stderr == (
         "error: the run failed at step 0: controller './mine.py:Mine' on site 'dc' raised OSError "
         f"in reset: no disk ({tmp_path}/mine.py:8)\n"
-        "What it had until then is in results/base, marked as failed.\n"
+        "The results until then are in results/base, marked as failed.\n"
     )
 
 

@@ -357,7 +357,7 @@ def test_an_unknown_key_is_reported_where_it_is_written() -> None:
 
 def test_an_unknown_key_without_a_near_one_lists_the_known() -> None:
     assert problems("sites: [{name: a, zzz: 1}]") == [
-        "s.yaml:1:19 sites.0.zzz: unknown key (known: name, cluster, enabled)"
+        "s.yaml:1:19 sites.0.zzz: unknown key (keys: name, cluster, enabled)"
     ]
 
 
@@ -366,7 +366,7 @@ def test_an_unknown_key_in_a_union_knows_the_keys_of_its_type() -> None:
         "s.yaml:4:33 sites.0.cluster.execution.efficency: unknown key; did you mean 'efficiency'?"
     )
     assert cluster_problem("execution: {type: measured, path: p, x: 1}").endswith(
-        "execution.x: unknown key (known: type, path, roofline)"
+        "execution.x: unknown key (keys: type, path, roofline)"
     )
 
 

@@ -66,7 +66,7 @@ def stumbling(source: Source, options: ReadOptions) -> Series:
         ({"matches": lambda source: False}, "does not recognise its example"),
         ({"matches": lambda source: True}, "takes another file for one of its own"),
         ({"matches": lambda source: source.names[9]}, "matches() raises IndexError"),
-        ({"kind": None}, "nothing tells whether the intensity is average or marginal"),
+        ({"kind": None}, "it is not stated whether the intensity is average or marginal"),
         ({"read": raising(SignalError("no"))}, "its example raises SignalError: no"),
         ({"read": stumbling}, "a damaged file raises KeyError, not a SignalError: 'row'"),
         ({"name": "my_grid"}, "format 'electricity_maps' takes its example for one of its own"),

@@ -17,7 +17,7 @@ from tests.cosim.builders import BASE, controlled, write, write_controller
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often the costly parts of making a plan were called."""
-    from cosim.world import briefing
+    from cosim.world import context
     from inference_sim.deployment import ClusterConfig
 
     counted: Counter[str] = Counter()
@@ -29,7 +29,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
         return call
 
-    monkeypatch.setattr(briefing, "service_model", counting("service", briefing.service_model))
+    monkeypatch.setattr(context, "service_model", counting("service", context.service_model))
     monkeypatch.setattr(ClusterConfig, "check", counting("check", ClusterConfig.check))
     return counted
 

@@ -55,6 +55,13 @@ def test_what_rounds_to_zero_has_no_sign(loss_kwh: float) -> None:
     )
 
 
+def test_a_share_below_zero_is_not_printed() -> None:
+    totals = replace(TOTALS, grid=replace(GRID, self_sufficiency=-0.26))
+    assert row(totals, "Grid").endswith(
+        "1.00 kW drawn; more imported than used, since the battery was charged from the grid"
+    )
+
+
 def test_the_balance_of_energy() -> None:
     assert energy_balance(ENERGY) == "2.00 kWh used = 1.00 from the grid + 1.00 of solar"
     stored = replace(ENERGY, facility=0.5, import_=-0.0, battery_discharge=0.25, export=0.1)

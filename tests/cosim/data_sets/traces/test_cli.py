@@ -174,7 +174,7 @@ class TestFetch:
         answer = cosim("traces", "fetch", "a-trace", "-o", "here")
         assert (answer.code, answer.err) == (0, "")
         assert hashlib.sha256(server.body).hexdigest() in answer.out
-        for text in ("CC-BY 4.0", "A. Author, 2023", server.url, "against nothing", "here/t.csv"):
+        for text in ("CC-BY 4.0", "A. Author, 2023", server.url, "not checked", "here/t.csv"):
             assert text in answer.out
         again = cosim("traces", "fetch", "a-trace", "-o", "here").out
         assert "first download, in t.csv.sha256" in again

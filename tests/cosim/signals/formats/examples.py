@@ -549,7 +549,7 @@ EXAMPLES = {
         "average",
         ReadOptions(area="CISO"),
         (
-            "'other fuel sources' of California contains what its batteries give back, counted "
+            "'other fuel sources' of California includes the discharge of batteries, counted "
             "with 230 g/kWh; `leave_out: [other]` leaves it out",
         ),
     ),

@@ -125,7 +125,7 @@ def test_a_policy_that_fails_is_said(cosim: Cli) -> None:
         "-o", "out", "--workers", "1",
     )  # fmt: skip
     assert answer.code == 1
-    assert "error: runs broke off" in answer.err
+    assert "error: some runs failed" in answer.err
     kept = [json.loads(path.read_text()) for path in Path("out/runs").iterdir()]
     failures = {run["case"]: run["figures"]["failure"] for run in kept}
     assert failures["noop"] == ""
@@ -145,7 +145,7 @@ def test_a_policy_that_fails_at_once_is_said_too(cosim: Cli) -> None:
         "--seeds", "1", "-o", "out", "--workers", "1",
     )  # fmt: skip
     assert answer.code == 1
-    assert "error: runs broke off" in answer.err
+    assert "error: some runs failed" in answer.err
     rows = {line.split()[0]: line for line in answer.out.splitlines()[1:4]}
     assert "1 failed" in rows["Bad"]
     assert "failed" not in rows["suspend_resume"]

@@ -74,7 +74,7 @@ def test_what_left_work_behind_is_a_hollow_circle_beside_the_line() -> None:
     assert circles.name == "gpu h100, left work"
     assert np.isnan(line.y).tolist() == [True, False, False]
     assert np.isnan(circles.y).tolist() == [False, True, True]
-    assert "not filled" in chart.note
+    assert "Open circles" in chart.note
 
 
 def test_an_axis_that_changes_nothing_is_left_out_and_what_never_changes_too() -> None:
@@ -151,7 +151,7 @@ def test_the_page_says_the_answer_and_has_every_chart(tmp_path: Path) -> None:
         "self_sufficiency",
         "ttft_p99_s",
     ]
-    assert "Not every case did its work" in page
+    assert "Not every case completed its work" in page
     assert "<b>3.975 kg</b>" in page  # 9000 * 0.7 - 2400 + 75
     assert "solar 1200 W, gpu a100, GPUs 1" in page
     assert page.count('<td class="number">0 !</td>') == 2

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cosim.studies.frame.table import markdown_page
 from cosim.studies.runs.figures import RunFigures
-from cosim.studies.sweep.answer import answer
+from cosim.studies.sweep.headline import headline
 from cosim.studies.sweep.outcome import shown
 from cosim.studies.sweep.rows import choose, rows
 from cosim.studies.sweep.sweep import Sweep
@@ -22,7 +22,7 @@ THREE = axis("battery", [0, 500, 2000], "Wh")
 
 def told(found: Sweep) -> str:
     every = rows(found)
-    return "\n".join(answer(found.axes, every, choose(every, found.baseline)))
+    return "\n".join(headline(found.axes, every, choose(every, found.baseline)))
 
 
 def best_of(found: Sweep) -> str | None:
@@ -36,11 +36,11 @@ def test_the_least_carbon_is_best() -> None:
     assert told(found).splitlines() == [
         "Least carbon: battery 500 Wh, with 750 g, 25 % less than the baseline, battery 0 Wh "
         "(1 kg).",
-        "It emits 6.2 % less than the next, battery 2000 Wh; with one seed nothing tells how sure "
-        "that is.",
+        "It emits 6.2 % less than the next, battery 2000 Wh; with one seed, its uncertainty is "
+        "unknown.",
         "Its first tokens take 400 ms at the 99th percentile, and 20 ms per token after that; the "
         "fastest to the first token is battery 0 Wh with 200 ms.",
-        "Cases that no other beats in carbon and in the time to the first token (p99) at once, "
+        "Pareto front of carbon and time to the first token (p99), "
         "from the least carbon on: battery 500 Wh (750 g, 400 ms); battery 2000 Wh (800 g, "
         "300 ms); battery 0 Wh (1 kg, 200 ms).",
     ]
@@ -52,7 +52,7 @@ def test_the_baseline_is_the_first_or_chosen() -> None:
     assert "6.2 % less than the baseline, battery 2000 Wh" in told(replace(found, baseline=2))
     assert "750 g: the baseline itself." in told(replace(found, baseline=1))
     behind = made_up([THREE], [emitting(1000, load_state="overloaded"), *[emitting(750)] * 2])
-    assert "The baseline did not do its work" in told(behind)
+    assert "The baseline did not complete its work" in told(behind)
 
 
 @pytest.mark.parametrize(("stored_g", "share"), [(-100.0, "50 %"), (-10.0, ""), (100.0, "-50 %")])
@@ -82,7 +82,7 @@ def test_work_not_done_is_not_a_saving(behind: RunFigures) -> None:
     assert best_of(found) == "2000"
     text = told(found)
     assert "battery 500 Wh" in text.splitlines()[-1]
-    assert ("Runs broke off" if behind.failure else "is not called best") in text
+    assert ("Failed runs" if behind.failure else "is never named best") in text
     table = short_table(found, every, choose(every))
     assert table.head[-1] == "left"
     assert ["!" in line[-1] for line in table.lines] == [False, True, False]
@@ -104,7 +104,7 @@ def test_what_was_still_being_served_at_the_end_is_no_backlog() -> None:
 def test_no_case_did_its_work() -> None:
     found = made_up([THREE], [emitting(g, load_state="overloaded") for g in (1, 2, 3)])
     assert best_of(found) is None
-    assert told(found).startswith("No case did its work, so that none is called best.")
+    assert told(found).startswith("No case completed its work, so none is named best.")
     assert "*" not in "".join(
         map("".join, short_table(found, rows(found), choose(rows(found))).lines)
     )
@@ -123,7 +123,7 @@ def test_other_work_is_compared_by_the_token() -> None:
 def test_a_lead_within_the_spread_is_said() -> None:
     pairs = [(1000, 1100), (990, 1101), (1500, 1600)]
     found = made_up([THREE], [[emitting(g, seed=k) for k, g in enumerate(one)] for one in pairs])
-    assert "too little to tell the two apart" in told(found)
+    assert "not significant" in told(found)
     pairs[1] = (900, 990)
     found = made_up([THREE], [[emitting(g, seed=k) for k, g in enumerate(one)] for one in pairs])
     assert "It emits 10 % less than the next, battery 0 Wh (± 1.3e-13 %" not in told(found)
@@ -139,11 +139,11 @@ def test_equals_are_said_to_be_equal() -> None:
 def test_objectives_missed_are_said_with_the_best_that_keeps_them() -> None:
     found = made_up([THREE], [emitting(700, attainment=0.9), emitting(800), emitting(900)])
     assert (
-        "Only 90.00 % of its requests met their objectives; of the cases in which 99 % do, battery "
+        "Only 90.00 % of its requests met their SLOs; of the cases that reach 99 %, battery "
         "500 Wh emits least (800 g)." in told(found)
     )
     found = made_up([THREE], [emitting(g, attainment=0.9) for g in (7, 8, 9)])
-    assert "met their objectives; in no case 99 % do." in told(found)
+    assert "met their SLOs; no case reaches 99 %." in told(found)
 
 
 def test_a_plain_load_has_no_latency() -> None:

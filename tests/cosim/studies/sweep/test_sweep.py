@@ -159,9 +159,9 @@ def failing(tmp_path: Path) -> Path:
 def test_a_case_that_breaks_off_is_said(cosim: Cli, failing: Path) -> None:
     answer = cosim("sweep", failing, "-o", "out", "--workers", "1")
     assert answer.code == 1
-    assert "error: runs broke off" in answer.err
+    assert "error: some runs failed" in answer.err
     assert "0, 1 failed" not in answer.out.splitlines()[1]
-    assert "Runs broke off: controllers" in answer.out
+    assert "Failed runs: controllers" in answer.out
     assert "Least carbon: controllers []" in answer.out
     kept = [json.loads(one.read_text()) for one in Path("out/runs").iterdir()]
     assert sum("no disk" in one["figures"]["failure"] for one in kept) == 1
@@ -173,7 +173,7 @@ class TestCommand:
         answer = cosim("sweep", study, "-o", out, "--workers", "1")
         assert answer.code == 0
         assert answer.err == (
-            "small: 4 cases x 2 seeds = 8 runs\n8 of them were kept from before\n"
+            "small: 4 cases x 2 seeds = 8 runs\n8 of them were reused from before\n"
         )
         lines = answer.out.splitlines()
         assert max(map(len, lines[:6])) <= 80

@@ -1,4 +1,4 @@
-"""What controllers are told of a site: the ranges of its actuators, its signals, what it can do."""
+"""Contexts of controllers: a site's actuator ranges, signals, forecasts and service model."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def site_signals(
 
     Args:
         site: The site.
-        forecasts: What the scenario says of forecasts.
+        forecasts: The scenario's forecasts.
         time: Start and steps of the run.
         seed: Seed of the forecasts' errors.
 
@@ -57,9 +57,9 @@ def site_signals(
             "solar": site.past_solar_w,
         },
     )
-    made: dict[str, Forecaster] = {}
+    forecasters: dict[str, Forecaster] = {}
     for number, name in enumerate(("carbon_intensity", "solar", "arrivals")):
-        made[name] = forecaster(
+        forecasters[name] = forecaster(
             getattr(forecasts, name),
             signals.past.get(name, np.empty(0)),
             signals.values(name),
@@ -67,11 +67,11 @@ def site_signals(
             step_s=time.step,
             seed=(*seed, number),
         )
-    return replace(signals, forecasters=made)
+    return replace(signals, forecasters=forecasters)
 
 
 def site_context(site: SitePlan, start: datetime, step_s: float, steps: int) -> SiteContext:
-    """Return what a controller is told of a site before a run.
+    """Return the context that a controller gets of a site before a run.
 
     Args:
         site: The site.
@@ -126,7 +126,10 @@ def _limits(
         "batch_cap": ActuatorLimits(1, pool.batch_cap),
         "active_replicas": ActuatorLimits(1, pool.replicas),
     }
-    if any(one.deferrable and one.share > 0 for one in workload.config.classes):
+    if any(
+        request_class.deferrable and request_class.share > 0
+        for request_class in workload.config.classes
+    ):
         fastest = max(service.capacity_per_s(), workload.peak_rate_per_s)
         limits["deferrable_rate"] = ActuatorLimits(0.0, fastest, initial=math.inf)
     if len(service.clocks) > 1:
@@ -164,13 +167,13 @@ def _classes(site: SitePlan) -> tuple[ClassInfo, ...]:
         return ()
     return tuple(
         ClassInfo(
-            name=one.name,
-            share=one.share,
-            deferrable=one.deferrable,
-            deadline_s=math.inf if one.deadline is None else one.deadline,
-            latest_start_s=one.service_class().latest_start_s(0.0),
-            ttft_slo_s=one.slo.ttft_s,
-            tpot_slo_s=one.slo.tpot_s,
+            name=request_class.name,
+            share=request_class.share,
+            deferrable=request_class.deferrable,
+            deadline_s=math.inf if request_class.deadline is None else request_class.deadline,
+            latest_start_s=request_class.service_class().latest_start_s(0.0),
+            ttft_slo_s=request_class.slo.ttft_s,
+            tpot_slo_s=request_class.slo.tpot_s,
         )
-        for one in site.workload.config.classes
+        for request_class in site.workload.config.classes
     )

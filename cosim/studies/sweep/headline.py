@@ -1,4 +1,4 @@
-"""The answer of a sweep in words: which case emits least, at what latency, and how sure that is."""
+"""The headline of a sweep: which case emits least, at what latency, how certain that is."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from cosim.studies.sweep.cases import case_name
 from cosim.studies.sweep.measures import MEASURES
 from cosim.studies.sweep.rows import CaseRow, Choice
 
-_GOOD = 0.99  # share of objectives met that is worth a word below it
+_GOOD = 0.99  # least SLO attainment that needs no remark
 _NAMED = 6
 _SAME = 1e-9
 
 
-def answer(axes: Sequence[Axis], every: Sequence[CaseRow], choice: Choice) -> Iterator[str]:
+def headline(axes: Sequence[Axis], every: Sequence[CaseRow], choice: Choice) -> Iterator[str]:
     """Yield sentences."""
     best = choice.best
     if best is None:
-        yield "No case did its work, so that none is called best."
+        yield "No case completed its work, so none is named best."
     else:
         yield _least(axes, choice, best)
         if choice.runner_up is not None and choice.lead is not None:
             yield _lead(choice.lead, case_name(axes, choice.runner_up.values))
         yield from _latency(axes, every, best)
-        yield from _objectives(axes, every, choice, best)
+        yield from _slos(axes, every, choice, best)
         if len(choice.front) > 1:
             yield _front(axes, choice)
     yield from undone(axes, every)
@@ -37,13 +37,13 @@ def undone(axes: Sequence[Axis], every: Sequence[CaseRow]) -> Iterator[str]:
     """Yield which cases did not do their work, if any."""
     failed = [row for row in every if row.failures]
     if failed:
-        yield f"Runs broke off: {_names(axes, failed)}. The files under runs/ say why."
+        yield f"Failed runs: {_names(axes, failed)}. The files under runs/ say why."
     behind = [row for row in every if not row.whole and not row.failures]
     if behind:
         yield (
-            f"Left work behind (!): {_names(axes, behind)}. More than "
+            f"Work left behind (!): {_names(axes, behind)}. More than "
             f"{_percent(1 - LEAST_SERVED)} of the requests were not served, or the queue was still "
-            "long at the end. Such a case is not called best: carbon of work not done is not a "
+            "long at the end. Such a case is never named best: work not done is not a "
             "saving."
         )
 
@@ -67,7 +67,7 @@ def _least(axes: Sequence[Axis], choice: Choice, best: CaseRow) -> str:
     if baseline is best:
         return f"{text}: the baseline itself."
     if baseline is None:
-        return f"{text}. The baseline did not do its work, so that nothing is saved against it."
+        return f"{text}. The baseline did not complete its work, so no saving is given."
     own, value = best.mean(choice.figure), baseline.mean(choice.figure)
     saved = f", {_percent(1 - own / value)} less than" if value > 0 else "; it is compared with"
     return (
@@ -90,14 +90,14 @@ def _stored(choice: Choice) -> str:
 
 def _lead(lead: Interval, name: str) -> str:
     if math.isnan(lead.mean):
-        return f"Next comes {name}."
+        return f"The next best is {name}."
     if abs(lead.mean) < _SAME:
         return f"The next, {name}, emits the same."
     text = f"It emits {_percent(lead.mean)} less than the next, {name}"
     if math.isinf(lead.half_width):
-        return f"{text}; with one seed nothing tells how sure that is."
+        return f"{text}; with one seed, its uncertainty is unknown."
     if lead.is_zero:
-        return f"{text}, which is too little to tell the two apart with these seeds."
+        return f"{text}, which is not significant with these seeds."
     return f"{text} (± {_percent(lead.half_width)}, seed by seed)."
 
 
@@ -121,20 +121,20 @@ def _latency(axes: Sequence[Axis], every: Sequence[CaseRow], best: CaseRow) -> I
         )
 
 
-def _objectives(
+def _slos(
     axes: Sequence[Axis], every: Sequence[CaseRow], choice: Choice, best: CaseRow
 ) -> Iterator[str]:
     met = best.mean("attainment")
     if math.isnan(met) or met >= _GOOD:
         return
-    text = f"Only {met * 100:.2f} % of its requests met their objectives"
+    text = f"Only {met * 100:.2f} % of its requests met their SLOs"
     good = [row for row in every if row.whole and row.mean("attainment") >= _GOOD]
     if not good:
-        yield f"{text}; in no case {_percent(_GOOD)} do."
+        yield f"{text}; no case reaches {_percent(_GOOD)}."
         return
     least = min(good, key=lambda row: row.mean(choice.figure))
     yield (
-        f"{text}; of the cases in which {_percent(_GOOD)} do, {case_name(axes, least.values)} "
+        f"{text}; of the cases that reach {_percent(_GOOD)}, {case_name(axes, least.values)} "
         f"emits least ({carbon_text(least, choice.figure)})."
     )
 
@@ -146,8 +146,8 @@ def _front(axes: Sequence[Axis], choice: Choice) -> str:
         for row in choice.front
     ]
     return (
-        "Cases that no other beats in carbon and in the time to the first token (p99) at once, "
-        f"from the least carbon on: {_listed(texts)}."
+        "Pareto front of carbon and time to the first token (p99), from the least carbon on: "
+        f"{_listed(texts)}."
     )
 
 

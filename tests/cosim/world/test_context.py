@@ -9,7 +9,7 @@ import pytest
 
 from controllers import ACTUATORS, ActuatorLimits, SiteContext
 from cosim.scenario.site import ClcBattery, SimpleBattery
-from cosim.world.briefing import battery_limits_w, site_context
+from cosim.world.context import battery_limits_w, site_context
 from cosim.world.microgrid import battery
 from cosim.world.plan import load_plan
 from tests.cosim.builders import BASE, edited, write
