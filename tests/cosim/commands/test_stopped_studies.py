@@ -128,5 +128,5 @@ def test_reproduce_writes_nothing_and_leaves_nobody(tmp_path: Path) -> None:
     _, err = process.communicate(timeout=8)
     assert err == "error: terminated: nothing was written\n"
     assert process.returncode == 130
-    assert not any(is_there(int(pid)) for pid in children)
+    soon(lambda: not any(is_there(int(pid)) for pid in children))
     assert not list(tmp_path.iterdir())
