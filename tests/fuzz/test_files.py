@@ -19,7 +19,7 @@ from tests.fuzz.test_scenarios import count
 from tests.inference_sim.test_models import LLAMA
 from tests.inference_sim.test_trace_formats import GOOD
 
-DAILY, NIGHTLY = 80, 2_500
+DAILY, NIGHTLY = 60, 5_000
 
 QUICK = settings(
     max_examples=count(DAILY, NIGHTLY), suppress_health_check=list(HealthCheck), database=None
@@ -42,13 +42,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def of_signal(example: Example) -> str:
-    """A scenario of one step that reads an example."""
-    day, _, clock = example.first.replace(" ", "T").partition("T")
-    return edited(
-        ("2022-06-08T00:00:00Z", f"{day}T{clock or '00:00'}Z"),
-        ("20min", "60s"),
-        (CARBON, f"{{type: {example.format}, path: ./f.txt}}"),
-    )
+    """A scenario of a few steps that reads an example, with the keys that it needs."""
+    options = example.options
+    keys: dict[str, object] = {"type": "file", "path": "./f.txt", "area": options.area}
+    keys |= {"column": options.column, "timezone": options.timezone, "lead": options.lead_s or None}
+    keys |= {"factors": dict(options.factors), "leave_out": list(options.leave_out)}
+    keys |= {"blank_fuels": options.blank_fuels, "fill": options.fill and options.fill.method}
+    signal = json.dumps({key: value for key, value in keys.items() if value})
+    carbon, solar = CARBON, "{type: clear_sky, peak_power_w: 600}"
+    if example.format == "entsoe_prices":
+        change = (carbon, f"{carbon}\n      price: {signal}")
+    elif example.format == "solcast":
+        change = (solar, "{type: solcast, path: ./f.txt, peak_power_w: 600}")
+    else:
+        change = (carbon, signal)
+    start = f"{example.first.replace(' ', 'T')}Z"
+    return edited(("2022-06-08T00:00:00Z", start), ("20min", "120s"), change)
 
 
 SIGNALS = st.sampled_from(list(EXAMPLES.values())).flatmap(
@@ -79,9 +88,10 @@ def test_any_file_is_taken_or_refused_with_its_place(files: tuple[str, str]) -> 
 
 def test_the_examples_are_taken() -> None:
     """So that the damage is what the other test is about."""
-    for scenario, content in [(TRACE, text) for text in GOOD.values()] + [
-        (MODEL, json.dumps(config)) for config in QUANTIZED
-    ]:
+    taken = [(of_signal(example), example.text) for example in EXAMPLES.values()]
+    taken += [(TRACE, text) for text in GOOD.values()]
+    taken += [(MODEL, json.dumps(config)) for config in QUANTIZED]
+    for scenario, content in taken:
         write("s.yaml", scenario)
         write("f.txt", content)
         write("f.json", content)

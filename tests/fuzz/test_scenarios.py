@@ -23,7 +23,7 @@ from tests.fuzz.calls import Hang, called, check_answer, limited
 from tests.fuzz.mutations import as_yaml, damaged, mutated, valid
 from tests.samples import examples
 
-DAILY_FILES, NIGHTLY_FILES = 150, 20_000
+DAILY_FILES, NIGHTLY_FILES = 100, 20_000
 DAILY_RUNS, NIGHTLY_RUNS = 6, 300
 STEPS = 5
 """Of a short run."""

@@ -27,7 +27,9 @@ LONG = edited(("duration: 20min", "duration: 12h"))
 ROOM_BYTES = [
     20_000,
     *(
-        pytest.param(room, marks=pytest.mark.nightly("disks of five sizes"))
+        pytest.param(
+            room, marks=pytest.mark.nightly("disks that are full at five sizes; every day one")
+        )
         for room in (0, 1_000, 100_000, 300_000)
     ),
 ]
@@ -127,7 +129,10 @@ def check(folder: Path) -> tuple[int, list[str]]:
     return seed_of(folder / "out"), beside
 
 
-@pytest.mark.parametrize("moments", sizes(1, 20, "twenty moments of each signal"))
+@pytest.mark.parametrize(
+    "moments",
+    sizes(1, 20, "twenty kills at random moments by each of three signals; every day one"),
+)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_at_any_moment(
     old_results: Path, tmp_path: Path, wall_s: float, number: int, moments: int
