@@ -1,5 +1,5 @@
-"""How fast the simulator is, and what it takes to be so: ``python -m benchmarks --help``.
+"""The speed and the memory of the simulator: ``python -m benchmarks --help``.
 
-Fixed workloads, each in a process of its own. Every speed is also given as a ratio to what bare
-SimPy did right before, in the same process, so that figures from different machines compare.
+Fixed workloads, each in a process of its own. Every speed is also given as a ratio to that of bare
+SimPy right before, in the same process, so that figures from different machines compare.
 """

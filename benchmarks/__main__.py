@@ -30,18 +30,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--write-docs", action="store_true", help=f"run all, and renew docs/{PAGE.name}"
     )
-    given = parser.parse_args(arguments)
-    if given.repeat < 1:
-        parser.error(f"--repeat must be at least 1 (got {given.repeat})")
-    if given.names and given.json:
+    options = parser.parse_args(arguments)
+    if options.repeat < 1:
+        parser.error(f"--repeat must be at least 1 (got {options.repeat})")
+    if options.names and options.json:
         parser.error("--json has a group of its own; give no other names")
-    if given.write_docs and (given.names or given.json or given.smoke):
+    if options.write_docs and (options.names or options.json or options.smoke):
         parser.error("--write-docs goes with nothing but --repeat: the page shows every case")
     try:
-        cases = find([given.json] if given.json else given.names)
+        cases = find([options.json] if options.json else options.names)
     except ValueError as error:
         parser.error(str(error))
-    if given.smoke:
+    if options.smoke:
         cases = [case for case in cases if case.smoke is not None]
         if not cases:
             parser.error("none of these has a smaller version")
@@ -49,18 +49,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number, case in enumerate(cases, 1):
         if sys.stderr.isatty():
             print(f"\r\033[K{number}/{len(cases)} {case.title} ", end="", file=sys.stderr)
-        results[case] = measure(case, given.repeat, smoke=given.smoke)
+        results[case] = measure(case, options.repeat, smoke=options.smoke)
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr)
-    if given.json:
+    if options.json:
         print(json.dumps(as_json(results), indent=2))
     else:
-        if given.smoke:
+        if options.smoke:
             print("Smaller versions of the cases.\n")
         print(f"{machine(results)}\n\n{tables(results)}")
-    if given.write_docs:
+    if options.write_docs:
         write_docs(results)
-    slow = too_slow(results) if given.smoke else []
+    slow = too_slow(results) if options.smoke else []
     for line in slow:
         print(line, file=sys.stderr)
     return 1 if slow else 0

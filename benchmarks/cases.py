@@ -11,12 +11,12 @@ from benchmarks.work import CloseLoop, ReadTrace, Report, Serve, StartUp, Work
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One piece of work.
+    """One piece of work to time.
 
     Attributes:
-        group, name: What it is called by: ``group.name``.
-        about: What it is, in a few words.
-        work: What is timed.
+        group, name: Its title is ``group.name``.
+        about: Description in a few words.
+        work: The work to time.
         smoke: A smaller version of it; None to leave it out of smoke runs.
         floor: Fewest requests (or starts) per bare event of that version: about half of what two
             shared cores reach in plain Python, a quarter of what they reach compiled.
@@ -172,17 +172,17 @@ GROUPS = tuple(dict.fromkeys(case.group for case in CASES))
 
 
 def find(names: Sequence[str]) -> list[Case]:
-    """Return the cases that are called so, or are in a group called so; all without names.
+    """Return the cases with these titles, or in groups with these names; all without names.
 
     Raises:
         ValueError: On an unknown name.
     """
     if not names:
         return list(CASES)
-    found: list[list[Case]] = []
+    by_name: list[list[Case]] = []
     for name in names:
-        found.append([case for case in CASES if name in (case.group, case.title)])
-        if not found[-1]:
-            known = ", ".join((*GROUPS, *(case.title for case in CASES)))
-            raise ValueError(f"no benchmark '{name}'; known: {known}")
-    return list(dict.fromkeys(chain.from_iterable(found)))
+        by_name.append([case for case in CASES if name in (case.group, case.title)])
+        if not by_name[-1]:
+            titles = ", ".join((*GROUPS, *(case.title for case in CASES)))
+            raise ValueError(f"no benchmark '{name}'; known: {titles}")
+    return list(dict.fromkeys(chain.from_iterable(by_name)))

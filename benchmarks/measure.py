@@ -25,14 +25,14 @@ BARE_EVENTS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """How a case went; medians of the runs, each by itself.
+    """Measurement of a case; medians of the runs, each by itself.
 
     Attributes:
         seconds: Wall time [s].
         requests: Requests served.
         simulated_s: Simulated time [s].
-        bare_events_per_s: What bare SimPy did [events/s].
-        bare_events: Wall time in bare events, each run's by what was measured right before it.
+        bare_events_per_s: Speed of bare SimPy [events/s].
+        bare_events: Wall time in bare events, each run's by the speed measured right before it.
         peak_memory_mib: Peak resident memory of the process, interpreter included [MiB].
     """
 
@@ -66,20 +66,20 @@ def measure(case: Case, repeats: int, *, smoke: bool = False) -> Measurement:
         RuntimeError: If it fails.
     """
     arguments = [case.title, str(repeats), *(["--smoke"] if smoke else [])]
-    done = subprocess.run(  # noqa: S603 - this module
+    process = subprocess.run(  # noqa: S603 - this module
         [sys.executable, "-m", "benchmarks.measure", *arguments],
         cwd=ROOT,
         check=False,
         capture_output=True,
         text=True,
     )
-    if done.returncode:
-        raise RuntimeError(f"{case.title} failed:\n{done.stderr}")
-    return Measurement(**json.loads(done.stdout))
+    if process.returncode:
+        raise RuntimeError(f"{case.title} failed:\n{process.stderr}")
+    return Measurement(**json.loads(process.stdout))
 
 
 def bare_events_per_s(events: int = BARE_EVENTS) -> float:
-    """Return how many timeouts of one process SimPy handles [events/s]."""
+    """Return the rate at which SimPy handles timeouts of one process [events/s]."""
     import simpy
 
     env = simpy.Environment()
@@ -97,23 +97,24 @@ def bare_events_per_s(events: int = BARE_EVENTS) -> float:
 def _measure_here(case: Case, repeats: int, *, smoke: bool) -> Measurement:
     work = case.smoke if smoke and case.smoke is not None else case.work
     timed = work.prepare()
-    bare, seconds, done = [], [], timed() if isinstance(work, StartUp) else None  # fills caches
+    bare_per_s, seconds = [], []
+    result = timed() if isinstance(work, StartUp) else None  # fills caches
     for _ in range(repeats):
         gc.collect()
-        bare.append(bare_events_per_s())
+        bare_per_s.append(bare_events_per_s())
         began = perf_counter()
-        done = timed()
+        result = timed()
         seconds.append(perf_counter() - began)
-    assert done is not None  # noqa: S101 - repeats is at least 1
-    who = resource.RUSAGE_CHILDREN if isinstance(work, StartUp) else resource.RUSAGE_SELF
+    assert result is not None  # noqa: S101 - repeats is at least 1
+    usage_of = resource.RUSAGE_CHILDREN if isinstance(work, StartUp) else resource.RUSAGE_SELF
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return Measurement(
         seconds=median(seconds),
-        requests=done.requests,
-        simulated_s=done.simulated_s,
-        bare_events_per_s=median(bare),
-        bare_events=median(s * b for s, b in zip(seconds, bare, strict=True)),
-        peak_memory_mib=resource.getrusage(who).ru_maxrss / unit,
+        requests=result.requests,
+        simulated_s=result.simulated_s,
+        bare_events_per_s=median(bare_per_s),
+        bare_events=median(s * b for s, b in zip(seconds, bare_per_s, strict=True)),
+        peak_memory_mib=resource.getrusage(usage_of).ru_maxrss / unit,
     )
 
 
@@ -123,9 +124,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("case")
     parser.add_argument("repeats", type=int)
     parser.add_argument("--smoke", action="store_true")
-    given = parser.parse_args(arguments)
-    (case,) = find([given.case])
-    print(json.dumps(asdict(_measure_here(case, given.repeats, smoke=given.smoke))))
+    options = parser.parse_args(arguments)
+    (case,) = find([options.case])
+    print(json.dumps(asdict(_measure_here(case, options.repeats, smoke=options.smoke))))
 
 
 if __name__ == "__main__":

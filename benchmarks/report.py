@@ -1,4 +1,4 @@
-"""What is printed: a table per group, JSON, and the verdict of a smoke run."""
+"""The output: a table per group, JSON, and the verdict of a smoke run."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _TITLES = {
 
 
 def machine(results: Results) -> str:
-    """Return what the figures were measured on, in a line."""
-    bare = median(one.bare_events_per_s for one in results.values())
+    """Return the machine of the figures, in a line."""
+    bare = median(measurement.bare_events_per_s for measurement in results.values())
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    how = "compiled" if is_compiled() else "plain Python"
+    build = "compiled" if is_compiled() else "plain Python"
     return (
         f"{platform.system()} {platform.machine()}, {cores} cores, "
         f"{platform.python_implementation()} {platform.python_version()}, "
-        f"inner loop {how}; bare SimPy: {bare / 1e6:.2f} million events/s"
+        f"inner loop {build}; bare SimPy: {bare / 1e6:.2f} million events/s"
     )
 
 
@@ -45,8 +45,10 @@ def tables(results: Results) -> str:
     """Return a Markdown table per group."""
     parts = []
     for group in dict.fromkeys(case.group for case in results):
-        chosen = {case: one for case, one in results.items() if case.group == group}
-        rows = _ROWS.get(group, _serving_rows)(chosen)
+        of_group = {
+            case: measurement for case, measurement in results.items() if case.group == group
+        }
+        rows = _ROWS.get(group, _serving_rows)(of_group)
         parts.append(f"### {_TITLES[group]}\n\n{_aligned(rows)}")
     return "\n\n".join(parts)
 
@@ -65,13 +67,13 @@ def _serving_rows(results: Results) -> Rows:
         (
             case.title,
             case.about,
-            f"{one.requests_per_s:,.0f}",
-            f"{one.x_real_time:,.0f}",
-            f"{one.per_bare_event:.4f}",
-            f"{one.bare_events / one.simulated_s:,.0f}",
-            f"{one.peak_memory_mib:.0f}",
+            f"{measurement.requests_per_s:,.0f}",
+            f"{measurement.x_real_time:,.0f}",
+            f"{measurement.per_bare_event:.4f}",
+            f"{measurement.bare_events / measurement.simulated_s:,.0f}",
+            f"{measurement.peak_memory_mib:.0f}",
         )
-        for case, one in results.items()
+        for case, measurement in results.items()
     ]
 
 
@@ -80,11 +82,11 @@ def _seconds_rows(results: Results) -> Rows:
         (
             case.title,
             case.about,
-            f"{one.seconds:.2f}",
-            f"{one.bare_events:,.0f}",
-            f"{one.peak_memory_mib:.0f}",
+            f"{measurement.seconds:.2f}",
+            f"{measurement.bare_events:,.0f}",
+            f"{measurement.peak_memory_mib:.0f}",
         )
-        for case, one in results.items()
+        for case, measurement in results.items()
     ]
 
 
@@ -93,11 +95,11 @@ def _trace_rows(results: Results) -> Rows:
         (
             case.title,
             case.about,
-            f"{one.requests_per_s:,.0f}",
-            f"{one.per_bare_event:.3g}",
-            f"{one.peak_memory_mib:.0f}",
+            f"{measurement.requests_per_s:,.0f}",
+            f"{measurement.per_bare_event:.3g}",
+            f"{measurement.peak_memory_mib:.0f}",
         )
-        for case, one in results.items()
+        for case, measurement in results.items()
     ]
 
 
@@ -120,36 +122,38 @@ def _aligned(rows: Rows) -> str:
 
 
 def as_json(results: Results) -> dict[str, dict[str, float]]:
-    """Return the figures of one group by the names of its cases, without what does not apply."""
+    """Return the figures of one group by the names of its cases, where they apply."""
     return {
         case.name: {
             name: value
             for name, value in {
-                "requests_per_s": one.requests_per_s,
-                "requests_per_bare_event": one.per_bare_event if one.requests else math.nan,
-                "seconds": math.nan if one.requests else one.seconds,
-                "bare_events": math.nan if one.requests else one.bare_events,
-                "bare_events_per_s": one.bare_events_per_s,
+                "requests_per_s": measurement.requests_per_s,
+                "requests_per_bare_event": measurement.per_bare_event
+                if measurement.requests
+                else math.nan,
+                "seconds": math.nan if measurement.requests else measurement.seconds,
+                "bare_events": math.nan if measurement.requests else measurement.bare_events,
+                "bare_events_per_s": measurement.bare_events_per_s,
             }.items()
             if not math.isnan(value)
         }
-        for case, one in results.items()
+        for case, measurement in results.items()
     }
 
 
 def too_slow(results: Results) -> list[str]:
     """Return a line for each case of a smoke run that stayed below its floor."""
     return [
-        f"{case.title} is too slow: {one.per_bare_event:.3g} {what} per bare event, at least "
+        f"{case.title} is too slow: {run.per_bare_event:.3g} {unit} per bare event, at least "
         f"{case.floor:.3g} expected"
-        for case, one in results.items()
-        if one.per_bare_event < case.floor
-        for what in ("requests" if one.requests else "starts",)
+        for case, run in results.items()
+        if run.per_bare_event < case.floor
+        for unit in ("requests" if run.requests else "starts",)
     ]
 
 
 def write_docs(results: Results) -> None:
-    """Renew what stands between the markers of the page."""
+    """Renew the text between the markers of the page."""
     text = PAGE.read_text(encoding="utf-8")
     before, after = text[: text.index(_BEGIN) + len(_BEGIN)], text[text.index(_END) :]
     content = f"{machine(results)}\n\n{tables(results)}"

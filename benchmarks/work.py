@@ -1,7 +1,7 @@
-"""What is timed: serving alone, the closed loop, a report, reading a trace, or starting up.
+"""The kinds of work to time: serving alone, the closed loop, a report, a trace, or starting up.
 
 Imports of the simulator stand inside the functions: the process that starts the others stays small,
-for a child's peak memory is never less than what its parent had when it was started.
+because a child's peak memory is never less than that of its parent when it was started.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ STEP_S = 60.0
 
 
 class Done(NamedTuple):
-    """What a piece of work came to: requests served, and the time that passed in them [s]."""
+    """Result of a piece of work: requests served, and the simulated time [s]."""
 
     requests: int
     simulated_s: float
 
 
 class Work(Protocol):
-    """Something to time."""
+    """A piece of work to time."""
 
     def prepare(self) -> Callable[[], Done]:
-        """Return what is timed; what this does itself is not."""
+        """Prepare the work, untimed, and return the function to time."""
         ...
 
 
@@ -145,7 +145,7 @@ class ReadTrace:
 
     Attributes:
         rows: Number of requests.
-        held: Whether it is read into memory; read through if not, as a file too large for that is.
+        held: Whether it is read into memory; otherwise it is streamed, as a larger file would be.
     """
 
     rows: int

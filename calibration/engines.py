@@ -1,7 +1,7 @@
-"""Fits engine profiles on measured vLLM runs, and reports errors leaving one model out at a time.
+"""Fits of engine profiles on measured vLLM runs, and errors with one model left out at a time.
 
 Usage: ``python -m calibration.engines DATA.csv [--write]`` with the table described in
-:mod:`calibration.measurements`. Prints what belongs into ``engines.yaml`` and, of the experts, into
+:mod:`calibration.measurements`. It prints the numbers for ``engines.yaml`` and, of the experts, for
 ``gpus.yaml``, then the tables of ``docs/validation.md``.
 """
 
@@ -62,44 +62,46 @@ def held_out(regime: Regime, rows: Sequence[Row]) -> list[Outcome]:
 def _left_out(
     regime: Regime, rows: Sequence[Row], key: Callable[[Row], str]
 ) -> list[tuple[float, float]]:
-    found: dict[int, tuple[float, float]] = {}
+    by_row: dict[int, tuple[float, float]] = {}
     for name in sorted({key(row) for row in rows}):
         values = regime.fit([row for row in rows if key(row) != name])
-        own = [i for i, row in enumerate(rows) if key(row) == name]
-        errors = regime.errors([rows[i] for i in own], values)
-        found |= {i: (float(t), float(latency)) for i, t, latency in zip(own, *errors, strict=True)}
-    return [found[i] for i in range(len(rows))]
+        indices = [i for i, row in enumerate(rows) if key(row) == name]
+        errors = regime.errors([rows[i] for i in indices], values)
+        by_row |= {
+            i: (float(t), float(latency)) for i, t, latency in zip(indices, *errors, strict=True)
+        }
+    return [by_row[i] for i in range(len(rows))]
 
 
 def _by(outcomes: Iterable[Outcome], key: Callable[[Outcome], str]) -> dict[str, list[Outcome]]:
     groups: dict[str, list[Outcome]] = {}
-    for one in outcomes:
-        groups.setdefault(key(one), []).append(one)
+    for outcome in outcomes:
+        groups.setdefault(key(outcome), []).append(outcome)
     return groups
 
 
 def summary(outcomes: Sequence[Outcome]) -> dict[str, float]:
     """Return the throughput MAPE [%] by group, each model left out of its fit."""
-    groups = _by(outcomes, lambda one: one.group)
-    return {name: mape([one.throughput for one in group]) for name, group in groups.items()}
+    groups = _by(outcomes, lambda outcome: outcome.group)
+    return {name: mape([outcome.throughput for outcome in group]) for name, group in groups.items()}
 
 
 def _summary_table(outcomes: Sequence[Outcome]) -> str:
     rows = []
-    for name, group in _by(outcomes, lambda one: one.group).items():
-        latency = [one.latency for one in group if not np.isnan(one.latency)]
-        shapes = {one.row.model.name for one in group}
+    for name, group in _by(outcomes, lambda outcome: outcome.group).items():
+        latency = [outcome.latency for outcome in group if not np.isnan(outcome.latency)]
+        shapes = {outcome.row.model.name for outcome in group}
         moe_alone = name.endswith("MoE") and len(shapes) < 2
         rows.append(
             [
                 name,
                 len(group),
-                len({one.row.label for one in group}),
-                mape([one.throughput for one in group]),
+                len({outcome.row.label for outcome in group}),
+                mape([outcome.throughput for outcome in group]),
                 TARGETS[name],
-                bias([one.throughput for one in group]),
-                mape([one.fitted for one in group]),
-                float("nan") if moe_alone else mape([one.family_left_out for one in group]),
+                bias([outcome.throughput for outcome in group]),
+                mape([outcome.fitted for outcome in group]),
+                float("nan") if moe_alone else mape([outcome.family_left_out for outcome in group]),
                 mape(latency),
                 bias(latency),
                 len(latency),
@@ -112,66 +114,66 @@ def _summary_table(outcomes: Sequence[Outcome]) -> str:
     return table(header, rows)
 
 
-def _split_table(outcomes: Sequence[Outcome], what: str, key: Callable[[Outcome], str]) -> str:
+def _split_table(outcomes: Sequence[Outcome], title: str, key: Callable[[Outcome], str]) -> str:
     rows: list[list[object]] = []
-    for name, group in _by(outcomes, lambda one: one.group).items():
-        for part, ones in _by(sorted(group, key=lambda one: one.row.batch), key).items():
-            errors = [one.throughput for one in ones]
-            latency = [one.latency for one in ones if not np.isnan(one.latency)]
+    for name, group in _by(outcomes, lambda outcome: outcome.group).items():
+        for part, members in _by(sorted(group, key=lambda outcome: outcome.row.batch), key).items():
+            errors = [outcome.throughput for outcome in members]
+            latency = [outcome.latency for outcome in members if not np.isnan(outcome.latency)]
             itl = mape(latency) if latency else float("nan")
-            rows.append([name, part, len(ones), mape(errors), bias(errors), itl])
-    return table(("regime", what, "rows", "throughput MAPE %", "bias %", "ITL MAPE %"), rows)
+            rows.append([name, part, len(members), mape(errors), bias(errors), itl])
+    return table(("regime", title, "rows", "throughput MAPE %", "bias %", "ITL MAPE %"), rows)
 
 
 def explain(row: Row, throughput: float, rows: Sequence[Row]) -> str:
-    """Say what in the data itself sets a row apart; `throughput` is its error as a fraction."""
-    found = []
+    """Return how a row differs in the data itself; `throughput` is its error as a fraction."""
+    reasons = []
     series = same(rows, row)
     smaller = [other for other in series if other.batch < row.batch * 0.9]
     strongest = max(smaller, key=lambda other: other.power_w, default=row)
     if throughput > 0 and row.power_w < 0.97 * strongest.power_w:
-        found.append(
+        reasons.append(
             f"host-bound: {row.power_w:.0f} W per GPU, {strongest.power_w:.0f} W at batch "
             f"{strongest.batch:.0f}"
         )
     elif throughput < 0 and row.power_w < 0.3 * find_gpu(row.gpu).max_w:
-        found.append(
+        reasons.append(
             f"the host sets the pace ({row.power_w:.0f} W per GPU), and a faster one than with the "
             "other models"
         )
     for below, above in pairwise(other for other in series if 33 < other.batch <= row.batch):
         rise = above.itl_s / below.itl_s - 1
         if rise > 0.25 and above.batch < 1.6 * below.batch and throughput > 0:
-            found.append(
+            reasons.append(
                 f"ITL jumps by {100 * rise:.0f} % from batch {below.batch:.0f} to {above.batch:.0f}"
             )
     if row.batch > 2 * row.output_tokens:
-        found.append(
+        reasons.append(
             f"{row.batch / row.output_tokens:.1f} prompts of unpublished length per iteration"
         )
     if row.batch < 0.95 * row.cap:
-        found.append(f"KV cache full: {row.batch:.0f} of {row.cap} sequences run")
+        reasons.append(f"KV cache full: {row.batch:.0f} of {row.cap} sequences run")
     if row.engine == "vllm-0.11" and row.stall > 1.2:
-        found.append(f"stalls: batch / (ITL * throughput) = {row.stall:.2f}")
+        reasons.append(f"stalls: batch / (ITL * throughput) = {row.stall:.2f}")
     if row.model.experts and row.batch < 40 and throughput < 0:
-        found.append("routing is less even than assumed: fewer experts are touched")
+        reasons.append("routing is less even than assumed: fewer experts are touched")
     if row.model.name.startswith("google/gemma-2"):
-        found.append("Gemma 2: soft-capped attention, which its kernels pay for")
-    return "; ".join(found) or "nothing in the data sets it apart"
+        reasons.append("Gemma 2: soft-capped attention, which its kernels pay for")
+    return "; ".join(reasons) or "nothing in the data sets it apart"
 
 
 def _worst_table(outcomes: Sequence[Outcome], rows: Sequence[Row]) -> str:
     lines = []
-    for name, group in _by(outcomes, lambda one: one.group).items():
-        for one in sorted(group, key=lambda one: -abs(one.throughput))[:4]:
-            row = one.row
+    for name, group in _by(outcomes, lambda outcome: outcome.group).items():
+        for outcome in sorted(group, key=lambda outcome: -abs(outcome.throughput))[:4]:
+            row = outcome.row
             lines.append(
                 [
                     name,
                     row.name,
                     f"{row.batch:.0f}",
-                    f"{100 * one.throughput:+.0f}",
-                    explain(row, one.throughput, rows),
+                    f"{100 * outcome.throughput:+.0f}",
+                    explain(row, outcome.throughput, rows),
                 ]
             )
     return table(("regime", "run", "batch", "error %", "what sets it apart"), lines)
@@ -182,14 +184,16 @@ def _apart_table(rows: Sequence[Row]) -> str:
     for regime in REGIMES:
         apart = [row for row in regime.rows(rows) if not regime.fits(row)]
         for kind in ("dense", "MoE"):
-            some = [row for row in apart if row.kind == kind]
-            if not some:
+            of_kind = [row for row in apart if row.kind == kind]
+            if not of_kind:
                 continue
-            errors, _ = regime.errors(some, regime.committed())
-            why = "gpqa: host-bound by something in the node, which other workloads do not show"
+            errors, _ = regime.errors(of_kind, regime.committed())
+            reason = "gpqa: host-bound by something in the node, which other workloads do not show"
             if regime.engine == "vllm-0.5.4":
-                why = "4 and 8 GPUs: the experts' kernels and links are not identified"
-            lines.append([f"{regime.name}, {kind}", len(some), mape(errors), bias(errors), why])
+                reason = "4 and 8 GPUs: the experts' kernels and links are not identified"
+            lines.append(
+                [f"{regime.name}, {kind}", len(of_kind), mape(errors), bias(errors), reason]
+            )
     return table(("shown apart", "rows", "throughput MAPE %", "bias %", "why"), lines)
 
 
@@ -197,13 +201,13 @@ def _prompt_table(rows: Sequence[Row]) -> str:
     lines: dict[str, list[object]] = {}
     for prompt in (None, *CHAT_PROMPTS):
         for regime in REGIMES:
-            own = [row for row in regime.rows(rows) if regime.fits(row)]
-            errors, _ = regime.errors(own, regime.fit(own, prompt), prompt)
+            fitted = [row for row in regime.rows(rows) if regime.fits(row)]
+            errors, _ = regime.errors(fitted, regime.fit(fitted, prompt), prompt)
             for kind in ("dense", "MoE"):
-                some = [e for e, row in zip(errors, own, strict=True) if row.kind == kind]
-                if some:
+                of_kind = [e for e, row in zip(errors, fitted, strict=True) if row.kind == kind]
+                if of_kind:
                     name = f"{regime.name}, {kind}"
-                    lines.setdefault(name, [name]).append(mape(some))
+                    lines.setdefault(name, [name]).append(mape(of_kind))
     header = ("throughput MAPE %, in the fit", "as assumed", *(f"{p:.0f}" for p in CHAT_PROMPTS))
     return table(header, lines.values())
 
@@ -229,9 +233,9 @@ def coefficients(rows: Sequence[Row]) -> str:
 def outcomes_of(rows: Sequence[Row]) -> list[Outcome]:
     """Return the held-out errors of all regimes."""
     return [
-        one
+        outcome
         for regime in REGIMES
-        for one in held_out(regime, [row for row in regime.rows(rows) if regime.fits(row)])
+        for outcome in held_out(regime, [row for row in regime.rows(rows) if regime.fits(row)])
     ]
 
 
@@ -245,12 +249,14 @@ def report(data: Path) -> tuple[str, dict[str, float]]:
         _summary_table(outcomes),
         "### By precision and number of GPUs",
         _split_table(
-            outcomes, "weights", lambda one: f"{one.row.model.precision}, {one.row.gpus} GPU"
+            outcomes,
+            "weights",
+            lambda outcome: f"{outcome.row.model.precision}, {outcome.row.gpus} GPU",
         ),
         "### By batch",
-        _split_table(outcomes, "batch", lambda one: one.row.batch_range),
+        _split_table(outcomes, "batch", lambda outcome: outcome.row.batch_range),
         "### By model",
-        _split_table(outcomes, "model", lambda one: one.row.label.split("/")[-1]),
+        _split_table(outcomes, "model", lambda outcome: outcome.row.label.split("/")[-1]),
         "### Worst runs",
         _worst_table(outcomes, rows),
         "### Mean prompt length of chats, assumed otherwise [tokens]",

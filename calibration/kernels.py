@@ -1,14 +1,14 @@
-"""Fits the kernel coefficients of GPUs, with the very class that the simulator uses.
+"""Fits of the kernel coefficients of GPUs, with the roofline class of the simulator.
 
 The tables are decode and prefill latencies of Llama-3.1-8B (bf16, one GPU) that NVIDIA's
-aiconfigurator (Apache-2.0) answers for vLLM and TensorRT-LLM. Decode comes in three parts (matrix
+aiconfigurator (Apache-2.0) gives for vLLM and TensorRT-LLM. Decode comes in three parts (matrix
 products, attention, the rest), so each coefficient is fitted on the part that it describes:
 
 1. t0e, e_el on the rest, and t0a, e_kv on decode attention: straight lines;
 2. e_bw, e_flop, p and e_prefill on whole decode steps and prefills of 512 tokens and more.
 
-t0 stays as it is: one model cannot tell it from e_bw (from 0 to 7 us the errors move by 0.2 %), and
-larger models need the right one. Vidur's profiles of many models give 4.8 to 5.9 us.
+t0 stays as it is: one model cannot separate it from e_bw (from 0 to 7 us the errors move by 0.2 %),
+and larger models need the right one. Vidur's profiles of many models give 4.8 to 5.9 us.
 
 Usage: ``python -m calibration.kernels DECODE.csv PREFILL.csv [--write]``
 """
@@ -111,7 +111,7 @@ def fit(gpu: GpuSpec, steps: Sequence[Decode], prefills: Sequence[Prefill]) -> K
     """Return the kernel coefficients that fit the rows; t0 and the size of a tile stay."""
     rest = np.array([row.rest_s for row in steps])
     attention = np.array([row.attention_s for row in steps])
-    whole = np.array([row.step_s for row in steps])
+    step = np.array([row.step_s for row in steps])
 
     def with_rest(v: FloatArray) -> KernelCoefficients:
         return replace(gpu.kernels, t0e_us=float(v[0]), e_el=float(v[1]))
@@ -120,7 +120,7 @@ def fit(gpu: GpuSpec, steps: Sequence[Decode], prefills: Sequence[Prefill]) -> K
         return replace(gpu.kernels, t0a_us=float(v[0]), e_kv=float(v[1]))
 
     def part(kernels: KernelCoefficients, without: KernelCoefficients) -> FloatArray:
-        """Return what a step takes less if some kernels cost nothing."""
+        """Return the time that a step saves if some kernels cost nothing."""
         on = Roofline(MODEL, replace(gpu, kernels=kernels), find_engine("none"))
         off = Roofline(MODEL, replace(gpu, kernels=without), find_engine("none"))
         return np.array(
@@ -138,9 +138,7 @@ def fit(gpu: GpuSpec, steps: Sequence[Decode], prefills: Sequence[Prefill]) -> K
     ).x
     kernels = replace(kernels, t0e_us=round(float(v[0]), 1), e_el=round(float(v[1]), 3))
     v = least_squares(
-        lambda v: (
-            (part(with_attention(v), with_attention(np.array([0, free]))) - attention) / whole
-        ),
+        lambda v: (part(with_attention(v), with_attention(np.array([0, free]))) - attention) / step,
         [14.0, 0.9],
         bounds=([0, 0.3], [60, 1]),
         loss="soft_l1",
@@ -153,9 +151,9 @@ def fit(gpu: GpuSpec, steps: Sequence[Decode], prefills: Sequence[Prefill]) -> K
         return replace(kernels, e_bw=e_bw, e_flop=e_flop, p=p, e_prefill=e_prefill)
 
     def residuals(v: FloatArray) -> FloatArray:
-        one = replace(gpu, kernels=with_products(v))
+        candidate = replace(gpu, kernels=with_products(v))
         long = [row for row in prefills if row.batch * row.prompt >= SHORTEST_PREFILL]
-        errors = np.concatenate([decode_errors(one, steps), prefill_errors(one, long)])
+        errors = np.concatenate([decode_errors(candidate, steps), prefill_errors(candidate, long)])
         return np.asarray(np.log1p(errors))
 
     v = least_squares(

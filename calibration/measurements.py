@@ -1,7 +1,7 @@
-"""The measurements that engines are fitted on, and which of them count.
+"""The measurements that engines are fitted on, and the choice of those that count.
 
 ML.ENERGY leaderboards v2 and v3 (Chung et al., NeurIPS Datasets and Benchmarks 2025): steady,
-saturated vLLM runs. Prompt lengths are not published; what is assumed of the workloads stands here.
+saturated vLLM runs. Prompt lengths are not published; the assumptions on the workloads stand here.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ STALLED = 1.6  # batch / (inter-token latency * throughput) above which a run wa
 
 BATCHES = ((0, 33), (33, 130), (130, 260), (260, 520), (520, 5000))
 CHAT_PROMPTS = (0.0, 150.0, 450.0, 800.0)
-"""Mean prompt lengths of chats to try, beside what is assumed [tokens]."""
+"""Mean prompt lengths of chats to try, beside the assumed one [tokens]."""
 
 PROMPT_TOKENS = {
     "lm-arena-chat": 300,
@@ -45,8 +45,8 @@ PROMPT_TOKENS = {
     "sharegpt-chat": 85,
     "evalplus-code": 150,
 }
-"""Mean prompt length by workload [tokens]: guesses. That of lm-arena-chat is the one at which the
-H100's throughput is met best; the B200 had no say. All prompts are computed: the v3 client sends
+"""Mean prompt length by workload [tokens]: guesses. That of lm-arena-chat is the one that fits
+the H100's throughput best; the B200 was left out. All prompts are computed: the v3 client sends
 1,024 of them, up to 6 times over (num_request_repeats in github.com/ml-energy/benchmark), but
 between two uses of one the others fill more of the KV cache than there is beside the batch."""
 
@@ -62,7 +62,7 @@ that start together, so the length bias of a steady state does not build up: 0."
 
 GREEDY = frozenset({"evalplus-code"})
 """Workloads that take the likeliest token. The others sample with top-p 0.95 at temperature 0.8,
-which sorts the vocabulary: so the clients of both leaderboards (benchmark_client.py of
+which sorts the vocabulary, as the clients of both leaderboards do (benchmark_client.py of
 github.com/ml-energy/leaderboard, mlenergy/llm/benchmark.py of github.com/ml-energy/benchmark)."""
 
 
@@ -106,7 +106,7 @@ class Row:
 
     @property
     def stall(self) -> float:
-        """batch / (inter-token latency * throughput); 1 if nothing but decoding happens."""
+        """batch / (inter-token latency * throughput); 1 if the engine only decodes."""
         return self.batch / (self.itl_s * self.tokens_per_s)
 
     @property
@@ -115,7 +115,7 @@ class Row:
         return self.batch < self.output_tokens / 2
 
     def load(self, chat_prompt_tokens: float | None = None) -> Load:
-        """Return what the run served; `chat_prompt_tokens` replaces the guess for chats."""
+        """Return the load of the run; `chat_prompt_tokens` replaces the guess for chats."""
         prompt = float(PROMPT_TOKENS[self.workload])
         if chat_prompt_tokens is not None and self.workload.endswith("chat"):
             prompt = chat_prompt_tokens
@@ -123,7 +123,7 @@ class Row:
 
 
 def read(path: Path) -> tuple[list[Row], Counter[str]]:
-    """Return the rows that the simulator can be held against, and how many are left out for what.
+    """Return the rows to compare the simulator with, and the counts of others by reason.
 
     Rows that are shown apart (see ``engines``) are among those returned.
     """
@@ -164,8 +164,8 @@ def read(path: Path) -> tuple[list[Row], Counter[str]]:
     return rows, left_out
 
 
-def same(rows: Iterable[Row], one: Row) -> list[Row]:
-    """Return the rows of the same deployment and workload as `one`, by batch."""
-    key = (one.engine, one.label, one.gpu, one.gpus, one.workload)
-    found = [r for r in rows if (r.engine, r.label, r.gpu, r.gpus, r.workload) == key]
-    return sorted(found, key=lambda row: row.batch)
+def same(rows: Iterable[Row], row: Row) -> list[Row]:
+    """Return the rows of the same deployment and workload as `row`, by batch."""
+    key = (row.engine, row.label, row.gpu, row.gpus, row.workload)
+    alike = [r for r in rows if (r.engine, r.label, r.gpu, r.gpus, r.workload) == key]
+    return sorted(alike, key=lambda other: other.batch)

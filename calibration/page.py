@@ -1,4 +1,4 @@
-"""The page of results: what stands between two markers of it is what a script printed."""
+"""The page of results: scripts print the sections between its markers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _cell(value: object) -> str:
 
 
 def section(name: str, page: Path = PAGE) -> str:
-    """Return what stands between the markers of `name`.
+    """Return the text between the markers of `name`.
 
     Raises:
         ValueError: If the page lacks them.
@@ -40,7 +40,7 @@ def section(name: str, page: Path = PAGE) -> str:
 
 
 def write_section(name: str, content: str, page: Path = PAGE) -> None:
-    """Replace what stands between the markers of `name`."""
+    """Replace the text between the markers of `name`."""
     text = page.read_text(encoding="utf-8")
     begin, end = _markers(name)
     before, after = text[: text.index(begin) + len(begin)], text[text.index(end) :]

@@ -1,8 +1,8 @@
-"""Fits the default power model on measured vLLM runs, and reports its errors out of sample.
+"""Fits of the default power model on measured vLLM runs, and its errors out of sample.
 
 Usage: ``python -m calibration.power DATA.csv [--write]`` with the table described in
-:mod:`calibration.measurements`. Prints what belongs into ``gpus.yaml``, then the tables of
-``docs/validation.md``; how it fits and predicts is in :mod:`calibration.power_fit`.
+:mod:`calibration.measurements`. It prints the numbers for ``gpus.yaml``, then the tables of
+``docs/validation.md``; the fit and the predictions are in :mod:`calibration.power_fit`.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ TARGETS = {  # MAPE of architectures left out, of power and of J/token, at most 
 WORST = 4
 
 
-def _errors(some: Iterable[Prediction], name: str) -> list[float]:
-    return [float(getattr(one, name)) for one in some]
+def _errors(predictions: Iterable[Prediction], name: str) -> list[float]:
+    return [float(getattr(prediction, name)) for prediction in predictions]
 
 
 def _by(
-    some: Iterable[Prediction], key: Callable[[Prediction], str]
+    predictions: Iterable[Prediction], key: Callable[[Prediction], str]
 ) -> dict[str, list[Prediction]]:
     groups: dict[str, list[Prediction]] = {}
-    for one in some:
-        groups.setdefault(key(one), []).append(one)
+    for prediction in predictions:
+        groups.setdefault(key(prediction), []).append(prediction)
     return groups
 
 
-def _groups(some: Iterable[Prediction]) -> dict[str, list[Prediction]]:
+def _groups(predictions: Iterable[Prediction]) -> dict[str, list[Prediction]]:
     """Return the predictions by regime and kind of model, in the order of the targets."""
-    found = _by(some, lambda one: one.run.group)
-    return {name: found[name] for name in TARGETS}
+    groups = _by(predictions, lambda prediction: prediction.run.group)
+    return {name: groups[name] for name in TARGETS}
 
 
 def summary(predictions: Iterable[Prediction]) -> dict[str, tuple[float, float]]:
     """Return the MAPE of power and of J/token [%] by group, each architecture left out."""
-    fitted = [one for one in predictions if one.run.fitted]
+    fitted = [prediction for prediction in predictions if prediction.run.fitted]
     return {
         name: (mape(_errors(group, "power")), mape(_errors(group, "joules_per_token")))
         for name, group in _groups(fitted).items()
@@ -66,9 +66,9 @@ def _summary_table(fitted: Sequence[Prediction]) -> str:
             [
                 name,
                 len(group),
-                len({one.run.row.model.name for one in group}),
+                len({prediction.run.row.model.name for prediction in group}),
                 TARGETS[name],
-                *(value for one in errors for value in (mape(one), bias(one))),
+                *(value for column in errors for value in (mape(column), bias(column))),
                 mape(_errors(group, "throughput")),
                 mape(_errors(group, "at_pace")),
                 bias(_errors(group, "at_pace")),
@@ -90,73 +90,80 @@ def _summary_table(fitted: Sequence[Prediction]) -> str:
     return table(header, rows)
 
 
-def _split_table(fitted: Sequence[Prediction], what: str, key: Callable[[Prediction], str]) -> str:
+def _split_table(fitted: Sequence[Prediction], title: str, key: Callable[[Prediction], str]) -> str:
     rows: list[list[object]] = []
     for name, group in _groups(fitted).items():
-        for part, ones in _by(sorted(group, key=lambda one: one.run.row.batch), key).items():
-            power, joules = _errors(ones, "power"), _errors(ones, "joules_per_token")
-            low, high = (edge(one.run.row.power_w for one in ones) for edge in (min, max))
+        for part, members in _by(
+            sorted(group, key=lambda prediction: prediction.run.row.batch), key
+        ).items():
+            power, joules = _errors(members, "power"), _errors(members, "joules_per_token")
+            low, high = (
+                edge(prediction.run.row.power_w for prediction in members) for edge in (min, max)
+            )
             rows.append(
                 [
                     name,
                     part,
-                    len(ones),
+                    len(members),
                     f"{low:.0f} to {high:.0f}",
                     *(mape(power), bias(power), mape(joules), bias(joules)),
-                    mape(_errors(ones, "law")),
+                    mape(_errors(members, "law")),
                 ]
             )
     header = (
-        "regime", what, "rows", "measured W", "power MAPE %", "bias %", "J/token MAPE %", "bias %",
+        "regime", title, "rows", "measured W", "power MAPE %", "bias %", "J/token MAPE %", "bias %",
         "Eq. 1 power MAPE %",
     )  # fmt: skip
     return table(header, rows)
 
 
-def _why(one: Prediction, rows: Sequence[Row]) -> str:
-    """Say what a row's error comes from, and what in the data sets the row apart."""
-    found = []
-    if abs(one.throughput) > 0.12:
-        found.append(f"throughput is {100 * one.throughput:+.0f} % off")
-    if abs(one.at_pace) < 0.5 * abs(one.power):
-        found.append(f"at the measured pace the power is {100 * one.at_pace:+.0f} % off")
-    elif one.run.row.model.experts and one.at_pace < 0:
-        found.append("experts' kernels draw more than their bytes and FLOPs account for")
-    found += _elsewhere(one.run.row, rows)
-    apart = explain(one.run.row, one.throughput, rows)
-    if not (found and apart.startswith("nothing")):
-        found.append(apart)
-    return "; ".join(found)
+def _why(prediction: Prediction, rows: Sequence[Row]) -> str:
+    """Return the sources of a row's error, and how the row differs in the data."""
+    reasons = []
+    if abs(prediction.throughput) > 0.12:
+        reasons.append(f"throughput is {100 * prediction.throughput:+.0f} % off")
+    if abs(prediction.at_pace) < 0.5 * abs(prediction.power):
+        reasons.append(f"at the measured pace the power is {100 * prediction.at_pace:+.0f} % off")
+    elif prediction.run.row.model.experts and prediction.at_pace < 0:
+        reasons.append("experts' kernels draw more than their bytes and FLOPs account for")
+    reasons += _elsewhere(prediction.run.row, rows)
+    apart = explain(prediction.run.row, prediction.throughput, rows)
+    if not (reasons and apart.startswith("nothing")):
+        reasons.append(apart)
+    return "; ".join(reasons)
 
 
 def _elsewhere(row: Row, rows: Sequence[Row]) -> list[str]:
-    """Say what the same deployment drew at the same batch in another workload, if it differs."""
-    found = []
+    """Return the power of the same deployment and batch in other workloads, where it differs."""
+    powers = []
     for other in rows:
         alike = (other.engine, other.label, other.gpu, other.gpus) == (
             (row.engine, row.label, row.gpu, row.gpus)
         )
         near = abs(other.batch / row.batch - 1) < 0.15
         if alike and near and abs(other.power_w / row.power_w - 1) > 0.08:
-            found.append(f"{other.power_w:.0f} W at batch {other.batch:.0f} in {other.workload}")
-    return found
+            powers.append(f"{other.power_w:.0f} W at batch {other.batch:.0f} in {other.workload}")
+    return powers
 
 
 def _worst_table(fitted: Sequence[Prediction], rows: Sequence[Row]) -> str:
     lines = []
     for name, group in _groups(fitted).items():
-        ranked = sorted(group, key=lambda one: -max(abs(one.power), abs(one.joules_per_token)))
-        for one in ranked[:WORST]:
-            row = one.run.row
+        ranked = sorted(
+            group,
+            key=lambda prediction: -max(abs(prediction.power), abs(prediction.joules_per_token)),
+        )
+        for prediction in ranked[:WORST]:
+            row = prediction.run.row
             lines.append(
                 [
                     name,
                     row.name,
                     f"{row.batch:.0f}",
                     f"{row.power_w:.0f}",
-                    f"{100 * one.power:+.0f}",
-                    f"{100 * one.joules_per_token:+.0f}",
-                    _why(one, rows),
+                    f"{100 * prediction.power:+.0f}",
+                    f"{100 * prediction.joules_per_token:+.0f}",
+                    _why(prediction, rows),
                 ]
             )
     header = ("regime", "run", "batch", "measured W", "power %", "J/token %", "why")
@@ -165,15 +172,20 @@ def _worst_table(fitted: Sequence[Prediction], rows: Sequence[Row]) -> str:
 
 def _apart_table(predictions: Iterable[Prediction]) -> str:
     lines = []
-    groups = _by((one for one in predictions if not one.run.fitted), lambda one: one.run.group)
+    groups = _by(
+        (prediction for prediction in predictions if not prediction.run.fitted),
+        lambda prediction: prediction.run.group,
+    )
     for name, group in groups.items():
-        why = "gpqa: host-bound by something in the node; fitted on at the measured pace"
+        reason = "gpqa: host-bound by something in the node; fitted on at the measured pace"
         if group[0].run.regime.engine == "vllm-0.5.4":
-            why = "4 and 8 GPUs: the experts' kernels and links are not identified; not fitted on"
+            reason = (
+                "4 and 8 GPUs: the experts' kernels and links are not identified; not fitted on"
+            )
         power, pace = _errors(group, "power"), _errors(group, "at_pace")
         joules = _errors(group, "joules_per_token")
         values = (mape(power), bias(power), mape(joules), bias(joules), mape(pace), bias(pace))
-        lines.append([name, len(group), *values, why])
+        lines.append([name, len(group), *values, reason])
     header = (
         "shown apart", "rows", "power MAPE %", "bias %", "J/token MAPE %", "bias %",
         "power at measured pace %", "bias %", "why",
@@ -185,15 +197,15 @@ def _prompt_table(rows: Sequence[Row]) -> str:
     lines: dict[str, list[object]] = {}
     for prompt in (None, *CHAT_PROMPTS):
         for gpu in GPUS:
-            own = runs(rows, gpu, prompt=prompt)
-            model = model_of(find_gpu(gpu), fit([run for run in own if counts(run)]))
+            all_runs = runs(rows, gpu, prompt=prompt)
+            model = model_of(find_gpu(gpu), fit([run for run in all_runs if counts(run)]))
             errors: dict[str, list[float]] = {}
-            for run in own:
+            for run in all_runs:
                 if run.fitted:
                     error = run.power_w(model) / run.row.power_w - 1
                     errors.setdefault(run.group, []).append(error)
-            for name, ones in errors.items():
-                lines.setdefault(name, [name]).append(mape(ones))
+            for name, group_errors in errors.items():
+                lines.setdefault(name, [name]).append(mape(group_errors))
     header = ("power MAPE %, in the fit", "as assumed", *(f"{p:.0f}" for p in CHAT_PROMPTS))
     return table(header, (lines[name] for name in TARGETS))
 
@@ -201,15 +213,15 @@ def _prompt_table(rows: Sequence[Row]) -> str:
 def _coefficient_table(fits: dict[str, list[TwoResourceCoefficients]], rows: Sequence[Row]) -> str:
     lines = []
     for gpu, left_out in fits.items():
-        spec, whole = find_gpu(gpu), whole_fit(rows, gpu)
+        spec, on_all = find_gpu(gpu), whole_fit(rows, gpu)
         cells = [
-            f"{value:.0f} ({min(some):.0f} to {max(some):.0f})"
-            for value, some in zip(
-                astuple(whole), zip(*map(astuple, left_out), strict=True), strict=True
+            f"{value:.0f} ({min(values):.0f} to {max(values):.0f})"
+            for value, values in zip(
+                astuple(on_all), zip(*map(astuple, left_out), strict=True), strict=True
             )
         ]
-        per_flop = whole.compute_w / spec.peak_flops * 1e12
-        per_byte = whole.memory_w / spec.peak_bytes_per_s * 1e12
+        per_flop = on_all.compute_w / spec.peak_flops * 1e12
+        per_byte = on_all.memory_w / spec.peak_bytes_per_s * 1e12
         lines.append([gpu, *cells, f"{per_flop:.2f}", f"{per_byte:.0f}"])
     names = (f"{field.name} (without one)" for field in fields(TwoResourceCoefficients))
     return table(("GPU", *names, "pJ/FLOP", "pJ/byte"), lines)
@@ -227,7 +239,7 @@ def _idle_table() -> str:
 
 
 def whole_fit(rows: Sequence[Row], gpu: str) -> TwoResourceCoefficients:
-    """Return the coefficients that belong into ``gpus.yaml`` [W]."""
+    """Return the coefficients for ``gpus.yaml`` [W]."""
     return fit([run for run in runs(rows, gpu) if counts(run)])
 
 
@@ -237,16 +249,18 @@ def report(data: Path) -> tuple[str, dict[str, tuple[float, float]]]:
     predictions: list[Prediction] = []
     fits = {}
     for gpu in GPUS:
-        found, fits[gpu] = held_out(rows, gpu)
-        predictions += found
-    fitted = [one for one in predictions if one.run.fitted]
+        of_gpu, fits[gpu] = held_out(rows, gpu)
+        predictions += of_gpu
+    fitted = [prediction for prediction in predictions if prediction.run.fitted]
     parts = [
         "### By GPU, engine and kind of model",
         _summary_table(fitted),
         "### By batch size",
-        _split_table(fitted, "batch", lambda one: one.run.row.batch_range),
+        _split_table(fitted, "batch", lambda prediction: prediction.run.row.batch_range),
         "### By architecture",
-        _split_table(fitted, "architecture", lambda one: one.run.row.model.name.split("/")[-1]),
+        _split_table(
+            fitted, "architecture", lambda prediction: prediction.run.row.model.name.split("/")[-1]
+        ),
         "### Runs with the largest errors",
         _worst_table(fitted, rows),
         "### Not judged, and why",
@@ -270,8 +284,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows, _ = read(options.data)
     print("# two_resource, for inference_sim/hardware/gpus.yaml")
     for gpu in GPUS:
-        found = whole_fit(rows, gpu)
-        pairs = (f"{field.name}: {getattr(found, field.name)}" for field in fields(found))
+        coefficients = whole_fit(rows, gpu)
+        pairs = (
+            f"{field.name}: {getattr(coefficients, field.name)}" for field in fields(coefficients)
+        )
         print(f"{gpu}: {{{', '.join(pairs)}}}")
     text, _ = report(options.data)
     print(text)

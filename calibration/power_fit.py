@@ -1,8 +1,8 @@
-"""Fits the default power model of a GPU, and predicts architectures that the fit never saw.
+"""Fits of the default power model of a GPU, and predictions for architectures outside the fit.
 
-What a run draws is predicted from the simulator's own iterations: those of its steady state, with
+The power of a run is predicted from the simulator's own iterations: those of its steady state, with
 and without prompts, at their own times. For an architecture that is left out, neither the power
-coefficients nor the engine's times have seen any of its rows.
+coefficients nor the engine's times are fitted on any of its rows.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from inference_sim.power import MfuPowerLaw, PowerModel, TwoResource, Use
 
 GPUS = ("a100-sxm-40gb", "h100-sxm-80gb", "b200-sxm-180gb")
 LINEAR_FROM = 0.1
-"""From this error on a row pulls no harder: repeated runs differ by 3 to 16 % in power. From 0.02
-to 1 no group's error moves by more than 2 points."""
+"""Error from which the pull of a row stays the same: repeated runs differ by 3 to 16 % in power.
+From 0.02 to 1 no group's error moves by more than 2 points."""
 _ROUNDS = 40  # of reweighting, which has settled by then
 Form = Literal["default", "root", "never waits"]
 """Forms of the power model: that of :class:`TwoResource`; one with sqrt(MFU * busy) in the place of
@@ -81,14 +81,14 @@ class Run:
         return time_s / time_s.sum(), use
 
     def power_w(self, model: PowerModel, *, measured_pace: bool = False) -> float:
-        """Return what a model says that it draws [W]."""
+        """Return its power by a model [W]."""
         shares, use = self.use(measured_pace=measured_pace)
         return float(shares @ model.busy_w(use))
 
     def terms(self, form: Form = "default") -> FloatArray:
-        """Return what the four coefficients of a form are multiplied by, shape (4,).
+        """Return the factors of the four coefficients of a form, shape (4,).
 
-        Runs that are shown apart are taken at the measured pace: the simulator's is not theirs.
+        Runs that are shown apart are taken at the measured pace, not at the simulator's.
         """
         shares, use = self.use(measured_pace=not self.fitted)
         computing, sampling = use.mfu + use.padding, use.sampling
@@ -116,59 +116,59 @@ def runs(
     Args:
         rows: The measurements.
         gpu: The GPU.
-        without: Architecture that the engines' times must not have seen; none by default.
-        label: Model that they must not have seen; none by default.
+        without: Architecture to leave out of the fit of the engines' times; none by default.
+        label: Model to leave out of it; none by default.
         prompt: Mean prompt length of chats [tokens]; as assumed by default.
     """
-    found = []
+    all_runs = []
     for regime in REGIMES:
         if regime.gpu != gpu:
             continue
-        own = [row for row in regime.rows(rows) if regime.fits(row)]
-        seen = [row for row in own if row.model.name != without and row.label != label]
-        values = regime.fit(seen, prompt)
-        found += [
+        fitting = [row for row in regime.rows(rows) if regime.fits(row)]
+        training = [row for row in fitting if row.model.name != without and row.label != label]
+        values = regime.fit(training, prompt)
+        all_runs += [
             Run(regime, row, regime.predict(row, values, prompt), regime.fits(row))
             for row in regime.rows(rows)
         ]
-    return found
+    return all_runs
 
 
 def counts(run: Run) -> bool:
-    """Whether power is fitted on a run.
+    """Return whether power is fitted on a run.
 
-    Mixtures of experts on 4 and 8 GPUs are not: what their experts do is not identified. gpqa runs
-    on the B200 are, at the measured pace: they wait for the host most of the time, which is what
-    tells the base from the rest.
+    Mixtures of experts on 4 and 8 GPUs are left out: their experts' work is not identified. gpqa
+    runs on the B200 count, at the measured pace: they wait for the host most of the time, which
+    separates the base from the rest.
     """
     return run.fitted or run.regime.engine == "vllm-0.11"
 
 
-def fit(some: Sequence[Run], form: Form = "default") -> TwoResourceCoefficients:
+def fit(fitted: Sequence[Run], form: Form = "default") -> TwoResourceCoefficients:
     """Return the coefficients that fit runs best, rounded to whole watts [W].
 
-    Relative errors, soft L1 by reweighting, no negative coefficient, a base no lower than the
-    loaded idle, each group with the same weight: engines, dense models and mixtures of experts, and
-    runs at the measured pace.
+    The fit takes relative errors, a soft L1 loss by reweighting, coefficients from 0, and a base
+    from the loaded idle. Each group has the same weight: engines, dense models and mixtures of
+    experts, and runs at the measured pace.
 
     Raises:
         ValueError: If there are fewer than 8 runs.
     """
-    if len(some) < 8:
-        raise ValueError(f"8 runs or more are needed to fit 4 coefficients (got {len(some)})")
-    groups = [run.group if run.fitted else "at the measured pace" for run in some]
+    if len(fitted) < 8:
+        raise ValueError(f"8 runs or more are needed to fit 4 coefficients (got {len(fitted)})")
+    groups = [run.group if run.fitted else "at the measured pace" for run in fitted]
     size = Counter(groups)
-    base = np.array([len(some) / size[group] for group in groups])
-    measured_w = np.array([run.row.power_w for run in some])
-    idle_w = np.array([find_gpu(some[0].row.gpu).loaded_idle_w, 0.0, 0.0, 0.0])
-    matrix = np.array([run.terms(form) for run in some]) / measured_w[:, None]
-    wanted = 1 - matrix @ idle_w  # of what comes on top of it
+    base = np.array([len(fitted) / size[group] for group in groups])
+    measured_w = np.array([run.row.power_w for run in fitted])
+    idle_w = np.array([find_gpu(fitted[0].row.gpu).loaded_idle_w, 0.0, 0.0, 0.0])
+    matrix = np.array([run.terms(form) for run in fitted]) / measured_w[:, None]
+    target = 1 - matrix @ idle_w  # of the power on top of it
     weights = base
     solution: FloatArray = np.zeros(4)
     for _ in range(_ROUNDS):
         scale = np.sqrt(weights)
-        solution, _ = nnls(scale[:, None] * matrix, scale * wanted)
-        errors = matrix @ solution - wanted
+        solution, _ = nnls(scale[:, None] * matrix, scale * target)
+        errors = matrix @ solution - target
         weights = base / np.sqrt(1 + (errors / LINEAR_FROM) ** 2)
     return TwoResourceCoefficients(*(round(float(value)) for value in idle_w + solution))
 
@@ -188,18 +188,19 @@ def eq_1(gpu: GpuSpec) -> MfuPowerLaw:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A run that the fit never saw, and its errors, as fractions.
+    """A run outside the fit, and its errors, as fractions.
 
     Attributes:
-        power: Of the power, at simulated times.
-        joules_per_token: Of the energy of an output token: simulated power over simulated rate.
-        throughput: Of the tokens per second.
-        at_pace: Of the power, had the pace been the measured one.
+        power: Error of the power, at simulated times.
+        joules_per_token: Error of the energy of an output token: simulated power over simulated
+            rate.
+        throughput: Error of the tokens per second.
+        at_pace: Error of the power at the measured pace.
         shipped_power, shipped_joules_per_token: The same as the first two, with power coefficients
-            that never saw the architecture and the engine's times as they are shipped.
-        in_fit: Of the power, with the fit on all runs.
-        root, never_waits: Of the power, by the other forms, refitted.
-        law: Of the power by Eq. 1, at simulated times.
+            fitted without the architecture and the engine's times as they are shipped.
+        in_fit: Error of the power, with the fit on all runs.
+        root, never_waits: Errors of the power by the other forms, refitted.
+        law: Error of the power by Eq. 1, at simulated times.
     """
 
     run: Run
@@ -221,40 +222,50 @@ def held_out(
     """Return each run on a GPU predicted without its architecture, and the fits that did so."""
     spec = find_gpu(gpu)
     law, shipped = eq_1(spec), runs(rows, gpu)
-    whole = model_of(spec, fit([run for run in shipped if counts(run)]))
-    found: dict[int, Prediction] = {}
+    on_all = model_of(spec, fit([run for run in shipped if counts(run)]))
+    predictions: dict[int, Prediction] = {}
     fits = []
     for name in dict.fromkeys(run.row.model.name for run in shipped):
         unseen = runs(rows, gpu, name)
-        own = [run.row.model.name == name for run in unseen]
-        training = [run for run, left in zip(unseen, own, strict=True) if counts(run) and not left]
+        of_name = [run.row.model.name == name for run in unseen]
+        training = [
+            run
+            for run, left_out in zip(unseen, of_name, strict=True)
+            if counts(run) and not left_out
+        ]
         fits.append(fit(training))
         model = model_of(spec, fits[-1])
         as_shipped = model_of(
             spec,
-            fit([run for run, left in zip(shipped, own, strict=True) if counts(run) and not left]),
+            fit(
+                [
+                    run
+                    for run, left_out in zip(shipped, of_name, strict=True)
+                    if counts(run) and not left_out
+                ]
+            ),
         )
         others: dict[Form, FloatArray] = {
             form: np.array(astuple(fit(training, form))) for form in ("root", "never waits")
         }
-        for index in np.flatnonzero(own):
-            known, run = shipped[index], _with_experts(rows, unseen[index], training)
+        for index in np.flatnonzero(of_name):
+            shipped_run, run = shipped[index], _with_experts(rows, unseen[index], training)
             measured_w = run.row.power_w
-            power, known_power = run.power_w(model), known.power_w(as_shipped)
-            found[int(index)] = Prediction(
+            power, shipped_power_w = run.power_w(model), shipped_run.power_w(as_shipped)
+            predictions[int(index)] = Prediction(
                 run,
                 power=power / measured_w - 1,
                 joules_per_token=power * run.pace / measured_w - 1,
                 throughput=1 / run.pace - 1,
                 at_pace=run.power_w(model, measured_pace=True) / measured_w - 1,
-                shipped_power=known_power / measured_w - 1,
-                shipped_joules_per_token=known_power * known.pace / measured_w - 1,
-                in_fit=known.power_w(whole) / measured_w - 1,
+                shipped_power=shipped_power_w / measured_w - 1,
+                shipped_joules_per_token=shipped_power_w * shipped_run.pace / measured_w - 1,
+                in_fit=shipped_run.power_w(on_all) / measured_w - 1,
                 root=_other(run, "root", others, spec),
                 never_waits=_other(run, "never waits", others, spec),
                 law=run.power_w(law) / measured_w - 1,
             )
-    return [found[index] for index in range(len(shipped))], fits
+    return [predictions[index] for index in range(len(shipped))], fits
 
 
 def _other(run: Run, form: Form, fits: Mapping[Form, FloatArray], gpu: GpuSpec) -> float:
@@ -269,9 +280,10 @@ def _with_experts(rows: Sequence[Row], run: Run, training: Sequence[Run]) -> Run
     model is kept from the fit of the times; its siblings of the same shape are not.
     """
     fitted_experts = any(
-        one.row.model.experts and one.fitted and one.regime is run.regime for one in training
+        other.row.model.experts and other.fitted and other.regime is run.regime
+        for other in training
     )
     if run.row.model.experts is None or fitted_experts or not run.fitted:
         return run
     again = runs(rows, run.row.gpu, label=run.row.label)
-    return next(one for one in again if one.row == run.row)
+    return next(other for other in again if other.row == run.row)

@@ -18,7 +18,7 @@ from inference_sim.hardware import ExpertCoefficients, find_gpu
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A fitted number: which field of the engine profile (or of the GPU's experts), in SI units.
+    """A fitted number: a field of the engine profile (or of the GPU's experts), in SI units.
 
     `low` and `high` bound it; it is given with `decimals`.
     """
@@ -53,10 +53,10 @@ SERIAL = (
 
 @dataclass(frozen=True, slots=True)
 class Regime:
-    """An engine on a GPU type: its profile in ``engines.yaml``, and what is fitted.
+    """An engine on a GPU type: its profile in ``engines.yaml``, and its fitted parameters.
 
     Attributes:
-        fits: Which rows it is fitted on; the others of the engine and GPU are shown apart.
+        fits: Whether it is fitted on a row; the others of the engine and GPU are shown apart.
         mixed: Whether the engine computes prompts beside decodes.
     """
 
@@ -85,13 +85,13 @@ class Regime:
     def predict(self, row: Row, values: FloatArray, prompt: float | None = None) -> SteadyState:
         """Return the steady state of a row with these parameters."""
         gpu, engine = find_gpu(self.gpu), find_engine(self.profile)
-        named = {p.name: float(v) for p, v in zip(self.parameters, values, strict=True)}
+        numbers = {p.name: float(v) for p, v in zip(self.parameters, values, strict=True)}
         experts = gpu.experts
-        if "e_bw" in named:
-            experts = ExpertCoefficients(named.pop("e_bw"), named.pop("t0_us"))
+        if "e_bw" in numbers:
+            experts = ExpertCoefficients(numbers.pop("e_bw"), numbers.pop("t0_us"))
         if row.greedy:
-            named["sampling_s_per_logit"] = 0.0
-        engine = engine.with_numbers(named)
+            numbers["sampling_s_per_logit"] = 0.0
+        engine = engine.with_numbers(numbers)
         roofline = Roofline(row.model, replace(gpu, experts=experts), engine, row.gpus)
         return steady_state(roofline, row.load(prompt), mixed=self.mixed)
 
@@ -113,8 +113,8 @@ class Regime:
     def fit(self, rows: Sequence[Row], prompt: float | None = None) -> FloatArray:
         """Return the parameters that fit rows best: the engine on dense models, then the experts.
 
-        Parameters that no row concerns keep their start. A fit is remembered: engines and powers
-        leave the same rows out.
+        Parameters that no row concerns keep their start. Fits are cached: engines and powers leave
+        the same rows out.
         """
         return _fitted(self, tuple(rows), prompt)
 
@@ -133,7 +133,8 @@ class Regime:
         """Return the values with the engine's parameters, or the experts', fitted.
 
         The logarithms of throughput (weight 1) and of inter-token latency (0.5) are fitted with a
-        soft L1 loss that turns linear at 3 %, the spread of repeated runs: odd ones must not pull.
+        soft L1 loss that turns linear at 3 %, the spread of repeated runs, so that outliers do not
+        dominate.
         """
         free = [i for i, p in enumerate(self.parameters) if p.of_experts == of_experts]
         if not free:

@@ -1,4 +1,4 @@
-"""Compares the built-in clear sky with pvlib, and with real days.
+"""A comparison of the built-in clear sky with pvlib, and with real days.
 
 Two tables of docs/solar.md. `pvlib`: power every 5 minutes of a day, at five places in four
 seasons, and at random places; the RMSE is relative to the day's peak. `days`: a file of Solcast's
@@ -36,7 +36,7 @@ CLEAR_DAYS = 5
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A place and how an array stands there."""
+    """A place, and the orientation of an array there."""
 
     name: str
     place: Place
@@ -55,11 +55,11 @@ FIVE = (
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How far the built-in clear sky is from pvlib's on one day.
+    """Difference between the built-in clear sky and pvlib's on one day.
 
     Attributes:
         energy_kwh: Energy by pvlib, per kW of array.
-        energy_percent: What the built-in one has more.
+        energy_percent: Excess energy of the built-in one.
         rmse_percent: Root mean square of the difference in power, relative to pvlib's peak.
     """
 
@@ -77,18 +77,18 @@ def difference(site: Site, day: str) -> Difference:
     midnight_s = datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()
     start_s = midnight_s - 3600 * round(site.place.longitude / 15)
     keys = {"peak_power_w": 1000, "tilt_deg": site.tilt_deg, "azimuth_deg": site.azimuth_deg}
-    ours, pvlibs = (
+    built_in, by_pvlib = (
         computed_solar(config, start_s, start_s + DAY_S, site.place, 0).values
         for config in (
             ClearSkySolar(type="clear_sky", **keys),
             PvlibSolar(type="pvlib", **keys),
         )
     )
-    rmse = float(np.sqrt(np.mean((ours - pvlibs) ** 2)))
+    rmse = float(np.sqrt(np.mean((built_in - by_pvlib) ** 2)))
     return Difference(
-        energy_kwh=float(pvlibs.sum()) * STEP_S / 3.6e6,
-        energy_percent=100 * (float(ours.sum() / pvlibs.sum()) - 1),
-        rmse_percent=100 * rmse / float(pvlibs.max()),
+        energy_kwh=float(by_pvlib.sum()) * STEP_S / 3.6e6,
+        energy_percent=100 * (float(built_in.sum() / by_pvlib.sum()) - 1),
+        rmse_percent=100 * rmse / float(by_pvlib.max()),
     )
 
 
@@ -108,8 +108,12 @@ def pvlib_report() -> str:
     rows: list[list[object]] = []
     for site in FIVE:
         for day in SEASONS:
-            one = difference(site, day)
-            cells = (f"{one.energy_kwh:.2f}", f"{one.energy_percent:+.1f}", one.rmse_percent)
+            compared = difference(site, day)
+            cells = (
+                f"{compared.energy_kwh:.2f}",
+                f"{compared.energy_percent:+.1f}",
+                compared.rmse_percent,
+            )
             rows.append([site.name, day, *cells])
     five = table(["place", "day", "kWh per kW", "energy [%]", "RMSE [% of peak]"], rows)
     header = ["day", "energy, mean [%]", "90th percentile", "largest", "largest RMSE [%]"]
@@ -122,9 +126,9 @@ def pvlib_report() -> str:
 
 def spread_row(day: str) -> list[object]:
     """Return the differences over random places on one day, as a row of the table."""
-    found = [difference(site, day) for site in random_sites()]
-    energy = np.abs([one.energy_percent for one in found])
-    rmse = np.array([one.rmse_percent for one in found])
+    differences = [difference(site, day) for site in random_sites()]
+    energy = np.abs([compared.energy_percent for compared in differences])
+    rmse = np.array([compared.rmse_percent for compared in differences])
     within = (energy < ENERGY_TARGET) & (rmse < RMSE_TARGET)
     marks = (np.mean(energy), np.quantile(energy, 0.9), energy.max(), rmse.max())
     return [day, *map(float, marks), f"{within.mean():.0%}"]
@@ -133,8 +137,8 @@ def spread_row(day: str) -> list[object]:
 def clear_sky(series: Series, tilt_deg: float) -> FloatArray:
     """Return a clear sky's share of the peak in each interval of a file, without losses."""
     config = ClearSkySolar(type="clear_sky", peak_power_w=1, tilt_deg=tilt_deg, losses_fraction=0)
-    found = computed_solar(config, float(series.starts_s[0]), series.end_s, SAN_FRANCISCO, 0)
-    return found.values
+    sky = computed_solar(config, float(series.starts_s[0]), series.end_s, SAN_FRANCISCO, 0)
+    return sky.values
 
 
 def days_report(path: Path) -> str:
@@ -159,8 +163,8 @@ def days_report(path: Path) -> str:
         calm = np.argsort(rough)[:CLEAR_DAYS]
         ratio = measured[calm].sum() / clear[calm].sum()
         rmse = float(np.sqrt(np.mean((measured[calm] - clear[calm]) ** 2)) / measured[calm].max())
-        whole = measured.sum() / clear.sum()
-        rows.append([tilt_deg, f"{ratio:.3f}", 100 * rmse, f"{whole:.3f}"])
+        ratio_all = measured.sum() / clear.sum()
+        rows.append([tilt_deg, f"{ratio:.3f}", 100 * rmse, f"{ratio_all:.3f}"])
         if rmse < best[0]:
             best = (rmse, clear)
     tilts = table(

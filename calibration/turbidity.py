@@ -1,9 +1,9 @@
-"""Makes the built-in table of Linke turbidity from the map that pvlib ships.
+"""The built-in table of Linke turbidity, made from the map that pvlib ships.
 
 pvlib's map (J. Remund et al., "Worldwide Linke turbidity information", ISES Solar World Congress,
 2003; SoDa) has a value per month and 5 minutes of arc. The table has a node every 2 degrees, such
-that what is linear between them is the map's least-squares fit: 0.2 MB in place of 16 MB. What that
-costs in accuracy is on docs/solar.md (`python -m calibration.solar`).
+that the bilinear interpolation is the map's least-squares fit: 0.2 MB in place of 16 MB. The loss
+of accuracy is on docs/solar.md (`python -m calibration.solar`).
 
 Usage: ``python -m calibration.turbidity`` (needs pvlib)
 """

@@ -1,4 +1,4 @@
-"""Controllers: what may be decided between two steps of a run, and policies that decide it.
+"""Controllers: the decisions between two steps of a run, and policies that take them.
 
 A policy of one's own is a class with two methods::
 
@@ -8,52 +8,52 @@ A policy of one's own is a class with two methods::
         actuators = frozenset({"batch_cap"})
 
         def reset(self, context: SiteContext) -> None:
-            self.most = int(context.limits["batch_cap"].maximum)
+            self.maximum = int(context.limits["batch_cap"].maximum)
 
         def step(self, observation: SiteObservation) -> SiteAction:
             night = observation.time.hour < 6
-            return SiteAction(batch_cap=self.most if night else self.most // 2)
+            return SiteAction(batch_cap=self.maximum if night else self.maximum // 2)
 
 The contract:
 
 - `Controller`, `FleetController`: a policy for one site, and one for all sites.
-- `SiteObservation`, `Observation`: what they see.
-- `GridView`, `BatteryView`, `QueueView`, `PoolView`, `LatencyView`: its parts.
-- `SiteAction`, `Action`: what they return.
-- `SiteContext`, `PoolContext`, `ActuatorLimits`: what they are told before a run.
-- `ACTUATORS`, `Actuator`, `Setting`: what can be set, and where.
-- `ServiceModel`, `ClassInfo`: what the deployment can do, and for whom.
-- `Forecast`, `Forecasts`: what it may know of the future, if it declares so.
+- `SiteObservation`, `Observation`: a site, and all sites, as they see them.
+- `GridView`, `BatteryView`, `QueueView`, `PoolView`, `LatencyView`: the parts of a site.
+- `SiteAction`, `Action`: the settings that they return.
+- `SiteContext`, `PoolContext`, `ActuatorLimits`: the controller context, given before a run.
+- `ACTUATORS`, `Actuator`, `Setting`: the values that can be set, and where.
+- `ServiceModel`, `ClassInfo`: the capability of the deployment, and its classes of requests.
+- `Forecast`, `Forecasts`: forecasts of the signals that a controller declares.
 
 Policies, and parts to build others from:
 
 - `Noop`, `CarbonThreshold`, `CarbonProportional`, `BatteryAware`: throttles by carbon and sun.
-- `BatchCapAimd`, `BatchCapPrimalDual`: batch caps by what the time per token allows.
-- `PowerCap`, `SloClock`: watts per GPU by carbon; the lowest clock that will do.
+- `BatchCapAimd`, `BatchCapPrimalDual`: the batch cap that the time per token allows.
+- `PowerCap`, `SloClock`: watts per GPU by carbon; the lowest clock that holds the SLO.
 - `CarbonBudgetPid`: a throttle that keeps to a budget of carbon.
-- `BatteryDispatch`: when a battery charges and discharges.
+- `BatteryDispatch`: the times at which a battery charges and discharges.
 - `Mpc`, `DayAheadPlan`: deferrable work and the battery planned ahead.
 - `SuspendResume`, `LowestWindow`, `CarbonTime`: for deferrable work.
 - `Autoscale`: for the number of replicas.
 - `BUILTIN`, `installed`, `resolve`: controllers by the names that scenarios use.
-- `IntensityWindow`, `IntensityBand`, `Band`: what counts as a high or a low carbon intensity.
+- `IntensityWindow`, `IntensityBand`, `Band`: the limits of a high and a low carbon intensity.
 - `Throttle`: an actuator set to a fraction of its maximum.
 - `BucketPolicy`: deferrable work that starts as one job.
-- `TpotObjective`: how near the time per token is to its objective.
+- `TpotObjective`: the time per token over its SLO.
 
 Running them:
 
 - `ControllerHost`, `HostedController`, `SiteSignals`: the controllers of a run, each in its place.
 - `names_a_file`, `read_part`: parts in files of a user.
-- `check_conflicts`: whether two of them want the same actuator.
-- `Forecaster`: who forecasts a signal; the models are in ``controllers.forecast``.
-- `SloGuard`, `GuardSettings`: releases throttles when objectives are in danger.
+- `check_conflicts`: the check that no two of them set the same actuator.
+- `Forecaster`: a model that forecasts a signal; the models are in ``controllers.forecast``.
+- `SloGuard`, `GuardSettings`: the guard that releases throttles when an SLO is in danger.
 - `ActuatorChange`: the record of what they did.
-- `ControllerError`: what is raised when one misbehaves.
-- `SiteReport`, `MicrogridReport`: what a simulator reports of a step.
+- `ControllerError`: the error that a misbehaving controller causes.
+- `SiteReport`, `MicrogridReport`: the figures of a step that a simulator reports.
 
-``controllers.participant`` couples them to mosaik. ``controllers.conformance`` checks what must
-hold for every one of them, on the site of ``controllers.example``.
+``controllers.participant`` couples them to mosaik. ``controllers.conformance`` checks the rules
+that hold for every controller, on the site of ``controllers.example``.
 """
 
 from controllers.actuators import ACTUATORS, Actuator, ActuatorLimits, Setting

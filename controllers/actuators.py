@@ -1,8 +1,8 @@
-"""Actuators: what a controller may set, where, and within which limits.
+"""Actuators: the values that a controller may set, where, and within which limits.
 
-`ACTUATORS` is the only table of them: guard, throttles, studies, reports and the terminal read here
-what they need to know. A new actuator is one row of it and one field of `SiteAction`, beside the
-knob that obeys it and the limits that a site gives it.
+`ACTUATORS` is the only table of them: guard, throttles, studies, reports and the terminal read
+their facts here. A new actuator is one row of it and one field of `SiteAction`, beside the knob
+that obeys it and the limits that a site gives it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Actuator:
             greatest is the site's.
         throttles: Whether a fraction of its maximum makes the cluster do less.
         slows: Whether a lower value lengthens the time per token: the guard opens it in any hold.
-        defers: Whether it holds deferrable work back: the guard closes it in any hold.
+        defers: Whether it defers requests: the guard closes it in any hold.
         infinite: Word for an infinite value.
     """
 
@@ -157,7 +157,7 @@ THROTTLES = frozenset(name for name, actuator in ACTUATORS.items() if actuator.t
 SLOWING = frozenset(name for name, actuator in ACTUATORS.items() if actuator.slows)
 """Names of those that lengthen the time per token."""
 DEFERRING = frozenset(name for name, actuator in ACTUATORS.items() if actuator.defers)
-"""Names of those that hold deferrable work back."""
+"""Names of those that defer requests."""
 
 
 def of_site(actuator: str, settings: Settings) -> float | None:

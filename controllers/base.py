@@ -1,9 +1,9 @@
-"""The contract between a controller and the loop: what it sees, and what it may set.
+"""The contract between a controller and the loop: its observations and its actions.
 
 Before each step the loop shows a controller an observation, and the controller answers with an
-action. Both are plain frozen records with the units in their names. An action names only what it
-sets; everything else stays as it was. A controller sets nothing itself: the loop checks the action
-and applies it.
+action. Both are plain frozen records with the units in their names. An action names only the values
+that it sets; everything else stays as it was. A controller sets nothing itself: the loop checks the
+action and applies it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ONE_POOL = "main"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteAction:
-    """What a controller sets at one site; None leaves an actuator as it is.
+    """Settings of one site that a controller returns; None leaves an actuator as it is.
 
     Where a cluster has several pools, an actuator of a pool takes a number for every pool, or
     numbers by pool; pools that are not named stay as they are.
@@ -43,10 +43,10 @@ class SiteAction:
         active_replicas: Replicas that are to serve, at least 1.
         clock_fraction: Clock of the GPUs over their highest one.
         power_cap_w: Power cap of each GPU [W]; infinite for none. The lower clock wins.
-        battery_setpoint_w: Power of the battery [W], charging positive; clipped to what it can do,
-            and to the site's deficit when it discharges. Infinite to leave it to take surplus and
-            cover deficits.
-        reason: Why, in a few words, for the record of actions.
+        battery_setpoint_w: Power of the battery [W], charging positive; clipped to its limits, and
+            to the site's deficit when it discharges. Infinite to let it take surplus and cover
+            deficits.
+        reason: Reason in a few words, for the record of actions.
     """
 
     admission_rate_per_s: float | None = None
@@ -61,7 +61,11 @@ class SiteAction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """What a fleet controller sets; sites that it does not name stay as they are.
+    """Settings that a fleet controller returns; sites that it does not name stay as they are.
+
+    Example::
+
+        Action(sites={"north": SiteAction(batch_cap=32), "south": SiteAction(batch_cap=128)})
 
     Attributes:
         sites: Actions by site.
@@ -76,11 +80,11 @@ def _empty() -> FloatArray:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PoolContext:
-    """A pool as a controller is told of it before a run.
+    """Controller context of one pool, given before a run.
 
     Attributes:
         limits: Ranges of the actuators that the pool has, by actuator name; read-only.
-        service: What the pool can do; None where it is not known.
+        service: Rates, powers and latencies of the pool; None where they are not known.
     """
 
     limits: Mapping[str, ActuatorLimits]
@@ -92,7 +96,7 @@ class PoolContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SiteContext:
-    """What a controller is told about its site before a run.
+    """Controller context: a site as its controller knows it before a run.
 
     Attributes:
         site: Name of the site.
@@ -111,7 +115,7 @@ class SiteContext:
         battery_efficiency: Energy stored over energy charged, and energy drawn from it over energy
             stored [0 to 1].
         classes: The classes of requests.
-        service: What the deployment can do; None without a cluster.
+        service: Rates, powers and latencies of the deployment; None without a cluster.
     """
 
     site: str
@@ -138,28 +142,28 @@ class SiteContext:
 
     def settings(self) -> dict[Setting, ActuatorLimits]:
         """Return the range of everything that can be set, by actuator and pool."""
-        found: dict[Setting, ActuatorLimits] = {}
+        ranges: dict[Setting, ActuatorLimits] = {}
         for name, limits in self.limits.items():
             if ACTUATORS[name].scope == "site":
-                found[name, SITE] = limits
+                ranges[name, SITE] = limits
                 continue
             if not self.pools:
-                found[name, ONE_POOL] = limits
+                ranges[name, ONE_POOL] = limits
             for pool, context in self.pools.items():
                 if name in context.limits:
-                    found[name, pool] = context.limits[name]
-        return found
+                    ranges[name, pool] = context.limits[name]
+        return ranges
 
 
 class Declares:
-    """What a controller says of itself before a run."""
+    """Declarations of a controller: the actuators that it sets and the forecasts that it needs."""
 
     actuators: frozenset[str] = frozenset()
     """Names of the actuators that it may set; two controllers of a site must not share one."""
     forecasts: frozenset[str] = frozenset()
     """Signals of which it needs forecasts: carbon_intensity, solar, arrivals."""
     forecast_horizon_h: float = 24.0
-    """How far ahead they look [h]."""
+    """Length of these forecasts [h]."""
     needs_clairvoyance: bool = False
     """Whether it works with perfect forecasts only; a scenario must then call it clairvoyant."""
 
@@ -173,24 +177,44 @@ class Controller(Declares, ABC):
 
     @abstractmethod
     def reset(self, context: SiteContext) -> None:
-        """Forget everything, and prepare for a run at the site that `context` describes."""
+        """Forget all state, and prepare for a run at the site that `context` describes."""
 
     @abstractmethod
     def step(self, observation: SiteObservation) -> SiteAction | None:
-        """Return what to set for the step that begins; None to leave all as it is."""
+        """Return the settings for the step that begins; None to leave all as it is."""
 
 
 class FleetController(Declares, ABC):
     """A policy that sees all sites at once, and may set any of them.
 
-    As `Controller`, but for the whole fleet: the actuators that it declares are those of every
-    site.
+    It differs from `Controller` in that the actuators that it declares are those of every site.
+
+    Example::
+
+        class Cleanest(FleetController):
+            actuators = frozenset({"batch_cap"})
+
+            def reset(self, contexts):
+                pass
+
+            def step(self, observation):
+                by_intensity = {
+                    name: site.grid.carbon_intensity_g_per_kwh
+                    for name, site in observation.sites.items()
+                }
+                cleanest = min(by_intensity, key=by_intensity.get)
+                return Action(
+                    sites={
+                        name: SiteAction(batch_cap=256 if name == cleanest else 32)
+                        for name in by_intensity
+                    }
+                )
     """
 
     @abstractmethod
     def reset(self, contexts: Mapping[str, SiteContext]) -> None:
-        """Forget everything, and prepare for a run over the sites that `contexts` describes."""
+        """Forget all state, and prepare for a run over the sites that `contexts` describes."""
 
     @abstractmethod
     def step(self, observation: Observation) -> Action | None:
-        """Return what to set for the step that begins; None to leave all as it is."""
+        """Return the settings for the step that begins; None to leave all as it is."""

@@ -1,10 +1,10 @@
 """A bucket of deferrable work that starts as one job, when its policy says so.
 
-The bucket is everything that is held back: its length J is the time its requests take at the rate
-of release, its slack W the least time until one of them must start. Until it starts, the policy
-looks at every forecast anew; once started, it runs until nothing waits. What arrives after that is
-the next bucket, and opens when the first request of it is seen to wait. Scheduling jobs of known
-length and slack by the forecast of the carbon intensity is the setting of [1]_ and [2]_.
+The bucket is all deferred requests: its length J is the time that they take at the rate of
+release, its slack W the least time until one of them must start. Until it starts, the policy looks
+at every forecast anew; once started, it runs until no request waits. Requests that arrive after
+that form the next bucket, which opens when the first of them is seen to wait. Scheduling jobs of
+known length and slack by the forecast of the carbon intensity is the setting of [1]_ and [2]_.
 
 References:
     .. [1] P. Wiesner et al., "Let's Wait Awhile: How Temporal Workload Shifting Can Reduce Carbon
@@ -28,15 +28,15 @@ from controllers.observation import SiteObservation
 from controllers.release import ACTUATOR, Release
 
 ROUNDING = 1e-9
-"""Relative difference of two sums of intensities that is no difference."""
+"""Relative difference below which two sums of intensities count as equal."""
 
 
 class BucketPolicy(Controller):
-    """Starts everything that is held back at a time it chooses, and lets it run to the end.
+    """A policy that starts all deferred requests at a time it chooses, and runs them to the end.
 
     Args:
-        rate_per_s: Rate of release [requests/s]; by default what other work leaves, see
-            `controllers.release`.
+        rate_per_s: Rate of release [requests/s]; by default the capacity that other work leaves,
+            see `controllers.release`.
         utilisation: Share of the capacity that all work together may take [0 to 1].
         horizon_h: How far it looks ahead [h].
     """
@@ -49,7 +49,10 @@ class BucketPolicy(Controller):
         *,
         rate_per_s: Annotated[
             float | None,
-            Field(gt=0, description="rate of release [requests/s]; default: what others leave"),
+            Field(
+                gt=0,
+                description="rate of release [requests/s]; default: the capacity that others leave",
+            ),
         ] = None,
         utilisation: Annotated[
             float, Field(gt=0, le=1, description="share of the capacity that all work may take")
@@ -60,14 +63,14 @@ class BucketPolicy(Controller):
         self._release = Release(rate_per_s, utilisation)
 
     def reset(self, context: SiteContext) -> None:
-        """Start with nothing started."""
+        """Begin with no bucket started."""
         self._release.reset(context)
         self._started = False
         self._since: list[float] = []  # intensities of the steps since the bucket opened
         self._opened = 0
 
     def step(self, observation: SiteObservation) -> SiteAction:
-        """Hold the bucket back, start it, or let it run on."""
+        """Defer the bucket, start it, or let it run on."""
         rate_per_s = self._release.see(observation)
         waiting, step_s = observation.deferrable_waiting, observation.step_s
         if not waiting:
@@ -78,12 +81,12 @@ class BucketPolicy(Controller):
             return self._release.run(rate_per_s, "the bucket runs to its end")
         ahead = observation.forecasts["carbon_intensity"].mean
         needed = waiting / rate_per_s / step_s if rate_per_s else math.inf
-        # what rounding leaves of a step is none
+        # a remainder that comes from rounding is not a step
         length = math.ceil(min(max(1.0, needed - ROUNDING), len(ahead)))
         waited = self._waited(observation)
-        whole = np.concatenate([self._since[:waited], ahead])
+        since_opening = np.concatenate([self._since[:waited], ahead])
         sums = window_sums(ahead, length, slack_steps(observation))
-        start = self.choose(sums, length, waited, float(whole[:length].sum()))
+        start = self.choose(sums, length, waited, float(since_opening[:length].sum()))
         bucket = f"{waiting} requests, {length * step_s:.0f} s long"
         if start:
             return self._release.hold(f"{bucket}: best in {start * step_s:.0f} s")
@@ -109,7 +112,7 @@ class BucketPolicy(Controller):
                 the present one first; as many as its slack and the forecast allow.
             length: Length of the bucket [steps].
             waited: Steps since it opened.
-            at_once: What the sum would have been, had it started then.
+            at_once: The sum if it had started when it opened.
         """
 
 
@@ -118,7 +121,7 @@ def window_sums(values: FloatArray, length: int, latest: int | None) -> FloatArr
 
     Args:
         values: Values, shape (n,).
-        length: How many to sum; at most all there are.
+        length: Number of values to sum; at most all of them.
         latest: Last index to start from; None for as late as there are values.
     """
     length = min(length, len(values))

@@ -1,4 +1,4 @@
-"""The record of what controllers did: every change of an actuator, and what led to it."""
+"""The record of actions: every change of an actuator, and the observation that led to it."""
 
 from __future__ import annotations
 

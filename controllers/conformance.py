@@ -1,12 +1,12 @@
-"""What must hold for every controller, as checks that can be run on anybody's.
+"""Checks of the rules that hold for every controller, to run on any of them.
 
-A controller is played through days of `controllers.example_day`: it is shown what a run would
-show it, and what it returns is looked at. In a test of your own::
+A controller is played through days of `controllers.example_day`: it sees the observations that a
+run would show it, and its actions are checked. In a test of your own::
 
     from controllers.conformance import check_controller
 
     def test_conforms():
-        assert [str(one) for one in check_controller(Mine) if not one.passed] == []
+        assert [str(check) for check in check_controller(Mine) if not check.passed] == []
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ from controllers.rehearsal import Rehearsal
 from controllers.site_views import MicrogridReport, SiteReport
 
 Make = Callable[[], Controller | FleetController]
-_SHORT = STEPS // 4  # where more of the same tells no more
+_SHORT = STEPS // 4  # for days on which every hour is alike
 _SPARSE = 4  # a controller may be asked at every fourth step only
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found.
+    """Result of one check.
 
     Attributes:
-        check: What must hold.
-        problem: Why it does not; empty if it does.
-        note: What else there is to say.
+        check: The rule that must hold.
+        problem: The reason why it does not; empty if it does.
+        note: A remark, such as why the check was left out.
     """
 
     check: str
@@ -58,18 +58,20 @@ class Finding:
         return not self.problem
 
     def __str__(self) -> str:
-        more = self.problem or self.note
-        return f"{'ok  ' if self.passed else 'FAIL'}  {self.check}" + (f": {more}" if more else "")
+        detail = self.problem or self.note
+        return f"{'ok  ' if self.passed else 'FAIL'}  {self.check}" + (
+            f": {detail}" if detail else ""
+        )
 
 
 def check_controller(
     make: Make, contexts: Mapping[str, SiteContext] | None = None
 ) -> list[Finding]:
-    """Return what each check found.
+    """Return the result of each check.
 
     Args:
-        make: Makes the controller, with the parameters to check it with. It is called often: each
-            of what it makes must be new.
+        make: Makes the controller, with the parameters to check it with. It is called often, and
+            must return a new controller each time.
         contexts: The sites to check it at, by name; by default one example that has every
             actuator, and two of them for a fleet. Runs are cut to 96 steps.
     """
@@ -81,7 +83,7 @@ def check_controller(
             sites = contexts or {
                 name: example_context(name) for name in (("north", "south") if fleet else ("dc",))
             }
-            groups = [sites] if fleet else [{name: one} for name, one in sites.items()]
+            groups = [sites] if fleet else [{name: context} for name, context in sites.items()]
             notes = [check(make, group) for group in groups]
             findings.append(Finding(text, note=notes[0] or ""))
         except (_Problem, ControllerError, ValueError) as problem:
@@ -95,14 +97,14 @@ def check_controller(
 
 
 class _Problem(Exception):
-    """What must hold does not."""
+    """Violation of a rule that must hold."""
 
 
 Sites = Mapping[str, SiteContext]
 
 
 def _within_limits(make: Make, sites: Sites) -> str | None:
-    """Play days of every kind: what cannot be applied raises."""
+    """Play days of every kind: an action that cannot be applied raises."""
     generator = np.random.default_rng(0)
     kinds = {
         "an ordinary day": (None, STEPS),
@@ -125,10 +127,10 @@ def _only_declared(make: Make, sites: Sites) -> str | None:
         for site, action in answer.items():
             call = Call(type(controller).__name__, site, step)
             was_set = {actuator for actuator, _ in play.values(site, action, call)}
-            more = sorted(was_set - play.declared.actuators)
-            if more:
+            undeclared = sorted(was_set - play.declared.actuators)
+            if undeclared:
                 allowed = ", ".join(sorted(play.declared.actuators)) or "none"
-                raise _Problem(f"it set {more[0]} at step {step}, and declares {allowed}")
+                raise _Problem(f"it set {undeclared[0]} at step {step}, and declares {allowed}")
     if changed := play.declared.changed_to(Declaration.of(controller)):
         raise _Problem(f"it changed what it declares: {changed}")
     return None
@@ -147,7 +149,7 @@ def _same_after_a_reset(make: Make, sites: Sites) -> str | None:
 
 def _no_look_ahead(make: Make, sites: Sites) -> str | None:
     if make().needs_clairvoyance:
-        return "not checked, for it needs to be told the future"
+        return "not checked, because it needs perfect forecasts"
     day, other = example_day(contexts=sites), example_day(contexts=sites, seed=2)
     for step in (1, day.steps // 3, 2 * day.steps // 3):
         # two futures: one far above the present, in which much happens, and one far below
@@ -161,8 +163,8 @@ def _no_look_ahead(make: Make, sites: Sites) -> str | None:
 
 def _copes_with_what_is_missing(make: Make, sites: Sites) -> str | None:
     bare = {
-        name: replace(one, past_carbon_intensity_g_per_kwh=np.empty(0))
-        for name, one in sites.items()
+        name: replace(context, past_carbon_intensity_g_per_kwh=np.empty(0))
+        for name, context in sites.items()
     }
     day = example_day("a day without telemetry", bare)
     no_reports: list[dict[str, SiteReport]] = [{} for _ in range(day.steps)]
@@ -175,9 +177,9 @@ def _copes_with_what_is_missing(make: Make, sites: Sites) -> str | None:
         "without telemetry of the microgrid": (replace(day, microgrids=no_microgrids), 1),
         f"asked every {_SPARSE} steps": (example_day(contexts=sites), _SPARSE),
     }
-    for name, (one, every) in days.items():
+    for name, (bare_day, every) in days.items():
         try:
-            Rehearsal(make(), one).run(every=every)
+            Rehearsal(make(), bare_day).run(every=every)
         except ControllerError as error:
             raise _Problem(f"{name}, {error}") from error
     return None
@@ -185,26 +187,26 @@ def _copes_with_what_is_missing(make: Make, sites: Sites) -> str | None:
 
 def _leaves_alone(make: Make, sites: Sites) -> str | None:
     day = example_day(contexts=sites)
-    told = {name: _snapshot(context) for name, context in day.contexts.items()}
-    before: list[Any] = []
+    contexts_before = {name: _snapshot(context) for name, context in day.contexts.items()}
+    before: list[Any] = []  # snapshots of the observation before the step
 
     def look(shown: object, call: Call) -> None:
         now = (
-            {name: _snapshot(one) for name, one in shown.sites.items()}
+            {name: _snapshot(site) for name, site in shown.sites.items()}
             if isinstance(shown, Observation)
             else {"": _snapshot(shown)}
         )
         if not before:
             before.append(now)
             return
-        then = before.pop()
+        previous = before.pop()
         for name, values in now.items():
-            if changed := _changed(then[name], values):
+            if changed := _changed(previous[name], values):
                 raise _Problem(f"it changed {changed} of the observation at step {call.step}")
 
     Rehearsal(make(), day).run(look=look)
     for name, context in day.contexts.items():
-        if changed := _changed(told[name], _snapshot(context)):
+        if changed := _changed(contexts_before[name], _snapshot(context)):
             raise _Problem(f"it changed {changed} of the context")
     return None
 
@@ -219,19 +221,19 @@ _CHECKS: tuple[tuple[Callable[[Make, Sites], str | None], str], ...] = (
 )
 
 
-def _same(first: list[dict[str, Any]], second: list[dict[str, Any]], what: str) -> None:
-    for step, (one, other) in enumerate(zip(first, second, strict=True)):
-        if one != other:
-            raise _Problem(f"{what}: at step {step} {_shown(one)}, then {_shown(other)}")
+def _same(first: list[dict[str, Any]], second: list[dict[str, Any]], problem: str) -> None:
+    for step, (answer, other) in enumerate(zip(first, second, strict=True)):
+        if answer != other:
+            raise _Problem(f"{problem}: at step {step} {_shown(answer)}, then {_shown(other)}")
 
 
 def _shown(answer: Mapping[str, Any]) -> str:
-    """Return what was returned, in words."""
+    """Return the settings of an answer, in words."""
     parts = []
     for action in answer.values():
         if isinstance(action, SiteAction | Action):
-            given = {one.name: getattr(action, one.name) for one in fields(action)}
-            parts += [f"{key}={value}" for key, value in given.items() if value not in (None, "")]
+            values = {part.name: getattr(action, part.name) for part in fields(action)}
+            parts += [f"{key}={value}" for key, value in values.items() if value not in (None, "")]
         else:
             parts.append(repr(action))
     return " ".join(parts) or "nothing"
@@ -240,12 +242,12 @@ def _shown(answer: Mapping[str, Any]) -> str:
 def _fork(day: ExampleDay, other: ExampleDay, step: int, factor: float) -> ExampleDay:
     """Return a day that is as one until a step, and from it on `factor` times as another."""
     signals = {}
-    for site, one in day.signals.items():
+    for site, signal in day.signals.items():
         changed: dict[str, Any] = {}
         for name in ("carbon_intensity_g_per_kwh", "solar_w", "price_per_kwh", "arrivals_per_s"):
-            here, there = getattr(one, name), getattr(other.signals[site], name)
-            changed[name] = np.concatenate([here[:step], factor * there[step:]])
-        signals[site] = replace(one, **changed)
+            early, late = getattr(signal, name), getattr(other.signals[site], name)
+            changed[name] = np.concatenate([early[:step], factor * late[step:]])
+        signals[site] = replace(signal, **changed)
     later = other if factor > 1 else day
     return replace(
         day,
@@ -256,10 +258,10 @@ def _fork(day: ExampleDay, other: ExampleDay, step: int, factor: float) -> Examp
 
 
 def _snapshot(record: Any) -> dict[str, Any]:
-    """Return the values of a record, with copies of what could be changed in place."""
-    found: dict[str, Any] = {}
-    for one in fields(record):
-        value = getattr(record, one.name)
+    """Return the values of a record, with copies of those that could be changed in place."""
+    values: dict[str, Any] = {}
+    for attribute in fields(record):
+        value = getattr(record, attribute.name)
         if isinstance(value, Forecasts):
             value = {name: (f.mean.copy(), f.spread.copy()) for name, f in value.items()}
         elif isinstance(value, np.ndarray):
@@ -270,8 +272,8 @@ def _snapshot(record: Any) -> dict[str, Any]:
             }
         elif is_dataclass(value):
             value = _snapshot(value)
-        found[one.name] = value
-    return found
+        values[attribute.name] = value
+    return values
 
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -280,18 +282,18 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         if isinstance(value, dict) and isinstance(before[name], dict) and name != "forecasts":
             if value.keys() != before[name].keys():
                 return name
-            if inside := _changed(before[name], value):
-                return f"{name}.{inside}"
+            if inner := _changed(before[name], value):
+                return f"{name}.{inner}"
         elif not _equal(value, before[name]):
             return name
     return ""
 
 
-def _equal(one: Any, other: Any) -> bool:
-    if isinstance(one, np.ndarray):
-        return np.array_equal(one, other)
-    if isinstance(one, Mapping):
-        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
-    if isinstance(one, tuple):
-        return len(one) == len(other) and all(map(_equal, one, other))
-    return bool(one == other)
+def _equal(value: Any, other: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return np.array_equal(value, other)
+    if isinstance(value, Mapping):
+        return value.keys() == other.keys() and all(_equal(value[key], other[key]) for key in value)
+    if isinstance(value, tuple):
+        return len(value) == len(other) and all(map(_equal, value, other))
+    return bool(value == other)

@@ -14,7 +14,7 @@ _IMPORTLIB = str(Path(importlib.__file__).parent)
 
 
 class ControllerError(Exception):
-    """A controller raised an exception, or returned something that cannot be applied.
+    """Error of a controller that raised an exception, or whose action cannot be applied.
 
     Attributes:
         controller: Name of the controller, as in the scenario.
@@ -41,7 +41,7 @@ class ControllerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a controller: who was asked, for which site, and when.
+    """One call of a controller: its name, the site, and the step.
 
     Attributes:
         controller: Name of the controller, as in the scenario.
@@ -72,10 +72,12 @@ class Call:
         )
 
     def raised(self, error: BaseException) -> ControllerError:
-        """Return the error that says that the controller raised `error`, and on which line."""
-        where = where_raised(error)
+        """Return the error that reports that the controller raised `error`, and on which line."""
+        location = where_raised(error)
         text = (error_text(error) or "no message") + _hint(error)
-        return self.error(f"raised {type(error).__name__}", f"{text} ({where})" if where else text)
+        return self.error(
+            f"raised {type(error).__name__}", f"{text} ({location})" if location else text
+        )
 
 
 MOST_CHARACTERS = 1000
@@ -96,12 +98,13 @@ def printable(text: str, most: int = MOST_CHARACTERS) -> str:
     if cut.isprintable():
         return cut
     return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode() for one in cut
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in cut
     )
 
 
 def error_text(error: BaseException) -> str:
-    """Return the text of an exception, whatever it does when it is asked."""
+    """Return the text of an exception, even if asking for it raises another."""
     try:
         # the text of a KeyError is its argument as Python writes it
         text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
@@ -111,12 +114,12 @@ def error_text(error: BaseException) -> str:
 
 
 def _hint(error: BaseException) -> str:
-    """Return what to do about an attempt to change what is read-only."""
+    """Return the advice for an attempt to change a read-only value."""
     if isinstance(error, FrozenInstanceError) or (
         isinstance(error, TypeError | ValueError)
         and any(word in str(error) for word in ("mappingproxy", "read-only"))
     ):
-        return "; what a controller sees, and an action, is read-only: return a new SiteAction"
+        return "; observations and actions are read-only: return a new SiteAction"
     return ""
 
 
@@ -133,8 +136,8 @@ def where_raised(error: BaseException) -> str:
         for frame in traceback.extract_tb(error.__traceback__)[1:]
         if not frame.filename.startswith(("<frozen ", _IMPORTLIB))
     ]
-    own = [frame for frame in frames if frame.filename == frames[0].filename]
-    return f"{own[-1].filename}:{own[-1].lineno}" if own else ""
+    frames_of_file = [frame for frame in frames if frame.filename == frames[0].filename]
+    return f"{frames_of_file[-1].filename}:{frames_of_file[-1].lineno}" if frames_of_file else ""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""A fictional site: the one that controllers are checked on, and tried out on.
+"""A fictional site, used to check controllers and to try them out.
 
 It has every actuator, a class that may not wait and one that may, a battery and solar power.
 """
@@ -27,7 +27,7 @@ _START = datetime(2024, 6, 8, tzinfo=UTC)
 
 
 def example_context(site: str = "example", **changes: Any) -> SiteContext:
-    """Return what a controller is told of the site; `changes` replace fields of it."""
+    """Return the controller context of the site; `changes` replace fields of it."""
     service = _service()
     context = SiteContext(
         site=site,
@@ -64,7 +64,7 @@ def example_limits() -> dict[str, ActuatorLimits]:
 def example_observation(
     step: int = 0, forecasts: Mapping[str, Sequence[float]] | None = None, **changes: Any
 ) -> SiteObservation:
-    """Return what a controller sees at a step.
+    """Return the observation of a step.
 
     Args:
         step: The step.
@@ -73,7 +73,7 @@ def example_observation(
             the properties of `SiteObservation`.
     """
     time_s = step * STEP_S
-    made = {
+    by_signal = {
         signal: Forecast(time_s, STEP_S, np.array(values, float), np.zeros(len(values)))
         for signal, values in (forecasts or {}).items()
     }
@@ -86,7 +86,7 @@ def example_observation(
         "carbon_intensity_g_per_kwh": 200.0,
         "batch_cap": 64,
         "active_replicas": 4,
-        "forecasts": Forecasts(made.__getitem__, frozenset(made)),
+        "forecasts": Forecasts(by_signal.__getitem__, frozenset(by_signal)),
     }
     return flat_observation(**values | changes)
 
@@ -109,26 +109,26 @@ def flat_observation(**values: Any) -> SiteObservation:
     Raises:
         TypeError: If there is no such property.
     """
-    made: dict[str, Any] = {name: view(**_taken(view, values)) for name, view in _VIEWS.items()}
+    parts: dict[str, Any] = {name: view(**_taken(view, values)) for name, view in _VIEWS.items()}
     battery = _taken(BatteryView, values, prefix="battery_")
     if any(value is not None for value in battery.values()):
         nothing = {"soc": None, "capacity_wh": 0.0, "min_soc": 0.0}
-        made["battery"] = BatteryView(**nothing | battery)
-    made["in_force"] = {
+        parts["battery"] = BatteryView(**nothing | battery)
+    parts["in_force"] = {
         (name, SITE if actuator.scope == "site" else ONE_POOL): values.pop(actuator.field)
         for name, actuator in ACTUATORS.items()
         if actuator.field in values
     }
-    made["classes"] = {
+    parts["classes"] = {
         name: LatencyView(ttft_p99_s=ttft_s, tpot_p99_s=tpot_s)
         for name, (ttft_s, tpot_s) in values.pop("latency_p99_s_by_class", {}).items()
     }
-    return SiteObservation(**made, **values)
+    return SiteObservation(**parts, **values)
 
 
 def _taken(view: type[Any], values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Take the values of a view out of `values`."""
-    names = [one.name for one in fields(view)]
+    names = [part.name for part in fields(view)]
     return {name: values.pop(prefix + name) for name in names if prefix + name in values}
 
 

@@ -1,7 +1,7 @@
 """Sample days at a site, on which controllers are checked.
 
-What cluster and microgrid report is drawn at random from a seed and does not answer to anything
-that a controller sets: enough to see how a controller behaves, not how well it does.
+The reports of cluster and microgrid are drawn at random from a seed and do not answer to the
+settings of a controller: enough to see how a controller behaves, not how well it does.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from controllers.views import SiteSignals
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExampleDay:
-    """What happens at some sites over a run.
+    """Signals and reports of some sites over a run.
 
     Attributes:
-        name: What kind of day it is.
+        name: The kind of day.
         contexts: The sites.
         signals: Their signals.
-        reports: What their clusters did in the step before, by step and site.
-        microgrids: What their microgrids did in the step before, by step and site.
+        reports: Their clusters' reports of the step before, by step and site.
+        microgrids: Their microgrids' reports of the step before, by step and site.
     """
 
     name: str
@@ -58,7 +58,7 @@ def example_day(
     """Return a day at some sites.
 
     Args:
-        name: What to call it.
+        name: Its name.
         contexts: The sites; one example by default.
         seed: Seed of all that is random in it.
         intensity: Carbon intensity of each step, in place of one that falls while the sun shines
@@ -67,16 +67,16 @@ def example_day(
     contexts = contexts or {"example": example_context()}
     first = next(iter(contexts.values()))
     steps = min(first.steps, STEPS)
-    sites = {one: replace(context, steps=steps) for one, context in contexts.items()}
+    sites = {site: replace(context, steps=steps) for site, context in contexts.items()}
     signals: dict[str, SiteSignals] = {}
     reports: list[dict[str, SiteReport]] = [{} for _ in range(steps)]
     microgrids: list[dict[str, MicrogridReport]] = [{} for _ in range(steps)]
-    for number, (one, context) in enumerate(sites.items()):
+    for number, (site, context) in enumerate(sites.items()):
         generator = np.random.default_rng((seed, number))
-        signals[one] = _signals(context, steps, seed + number, intensity)
+        signals[site] = _signals(context, steps, seed + number, intensity)
         for step in range(1, steps):
-            reports[step][one] = _report(context, generator)
-            microgrids[step][one] = _microgrid(context, generator)
+            reports[step][site] = _report(context, generator)
+            microgrids[step][site] = _microgrid(context, generator)
     return ExampleDay(name, sites, signals, reports, microgrids)
 
 
@@ -97,7 +97,7 @@ def _signals(
 
 
 def _report(context: SiteContext, generator: np.random.Generator) -> SiteReport:
-    """Return a cluster's report, with now and then nothing where nothing ended."""
+    """Return a cluster's report; at some steps no request ended, and there are no latencies."""
     if not context.limits:
         return SiteReport()
     arrived = int(generator.poisson(1.5 * context.step_s))

@@ -1,8 +1,8 @@
-"""Forecasts: what a controller may know of the future, and models that make it.
+"""Forecasts of signals, and the models that make them.
 
 A forecast is issued at the start of a step, and its first value is that of this step, which is
-known. Only `Perfect` and `Noisy` look at what comes; the others see the past and the present, as a
-forecaster in the world would. A controller gets perfect forecasts only where the scenario calls it
+known. Only `Perfect` and `Noisy` look at the future; the others see the past and the present, as a
+real forecaster would. A controller gets perfect forecasts only where the scenario calls it
 clairvoyant.
 
 As a yardstick, CAISO's published forecasts of the carbon intensity err by 26 g/kWh (mean absolute
@@ -35,8 +35,14 @@ _RAISE = "the controller's `forecast_horizon_h` says how far it looks"
 class Forecast:
     """Means over the coming steps.
 
+    Example::
+
+        forecast = observation.forecasts["carbon_intensity"]
+        in_an_hour = forecast.at(3600)  # [g/kWh]
+        hourly = forecast.by_period(3600)
+
     Attributes:
-        issued_s: When it was issued, since the start of the run [s].
+        issued_s: Time of issue since the start of the run [s].
         step_s: Length of a step [s].
         mean: Expected values, shape (n,), the step that begins first; read-only.
         spread: Standard deviations, shape (n,); zero where the model claims to be sure.
@@ -58,7 +64,7 @@ class Forecast:
         """
         index = math.floor(ahead_s / self.step_s + 1e-9)
         if index < 0:
-            raise ValueError(f"a forecast is of what comes (got {ahead_s:g} s)")
+            raise ValueError(f"a forecast starts at the present step (got {ahead_s:g} s)")
         if index >= len(self.mean):
             raise ValueError(f"{self._end()} (got {ahead_s:g} s); {_RAISE}")
         return float(self.mean[index])
@@ -77,10 +83,10 @@ class Forecast:
             raise ValueError(
                 f"a period must be a whole number of steps of {self.step_s:g} s (got {period_s:g})"
             )
-        whole = len(self.mean) // size
-        if not whole:
+        periods = len(self.mean) // size
+        if not periods:
             raise ValueError(f"{self._end()}, before a period of {period_s:g} s does; {_RAISE}")
-        means: FloatArray = self.mean[: whole * size].reshape(whole, size).mean(axis=1)
+        means: FloatArray = self.mean[: periods * size].reshape(periods, size).mean(axis=1)
         return means
 
     def quantile(self, q: float) -> FloatArray:
@@ -95,7 +101,7 @@ class Forecast:
 
 
 class Forecaster(ABC):
-    """Forecasts one signal of one site.
+    """Forecast model of one signal of one site.
 
     Args:
         past: Values of the steps before the run, oldest first; may be empty.
@@ -104,7 +110,7 @@ class Forecaster(ABC):
     """
 
     clairvoyant = False
-    """Whether it tells the truth, the future included."""
+    """Whether its forecasts are the true values."""
 
     def __init__(self, past: FloatArray, values: FloatArray, step_s: float) -> None:
         self._past = np.asarray(past, dtype=np.float64)
@@ -114,7 +120,7 @@ class Forecaster(ABC):
     def issue(self, step: int, steps_ahead: int) -> Forecast:
         """Return the forecast issued as `step` begins, `steps_ahead` values long.
 
-        Beyond the end of the run nothing is known: the last value holds on.
+        Beyond the end of the run it repeats the last value.
         """
         mean, spread = self._look(step, steps_ahead)
         for array in (mean, spread):
@@ -126,13 +132,13 @@ class Forecaster(ABC):
         """Return means and spreads, both of shape (steps_ahead,), fresh arrays."""
 
     def _truth(self, step: int, steps_ahead: int) -> FloatArray:
-        found = self._values[step : step + steps_ahead]
-        missing = steps_ahead - len(found)
-        return np.concatenate([found, np.full(missing, self._values[-1])]) if missing else +found
+        values = self._values[step : step + steps_ahead]
+        missing = steps_ahead - len(values)
+        return np.concatenate([values, np.full(missing, self._values[-1])]) if missing else +values
 
 
 class Perfect(Forecaster):
-    """What will be."""
+    """Perfect forecast: the true values."""
 
     clairvoyant = True
 
@@ -141,33 +147,36 @@ class Perfect(Forecaster):
 
 
 class Persistence(Forecaster):
-    """What is, for ever."""
+    """Forecast that repeats the current value."""
 
     def _look(self, step: int, steps_ahead: int) -> tuple[FloatArray, FloatArray]:
         return np.full(steps_ahead, self._values[step]), np.zeros(steps_ahead)
 
 
 class SameHourYesterday(Forecaster):
-    """What was a day before; what is, where that is not known. The present is the present."""
+    """Forecast of each step with the value 24 h earlier.
+
+    Without history that far back it is the current value; the current step is exact.
+    """
 
     def _look(self, step: int, steps_ahead: int) -> tuple[FloatArray, FloatArray]:
         day = max(1, round(DAY_S / self._step_s))
-        known = np.concatenate([self._past, self._values[: step + 1]])
-        now = len(known) - 1
+        history = np.concatenate([self._past, self._values[: step + 1]])
+        present = len(history) - 1
         ahead = np.arange(steps_ahead)
-        index = now + ahead - day * np.maximum(1, np.ceil(ahead / day)).astype(int)
-        mean = np.where(index >= 0, known[np.maximum(index, 0)], known[now])
-        mean[0] = known[now]
+        index = present + ahead - day * np.maximum(1, np.ceil(ahead / day)).astype(int)
+        mean = np.where(index >= 0, history[np.maximum(index, 0)], history[present])
+        mean[0] = history[present]
         return mean, np.zeros(steps_ahead)
 
 
 class Noisy(Forecaster):
-    """What will be, off by an error that grows with the time ahead.
+    """Forecast of the true values plus an error that grows with the time ahead.
 
     The error is a first-order autoregression along the time ahead, zero for the step of the issue:
     ``e_i = rho e_(i-1) + sqrt(1 - rho^2) error * m * normal``, with ``rho = exp(-step /
     correlation)`` and m the mean of the signal's size, so that far ahead it has a standard
-    deviation of ``error`` times that. A forecast is issued once every so often and stands until
+    deviation of ``error`` times that. A forecast is issued every ``issue_every_s`` and stands until
     the next one. Values do not fall below zero.
 
     Args:
@@ -215,7 +224,7 @@ class Noisy(Forecaster):
 
 
 class Recorded(Forecaster):
-    """What somebody forecast, as it was recorded.
+    """Recorded forecast, such as one that a grid operator published.
 
     Args:
         past, values, step_s: As for every forecaster.
@@ -244,15 +253,15 @@ class Recorded(Forecaster):
             mean = np.full(steps_ahead, self._values[step])
         else:
             from_step = step - math.floor(self._issued_s[latest] / self._step_s)
-            found = self._forecasts[latest][from_step : from_step + steps_ahead]
+            means = self._forecasts[latest][from_step : from_step + steps_ahead]
             last = self._forecasts[latest][-1]
-            mean = np.concatenate([found, np.full(steps_ahead - len(found), last)])
+            mean = np.concatenate([means, np.full(steps_ahead - len(means), last)])
         mean[0] = self._values[step]
         return mean, np.zeros(steps_ahead)
 
 
 class Forecasts(Mapping[str, Forecast]):
-    """The forecasts that a controller declared, made as they are asked for.
+    """Forecasts that a controller declared, made when they are first read.
 
     Args:
         issue: Makes the forecast of a signal.
@@ -284,7 +293,7 @@ class Forecasts(Mapping[str, Forecast]):
 
 
 NO_FORECASTS = Forecasts(lambda signal: _none(signal), frozenset())
-"""What a controller sees that declares none."""
+"""Forecasts of a controller that declares none."""
 
 
 def _none(signal: str) -> Forecast:

@@ -1,9 +1,9 @@
-"""Runs the controllers of all sites: shows them observations, checks and keeps what they set.
+"""The host of all controllers: it shows them observations, and checks and keeps their settings.
 
 The host knows nothing of the coupling. Each step it is given the telemetry of the step before and
-returns the actuator values in force for the step that begins; mosaik, or a plain loop, carries
-them to the clusters, and the microgrids' dispatch asks for the setpoints of the batteries. What is
-in force is kept by `Setting`: an actuator, and the pool that it is set for.
+returns the actuator values in force for the step that begins; mosaik, or a plain loop, carries them
+to the clusters, and the microgrids' dispatch asks for the setpoints of the batteries. Values in
+force are kept by `Setting`: an actuator, and the pool that it is set for.
 """
 
 from __future__ import annotations
@@ -49,8 +49,7 @@ class ControllerHost:
         contexts: Every site of the run, by name; one without a cluster has no limits.
         signals: The signals of every site, by name; their arrays may be filled in as the run goes,
             up to the step that begins.
-        guard: When the guard of the objectives acts, at sites whose controllers throttle; None
-            for never.
+        guard: Settings of the SLO guard, at sites whose controllers throttle; None for no guard.
 
     Attributes:
         changes: Every change of an actuator so far, in order.
@@ -103,7 +102,7 @@ class ControllerHost:
         )
 
     def battery_setpoint_w(self, site: str) -> float:
-        """Return the battery's setpoint in force [W]; infinite while it is left to itself."""
+        """Return the battery's setpoint in force [W]; infinite while it is automatic."""
         in_force = self._in_force.get(site, {})
         return in_force.get((BATTERY, SITE), math.inf)
 
@@ -126,8 +125,8 @@ class ControllerHost:
         for entry, _ in self._entries:
             try:
                 if isinstance(entry.controller, FleetController):
-                    told = {site: self._viewer.context(entry, site) for site in self._contexts}
-                    entry.controller.reset(MappingProxyType(told))
+                    shown = {site: self._viewer.context(entry, site) for site in self._contexts}
+                    entry.controller.reset(MappingProxyType(shown))
                 elif entry.site is not None:
                     entry.controller.reset(self._viewer.context(entry, entry.site))
             except KeyboardInterrupt:
@@ -148,14 +147,14 @@ class ControllerHost:
         reports: Mapping[str, SiteReport],
         microgrids: Mapping[str, MicrogridReport],
     ) -> dict[str, dict[str, float | Mapping[str, float]]]:
-        """Ask the controllers that are due, and return what is in force for the step.
+        """Ask the controllers that are due, and return the values in force for the step.
 
         All see the same observations, made before the first of them acts.
 
         Args:
             step: Index of the step that begins, from 0.
-            reports: What each site's cluster did in the step before; empty at the first step.
-            microgrids: What each site's microgrid did in the step before; empty at the first step.
+            reports: Each site's report of its cluster in the step before; empty at the first step.
+            microgrids: The same of each site's microgrid; empty at the first step.
 
         Returns:
             Values in force by site and actuator, for the actuators that the site's cluster has; by
@@ -204,20 +203,25 @@ class ControllerHost:
         return numbers.pop() if len(numbers) == 1 else values
 
     def _ask(self, entry: HostedController, observations: Mapping[str, SiteObservation]) -> None:
-        """Ask one controller, and put in force what it sets."""
-        now = next(iter(observations.values()))
-        call = Call(entry.name, entry.site, now.step, now.time_s, now.time)
+        """Ask one controller, and put its settings in force."""
+        current = next(iter(observations.values()))
+        call = Call(entry.name, entry.site, current.step, current.time_s, current.time)
         view = self._viewer.view
         returned: object = None
         try:
             if isinstance(entry.controller, FleetController):
-                seen = {site: view(entry, one) for site, one in observations.items()}
+                shown_sites = {site: view(entry, shown) for site, shown in observations.items()}
                 returned = entry.controller.step(
-                    Observation(step=now.step, time_s=now.time_s, time=now.time, sites=seen)
+                    Observation(
+                        step=current.step,
+                        time_s=current.time_s,
+                        time=current.time,
+                        sites=shown_sites,
+                    )
                 )
             elif entry.site is not None:
-                seen_here = view(entry, observations[entry.site])
-                returned = {entry.site: entry.controller.step(seen_here)}
+                shown = view(entry, observations[entry.site])
+                returned = {entry.site: entry.controller.step(shown)}
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -241,14 +245,14 @@ class ControllerHost:
         return self._guarded[site] and actuator in self.guards[site].released | DEFERRING
 
     def _check_declared(self, entry: HostedController, call: Call) -> Declaration:
-        """Return what a controller declared before the run; it must still declare that."""
+        """Return the declaration of a controller before the run; it must not have changed."""
         declared = self._declared[id(entry.controller)]
         if changed := declared.changed_to(Declaration.of(entry.controller)):
             raise call.error("changed what it declares", changed)
         return declared
 
     def _guard(self, guard: SloGuard, observation: SiteObservation) -> None:
-        """Let the guard of a site release its throttles, or give them back."""
+        """Let the guard of a site release its throttles, or restore them."""
         site = observation.site
         before, self._guarded[site] = self._guarded[site], guard.update(observation)
         limits, was_set = self._limits[site], self._set[site]
@@ -259,8 +263,8 @@ class ControllerHost:
                     value = _open(setting, limits[setting])
                     self._put(observation, GUARD, setting, value, guard.reason)
                 elif actuator in DEFERRING:
-                    held = limits[setting].minimum
-                    self._put(observation, GUARD, setting, held, guard.reason)
+                    value = limits[setting].minimum
+                    self._put(observation, GUARD, setting, value, guard.reason)
                 elif actuator in RELEASED:  # opened by a hold before this one, if at all
                     value = was_set[setting]
                     self._put(observation, GUARD, setting, value, "not in the way any more")
@@ -270,7 +274,7 @@ class ControllerHost:
                     self._put(observation, GUARD, setting, was_set[setting], "the hold is over")
 
     def _controlled(self, site: str) -> list[Setting]:
-        """Return what some controller sets at a site."""
+        """Return the settings of a site that some controller declares."""
         declared: set[str] = set()
         for entry, _ in self._entries:
             if entry.site in (None, site):

@@ -1,4 +1,4 @@
-"""The linear programme of a site: when to serve what may wait, and what to do with the battery.
+"""The linear programme of a site: rates of the deferrable requests, and powers of the battery.
 
 Over T periods of dt seconds it chooses the rate x at which deferrable requests are served, the
 battery's charge c and discharge d, import g and export y, to minimise emissions:
@@ -9,14 +9,14 @@ battery's charge c and discharge d, import g and export y, to minimise emissions
                 due_t <= X_t <= arrived_t,  X_t = sum_(k<=t) x_k dt   deadlines, and no time travel
                 0 <= x <= room,  bounds of c, d and e,  g, y >= 0
 
-where base is the site's power with the load that cannot wait, and slope what a deferrable request
-takes on top [J]. In place of that line the power may be the highest of several, a curve that bends
-up. Work that cannot be done in time is late, at a price that only that can justify.
+where base is the site's power with the load that cannot wait, and slope the energy that a
+deferrable request adds [J]. In place of that line the power may be the highest of several, a curve
+that bends up. Work that cannot be done in time is late, at a price that only that can justify.
 HiGHS (Huangfu and Hall, Math. Prog. Comp. 10, 2018) solves a day of quarter hours in some
 milliseconds.
 
 Shifting by forecast is Google's ("Carbon-Aware Computing for Datacenters", Radovanović et al., IEEE
-Trans. Power Syst. 38(2), 2023); with a battery it is the classic of microgrid control.
+Trans. Power Syst. 38(2), 2023); with a battery it is the classic problem of microgrid control.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Block = tuple[FloatArray | float, float]
 _J_PER_KWH = 3.6e6
 _EXPORT_G_PER_KWH = 1e-3  # breaks ties, above the tolerance: rather store than sell,
 _DISCHARGE_G_PER_KWH = 1e-2  # and rather leave the battery alone than move energy for nothing
-_LATE = 1e3  # price of late work over that of the dearest
+_LATE = 1e3  # price of late work, over the emissions of the same work in the dirtiest period
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class BatterySpec:
         start_wh: Energy it holds at the start [Wh].
         charge_w, discharge_w: The most it takes and gives [W].
         charge_efficiency, discharge_efficiency: Of what it takes, and of what it holds [0 to 1].
-        end_g_per_kwh: What energy missing at the end, against the start, is charged with [g/kWh].
+        end_g_per_kwh: Price of energy missing at the end, against the start [g/kWh].
         surplus_counts: Whether energy in excess at the end is credited at the same rate.
     """
 
@@ -66,14 +66,14 @@ class BatterySpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LpProblem:
-    """What is planned; arrays have shape (periods,).
+    """Data of the programme; arrays have shape (periods,).
 
     Attributes:
         period_s: Length of a period [s].
         intensity_g_per_kwh: Carbon intensity of the grid.
         solar_w: Solar power.
         base_w: Power with the load that cannot wait.
-        slope_j: What a deferrable request takes on top [J].
+        slope_j: Energy that a deferrable request adds [J].
         lines: In place of `base_w` and `slope_j`, lines of which the highest counts: each by its
             power without deferrable work, shape (periods,), and its slope [J].
         room_per_s: Highest rate at which deferrable requests can be served [requests/s].
@@ -106,7 +106,7 @@ class LpPlan:
 
     Attributes:
         rate_per_s: Rate of deferrable requests [requests/s].
-        room_per_s: The highest that it could have been [requests/s].
+        room_per_s: The highest rate possible [requests/s].
         battery_w: Power of the battery, charging positive [W].
         import_w, export_w: Exchange with the grid [W].
         stored_wh: Energy in the battery at the end of each period [Wh]; zeros without one.
@@ -146,13 +146,13 @@ class _Program:
     ) -> None:
         """Add a block of columns, with their cost and bounds."""
         self._names.append(name)
-        for kept, given in ((self._cost, cost), (self._low, low), (self._high, high)):
-            kept.append(np.broadcast_to(np.asarray(given, dtype=np.float64), self._n))
+        for blocks, values in ((self._cost, cost), (self._low, low), (self._high, high)):
+            blocks.append(np.broadcast_to(np.asarray(values, dtype=np.float64), self._n))
 
     def row(self, blocks: Mapping[str, Block], right: FloatArray, *, equal: bool) -> None:
         """Add a block of rows: the sum of `blocks` by column is equal to, or at most, `right`.
 
-        A block is told by its diagonal, and the value on all of the diagonal below it.
+        A block is given by its diagonal, and the value on all of the diagonal below it.
         """
         self._rows[equal].append((blocks, right))
 
@@ -165,7 +165,7 @@ class _Program:
         from scipy.optimize import linprog
 
         (a_eq, b_eq), (a_ub, b_ub) = self._matrix(True), self._matrix(False)
-        found = linprog(
+        result = linprog(
             np.concatenate(self._cost),
             A_eq=a_eq,
             b_eq=b_eq,
@@ -174,30 +174,30 @@ class _Program:
             bounds=np.column_stack([np.concatenate(self._low), np.concatenate(self._high)]),
             method="highs",
         )
-        if found.x is None:
-            raise ValueError(f"the plan has no solution: {found.message}")
-        return dict(zip(self._names, found.x.reshape(-1, self._n), strict=True))
+        if result.x is None:
+            raise ValueError(f"the plan has no solution: {result.message}")
+        return dict(zip(self._names, result.x.reshape(-1, self._n), strict=True))
 
     def _matrix(self, equal: bool) -> tuple[Any, FloatArray]:
         from scipy.sparse import csr_array
 
-        n, at = self._n, {name: k * self._n for k, name in enumerate(self._names)}
+        n, offsets = self._n, {name: k * self._n for k, name in enumerate(self._names)}
         rows: list[NDArray[np.intp]] = []
         columns: list[NDArray[np.intp]] = []
         values: list[FloatArray] = []
         for k, (blocks, _) in enumerate(self._rows[equal]):
             for name, (diagonal, below) in blocks.items():
                 rows.append(k * n + np.arange(n))
-                columns.append(at[name] + np.arange(n))
+                columns.append(offsets[name] + np.arange(n))
                 values.append(np.broadcast_to(np.asarray(diagonal, dtype=np.float64), n))
                 if below:
                     rows.append(k * n + np.arange(1, n))
-                    columns.append(at[name] + np.arange(n - 1))
+                    columns.append(offsets[name] + np.arange(n - 1))
                     values.append(np.full(n - 1, float(below)))
         shape = (n * len(self._rows[equal]), n * len(self._names))
-        where = (np.concatenate(rows), np.concatenate(columns))
-        right = np.concatenate([one for _, one in self._rows[equal]])
-        return csr_array((np.concatenate(values), where), shape=shape), right
+        positions = (np.concatenate(rows), np.concatenate(columns))
+        right = np.concatenate([bounds for _, bounds in self._rows[equal]])
+        return csr_array((np.concatenate(values), positions), shape=shape), right
 
 
 def solve(problem: LpProblem) -> LpPlan:
@@ -232,27 +232,27 @@ def solve(problem: LpProblem) -> LpPlan:
     programme.row(balance, taken_w, equal=True)
     if problem.switching_g > 0 and n > 1:
         price = np.full(n, problem.switching_g / max(float(problem.room_per_s.max()), 1e-9))
-        price[0] = 0.0  # what was before is not known
+        price[0] = 0.0  # the rate before the first period is not known
         programme.column("up", price)
         programme.column("down", price)
         change: dict[str, Block] = {"x": (1.0, -1), "up": (-1.0, 0), "down": (1.0, 0)}
         programme.row(change, np.zeros(n), equal=True)
-    found = programme.solve()
+    solution = programme.solve()
     zeros = np.zeros(n)
-    emissions_g = float(g_per_w @ found["import"])
+    emissions_g = float(g_per_w @ solution["import"])
     end_g = 0.0
     if battery is not None:
-        missing_kwh = (battery.start_wh - float(found["stored"][-1])) / 1000
+        missing_kwh = (battery.start_wh - float(solution["stored"][-1])) / 1000
         counted = missing_kwh if battery.surplus_counts else max(0.0, missing_kwh)
         end_g = counted * battery.end_g_per_kwh
     return LpPlan(
-        rate_per_s=found["x"],
+        rate_per_s=solution["x"],
         room_per_s=problem.room_per_s,
-        battery_w=found["charge"] - found["discharge"] if battery else zeros,
-        import_w=found["import"],
-        export_w=found["export"],
-        stored_wh=found["stored"] if battery else zeros,
-        late=float(found["late"].max()),
+        battery_w=solution["charge"] - solution["discharge"] if battery else zeros,
+        import_w=solution["import"],
+        export_w=solution["export"],
+        stored_wh=solution["stored"] if battery else zeros,
+        late=float(solution["late"].max()),
         emissions_g=emissions_g,
         objective_g=emissions_g + end_g,
     )
@@ -291,7 +291,7 @@ def _late_price(problem: LpProblem) -> float:
 def due_by(waiting: float, first_s: float, last_s: float, ends_s: FloatArray) -> FloatArray:
     """Return how many of those waiting are due by some times, shape (periods,).
 
-    How they are spread is not known: evenly from the most urgent one to the latest.
+    Their starts are taken to be spread evenly from the most urgent one to the latest.
 
     Args:
         waiting: Requests that wait.

@@ -1,4 +1,4 @@
-"""The objective for the time per token that a policy heeds, and what it needs of its site."""
+"""The SLO for the time per token that a policy keeps, and the parts of a site that it needs."""
 
 from __future__ import annotations
 
@@ -10,37 +10,42 @@ from controllers.site_views import NO_LATENCY
 
 
 class TpotObjective:
-    """The objective for the time per output token (TPOT): one for all, or one per class.
+    """The SLO for the time per output token (TPOT): one for all, or one per class.
+
+    Example::
+
+        slo = TpotObjective(context).required(context)
+        ratio = slo.ratio(observation)  # above 1 where it is violated; None without requests
 
     Args:
         context: The site.
-        tpot_slo_s: Objective for all requests together [s]; None for those of the classes.
+        tpot_slo_s: SLO for all requests together [s]; None for those of the classes.
 
     Attributes:
-        bound_s: The tightest objective [s]; None without one.
+        bound_s: The tightest SLO [s]; None without one.
     """
 
     def __init__(self, context: SiteContext, tpot_slo_s: float | None = None) -> None:
         self._overall_s = tpot_slo_s
         self._by_class = {
-            one.name: one.tpot_slo_s for one in context.classes if one.tpot_slo_s is not None
+            info.name: info.tpot_slo_s for info in context.classes if info.tpot_slo_s is not None
         }
         bounds = [tpot_slo_s] if tpot_slo_s is not None else list(self._by_class.values())
         self.bound_s = min(bounds, default=None)
 
     def ratio(self, observation: SiteObservation) -> float | None:
-        """Return the 99th percentile over its objective, of the class nearest to its own.
+        """Return the 99th percentile over the SLO, of the class nearest to its own.
 
-        None if there was no request to tell, or without an objective.
+        None if no request completed lately, or without an SLO.
         """
         if self._overall_s is not None:
             observed = observation.tpot_p99_s
             return None if observed is None else observed / self._overall_s
         classes = observation.classes
-        seen = {name: classes.get(name, NO_LATENCY).tpot_p99_s for name in self._by_class}
+        by_class = {name: classes.get(name, NO_LATENCY).tpot_p99_s for name in self._by_class}
         ratios = [
             observed / self._by_class[name]
-            for name, observed in seen.items()
+            for name, observed in by_class.items()
             if observed is not None
         ]
         return max(ratios, default=None)
@@ -49,11 +54,11 @@ class TpotObjective:
         """Return itself.
 
         Raises:
-            ValueError: If there is no objective.
+            ValueError: If there is no SLO.
         """
         if self.bound_s is None:
             raise ValueError(
-                f"site '{context.site}' has no objective for the time per token to hold: "
+                f"site '{context.site}' has no SLO for the time per token to hold: "
                 "give tpot_slo_s, or slo.tpot_s of a class of requests"
             )
         return self
@@ -72,7 +77,7 @@ def required_limits(context: SiteContext, actuator: str) -> ActuatorLimits:
 
 
 def required_service(context: SiteContext) -> ServiceModel:
-    """Return what the site's deployment can do, for a policy that plans with it.
+    """Return the service model of the site's deployment, for a policy that plans with it.
 
     Raises:
         ValueError: If the site has no cluster.

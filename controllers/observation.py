@@ -1,7 +1,7 @@
-"""Observations: what a controller sees at the start of a step, as one view per part of a site.
+"""Observations: a site at the start of a step, as one view per part of it.
 
-The names that an observation had before it had views are properties of it, which tell of all pools
-together: ``observation.running`` is ``observation.serving.running``.
+Shorter names are properties of it, which count all pools together: ``observation.running`` is
+``observation.serving.running``.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from controllers.site_views import (
 class SiteObservation:
     """One site as a controller sees it at the start of a step.
 
-    The signals are those of the step that begins; the telemetry is of the step before. At the
-    first step there is none: it is zero, or None where zero would be a statement. A site without
-    a cluster has a facility power and no other cluster telemetry.
+    The signals are those of the step that begins; the telemetry is of the step before. At the first
+    step there is none: values are zero, or None where zero would be a measurement. A site without a
+    cluster has a facility power and no other cluster telemetry.
 
     Example::
 
@@ -52,8 +52,8 @@ class SiteObservation:
         latency: Latencies of all requests.
         classes: Latencies by class of requests; read-only.
         in_force: Values of the actuators in force, by actuator and pool; read-only.
-        guarded: Whether the guard of the objectives held in the step before: what throttles set
-            was not in force.
+        guarded: Whether the SLO guard held in the step before: settings of throttles were not in
+            force.
         forecasts: Forecasts that the controller declared, by signal; see `controllers.forecast`.
     """
 
@@ -79,7 +79,7 @@ class SiteObservation:
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def value(self, actuator: str, pool: str = SITE) -> float | None:
-        """Return the value of an actuator in force; None if there is no such actuator here.
+        """Return the value of an actuator in force; None if the site does not have it.
 
         Args:
             actuator: Name of the actuator.
@@ -89,9 +89,9 @@ class SiteObservation:
             return of_site(actuator, self.in_force)
         return self.in_force.get((actuator, pool))
 
-    def _number(self, actuator: str, without: float) -> float:
+    def _number(self, actuator: str, default: float) -> float:
         value = self.value(actuator)
-        return without if value is None else value
+        return default if value is None else value
 
     @property
     def carbon_intensity_g_per_kwh(self) -> float:
@@ -217,7 +217,7 @@ class SiteObservation:
     def latency_p99_s_by_class(self) -> Mapping[str, tuple[float | None, float | None]]:
         """The same two of each class of requests, by its name."""
         return MappingProxyType(
-            {name: (seen.ttft_p99_s, seen.tpot_p99_s) for name, seen in self.classes.items()}
+            {name: (view.ttft_p99_s, view.tpot_p99_s) for name, view in self.classes.items()}
         )
 
     @property
@@ -242,7 +242,7 @@ class SiteObservation:
 
     @property
     def clock_fraction(self) -> float:
-        """Clock of the GPUs in force, over their highest one; the most with a cap."""
+        """Clock of the GPUs in force, over their highest one; with a power cap, an upper bound."""
         return self._number("clock_fraction", 1.0)
 
     @property

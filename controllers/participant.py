@@ -2,8 +2,8 @@
 
 One entity per site, named after it. Connect the cluster's ``telemetry`` and the microgrid's
 ``dispatch_states`` and ``p_grid`` to it with ``time_shifted=True`` and real initial data (``{}``,
-``{}`` and ``0.0``): what arrives at a step was reported for the step before it, which is all that
-a controller may know. The actuators go to the cluster without a shift, so that they act on the
+``{}`` and ``0.0``): values that arrive at a step were reported for the step before it, which is all
+that a controller may know. The actuators go to the cluster without a shift, so that they act on the
 step that begins.
 """
 
@@ -36,12 +36,12 @@ META = {
 
 
 class ControllersSimulator(mosaik_api_v3.Simulator):
-    """Asks a `ControllerHost` once per step.
+    """Mosaik simulator that asks a `ControllerHost` once per step.
 
     Inputs of a site, all of the step before: ``telemetry`` of its cluster; ``dispatch_states`` and
-    ``p_grid`` as Vessim reports them (import and discharge negative). Whoever starts it says how
-    they are read. Outputs: the value in force of each actuator, under its name; only for actuators
-    that the site has.
+    ``p_grid`` as Vessim reports them (import and discharge negative). The functions given to `init`
+    read them. Outputs: the value in force of each actuator, under its name; only for actuators that
+    the site has.
 
     A `ControllerError` is left in the host's ``failure`` before it goes to mosaik.
     """

@@ -1,4 +1,4 @@
-"""Which controller stands where, and the checks that it can work there."""
+"""Controllers in their places, and the checks that they can work there."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ from controllers.forecast import SIGNALS
 class HostedController:
     """A controller in its place.
 
+    Example::
+
+        HostedController("saver", CarbonThreshold(), "berlin", every_s=900)
+
     Attributes:
         name: Its name in messages and records, as the scenario writes it.
         controller: The controller.
         site: The site it controls; None for a fleet controller.
         every_s: Control period [s], a multiple of the step.
         clairvoyant: Whether its forecasts are perfect.
-        agnostic: Whether it sees the mean of the carbon intensity in place of the intensity: the
-            twin that tells what timing saves from what thrift saves.
+        agnostic: Whether it is a carbon-agnostic baseline, which sees the mean of the carbon
+            intensity in place of the intensity: it separates savings from when work runs from
+            savings from running less.
     """
 
     name: str
@@ -44,15 +49,15 @@ def check_conflicts(entries: Sequence[HostedController]) -> None:
         declared = frozenset(second.controller.actuators)
         for actuator in sorted(declared):
             by_site = setters.setdefault(actuator, {})
-            # at every site it meets all others, at one site those there and those at every site
+            # one of every site meets all others; one of a site, those of it and of every site
             met = list(by_site) if second.site is None else [second.site, None]
             for first in (by_site[site] for site in met if site in by_site):
                 shared = declared.intersection(first.controller.actuators)
                 site = first.site if second.site is None else second.site
-                where = "every site" if site is None else f"site '{site}'"
+                location = "every site" if site is None else f"site '{site}'"
                 raise ValueError(
                     f"controllers '{first.name}' and '{second.name}' both set "
-                    f"{' and '.join(sorted(shared))} on {where}: "
+                    f"{' and '.join(sorted(shared))} on {location}: "
                     "an actuator takes one controller per site"
                 )
             by_site[second.site] = second
@@ -103,12 +108,12 @@ def check_place(entry: HostedController, contexts: Mapping[str, SiteContext]) ->
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What a controller says of itself before a run, and may not change in it.
+    """Declarations of a controller before a run, which may not change during it.
 
     Attributes:
         actuators: Actuators that it may set.
         forecasts: Signals of which it gets forecasts.
-        forecast_horizon_h: How far they look ahead [h].
+        forecast_horizon_h: Length of the forecasts [h].
     """
 
     actuators: frozenset[str]
@@ -117,7 +122,7 @@ class Declaration:
 
     @classmethod
     def of(cls, controller: Controller | FleetController) -> Declaration:
-        """Return what a controller declares at the moment."""
+        """Return the present declarations of a controller."""
         return cls(
             frozenset(controller.actuators),
             frozenset(controller.forecasts),
@@ -125,7 +130,7 @@ class Declaration:
         )
 
     def changed_to(self, now: Declaration) -> str:
-        """Return what is no longer as it was, in words; empty if all is."""
+        """Return the first declaration that changed, in words; empty if none did."""
         for name in ("actuators", "forecasts", "forecast_horizon_h"):
             before, after = getattr(self, name), getattr(now, name)
             if before != after:

@@ -1,9 +1,10 @@
-"""From what a controller sees of a site to the linear programme of its next hours.
+"""The linear programme of a site's next hours, from the observation of a controller.
 
-What cannot wait is served as it comes, and draws power by the deployment's load curve. That curve
-bends down, so that a linear programme cannot take it whole: on top of the load that cannot wait,
-the chord from there to the full load is taken. It is exact when nothing deferrable is served and
-when as much is served as can be, which is what a plan mostly does, and too low in between.
+Requests that cannot wait are served as they come, and draw power by the deployment's load curve.
+That curve bends down, so that a linear programme cannot represent all of it: above the load that
+cannot wait, it takes the chord from there to the full load. The chord is exact when no deferrable
+requests are served and when as many are served as possible, as in most periods of a plan, and too
+low in between.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ FORECASTS = frozenset({"carbon_intensity", "solar", "arrivals"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadSplit:
-    """What of a site's requests may wait.
+    """Split of a site's requests into those that may wait and those that may not.
 
     Attributes:
-        deferrable_share: Share of the requests that may [0 to 1].
-        may_wait_s: Time for which they may [s]; infinite for ever.
-        tpot_slo_s: The strictest objective of the others for the time per token [s], or None.
+        deferrable_share: Share of the requests that may wait [0 to 1].
+        may_wait_s: Time for which they may wait [s]; may be infinite.
+        tpot_slo_s: The strictest SLO of the others for the time per token [s], or None.
     """
 
     deferrable_share: float
@@ -39,15 +40,15 @@ class LoadSplit:
     @classmethod
     def of(cls, context: SiteContext) -> LoadSplit:
         """Return the split of a site's load; the shortest wait of all deferrable classes counts."""
-        may_wait = [one for one in context.classes if one.deferrable and one.share > 0]
+        may_wait = [info for info in context.classes if info.deferrable and info.share > 0]
         bounds = [
-            one.tpot_slo_s
-            for one in context.classes
-            if not one.deferrable and one.share > 0 and one.tpot_slo_s is not None
+            info.tpot_slo_s
+            for info in context.classes
+            if not info.deferrable and info.share > 0 and info.tpot_slo_s is not None
         ]
         return cls(
-            deferrable_share=sum(one.share for one in may_wait),
-            may_wait_s=min((one.latest_start_s for one in may_wait), default=math.inf),
+            deferrable_share=sum(info.share for info in may_wait),
+            may_wait_s=min((info.latest_start_s for info in may_wait), default=math.inf),
             tpot_slo_s=min(bounds, default=None),
         )
 
@@ -58,31 +59,31 @@ def load_terms(
     """Return the terms of the load in a programme, shape (periods,) each.
 
     Args:
-        service: What the deployment can do.
+        service: Rates and powers of the deployment.
         interactive_per_s: Rate of the requests that cannot wait, shape (periods,) [requests/s].
         tpot_slo_s: Bound on the time per token [s]; None for none.
 
     Returns:
-        Power with the interactive load alone [W], what a deferrable request takes on top [J], and
-        the highest rate of those [requests/s].
+        Power with the interactive load alone [W], the energy that a deferrable request adds [J],
+        and the highest rate of those [requests/s].
     """
-    most = service.capacity_per_s(tpot_slo_s)
+    capacity_per_s = service.capacity_per_s(tpot_slo_s)
     base_w = service.draw_w(interactive_per_s)
-    room = np.maximum(most - interactive_per_s, 0.0)
-    full_w = float(service.draw_w(most))
+    room = np.maximum(capacity_per_s - interactive_per_s, 0.0)
+    full_w = float(service.draw_w(capacity_per_s))
     slope_j = np.maximum(full_w - base_w, 0.0) / np.maximum(room, 1e-9)
     return base_w, np.where(room > 0, slope_j, 0.0), room
 
 
 class SitePlanner:
-    """Plans a site over its forecast horizon.
+    """Planner of a site over its forecast horizon.
 
     Args:
         context: The site.
         period_s: Length of a period of the plan [s].
-        slo_margin: Share of the objective for the time per token that is kept free [0 to 1].
-        battery: Whether the battery is planned too; else it is taken to be left to itself, which
-            the plan does not see.
+        slo_margin: Share of the SLO for the time per token that is kept free [0 to 1].
+        battery: Whether the battery is planned too; otherwise it is automatic, which the plan does
+            not model.
         delay_g_per_h: Price of an hour's delay of a request [g].
         switching_g: Price of a change of the rate over its whole range [g].
 
@@ -111,7 +112,7 @@ class SitePlanner:
         self._tpot_s = None if bound is None else bound * (1 - slo_margin)
 
     def plan(self, observation: SiteObservation) -> LpPlan:
-        """Return the best plan from now on, by what is forecast."""
+        """Return the best plan from now on, given the forecasts."""
         return solve(self.problem(observation))
 
     def problem(self, observation: SiteObservation) -> LpProblem:
@@ -158,7 +159,7 @@ def battery_spec(context: SiteContext, soc: float, end_g_per_kwh: float) -> Batt
     Args:
         context: The site.
         soc: State of charge at the start [0 to 1].
-        end_g_per_kwh: What its change over the programme is valued at [g/kWh].
+        end_g_per_kwh: Value of its change over the programme [g/kWh].
     """
     capacity_wh = context.battery_capacity_wh
     if capacity_wh is None:
@@ -182,7 +183,7 @@ def setpoint_w(plan: LpPlan) -> float:
     """Return the battery's setpoint for the first period of a plan [W]; infinite for none.
 
     Where the plan neither draws from the grid nor feeds into it, the battery is to follow sun and
-    load as they come, which it does when it is left to itself.
+    load as they come, as an automatic battery does.
     """
     if plan.import_w[0] < 1.0 and plan.export_w[0] < 1.0:
         return math.inf

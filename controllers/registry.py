@@ -1,4 +1,4 @@
-"""From the name of a controller, as a scenario writes it, to its class."""
+"""The classes of controllers, by the names that scenarios use."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def resolve(type_name: str, base_dir: Path) -> ControllerType:
         base_dir: Folder that a relative path starts from.
 
     Raises:
-        ValueError: If there is no such policy, file or class, if it cannot be imported, if two
+        ValueError: If the policy, file or class does not exist, if it cannot be imported, if two
             packages offer it, or if the class is not a complete controller.
     """
     if type_name in BUILTIN:
@@ -84,43 +84,43 @@ def resolve(type_name: str, base_dir: Path) -> ControllerType:
             f"no controller '{type_name}'{did_you_mean(type_name, known) or ':'} expected one of "
             f"{', '.join(known)}, or a class of yours as ./file.py:Class"
         )
-    found, where = read_part("controller", type_name, base_dir, _is_controller)
-    return _complete(found, where)
+    part, source = read_part("controller", type_name, base_dir, _is_controller)
+    return _complete(part, source)
 
 
 def _load_installed(points: Sequence[EntryPoint]) -> ControllerType:
     """Return the class that an entry point names."""
     point, *others = points
-    sources = [one.dist.name if one.dist is not None else one.value for one in points]
+    sources = [entry.dist.name if entry.dist is not None else entry.value for entry in points]
     if others:
         raise ValueError(
             f"'{point.name}' is offered by {' and by '.join(sources)}: remove one, or name its "
             "class as ./file.py:Class"
         )
-    where = f"'{point.value}' of {sources[0]}"
+    source = f"'{point.value}' of {sources[0]}"
     try:
-        found = point.load()
+        part = point.load()
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         raise ValueError(
-            f"importing {where} raised {type(error).__name__}: {error_text(error)} "
+            f"importing {source} raised {type(error).__name__}: {error_text(error)} "
             f"({where_raised(error)})"
         ) from error
-    return _complete(found, where)
+    return _complete(part, source)
 
 
-def _complete(found: object, where: str) -> ControllerType:
-    """Return `found` if it is a controller with all its methods."""
-    if not _is_controller(found):
+def _complete(part: object, source: str) -> ControllerType:
+    """Return `part` if it is a controller with all its methods."""
+    if not _is_controller(part):
         raise ValueError(
-            f"{where} must be a subclass of controllers.Controller or "
-            f"controllers.FleetController (got {found!r})"
+            f"{source} must be a subclass of controllers.Controller or "
+            f"controllers.FleetController (got {part!r})"
         )
-    missing = sorted(getattr(found, "__abstractmethods__", ()))
+    missing = sorted(getattr(part, "__abstractmethods__", ()))
     if missing:
-        raise ValueError(f"controller {where} must define {' and '.join(missing)}")
-    return cast(ControllerType, found)
+        raise ValueError(f"controller {source} must define {' and '.join(missing)}")
+    return cast(ControllerType, part)
 
 
 def _is_controller(value: object) -> bool:

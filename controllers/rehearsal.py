@@ -1,7 +1,7 @@
-"""Plays a controller through an example day, and keeps what it returns.
+"""A rehearsal: a controller played through an example day, and its actions.
 
-It is shown what a run would show it, at the sites of the day; what it sets is seen in force, and
-has no other effect.
+The controller sees the observations that a run would show it, at the sites of the day. Its settings
+come into force in later observations, and have no other effect.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from controllers.views import Viewer
 
 
 class Rehearsal:
-    """A controller that is played through an example day.
+    """A controller played through an example day.
 
     Args:
         controller: The controller.
-        day: The day; of its sites, one that is no fleet controller stands at the first.
+        day: The day; a controller of one site stands at the first of its sites.
 
     Attributes:
-        declared: What the controller declared at first.
+        declared: Declarations of the controller before the day.
 
     Raises:
         ValueError: If the controller cannot stand at the sites of the day.
@@ -56,15 +56,15 @@ class Rehearsal:
         until: int | None = None,
         look: Callable[[object, Call], None] | None = None,
     ) -> list[dict[str, Any]]:
-        """Reset the controller, play the day, and return what it returned, by step and site.
+        """Reset the controller, play the day, and return its actions, by step and site.
 
         Args:
             every: Steps from one call to the next.
             until: Step before which to stop; None for the end of the day.
-            look: Called before and after each step with what the controller is shown.
+            look: Called before and after each step with the observation.
 
         Raises:
-            ControllerError: If it raises an exception, or returns what cannot be applied.
+            ControllerError: If it raises an exception, or its action cannot be applied.
         """
         controller, day = self._entry.controller, self._day
         in_force: dict[str, dict[Setting, float]] = {
@@ -75,7 +75,7 @@ class Rehearsal:
         self._reset(Call(name, self._site))
         answers = []
         for step in range(0, min(day.steps, until or day.steps), every):
-            seen = {
+            observations = {
                 site: self._viewer.view(
                     self._entry,
                     self._viewer.observe(
@@ -89,11 +89,13 @@ class Rehearsal:
                 )
                 for site in day.contexts
             }
-            now = next(iter(seen.values()))
-            call = Call(name, self._site, step, now.time_s, now.time)
-            shown: Any = now
+            current = next(iter(observations.values()))
+            call = Call(name, self._site, step, current.time_s, current.time)
+            shown: Any = current
             if isinstance(controller, FleetController):
-                shown = Observation(step=step, time_s=now.time_s, time=now.time, sites=seen)
+                shown = Observation(
+                    step=step, time_s=current.time_s, time=current.time, sites=observations
+                )
             if look:
                 look(shown, call)
             try:
@@ -112,7 +114,7 @@ class Rehearsal:
         return answers
 
     def values(self, site: str, action: object, call: Call) -> dict[Setting, float]:
-        """Return what an action sets.
+        """Return the values that an action sets.
 
         Raises:
             ControllerError: If it cannot be applied, whatever the controller declares.

@@ -1,13 +1,13 @@
-"""How fast deferrable work is released beside work that may not wait.
+"""The rate at which deferrable requests are released beside requests that may not wait.
 
-Requests that may not wait keep their objective for the time per token as long as a site serves no
-more than it can at that time per token, so deferrable ones get what is left of it:
+Requests that may not wait keep their SLO for the time per token as long as a site serves no more
+than its capacity at that time per token, so deferrable ones get the rest of it:
 
-    rate = utilisation * capacity(TPOT objective) - interactive rate              [requests/s]
+    rate = utilisation * capacity(TPOT SLO) - interactive rate              [requests/s]
 
-within the limits of the actuator. The interactive rate is what was observed to arrive, weighted
-exponentially over the last quarter of an hour, times the share of the classes that may not wait.
-A rate stays until it is off by a tenth, lest every step is a change.
+within the limits of the actuator. The interactive rate is the observed rate of arrivals, weighted
+exponentially over the last quarter of an hour, times the share of the classes that may not wait. A
+rate stays until it is off by a tenth, so that not every step is a change.
 """
 
 from __future__ import annotations
@@ -20,14 +20,21 @@ from controllers.observation import SiteObservation
 ACTUATOR = "deferrable_rate"
 _MEMORY_S = 900.0
 _SAME = 0.1
-_LEAST = 0.01  # of the maximum: a line has to end, even beside work that fills the site
+_LEAST = 0.01  # of the maximum: the queue must empty, even beside work that fills the site
 
 
 class Release:
-    """Holds deferrable requests back, or lets them go at the rate that others leave.
+    """Release of deferrable requests: none, or at the rate that other requests leave.
+
+    Example::
+
+        release = Release(None, utilisation=0.8)
+        release.reset(context)  # in `reset` of the policy
+        rate_per_s = release.see(observation)  # in every `step`
+        action = release.run(rate_per_s, "clean grid")
 
     Args:
-        rate_per_s: A rate to take in place of that [requests/s]; None for what others leave.
+        rate_per_s: A rate to take in place of that [requests/s]; None for that rate.
         utilisation: Share of the capacity that all work together may take [0 to 1].
     """
 
@@ -55,15 +62,15 @@ class Release:
         self._rate_per_s = 0.0
 
     def see(self, observation: SiteObservation) -> float:
-        """Take in what arrived in the last step, and return the rate of release [requests/s]."""
+        """Take in the arrivals of the last step, and return the rate of release [requests/s]."""
         if observation.step > 0:
-            seen_per_s = self._share * observation.arrived / observation.step_s
+            observed_per_s = self._share * observation.arrived / observation.step_s
             before_per_s = self._interactive_per_s
             weight = 1 - math.exp(-observation.step_s / _MEMORY_S)
             self._interactive_per_s = (
-                seen_per_s
+                observed_per_s
                 if before_per_s is None
-                else before_per_s + weight * (seen_per_s - before_per_s)
+                else before_per_s + weight * (observed_per_s - before_per_s)
             )
         rate_per_s = self._fixed_per_s
         if rate_per_s is None:
@@ -74,7 +81,7 @@ class Release:
         return min(max(self._rate_per_s, self._limits.minimum), self._limits.maximum)
 
     def hold(self, reason: str) -> SiteAction:
-        """Return the action that holds everything back."""
+        """Return the action that defers all deferrable requests."""
         return SiteAction(deferrable_rate_per_s=self._limits.minimum, reason=reason)
 
     def run(self, rate_per_s: float, reason: str) -> SiteAction:
@@ -86,14 +93,14 @@ def interactive_share(context: SiteContext) -> float:
     """Return the share of the requests that may not wait [0 to 1]; all of them without classes."""
     if not context.classes:
         return 1.0
-    return sum(one.share for one in context.classes if not one.deferrable)
+    return sum(info.share for info in context.classes if not info.deferrable)
 
 
 def strictest_tpot_s(context: SiteContext) -> float | None:
-    """Return the least objective for the time per token of a class that may not wait [s]."""
+    """Return the least SLO for the time per token of a class that may not wait [s]."""
     bounds = [
-        one.tpot_slo_s
-        for one in context.classes
-        if not one.deferrable and one.tpot_slo_s is not None
+        info.tpot_slo_s
+        for info in context.classes
+        if not info.deferrable and info.tpot_slo_s is not None
     ]
     return min(bounds, default=None)

@@ -1,7 +1,8 @@
-"""What a deployment can do, as numbers that policies plan with: rates, watts and latencies.
+"""The service model of a deployment: rates, powers and latencies that policies plan with.
 
 It is an aggregate model: means in the steady state of the workload's mean request, by clock and
-batch. The simulator knows better, and a policy that plans on it is corrected by what it observes.
+batch. The simulator is more detailed, and a policy that plans with the model is corrected by its
+observations.
 """
 
 from __future__ import annotations
@@ -16,6 +17,11 @@ from controllers.arrays import FloatArray
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ServiceModel:
     """A site's deployment in the steady state, by clock (c of them) and batch (b of them).
+
+    Example::
+
+        capacity_per_s = service.capacity_per_s(tpot_s=0.05)  # [requests/s]
+        power_w = service.draw_w(0.5 * capacity_per_s)  # at half load
 
     Attributes:
         replicas: Replicas of the site.
@@ -44,33 +50,33 @@ class ServiceModel:
     output_tokens: float
 
     def __post_init__(self) -> None:
-        for one in fields(self):
-            value = getattr(self, one.name)
+        for part in fields(self):
+            value = getattr(self, part.name)
             if isinstance(value, np.ndarray):
-                own = value.copy()
-                own.setflags(write=False)
-                object.__setattr__(self, one.name, own)
+                copy = value.copy()
+                copy.setflags(write=False)
+                object.__setattr__(self, part.name, copy)
 
     def largest_batch(self, tpot_s: float | None, clock: float = 1.0) -> float:
         """Return the largest batch whose time per token is at most `tpot_s`; the least if none.
 
         Args:
-            tpot_s: Objective [s]; None for no bound.
+            tpot_s: SLO [s]; None for no bound.
             clock: Clock fraction.
         """
         row = self.at_clock(self.tpot_s, clock)
-        held = np.flatnonzero(row <= (np.inf if tpot_s is None else tpot_s))
-        return float(self.batches[held[-1]] if len(held) else self.batches[0])
+        allowed = np.flatnonzero(row <= (np.inf if tpot_s is None else tpot_s))
+        return float(self.batches[allowed[-1]] if len(allowed) else self.batches[0])
 
     def at_clock(self, table: FloatArray, clock: float) -> FloatArray:
-        """Return a row of a table at any clock, linear between the known ones, shape (b,)."""
+        """Return a row of a table at any clock, linear between those of the table, shape (b,)."""
         return np.array([np.interp(clock, self.clocks, column) for column in table.T])
 
     def capacity_per_s(self, tpot_s: float | None = None, replicas: int | None = None) -> float:
         """Return the highest rate at the full clock [requests/s].
 
         Args:
-            tpot_s: Objective for the time per token [s]; None for no bound.
+            tpot_s: SLO for the time per token [s]; None for no bound.
             replicas: Replicas that serve; all by default.
         """
         count = self.replicas if replicas is None else replicas
@@ -84,12 +90,12 @@ class ServiceModel:
         The load is spread over the replicas that serve; the others sleep.
 
         Args:
-            rate_per_s: Load, any shape [requests/s]; what exceeds the capacity draws no more.
+            rate_per_s: Load, any shape [requests/s]; a load above the capacity draws no more power.
             replicas: Replicas that serve; all by default.
         """
         count = self.replicas if replicas is None else replicas
-        each = np.interp(np.asarray(rate_per_s) / count, self.load_per_s, self.load_w)
-        draw: FloatArray = each * count + self.sleep_w * (self.replicas - count)
+        replica_w = np.interp(np.asarray(rate_per_s) / count, self.load_per_s, self.load_w)
+        draw: FloatArray = replica_w * count + self.sleep_w * (self.replicas - count)
         return draw
 
 
@@ -100,10 +106,10 @@ class ClassInfo:
     Attributes:
         name: Its name.
         share: Share of the requests [0 to 1].
-        deferrable: Whether its requests may be held back.
+        deferrable: Whether its requests may be deferred.
         deadline_s: From arrival to the latest completion [s]; infinite for none.
         latest_start_s: From arrival until a deferrable request is released whatever is set [s].
-        ttft_slo_s, tpot_slo_s: Objectives [s]; None without one.
+        ttft_slo_s, tpot_slo_s: SLOs [s]; None without one.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """The parts of a site as controllers see them, and the reports that they are made of.
 
-`SiteReport` and `MicrogridReport` are what a simulator has to fill in for the step before; the
-`Viewer` makes an observation of them and of the signals.
+A simulator fills in `SiteReport` and `MicrogridReport` for the step before; the `Viewer` makes an
+observation of them and of the signals.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class PoolView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyView:
-    """Latencies of late, of all requests or of a class; None where there was none to tell.
+    """Recent latencies, of all requests or of a class; None where no request completed.
 
     Attributes:
         ttft_p99_s: 99th percentile of the time to first token [s].
@@ -109,7 +109,7 @@ NO_LATENCY = LatencyView()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteReport:
-    """What the load of a site did in the step before; without arguments, before the first step.
+    """Report on the load of a site in the step before; without arguments, before the first step.
 
     Attributes:
         facility_power_w: Mean power of the site's load [W].
@@ -130,7 +130,7 @@ class SiteReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MicrogridReport:
-    """What the microgrid of a site did in the step before.
+    """Report on the microgrid of a site in the step before.
 
     Attributes:
         import_w: Power drawn from the grid [W].

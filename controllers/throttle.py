@@ -1,4 +1,4 @@
-"""One actuator of one site, set to a fraction of its maximum: the hand of throttling policies."""
+"""One actuator of one site, set to a fraction of its maximum; throttling policies use it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,16 @@ else:  # the names stand in the table alone; a scenario's schema lists them
 
 
 class Throttle:
-    """Sets an actuator to a fraction of its maximum.
+    """An actuator that is set to a fraction of its maximum.
 
     A fraction of 1 is open: the value that is in force without a controller, which for an
     admission rate may be "no limit". Below, the value is the fraction times the maximum, not below
     the actuator's minimum, and rounded where only whole numbers make sense.
+
+    Example::
+
+        throttle = Throttle("batch_cap", context)
+        action = throttle.action(0.5, "dirty grid")  # half of the largest batch
 
     Args:
         actuator: Name of the actuator.

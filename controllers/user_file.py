@@ -13,16 +13,16 @@ from controllers.errors import did_you_mean, error_text, where_raised
 
 
 def names_a_file(name: str) -> bool:
-    """Tell whether a name means a part in a file, rather than one that is known by its name."""
+    """Return whether a name means a part in a file, rather than one that is known by its name."""
     return ":" in name or name.endswith(".py")
 
 
 def read_part(
     kind: str, name: str, base_dir: Path, is_part: Callable[[object], bool]
 ) -> tuple[object, str]:
-    """Return what a name such as ``./file.py:Class`` means, and where it stands, for errors.
+    """Return the part that a name such as ``./file.py:Class`` means, and its source, for errors.
 
-    The file is run anew each time, as a module of its own that can import what is installed.
+    The file is run anew each time, as a module of its own that can import installed packages.
 
     Args:
         kind: The kind of part that is wanted, such as ``controller``.
@@ -31,7 +31,7 @@ def read_part(
         is_part: Tells which values of the module are of that kind, to suggest one.
 
     Raises:
-        ValueError: If there is no such file, it cannot be run, or it does not define the name.
+        ValueError: If the file does not exist, cannot be run, or does not define the name.
     """
     file, _, own_name = name.rpartition(":")
     if not file or not own_name:
@@ -42,13 +42,19 @@ def read_part(
     module = _load(kind, path)
     part = getattr(module, own_name, None)
     if part is None:
-        own = [
+        names_in_file = [
             name
             for name, value in vars(module).items()
             if is_part(value) and value.__module__ == module.__name__
         ]
-        has = f"its {kind}s are {', '.join(own)}" if own else f"it defines no {kind}s"
-        raise ValueError(f"'{path}' has no class '{own_name}': {has}{did_you_mean(own_name, own)}")
+        listed = (
+            f"its {kind}s are {', '.join(names_in_file)}"
+            if names_in_file
+            else f"it defines no {kind}s"
+        )
+        raise ValueError(
+            f"'{path}' has no class '{own_name}': {listed}{did_you_mean(own_name, names_in_file)}"
+        )
     return part, f"'{own_name}' in '{path}'"
 
 

@@ -1,7 +1,7 @@
 """Checks of what controllers return: names, types and ranges.
 
-Nothing that a controller returns is clipped or guessed at: what cannot be applied as it is becomes
-a `ControllerError` that says what was expected.
+Values that a controller returns are neither clipped nor guessed at: a value that cannot be applied
+as it is becomes a `ControllerError` that names the expected one.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _ACTUATOR_OF |= {name: name for name in ACTUATORS}
 
 
 def read_action(returned: object, *, sites: Collection[str], call: Call) -> dict[str, object]:
-    """Return what a fleet controller returned, by site; the sites' actions are not yet checked.
+    """Return the actions of a fleet controller, by site; the sites' actions are not yet checked.
 
     Args:
         returned: An `Action`, None, or a mapping of site names to actions.
-        sites: Names of the sites that there are.
+        sites: Names of the sites of the run.
         call: The call that returned it.
 
     Raises:
-        ControllerError: If it is something else, or names a site that there is not.
+        ControllerError: If it is something else, or names an unknown site.
     """
     if returned is None:
         return {}
@@ -55,7 +55,7 @@ def read_site_action(
     Args:
         returned: A `SiteAction`, None, or a mapping of its field names or of actuator names.
         declared: Actuators that the controller declares.
-        limits: Ranges of what can be set at the site; see `SiteContext.settings`.
+        limits: Ranges of the settings of the site; see `SiteContext.settings`.
         call: The call that returned it.
 
     Raises:
@@ -65,18 +65,18 @@ def read_site_action(
     if returned is None:
         return {}, ""
     if isinstance(returned, SiteAction):
-        given = {
+        returned_values = {
             actuator.field: getattr(returned, actuator.field) for actuator in ACTUATORS.values()
         }
         reason: object = returned.reason
     elif isinstance(returned, Mapping):
-        given = dict(returned)
-        reason = given.pop("reason", "")
+        returned_values = dict(returned)
+        reason = returned_values.pop("reason", "")
     else:
         raise call.error(f"returned {_show(returned)}", "expected a SiteAction or None")
 
     values: dict[Setting, float] = {}
-    for name, value in given.items():
+    for name, value in returned_values.items():
         actuator = _ACTUATOR_OF.get(name)
         if actuator is None:
             raise call.error(
@@ -90,15 +90,15 @@ def read_site_action(
         if actuator not in declared:
             allowed = ", ".join(sorted(declared)) or "none"
             raise call.error(did, f"expected only the actuators that it declares ({allowed})")
-        targets = [target for known, target in limits if known == actuator]
+        targets = [target for of_actuator, target in limits if of_actuator == actuator]
         if not targets:
             raise call.error(did, f"the site has no {actuator}")
         for target, given_value in _by_target(value, targets, did, call):
             range_ = limits[actuator, target]
             number = _number(given_value, actuator, range_)
             if number is None:
-                where = f" for pool '{target}'" if isinstance(value, Mapping) else ""
-                raise call.error(did, f"expected {_expected(actuator, range_)}{where}")
+                pool_text = f" for pool '{target}'" if isinstance(value, Mapping) else ""
+                raise call.error(did, f"expected {_expected(actuator, range_)}{pool_text}")
             values[actuator, target] = number
     return values, _reason(reason)
 
@@ -112,8 +112,8 @@ def _by_target(
         return
     for target, number in value.items():
         if target not in targets:
-            known = " or ".join(name for name in targets if name)
-            expected = f"expected {known}" if known else "expected a number: a site has one"
+            pools = " or ".join(name for name in targets if name)
+            expected = f"expected {pools}" if pools else "expected a number: a site has one"
             raise call.error(did, f"no such pool, {expected}{did_you_mean(str(target), targets)}")
         if number is not None:
             yield target, number
@@ -128,7 +128,7 @@ def _number(value: object, actuator: str, limits: ActuatorLimits) -> float | Non
     except OverflowError:  # a whole number beyond all floats
         return None
     if math.isinf(number):
-        # Only a site that has no limit of its own can be given none.
+        # only a site without a limit of its own can be unlimited
         return number if number == limits.unthrottled else None
     if not limits.minimum <= number <= limits.maximum:  # false for NaN as well
         return None

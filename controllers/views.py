@@ -1,7 +1,7 @@
-"""What each controller is shown: the same observation for all, and what only some may see.
+"""The views of the controllers: one observation for all, and the parts that only some may see.
 
-Forecasts go to those that declare them: perfect ones to the clairvoyant. A carbon-agnostic twin is
-shown the mean of the intensity, in observations, history and forecasts alike.
+Forecasts go to the controllers that declare them, perfect ones to the clairvoyant. A
+carbon-agnostic baseline sees the mean of the intensity, in observations, history and forecasts.
 """
 
 from __future__ import annotations
@@ -32,8 +32,7 @@ class SiteSignals:
         load_w: Power of a plain load in place of a cluster [W], shape (steps,).
         arrivals_per_s: Mean rate at which requests come [requests/s], shape (steps,).
         past: History before the run, oldest first, by signal; see `forecast.SIGNALS`.
-        forecasters: Who forecasts which signal; by default everyone says that all will be as on
-            the day before.
+        forecasters: Forecast models, by signal; by default the values of the day before.
     """
 
     carbon_intensity_g_per_kwh: FloatArray
@@ -46,12 +45,12 @@ class SiteSignals:
 
     def values(self, signal: str) -> FloatArray:
         """Return the values of a signal of which there are forecasts, shape (steps,)."""
-        found = {
+        values = {
             "carbon_intensity": self.carbon_intensity_g_per_kwh,
             "solar": self.solar_w,
             "arrivals": self.arrivals_per_s,
         }[signal]
-        return np.zeros_like(self.carbon_intensity_g_per_kwh) if found is None else found
+        return np.zeros_like(self.carbon_intensity_g_per_kwh) if values is None else values
 
     @property
     def mean_g_per_kwh(self) -> float:
@@ -60,7 +59,7 @@ class SiteSignals:
 
 
 class Viewer:
-    """Makes the observations of a run.
+    """Maker of the observations of a run.
 
     Args:
         contexts: The sites, by name.
@@ -74,7 +73,7 @@ class Viewer:
         self._forecasters: dict[tuple[str, str, bool, bool], Forecaster] = {}
 
     def context(self, entry: HostedController, site: str) -> SiteContext:
-        """Return what a controller is told about a site before the run."""
+        """Return the controller context of a site."""
         context = self._contexts[site]
         if not entry.agnostic:
             return context
@@ -92,13 +91,13 @@ class Viewer:
         in_force: Settings,
         guarded: bool,
     ) -> SiteObservation:
-        """Return what is to be seen of a site as a step begins, forecasts left out.
+        """Return the observation of a site as a step begins, without forecasts.
 
         Args:
             site: Name of the site.
             step: Index of the step that begins, from 0.
-            report: What its load did in the step before.
-            microgrid: What its microgrid did in the step before.
+            report: Report on its load in the step before.
+            microgrid: Report on its microgrid in the step before.
             in_force: Values of its actuators.
             guarded: Whether its guard held in the step before.
         """
@@ -139,20 +138,22 @@ class Viewer:
             guarded=guarded,
         )
 
-    def view(self, entry: HostedController, seen: SiteObservation) -> SiteObservation:
+    def view(self, entry: HostedController, observation: SiteObservation) -> SiteObservation:
         """Return an observation as one controller may see it."""
         if entry.agnostic:
-            mean = self._signals[seen.site].mean_g_per_kwh
-            seen = replace(seen, grid=replace(seen.grid, carbon_intensity_g_per_kwh=mean))
+            mean = self._signals[observation.site].mean_g_per_kwh
+            observation = replace(
+                observation, grid=replace(observation.grid, carbon_intensity_g_per_kwh=mean)
+            )
         declared = frozenset(entry.controller.forecasts)
         if declared:
-            ahead = max(1, round(entry.controller.forecast_horizon_h * 3600 / seen.step_s))
-            site, step = seen.site, seen.step
+            ahead = max(1, round(entry.controller.forecast_horizon_h * 3600 / observation.step_s))
+            site, step = observation.site, observation.step
             forecasts = Forecasts(
                 lambda signal: self._forecaster(entry, site, signal).issue(step, ahead), declared
             )
-            seen = replace(seen, forecasts=forecasts)
-        return seen
+            observation = replace(observation, forecasts=forecasts)
+        return observation
 
     def _forecaster(self, entry: HostedController, site: str, signal: str) -> Forecaster:
         key = (site, signal, entry.clairvoyant, entry.agnostic)
@@ -168,8 +169,8 @@ class Viewer:
             return Persistence(past, np.full_like(values, signals.mean_g_per_kwh), step_s)
         if entry.clairvoyant:
             return Perfect(past, values, step_s)
-        given = signals.forecasters.get(signal)
-        return given if given is not None else SameHourYesterday(past, values, step_s)
+        forecaster = signals.forecasters.get(signal)
+        return forecaster if forecaster is not None else SameHourYesterday(past, values, step_s)
 
 
 def check_signals(contexts: Mapping[str, SiteContext], signals: Mapping[str, SiteSignals]) -> None:

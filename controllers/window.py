@@ -1,7 +1,7 @@
 """The carbon intensities of the last hours, and the band between two of their quantiles.
 
-What counts as a high or a low intensity differs from grid to grid, so policies either take it from
-the user in g/kWh, or from the quantiles of a window that ends with the present value.
+High and low intensities differ from grid to grid, so policies take them either from the user in
+g/kWh, or from the quantiles of a window that ends with the present value.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class IntensityWindow:
         return low + (high - low) * (position - below)
 
     def mean(self) -> float:
-        """Return the mean [g/kWh]; that of equal values is exactly theirs."""
+        """Return the mean [g/kWh]; the mean of equal values is exactly that value."""
         if self._sorted[0] == self._sorted[-1]:
             return self._sorted[0]
         return math.fsum(self._values) / len(self._values)
@@ -90,7 +90,13 @@ class Band(NamedTuple):
 
 
 class IntensityBand:
-    """What counts as low and as high: given in g/kWh, or as quantiles of a window.
+    """Limits of low and high intensities: fixed in g/kWh, or quantiles of a window.
+
+    Example::
+
+        band = IntensityBand(default_quantiles=(0.3, 0.7), window_h=24)
+        band.reset(context)  # in `reset` of the policy
+        low, high = band.see(observation)  # in every `step`
 
     Args:
         low_g_per_kwh: Low intensity [g/kWh]; None for a quantile.
@@ -151,8 +157,8 @@ def _pair(unit: str, low: float | None, high: float | None) -> Band | None:
     if low is None and high is None:
         return None
     if low is None or high is None:
-        given, other = ("high", "low") if low is None else ("low", "high")
-        raise ValueError(f"{given}_{unit} needs {other}_{unit} beside it")
+        present, missing = ("high", "low") if low is None else ("low", "high")
+        raise ValueError(f"{present}_{unit} needs {missing}_{unit} beside it")
     if not low <= high:
         raise ValueError(f"low_{unit} must not exceed high_{unit} (got {low:g} and {high:g})")
     return Band(low, high)

@@ -1,11 +1,11 @@
-"""Whose energy and carbon it was: each request's share of a replica's, in O(1) a request.
+"""Attribution of energy and carbon: each request's share of a replica's, in O(1) a request.
 
 A running counter of joules per decoding sequence (an iteration's energy over its batch) gives a
 request's share as its growth between joining and leaving; a prompt bears the share of its tokens in
-the iterations that compute it. What no request bears is idle energy.
+the iterations that compute it. Energy that no request bears is idle energy.
 
-Carbon follows the same way, by a counter of grams. How clean the supply was is known only after a
-step, so what was credited in it is kept until then.
+Carbon follows the same way, by a counter of grams. The carbon intensity of the supply is known only
+after a step, so the energy credited in it is kept until then.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _Marks:
 
 
 class Attribution:
-    """Credits requests with what the segments cost that they took part in.
+    """Attribution of the energy of segments to the requests that took part in them.
 
     Segments are numbered from 0 as they end. A decoding sequence counts as one token beside the
     prompts' tokens of an iteration.
@@ -78,8 +78,8 @@ class Attribution:
         Args:
             energy_j: By segment, shape (segments,) [J]; the first `ended` have ended, and bear the
                 numbers from where the last call left off.
-            decoding, prefill_tokens: What each computes [tokens].
-            ended: How many have ended.
+            decoding, prefill_tokens: Tokens that each computes [tokens].
+            ended: Number of segments that have ended.
         """
         per_token_j = energy_j / (decoding + prefill_tokens)
         counter_j = np.empty(len(energy_j) + 1)
@@ -100,13 +100,13 @@ class Attribution:
         if marks.requests:
             tokens = np.array(marks.weights)
             segments = np.array(marks.segments) - self._first_segment
-            first = segments == 0  # what it cost before is not in `energy_j`
-            now_j = per_token_j[segments]
+            begun = segments == 0  # its energy before is not in `energy_j`
+            token_j = per_token_j[segments]
             self._give(
                 marks.requests,
-                tokens * (now_j + first * self._begun_j),
-                tokens * first * self._begun_g,
-                tokens * (now_j + first * self._begun_unsettled_j),
+                tokens * (token_j + begun * self._begun_j),
+                tokens * begun * self._begun_g,
+                tokens * (token_j + begun * self._begun_unsettled_j),
             )
         if ended:
             self._begun_j = self._begun_unsettled_j = self._begun_g = 0.0
@@ -140,7 +140,7 @@ class Attribution:
         self._begun_unsettled_j = 0.0
 
     def credit_in_flight(self, decoding: Iterable[Request], chunks: Iterable[Chunk]) -> None:
-        """Credit requests that are still served with what was credited and settled so far.
+        """Credit requests that are still served with their shares of energy and carbon so far.
 
         Args:
             decoding: Requests whose decoding has started and not stopped.

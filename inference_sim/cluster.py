@@ -28,7 +28,7 @@ Settings = Mapping[str, float | Mapping[str, float]]
 
 
 class Cluster:
-    """Serves a stream of requests in simulated time.
+    """A cluster that serves a stream of requests in simulated time.
 
     State lives through the whole run: :meth:`step` continues where the last one ended.
 
@@ -37,12 +37,13 @@ class Cluster:
         stream: Requests in order of arrival.
         env: The clock; one of its own by default. Clusters that share one are advanced together,
             by :func:`inference_sim.clock.advance`, and then report.
-        dispatch: Makes what chooses a pool for each request; by default there must be just one.
+        dispatch: Makes the function that chooses a pool for each request; by default there must be
+            just one pool.
 
     Attributes:
         pools: The pools by name.
-        knobs: What may be set beside the pools' knobs, by name.
-        gateway, deferral: What requests wait in on their way to a pool.
+        knobs: Knobs of the cluster beside the pools' knobs, by name.
+        gateway, deferral: The queues on the way to a pool.
         arrived, completed, rejected: Counts so far.
         rejections: Rejected requests by reason.
         exhausted: Whether the whole stream has arrived.
@@ -85,7 +86,7 @@ class Cluster:
                 _rate_knob("deferrable_rate", self.deferral),
             )
         }
-        self._may_wait = [one.deferrable for one in config.classes]
+        self._may_wait = [service_class.deferrable for service_class in config.classes]
         self.arrived = self.completed = self.rejected = 0
         self.rejections: Counter[str] = Counter()
         self.exhausted = False
@@ -141,8 +142,8 @@ class Cluster:
             raise InferenceSimError(f"unknown pool '{pool_name}'; known: {', '.join(self.pools)}")
         knob = pool.knobs.get(name)
         if knob is None:
-            known = ", ".join([*self.knobs, *pool.knobs])
-            raise InferenceSimError(f"unknown actuator '{name}'; known: {known}")
+            names = ", ".join([*self.knobs, *pool.knobs])
+            raise InferenceSimError(f"unknown actuator '{name}'; known: {names}")
         return knob
 
     def step(self, until_s: float) -> StepTelemetry:
@@ -156,12 +157,12 @@ class Cluster:
         return sum(pool.rows_kept for pool in self.pools.values())
 
     def flush(self, until_s: float) -> None:
-        """Meter what was done since the last flush, up to `until_s` [s]."""
+        """Meter the segments since the last flush, up to `until_s` [s]."""
         for pool in self.pools.values():
             pool.flush(until_s)
 
     def report(self) -> StepTelemetry:
-        """Return what was done since the last report; everything up to now must be metered."""
+        """Return the telemetry since the last report; all segments up to now must be metered."""
         step_s = self.env.now - self._reported_s
         since_s, self._reported_s = self._reported_s, self.env.now
         if self._latencies is None:
@@ -179,10 +180,10 @@ class Cluster:
         pools = {name: pool_telemetry([reading]) for name, reading in readings.items()}
         only, *others = pools.values()
         all_pools = pool_telemetry(list(readings.values())) if others else only
-        together = all_pools.by_name()
-        together["settings"] = {name: knob.get() for name, knob in self.knobs.items()}
+        values = all_pools.by_name()
+        values["settings"] = {name: knob.get() for name, knob in self.knobs.items()}
         return StepTelemetry(
-            **together,
+            **values,
             pools=pools,
             facility_power_w=self.config.pue.facility_w(gpu_w + host_w, outside_c),
             arrived=self._since_report("arrived", self.arrived),
@@ -223,11 +224,11 @@ class Cluster:
         return ended
 
     def take_in_flight(self) -> list[Request]:
-        """Return what is still waiting or running, with the energy spent on it; ends the run.
+        """Return the requests still waiting or running, with their energy; this ends the run.
 
-        After a step that broke off, what ended in it is returned as well.
+        After a step that broke off, the requests that ended in it are returned as well.
         """
-        self.flush(self.env.now)  # of a step that broke off; otherwise it was done
+        self.flush(self.env.now)  # of a step that broke off; otherwise it is flushed already
         requests, _ = self._collect()
         requests += [*self.deferral.waiting, *self.gateway.waiting]
         for pool in self.pools.values():
@@ -235,7 +236,7 @@ class Cluster:
         return sorted(requests, key=lambda request: request.request_id)
 
     def _open(self) -> Generator[simpy.Event, object, None]:
-        """Begin with the stream, when the clock begins to run."""
+        """Let in the first requests of the stream when the clock begins to run."""
         self._arrive()
         yield from ()
 
@@ -243,7 +244,7 @@ class Cluster:
         self._arrive()
 
     def _arrive(self) -> None:
-        """Let in what has come by now, and wait for the next request.
+        """Let in the requests that have arrived by now, and wait for the next one.
 
         A request is an event that calls back: a process that waits for each would take longer.
         """

@@ -1,9 +1,9 @@
-"""The line of deferrable requests: they may wait, but not past their deadline.
+"""The queue of deferred requests: they may wait, but not past their deadline.
 
-Requests of deferrable classes are held back in front of the gateway and released at a rate that a
+Requests of deferrable classes are deferred in front of the gateway and released at a rate that a
 controller sets, the most urgent first. Each has a latest start, its deadline less a reserve in
 which it is served: at that time it is released whatever the rates are, and passes the gateway too.
-Without a controller the rate is unlimited, and nothing waits.
+Without a controller the rate is unlimited, and no request is deferred.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _ROUNDING_S = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class ServiceClass:
-    """What the cluster knows of a class of requests.
+    """A class of requests as the cluster knows it.
 
     Attributes:
         name: Its name.
-        deferrable: Whether its requests may be held back.
+        deferrable: Whether its requests may be deferred.
         deadline_s: From arrival to the latest completion [s]; infinite for none.
         reserve_s: Time before the deadline that is kept for serving it [s].
     """
@@ -38,17 +38,17 @@ class ServiceClass:
     reserve_s: float = 0.0
 
     def latest_start_s(self, arrival_s: float) -> float:
-        """Return until when a request that arrived then may be held back [s]."""
+        """Return the time until which a request that arrived at `arrival_s` may be deferred [s]."""
         return arrival_s + max(self.deadline_s - self.reserve_s, 0.0)
 
 
 class DeferralLine(TokenLine):
-    """Holds deferrable requests back.
+    """Queue of deferred requests, the most urgent first.
 
     Args:
         env: The cluster's clock.
         release: Called with each request that is released in time.
-        force: Called with each request whose time is up.
+        force: Called with each request at its latest start.
         classes: The classes, by the number that requests carry.
         rate_per_s: Release rate [requests/s]; infinite for no limit.
     """
@@ -70,7 +70,7 @@ class DeferralLine(TokenLine):
 
     @property
     def waiting(self) -> list[Request]:
-        """The requests held back, the most urgent first."""
+        """The deferred requests, the most urgent first."""
         return [request for _, _, request in sorted(self._line)]
 
     @property
@@ -79,7 +79,7 @@ class DeferralLine(TokenLine):
         return self._line[0][0] - self.env.now if self._line else math.inf
 
     def submit(self, request: Request) -> None:
-        """Release `request`, or hold it back."""
+        """Release `request`, or defer it."""
         if math.isinf(self._rate_per_s) and not self._line:
             self._release(request)
             return

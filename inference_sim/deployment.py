@@ -30,14 +30,14 @@ from inference_sim.scheduling import Scheduler, find_scheduler
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolConfig:
-    """Replicas that are alike: which model on which GPUs, served how.
+    """Configuration of replicas that are alike: their model, GPUs and engine.
 
     Attributes:
         name: Name of the pool in its cluster.
-        power: What a GPU draws.
-        engine: What the engine adds to the kernels, for the roofline.
+        power: Power model of a GPU.
+        engine: Times that the engine adds to the kernels, for the roofline.
         stages: Makes the execution model of a pipeline stage; the roofline by default.
-        router: Name of the router, or what makes it; see ``routing``.
+        router: Name of the router, or the function that makes it; see ``routing``.
         scheduler: Name of the scheduler, or its class; see ``scheduling``.
         batch_cap: Largest batch of a replica [sequences].
         max_batch_tokens: Most tokens of one iteration; None for the scheduler's default, or the
@@ -89,23 +89,23 @@ class PoolConfig:
 
     @property
     def peak_it_w(self) -> float:
-        """The most that GPUs and hosts can draw [W]."""
+        """Highest power of GPUs and hosts [W]."""
         return self.gpus * (self.power.max_w + self.host_power_w)
 
     @property
     def scheduling(self) -> type[Scheduler]:
         """The class of its schedulers."""
-        named = self.scheduler
-        return find_scheduler(named) if isinstance(named, str) else named
+        scheduler = self.scheduler
+        return find_scheduler(scheduler) if isinstance(scheduler, str) else scheduler
 
     @property
     def scheduler_name(self) -> str:
-        """The scheduler as it is called."""
+        """Name of the scheduler, or of its class."""
         return self.scheduler if isinstance(self.scheduler, str) else self.scheduler.__name__
 
     @property
     def routing(self) -> RouterFactory:
-        """What makes its router."""
+        """The function that makes its router."""
         return find_router(self.router) if isinstance(self.router, str) else self.router
 
     @property
@@ -121,7 +121,7 @@ class PoolConfig:
         return min(longest, self.batch_tokens) if self.scheduling.whole_prompts else longest
 
     def blocks(self) -> int:
-        """Return how many KV blocks a replica has.
+        """Return the number of KV blocks of a replica.
 
         Raises:
             ModelDoesNotFit: If a GPU cannot hold its share of the model and one request.
@@ -181,15 +181,15 @@ class PoolConfig:
             )
         if self.scheduler_name.startswith("vllm") and self.batch_tokens < self.batch_cap:
             raise InferenceSimError(
-                f"max_batch_tokens must be at least batch_cap, for each sequence decodes a token "
+                f"max_batch_tokens must be at least batch_cap: each sequence decodes a token "
                 f"(got {self.batch_tokens:,} and {self.batch_cap:,})"
             )
-        held, longest = self.blocks() * BLOCK_SIZE, self.max_context_tokens
-        if self.kv_blocks is None and held < longest:
+        room, longest = self.blocks() * BLOCK_SIZE, self.max_context_tokens
+        if self.kv_blocks is None and room < longest:
             raise ModelDoesNotFit(
                 f"one request of {longest:,} tokens does not fit beside the weights of "
                 f"'{self.model.name}' on {self.gpus_per_replica} x {self.gpu.name}, which leave "
-                f"room for {held:,}: set max_model_len to that or less, raise tensor_parallel, or "
+                f"room for {room:,}: set max_model_len to that or less, raise tensor_parallel, or "
                 "take a larger GPU"
             )
 
@@ -202,19 +202,19 @@ class PoolConfig:
         idle_w = self.power.idle_w
         if not power_cap_w >= idle_w:
             raise InferenceSimError(
-                f"a power cap must be at least {idle_w:g} W, what a GPU draws with nothing to do "
+                f"a power cap must be at least {idle_w:g} W, the idle power of a GPU "
                 f"(got {power_cap_w:g} W)"
             )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
-    """What stands in front of the pools.
+    """Configuration of the gateway in front of the pools.
 
     Attributes:
         admission_rate_per_s: Highest admission rate [requests/s]; infinite for no limit.
         burst: Tokens that its bucket holds [requests].
-        overflow: What happens to a request without a token: it waits, or is rejected.
+        overflow: Fate of a request without a token: it is queued, or rejected.
     """
 
     admission_rate_per_s: float = math.inf
@@ -245,7 +245,7 @@ class ClusterConfig:
 
     @property
     def pool(self) -> PoolConfig:
-        """The only pool, for what knows of no others.
+        """The only pool, for callers that handle just one.
 
         Raises:
             InferenceSimError: If there are several.
@@ -266,7 +266,7 @@ class ClusterConfig:
 
     @property
     def peak_power_w(self) -> float:
-        """The most the facility can draw [W]."""
+        """Highest power of the facility [W]."""
         return self.pue.most_w(sum(pool.peak_it_w for pool in self.pools))
 
     def check(self) -> None:

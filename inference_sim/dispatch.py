@@ -1,4 +1,4 @@
-"""Dispatch: which pool of a cluster gets a request that the gateway released."""
+"""Dispatch: the choice of a pool for each request that the gateway released."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
 """An engine: continuous batching of the requests given to it, on the segment engine.
 
 It forms batch after batch. A run of decode iterations in which the batch does not change is one
-event on the SimPy clock, and is cut short only by what can change the batch: an arrival that can be
-admitted, a raised batch cap, another clock. The iteration under way then completes, and the run
-ends there. An iteration that computes prompts is an event of its own. In ``stepwise`` mode every
-run is one iteration long, to check the other.
+event on the SimPy clock, and is cut short only by events that can change the batch: an arrival that
+can be admitted, a raised batch cap, another clock. The iteration under way then completes, and the
+run ends there. An iteration that computes prompts is an event of its own. In ``stepwise`` mode
+every run is one iteration long, to check the other.
 
-The events call back instead of resuming a process: there are several for each request, and this is
-where a simulation spends its time.
+The events call back instead of resuming a process: there are several for each request, and a
+simulation spends most of its time here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from inference_sim.segment import Segment
 
 
 class Engine:
-    """Serves the requests given to :meth:`submit`, on one pipeline stage.
+    """An engine that serves the requests given to :meth:`submit`, on one pipeline stage.
 
     Attributes:
         waiting: Requests not yet in the batch; a preempted one goes to the front.
@@ -41,7 +41,7 @@ class Engine:
         ended: Requests that completed since they were last collected.
         first_tokens: Requests that got their first token since then.
         preemptions: Number of evictions so far.
-        on_idle: Called when there is nothing left to serve; None for nobody.
+        on_idle: Called when no request is left to serve; may be None.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Engine:
         self._planned = 0  # iterations after which the run under way ends
         self._cuttable = False
         self._asleep = True
-        self._ending: simpy.Event | None = None  # of what is under way; others are out of date
+        self._ending: simpy.Event | None = None  # of the run under way; others are out of date
 
     @property
     def outstanding(self) -> int:
@@ -84,7 +84,7 @@ class Engine:
 
     @property
     def kv_utilisation(self) -> float:
-        """Share of the KV blocks in use now, what a run under way has taken included."""
+        """Share of the KV blocks in use now, those of a run under way included."""
         return self.kv.utilisation(self.iteration, self._iterations_done())
 
     def submit(self, request: Request) -> None:
@@ -114,7 +114,7 @@ class Engine:
     def settle(self) -> None:
         """Bring requests still being served up to now: their tokens, and their energy.
 
-        The energy is what was metered up to the last flush.
+        The energy is that metered up to the last flush.
         """
         done = self.iteration + self._iterations_done()
         for request in self.running:
@@ -135,7 +135,7 @@ class Engine:
         self._ending = event
 
     def _cut_if_admissible(self) -> None:
-        # Blocks only get fewer while a run lasts: what does not fit now, will not until it ends.
+        # Blocks only get fewer while a run lasts: a request that does not fit now must wait for it.
         if self._cuttable and self.scheduler.can_admit(self.waiting[0], len(self.running), self.kv):
             self._cut()
 
@@ -153,7 +153,7 @@ class Engine:
         self._go_on()
 
     def _go_on(self) -> None:
-        """Begin what comes next: an iteration with prompts, a run of decodes, or a sleep."""
+        """Begin the next activity: an iteration with prompts, a run of decodes, or a sleep."""
         while self.waiting or self.running or self._partial is not None:
             if self.waiting or self._partial is not None:
                 chunks = self._take_prompts()
@@ -290,7 +290,7 @@ class Engine:
             heapq.heappop(finishing)  # left by a preemption
         wanted = finishing[0][0] - self.iteration
         if self._stepwise or (
-            # Held back because room was just made by an eviction: to be tried again at once.
+            # Not admitted because an eviction just made room: to be tried again at once.
             self.waiting and self.scheduler.can_admit(self.waiting[0], batch, self.kv)
         ):
             wanted = 1
@@ -300,7 +300,7 @@ class Engine:
             iterations = min(iterations, math.ceil((cost.context_limit - context) / batch))
         gpu_s = cost.gpu_s + cost.gpu_s_per_context * context
         gpu_step_s = cost.gpu_s_per_context * batch
-        if cost.host_s > gpu_s:  # the host sets the pace until the growing context overtakes it
+        if cost.host_s > gpu_s:  # the host bounds the time until the growing context overtakes it
             iterations = min(iterations, int((cost.host_s - gpu_s) / gpu_step_s) + 1)
             duration_s, duration_step_s = cost.host_s, 0.0
         else:
@@ -354,7 +354,7 @@ class Engine:
         self.ended.append(request)
 
     def _make_room(self) -> bool:
-        """Evict the youngest until the next decodes' blocks are there; tell if any run then."""
+        """Evict the youngest until the next decodes have blocks; return whether any still run."""
         while self.running and self.kv.blocks_needed(self.iteration, 1) > self.kv.free:
             if self._partial is not None:
                 victim, self._partial, self.prefilling = self._partial, None, []

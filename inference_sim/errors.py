@@ -1,7 +1,7 @@
 """Errors of the serving simulator.
 
 InferenceSimError
- ├── FileError        a file cannot be read, or says what it cannot mean
+ ├── FileError        a file cannot be read, or has values that are not valid
  ├── UnknownName      no such GPU, model or engine profile
  ├── ModelDoesNotFit  the weights leave too little memory for one request
  └── TraceError       a request trace cannot be read
@@ -44,10 +44,10 @@ class InferenceSimError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong in a file, and where.
+    """One problem in a file, and its location.
 
     Attributes:
-        message: What is wrong, what was got and what is expected.
+        message: The problem, with the value got and the one expected.
         path: Dotted path of keys, such as ``sites.0.cluster.model``; empty for the whole.
         where: ``file:line:column``, or ``--set path`` for a value from the command line.
     """
@@ -63,7 +63,7 @@ class Problem:
 
 
 class FileError(InferenceSimError):
-    """A file that cannot be read, or says what it cannot mean; carries every problem found."""
+    """A file that cannot be read, or has values that are not valid; carries every problem found."""
 
     def __init__(self, problems: str | Sequence[Problem]) -> None:
         self.problems = (Problem(problems),) if isinstance(problems, str) else tuple(problems)
@@ -77,8 +77,8 @@ class UnknownName(InferenceSimError):
         names = sorted(known)
         nearest = similar_name(name, names)
         hint = f"did you mean '{nearest}'? " if nearest else ""
-        got = cut(name, _LONGEST_NAME)
-        super().__init__(f"unknown {kind} (got '{got}'); {hint}known: {', '.join(names)}")
+        shown = cut(name, _LONGEST_NAME)
+        super().__init__(f"unknown {kind} (got '{shown}'); {hint}known: {', '.join(names)}")
 
 
 class ModelDoesNotFit(InferenceSimError):

@@ -1,4 +1,4 @@
-"""Python's cyclic garbage collector, paused where nothing is for it to find."""
+"""Python's cyclic garbage collector, paused where there are no cycles."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The gateway: a token bucket in front of the cluster, with a waiting line.
+"""The gateway: a token bucket in front of the cluster, with a queue.
 
-A request that arrives while a token is there passes at once and takes it. Otherwise it waits in
-line, first come first served, or is shed (``overflow="reject"``). Tokens accrue at the admission
-rate, up to ``burst``. The rate can change at any time; the line and the tokens are kept.
+A request that arrives while a token is available passes at once and takes it. Otherwise it is
+queued, first come first served, or rejected (``overflow="reject"``). Tokens accrue at the admission
+rate, up to ``burst``. The rate can change at any time; the queue and the tokens are kept.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ROUNDING = 1e-9  # tokens; a wake-up may come that much early in floating point
 
 
 class TokenLine(ABC):
-    """A waiting line that a token bucket lets through, one token a request.
+    """A queue that a token bucket lets through, one token a request.
 
     Args:
         env: The cluster's clock.
@@ -43,34 +43,34 @@ class TokenLine(ABC):
         return self._rate_per_s
 
     def set_rate(self, rate_per_s: float) -> None:
-        """Change the rate from now on [requests/s]; 0 holds everything back."""
+        """Change the rate from now on [requests/s]; 0 releases no requests."""
         self._accrue()
         self._rate_per_s = rate_per_s
         self._drain()
 
     @abstractmethod
     def _length(self) -> int:
-        """Return how many requests wait."""
+        """Return the number of queued requests."""
 
     @abstractmethod
     def _pass_next(self) -> None:
-        """Take the next request off the line and let it through."""
+        """Take the next request off the queue and let it through."""
 
     def _may_pass(self) -> bool:
         rate = self._rate_per_s
         return math.isinf(rate) or (rate > 0 and self._tokens >= 1.0 - _ROUNDING)
 
     def _accrue(self) -> None:
-        now = self.env.now
+        now_s = self.env.now
         if math.isinf(self._rate_per_s):
             self._tokens = self._burst
         else:
-            grown = self._tokens + (now - self._accrued_s) * self._rate_per_s
+            grown = self._tokens + (now_s - self._accrued_s) * self._rate_per_s
             self._tokens = min(self._burst, grown)
-        self._accrued_s = now
+        self._accrued_s = now_s
 
     def _drain(self) -> None:
-        """Let through while tokens last, and wake up for the next one."""
+        """Let requests through while tokens last, and wake up for the next one."""
         while self._length() and self._may_pass():
             self._tokens -= 1.0
             self._pass_next()
@@ -95,18 +95,18 @@ class TokenLine(ABC):
 
 
 class Gateway(TokenLine):
-    """Releases requests at no more than the admission rate, first come first served.
+    """Gateway that admits requests at no more than the admission rate, first come first served.
 
     Args:
         env: The cluster's clock.
         release: Called with each request that passes.
         rate_per_s: Admission rate [requests/s]; infinite for no limit.
         burst: Most tokens that accrue [requests].
-        overflow: What happens to a request without a token: it waits, or is rejected.
+        overflow: Fate of a request without a token: it is queued, or rejected.
 
     Attributes:
-        waiting: The line.
-        rejected: Requests shed since this was last emptied.
+        waiting: The queue.
+        rejected: Requests rejected since this was last emptied.
         admitted: Requests that passed so far.
     """
 

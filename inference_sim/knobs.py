@@ -1,4 +1,4 @@
-"""Knobs: what may be set on a cluster or a pool while it runs, and within which bounds."""
+"""Knobs: values that may be set on a cluster or a pool while it runs, and their bounds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from inference_sim.errors import InferenceSimError
 
 Check = Callable[[float], bool]
 Range = tuple[str, Check]
-"""What a value must be, in words, and a test of it."""
+"""Requirement on a value, in words, and a test of it."""
 
 AT_LEAST_0: Range = ("at least 0", lambda value: value >= 0)
 POSITIVE: Range = ("above 0", lambda value: value > 0)
@@ -21,11 +21,16 @@ WHOLE: Range = ("a whole number from 1", lambda value: value >= 1 and value % 1 
 class Knob:
     """A value that may be set while the simulator runs.
 
+    Example::
+
+        cluster.knobs["admission_rate"].set(2.0)  # [requests/s]
+        cluster.pools["main"].knobs["batch_cap"].set(64)
+
     Attributes:
         name: Its name.
         get: Returns the value in force.
         put: Puts a valid value in force.
-        range: What a value must be.
+        range: Requirement on a value.
     """
 
     name: str

@@ -1,9 +1,9 @@
 """Paged KV cache (Kwon et al., SOSP 2023), accounted without a loop over requests.
 
-A sequence of context c (its newest token included, which the next iteration writes) holds
-ceil((c - 1) / block_size) blocks. It needs another one when its last block is full. While it
-decodes, (free slots of its last block + decode-iteration count) modulo the block size does not
-change, so one counter per such residue class tells how many blocks any number of iterations needs.
+A sequence of context c (its newest token included, which the next iteration writes) holds ceil((c -
+1) / block_size) blocks. It needs another one when its last block is full. While it decodes, (free
+slots of its last block + decode-iteration count) modulo the block size does not change, so one
+counter per such residue class gives the blocks that any number of iterations needs.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ class KvCache:
         return -(-tokens // self.block_size)
 
     def can_admit(self, tokens: int) -> bool:
-        """Tell whether a prompt of `tokens` fits and leaves the watermark free."""
+        """Return whether a prompt of `tokens` fits and leaves the watermark free."""
         return self.free - self.blocks_for(tokens) >= self.watermark
 
     def can_ever_hold(self, tokens: int) -> bool:
-        """Tell whether a sequence that grows to `tokens` fits into an empty cache."""
+        """Return whether a sequence that grows to `tokens` fits into an empty cache."""
         return self.blocks_for(tokens) + self.watermark <= self.blocks
 
     def can_grow(self, before: int, tokens: int) -> bool:
-        """Tell whether `tokens` more of a prompt fit, of which `before` are held."""
+        """Return whether `tokens` more of a prompt fit, of which `before` are held."""
         return self.blocks_for(before + tokens) - self.blocks_for(before) <= self.free
 
     def grow(self, before: int, tokens: int) -> None:
@@ -76,23 +76,23 @@ class KvCache:
     def blocks_needed(self, iteration: int, iterations: int) -> int:
         """Return the blocks that the next `iterations` decode iterations take."""
         size, classes = self.block_size, self._classes
-        rounds, rest = divmod(iterations, size)
+        rounds, remainder = divmod(iterations, size)
         needed = rounds * self.sequences
-        for offset in range(iteration, iteration + rest):
+        for offset in range(iteration, iteration + remainder):
             needed += classes[offset % size]
         return needed
 
     def affordable_iterations(self, iteration: int, wanted: int) -> int:
-        """Return how many of the next `wanted` decode iterations the free blocks allow."""
+        """Return the number of the next `wanted` decode iterations that the free blocks allow."""
         size, free = self.block_size, self.free
         if -(-wanted // size) * self.sequences <= free:
             return wanted
         rounds = free // self.sequences
-        left = free - rounds * self.sequences
+        free_after = free - rounds * self.sequences
         done = rounds * size
         while done < wanted:
-            left -= self._classes[(iteration + done) % size]
-            if left < 0:
+            free_after -= self._classes[(iteration + done) % size]
+            if free_after < 0:
                 return done
             done += 1
         return wanted
@@ -108,8 +108,8 @@ class KvCache:
 class ReservedKvCache(KvCache):
     """A cache in which every sequence holds the blocks of the longest one from the start.
 
-    This is how engines before paging reserved memory (Orca, FasterTransformer): growth takes
-    nothing, so nothing is ever evicted.
+    Engines before paging reserved memory this way (Orca, FasterTransformer): growth takes no
+    blocks, so no sequence is ever evicted.
 
     Args:
         blocks: Number of blocks.
@@ -127,7 +127,7 @@ class ReservedKvCache(KvCache):
         return self._reserved
 
     def can_ever_hold(self, tokens: int) -> bool:
-        """Tell whether a sequence that grows to `tokens` fits into what is reserved for it."""
+        """Return whether a sequence that grows to `tokens` fits into its reservation."""
         return tokens <= self._reserved * self.block_size
 
     def blocks_needed(self, iteration: int, iterations: int) -> int:

@@ -16,7 +16,7 @@ class RollingLatencies:
     """Percentiles of the latencies in the last few steps, of all requests and of each class.
 
     Args:
-        steps: How many steps to look back over.
+        steps: Number of steps to look back over.
     """
 
     def __init__(self, steps: int) -> None:
@@ -70,28 +70,28 @@ class _Window:
 def percentile_99(values: FloatArray) -> float:
     """Return the 99th percentile as `numpy.percentile` does, to the bit, in a fifth of its time.
 
-    It is asked for several times a step, of few values.
+    It is computed several times a step, of few values.
 
     Args:
         values: At least one; their order is changed.
     """
-    at = 0.99 * (len(values) - 1)
-    below = int(at)
+    position = 0.99 * (len(values) - 1)
+    below = int(position)
     above = min(below + 1, len(values) - 1)
     values.partition((below, above))
     low, high = float(values[below]), float(values[above])
-    share = at - below
+    share = position - below
     if share >= 0.5:
         return high - (high - low) * (1 - share)
     return low + (high - low) * share
 
 
 def ttft_s(request: Request) -> float:
-    """Time to first token: from arrival at the gateway [s]."""
+    """Return the time to first token, from arrival at the gateway [s]."""
     return request.first_token_s - request.arrival_s
 
 
 def tpot_s(request: Request) -> float:
-    """Time per output token after the first [s]; NaN for a single token."""
+    """Return the time per output token after the first [s]; NaN for a single token."""
     gaps = request.output_tokens - 1
     return (request.finish_s - request.first_token_s) / gaps if gaps else float("nan")

@@ -1,4 +1,4 @@
-"""How much KV cache fits beside the weights."""
+"""The size of the KV cache that fits beside the weights."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def plan_blocks(
     memory_utilisation: float,
     pipeline_parallel: int = 1,
 ) -> int:
-    """Return how many KV blocks fit beside the weights on each GPU of a replica.
+    """Return the number of KV blocks that fit beside the weights on each GPU of a replica.
 
     Memory is ``memory_gib * memory_utilisation - weights``, as vLLM plans it (activations, of the
-    order of 1 GiB, are taken to fit into what ``memory_utilisation`` leaves). Layers with an
-    attention window are counted with the whole context, as by engines without a cache of their own
-    for them. Pipeline stages share layers, weights and cache evenly.
+    order of 1 GiB, are taken to fit into the share that ``memory_utilisation`` leaves). Layers with
+    an attention window are counted with the whole context, as by engines without a cache of their
+    own for them. Pipeline stages share layers, weights and cache evenly.
 
     Raises:
         ModelDoesNotFit: If not one request of the shortest useful length fits.
@@ -32,7 +32,7 @@ def plan_blocks(
     layers = model.layers / pipeline_parallel
     block_bytes = layers * model.kv_bytes_per_token_per_layer(tensor_parallel) * BLOCK_SIZE
     # One request of the model's context, but no more than 2048 tokens: below that a replica
-    # cannot serve anything that people send.
+    # cannot serve real requests.
     smallest = min(model.max_context_tokens, 2048) / BLOCK_SIZE * block_bytes
     missing = weights + smallest - available
     if missing > 0:

@@ -1,4 +1,4 @@
-"""The meter of an engine: what it did, segment by segment, until a pool's energy is summed up.
+"""The meter of an engine: its segments, kept until a pool's energy is summed up.
 
 A segment still under way is counted up to the end of a step. It may be cut short later, but only to
 a prefix that contains everything counted so far, so nothing is ever taken back.
@@ -16,15 +16,15 @@ from inference_sim.segment_rows import SegmentRows, as_row, as_segment
 
 
 class Meter:
-    """Keeps the segments of an engine, and whose they were.
+    """Segments of an engine, and the requests that took part in them.
 
     Attributes:
-        attribution: Whose energy it was.
+        attribution: Attribution of the energy to requests.
         closed_segments: Number of segments recorded so far: the index of the next one.
         iterations: Number of iterations recorded so far.
         batch_sum, batch_square_sum, batch_max: Sum of their batch sizes, of the squares, and the
             largest [sequences].
-        on_record: Called with what is recorded, when it has ended; None for nobody.
+        on_record: Called with the segments recorded, when they have ended; may be None.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Meter:
         return self._rows.count
 
     def record(self, segments: Sequence[Segment]) -> None:
-        """Add what has ended: a segment, or an iteration's passage through several stages."""
+        """Add segments that have ended: one, or those of an iteration on several stages."""
         self._stages = len(segments)
         for segment in segments:
             self._rows.add(segment)
@@ -78,7 +78,7 @@ class Meter:
         """Return the segments since the last call, shape (rows, fields), and how many have ended.
 
         Args:
-            since_s: When it was last called [s].
+            since_s: Time of the last call [s].
             until_s: The time [s].
             under_way: Segments that have begun and not ended, as planned.
         """

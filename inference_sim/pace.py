@@ -1,4 +1,4 @@
-"""The pace of a cluster's GPUs: how long iterations take at the clock and power cap in force."""
+"""The clock state of a pool's GPUs: execution models at the clock and power cap in force."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from inference_sim.power_cap import CappedStage
 
 
 class Pace:
-    """The execution models of a replica's stages, by clock.
+    """Clock state: the execution models of a replica's stages, by clock.
 
-    They are shared by all replicas and kept, and what they remember with them. With a clock and a
-    power cap the lower clock wins.
+    All replicas share them, with their memos. With a clock and a power cap the lower clock wins.
 
     Args:
         stages: Execution models at the highest clock.
-        power: What a GPU draws.
-        peak_bytes_per_s: What a GPU's bandwidth is measured against [bytes/s].
+        power: Power model of a GPU.
+        peak_bytes_per_s: Peak bandwidth of a GPU, which its utilisation is relative to [bytes/s].
 
     Attributes:
-        clock_fraction: Clock in force over the highest one; at most, where a cap is.
+        clock_fraction: Clock in force over the highest one; an upper bound under a cap.
         power_cap_w: Power cap of each GPU in force [W]; infinite for none.
         stages: Execution models in force.
     """
@@ -36,10 +35,10 @@ class Pace:
         self.stages = list(stages)
 
     def set_clock(self, clock_fraction: float) -> None:
-        """Let iterations take the time that they take at this clock.
+        """Set the clock of the GPUs from the next iteration on.
 
         Raises:
-            InferenceSimError: If the execution models know no other clock than the highest.
+            InferenceSimError: If the execution models know only the highest clock.
         """
         self._set(clock_fraction, self.power_cap_w)
 
@@ -47,19 +46,24 @@ class Pace:
         """Let each GPU lower its clock until it draws no more than this [W]; infinite for no cap.
 
         Raises:
-            InferenceSimError: If the execution models know no other clock than the highest.
+            InferenceSimError: If the execution models know only the highest clock.
         """
         self._set(self.clock_fraction, power_cap_w)
 
     def _set(self, clock_fraction: float, power_cap_w: float) -> None:
         stages: list[ExecutionModel] = []
-        for known in self._known:
-            if clock_fraction not in known:
-                known[clock_fraction] = known[1.0].at_clock(clock_fraction)
-            stage = known[clock_fraction]
+        for by_clock in self._known:
+            if clock_fraction not in by_clock:
+                by_clock[clock_fraction] = by_clock[1.0].at_clock(clock_fraction)
+            stage = by_clock[clock_fraction]
             if power_cap_w < self._power.max_w:  # otherwise it binds at no load
                 stage = CappedStage(
-                    stage, clock_fraction, self._power, power_cap_w, self._peak_bytes_per_s, known
+                    stage,
+                    clock_fraction,
+                    self._power,
+                    power_cap_w,
+                    self._peak_bytes_per_s,
+                    by_clock,
                 )
             stages.append(stage)
         self.stages, self.clock_fraction, self.power_cap_w = stages, clock_fraction, power_cap_w

@@ -2,7 +2,7 @@
 
 Each entity ``Cluster`` is one cluster. It takes one input per knob of its own and of its pools (a
 number, or numbers by pool), runs from t to t + step, and gives its mean power over that step as
-``power`` (W, negative: Vessim counts consumption so) and what it did as ``telemetry``.
+``power`` (W, negative, as Vessim counts consumption) and its ``telemetry``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ META = {
 
 
 class ClusterSimulator(mosaik_api_v3.Simulator):
-    """Advances clusters in lockstep with the other participants."""
+    """Mosaik simulator that advances clusters in lockstep with the other participants."""
 
     def __init__(self) -> None:
         super().__init__(META)  # type: ignore[no-untyped-call]
@@ -46,7 +46,7 @@ class ClusterSimulator(mosaik_api_v3.Simulator):
         step_s: int,
         telemetry: dict[str, StepTelemetry] | None = None,
     ) -> mosaik_api_v3.Meta:
-        """Take what is to be simulated.
+        """Take the clusters to simulate.
 
         Args:
             sid: Name that mosaik gave this simulator.
@@ -88,7 +88,7 @@ class ClusterSimulator(mosaik_api_v3.Simulator):
         return until_s
 
     def get_data(self, outputs: Mapping[str, list[str]]) -> dict[str, dict[str, Any]]:
-        """Return what the other participants ask for."""
+        """Return the attributes that the other participants ask for."""
         return {
             name: {
                 attribute: -self._telemetry[name].facility_power_w

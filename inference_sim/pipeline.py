@@ -1,4 +1,4 @@
-"""The stages of a replica's pipeline: which batch is on which stage, and when.
+"""The stages of a replica's pipeline, and the times of each batch on them.
 
 Batches enter the first stage one at a time and never overtake, so the times of a batch on all
 stages are known when it enters.
@@ -17,7 +17,7 @@ from inference_sim.execution import ExecutionModel
 class Entrance:
     """The first stage, one batch at a time, first come first served.
 
-    What a ``simpy.Resource`` does, without the events that nobody waits for: there is a turn for
+    It works as a ``simpy.Resource``, without the events that nobody waits for: there is a turn for
     every iteration.
 
     Attributes:
@@ -61,11 +61,11 @@ class Pipeline:
         self._free_s = [0.0] * len(stages)
 
     def enter(self, now_s: float, durations_s: Sequence[float]) -> list[float]:
-        """Return when a batch that enters now begins on each stage [s].
+        """Return the times at which a batch that enters now begins on each stage [s].
 
         Args:
             now_s: The time [s]; the first stage must be free.
-            durations_s: How long the batch takes on each stage [s].
+            durations_s: Time of the batch on each stage [s].
         """
         ready_s = now_s
         starts: list[float] = []

@@ -12,7 +12,7 @@ from inference_sim.engine import Engine
 
 
 class PipelinedEngine(Engine):
-    """Serves the requests given to it on all stages of a pipeline that it shares."""
+    """An engine that serves its requests on all stages of a pipeline that it shares."""
 
     def _go_on(self) -> None:
         """Queue for the first stage, or sleep."""
@@ -37,8 +37,8 @@ class PipelinedEngine(Engine):
         durations_s = [cost.duration_s for cost in costs]
         starts_s = self.pipeline.enter(self.env.now, durations_s)
         end_s = self._begin_iteration(starts_s, costs, chunks, decoding)
-        left = simpy.Timeout(self.env, durations_s[0])
-        left.callbacks.append(self._on_left)
+        leaving = simpy.Timeout(self.env, durations_s[0])
+        leaving.callbacks.append(self._on_left)
         self._call_back(end_s - self.env.now, self._on_computed)
 
     def _on_left(self, event: simpy.Event) -> None:

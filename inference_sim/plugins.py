@@ -1,4 +1,4 @@
-"""Parts of the simulator by name: those that come with it, and those that packages offer."""
+"""Parts of the simulator by name: built-in ones, and those that packages offer."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ def find_part(kind: str, name: str, builtin: Mapping[str, T], group: str | None 
     Args:
         kind: Its kind, such as ``scheduler``, for errors.
         name: Its name.
-        builtin: Those that come with the simulator, by name.
-        group: Entry points as which packages offer theirs; ``cosim.<kind>s`` by default.
+        builtin: The built-in parts, by name.
+        group: Group of the entry points by which packages offer theirs; ``cosim.<kind>s`` by
+            default.
 
     Raises:
-        UnknownName: If there is none of that name.
+        UnknownName: If no part has that name.
         InferenceSimError: If several packages offer it, or it cannot be imported.
     """
     if name in builtin:

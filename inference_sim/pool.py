@@ -1,4 +1,4 @@
-"""A pool: replicas that are alike, which of them serve, and what may be set on them."""
+"""A pool: replicas that are alike, those of them that serve, and their knobs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DECODING, _PREFILL_TOKENS = FIELDS.index("decoding"), FIELDS.index("prefill_tok
 
 
 class Pool:
-    """Serves the requests given to :meth:`submit`, on replicas that are alike.
+    """A pool of replicas that are alike, which serves the requests given to :meth:`submit`.
 
     Args:
         config: The pool.
@@ -39,9 +39,9 @@ class Pool:
 
     Attributes:
         replicas: All replicas, asleep or awake.
-        standby: Which of them serve.
-        pace: How fast their GPUs go.
-        knobs: What may be set, by name.
+        standby: The replicas that serve.
+        pace: Clock state of their GPUs.
+        knobs: Values that may be set, by name.
         batch_cap: Largest batch of a replica in force [sequences].
         max_context_tokens: Longest request that is served, prompt and output [tokens].
 
@@ -86,7 +86,7 @@ class Pool:
     def _make_engines(self, stages: Sequence[ExecutionModel], blocks: int) -> list[Engine]:
         """Return the engines of one replica, one per pipeline stage, with their shares of it.
 
-        The execution models are shared by all replicas, and what they remember with them.
+        All replicas share the execution models, with their memos.
         """
         config, count = self.config, self.config.pipeline_parallel
         pipeline = Pipeline(self.env, stages)
@@ -143,7 +143,7 @@ class Pool:
         self._route(request).submit(request)
 
     def flush(self, until_s: float) -> None:
-        """Meter what was done since the last flush, up to `until_s` [s]."""
+        """Meter the segments since the last flush, up to `until_s` [s]."""
         since_s, self._metered_s = self._metered_s, until_s
         busy: list[tuple[Attribution, int]] = []
         tables: list[FloatArray] = []
@@ -161,11 +161,13 @@ class Pool:
         self._readings.append(reading)
         decoding, prefill_tokens = rows[:, _DECODING], rows[:, _PREFILL_TOKENS]
         for number, (attribution, ended) in enumerate(busy):
-            own = slice(bounds[number], bounds[number + 1])
-            attribution.credit(energy_j[own], decoding[own], prefill_tokens[own], ended)
+            engine_rows = slice(bounds[number], bounds[number + 1])
+            attribution.credit(
+                energy_j[engine_rows], decoding[engine_rows], prefill_tokens[engine_rows], ended
+            )
 
     def take_reading(self, step_s: float) -> PoolReading:
-        """Return what was done in the step that ends now, of `step_s` [s]."""
+        """Return the reading of the step that ends now, of `step_s` [s]."""
         config, replicas = self.config, self.replicas
         readings, self._readings = self._readings, []
         groups_s = len(replicas) * config.pipeline_parallel * step_s  # of GPUs in lockstep
@@ -200,7 +202,7 @@ class Pool:
         )
 
     def take_ended(self) -> tuple[list[Request], list[Request]]:
-        """Return the requests that completed, and that got their first token, since last asked."""
+        """Return requests that completed, or got their first token, since the last call."""
         completed: list[Request] = []
         first_tokens: list[Request] = []
         for replica in self.replicas:
@@ -210,7 +212,7 @@ class Pool:
         return completed, first_tokens
 
     def take_in_flight(self) -> list[Request]:
-        """Return what is waiting or running, with the energy spent on it; ends the run."""
+        """Return the requests waiting or running, with their energy; this ends the run."""
         return [request for replica in self.replicas for request in replica.take_in_flight()]
 
     def _set_batch_cap(self, value: float) -> None:

@@ -3,9 +3,9 @@
 A capped GPU lowers its own clock until it draws no more than the cap, and raises it again when the
 load allows. Here it does so from iteration to iteration: of the clocks that it has, an iteration
 runs at the highest at which its mean power, by the power model, is not above the cap. Power only
-rises with the clock, so that there is one. At the lowest clock nothing is left to lower: what a
-GPU draws there is drawn, cap or not, and the meter counts that time. A cap that the GPU's own limit
-makes needless changes nothing.
+rises with the clock, so that there is one. The lowest clock cannot be lowered further: a GPU may
+draw more than the cap there, and the meter counts that time. A cap above the GPU's own limit has no
+effect.
 
 Clocks have steps (15 MHz on NVIDIA's data-centre GPUs, under 1 % of the highest; "nvidia-smi
 -q -d SUPPORTED_CLOCKS"); here they are :data:`CLOCK_STEP` apart.
@@ -24,7 +24,7 @@ from inference_sim.execution import AffineCost, ExecutionModel, IterationCost
 from inference_sim.power import PowerModel, Use
 
 LOWEST_CLOCK = 0.3
-"""Clock below which a cap lowers none, over the highest: the power model says too little there."""
+"""Lowest clock that a power cap may set, over the highest; the power model is not valid below."""
 CLOCK_STEP = 0.01
 
 _HORIZON = 1024  # decode iterations looked ahead for a change of clock
@@ -35,14 +35,14 @@ class CappedStage:
 
     Args:
         stage: The execution model at the highest clock that may be used.
-        clock_fraction: That clock, over the highest of the GPU.
-        power: What the GPU draws.
-        power_cap_w: The most that it may draw [W].
-        peak_bytes_per_s: What its bandwidth is measured against [bytes/s].
-        known: Execution models by clock, to take from and to add to.
+        clock_fraction: The same clock, over the highest of the GPU.
+        power: Power model of the GPU.
+        power_cap_w: The power cap [W].
+        peak_bytes_per_s: Peak bandwidth, which its utilisation is relative to [bytes/s].
+        by_clock: Execution models by clock, to take from and to add to.
 
     Raises:
-        InferenceSimError: If the execution model knows no other clock.
+        InferenceSimError: If the execution model knows only one clock.
     """
 
     def __init__(
@@ -52,26 +52,26 @@ class CappedStage:
         power: PowerModel,
         power_cap_w: float,
         peak_bytes_per_s: float,
-        known: dict[float, ExecutionModel],
+        by_clock: dict[float, ExecutionModel],
     ) -> None:
         self.clock_fraction, self.power_cap_w = clock_fraction, power_cap_w
         self.peak_flops = stage.peak_flops
         self.uncalibrated_because = stage.uncalibrated_because
         self._power, self._peak_bytes_per_s = power, peak_bytes_per_s
-        self._stage, self._known = stage, known
+        self._stage, self._by_clock = stage, by_clock
         self._models = [self._at(clock) for clock in clocks_up_to(clock_fraction)]
         self._lines: dict[tuple[int, float], _Lines] = {}
         self._prompts: dict[int, IterationCost] = {}
 
     def at_clock(self, clock_fraction: float) -> CappedStage:
-        """Return the same stage and cap, with another clock that may be used at most."""
+        """Return the same stage and cap, with another highest clock."""
         return CappedStage(
             self._at(clock_fraction),
             clock_fraction,
             self._power,
             self.power_cap_w,
             self._peak_bytes_per_s,
-            self._known,
+            self._by_clock,
         )
 
     def decode(self, batch: int, context: float = math.inf) -> AffineCost:
@@ -89,12 +89,12 @@ class CappedStage:
         if lines is None:
             costs = [model.decode(batch, context) for model in self._models]
             lines = self._lines[batch, top.context_limit] = _Lines(costs, batch)
-        found = lines.found(context)  # by an iteration before
-        if found is None:
+        cost = lines.found(context)  # by an earlier iteration
+        if cost is None:
             number = self._highest(self._power_w(lines, context))
             limit = context + self._iterations_at(lines, number, context) * batch
-            found = lines.find(number, context, min(limit, top.context_limit))
-        return found
+            cost = lines.find(number, context, min(limit, top.context_limit))
+        return cost
 
     def iteration(
         self,
@@ -118,32 +118,32 @@ class CappedStage:
 
         sequences = len(chunks) + decode_batch
         low, high = 0, len(self._models) - 1
-        found = cost(high)
-        if self._one_power_w(found, sequences) > self.power_cap_w:
+        best = cost(high)
+        if self._one_power_w(best, sequences) > self.power_cap_w:
             while high - low > 1:  # the cap holds at `low`, if at all, and not at `high`
                 middle = (low + high) // 2
                 if self._one_power_w(cost(middle), sequences) > self.power_cap_w:
                     high = middle
                 else:
                     low = middle
-            found = cost(low)
+            best = cost(low)
         if alone:
-            self._prompts[prompt] = found
-        return found
+            self._prompts[prompt] = best
+        return best
 
     def _at(self, clock_fraction: float) -> ExecutionModel:
-        model = self._known.get(clock_fraction)
+        model = self._by_clock.get(clock_fraction)
         if model is None:
-            model = self._known[clock_fraction] = self._stage.at_clock(clock_fraction)
+            model = self._by_clock[clock_fraction] = self._stage.at_clock(clock_fraction)
         return model
 
     def _highest(self, power_w: FloatArray) -> int:
         """Return the number of the highest clock under the cap, of powers at all clocks."""
-        held = np.flatnonzero(power_w <= self.power_cap_w)
-        return int(held[-1]) if len(held) else 0
+        allowed = np.flatnonzero(power_w <= self.power_cap_w)
+        return int(allowed[-1]) if len(allowed) else 0
 
     def _iterations_at(self, lines: _Lines, number: int, context: float) -> int:
-        """Return for how many iterations from `context` on clock `number` is the one to use."""
+        """Return the number of iterations from `context` on for which clock `number` holds."""
         contexts = context + lines.batch * np.arange(_HORIZON, dtype=np.float64)
         same = np.ones(_HORIZON, dtype=bool)
         if number:
@@ -156,18 +156,18 @@ class CappedStage:
         self, lines: _Lines, context: float | FloatArray, number: int | None = None
     ) -> FloatArray:
         """Return power at all clocks, or at one and at several contexts [W]."""
-        at = slice(None) if number is None else slice(number, number + 1)
-        gpu_s = lines.gpu_s[at] + lines.gpu_s_per_context[at] * context
-        seconds = np.maximum(gpu_s, lines.host_s) + lines.sampling_s[at] + lines.serial_s
+        selected = slice(None) if number is None else slice(number, number + 1)
+        gpu_s = lines.gpu_s[selected] + lines.gpu_s_per_context[selected] * context
+        seconds = np.maximum(gpu_s, lines.host_s) + lines.sampling_s[selected] + lines.serial_s
         return self._power.busy_w(
             Use(
                 mfu=(lines.flops + lines.flops_per_context * context) / (seconds * self.peak_flops),
                 bandwidth_utilisation=(lines.hbm_bytes + lines.hbm_bytes_per_context * context)
                 / (seconds * self._peak_bytes_per_s),
                 busy_fraction=gpu_s / seconds,
-                sampling=lines.sampling_s[at] / seconds,
+                sampling=lines.sampling_s[selected] / seconds,
                 batch=np.full_like(seconds, lines.batch),
-                clock_fraction=lines.clock_fraction[at],
+                clock_fraction=lines.clock_fraction[selected],
                 padding=lines.padding_flops / (seconds * self.peak_flops),
             )
         )
@@ -204,16 +204,16 @@ class _Lines:
         self.gpu_s = np.array([cost.gpu_s for cost in costs])
         self.gpu_s_per_context = np.array([cost.gpu_s_per_context for cost in costs])
         self.sampling_s = np.array([cost.sampling_s for cost in costs])
-        top = costs[-1]  # what no clock changes
+        top = costs[-1]  # its values that do not depend on the clock
         self.host_s, self.serial_s = top.host_s, top.serial_s
         self.flops, self.flops_per_context = top.flops, top.flops_per_context
         self.hbm_bytes, self.hbm_bytes_per_context = top.hbm_bytes, top.hbm_bytes_per_context
         self.padding_flops = top.padding_flops
 
     def found(self, context: float) -> AffineCost | None:
-        """Return what was found last, if it was found for `context` too: for a run that gets there.
+        """Return the line found last, if it holds at `context` for a run that gets there.
 
-        Runs that are computed iteration by iteration ask again and again.
+        Runs that are computed iteration by iteration call it for each iteration.
         """
         last = self._found
         if last is None or not self._from_context <= context < last.context_limit:

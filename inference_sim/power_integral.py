@@ -1,8 +1,8 @@
 """The energy of a pool: power of every iteration, integrated exactly over each step.
 
 At a step's end power is evaluated and integrated on arrays over the segments of the step, or over
-their iterations where it has to be; an iteration across the boundary is split in proportion of
-time. The segments of all engines are one array, so that replicas with little to do cost little.
+their iterations where necessary; an iteration across the boundary is split in proportion of time.
+The segments of all engines are one array, so that replicas with little to do cost little.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from inference_sim.segment import FIELDS
 
 @dataclass(frozen=True, slots=True)
 class MeterReading:
-    """What the GPUs of a pool did in one interval.
+    """Energy and work of the GPUs of a pool in one interval.
 
     Attributes:
         energy_j: Energy of all GPUs while they served [J].
@@ -41,15 +41,15 @@ class MeterReading:
 
 
 class PowerIntegral:
-    """Integrates the power of a pool, whose engines each have `gpus` GPUs that work in lockstep.
+    """Integral of the power of a pool, whose engines each have `gpus` GPUs that work in lockstep.
 
     Args:
         power: Power of a GPU.
         gpus: GPUs of an engine.
-        peak_flops, peak_bytes_per_s: What utilisations are measured against.
+        peak_flops, peak_bytes_per_s: Peaks that utilisations are relative to [FLOP/s, bytes/s].
 
     Attributes:
-        power_cap_w: Power cap of a GPU in force, to tell when it is not held [W].
+        power_cap_w: Power cap of a GPU in force, to count the time above it [W].
     """
 
     def __init__(
@@ -65,13 +65,13 @@ class PowerIntegral:
         """Return the energy of each row in [since, until], shape (rows,) [J], and the sums.
 
         Quantities of iteration i are linear in i, so that those of a row add up to its length times
-        the mean of its ends. Where power is a price for each FLOP, byte and second, that goes for
-        the energy too; rows in which it is not are expanded to their iterations.
+        the mean of its ends. Where power is a price for each FLOP, byte and second, the same holds
+        for the energy; other rows are expanded to their iterations.
 
         Args:
             rows: The segments of one engine after the other, shape (rows, fields), at least one.
             bounds: The row at which each engine begins, and the number of rows. Each engine is
-                summed up by itself: so its sums do not depend on what the others did.
+                summed up by itself, so that its sums do not depend on the others.
             since_s, until_s: The interval [s].
         """
         count = rows[:, _ITERATIONS]
@@ -81,7 +81,7 @@ class PowerIntegral:
         power_w, end_power_w = self._power.busy_w(use), self._power.busy_w(end_use)
         before = np.clip(since_s - begin, 0.0, seconds) / seconds
         after = np.clip(end_begin + end_seconds - until_s, 0.0, end_seconds) / end_seconds
-        highest_w = np.maximum(power_w, end_power_w)  # a ratio of lines has none in between
+        highest_w = np.maximum(power_w, end_power_w)  # a ratio of lines has no maximum in between
         over = highest_w > self.power_cap_w * _ROUNDING
         bent = (count > 2) & ((highest_w >= self._power.max_w) | (not self._power.is_linear))
 
@@ -98,12 +98,12 @@ class PowerIntegral:
         sequences, clock = rows[:, _SEQUENCES], rows[:, _CLOCK_FRACTION]
         served_j = busy_s = useful = batch_seconds = clock_seconds = 0.0
         for begin_row, end_row in pairwise(bounds):
-            own = slice(begin_row, end_row)
-            served_j += float(energy_j[own].sum())
-            busy_s += float(inside[own].sum())
-            useful += float(done[own].sum())
-            batch_seconds += float(sequences[own] @ inside[own])
-            clock_seconds += float(clock[own] @ inside[own])
+            engine_rows = slice(begin_row, end_row)
+            served_j += float(energy_j[engine_rows].sum())
+            busy_s += float(inside[engine_rows].sum())
+            useful += float(done[engine_rows].sum())
+            batch_seconds += float(sequences[engine_rows] @ inside[engine_rows])
+            clock_seconds += float(clock[engine_rows] @ inside[engine_rows])
         reading = MeterReading(
             energy_j=served_j,
             busy_s=busy_s,
@@ -115,9 +115,9 @@ class PowerIntegral:
         return energy_j, reading
 
     def _expand(self, rows: FloatArray, since_s: float, until_s: float) -> tuple[FloatArray, float]:
-        """Return a GPU's energy of each row in [since, until], shape (rows,) [J], by iterations.
+        """Return a GPU's energy of each row in [since, until], and the time over its cap.
 
-        And the time in which it drew more than its cap [s].
+        The energies are of shape (rows,) [J]; the time is that above the power cap [s].
         """
         iterations = rows[:, _ITERATIONS].astype(np.int64)
         offsets = np.cumsum(iterations) - iterations

@@ -15,11 +15,11 @@ from inference_sim.request import Outcome, Request
 
 
 class Replica:
-    """Serves the requests given to :meth:`submit`.
+    """A replica that serves the requests given to :meth:`submit`.
 
     Args:
         index: Its number in the cluster.
-        engines: What it consists of.
+        engines: Its engines.
     """
 
     def __init__(self, index: int, engines: Sequence[Engine]) -> None:
@@ -52,7 +52,7 @@ class Replica:
         return sum(engine.kv_utilisation for engine in self.engines) / len(self.engines)
 
     def submit(self, request: Request) -> None:
-        """Give a request to the engine with the fewest outstanding ones."""
+        """Give a request to the engine with the fewest outstanding requests."""
         request.replica = self.index
         engines = self.engines
         chosen = engines[0]
@@ -66,13 +66,13 @@ class Replica:
             engine.set_batch_cap(max(1, batch_cap // len(self.engines)))
 
     def set_stages(self, stages: Sequence[ExecutionModel]) -> None:
-        """Let iterations take other times from the next one on."""
+        """Set the execution models of the stages from the next iteration on."""
         self.engines[0].pipeline.stages = tuple(stages)
         for engine in self.engines:
             engine.change_pace()
 
     def take_ended(self) -> tuple[list[Request], list[Request]]:
-        """Return the requests that completed, and that got their first token, since last asked."""
+        """Return requests that completed, or got their first token, since the last call."""
         completed: list[Request] = []
         first_tokens: list[Request] = []
         for engine in self.engines:
@@ -82,12 +82,12 @@ class Replica:
         return completed, first_tokens
 
     def take_in_flight(self) -> list[Request]:
-        """Return what is waiting or running, with the energy spent on it; ends the run."""
-        found: list[Request] = []
+        """Return the requests waiting or running, with their energy; this ends the run."""
+        requests: list[Request] = []
         for engine in self.engines:
             engine.settle()
             served = [*engine.running, *engine.prefilling]
             for request in served:
                 request.outcome = Outcome.RUNNING
-            found += [*engine.waiting, *served]
-        return found
+            requests += [*engine.waiting, *served]
+        return requests

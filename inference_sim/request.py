@@ -6,21 +6,21 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What became of a request."""
+    """Outcome of a request."""
 
     COMPLETED = "completed"
     REJECTED = "rejected"
-    """Shed by the gateway, or longer than the engine's context."""
+    """Rejected by the gateway, or longer than the engine's context."""
     WAITING = "waiting"
-    """The run ended while it waited at the gateway or at a replica."""
+    """The run ended while it was queued at the gateway or at a replica."""
     RUNNING = "running"
     """The run ended while it was being served."""
 
 
 class Request:
-    """One request: what it asks for, when it got it, and where it stands in its replica's batch.
+    """One request: its lengths, its times, and its state in its replica's batch.
 
-    Times in seconds since the start of the run; NaN until they happen. ``output_tokens`` is the
+    Times are in seconds since the start of the run; NaN until they happen. ``output_tokens`` is the
     true output length: the engine uses it to end the request, schedulers and routers never read it.
 
     Attributes:

@@ -1,9 +1,9 @@
-"""Routers: which replica gets a request that the gateway released.
+"""Routers: the choice of a replica for each request that the gateway released.
 
-A router sees the request that comes and the state of the replicas that a real one could ask for:
-how many requests wait and run, and how much of the KV cache is taken. It never reads how long an
-answer will become. The list of replicas that it is given may change between two requests, as
-replicas fall asleep and wake up.
+A router sees the request and the state of the replicas that a real one could ask for: the numbers
+of requests that wait and run, and the share of the KV cache in use. It never reads the output
+length. The list of replicas that it is given may change between two requests, as replicas fall
+asleep and wake up.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from inference_sim.replica import Replica
 from inference_sim.request import Request
 
 Router = Callable[[Request], Replica]
-"""Gives the replica that serves a request."""
+"""Function that gives the replica that serves a request."""
 
 
 class RouterFactory(Protocol):
-    """Makes a router to some replicas; whatever it draws at random follows from the seed."""
+    """Function that makes a router to some replicas; its random draws follow from the seed."""
 
     def __call__(self, replicas: Sequence[Replica], seed: int = 0) -> Router:
         """Return a router."""
@@ -52,8 +52,8 @@ def least_outstanding(replicas: Sequence[Replica], seed: int = 0) -> Router:
 def power_of_two(replicas: Sequence[Replica], seed: int = 0) -> Router:
     """Return a router to the less loaded of two replicas that are drawn at random.
 
-    The power of two choices (Mitzenmacher, IEEE TPDS 12(10), 2001): nearly as even as asking all of
-    them, by asking two. Load is requests waiting or running; the first drawn wins a tie.
+    The power of two choices (Mitzenmacher, IEEE TPDS 12(10), 2001): nearly as even as comparing all
+    replicas. Load is requests waiting or running; the first drawn wins a tie.
     """
     rng = _generator(seed)
 
@@ -87,27 +87,26 @@ ROUTERS: dict[str, RouterFactory] = {
     "power_of_two": power_of_two,
     "least_kv_load": least_kv_load,
 }
-"""The routers that come with the simulator, by their names in scenarios."""
+"""The built-in routers, by their names in scenarios."""
 
 
 def find_router(name: str) -> RouterFactory:
-    """Return what makes a router.
+    """Return the function that makes a router.
 
     Packages offer theirs as entry points of the group ``cosim.routers``.
 
     Raises:
-        InferenceSimError: If there is none of that name, it cannot be imported, or cannot be
-            called.
+        InferenceSimError: If no router has that name, or it cannot be imported or called.
     """
     return checked_router(find_part("router", name, ROUTERS), f"'{name}'")
 
 
 def checked_router(part: object, where: str) -> RouterFactory:
-    """Return `part` if it can be called as what makes a router.
+    """Return `part` if it can be called to make a router.
 
     Args:
-        part: What may make a router.
-        where: What it is called, or where it stands, for errors.
+        part: The function.
+        where: Its name or its location, for errors.
 
     Raises:
         InferenceSimError: If it cannot.

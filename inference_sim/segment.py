@@ -88,7 +88,7 @@ class Segment:
     def window(self, since_s: float, until_s: float) -> Segment:
         """Return the part of the segment whose iterations overlap [since, until].
 
-        At its ends an iteration may stick out; what lies outside is not cut off.
+        The iterations at its ends may extend beyond the interval; they are not cut.
         """
         iterations, done = self.iterations, 0
         if until_s < self.start_s + self.elapsed_s(iterations):

@@ -1,8 +1,8 @@
 """Segments kept as rows of numbers, until they are metered.
 
 There are several for each request, so that writing one has to be cheap. ``struct`` writes the whole
-row by one call into a buffer that NumPy reads as it stands. ``array.extend``, which is the obvious
-way, iterates over a tuple and parses each number like an argument: three times as long.
+row by one call into a buffer that NumPy reads as it stands. ``array.extend``, the obvious way,
+iterates over a tuple and parses each number like an argument, which takes three times as long.
 """
 
 from __future__ import annotations

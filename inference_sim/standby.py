@@ -1,6 +1,6 @@
-"""Which replicas of a pool serve: surplus ones drain and fall asleep, and wake up in time.
+"""The replicas of a pool that serve: surplus ones drain and fall asleep, and wake up slowly.
 
-A draining replica gets no new requests and falls asleep when it has served those it has. Waking up
+A draining replica gets no new requests and falls asleep when it has served its last one. Waking up
 takes a while at idle power; until then it serves nothing. The first replica always serves.
 """
 
@@ -23,7 +23,7 @@ class Standby:
 
     Attributes:
         live: Those that get requests, in order; routers choose from this list.
-        active: How many are wished to serve.
+        active: Number of replicas that are to serve.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Standby:
         self._on_idle()
 
     def take_asleep_s(self, now_s: float) -> float:
-        """Return the time that replicas slept since last asked, all together [replicas * s]."""
+        """Return the time that replicas slept since the last call, all together [replicas * s]."""
         for replica, since_s in self._asleep_since_s.items():
             self._asleep_s += now_s - since_s
             self._asleep_since_s[replica] = now_s
@@ -75,7 +75,7 @@ class Standby:
         return asleep_s
 
     def _on_idle(self) -> None:
-        """Put draining replicas that have nothing left to sleep."""
+        """Put draining replicas without requests to sleep."""
         for replica in [draining for draining in self._draining if not draining.outstanding]:
             self._draining.remove(replica)
             self._fall_asleep(replica)

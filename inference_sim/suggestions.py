@@ -1,7 +1,7 @@
-"""Suggestions for a name that is not known: never another thing, and with the factor of its unit.
+"""Suggestions for an unknown name: never another model or GPU, and with the factor of its unit.
 
-A number in the name of a model or a GPU is its version or its size. One that differs makes it
-another thing, however alike the names are: "llama-3.1-70b" is not Llama-2-70b, nor "h20" an H200.
+A number in the name of a model or a GPU is its version or its size. Another number means another
+thing, however alike the names are: "llama-3.1-70b" is not Llama-2-70b, nor "h20" an H200.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)*(?![\d.]*gb?\b)")
 """Memory in GB left out: it is a variant of the same board."""
 _WORD = re.compile(r"[a-z]+")
 _LEAST_WORD = 3
-"""Letters of the shortest word that tells a family."""
+"""Letters of the shortest word that names a family."""
 _UNITS = {
     "w": ("W", 1.0), "kw": ("kW", 1e3), "mw": ("MW", 1e6), "gw": ("GW", 1e9),
     "wh": ("Wh", 1.0), "kwh": ("kWh", 1e3), "mwh": ("MWh", 1e6), "gwh": ("GWh", 1e9),
@@ -36,24 +36,24 @@ _KINDS = (
 
 
 def similar_name(name: str, known: Iterable[str]) -> str:
-    """Return the known name that was meant, of the same family and version; "" if none was."""
-    asked = name.lower()
-    candidates = {other.lower(): other for other in known if _same_thing(asked, other.lower())}
-    whole = difflib.get_close_matches(asked, candidates, n=1, cutoff=0.5)
-    if not whole:  # without the publisher before a model's name
+    """Return the nearest known name, of the same family and version; "" if there is none."""
+    wanted = name.lower()
+    candidates = {other.lower(): other for other in known if _same_thing(wanted, other.lower())}
+    nearest = difflib.get_close_matches(wanted, candidates, n=1, cutoff=0.5)
+    if not nearest:  # without the publisher before a model's name
         short = {other.rpartition("/")[2]: other for other in candidates}
-        whole = [short[other] for other in difflib.get_close_matches(asked, short, 1, 0.5)]
-    whole += [other for other in candidates if asked and other.startswith(asked)]
-    return candidates[whole[0]] if whole else ""
+        nearest = [short[other] for other in difflib.get_close_matches(wanted, short, 1, 0.5)]
+    nearest += [other for other in candidates if wanted and other.startswith(wanted)]
+    return candidates[nearest[0]] if nearest else ""
 
 
-def _same_thing(asked: str, other: str) -> bool:
+def _same_thing(wanted: str, other: str) -> bool:
     numbers = _numbers(other)
     if not numbers:
         return True
-    if not _numbers(asked) <= numbers:
+    if not _numbers(wanted) <= numbers:
         return False
-    words = [word for word in _WORD.findall(asked) if len(word) >= _LEAST_WORD]
+    words = [word for word in _WORD.findall(wanted) if len(word) >= _LEAST_WORD]
     if not words:
         return True
     family = max(words, key=len)
@@ -65,43 +65,43 @@ def _numbers(name: str) -> set[str]:
 
 
 _LONGEST_NAME = 80
-"""Longer ones are no names: nobody mistypes them, and an error should not show them."""
+"""Longer texts are not names: nobody mistypes them, and an error should not show them."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest of `known`, or an empty string.
 
-    Where the nearest is in another unit, the suggestion says how many of its units make one.
+    Where the nearest is in another unit, the suggestion gives the factor between the units.
     """
-    names = [one for one in known if len(one) <= _LONGEST_NAME]
+    names = [candidate for candidate in known if len(candidate) <= _LONGEST_NAME]
     nearest = difflib.get_close_matches(name[:_LONGEST_NAME], names, n=1, cutoff=0.6)
     return f"; did you mean '{nearest[0]}'?{_conversion(name, nearest[0])}" if nearest else ""
 
 
 def _conversion(name: str, other: str) -> str:
     """Return ``" (1 kWh = 1000 Wh)"`` for a key in kWh and one in Wh; "" in the same unit."""
-    mine, theirs = _unit(name), _unit(other)
-    if not mine or not theirs or mine == theirs:
+    units, other_units = _unit(name), _unit(other)
+    if not units or not other_units or units == other_units:
         return ""
-    if len(mine) != len(theirs):
-        return f" (in {_written(theirs)})"
+    if len(units) != len(other_units):
+        return f" (in {_written(other_units)})"
     factor = 1.0
-    for position, (own, its) in enumerate(zip(mine, theirs, strict=True)):
-        if own == its:
+    for position, (unit, other_unit) in enumerate(zip(units, other_units, strict=True)):
+        if unit == other_unit:
             continue
-        if not any({own, its} <= kind for kind in _KINDS):
-            return f" (in {_written(theirs)})"
-        ratio = _UNITS[own][1] / _UNITS[its][1]
+        if not any({unit, other_unit} <= kind for kind in _KINDS):
+            return f" (in {_written(other_units)})"
+        ratio = _UNITS[unit][1] / _UNITS[other_unit][1]
         factor = factor / ratio if position else factor * ratio
-    return f" (1 {_written(mine)} = {factor:.12g} {_written(theirs)})"
+    return f" (1 {_written(units)} = {factor:.12g} {_written(other_units)})"
 
 
 def _unit(key: str) -> tuple[str, ...]:
-    """Return the units at the end of a key: over, and what it is per."""
+    """Return the units at the end of a key: one, or the one over and the one under "per"."""
     words = key.lower().split("_")
     if len(words) > 2 and words[-1] in _UNITS and words[-2] == "per":
-        over = words[-3] if words[-3] in _UNITS else ""
-        return (over, words[-1])
+        numerator = words[-3] if words[-3] in _UNITS else ""
+        return (numerator, words[-1])
     return (words[-1],) if len(words) > 1 and words[-1] in _UNITS else ()
 
 

@@ -1,4 +1,4 @@
-"""What a cluster reports at the end of every step."""
+"""Telemetry: the report of a cluster at the end of every step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROLLING_WINDOW_S = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolReading:
-    """Sums over a step of what a pool did, and its state at the end; they add up over pools.
+    """Sums of a pool over a step, and its state at the end; they add up over pools.
 
     Attributes:
         step_s: Length of the step [s].
@@ -94,7 +94,7 @@ class PoolTelemetry:
     settings: Mapping[str, float]
 
     def by_name(self) -> dict[str, Any]:
-        """Return its fields by name, to make the telemetry of a whole cluster of."""
+        """Return its fields by name, to make the telemetry of a whole cluster from."""
         return {name: getattr(self, name) for name in _POOL_FIELDS}
 
 
@@ -103,7 +103,7 @@ _POOL_FIELDS = tuple(field.name for field in fields(PoolTelemetry))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepTelemetry(PoolTelemetry):
-    """One step of one cluster: what all its pools did together, and what happened before them.
+    """One step of one cluster: all its pools together, and the queues in front of them.
 
     Attributes:
         facility_power_w: Mean power over the step, PUE included [W].
@@ -115,7 +115,7 @@ class StepTelemetry(PoolTelemetry):
         ttft_p99_s, tpot_p99_s: 99th percentiles over the last five minutes; NaN without data.
         latency_p99_s_by_class: The same two of each class of requests, by its name.
         settings: Knobs of the cluster itself, its gateway's and its deferral's, by name.
-        pools: What each pool did, by name.
+        pools: Telemetry of each pool, by name.
     """
 
     facility_power_w: float
@@ -145,10 +145,10 @@ COUNTS = tuple(name for name, kind in _TYPES.items() if kind is int)
 
 
 def pool_telemetry(readings: Sequence[PoolReading]) -> PoolTelemetry:
-    """Return what pools did together in a step.
+    """Return the telemetry of several pools together.
 
     Args:
-        readings: Their readings of it, at least one.
+        readings: Their readings of the step, at least one.
     """
     step_s = readings[0].step_s
     groups_s = sum(reading.groups_s for reading in readings)

@@ -1,9 +1,9 @@
-"""Policy ``autoscale``: as few replicas as hold the objectives, and more while the grid is clean.
+"""Policy ``autoscale``: as few replicas as hold the SLOs, and more while the grid is clean.
 
-For requests that may not wait, with the rate forecast over the time that a replica takes to wake
-up, and what waits already to be served within that time,
+For requests that may not wait, the rate is the forecast over the time that a replica takes to wake
+up, plus the rate that serves the queue within that time, and
 
-    base = least j with utilisation * capacity(TPOT objective, j replicas) >= rate
+    base = least j with utilisation * capacity(TPOT SLO, j replicas) >= rate
 
 Deferrable work is added as CarbonScaler [1]_ does. The time until its slack ends is cut into slots.
 In each, the k-th step of growth (first the room that the base leaves, then one more replica at a
@@ -11,10 +11,10 @@ time) brings a throughput, and costs power at the forecast carbon intensity F of
 
     throughput per gram = d(rate) / (d(power) * F)
 
-The pairs (slot, k) are taken from the highest on, k before k + 1, until they hold all that waits.
-What was taken of the slot that begins is set: its replicas, and its rate of release; the last pair
-counts as far as other slots leave it work. The plan is made anew every step, so it is corrected as
-work comes and forecasts change.
+The pairs (slot, k) are taken from the highest on, k before k + 1, until they hold all deferred
+requests. The pairs of the slot that begins give the replicas and the rate of release; the last pair
+counts as far as other slots leave it work. The plan is made anew every step, so it follows arrivals
+and forecasts.
 
 References:
     .. [1] W. A. Hanafy, Q. Liang, N. Bashir, D. Irwin, P. Shenoy, "CarbonScaler: Leveraging Cloud
@@ -40,13 +40,13 @@ _ROUNDING = 1e-9
 
 
 class Autoscale(Controller):
-    """Sets the replicas that serve, and when deferrable work runs on more of them.
+    """Scaling of the replicas with the load, and with deferrable work while the grid is clean.
 
     Args:
         deferrable: Whether it also sets when deferrable requests are released; only at a site that
             has a deferrable class.
-        utilisation: Share of the capacity at the objective for the time per token that the load
-            may take [0 to 1].
+        utilisation: Share of the capacity at the SLO for the time per token that the load may take
+            [0 to 1].
         lookahead_s: Time that a replica may take to wake up: the base holds the highest rate
             forecast within it [s].
         slot_s: Length of a slot of the plan for deferrable work [s].
@@ -81,7 +81,7 @@ class Autoscale(Controller):
         self._slot_s = slot_s
 
     def reset(self, context: SiteContext) -> None:
-        """Start with what the site can do.
+        """Take in the service model of the site.
 
         Raises:
             ValueError: If the site has no cluster, or a slot is not a multiple of the step.
@@ -112,11 +112,11 @@ class Autoscale(Controller):
         needed = f"{base} for {rate_per_s:.3g} requests/s"
         if not self._deferrable:
             return SiteAction(active_replicas=base, reason=needed)
-        more, release_per_s = self._plan(observation, rate_per_s)
+        extra, release_per_s = self._plan(observation, rate_per_s)
         if observation.deferrable_waiting:
-            needed += f", {more} more for {observation.deferrable_waiting} deferrable"
+            needed += f", {extra} more for {observation.deferrable_waiting} deferrable"
         return SiteAction(
-            active_replicas=base + more,
+            active_replicas=base + extra,
             deferrable_rate_per_s=min(release_per_s, self._fastest_per_s),
             reason=needed,
         )
@@ -130,7 +130,7 @@ class Autoscale(Controller):
         """Return replicas beyond the base, and the rate of release [requests/s], for now.
 
         Args:
-            observation: What is seen now.
+            observation: The present observation.
             now_per_s: Rate that the base holds now [requests/s].
         """
         if not observation.deferrable_waiting:
@@ -143,27 +143,27 @@ class Autoscale(Controller):
             slots = min(slots, 1 + int(max(0.0, observation.deferrable_slack_s) // self._slot_s))
         growth_per_s, growth_w = self._growth(load[:slots])
         grams = growth_w * intensity[:slots, None]
-        there = growth_per_s > 0
-        value = np.full_like(growth_per_s, np.inf)  # what costs nothing comes first
-        np.divide(growth_per_s, grams, out=value, where=there & (grams > 0))
+        grows = growth_per_s > 0
+        value = np.full_like(growth_per_s, np.inf)  # growth that costs nothing comes first
+        np.divide(growth_per_s, grams, out=value, where=grows & (grams > 0))
         value = np.minimum.accumulate(value, axis=1)  # k before k + 1
-        value[~there] = -np.inf
+        value[~grows] = -np.inf
         order = np.argsort(-value, axis=None, kind="stable")
         work = growth_per_s.ravel()[order] * self._slot_s
         served = np.cumsum(work)
         waiting = observation.deferrable_waiting
-        taken = order[: int(np.searchsorted(served, waiting - _ROUNDING)) + 1]
-        now = taken[taken < value.shape[1]]  # the pairs of the first slot come first
-        now = now[there[0][now]]
-        release_per_s = float(growth_per_s[0][now].sum())
-        if len(now) < len(taken) and len(now) and taken[-1] == now[-1]:
-            # of the last pair no more than what cleaner slots leave
-            spare = max(0.0, float(served[len(taken) - 1]) - waiting)
+        chosen = order[: int(np.searchsorted(served, waiting - _ROUNDING)) + 1]
+        first_slot = chosen[chosen < value.shape[1]]  # the pairs of the first slot come first
+        first_slot = first_slot[grows[0][first_slot]]
+        release_per_s = float(growth_per_s[0][first_slot].sum())
+        if len(first_slot) < len(chosen) and len(first_slot) and chosen[-1] == first_slot[-1]:
+            # of the last pair no more than cleaner slots leave
+            spare = max(0.0, float(served[len(chosen) - 1]) - waiting)
             release_per_s -= spare / self._slot_s
-        return int((now > 0).sum()), release_per_s
+        return int((first_slot > 0).sum()), release_per_s
 
     def _growth(self, load_per_s: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return what each step of growth adds in each slot: rates [requests/s] and powers [W].
+        """Return the rates [requests/s] and powers [W] that each step of growth adds in each slot.
 
         Args:
             load_per_s: Rate of the work that may not wait, shape (slots,).
@@ -178,11 +178,11 @@ class Autoscale(Controller):
         powers = np.zeros_like(rates)
         rates[:, 0] = room
         for count in np.unique(base):
-            here = base == count
-            drawn = self._service.draw_w(load_per_s[here], int(count))
-            full = self._service.draw_w(load_per_s[here] + room[here], int(count))
-            powers[here, 0] = full - drawn
-            rates[here, 1 : 1 + self._most - count] = self._each_per_s
+            same_base = base == count
+            drawn = self._service.draw_w(load_per_s[same_base], int(count))
+            full = self._service.draw_w(load_per_s[same_base] + room[same_base], int(count))
+            powers[same_base, 0] = full - drawn
+            rates[same_base, 1 : 1 + self._most - count] = self._each_per_s
         alone_w = float(self._service.draw_w(self._each_per_s, 1)) - float(
             self._service.sleep_w * (self._service.replicas - 1)
         )

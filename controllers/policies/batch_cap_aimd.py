@@ -1,18 +1,18 @@
 """Policy ``batch_cap_aimd``: the batch cap that the time per token allows, found by probing.
 
 Additive increase, multiplicative decrease: with r the 99th percentile of the time per output token
-(TPOT) over its objective, of the class that is nearest to its own::
+(TPOT) over its SLO, of the class that is nearest to its own::
 
     cap = decrease * cap                if r > 1
     cap = min(cap + increase, ceiling)  if r < 0.9
-    cap = min(cap, ceiling)             otherwise, and while there is nothing to tell
+    cap = min(cap, ceiling)             otherwise, and while no request ended
 
-What is observed is of the last minutes: after a decrease the cap is left alone for ``settle_s``,
-until it shows, as TCP halves its window once per round trip. The cap starts where the deployment is
-expected to be at its objective.
+Observations are of the last minutes: after a decrease the cap stays for ``settle_s``, until its
+effect shows, as TCP halves its window once per round trip. The cap starts where the deployment is
+expected to be at its SLO.
 
-The ceiling is what sets the modes apart. It is worked out from what the deployment can do, at the
-clock in force, with the time per token of at most the objective::
+The modes differ in the ceiling. It comes from the service model of the deployment, at the clock in
+force, with the time per token of at most the SLO::
 
     latency  the most that the deployment allows
     energy   the batch with the least energy per token, power / (rate * output tokens)
@@ -23,15 +23,14 @@ where P_1 and P_max are the power with one sequence and the most at any batch, a
     s = minimum + (1 - minimum) * (1 - n(CI))**alpha
 
 with n(CI) 0 at the 10th percentile of the carbon intensity of the last days and 1 at the 90th (0
-throughout on a flat signal). Without an objective the cap of these two is the ceiling.
+throughout on a flat signal). Without an SLO the cap of these two is the ceiling.
 
 Only mode ``power`` looks at the carbon intensity. A cap does nothing while fewer requests run than
-it allows, and what it turns away waits: it trades the time to the first token for the time per
-token or for power. While the guard of the objectives holds, what is seen is not of this cap, and
-the cap stays.
+it allows, and further requests wait: it trades the time to first token for the time per token or
+for power. While the SLO guard holds, the observations are not of this cap, and the cap stays.
 
-AIMD is that of congestion control [1]_; Clipper [2]_ finds its batches so, and [3]_ those of an LLM
-from a bound on the time per token.
+AIMD is that of congestion control [1]_; Clipper [2]_ finds its batches that way, and [3]_ finds
+those of an LLM from a bound on the time per token.
 
 References:
     .. [1] D.-M. Chiu, R. Jain, "Analysis of the Increase and Decrease Algorithms for Congestion
@@ -56,18 +55,18 @@ from controllers.observation import SiteObservation
 from controllers.window import Band, IntensityBand
 
 Mode = Literal["latency", "energy", "power"]
-_CALM = 0.9  # the share of its objective under which the time per token lets the cap grow
+_CALM = 0.9  # the share of its SLO below which the time per token lets the cap grow
 
 
 class BatchCapAimd(Controller):
-    """Probes for the batch cap that holds the time per token, under a ceiling by energy or power.
+    """Batch cap that holds the time per token, found by probing under a ceiling by energy or power.
 
     Args:
-        mode: What the ceiling is made for.
-        tpot_slo_s: Objective for the time per output token [s]; those of the classes by default.
-        increase: What the cap grows by in a control step [sequences per replica].
-        decrease: What it is multiplied by when an objective is violated [0 to 1].
-        settle_s: Time for which a decrease is left to show [s].
+        mode: Quantity that sets the ceiling.
+        tpot_slo_s: SLO for the time per output token [s]; those of the classes by default.
+        increase: Growth of the cap in a control step [sequences per replica].
+        decrease: Factor of the cap when an SLO is violated [0 to 1].
+        settle_s: Time for the effect of a decrease to show [s].
         window_h: Length of the window of which the intensity's percentiles are taken [h], in mode
             power.
         alpha: Exponent of the curve of power, in mode power.
@@ -80,19 +79,19 @@ class BatchCapAimd(Controller):
     def __init__(
         self,
         *,
-        mode: Annotated[Mode, Field(description="what the ceiling is made for")] = "latency",
+        mode: Annotated[Mode, Field(description="quantity that sets the ceiling")] = "latency",
         tpot_slo_s: Annotated[
             float | None,
-            Field(gt=0, description="objective for the time per token [s]; default: the classes'"),
+            Field(gt=0, description="SLO for the time per token [s]; default: the classes'"),
         ] = None,
         increase: Annotated[
             float, Field(gt=0, description="growth per control step [sequences per replica]")
         ] = 4,
         decrease: Annotated[
-            float, Field(gt=0, lt=1, description="factor when an objective is violated")
+            float, Field(gt=0, lt=1, description="factor when an SLO is violated")
         ] = 0.7,
         settle_s: Annotated[
-            float, Field(ge=0, description="time for which a decrease is left to show [s]")
+            float, Field(ge=0, description="time for the effect of a decrease to show [s]")
         ] = 300,
         window_h: Annotated[
             float, Field(gt=0, description="mode power: window of the percentiles [h]")
@@ -114,7 +113,7 @@ class BatchCapAimd(Controller):
         self._minimum = minimum
 
     def reset(self, context: SiteContext) -> None:
-        """Start where the deployment is expected to be at its objective."""
+        """Start where the deployment is expected to be at its SLO."""
         self._objective = TpotObjective(context, self._tpot_slo_s)
         self._limits = required_limits(context, "batch_cap")
         if self._mode == "latency":
@@ -139,41 +138,41 @@ class BatchCapAimd(Controller):
             if self._objective.bound_s is None:
                 self._cap = ceiling
         elif observation.time_s < self._settled_s:
-            reason = f"TPOT p99 at {ratio:.0%} of its objective, the last decrease has yet to show"
+            reason = f"TPOT p99 at {ratio:.0%} of its SLO, the last decrease has yet to show"
         elif ratio > 1:
             self._cap *= self._decrease
             self._settled_s = observation.time_s + self._settle_s
-            reason = f"TPOT p99 at {ratio:.0%} of its objective"
+            reason = f"TPOT p99 at {ratio:.0%} of its SLO"
         elif ratio < _CALM:
             self._cap += self._increase
-            reason = f"TPOT p99 at {ratio:.0%} of its objective, {why}"
+            reason = f"TPOT p99 at {ratio:.0%} of its SLO, {why}"
         else:
-            reason = f"TPOT p99 near its objective, at {ratio:.0%}"
+            reason = f"TPOT p99 near its SLO, at {ratio:.0%}"
         self._cap = max(self._limits.minimum, min(self._cap, ceiling))
         return SiteAction(batch_cap=int(self._cap), reason=reason)
 
     def _ceiling(self, observation: SiteObservation, band: Band) -> tuple[float, str]:
         """Return the greatest cap that the mode allows [sequences per replica], and why."""
-        most = self._limits.maximum
+        maximum = self._limits.maximum
         if self._mode == "latency":
-            return most, f"at most {most:g}"
+            return maximum, f"at most {maximum:g}"
         service, clock = self._service, observation.clock_fraction
         tpot_s = self._objective.bound_s
-        held = service.batches <= service.largest_batch(tpot_s, clock)
+        allowed = service.batches <= service.largest_batch(tpot_s, clock)
         power_w = service.at_clock(service.power_w, clock)
         if self._mode == "energy":
             token_j = power_w / (
                 service.at_clock(service.rate_per_s, clock) * service.output_tokens
             )
-            best = int(np.argmin(np.where(held, token_j, np.inf)))
+            best = int(np.argmin(np.where(allowed, token_j, np.inf)))
             why = f"least energy per token at {service.batches[best]:g}: {token_j[best]:.3g} J"
         else:
             u = 1 - band.position(observation.carbon_intensity_g_per_kwh)
             share = self._minimum + (1 - self._minimum) * u**self._alpha
             allowed_w = power_w[0] + (power_w.max() - power_w[0]) * share
-            fits = np.flatnonzero(held & (power_w <= allowed_w * (1 + 1e-12)))
+            fits = np.flatnonzero(allowed & (power_w <= allowed_w * (1 + 1e-12)))
             best = int(fits[-1]) if len(fits) else 0
             why = f"{power_w[best]:.0f} W a replica of {allowed_w:.0f} W at this intensity"
         if best == len(service.batches) - 1:  # the cap does not bind: more does not fit
-            return most, why
-        return min(most, float(service.batches[best])), why
+            return maximum, why
+        return min(maximum, float(service.batches[best])), why

@@ -6,20 +6,19 @@ token (TPOT)::
     x  = x - eta * (CI / CI_mean * dP/dx + mu * dT/dx - nu * dR/dx)
     mu = max(0, mu + eta_mu * (r - 1))
 
-P, T and R are the power, TPOT and rate of a replica by batch, from what the deployment can do at
-the clock in force: P over the most that it draws, T over its objective, and R by its logarithm,
-so that all terms are numbers per doubling of the cap. CI_mean is the mean of the last days, and r
-the observed 99th percentile of TPOT over its objective, of the class nearest to its own. Without an
-objective, or with nothing to tell, mu stays as it is. x moves by at most ``max_change`` in a
-control step.
+P, T and R are the power, TPOT and rate of a replica by batch, from the service model of the
+deployment at the clock in force: P over its maximum, T over its SLO, and R by its logarithm, so
+that all terms are numbers per doubling of the cap. CI_mean is the mean of the last days, and r the
+observed 99th percentile of TPOT over its SLO, of the class nearest to its own. Without an SLO, or
+if no request ended, mu stays as it is. x moves by at most ``max_change`` in a control step.
 
 The cap falls when the grid is dirty and when the price of latency is high, and rises when the grid
-is clean. Taken as it is, R would be convex in x at small batches and the cap run away to 1; its
-logarithm, as in proportional fairness, is concave, and the balance is stable. A cap does nothing
-while fewer requests run than it allows, and what it turns away waits.
+is clean. Without the logarithm R would be convex in x at small batches and the cap would run away
+to 1; the logarithm, as in proportional fairness, is concave, and the balance is stable. A cap does
+nothing while fewer requests run than it allows, and further requests wait.
 
-As OpenG2G does it for the voltage of a feeder in place of the carbon intensity [1]_ [2]_ (equations
-7 and 18 of [1]_), with measured curves in place of its logistic fits.
+OpenG2G does the same for the voltage of a feeder in place of the carbon intensity [1]_ [2]_
+(equations 7 and 18 of [1]_), with logistic fits in place of the service model's curves.
 
 References:
     .. [1] "GPU-to-Grid: Voltage Regulation via GPU Utilization Control", 2026, arXiv:2602.05116.
@@ -43,11 +42,10 @@ from controllers.window import IntensityWindow
 
 
 class BatchCapPrimalDual(Controller):
-    """Balances carbon, time per token and throughput by gradient steps of the batch cap.
+    """Batch cap that balances carbon, time per token and throughput by gradient steps.
 
     Args:
-        tpot_slo_s: Objective for the time per output token [s]; the tightest of the classes' by
-            default.
+        tpot_slo_s: SLO for the time per output token [s]; the tightest of the classes' by default.
         eta: Step size of log2 of the cap.
         eta_mu: Step size of the price of latency.
         nu: Weight of the throughput against power at the mean intensity.
@@ -63,7 +61,7 @@ class BatchCapPrimalDual(Controller):
         *,
         tpot_slo_s: Annotated[
             float | None,
-            Field(gt=0, description="objective for the time per token [s]; default: the classes'"),
+            Field(gt=0, description="SLO for the time per token [s]; default: the classes'"),
         ] = None,
         eta: Annotated[float, Field(gt=0, description="step size of log2 of the cap")] = 4,
         eta_mu: Annotated[
@@ -87,7 +85,7 @@ class BatchCapPrimalDual(Controller):
         self._window_h = window_h
 
     def reset(self, context: SiteContext) -> None:
-        """Start where the deployment is expected to be at its objective, with no price."""
+        """Start where the deployment is expected to be at its SLO, with no price."""
         self._objective = TpotObjective(context, self._tpot_slo_s)
         self._limits = required_limits(context, "batch_cap")
         self._service = required_service(context)

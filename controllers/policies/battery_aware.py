@@ -1,6 +1,6 @@
 """Policy ``battery_aware``: as much work as sun and battery carry, and a little grid when clean.
 
-Green power is what the sun gives now and the battery can give for the next hours,
+Green power is the solar power now, plus the power that the battery can give for the next hours,
 
     green = solar + max(0, (SoC - SoC_min) * C / horizon)                                  [W]
 
@@ -16,10 +16,10 @@ site would draw the target, if power rose linearly from idle to peak,
 
 so it is open whenever the target, and all the more green power alone, covers the peak.
 
-Why not compare green with the power that is drawn? Because throttling lowers that power: the next
+Green power is not compared with the power drawn, because throttling lowers that power: the next
 step would find enough green power, open, find too little, and throttle again, for ever. The
-fraction depends on nothing that it changes at once. It is a ceiling, so a site that draws less
-than the target anyway is not held back by it. Small moves are left out (`deadband`).
+fraction does not depend on anything that it changes at once. It is a ceiling, so it does not
+throttle a site that draws less than the target anyway. Small moves are left out (`deadband`).
 
 Sizing work to solar power and a battery goes back to [1]_; handing both to the application as
 power that it may spend, to [2]_.
@@ -44,7 +44,7 @@ from controllers.window import IntensityBand
 
 
 class BatteryAware(Controller):
-    """Throttles an actuator to the load that green power and a clean grid can carry.
+    """Throttle of an actuator to the load that green power and a clean grid can carry.
 
     Args:
         actuator: Actuator to throttle.

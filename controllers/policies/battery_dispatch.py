@@ -1,4 +1,4 @@
-"""Policy ``battery_dispatch``: charge the battery where the grid is clean, empty it where not.
+"""Policy ``battery_dispatch``: charge the battery while the grid is clean, else discharge it.
 
 With the carbon intensity CI, solar power and the load of the step before, the rules are::
 
@@ -10,18 +10,18 @@ With the carbon intensity CI, solar power and the load of the step before, the r
     running_mean_margin  charge if CI < (1 - margin) * mean, discharge if CI > (1 + margin) * mean
 
 and hold otherwise. Low and high are intensities, or quantiles of the last hours; mean is that of
-these hours. What is done:
+these hours. The actions are:
 
     charge     with charge_w, from sun and grid; with all solar surplus, where that is more
-    discharge  as much as the site lacks; a surplus is taken
-    hold       the grid covers what the site lacks; a surplus, solar - load, is taken
+    discharge  the site's deficit; a surplus is taken
+    hold       the grid covers the site's deficit; a surplus, solar - load, is taken
 
 Without a policy Vessim takes every surplus and covers every deficit, so that a battery without sun
-does nothing. Here it also shifts from hours in which the grid is clean to hours in which it is not.
-That costs the battery's losses: it saves carbon where the intensities differ by more than these,
-which ``running_mean_margin`` asks for. And it costs room: a battery that was filled from the grid
-in the morning cannot take the sun of noon. Where the sun fills it anyway, leave it to Vessim. On a
-flat day, where CI = low = high = mean, no rule charges from the grid.
+does nothing. Here it also moves energy from clean hours to dirty ones. That costs the battery's
+losses: it saves carbon only where the intensities differ by more than the losses, a condition that
+``running_mean_margin`` applies. It also costs room: a battery that was filled from the grid in the
+morning cannot take the sun of noon. Where the sun fills it anyway, leave it to Vessim. On a flat
+day, where CI = low = high = mean, no rule charges from the grid.
 
 ``single_threshold``, ``double_threshold``, ``running_mean`` and ``running_mean_plus`` are those of
 OpenDC [1]_ [2]_, whose battery is idle where ours holds; OpenDC's documentation calls the last its
@@ -59,10 +59,10 @@ Deed = Literal["charge", "discharge", "hold"]
 
 
 class BatteryDispatch(Controller):
-    """Charges the battery when the grid is clean and discharges it when it is not.
+    """Battery charging while the grid is clean, and discharging while it is not.
 
     Args:
-        rule: When it charges and discharges; see the formulas below.
+        rule: Rule of charging and discharging; see the formulas below.
         high_g_per_kwh: High intensity [g/kWh]; needs `low_g_per_kwh`.
         low_g_per_kwh: Low intensity [g/kWh].
         high_quantile: In place of these, quantile of the window that is high [0 to 1]; 0.7 by
@@ -84,7 +84,7 @@ class BatteryDispatch(Controller):
         self,
         *,
         rule: Annotated[
-            Rule, Field(description="when it charges and discharges")
+            Rule, Field(description="rule of charging and discharging")
         ] = "solar_or_threshold",
         high_g_per_kwh: Annotated[
             float | None, Field(ge=0, description="high intensity [g/kWh]")
@@ -150,7 +150,7 @@ class BatteryDispatch(Controller):
         return SiteAction(battery_setpoint_w=setpoint_w, reason=f"{deed}: {reason}")
 
     def _decide(self, observation: SiteObservation, load_w: float | None) -> tuple[Deed, str]:
-        """Return what to do, and why; a load of None is not known."""
+        """Return the action, and why; a load of None is not known."""
         ci = observation.carbon_intensity_g_per_kwh
         if self._rule.startswith("running_mean"):
             self._window.see(observation)
@@ -178,15 +178,15 @@ class BatteryDispatch(Controller):
         return "hold", f"{observation.solar_w:.0f} W of sun carry {load_w:.0f} W of load"
 
     def _by_mean(self, ci: float, mean: float) -> tuple[Deed, str]:
-        """Return what a rule of a running mean does, and why."""
+        """Return the action of a rule of a running mean, and why."""
         margin = self._margin if self._rule == "running_mean_margin" else 0.0
         low, high = (1 - margin) * mean, (1 + margin) * mean
-        less, more = (f" {sign} {margin:.0%}" if margin else "" for sign in "-+")
+        minus, plus = (f" {sign} {margin:.0%}" if margin else "" for sign in "-+")
         if ci < low:
             falling = ci < self._before
             if self._rule == "running_mean_plus" and falling and not self._charging:
                 return "hold", f"{ci:.0f} g/kWh < {mean:.0f} (mean), but still falling"
-            return "charge", f"{ci:.0f} g/kWh < {low:.0f} (mean{less})"
+            return "charge", f"{ci:.0f} g/kWh < {low:.0f} (mean{minus})"
         if ci > high or not margin:
-            return "discharge", f"{ci:.0f} g/kWh >= {high:.0f} (mean{more})"
+            return "discharge", f"{ci:.0f} g/kWh >= {high:.0f} (mean{plus})"
         return "hold", f"{low:.0f} <= {ci:.0f} g/kWh <= {high:.0f} (mean -/+ {margin:.0%})"

@@ -9,14 +9,14 @@ Emissions are added up as they are observed, and held against a budget that is s
 with the budget B [g/h], time in hours, and ``period`` a day by default. On or under its budget the
 site is open; over it, it is throttled, all the more the longer and the faster it runs away. A
 budget that was saved in a clean hour can be spent in a dirty one, so the policy bounds the total
-and leaves the timing to the day: unlike the other policies it answers the question what service a
-given amount of carbon buys.
+and leaves the timing to the day: unlike the other policies it answers how much service a given
+amount of carbon buys.
 
 The integral stands still while the fraction is at a bound that it would push further against
 (anti-windup), and the derivative passes a filter of the first order of ``filter_h``; both as in
-[1]_. To hold an application to a carbon rate by throttling it is the aim of Carbon Containers
-[2]_. The budget counts the energy drawn from the grid alone; sun and battery are free, but for what
-charged it.
+[1]_. Carbon Containers [2]_ also hold an application to a carbon rate by throttling it. The budget
+counts only energy drawn from the grid: solar energy is free, and so is battery energy, except for
+the grid energy that charged it.
 
 References:
     .. [1] K. J. Åström, T. Hägglund, "PID Controllers: Theory, Design, and Tuning", 2nd edition,
@@ -39,7 +39,7 @@ _J_PER_KWH = 3.6e6
 
 
 class CarbonBudgetPid(Controller):
-    """Throttles an actuator so that the emissions of the site keep to a budget.
+    """Throttle of an actuator that keeps the emissions of the site to a budget.
 
     Args:
         budget_g_per_h: Emissions allowed, on average over the run [g/h].
@@ -83,13 +83,13 @@ class CarbonBudgetPid(Controller):
         self._minimum = minimum
 
     def reset(self, context: SiteContext) -> None:
-        """Start open, with nothing emitted."""
+        """Begin open, with no emissions."""
         self._throttle = Throttle(self._actuator, context)
         self._emitted_g = self._integral = self._slope = self._error = 0.0
         self._before: SiteObservation | None = None
 
     def step(self, observation: SiteObservation) -> SiteAction:
-        """Count what was emitted, and follow the budget."""
+        """Add up the emissions, and follow the budget."""
         fraction = 1.0
         if self._before is not None:
             fraction = self._follow(observation, self._before)
@@ -102,7 +102,7 @@ class CarbonBudgetPid(Controller):
     def _follow(self, observation: SiteObservation, before: SiteObservation) -> float:
         """Return the fraction of the maximum."""
         passed_s = observation.time_s - before.time_s
-        # What is imported is told after the step, the intensity as it begins.
+        # the import is reported after the step, the intensity as it begins
         power_g_per_s = observation.import_w * before.carbon_intensity_g_per_kwh / _J_PER_KWH
         self._emitted_g += power_g_per_s * passed_s
         passed_h, now_h = passed_s / 3600, observation.time_s / 3600

@@ -1,13 +1,13 @@
 """Policy ``carbon_proportional``: the cleaner the grid, the more work.
 
-With the carbon intensity CI between a low and a high one, of the maximum it allows the fraction::
+With the carbon intensity CI between a low and a high one, it allows this fraction of the maximum::
 
     u        = clip((high - CI) / (high - low), 0, 1)
     fraction = minimum + (1 - minimum) * u**alpha
 
 moved by at most ``max_change`` per control step. alpha > 1 throttles early, alpha < 1 late. If high
-and low coincide, as on a flat signal, it stays open. In the spirit of the capacity curves by which
-[1]_ shapes the load of a data centre after its carbon intensity, but without a forecast.
+and low coincide, as on a flat signal, it stays open. It follows the capacity curves by which [1]_
+shapes the load of a data centre after its carbon intensity, but without a forecast.
 
 References:
     .. [1] A. Radovanović et al., "Carbon-Aware Computing for Datacenters", IEEE Transactions on
@@ -27,7 +27,7 @@ from controllers.window import IntensityBand
 
 
 class CarbonProportional(Controller):
-    """Throttles an actuator in proportion to the carbon intensity.
+    """Throttle of an actuator in proportion to the carbon intensity.
 
     Args:
         actuator: Actuator to throttle.

@@ -6,11 +6,11 @@ With the carbon intensity CI and two thresholds low <= high::
     throttled  if CI >= high
     as before  in between
 
-Thresholds are fixed intensities, as the 100 and 200 g/kWh of [1]_, or quantiles of the last hours,
-which suit any grid. Where all three coincide, as on a flat day, it stays open: there is no
+Thresholds are fixed intensities, such as the 100 and 200 g/kWh of [1]_, or quantiles of the last
+hours, which suit any grid. Where all three coincide, as on a flat day, it stays open: there is no
 better time to shift work to. Two thresholds instead of one keep it from switching back and forth
-around a single one; the online problem with a cost of switching is studied in [2]_, and
-suspending work above a quantile of the intensity in [3]_.
+around a single one; the online problem with a cost of switching is studied in [2]_, and suspending
+work above a quantile of the intensity in [3]_.
 
 References:
     .. [1] M. Özcan, P. Wiesner, P. Weiß, O. Kao, "Quantifying the Energy Consumption and Carbon
@@ -35,7 +35,7 @@ from controllers.window import Band, IntensityBand
 
 
 class CarbonThreshold(Controller):
-    """Throttles an actuator to a fixed fraction while the carbon intensity is high.
+    """Throttle of an actuator to a fixed fraction while the carbon intensity is high.
 
     Args:
         actuator: Actuator to throttle.

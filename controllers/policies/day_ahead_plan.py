@@ -1,9 +1,9 @@
 """Policy ``day_ahead_plan``: an hourly plan made once a day, and then honoured.
 
 At a fixed hour it solves the linear programme of `controllers.lp` over the forecasts of the day, in
-hours, and keeps to the rates that come out: a virtual capacity curve in the sense of Google's [1]_,
-for the work that may wait. What turns out otherwise than forecast is not corrected until the next
-day; deadlines win, as always.
+hours, and keeps to the rates of the solution: a virtual capacity curve as Google's [1]_, for the
+work that may wait. Errors of the forecast are not corrected until the next day; deadlines win, as
+always.
 
 References:
     .. [1] A. Radovanović et al., "Carbon-Aware Computing for Datacenters", IEEE Transactions on
@@ -25,13 +25,13 @@ _HOUR_S = 3600.0
 
 
 class DayAheadPlan(Controller):
-    """Releases deferrable requests at the hourly rates of a plan made once a day.
+    """Release of deferrable requests at the hourly rates of a plan made once a day.
 
     Args:
         hour_utc: Hour of the day at which it plans, UTC [h]; it plans at the start of the run too.
-        slo_margin: Share of the objective for the time per token that is kept free [0 to 1].
-        horizon_h: How far ahead it plans [h]; beyond the day, so that its last hours are not
-            planned as if nothing came after.
+        slo_margin: Share of the SLO for the time per token that is kept free [0 to 1].
+        horizon_h: Length of the plan [h]; longer than a day, so that the last hours of the day are
+            not planned as if no work came after.
     """
 
     actuators = frozenset({"deferrable_rate"})
@@ -44,15 +44,15 @@ class DayAheadPlan(Controller):
             float, Field(ge=0, lt=24, description="hour of the day at which it plans, UTC [h]")
         ] = 0,
         slo_margin: Annotated[
-            float, Field(ge=0, lt=1, description="share of the objective per token kept free")
+            float, Field(ge=0, lt=1, description="share of the SLO per token kept free")
         ] = 0.2,
-        horizon_h: Annotated[float, Field(ge=24, description="how far ahead it plans [h]")] = 36,
+        horizon_h: Annotated[float, Field(ge=24, description="length of the plan [h]")] = 36,
     ) -> None:
         self._hour_utc, self._slo_margin = hour_utc, slo_margin
         self.forecast_horizon_h = horizon_h
 
     def reset(self, context: SiteContext) -> None:
-        """Forget the plan, and take in what the deployment can do."""
+        """Forget the plan, and take in the service model of the site."""
         self._planner = SitePlanner(
             context,
             period_s=_HOUR_S,

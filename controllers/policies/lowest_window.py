@@ -1,4 +1,4 @@
-"""Policy ``lowest_window``: start held-back work in the cleanest window that its slack allows.
+"""Policy ``lowest_window``: start deferred work in the cleanest window that its slack allows.
 
 A bucket of deferrable work with slack W and length J (see `controllers.bucket`) starts at
 
@@ -24,9 +24,9 @@ from controllers.bucket import ROUNDING, BucketPolicy
 
 
 class LowestWindow(BucketPolicy):
-    """Starts deferrable work where the forecast carbon over its length is least."""
+    """Start of deferrable work where the forecast carbon over its length is least."""
 
     def choose(self, sums: FloatArray, length: int, waited: int, at_once: float) -> int:
         """Return the first step at which the sum is least."""
-        least = sums.min()
-        return int(np.flatnonzero(sums <= least + ROUNDING * abs(least))[0])
+        lowest = sums.min()
+        return int(np.flatnonzero(sums <= lowest + ROUNDING * abs(lowest))[0])

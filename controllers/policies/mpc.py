@@ -1,14 +1,14 @@
-"""Policy ``mpc``: model-predictive control, a plan for a day of which the first period is done.
+"""Policy ``mpc``: model-predictive control, a plan for a day that is renewed every period.
 
-Every quarter of an hour it solves the linear programme of
-`controllers.lp` over the forecasts of intensity, sun and arrivals: how fast to release deferrable
-requests, and what to do with the battery, so that the import causes least and no deadline is
-missed. It does what the plan says, and plans anew: what turned out otherwise than forecast is
-corrected by what is observed then.
+Every quarter of an hour it solves the linear programme of `controllers.lp` over the forecasts of
+intensity, sun and arrivals: at which rate to release deferrable requests, and at which power to
+charge or discharge the battery, so that the emissions of the import are least and no deadline is
+missed. It carries out the first period, and plans anew: the next observation corrects the errors of
+the forecast.
 
-GPUs take less for the same work the more of it they do at once, which a linear programme cannot
-see. So a rate between none and all is done in bursts: nothing is released until a step's worth at
-full rate is due, and then that, so that the mean is the plan's.
+GPUs use less energy for the same work in larger batches, which a linear programme cannot model. So
+a rate between none and all is released in bursts: none until a step's worth at full rate is due,
+and then that, so that the mean is the plan's.
 
 It is as good as its forecasts and its model of the deployment; `day_ahead_plan` is the same
 programme solved once a day.
@@ -34,15 +34,15 @@ from controllers.planning import FORECASTS, SitePlanner, setpoint_w
 
 
 class Mpc(Controller):
-    """Plans deferrable work and the battery by a linear programme, over and over.
+    """Plan of deferrable work and the battery by a linear programme, renewed every period.
 
     Args:
         period_min: Length of a period of the plan, and the time from plan to plan [min]; a whole
             number of steps.
-        horizon_h: How far ahead it plans [h].
+        horizon_h: Length of the plan [h].
         defer: Whether it sets `deferrable_rate`.
         battery: Whether it sets `battery_power`.
-        slo_margin: Share of the objective for the time per token that is kept free [0 to 1].
+        slo_margin: Share of the SLO for the time per token that is kept free [0 to 1].
         delay_g_per_h: Price of an hour's delay of a request [g].
         switching_g: Price of a change of the rate over its whole range [g].
 
@@ -58,11 +58,11 @@ class Mpc(Controller):
         period_min: Annotated[
             float, Field(gt=0, description="length of a period of the plan [min]")
         ] = 15,
-        horizon_h: Annotated[float, Field(gt=0, description="how far ahead it plans [h]")] = 24,
+        horizon_h: Annotated[float, Field(gt=0, description="length of the plan [h]")] = 24,
         defer: Annotated[bool, Field(description="whether it sets deferrable_rate")] = True,
         battery: Annotated[bool, Field(description="whether it sets battery_power")] = True,
         slo_margin: Annotated[
-            float, Field(ge=0, lt=1, description="share of the objective per token kept free")
+            float, Field(ge=0, lt=1, description="share of the SLO per token kept free")
         ] = 0.2,
         delay_g_per_h: Annotated[
             float, Field(ge=0, description="price of an hour's delay of a request [g]")
@@ -82,7 +82,7 @@ class Mpc(Controller):
         self._delay_g_per_h, self._switching_g = delay_g_per_h, switching_g
 
     def reset(self, context: SiteContext) -> None:
-        """Take in what the deployment can do."""
+        """Take in the service model of the site."""
         self._planner = SitePlanner(
             context,
             period_s=self._period_s,
@@ -100,7 +100,7 @@ class Mpc(Controller):
         self._asked_s: float | None = None
 
     def step(self, observation: SiteObservation) -> SiteAction:
-        """Plan if it is time to, and do what the plan says."""
+        """Plan if it is time to, and carry out the plan."""
         if self._plan is None or observation.time_s - self._made_s >= self._period_s:
             self._plan = self._planner.plan(observation)
             self._made_s = observation.time_s

@@ -7,9 +7,9 @@ from controllers.observation import SiteObservation
 
 
 class Noop(Controller):
-    """Sets nothing, so that every actuator stays at its unthrottled value.
+    """Baseline that sets nothing, so that every actuator stays at its unthrottled value.
 
-    It is what the saving of every other policy is measured against.
+    The savings of every other policy are measured against it.
     """
 
     def reset(self, context: SiteContext) -> None:

@@ -4,15 +4,15 @@ With the carbon intensity CI, the power cap of each GPU is::
 
     cap  = P_min + (P_max - P_min) * (1 - n(CI))**alpha            [W per GPU]
 
-where P_max is the most that a GPU draws, or the scenario's own cap, P_min the share ``minimum`` of
-it but at least what a GPU draws idle, and n(CI) goes from 0 at a low to 1 at a high intensity. At
+where P_max is the highest power of a GPU, or the scenario's own cap, P_min the share ``minimum`` of
+it but at least the idle power of a GPU, and n(CI) goes from 0 at a low to 1 at a high intensity. At
 or below the low one, and on a flat signal, there is no cap but the scenario's own.
 
 A GPU meets its cap by a lower clock, iteration by iteration: everything is served, only slower, and
-a GPU that draws less anyway is not touched. That saves energy too, for power falls faster than
-speed down to about half the clock. What a power cap does to LLM inference, phase by phase, is
-measured in [1]_; to let the power that may be drawn follow the carbon intensity is the idea of
-[2]_, who shape it by capacity curves and with a forecast.
+a GPU that draws less anyway is not touched. That saves energy too, because power falls faster than
+speed down to about half the clock. The effect of a power cap on LLM inference, phase by phase, is
+measured in [1]_; the idea that the power limit follows the carbon intensity is that of [2]_, who
+shape it by capacity curves and with a forecast.
 
 References:
     .. [1] P. Patel et al., "Characterizing Power Management Opportunities for LLMs in the Cloud",
@@ -34,7 +34,7 @@ from controllers.window import IntensityBand
 
 
 class PowerCap(Controller):
-    """Caps the power of each GPU, the lower the dirtier the grid.
+    """Power cap of each GPU, the lower the dirtier the grid.
 
     Args:
         high_g_per_kwh: Intensity at which the cap is lowest [g/kWh]; needs `low_g_per_kwh`.
@@ -61,7 +61,7 @@ class PowerCap(Controller):
             float | None, Field(ge=0, description="intensity of the lowest cap [g/kWh]")
         ] = None,
         low_g_per_kwh: Annotated[
-            float | None, Field(ge=0, description="intensity down to which none is [g/kWh]")
+            float | None, Field(ge=0, description="intensity down to which there is no cap [g/kWh]")
         ] = None,
         high_quantile: Annotated[
             float | None, Field(ge=0, le=1, description="quantile of the lowest cap")

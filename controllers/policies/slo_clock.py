@@ -1,4 +1,4 @@
-"""Policy ``slo_clock``: the lowest clock whose projected time per token holds its objective.
+"""Policy ``slo_clock``: the lowest clock whose projected time per token holds its SLO.
 
 For each clock c, from the lowest up, the batch b that is to come is projected from the requests at
 hand and from the rate lambda at which they come, both per replica,
@@ -7,19 +7,19 @@ hand and from the rate lambda at which they come, both per replica,
 
 and the first clock is taken at which there is such a batch, under the batch cap in force, and
 
-    k * tpot(c, b(c)) <= (1 - headroom) * objective
+    k * tpot(c, b(c)) <= (1 - headroom) * SLO
 
-where rate and tpot are what the deployment can do by clock and batch. The factor k >= 1 is learned:
-it follows the 99th percentile of the time per output token (TPOT) that was observed over what the
-table says of the clock and batch meanwhile. lambda is a mean that forgets in ``smoothing_s``. If no
-clock will do, and before there is telemetry, the clock is the highest.
+where rate and tpot are those of the service model by clock and batch. The factor k >= 1 is learned:
+it follows the observed 99th percentile of the time per output token (TPOT), over the value of the
+model at the clock and batch meanwhile. lambda is an exponential mean over ``smoothing_s``. If no
+clock holds the SLO, and before there is telemetry, the clock is the highest.
 
 It does not look at the carbon intensity: it saves energy at any hour, where power falls faster with
 the clock than the time per token grows. Where decoding waits for memory, that is at most clocks.
 
-After throttLL'eM [1]_, which projects batch and KV use request by request, from predicted lengths,
-and learns its time per token from measurements. A policy here sees no lengths, so the batch is
-projected from the rate.
+It follows throttLL'eM [1]_, which projects batch and KV use request by request, from predicted
+lengths, and learns its time per token from measurements. A policy here sees no lengths, so the
+batch is projected from the rate.
 
 References:
     .. [1] A. K. Kakolyris, D. Masouros, P. Vavaroutsos, S. Xydis, D. Soudris, "throttLL'eM:
@@ -39,16 +39,15 @@ from controllers.base import Controller, SiteAction, SiteContext
 from controllers.objective import TpotObjective, required_limits, required_service
 from controllers.observation import SiteObservation
 
-_LEARNING = 0.2  # share of what was observed in the factor k, per control step
+_LEARNING = 0.2  # weight of a new observation in the factor k, per control step
 
 
 class SloClock(Controller):
-    """Runs the GPUs at the lowest clock that is projected to hold the time per token.
+    """Lowest clock of the GPUs that is projected to hold the time per token.
 
     Args:
-        tpot_slo_s: Objective for the time per output token [s]; the tightest of the classes' by
-            default.
-        headroom: Share of the objective, and of the rate, that is kept free [0 to 1].
+        tpot_slo_s: SLO for the time per output token [s]; the tightest of the classes' by default.
+        headroom: Share of the SLO, and of the rate, that is kept free [0 to 1].
         minimum: Least clock, over the highest.
         clock_step: Distance between two clocks, over the highest.
         smoothing_s: Time over which the rate of requests is averaged [s].
@@ -61,10 +60,10 @@ class SloClock(Controller):
         *,
         tpot_slo_s: Annotated[
             float | None,
-            Field(gt=0, description="objective for the time per token [s]; default: the classes'"),
+            Field(gt=0, description="SLO for the time per token [s]; default: the classes'"),
         ] = None,
         headroom: Annotated[
-            float, Field(ge=0, lt=1, description="share of objective and rate that is kept free")
+            float, Field(ge=0, lt=1, description="share of SLO and rate that is kept free")
         ] = 0.2,
         minimum: Annotated[
             float, Field(gt=0, le=1, description="least clock, over the highest")
@@ -103,10 +102,10 @@ class SloClock(Controller):
         self._factor = 1.0
 
     def step(self, observation: SiteObservation) -> SiteAction:
-        """Take the lowest clock that will do."""
+        """Take the lowest clock that holds the SLO."""
         highest = float(self._clocks[-1])
         if not observation.step:
-            return SiteAction(clock_fraction=highest, reason="nothing was observed yet")
+            return SiteAction(clock_fraction=highest, reason="no observations yet")
         self._learn(observation)
         for number, clock in enumerate(self._clocks):
             projected = self._project(number, observation)
@@ -114,7 +113,7 @@ class SloClock(Controller):
                 batch, tpot_s = projected
                 reason = f"TPOT of {tpot_s * 1000:.1f} ms with a batch of {batch:.1f}"
                 return SiteAction(clock_fraction=float(clock), reason=reason)
-        return SiteAction(clock_fraction=highest, reason="no lower clock holds the objective")
+        return SiteAction(clock_fraction=highest, reason="no lower clock holds the SLO")
 
     def _learn(self, observation: SiteObservation) -> None:
         """Take in the rate of requests, and how long tokens took against the table."""
@@ -132,7 +131,7 @@ class SloClock(Controller):
             self._factor += _LEARNING * (observed - self._factor)
 
     def _project(self, number: int, observation: SiteObservation) -> tuple[float, float] | None:
-        """Return batch and time per token [s] at a clock, or None if it will not do."""
+        """Return batch and time per token [s] at a clock, or None if it does not hold the SLO."""
         rates, bound_s = self._rate_per_s[number], self._objective.bound_s
         cap = observation.batch_cap or self._batches[-1]
         needed = (self._lambda or 0.0) / (1 - self._headroom)

@@ -4,7 +4,7 @@ With T the q-quantile of the forecast of the carbon intensity CI over the hours 
 cost of a switch, deferrable work
 
     runs         if CI <= T - b, or its slack is gone
-    is held      if CI > T + b
+    is deferred  if CI > T + b
     as before    in between
 
 Suspending work above a quantile of the coming day is [1]_ and, as a baseline, [2]_; work whose
@@ -38,14 +38,14 @@ _ROUNDING = 1e-9  # relative: a quantile of equal values may differ from them in
 
 
 class SuspendResume(Controller):
-    """Releases deferrable work while the intensity is low for the day to come.
+    """Release of deferrable work while the intensity is low for the day to come.
 
     Args:
         quantile: Quantile of the forecast below which work runs [0 to 1].
         switching_cost_g_per_kwh: Cost of a switch, as a carbon intensity [g/kWh]: the thresholds
             to resume and to suspend lie this much below and above the quantile.
-        rate_per_s: Rate at which work is released [requests/s]; by default what other work leaves
-            of the capacity at the objective for the time per token.
+        rate_per_s: Rate at which work is released [requests/s]; by default the capacity at the SLO
+            for the time per token that other work leaves.
         utilisation: Share of that capacity that all work together may take [0 to 1].
         horizon_h: How far it looks ahead [h].
     """
@@ -64,7 +64,10 @@ class SuspendResume(Controller):
         ] = 0,
         rate_per_s: Annotated[
             float | None,
-            Field(gt=0, description="rate of release [requests/s]; default: what others leave"),
+            Field(
+                gt=0,
+                description="rate of release [requests/s]; default: the capacity that others leave",
+            ),
         ] = None,
         utilisation: Annotated[
             float, Field(gt=0, le=1, description="share of the capacity that all work may take")
@@ -77,12 +80,12 @@ class SuspendResume(Controller):
         self._release = Release(rate_per_s, utilisation)
 
     def reset(self, context: SiteContext) -> None:
-        """Start with deferrable work held."""
+        """Begin with deferrable work deferred."""
         self._release.reset(context)
         self._running = False
 
     def step(self, observation: SiteObservation) -> SiteAction:
-        """Run, or hold."""
+        """Release, or defer."""
         rate_per_s = self._release.see(observation)
         intensity = observation.carbon_intensity_g_per_kwh
         ahead = observation.forecasts["carbon_intensity"].mean

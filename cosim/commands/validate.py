@@ -17,7 +17,10 @@ def validate(
     ],
     overrides: Overrides = None,
 ) -> None:
-    """Check scenarios and studies, and everything they read, without running them."""
+    """Check scenarios and studies, and everything they read, without running them.
+
+    The files of your own controllers, schedulers and routers are Python, and are run for it.
+    """
     from cosim.commands.printing.notes import trace_notes
     from cosim.studies.sweep.cases import first_seed
     from cosim.studies.sweep.study import is_study, read_study

@@ -9,7 +9,7 @@ from cosim.accounting.energy import Energy
 from cosim.report.difference import Difference, points
 from cosim.results.summary import Summary
 from cosim.results.totals import RunTotals, ServingTotals
-from cosim.words import duration, energy, exact_percent, latency, mass, plural
+from cosim.words import duration, energy, exact_percent, latency, mass, number, plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +156,9 @@ def _serving(totals: ServingTotals) -> str:
             text += f" ({', '.join(each)})"
     if totals.carbon_g.per_request is not None:
         text += f". A completed request stands for {mass(totals.carbon_g.per_request)} CO2e"
+        if totals.energy_per_work.wh_per_request is not None:
+            used_wh = number(totals.energy_per_work.wh_per_request)
+            text += f" and {used_wh} Wh of the facility's energy"
     return text + "."
 
 

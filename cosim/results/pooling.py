@@ -12,6 +12,7 @@ from cosim.results.requests import LATENCIES, ClassShare, SiteLatencies
 from cosim.results.totals import (
     ClassTotals,
     EnergyAttribution,
+    EnergyPerWork,
     EnergyShare,
     GpuUse,
     LoadState,
@@ -100,6 +101,17 @@ def _class_totals(shares: Sequence[ClassShare]) -> ClassTotals:
     )
 
 
+def energy_per_work(
+    facility_kwh: float, requests: RequestCounts, tokens: TokenCounts
+) -> EnergyPerWork:
+    """Return the energy of facilities [kWh] per unit of the work that they did."""
+    completed, output = requests.completed, tokens.output
+    return EnergyPerWork(
+        wh_per_request=facility_kwh * 1000 / completed if completed else None,
+        j_per_output_token=facility_kwh * J_PER_KWH / output if output else None,
+    )
+
+
 def per_work(
     carbon: Carbon, serving_g: float, requests: RequestCounts, tokens: TokenCounts
 ) -> ServingCarbon:
@@ -156,6 +168,9 @@ def totals_of(sites: Sequence[RunTotals], latencies: Sequence[SiteLatencies]) ->
         batch=None,
         gpu=_mean_gpu([site.gpu for site in serving]),
         energy_kwh=energy,
+        energy_per_work=energy_per_work(
+            sum(site.energy_kwh.facility for site in serving), requests, tokens
+        ),
         carbon_g=per_work(carbon, serving_g, requests, tokens),
         marginal_carbon_g=(
             None if marginal is None else per_work(marginal, serving_marginal_g, requests, tokens)

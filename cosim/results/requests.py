@@ -45,9 +45,10 @@ _FROM_REQUEST = {
     "generated_tokens": pa.int64(),
     "preemptions": pa.int32(),
     "replica": pa.int32(),
-    "energy_j": pa.float64(),
+    "gpu_energy_j": pa.float64(),
     "carbon_g": pa.float64(),
 }
+_ATTRIBUTES = {"gpu_energy_j": "energy_j"}  # where a request calls it otherwise
 SCHEMA = pa.schema(
     {
         "site": pa.dictionary(pa.int32(), pa.string()),
@@ -60,7 +61,7 @@ _PLAIN = pa.schema(
     {one.name: pa.string() if pa.types.is_dictionary(one.type) else one.type for one in SCHEMA}
 )
 
-_GETTERS = {name: attrgetter(name) for name in ("class_id", *_FROM_REQUEST)}
+_GETTERS = {name: attrgetter(_ATTRIBUTES.get(name, name)) for name in ("class_id", *_FROM_REQUEST)}
 LATENCIES = ("ttft", "tpot", "e2e", "queue")
 
 
@@ -287,7 +288,7 @@ class _Ended:
             e2e_s=finish_s - arrival_s,
             queue_s=scheduled_s - arrival_s,
             age_s=cut_off_s - arrival_s,
-            energy_j=np.array(rows["energy_j"], dtype=np.float64),
+            energy_j=np.array(rows["gpu_energy_j"], dtype=np.float64),
             carbon_g=np.array(rows["carbon_g"], dtype=np.float64),
         )
 

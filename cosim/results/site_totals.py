@@ -20,6 +20,7 @@ from cosim.accounting.paper import paper_table2
 from cosim.loop.record import Run, SiteRecord
 from cosim.results.pooling import (
     attribution,
+    energy_per_work,
     per_work,
     request_latencies,
     slo_attainment,
@@ -121,6 +122,7 @@ def _serving_totals(
         gpu=_gpu(record, cluster),
         power_cap=_power_cap(record),
         energy_kwh=replace(plain.energy_kwh, gpu=gpu_kwh, host=host_kwh),
+        energy_per_work=energy_per_work(plain.energy_kwh.facility, requests, tokens),
         carbon_g=per_work(plain.carbon_g, plain.carbon_g.total, requests, tokens),
         marginal_carbon_g=(
             None if marginal is None else per_work(marginal, marginal.total, requests, tokens)

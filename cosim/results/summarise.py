@@ -6,6 +6,7 @@ import math
 
 from cosim.loop.live import Live
 from cosim.loop.record import Run
+from cosim.results.in_force import setting_use
 from cosim.results.pooling import totals_of
 from cosim.results.requests import RequestLog
 from cosim.results.site_totals import site_totals
@@ -89,6 +90,7 @@ def _controllers(run: Run) -> list[ControllerActions]:
                 for change in run.host.changes
             ),
             guard_seconds=_guard_s(run, entry.site),
+            settings=setting_use(run, entry.site, frozenset(entry.controller.actuators)),
         )
         for entry in run.plan.controllers
     ]

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from cosim.accounting.keys import IfPresent
+from cosim.results.in_force import SettingUse
 from cosim.results.totals import RunTotals
 
 
@@ -102,12 +103,14 @@ class ControllerActions:
         site: Its site; None for a fleet controller.
         actions: Changes of actuators that it made.
         guard_seconds: Time for which the SLO guard held at its site [s].
+        settings: Use of the actuators that it may set, by name.
     """
 
     type: str
     site: str | None
     actions: int
     guard_seconds: float
+    settings: Mapping[str, SettingUse]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -146,6 +146,19 @@ class PowerCapUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyPerWork:
+    """Energy of the facility, hosts, PUE and idling included, over the work done.
+
+    Attributes:
+        wh_per_request: Over the completed requests [Wh]; None if there are none.
+        j_per_output_token: Over their output tokens [J]; None if there are none.
+    """
+
+    wh_per_request: float | None
+    j_per_output_token: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServingCarbon(Carbon):
     """Emissions of a site that serves [g].
 
@@ -227,6 +240,7 @@ class ServingTotals:
         marginal_carbon_g: By marginal intensity; None unless all sites have one.
         battery, grid: None of several sites; the first also without a battery.
         cost: None without a price, and of several sites.
+        energy_per_work: Facility energy per unit of work, of the sites that serve.
         paper: None unless the paper's accounting was asked for, and of several sites.
     """
 
@@ -241,6 +255,7 @@ class ServingTotals:
     gpu: GpuUse
     power_cap: IfPresent[PowerCapUse] = None
     energy_kwh: Energy
+    energy_per_work: EnergyPerWork
     carbon_g: ServingCarbon
     marginal_carbon_g: IfPresent[ServingCarbon] = None
     attribution: EnergyAttribution

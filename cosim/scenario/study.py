@@ -44,3 +44,6 @@ class StudyKeys(StrictModel):
     """Values to be combined, each with each, by their paths in the scenario."""
     cases: list[CaseKeys] = []
     """Settings that vary together; each case is combined with the whole grid."""
+    baseline: str | dict[str, Any] | None = None
+    """The case that the others are compared with: the name of one of `cases`, or values of the grid
+    by their paths, with `case` for a name. By default, and for what is left out, the first."""

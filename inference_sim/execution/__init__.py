@@ -1,4 +1,4 @@
-"""How long an iteration takes, and what it computes and moves."""
+"""Execution models: the time of an iteration, and the FLOPs and bytes of it."""
 
 from inference_sim.execution.cost import (
     AffineCost,

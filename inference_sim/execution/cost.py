@@ -1,4 +1,4 @@
-"""What an execution model answers: the cost of an iteration on one pipeline stage."""
+"""The interface of execution models: the cost of an iteration on one pipeline stage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class IterationCost:
-    """What one iteration costs on each GPU of a stage's tensor-parallel group.
+    """Cost of one iteration on each GPU of a stage's tensor-parallel group.
 
     Attributes:
         gpu_s: Time of the GPU's kernels, communication included [s].
@@ -48,7 +48,7 @@ class IterationCost:
 class AffineCost:
     """Cost of a decode iteration of a fixed batch, as ``base + per_context * S``.
 
-    S is the context of the batch [tokens]: what its sequences hold, the newest token included.
+    S is the context of the batch [tokens]: the tokens of its sequences, the newest ones included.
     The line holds up to `context_limit`, where attention windows are full and another begins.
     """
 
@@ -108,9 +108,9 @@ class Stage:
 
 def pipeline_stages(layers: int, pipeline_parallel: int) -> list[Stage]:
     """Return the stages of a model; the first ones take the layers that do not divide."""
-    each, more = divmod(layers, pipeline_parallel)
+    quotient, remainder = divmod(layers, pipeline_parallel)
     return [
-        Stage(each + (k < more), first=k == 0, last=k == pipeline_parallel - 1)
+        Stage(quotient + (k < remainder), first=k == 0, last=k == pipeline_parallel - 1)
         for k in range(pipeline_parallel)
     ]
 
@@ -119,7 +119,7 @@ class ExecutionModel(Protocol):
     """Iteration cost of one stage of one model on one tensor-parallel group.
 
     Attributes:
-        peak_flops: What the MFU of a GPU is measured against [FLOP/s].
+        peak_flops: Peak that the MFU of a GPU is relative to [FLOP/s].
         uncalibrated_because: Why its times are not backed by measurements; empty if they are.
     """
 
@@ -149,7 +149,7 @@ class ExecutionModel(Protocol):
             chunks: For each prompt, the tokens computed now and those computed before.
             prompts_done: How many of the chunks are the last of their prompt; each samples a token.
             decode_batch: Sequences that decode a token in the same iteration.
-            decode_context: What these hold, the newest tokens included [tokens].
+            decode_context: Tokens that these hold, the newest ones included [tokens].
         """
         ...
 
@@ -157,6 +157,6 @@ class ExecutionModel(Protocol):
         """Return the model of the same stage with the GPU at a fraction of its highest clock.
 
         Raises:
-            InferenceSimError: If it does not know what the clock does to its times.
+            InferenceSimError: If it does not know the effect of the clock on its times.
         """
         ...

@@ -21,12 +21,12 @@ class EngineProfile(FileEntry):
       sampling_s_per_logit * vocabulary)``: top-p sampling sorts the vocabulary, greedy does not;
     - serial time, in which the GPU waits for the host, is ``serial_s + serial_s_per_sequence *
       sampled sequences + serial_s_per_prompt * finished prompts + layers * (serial_s_per_layer +
-      serial_s_per_layer_and_doubling * log2(tensor_parallel))``. An engine that schedules ahead
-      has little of it: what it cannot do before the last tokens are known.
+      serial_s_per_layer_and_doubling * log2(tensor_parallel))``. An engine that schedules ahead has
+      little of it: only the work that needs the last tokens.
 
     Attributes:
-        all_reduce_latency_factor: On launch and latency of an all-reduce: CUDA graphs and one-shot
-            kernels make it less than 1.
+        all_reduce_latency_factor: Factor on launch and latency of an all-reduce: CUDA graphs and
+            one-shot kernels make it less than 1.
         fitted_on: The GPUs on which it was fitted; None where it holds for all.
         time_factors: Factors on the GPU's time, from measurements of a model, by model name.
     """
@@ -48,12 +48,12 @@ class EngineProfile(FileEntry):
     time_factors: Mapping[str, Positive] = field(default_factory=dict, hash=False)
 
     def sequence_sampling_s(self, vocab_size: int) -> float:
-        """Return what sampling one sequence from a vocabulary takes [s]."""
+        """Return the time of sampling one sequence from a vocabulary [s]."""
         return self.sampling_s_per_sequence + self.sampling_s_per_logit * vocab_size
 
     def with_numbers(self, numbers: Mapping[str, float]) -> EngineProfile:
         """Return the same profile with some of its numbers changed, by field name."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        values = {field_.name: getattr(self, field_.name) for field_ in fields(self)}
         return EngineProfile(**{**values, **numbers})
 
 
@@ -70,7 +70,7 @@ def find_engine(name: str) -> EngineProfile:
     """Return the engine profile called `name`, or the one that the file `name` describes.
 
     A file (``.yaml`` or ``.yml``) has the fields of :class:`EngineProfile`. With ``base: <known
-    profile>`` it names only what differs from that one::
+    profile>`` it names only the fields that differ from that one::
 
         base: vllm-0.11
         sampling_s: 0.9e-3

@@ -2,8 +2,8 @@
 
 ``mlp.csv`` is required. ``attention.csv``, ``all_reduce.csv`` and ``send_recv.csv`` may be left
 out: attention is then the roofline's, the links those of the node type. Nothing is trained: medians
-are interpolated linearly over tokens. Beyond what was profiled they follow the trend of the upper
-half, and :attr:`ProfiledTimes.extrapolated` tells so.
+are interpolated linearly over tokens. Beyond the profiled range they follow the trend of the upper
+half, and :attr:`ProfiledTimes.extrapolated` reports it.
 
 Columns: ``time_stats.<operation>.median`` [ms] and, in ``mlp.csv``, ``num_tokens``,
 ``num_tensor_parallel_workers``, ``n_head``, ``n_kv_head``, ``n_embd``, ``n_expanded_embd``; in
@@ -40,7 +40,7 @@ _FLAT = 1.2  # decode attention within this factor of its shortest time is its f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileFiles:
-    """Where the profiles are."""
+    """Paths of the profile files."""
 
     mlp: Path
     attention: Path | None = None
@@ -52,12 +52,12 @@ class ProfiledTimes:
     """Times of one layer of `model` on `tensor_parallel` GPUs; a ``LayerTimes``.
 
     Attributes:
-        extrapolated: What was asked beyond the profiles so far: the farthest value, by file and
+        extrapolated: Values requested beyond the profiles so far: the farthest one, by file and
             quantity.
 
     Raises:
         InferenceSimError: If a file cannot be read, lacks a column, or has no rows for the model's
-            shape and the number of GPUs; the message names the file and what is missing.
+            shape and the number of GPUs; the message names the file and the missing part.
     """
 
     def __init__(
@@ -79,15 +79,15 @@ class ProfiledTimes:
             self._attention = _ProfiledAttention(self, files.attention, model, tensor_parallel)
         self._all_reduce = self._hand_over = None
         if files.all_reduce is not None and tensor_parallel > 1:
-            wanted = {"num_workers": tensor_parallel, "devices_per_node": tensor_parallel}
-            self._all_reduce = self._network(files.all_reduce, "all_reduce", wanted)
+            criteria = {"num_workers": tensor_parallel, "devices_per_node": tensor_parallel}
+            self._all_reduce = self._network(files.all_reduce, "all_reduce", criteria)
         if files.send_recv is not None:
-            wanted = {"num_workers": 2, "devices_per_node": 2}
-            self._hand_over = self._network(files.send_recv, "send_recv", wanted)
+            criteria = {"num_workers": 2, "devices_per_node": 2}
+            self._hand_over = self._network(files.send_recv, "send_recv", criteria)
 
     @property
     def uncalibrated_because(self) -> str:
-        """What was asked beyond the profiles so far; empty if nothing was."""
+        """Extrapolations beyond the profiles so far; empty if there were none."""
         beyond = ", ".join(f"{name} to {value:g}" for name, value in self.extrapolated.items())
         return f"extrapolated beyond the profiles: {beyond}" if beyond else ""
 
@@ -96,7 +96,7 @@ class ProfiledTimes:
         return self._dense(tokens)
 
     def kv_save_ms(self, tokens: int, *, prefill: bool) -> float:
-        """Return the time of writing keys and values; profiles do not tell prompts apart."""
+        """Return the time of writing keys and values; profiles do not distinguish prompts."""
         return self._attention.kv_save_ms(tokens)
 
     def prefill_attention_ms(self, chunk: int, before: int) -> float:
@@ -121,15 +121,15 @@ class ProfiledTimes:
         link = self._node.send_receive_link(self._gpu.link_name)
         return link_ms(link, self._token_bytes * tokens)
 
-    def _network(self, path: Path, operation: str, wanted: Mapping[str, float]) -> Curve:
+    def _network(self, path: Path, operation: str, criteria: Mapping[str, float]) -> Curve:
         median = median_column(operation)
-        frame = select_rows(path, read_columns(path, ["size", median, *wanted]), wanted)
+        frame = select_rows(path, read_columns(path, ["size", median, *criteria]), criteria)
         by_size = frame.groupby("size")[median].mean()
         by_size.index = by_size.index / self._token_bytes
         return self.curve(path, by_size, "tokens")
 
     def curve(self, path: Path, values: pd.Series[float], quantity: str) -> Curve:
-        """Return a curve that notes what is asked beyond it."""
+        """Return a curve that notes requests beyond its points."""
         return Curve(values, self.extrapolated, f"{path.name}: {quantity}")
 
 
@@ -205,8 +205,8 @@ class _ProfiledAttention:
             self._beyond[self._label] = max(before, self._beyond.get(self._label, 0.0))
         if len(contexts) == 1:
             return self._prefill[contexts[0]](chunk)
-        at = int(np.clip(np.searchsorted(contexts, before), 1, len(contexts) - 1))
-        low, high = contexts[at - 1], contexts[at]
+        index = int(np.clip(np.searchsorted(contexts, before), 1, len(contexts) - 1))
+        low, high = contexts[index - 1], contexts[index]
         low_ms, high_ms = self._prefill[low](chunk), self._prefill[high](chunk)
         return float(low_ms + max(high_ms - low_ms, 0.0) * (before - low) / (high - low))
 
@@ -237,17 +237,17 @@ def profile_execution(
 ) -> VidurExecution:
     """Return an execution model that reads its times from profile files.
 
-    As in Vidur the LM head is not in it. FLOPs are causal, and the peak is the GPU's own.
+    As in Vidur, it leaves out the LM head. FLOPs are causal, and the peak is the GPU's own.
 
     Raises:
-        InferenceSimError: As :class:`ProfiledTimes`, or if the model cannot be split so.
+        InferenceSimError: As :class:`ProfiledTimes`, or if the model cannot be split that way.
     """
     times = ProfiledTimes(model, gpu, files, tensor_parallel, node or find_node(gpu.node))
     execution = VidurExecution(
         model, gpu, times, tensor_parallel, stage, engine=engine, causal=True
     )
     if tensor_parallel > 1:
-        times.all_reduce_ms(1)  # now, not in the middle of a run, if there is no such link
+        times.all_reduce_ms(1)  # fails now, not in the middle of a run, without such a link
     if not execution.stage.last:
         times.hand_over_ms(1)
     return execution

@@ -14,13 +14,13 @@ from inference_sim.errors import InferenceSimError
 class Curve:
     """A time that was profiled at some points, as a function [ms].
 
-    Linear between the points. Beyond the last it follows the trend of the upper half of the range,
-    and notes in `beyond` under `label` how far it was asked; below the first it is constant.
+    It is linear between the points. Beyond the last it follows the trend of the upper half of the
+    range, and notes in `beyond` under `label` the farthest request; below the first it is constant.
 
     Args:
-        values: Times by what they depend on [ms].
-        beyond: Where to note it.
-        label: Under which name.
+        values: Times by the quantity that they depend on [ms].
+        beyond: Farthest requests, by label; added to.
+        label: Name of the curve there.
     """
 
     def __init__(self, values: pd.Series[float], beyond: dict[str, float], label: str) -> None:
@@ -73,19 +73,19 @@ def read_columns(path: Path, required: Sequence[str], optional: Sequence[str] = 
     return numbers
 
 
-def select_rows(path: Path, frame: pd.DataFrame, wanted: Mapping[str, float]) -> pd.DataFrame:
-    """Return the rows with the wanted values.
+def select_rows(path: Path, frame: pd.DataFrame, criteria: Mapping[str, float]) -> pd.DataFrame:
+    """Return the rows that meet the criteria.
 
     Raises:
-        InferenceSimError: If there are none; the message says what there is instead.
+        InferenceSimError: If none do; the message lists the values of the file.
     """
-    for name, value in wanted.items():
+    for name, value in criteria.items():
         rows: pd.DataFrame = frame[frame[name] == value]
         if rows.empty:
-            known = np.unique(frame[name]).tolist()
+            values = np.unique(frame[name]).tolist()
             raise InferenceSimError(
                 f"{path}: has no rows with {name} {value:g} "
-                f"(it has {', '.join(f'{one:g}' for one in known) or 'no rows'})"
+                f"(it has {', '.join(f'{present:g}' for present in values) or 'no rows'})"
             )
         frame = rows
     return frame

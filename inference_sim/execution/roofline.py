@@ -12,12 +12,12 @@ For one layer under tensor parallelism TP, with T tokens in the batch:
 
 and once an iteration the LM head over the sampled sequences, or the hand-over to the next pipeline
 stage. With a fixed decode batch everything but the KV read is constant, so cost is affine in the
-total context S: the reason why a run of decode iterations has a closed form. ``p`` smooths the
-corner of the roofline (Williams et al., "Roofline", CACM 2009). At a lower clock the peak is lower
-in proportion, and the memory as fast as before.
+total context S. A run of decode iterations therefore has a closed form. ``p`` smooths the corner of
+the roofline (Williams et al., "Roofline", CACM 2009). At a lower clock the peak is lower in
+proportion, and the memory as fast as before.
 
 Experts compute in tiles of rows (:func:`tile_rows`), and the rows of a tile that hold no token cost
-power, if no time: the memory sets the pace then. They are counted apart from the useful FLOPs.
+power, though no time: memory bounds the time then. They are counted apart from the useful FLOPs.
 
 Layers whose attention has a window W read min(S, B W): exact while all sequences of the batch are
 on one side of it, at most a little too much while they are on both.
@@ -39,7 +39,7 @@ _LAUNCH_S = 20e-6  # of an all-reduce or a send/receive; Vidur's network profile
 
 
 class _Work:
-    """What the parts of an iteration that do not depend on context cost."""
+    """Cost of the parts of an iteration that do not depend on context."""
 
     __slots__ = ("flops", "hbm_bytes", "padding_flops", "seconds")
 
@@ -54,7 +54,7 @@ class Roofline:
     """Iteration cost of one pipeline stage of a model on one tensor-parallel group of GPUs.
 
     Attributes:
-        uncalibrated_because: What in this combination no measurement backs; "" if nothing.
+        uncalibrated_because: Parts of this combination that no measurement backs; "" if none.
     """
 
     def __init__(
@@ -75,18 +75,18 @@ class Roofline:
         Args:
             model: The model; its precision decides the bytes of its weights.
             gpu: The GPU type.
-            engine: What the engine adds to the kernels.
+            engine: Times that the engine adds to the kernels.
             tensor_parallel: GPUs that share each layer.
             stage: The layers that it computes; None for all.
-            expert_parallel: Of these GPUs, how many groups hold different experts; within a group
-                each expert is split. Routing is taken as balanced.
-            node: How the GPUs are linked; None for the node type that the GPU usually sits in.
+            expert_parallel: Number of groups of these GPUs that hold different experts; within a
+                group each expert is split. Routing is taken as balanced.
+            node: Links of the GPUs; None for the node type that the GPU usually sits in.
             time_factor: Factor on the GPU's time, from a measurement of this model; None for the
                 engine's own, if it has one.
             clock_fraction: Clock of the GPU over its highest one.
 
         Raises:
-            InferenceSimError: If the model cannot be split so, or the node has no measured
+            InferenceSimError: If the model cannot be split that way, or the node has no measured
                 all-reduce of that width.
         """
         check_split(model, tensor_parallel, expert_parallel)
@@ -142,8 +142,8 @@ class Roofline:
     def at_clock(self, clock_fraction: float) -> Roofline:
         """Return the same stage with the GPU at a fraction of its highest clock.
 
-        Compute and sampling take longer in proportion; what memory, links and the host take stays,
-        and so do the fixed times of kernels.
+        Compute and sampling take longer in proportion; the times of memory, links and the host
+        stay, and so do the fixed times of kernels.
         """
         if clock_fraction == self.clock_fraction:
             return self
@@ -185,7 +185,7 @@ class Roofline:
             chunks: For each prompt, the tokens computed now and those computed before.
             prompts_done: How many of the chunks are the last of their prompt; each samples a token.
             decode_batch: Sequences that decode a token in the same iteration.
-            decode_context: What these hold, the newest tokens included [tokens].
+            decode_context: Tokens that these hold, the newest ones included [tokens].
         """
         if len(chunks) == 1 and not (chunks[0][1] or decode_batch) and prompts_done == 1:
             prompt = chunks[0][0]  # by far the most frequent
@@ -254,7 +254,7 @@ class Roofline:
         )
 
     def _dense(self, tokens: int) -> _Work:
-        """Return the stage's layers without attention, and the hand-over."""
+        """Return the cost of the stage's layers without attention, and of the hand-over."""
         memo = self._dense_memo.get(tokens)
         if memo is not None:
             return memo
@@ -291,7 +291,7 @@ class Roofline:
         return self.engine.all_reduce_latency_factor * fixed_s + link.seconds(bytes_moved)
 
     def _linear(self, op: LinearOp, tokens: int) -> _Work:
-        """Return one matrix product."""
+        """Return the cost of one matrix product."""
         kernels = self.gpu.kernels
         weights = op.inputs * op.outputs
         moved = weights * op.bytes_per_weight + BYTES_PER_VALUE * tokens * (op.inputs + op.outputs)
@@ -302,7 +302,7 @@ class Roofline:
         return _Work(kernels.t0_us * 1e-6 + seconds, 2 * weights * tokens, moved)
 
     def _experts(self, tokens: int) -> _Work:
-        """Return the experts of one layer, as one GPU's share of them."""
+        """Return the cost of the experts of one layer, one GPU's share of it."""
         model, coefficients = self.model, self.gpu.experts
         experts = model.experts
         assert experts is not None  # noqa: S101
@@ -355,7 +355,7 @@ class Roofline:
 
 
 def tile_rows(tokens: float, experts: int, tokens_per_expert: float) -> float:
-    """Return how many rows an expert computes for its tokens, in the mean, whole tiles of them.
+    """Return the mean number of rows, in whole tiles, that an expert computes for its tokens.
 
     The tiles are those of vLLM's fused kernel (`get_default_config` of fused_moe.py): 16 rows while
     an iteration has no more tokens than there are experts, 64 beyond. The last tile of an expert
@@ -371,6 +371,6 @@ def tile_rows(tokens: float, experts: int, tokens_per_expert: float) -> float:
 
 
 def _windowed_pairs(new: float, before: float, window: float) -> float:
-    """Return how many tokens `new` tokens after `before` see in a window, causally."""
+    """Return the number of tokens that `new` tokens after `before` see in a window, causally."""
     growing = min(max(window - before, 0.0), new)
     return growing * (before + growing / 2) + (new - growing) * window

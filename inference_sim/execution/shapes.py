@@ -1,4 +1,4 @@
-"""How a layer is split over GPUs, and whether measurements back the split."""
+"""The split of a layer over GPUs, and whether measurements back it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def uncalibrated_because(
     tensor_parallel: int,
     links: Sequence[Link],
 ) -> str:
-    """Return what in a combination no measurement backs, "" if nothing."""
+    """Return the parts of a combination that no measurement backs, "" if none."""
     reasons = []
     if gpu.uncalibrated:
         reasons.append(f"{gpu.name}: {gpu.uncalibrated}")

@@ -1,4 +1,4 @@
-"""Iteration time as Vidur puts it together (Agrawal et al., "Vidur", MLSys 2024), for paper mode.
+"""Iteration time as Vidur computes it (Agrawal et al., "Vidur", MLSys 2024), for paper mode.
 
 For each layer of a stage, with T tokens in the batch,
 
@@ -9,8 +9,8 @@ For each layer of a stage, with T tokens in the batch,
     all-reduce, twice    by T, up to a multiple of 8; with TP > 1
 
 and once a stage the hand-over to the next. Embedding, LM head, sampling and the engine's own time
-are not in it. Where the times come from is another matter: fitted coefficients (``vidur_fit``) or
-profile files (``profile``).
+are left out. The times come from fitted coefficients (``vidur_fit``) or from profile files
+(``profile``).
 
 Decode attention is taken to be affine in the context, so that a run of decode iterations has a
 closed form. Rounding the mean context up to 64 adds 31.5 tokens a sequence on average; the affine
@@ -99,11 +99,11 @@ class VidurExecution:
             GPU's own peak.
 
     Attributes:
-        peak_flops: What the MFU divides by [FLOP/s]; in paper mode TFLOPS * 2^40, which is 10 %
-            above the GPU's peak.
+        peak_flops: Divisor of the MFU [FLOP/s]; in paper mode TFLOPS * 2^40, which is 10 % above
+            the GPU's peak.
 
     Raises:
-        InferenceSimError: If the model is not dense, or cannot be split so.
+        InferenceSimError: If the model is not dense, or cannot be split that way.
     """
 
     def __init__(
@@ -125,8 +125,8 @@ class VidurExecution:
         self.peak_flops = gpu.peak_flops if causal else gpu.peak_tflops * 2.0**40
         self._engine = engine or find_engine("none")
         self._sequence_sampling_s = self._engine.sequence_sampling_s(model.vocab_size)
-        # Context that a token attends to: of its own chunk the mean, and of a decode itself, which
-        # the context of the batch holds already.
+        # Context that a token attends to: half or all of its own chunk, and in a decode itself,
+        # which the context of the batch may hold already.
         self._own_share, self._decode_extra = (0.5, 0) if causal else (1.0, 1)
         self._tensor_parallel = tensor_parallel
         self._batching = _GQA_BATCHING if model.query_heads > model.kv_heads else 1.0
@@ -151,7 +151,7 @@ class VidurExecution:
         """
         if clock_fraction != 1.0:
             raise InferenceSimError(
-                "profiles tell the times at the highest clock alone; for clocks and power caps use "
+                "profiles give times at the highest clock only; for clocks and power caps use "
                 "execution: {type: roofline}"
             )
         return self
@@ -180,7 +180,7 @@ class VidurExecution:
             chunks: For each prompt, the tokens computed now and those computed before.
             prompts_done: How many of the chunks are the last of their prompt; each samples a token.
             decode_batch: Sequences that decode a token in the same iteration.
-            decode_context: What these hold, the newest tokens included [tokens].
+            decode_context: Tokens that these hold, the newest ones included [tokens].
         """
         layers = self.stage.layers
         tokens = sum(new for new, _ in chunks) + decode_batch
@@ -267,7 +267,7 @@ def vidur_blocks(
     max_tokens: int = 4096,
     block_size: int = 16,
 ) -> int:
-    """Return how many KV blocks Vidur gives a replica.
+    """Return the number of KV blocks that Vidur gives a replica.
 
     It counts whole requests of `max_tokens` in 90 % of the memory less the weights of a stage,
     without embeddings and LM head, at 2 bytes a parameter::

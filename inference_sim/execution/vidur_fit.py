@@ -32,7 +32,7 @@ from inference_sim.files.catalogue import read_data
 from inference_sim.hardware import GpuSpec, Link, NodeType, find_gpu, find_node
 from inference_sim.models import BYTES_PER_VALUE, ModelSpec
 
-_REFERENCE = "a100-sxm-80gb"  # its first shape, Llama-3-8B, lends its attention to others
+_REFERENCE = "a100-sxm-80gb"  # other models take the attention of its first shape, Llama-3-8B
 LAUNCH_MS = 0.02  # of an all-reduce, on the CPU; Vidur's default
 
 
@@ -81,24 +81,24 @@ class FittedTimes:
     """Times of one layer of `model` on `tensor_parallel` GPUs; a ``LayerTimes``.
 
     Raises:
-        InferenceSimError: If Vidur profiled no such GPU.
+        InferenceSimError: If Vidur did not profile the GPU.
     """
 
     def __init__(
         self, model: ModelSpec, gpu: GpuSpec, tensor_parallel: int, node: NodeType
     ) -> None:
-        known = read_data("inference_sim.execution", "vidur.yaml")
-        if gpu.name not in known:
+        profiled = read_data("inference_sim.execution", "vidur.yaml")
+        if gpu.name not in profiled:
             raise InferenceSimError(
-                f"Vidur has no profile of GPU '{gpu.name}' (known: {', '.join(known)})"
+                f"Vidur has no profile of GPU '{gpu.name}' (known: {', '.join(profiled)})"
             )
-        entry = _entry_of_shape(known[gpu.name]["shapes"], model)
+        entry = _entry_of_shape(profiled[gpu.name]["shapes"], model)
         self.uncalibrated_because = (
             "" if entry else "Vidur profiled no model of this shape; another's attention is scaled"
         )
         self._gpu, self._node, self._tensor_parallel = gpu, node, tensor_parallel
-        self._linear = LinearCoefficients(**known[gpu.name]["linear"])
-        self._attention = _attention(model, gpu, tensor_parallel, entry, known)
+        self._linear = LinearCoefficients(**profiled[gpu.name]["linear"])
+        self._attention = _attention(model, gpu, tensor_parallel, entry, profiled)
         ops = layer_ops(model, tensor_parallel)
         self._products = tuple((op.inputs, op.outputs) for op in ops)
         h, tp = model.hidden_size, tensor_parallel
@@ -175,17 +175,17 @@ def vidur_execution(
         gpu: The GPU; one that Vidur profiled.
         tensor_parallel: GPUs of the stage.
         stage: The stage; None for the whole model.
-        node: How the GPUs are linked; None for the node type that the GPU usually sits in.
+        node: Links of the GPUs; None for the node type that the GPU usually sits in.
 
     Raises:
-        InferenceSimError: If the model cannot be split so, the GPU was not profiled, or the node
-            type lacks a link.
+        InferenceSimError: If the model cannot be split that way, the GPU was not profiled, or the
+            node type lacks a link.
     """
     node = node or find_node(gpu.node)
     times = FittedTimes(model, gpu, tensor_parallel, node)
     execution = VidurExecution(model, gpu, times, tensor_parallel, stage)
     if tensor_parallel > 1:
-        times.all_reduce_ms(1)  # now, not in the middle of a run, if there is no such link
+        times.all_reduce_ms(1)  # fails now, not in the middle of a run, without such a link
     if not execution.stage.last:
         times.hand_over_ms(1)
     return execution
@@ -207,15 +207,15 @@ def _attention(
     gpu: GpuSpec,
     tensor_parallel: int,
     entry: Mapping[str, Any],
-    known: Mapping[str, Any],
+    profiled: Mapping[str, Any],
 ) -> AttentionCoefficients:
     if "attention" in entry and tensor_parallel == 1:
         return AttentionCoefficients(**entry["attention"])
     reference = find_gpu(_REFERENCE)
-    llama = known[_REFERENCE]["shapes"][0]
-    own = AttentionCoefficients(**entry.get("attention", llama["attention"]))
+    llama = profiled[_REFERENCE]["shapes"][0]
+    coefficients = AttentionCoefficients(**entry.get("attention", llama["attention"]))
     width = model.query_heads * model.head_dim / tensor_parallel / llama["shape"][0]
-    return own.scaled(
+    return coefficients.scaled(
         work=width * reference.peak_tflops / gpu.peak_tflops,
         bandwidth=gpu.memory_bandwidth_tb_per_s / reference.memory_bandwidth_tb_per_s,
     )

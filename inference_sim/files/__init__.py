@@ -1,5 +1,5 @@
-"""Files that people write: one dialect of YAML, and one way to check and to explain what it says.
+"""Files that people write: one dialect of YAML, and one way to check its values and explain errors.
 
-It stands below the simulator and ``cosim`` alike: scenarios, GPUs, engines, models and all data
-files of the packages are read by it.
+The simulator and ``cosim`` both use it: it reads scenarios, GPUs, engines, models and all data
+files of the packages.
 """

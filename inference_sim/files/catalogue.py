@@ -1,7 +1,7 @@
-"""Catalogues: what is known of GPUs, models and the like by name, and what users write of theirs.
+"""Catalogues: GPUs, models and the like by name, those of the packages and those of users.
 
-An entry maps field names to plain values. With ``base: <another entry>`` it names only what differs
-from that one. Entries are checked against the dataclass that they describe.
+An entry maps field names to plain values. With ``base: <another entry>`` it names only the fields
+that differ from that one. Entries are checked against the dataclass that they describe.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class FileEntry:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
-        """Take no value of one kind for another: ``"3"`` and ``true`` are not numbers."""
+        """Reject values of another kind: ``"3"`` and ``true`` are not numbers."""
         from inference_sim.files.strict import strict_schema
 
         return strict_schema(source, handler)
@@ -45,7 +45,7 @@ E = TypeVar("E", bound=FileEntry)
 
 @cache
 def read_data(package: str, file_name: str) -> dict[str, dict[str, Any]]:
-    """Return the entries of a packaged YAML file by name, with what each takes from its base."""
+    """Return the entries of a packaged YAML file by name, completed from their bases."""
     return with_bases(_data_node(package, file_name).plain())
 
 
@@ -56,31 +56,31 @@ def _data_node(package: str, file_name: str) -> Node:
 
 
 def with_bases(entries: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return entries of which some name another one, an earlier one, as their base."""
+    """Return entries completed from their bases; a base stands before the entries that name it."""
     complete: dict[str, dict[str, Any]] = {}
     for name, entry in entries.items():
-        own = dict(entry)
-        base = own.pop("base", None)
-        complete[name] = own if base is None else merged(complete[base], own)
+        values = dict(entry)
+        base = values.pop("base", None)
+        complete[name] = values if base is None else merged(complete[base], values)
     return complete
 
 
-def merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `own` values over those of `base`; a mapping over a mapping, key by key."""
-    both = dict(base)
-    for key, value in own.items():
-        old = both.get(key)
+def merged(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values` over those of `base`; a mapping over a mapping, key by key."""
+    result = dict(base)
+    for key, value in values.items():
+        old = result.get(key)
         if isinstance(old, dict) and isinstance(value, dict):
             value = merged(old, value)
-        both[key] = value
-    return both
+        result[key] = value
+    return result
 
 
 class Catalogue(Generic[E]):
-    """Descriptions of one kind of thing: a packaged file of them, and the files of users.
+    """Catalogue of one kind of thing: a packaged file of entries, and the files of users.
 
     Args:
-        kind: What it describes, for errors, such as ``GPU``.
+        kind: Kind of its entries, for errors, such as ``GPU``.
         package: Package of the file.
         file_name: Name of the file.
         entry: Dataclass of an entry, whose field ``name`` is the name of the entry.
@@ -103,23 +103,23 @@ class Catalogue(Generic[E]):
         """Return the entry called `name`.
 
         Raises:
-            UnknownName: If there is none.
+            UnknownName: If the catalogue has no such entry.
         """
         if name not in self.entries:
             raise UnknownName(self._kind, name, self.entries)
-        place = _data_node(self._package, self._file_name).value[name]
-        return self._checked({"name": name, **self.entries[name]}, place)
+        node = _data_node(self._package, self._file_name).value[name]
+        return self._checked({"name": name, **self.entries[name]}, node)
 
     def read(
         self,
         path: Path,
         defaults: Mapping[str, Any] | None = None,
-        of_base: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] = lambda base, own: {},
+        of_base: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] = lambda base, values: {},
     ) -> E:
         """Return the entry that a file of a user describes, named by the file unless it says.
 
         Args:
-            path: The file: the fields of an entry, or a base and what differs from it.
+            path: The file: the fields of an entry, or a base and the fields that differ from it.
             defaults: Values of fields that neither the file nor its base gives.
             of_base: Gives the fields that follow from the choice of a base, from its name and the
                 file's own values.
@@ -129,18 +129,18 @@ class Catalogue(Generic[E]):
                 its field does not take.
         """
         node = read_mapping(path, f"{_article(self._kind)} {self._kind}")
-        own = node.plain()
-        base = own.pop("base", None)
+        values = node.plain()
+        base = values.pop("base", None)
         entry = {"name": path.stem, **(defaults or {})}
         if base is not None:
             if base not in self.entries:
                 unknown = UnknownName(self._kind, str(base), self.entries)
                 raise FileError([Problem(str(unknown), "base", node.value["base"].mark)])
-            entry |= {**self.entries[base], **of_base(base, own)}
-        return self._checked(merged(entry, own), node)
+            entry |= {**self.entries[base], **of_base(base, values)}
+        return self._checked(merged(entry, values), node)
 
     def _checked(self, values: dict[str, Any], node: Node) -> E:
-        """Return `values` as an entry; `node` is where they, or some of them, were written."""
+        """Return `values` as an entry; `node` is the source of them, or of some of them."""
         from pydantic import ValidationError
 
         from inference_sim.files.wording import explain
@@ -149,12 +149,16 @@ class Catalogue(Generic[E]):
             checked: E = self._adapter.validate_python(values)
             return checked
         except ValidationError as error:
-            found = explain(error, self._entry, values)
-        missing = [one.missing for one in found if one.missing and not one.path]
+            details = explain(error, self._entry, values)
+        missing = [detail.missing for detail in details if detail.missing and not detail.path]
         problems = [
-            Problem(one.message, ".".join(map(str, one.path)), _mark(node, one.path, one.at_key))
-            for one in found
-            if one.path or not one.missing
+            Problem(
+                detail.message,
+                ".".join(map(str, detail.path)),
+                _mark(node, detail.path, detail.at_key),
+            )
+            for detail in details
+            if detail.path or not detail.missing
         ]
         if missing:
             message = (
@@ -172,7 +176,7 @@ class Catalogue(Generic[E]):
 
 
 def _mark(node: Node, path: tuple[str | int, ...], at_key: bool) -> str:
-    """Return where the value at `path` stands, or the nearest that encloses it."""
+    """Return the mark of the value at `path`, or of the nearest that encloses it."""
     for part in path:
         try:
             node = node.value[part]

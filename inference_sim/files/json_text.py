@@ -25,7 +25,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
             content = file.read(MAX_JSON_BYTES + 1)
         if len(content) > MAX_JSON_BYTES:
             raise FileError(f"'{path}' is larger than {MAX_JSON_BYTES // 1_000_000} MB")
-        found = json.loads(content.decode("utf-8-sig"))
+        value = json.loads(content.decode("utf-8-sig"))
     except OSError as error:
         raise FileError(f"'{path}' cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
@@ -36,6 +36,6 @@ def read_json_object(path: Path) -> dict[str, Any]:
         ) from None
     except RecursionError:
         raise FileError(f"'{path}' is not JSON: nested too deeply") from None
-    if not isinstance(found, dict):
-        raise FileError(f"'{path}': expected a JSON object (got {found!r:.40})")
-    return found
+    if not isinstance(value, dict):
+        raise FileError(f"'{path}': expected a JSON object (got {value!r:.40})")
+    return value

@@ -1,4 +1,4 @@
-"""Whether a path can be read to its end: pipes, devices and sockets are refused before opening."""
+"""Check that a path can be read to its end: rejects pipes, devices and sockets before opening."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ NOT_REGULAR = "is not a regular file (a pipe, a device or a socket)"
 
 
 def is_irregular(path: Path) -> bool:
-    """Whether a path leads to a pipe, a device or a socket: opening one may wait without end.
+    """Return whether a path is a pipe, a device or a socket: opening one may wait without end.
 
-    One that does not exist, or is a folder, is left to the reader, who has an error for it.
+    A path that does not exist, or is a folder, is left to the reader, which has an error for it.
     """
     try:
         mode = path.stat().st_mode

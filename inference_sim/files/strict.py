@@ -1,4 +1,4 @@
-"""Values of a file taken for what they are: no text for a number, no number for a date.
+"""Values of a file taken by their own type: text is not a number, and a number is not a date.
 
 pydantic's own strict mode goes too far: it refuses what YAML can only write as text or as a list,
 such as dates and tuples.
@@ -53,8 +53,8 @@ _AFTER = {"float": _of_some_size, "int": _of_some_digits}
 def strict_schema(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
     """Return the core schema of a model or a dataclass; a ``__get_pydantic_core_schema__``."""
     schema = handler(source)
-    own: Any = handler.resolve_ref_schema(schema)
-    own.update(_without_coercion(own))
+    resolved: Any = handler.resolve_ref_schema(schema)
+    resolved.update(_without_coercion(resolved))
     return schema
 
 
@@ -67,9 +67,12 @@ def _without_coercion(schema: Any) -> Any:
     kind = schema.get("type")
     if not isinstance(kind, str):  # a table of fields, one of which may be named `type`
         return {name: _without_coercion(part) for name, part in schema.items()}
-    met = (*_BEFORE.values(), *_AFTER.values())
-    if kind in ("function-before", "function-after") and schema["function"]["function"] in met:
-        return schema  # this model was met before
+    validators = (*_BEFORE.values(), *_AFTER.values())
+    if (
+        kind in ("function-before", "function-after")
+        and schema["function"]["function"] in validators
+    ):
+        return schema  # this model was walked before
     opaque = {"default", "metadata", "serialization", "keys_schema"}  # keys are always text
     walked = {
         name: part if name in opaque else _without_coercion(part) for name, part in schema.items()

@@ -1,8 +1,8 @@
 """Problems that pydantic finds, in the words of the file that was checked.
 
-pydantic names places by its own schema (members of unions and functions are part of the path) and
-by its classes. Here the path of an error is walked through the data and the model together: that
-leaves the keys and indices that the user wrote, and tells which keys could stand there.
+pydantic names locations by its own schema (members of unions and functions are part of the path)
+and by its classes. Here the path of an error is walked through the data and the model together:
+that leaves the keys and indices that the user wrote, and gives the keys that are allowed there.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ _QUANTITY = re.compile(r"[-+]?\.?[0-9]")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One problem in the data.
+    """Problem in the data.
 
     Attributes:
         path: Keys and indices that lead to it.
-        message: What is wrong.
-        at_key: It is the key that is wrong, not its value.
+        message: The problem in words.
+        at_key: Whether the key is wrong, not its value.
         missing: The key that is missing there; empty for other problems.
     """
 
@@ -78,7 +78,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where an error is, with the types that may stand there and in what encloses it."""
+    """Location of an error, with the types allowed there and in the value that encloses it."""
 
     path: tuple[str | int, ...]
     value: Any
@@ -94,21 +94,21 @@ def explain(error: ValidationError, model: type[Any], data: Mapping[str, Any]) -
         model: A pydantic model or a dataclass.
         data: The plain values that were checked.
     """
-    found: list[Found] = []
+    problems: list[Found] = []
     mistaken: dict[tuple[str | int, ...], tuple[_Place, list[str]]] = {}
     for details in error.errors(include_url=False):
         place = _locate(model, data, details["loc"])
         expected = _expected(details, place.value)
         if expected is None:
-            found.append(_explain(place, details))
+            problems.append(_explain(place, details))
         else:
             mistaken.setdefault(place.path, (place, []))[1].append(expected)
-    reached = [*mistaken, *(one.path for one in found)]
+    reached = [*mistaken, *(problem.path for problem in problems)]
     for path, (place, kinds) in mistaken.items():
-        # Of the members of a union, the one that got further is the one that was meant.
+        # Of the members of a union, the intended one is the one that got further.
         if not any(len(other) > len(path) and other[: len(path)] == path for other in reached):
-            found.append(Found(path, _mistaken(place.value, kinds)))
-    return found
+            problems.append(Found(path, _mistaken(place.value, kinds)))
+    return problems
 
 
 def _options(annotation: Any) -> tuple[Any, ...]:
@@ -138,7 +138,7 @@ def _fields(option: Any) -> dict[str, FieldInfo]:
 @cache
 def _dataclass_fields(option: type[Any]) -> dict[str, FieldInfo]:
     hints = get_type_hints(option, include_extras=True)
-    return {one.name: FieldInfo.from_annotation(hints[one.name]) for one in fields(option)}
+    return {field.name: FieldInfo.from_annotation(hints[field.name]) for field in fields(option)}
 
 
 def _inside(option: Any, part: str | int) -> tuple[Any, ...]:
@@ -154,7 +154,7 @@ def _inside(option: Any, part: str | int) -> tuple[Any, ...]:
 
 
 def _tags(option: Any, key: str) -> tuple[Any, ...]:
-    """Return the values that tell a model from the other members of its union."""
+    """Return the values that distinguish a model from the other members of its union."""
     info = _fields(option).get(key)
     return get_args(info.annotation) if info and get_origin(info.annotation) is Literal else ()
 
@@ -199,7 +199,7 @@ def _locate(model: type[Any], data: Any, loc: tuple[str | int, ...]) -> _Place:
 
 
 def _expected(details: Any, value: Any) -> str | None:
-    """Return what kind of value was expected, if the error is that it is of another kind."""
+    """Return the kind of value expected, if the error is that it is of another kind."""
     if details["type"].startswith("union_tag_") and not isinstance(value, dict):
         return "a mapping"
     if details["type"] in ("literal_error", "enum"):
@@ -249,9 +249,9 @@ def _explain(place: _Place, details: Any) -> Found:
     kind, context = details["type"], details.get("ctx", {})
     path, value = place.path, place.value
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        known = [key for option in place.around for key in _fields(option)]
-        nearest = did_you_mean(str(path[-1]), known)
-        return Found(path, f"unknown key{nearest or f' (known: {_listed(known)})'}", at_key=True)
+        keys = [key for option in place.around for key in _fields(option)]
+        nearest = did_you_mean(str(path[-1]), keys)
+        return Found(path, f"unknown key{nearest or f' (keys: {_listed(keys)})'}", at_key=True)
     if kind == "missing":
         message = f"missing key '{path[-1]}'{_purpose(place.around, path[-1])}"
         return Found(path[:-1], message, missing=str(path[-1]))
@@ -261,12 +261,12 @@ def _explain(place: _Place, details: Any) -> Found:
         return Found(path, f"missing key '{key}'" + (f" (one of {_listed(tags)})" if tags else ""))
     if kind == "union_tag_invalid":
         key = context["discriminator"].strip("'")
-        known = re.findall(r"'([^']*)'", context["expected_tags"])
-        nearest = did_you_mean(context["tag"], known)
+        keys = re.findall(r"'([^']*)'", context["expected_tags"])
+        nearest = did_you_mean(context["tag"], keys)
         tag = cut(context["tag"], _LONGEST_SHOWN)
-        message = f"unknown {key} '{tag}'{nearest} (expected one of: {_listed(known)})"
+        message = f"unknown {key} '{tag}'{nearest} (expected one of: {_listed(keys)})"
         if not isinstance(value[key], str):
-            message = f"expected one of: {_listed(known)} (got {_shown(value[key])})"
+            message = f"expected one of: {_listed(keys)} (got {_shown(value[key])})"
         return Found((*path, key), message)
     return Found(path, _about_value(kind, context, details["msg"], value))
 
@@ -284,8 +284,8 @@ def _about_value(kind: str, context: Mapping[str, Any], message: str, value: Any
         name, words = _BOUNDS[kind]
         message = f"must be {words} {context[name]:g}"
     elif kind in _LENGTHS:
-        name, words, one, more = _LENGTHS[kind]
-        message = f"must have {words} {context[name]} {one if context[name] == 1 else more}"
+        name, words, singular, plural = _LENGTHS[kind]
+        message = f"must have {words} {context[name]} {singular if context[name] == 1 else plural}"
         if isinstance(value, (dict, list)):
             return f"{message} (got {len(value)})"
     elif kind == "finite_number":
@@ -301,5 +301,5 @@ def _about_value(kind: str, context: Mapping[str, Any], message: str, value: Any
     else:
         message = message.replace("Input should", "must", 1)
     scalar = not isinstance(value, (dict, list)) and value is not _ABSENT
-    # Validators of ours mostly say themselves what they got.
+    # our own validators mostly name the value got themselves
     return f"{message} (got {_shown(value)})" if scalar and "got " not in message else message

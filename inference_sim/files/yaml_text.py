@@ -1,4 +1,4 @@
-"""YAML text read as plain values that remember where they were written, and such text written.
+"""YAML text, read as plain values that remember their line and column, and written.
 
 The reader walks the node graph that PyYAML composes and never constructs a tag, so a file cannot
 build objects. It keeps YAML's notation but not YAML 1.1's surprises:
@@ -6,7 +6,7 @@ build objects. It keeps YAML's notation but not YAML 1.1's surprises:
 - only ``true`` and ``false`` are booleans: ``NO``, ``yes``, ``on`` and ``off`` are strings;
 - integers are decimal: ``010``, ``0x1f``, ``1_000`` and ``1:30`` are strings;
 - floats may be written ``1e3``; dates and times are strings;
-- keys are strings, and stand once in their mapping; there are no merge keys.
+- keys are strings, and stand once in their mapping; merge keys are rejected.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Node:
     Attributes:
         value: None, a bool, int, float or str, a list of nodes, or a dict of nodes.
         mark: Where the value stands.
-        key_mark: Where its key stands; for what has no key, the same as `mark`.
+        key_mark: Where its key stands; for a value without a key, the same as `mark`.
     """
 
     value: Any
@@ -101,7 +101,7 @@ class _Composer(Reader, Scanner, Parser, Composer, BaseResolver):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writer that quotes a string wherever the reader would take it for something else."""
+    """Writer that quotes a string wherever the reader would take it for another type."""
 
 
 def _text_node(dumper: _Dumper, text: str) -> yaml.ScalarNode:
@@ -125,8 +125,8 @@ def parse_yaml(text: str, locate: Locate, make_text: Callable[[str], str] = str)
         make_text: Makes the values that are strings.
 
     Raises:
-        FileError: If it is not YAML, or uses what is not allowed here; with every problem of the
-            latter kind.
+        FileError: If it is not YAML, or uses notation that is not allowed here; with every problem
+            of the latter kind.
     """
     root = _compose(text, locate)
     if root is None:
@@ -199,9 +199,9 @@ def _compose(text: str, locate: Locate) -> yaml.Node | None:
         composer = _Composer(text)
     except ReaderError as error:
         before = text[: error.position]
-        where = locate(before.count("\n") + 1, len(before) - before.rfind("\n"))
+        mark_text = locate(before.count("\n") + 1, len(before) - before.rfind("\n"))
         code = f"U+{ord(text[error.position]):04X}"
-        raise FileError([Problem(f"character {code} is not allowed", where=where)]) from None
+        raise FileError([Problem(f"character {code} is not allowed", where=mark_text)]) from None
     try:
         root = composer.get_node() if composer.check_node() else None
         if composer.check_node():
@@ -211,13 +211,13 @@ def _compose(text: str, locate: Locate) -> yaml.Node | None:
             )
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark or composer.get_mark()
-        where = locate(mark.line + 1, mark.column + 1)
-        raise FileError([Problem(_in_plain_words(error), where=where)]) from None
+        mark_text = locate(mark.line + 1, mark.column + 1)
+        raise FileError([Problem(_in_plain_words(error), where=mark_text)]) from None
     except (ValueError, OverflowError):
         # PyYAML hands escapes such as "\U00110000" to chr() unchecked.
         mark = composer.get_mark()
-        where = locate(mark.line + 1, mark.column + 1)
-        raise FileError([Problem("a number here is too large", where=where)]) from None
+        mark_text = locate(mark.line + 1, mark.column + 1)
+        raise FileError([Problem("a number here is too large", where=mark_text)]) from None
     return root
 
 
@@ -279,17 +279,17 @@ class _Walk:
         self._report(node, f"tags that build objects are not allowed (got {shown})")
 
     def _entries(self, node: yaml.MappingNode) -> Iterator[tuple[str, Node]]:
-        seen: dict[str, str] = {}
+        marks: dict[str, str] = {}
         for key_node, value_node in node.value:
             mark = self._locate(key_node.start_mark)
             key = self._key(key_node)
             value = self.convert(value_node, mark)
             if key is None:
                 continue
-            if key in seen:
-                self._report(key_node, f"key '{key}' is given twice; first at {seen[key]}")
+            if key in marks:
+                self._report(key_node, f"key '{key}' is given twice; first at {marks[key]}")
                 continue
-            seen[key] = mark
+            marks[key] = mark
             yield key, value
 
     def _key(self, node: yaml.Node) -> str | None:

@@ -1,4 +1,4 @@
-"""GPU types: what they can do and draw. The numbers and their sources are in ``gpus.yaml``."""
+"""GPU types: their speed, memory and power. The numbers and their sources are in ``gpus.yaml``."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class GpuSpec(FileEntry):
         node: The node type that it usually sits in.
         links_of: The GPU whose links (see ``nodes.yaml``) it has; "" for those under its own name.
         mfu_power_law: Coefficients of Eq. 1; None where the paper gives none.
-        uncalibrated: What of this was not fitted on measurements; "" where all was.
+        uncalibrated: Parts that were not fitted on measurements; "" where all were.
         experts_uncalibrated: The same, of ``experts``.
         power_uncalibrated: The same, of ``two_resource``.
     """
@@ -119,9 +119,9 @@ class GpuSpec(FileEntry):
 
     @property
     def asleep_w(self) -> float:
-        """Power asleep [W]: cold idle unless told otherwise, loaded idle where that is unknown."""
-        known = (self.sleep_w, self.cold_idle_w)
-        return next((value for value in known if value is not None), self.loaded_idle_w)
+        """Power asleep [W]; that of cold or loaded idle where it is unknown."""
+        powers_w = (self.sleep_w, self.cold_idle_w)
+        return next((value for value in powers_w if value is not None), self.loaded_idle_w)
 
     @property
     def link_name(self) -> str:
@@ -147,7 +147,7 @@ def find_gpu(name: str) -> GpuSpec:
     """Return the GPU called `name`, or the one that the file `name` describes.
 
     A file (``.yaml`` or ``.yml``) has the fields of :class:`GpuSpec`. With ``base: <known GPU>`` it
-    names only what differs from that one::
+    names only the fields that differ from that one::
 
         base: h100-sxm-80gb
         memory_gib: 94
@@ -167,15 +167,15 @@ _POWER_FIELDS = {
     "name", "description", "sources", "max_w", "loaded_idle_w", "cold_idle_w", "sleep_w",
     "two_resource", "mfu_power_law", "embodied_g_per_gpu_hour", "default_engine",
 }  # fmt: skip
-"""Fields that say nothing of its kernels: a file that changes only these is as calibrated as its
+"""Fields that do not concern its kernels: a file that changes only these is as calibrated as its
 base."""
 
 
-def _not_measured(base: str, own: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a GPU takes from its base, and which of it nobody has measured."""
+def _not_measured(base: str, values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the fields that a GPU takes from its base, and those that were not measured."""
     fields = {"links_of": GPUS.entries[base].get("links_of", base)}
-    if not _POWER_FIELDS.issuperset(own):
+    if not _POWER_FIELDS.issuperset(values):
         fields["uncalibrated"] = f"its kernels are those of {base}, not measured"
-    if "two_resource" not in own:
+    if "two_resource" not in values:
         fields["power_uncalibrated"] = f"the power of {base}, not measured"
     return fields

@@ -1,4 +1,4 @@
-"""Node types: how the GPUs of a server are linked. The numbers are in ``nodes.yaml``."""
+"""Node types: the links between the GPUs of a server. The numbers are in ``nodes.yaml``."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Link(FileEntry):
     estimate: bool = False
 
     def seconds(self, bytes_moved: float) -> float:
-        """Return what a tensor of `bytes_moved` adds to the latency [s]."""
+        """Return the time that a tensor of `bytes_moved` adds to the latency [s]."""
         return bytes_moved / (self.bandwidth_gb_per_s * 1e9)
 
 
 @dataclass(frozen=True, slots=True)
 class NodeType(FileEntry):
-    """How GPUs are linked within a node.
+    """Links between the GPUs of a node.
 
     Attributes:
         all_reduce: By GPU name, then by number of GPUs.
@@ -45,7 +45,7 @@ class NodeType(FileEntry):
         """Return the all-reduce cost among `gpus` GPUs of type `gpu`.
 
         Raises:
-            InferenceSimError: If it is not known; the message lists what is.
+            InferenceSimError: If it is not known; the message lists the known ones.
         """
         widths = self.all_reduce.get(gpu, {})
         if gpus not in widths:
@@ -70,7 +70,7 @@ class NodeType(FileEntry):
 
 
 def _known(gpu: str) -> str:
-    """Say for how many GPUs each node type has links."""
+    """Return the numbers of GPUs for which each node type has links, in words."""
     widths = {name: find_node(name).all_reduce.get(gpu, {}) for name in node_names()}
     return "; ".join(
         f"{name}: tensor_parallel {', '.join(map(str, [1, *links]))}"
@@ -91,6 +91,6 @@ def find_node(name: str) -> NodeType:
     """Return the node type called `name`.
 
     Raises:
-        UnknownName: If there is no such node type.
+        UnknownName: If the catalogue has no such node type.
     """
     return NODES.find(name)

@@ -37,7 +37,7 @@ def find_model(name: str, precision: str | None = None) -> ModelSpec:
 
     Raises:
         UnknownName: If the catalogue has no such model.
-        InferenceSimError: If the file cannot be used, or there is no such precision.
+        InferenceSimError: If the file cannot be used, or the precision is unknown.
     """
     if name.endswith(".json"):
         return read_config(Path(name), precision)

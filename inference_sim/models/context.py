@@ -1,4 +1,4 @@
-"""The longest context of a checkpoint: its positions, and how rotary embeddings are stretched.
+"""The longest context of a checkpoint: its positions, and the stretch of rotary embeddings.
 
 The rule is vLLM's for its longest ``max_model_len``. Linear and dynamic scaling multiply the
 positions by their factor; YaRN multiplies those that it was trained on. The positions of
@@ -34,22 +34,24 @@ def read_context(config: ConfigFile, architecture: str) -> int:
     Raises:
         InferenceSimError: If no length is given, or the kind of scaling is not known.
     """
-    given = [name for name in _LENGTHS if config.values.get(name) is not None]
+    names = [name for name in _LENGTHS if config.values.get(name) is not None]
     positions = min(
-        (config.integer(name) for name in given),
+        (config.integer(name) for name in names),
         default=0,
     ) or config.integer(_LENGTHS[0])
     if architecture.startswith("Gemma3"):
         return positions
-    return max((_stretched(config, one, positions) for one in _scalings(config)), default=positions)
+    return max(
+        (_stretched(config, scaling, positions) for scaling in _scalings(config)), default=positions
+    )
 
 
 def _scalings(config: ConfigFile) -> list[tuple[str, Mapping[str, Any]]]:
     """Return the scalings with their keys; transformers 5 gives them by kind of layer, or once."""
     key = "rope_parameters" if config.values.get("rope_parameters") else "rope_scaling"
-    given = config.mapping(key)
-    nested = {f"{key}.{kind}": one for kind, one in given.items() if isinstance(one, dict)}
-    return [*nested.items()] if nested else [(key, given)] if given else []
+    values = config.mapping(key)
+    nested = {f"{key}.{kind}": entry for kind, entry in values.items() if isinstance(entry, dict)}
+    return [*nested.items()] if nested else [(key, values)] if values else []
 
 
 def _stretched(config: ConfigFile, scaling: tuple[str, Mapping[str, Any]], positions: int) -> int:
@@ -66,6 +68,6 @@ def _stretched(config: ConfigFile, scaling: tuple[str, Mapping[str, Any]], posit
     if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not 1 <= factor <= 1e4:
         raise config.fail(f"'{key}.factor' must be a number from 1 to 10,000 (got {factor!r:.40})")
     if kind == "yarn":
-        own = ConfigFile(config.path, values)
-        positions = own.integer("original_max_position_embeddings", default=positions)
+        scaling_file = ConfigFile(config.path, values)
+        positions = scaling_file.integer("original_max_position_embeddings", default=positions)
     return int(positions * factor)

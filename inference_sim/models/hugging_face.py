@@ -1,6 +1,6 @@
-"""Reads the shape of a model from the ``config.json`` that Hugging Face checkpoints ship.
+"""The shape of a model, from the ``config.json`` that Hugging Face checkpoints ship.
 
-What a file leaves out, transformers fills with the default of the architecture's configuration
+Keys that a file leaves out, transformers fills with the default of the architecture's configuration
 class; the few such defaults that published checkpoints rely on are in ``_DEFAULTS``.
 """
 
@@ -95,10 +95,10 @@ def read_config(path: Path, precision: str | None = None) -> ModelSpec:
 
 
 def _architecture(config: ConfigFile) -> str:
-    named = config.values.get("architectures")
-    if not isinstance(named, list) or not named:
+    architectures = config.values.get("architectures")
+    if not isinstance(architectures, list) or not architectures:
         raise config.fail("'architectures' is missing")
-    name = str(named[0])
+    name = str(architectures[0])
     if name not in _DEFAULTS:
         # No suggestion: another architecture would be another model, run without a word.
         raise config.fail(

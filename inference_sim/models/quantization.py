@@ -1,8 +1,8 @@
 """The precision of a checkpoint, wherever its publisher wrote it down.
 
 In the order in which vLLM looks: ``quantization_config``, ``compression_config``, the file
-``hf_quant_config.json`` beside (NVIDIA ModelOpt), and the ``dtype`` of the weights. Whatever has no
-precision in :data:`PRECISIONS` is refused, never taken for bf16.
+``hf_quant_config.json`` beside it (NVIDIA ModelOpt), and the ``dtype`` of the weights. Formats
+without a precision in :data:`PRECISIONS` are rejected, never taken for bf16.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _DTYPES = {"bfloat16": "bf16", "float16": "bf16", "float32": "bf16"}
 
 _NOT_LINEAR = {"lm_head", "gate", "router", "shared_expert_gate", "wte", "wpe"}
 _OTHER_MODELS = ("vis", "multi_modal", "mm_proj", "audio", "mtp", "embed")
-"""How the names begin of what is not part of the layers that are modelled."""
+"""Beginnings of the names of parts outside the layers that are modelled."""
 _LEFT_OUT = ("modules_to_not_convert", "ignored_layers", "exclude_modules", "ignore")
 
 
@@ -38,8 +38,8 @@ class Quantization:
     """Precisions of a checkpoint.
 
     Attributes:
-        precision: Of the linear layers' weights.
-        kv_bytes_per_value: Of the KV cache.
+        precision: Precision of the linear layers' weights.
+        kv_bytes_per_value: Bytes per value of the KV cache.
     """
 
     precision: str = "bf16"
@@ -53,12 +53,12 @@ def read_quantization(
 
     Args:
         config: Its ``config.json``.
-        precision: Precision of the weights that is meant whatever the file says; the KV cache is
-            then as the file says where that can be read, and bf16 elsewhere.
+        precision: Precision of the weights in place of the file's; the KV cache is then as in the
+            file where that can be read, and bf16 elsewhere.
         experts: Whether it is a mixture of experts.
 
     Raises:
-        InferenceSimError: If it has a precision that is not modelled; names the part.
+        InferenceSimError: If it has a precision that is not modelled; the message names the part.
     """
     if precision is None:
         return _read(config, experts)
@@ -92,13 +92,13 @@ def _precision_of_dtype(config: ConfigFile) -> str:
     return _DTYPES[dtype]
 
 
-def _refused(config: ConfigFile, what: str) -> InferenceSimError:
-    return config.fail(f"{what}, which is not modelled; `precision` sets what is taken instead")
+def _refused(config: ConfigFile, problem: str) -> InferenceSimError:
+    return config.fail(f"{problem}, which is not modelled; `precision` sets one to take instead")
 
 
 @dataclass(frozen=True, slots=True)
 class _Scheme:
-    """How one checkpoint is quantized: `values` of the key, or the file, that is called `key`."""
+    """Quantization of one checkpoint: `values` of the key, or the file, that is called `key`."""
 
     config: ConfigFile
     key: str
@@ -140,21 +140,23 @@ class _Scheme:
         groups = self.values.get("config_groups")
         if not isinstance(groups, dict) or not groups:
             raise self._refused("config_groups", groups)
-        found: dict[str, str] = {}
+        by_precision: dict[str, str] = {}
         for name, group in groups.items():
             weights = group.get("weights") if isinstance(group, dict) else None
             weights = weights if isinstance(weights, dict) else {}
             bits, kind = weights.get("num_bits"), weights.get("type")
             if kind == "float" and bits == 8:
-                found["fp8"] = name
+                by_precision["fp8"] = name
             elif kind == "int" and isinstance(bits, int) and bits in _BY_BITS:
-                found[_BY_BITS[bits]] = name
+                by_precision[_BY_BITS[bits]] = name
             else:
                 raise self._refused(f"config_groups.{name}.weights", weights)
-        if len(found) > 1:
-            several = " and ".join(f"{precision} in {name}" for precision, name in found.items())
-            raise _refused(self.config, f"'{self.key}.config_groups' has {several}")
-        return next(iter(found))
+        if len(by_precision) > 1:
+            mixed = " and ".join(
+                f"{precision} in {name}" for precision, name in by_precision.items()
+            )
+            raise _refused(self.config, f"'{self.key}.config_groups' has {mixed}")
+        return next(iter(by_precision))
 
     def _of_modelopt(self) -> str:
         algorithm = self.values.get("quant_algo")
@@ -197,7 +199,7 @@ class _Scheme:
 
 
 def _is_linear(pattern: str) -> bool:
-    """Whether a name, or a pattern of names, is one of the linear operations of the layers."""
+    """Return whether a name, or a pattern of names, is a linear operation of the layers."""
     parts = [
         part for part in re.split(r"[.\\*/:^$()]+", pattern) if part not in ("", "re", "model")
     ]

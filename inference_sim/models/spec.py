@@ -1,4 +1,4 @@
-"""The shape of a language model: what its weights, its KV cache and a token of work amount to."""
+"""The shape of a language model: the sizes of its weights and its KV cache."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from inference_sim.errors import InferenceSimError
 from inference_sim.files.catalogue import Count, FileEntry, Positive, Whole
 
 BYTES_PER_VALUE = 2
-"""Of bf16: activations, and whatever a precision does not name."""
+"""Bytes of a bf16 value: of activations, and of all that a precision does not name."""
 
 PRECISIONS = {"bf16": 2.0, "fp8": 1.0, "mxfp4": 4.25 / 8, "int8": 1.0, "int4": (4 + 20 / 128) / 8}
 """Bytes per weight. mxfp4 has an 8-bit scale for 32 values of 4 bits (OCP MX specification 1.0),
@@ -24,7 +24,7 @@ class Experts(FileEntry):
     ffn_size: Count
 
     def touched(self, tokens: float) -> float:
-        """Return how many experts a batch of `tokens` needs, if routing is uniform.
+        """Return the number of experts that a batch of `tokens` needs, if routing is uniform.
 
         Each token leaves an expert out with probability 1 - k/E, so E (1 - (1 - k/E)^tokens).
         """
@@ -44,10 +44,10 @@ class ModelSpec(FileEntry):
         tied_embeddings: Whether the LM head is the embedding itself.
         windowed_layers: Layers whose attention reaches back `window_tokens` only.
         experts: The experts of each layer; None for a dense model.
-        precision: Of the linear layers' weights, one of :data:`PRECISIONS`; mxfp4 concerns the
-            experts alone where there are any, as gpt-oss ships. The embedding and the LM head stay
-            bf16.
-        kv_bytes_per_value: Of the KV cache.
+        precision: Precision of the linear layers' weights, one of :data:`PRECISIONS`; mxfp4
+            concerns the experts alone where there are any, as gpt-oss ships. The embedding and the
+            LM head stay bf16.
+        kv_bytes_per_value: Bytes per value of the KV cache.
     """
 
     name: str
@@ -80,7 +80,7 @@ class ModelSpec(FileEntry):
         """Return the same model with its weights in `precision`.
 
         Raises:
-            InferenceSimError: If there is no such precision.
+            InferenceSimError: If the precision is unknown.
         """
         return replace(self, precision=precision)
 
@@ -112,7 +112,7 @@ class ModelSpec(FileEntry):
 
     @property
     def active_parameters(self) -> int:
-        """The weights that a token computes with, embedding and LM head included."""
+        """Weights that a token computes with, embedding and LM head included."""
         experts = self.experts.per_token if self.experts else 0
         return self._parameters(experts) + self._embedding_parameters
 
@@ -151,6 +151,6 @@ class ModelSpec(FileEntry):
         return self.layers * per_layer + self._embedding_parameters * BYTES_PER_VALUE
 
     def kv_bytes_per_token_per_layer(self, tensor_parallel: int = 1) -> float:
-        """KV-cache bytes that one token takes on one GPU in one layer (K and V)."""
+        """Return the KV-cache bytes that one token takes on one GPU in one layer (K and V)."""
         heads = max(self.kv_heads / tensor_parallel, 1.0)
         return 2 * heads * self.head_dim * self.kv_bytes_per_value

@@ -1,4 +1,4 @@
-"""What a GPU draws, from how busy its parts are or from a table, and the facility around it."""
+"""Power of a GPU, by the use of its parts or from a table, and of the facility around it."""
 
 from inference_sim.power.base import CLOCK_EXPONENT, PowerModel, Use
 from inference_sim.power.models import MfuPowerLaw, TwoResource

@@ -1,4 +1,4 @@
-"""What every power model of a GPU has in common: its states, its clock, its limits.
+"""The base of the power models of a GPU: its states, its clock, its limits.
 
 A GPU is busy (an iteration is under way), idle (weights resident, nothing to do) or asleep. While
 it is busy it draws
@@ -6,9 +6,9 @@ it is busy it draws
     P = min(max, static + unclocked + s(f) * (dynamic - unclocked))
 
 where f is its clock as a fraction of the nominal one; the unclocked part is that of the memory
-chips, whose clock is another one. The dynamic part is that of a GPU whose
-compute units are as busy at the nominal clock: the MFU is reported against the nominal peak, so
-that at clock f the units are busy by mfu / f.
+chips, which have a clock of their own. The dynamic part is that of a GPU whose compute units are as
+busy at the nominal clock: the MFU is relative to the nominal peak, so that at clock f the units are
+busy by mfu / f.
 
 The exponent n. Dynamic power is C V^2 f: cubic in f where voltage falls with the clock, linear
 where it cannot fall any further (Chandrakasan et al., "Low-power CMOS digital design", IEEE JSSC
@@ -38,7 +38,7 @@ VOLTAGE_FLOOR = 0.5
 
 
 class Use(NamedTuple):
-    """How iterations use a GPU: one array per quantity, all of shape (n,), or of one that fits it.
+    """Use of a GPU by iterations: one array per quantity, all of shape (n,) or broadcast to it.
 
     Attributes:
         mfu: Model FLOPs utilisation, of the peak at the nominal clock [fraction].
@@ -62,7 +62,7 @@ class Use(NamedTuple):
         """Return the same use of the parts at another clock.
 
         Compute units stay as busy as they were, so that the MFU follows the clock. That is exact
-        where they set the pace; where memory does, the MFU is small and counts little.
+        where they bound the time; where memory does, the MFU is small and counts little.
         """
         change = clock_fraction / self.clock_fraction
         mfu = self.mfu * change
@@ -77,12 +77,12 @@ class PowerModel(ABC):
     Attributes:
         idle_w: Power with weights resident and nothing running [W].
         sleep_w: Power asleep: nothing loaded [W].
-        max_w: The most it draws [W].
+        max_w: Highest power [W].
         clock_exponent: n of the module's formula.
-        uncalibrated_because: Why no measurement backs it; "" where one does.
+        uncalibrated_because: Reason why no measurement backs it; "" where one does.
 
     Raises:
-        InferenceSimError: If it draws more idle than at most.
+        InferenceSimError: If the idle power exceeds the highest.
     """
 
     idle_w: float
@@ -92,7 +92,7 @@ class PowerModel(ABC):
     uncalibrated_because: str = ""
 
     is_linear: ClassVar[bool] = False
-    """Whether, below the most it draws, an iteration's energy is a sum of prices for its FLOPs,
+    """Whether, below the highest power, an iteration's energy is a sum of prices for its FLOPs,
     bytes and seconds: linear in all of them at once."""
 
     def __post_init__(self) -> None:
@@ -109,14 +109,14 @@ class PowerModel(ABC):
 
     @abstractmethod
     def dynamic_w(self, use: Use) -> FloatArray:
-        """Return the rest at the nominal clock, not clipped, shape (n,) [W]; `use` is of there."""
+        """Return the rest at the nominal clock, as `use` is, not clipped, shape (n,) [W]."""
 
     def unclocked_w(self, use: Use) -> FloatArray | float:
-        """Return what of `dynamic_w` does not follow the clock, shape (n,) [W]; none by default."""
+        """Return the part of `dynamic_w` that ignores the clock, shape (n,) [W]; 0 by default."""
         return 0.0
 
     def busy_w(self, use: Use) -> FloatArray:
-        """Return mean power over iterations, at the clocks that `use` tells, shape (n,) [W]."""
+        """Return mean power over iterations, at the clocks of `use`, shape (n,) [W]."""
         if np.all(use.clock_fraction == 1.0):  # the usual case, at no cost
             return np.minimum(self.static_w + self.dynamic_w(use), self.max_w)
         nominal = use.at_clock(1.0)

@@ -52,7 +52,7 @@ class MfuPowerLaw(PowerModel):
         return self.idle_w
 
     def dynamic_w(self, use: Use) -> FloatArray:
-        """Return what the MFU adds to it, shape (n,) [W]."""
+        """Return the power that the MFU adds to it, shape (n,) [W]."""
         load: FloatArray = np.minimum(1.0, use.mfu / self.mfu_sat) ** self.gamma
         return (self.max_w - self.idle_w) * load
 

@@ -1,4 +1,4 @@
-"""Power usage effectiveness: what a facility draws around its IT equipment.
+"""Power usage effectiveness: the power of a facility around its IT equipment.
 
 PUE is facility power over IT power (ISO/IEC 30134-2). A yearly mean hides that cooling and power
 supplies have fixed losses, so that it rises at low load, and that cooling takes more when it is
@@ -26,7 +26,7 @@ class Pue(Protocol):
 
         Args:
             it_w: IT power [W].
-            temperature_c: Temperature outside [°C], where it counts.
+            temperature_c: Temperature outside [°C], where the PUE depends on it.
         """
         ...
 
@@ -39,7 +39,7 @@ class Pue(Protocol):
         ...
 
     def __str__(self) -> str:
-        """Say it in a word or two."""
+        """Return the PUE in a word or two."""
         ...
 
 
@@ -183,18 +183,18 @@ class TemperaturePue:
         return f"{min(self.values):g} to {max(self.values):g} by temperature"
 
 
-def _from_1(what: str, values: Sequence[float]) -> None:
+def _from_1(name: str, values: Sequence[float]) -> None:
     wrong = [value for value in values if not value >= 1]
     if wrong:
-        raise InferenceSimError(f"{what} must be at least 1 (got {wrong[0]:g})")
+        raise InferenceSimError(f"{name} must be at least 1 (got {wrong[0]:g})")
 
 
-def _table(what: str, points: Sequence[float], values: Sequence[float]) -> None:
+def _table(kind: str, points: Sequence[float], values: Sequence[float]) -> None:
     if len(points) != len(values) or not points:
         raise InferenceSimError(
-            f"a PUE by {what} needs one PUE per {what} (got {len(values)} for {len(points)})"
+            f"a PUE by {kind} needs one PUE per {kind} (got {len(values)} for {len(points)})"
         )
     _from_1("a PUE", values)
     for low, high in pairwise(points):
         if not high > low:
-            raise InferenceSimError(f"{what}s must rise (got {high:g} after {low:g})")
+            raise InferenceSimError(f"{kind}s must rise (got {high:g} after {low:g})")

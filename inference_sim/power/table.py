@@ -1,4 +1,4 @@
-"""Power against batch from a user's measurements: the shortest way to one's own GPU."""
+"""Power by batch from a user's measurements: the shortest way to model a GPU of one's own."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ COLUMNS = ("batch", "power_w")
 class PowerTable(PowerModel):
     """Power by the number of sequences in an iteration, linear between the rows of a table.
 
-    Below the first row and above the last one their power holds. What the rows contain (prompts,
-    sampling, host gaps) is in them: the table knows of no phase and no model but that measured.
+    Below the first row and above the last one their power holds. Prompts, sampling and host gaps
+    are in the rows as measured: the table holds for the measured model and mix of phases.
 
     Attributes:
         max_w: The highest of `powers_w` [W].
@@ -57,7 +57,7 @@ class PowerTable(PowerModel):
         return min(self.idle_w, *self.powers_w)
 
     def dynamic_w(self, use: Use) -> FloatArray:
-        """Return what the table has at each batch above the static part, shape (n,) [W]."""
+        """Return the power of the table at each batch above the static part, shape (n,) [W]."""
         return np.interp(use.batch, self.batches, self.powers_w) - self.static_w
 
 
@@ -81,11 +81,11 @@ def read_table(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
             f"{path}:1: a table of power has columns {' and '.join(COLUMNS)}; missing: "
             f"{', '.join(missing)} (got {', '.join(header) or 'no header'})"
         )
-    where = [header.index(name) for name in COLUMNS]
+    indices = [header.index(name) for name in COLUMNS]
     problems: list[str] = []
     values: list[list[float]] = []
     for line, row in rows[1:]:
-        cells = [row[index] if index < len(row) else "" for index in where]
+        cells = [row[index] if index < len(row) else "" for index in indices]
         pair = [_number(cell) for cell in cells]
         problems += [
             f"{path}:{line}: {name} must be a number from 0 (got {cell!r})"

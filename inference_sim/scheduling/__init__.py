@@ -1,4 +1,4 @@
-"""How an engine forms its next batch."""
+"""Schedulers: the rules by which an engine forms its next batch."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -21,11 +21,11 @@ SCHEDULERS: Mapping[str, type[Scheduler]] = MappingProxyType(
         "static": StaticScheduler,
     }
 )
-"""The schedulers that come with the simulator, by their names in scenarios."""
+"""The built-in schedulers, by their names in scenarios."""
 
 
 _REQUIRED = ("can_admit", "make_cache", "take")
-"""Methods that every scheduler defines; compiled classes keep no list of these themselves."""
+"""Methods that every scheduler defines; compiled classes do not list these themselves."""
 
 
 def find_scheduler(name: str) -> type[Scheduler]:
@@ -34,18 +34,18 @@ def find_scheduler(name: str) -> type[Scheduler]:
     Packages offer theirs as entry points of the group ``cosim.schedulers``.
 
     Raises:
-        InferenceSimError: If there is none of that name, it cannot be imported, or it is not a
+        InferenceSimError: If no scheduler has that name, it cannot be imported, or it is not a
             complete scheduler.
     """
     return checked_scheduler(find_part("scheduler", name, SCHEDULERS), f"'{name}'")
 
 
 def checked_scheduler(part: object, where: str) -> type[Scheduler]:
-    """Return `part` if it is a scheduler with all that an engine needs of it.
+    """Return `part` if it is a complete scheduler.
 
     Args:
-        part: What may be the class of a scheduler.
-        where: What it is called, or where it stands, for errors.
+        part: The class.
+        where: Its name or its location, for errors.
 
     Raises:
         InferenceSimError: If it is not.
@@ -64,10 +64,10 @@ def checked_scheduler(part: object, where: str) -> type[Scheduler]:
 
 
 def is_scheduler(part: object) -> TypeGuard[type[Scheduler]]:
-    """Tell whether `part` is a subclass of :class:`Scheduler`.
+    """Return whether `part` is a subclass of :class:`Scheduler`.
 
-    Not by ``issubclass``: compiled classes share one cache of answers with their abstract base,
-    which would then take any scheduler for an instance of any other.
+    It does not use ``issubclass``: compiled classes share one cache of answers with their abstract
+    base, which would then take any scheduler for an instance of any other.
     """
     return Scheduler in getattr(part, "__mro__", ())
 

@@ -1,4 +1,4 @@
-"""What a scheduler decides: which prompts, or parts of them, the next iteration computes."""
+"""The base of schedulers, which choose the prompts, or parts of them, of the next iteration."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Chunk:
     """Part of a prompt, or all of it.
 
     Attributes:
-        request: Whose prompt.
+        request: The request of the prompt.
         tokens: Tokens computed now.
         before: Tokens computed in earlier iterations.
-        completes: Whether the prompt is done with it, and a token is sampled.
+        completes: Whether it ends the prompt, so that a token is sampled.
     """
 
     __slots__ = ("before", "completes", "request", "tokens")
@@ -31,14 +31,16 @@ class Chunk:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Scheduler(ABC):
-    """Forms the batches of one engine.
+    """Scheduler of one engine: it forms the batches.
 
     Decodes always go on: every running sequence decodes a token in every iteration, except in one
-    that computes prompts under a scheduler that does not mix.
+    that computes prompts under a scheduler that does not mix. A scheduler of one's own defines
+    `mixes`, `make_cache`, `can_admit` and `take`; see :mod:`inference_sim.scheduling.vllm`.
 
     Args:
         batch_cap: Most sequences that run at once [sequences].
-        max_batch_tokens: Most tokens of one iteration [tokens]; what it counts is the scheduler's.
+        max_batch_tokens: Most tokens of one iteration [tokens]; each scheduler defines which tokens
+            count.
     """
 
     rules: ClassVar[str] = ""
@@ -64,9 +66,9 @@ class Scheduler(ABC):
 
     @abstractmethod
     def can_admit(self, head: Request, running: int, kv: KvCache) -> bool:
-        """Tell whether the head of the line may enter the next iteration.
+        """Return whether the head of the queue may enter the next iteration.
 
-        It may say yes too often: it only decides whether a run of decodes is ended to try.
+        It may be true too often: it only decides whether a run of decodes is ended to try.
         """
 
     @abstractmethod
@@ -81,9 +83,9 @@ class Scheduler(ABC):
         """Return the prompts of the next iteration, their blocks allocated.
 
         Args:
-            waiting: The line; requests that are admitted are taken off its head.
+            waiting: The queue; requests that are admitted are taken off its head.
             partial: The request whose prompt is computed in part.
             running: Sequences that decode.
-            kv: The cache; with `mixes`, less what the decodes of the iteration take.
-            admit: Whether requests may be taken off the line.
+            kv: The cache; with `mixes`, less the blocks that the decodes of the iteration take.
+            admit: Whether requests may be taken off the queue.
         """

@@ -1,8 +1,8 @@
 """Schedulers that cut prompts into chunks and mix them with decodes.
 
-Each iteration decodes a token of every running sequence and fills what is left of its token budget
-with prompts: first the one already begun, then the head of the line. A prompt that does not fit is
-cut, so at most one prompt is ever partly computed.
+Each iteration decodes a token of every running sequence and fills the rest of its token budget with
+prompts: first the one already begun, then the head of the queue. A prompt that does not fit is cut,
+so at most one prompt is ever partly computed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from inference_sim.scheduling.base import Chunk, Scheduler
 class ChunkedScheduler(Scheduler):
     """Chunked prefill; ``max_batch_tokens`` counts decodes and prompt tokens of an iteration.
 
-    A begun prompt that finds no block waits for one. (vLLM v1 evicts it, to compute it again
+    A begun prompt without a free block waits for one. (vLLM v1 evicts it, and computes it again
     later.)
     """
 
@@ -29,7 +29,7 @@ class ChunkedScheduler(Scheduler):
     whole_prompts = False
 
     def can_admit(self, head: Request, running: int, kv: KvCache) -> bool:
-        """Tell whether there is room in the batch, in the budget and in the cache."""
+        """Return whether there is room in the batch, in the budget and in the cache."""
         budget = self.max_batch_tokens - running
         return running < self.batch_cap and budget > 0 and self._fits(head, 0, budget, kv)
 
@@ -41,7 +41,7 @@ class ChunkedScheduler(Scheduler):
         kv: KvCache,
         admit: bool = True,
     ) -> list[Chunk]:
-        """Return the next chunk of the begun prompt, then prompts from the head of the line."""
+        """Return the next chunk of the begun prompt, then prompts from the head of the queue."""
         budget = self.max_batch_tokens - running
         chunks: list[Chunk] = []
         if partial is not None:
@@ -63,7 +63,7 @@ class ChunkedScheduler(Scheduler):
 
     @abstractmethod
     def _fits(self, request: Request, before: int, budget: int, kv: KvCache) -> bool:
-        """Tell whether the cache has room for the request's next chunk."""
+        """Return whether the cache has room for the request's next chunk."""
 
     @abstractmethod
     def _allocate(self, request: Request, before: int, tokens: int, kv: KvCache) -> None:

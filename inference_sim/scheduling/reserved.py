@@ -1,6 +1,6 @@
 """Schedulers of engines before paging: each request reserves the longest context's memory.
 
-Nothing is ever evicted, and memory bounds the batch.
+No sequence is ever evicted, and memory bounds the batch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from inference_sim.scheduling.base import Chunk, Scheduler
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class _ReservingScheduler(Scheduler):
-    """Admits whole prompts while there are reservations; tokens are not counted."""
+    """Scheduler that admits whole prompts while there are reservations; tokens are not counted."""
 
     whole_prompts = False  # no limit but the context
 
@@ -25,7 +25,7 @@ class _ReservingScheduler(Scheduler):
         return ReservedKvCache(blocks, longest)
 
     def can_admit(self, head: Request, running: int, kv: KvCache) -> bool:
-        """Tell whether there is room in the batch and a free reservation."""
+        """Return whether there is room in the batch and a free reservation."""
         return running < self.batch_cap and kv.can_admit(head.prefill_tokens)
 
     def take(
@@ -36,7 +36,7 @@ class _ReservingScheduler(Scheduler):
         kv: KvCache,
         admit: bool = True,
     ) -> list[Chunk]:
-        """Return whole prompts from the head of the line, as many as find a reservation."""
+        """Return whole prompts from the head of the queue, as many as find a reservation."""
         batch: list[Chunk] = []
         while waiting and running + len(batch) < self.batch_cap:
             tokens = waiting[0].prefill_tokens
@@ -63,7 +63,7 @@ class StaticScheduler(_ReservingScheduler):
     mixes = False
 
     def can_admit(self, head: Request, running: int, kv: KvCache) -> bool:
-        """Tell whether the last batch has ended."""
+        """Return whether the last batch has ended."""
         return running == 0 and super().can_admit(head, running, kv)
 
     def take(

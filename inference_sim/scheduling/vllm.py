@@ -1,9 +1,9 @@
 """The scheduler of vLLM v0 (0.5 to 0.6, chunked prefill off), and Vidur's model of it.
 
-Prefill first and never mixed with decode: whenever the head of the waiting line can be admitted,
-the next iteration is a prefill of as many requests from the line as fit; otherwise every running
+Prefill first and never mixed with decode: whenever the head of the queue can be admitted, the
+next iteration is a prefill of as many requests from the queue as fit; otherwise every running
 sequence decodes one token. On exhaustion of KV blocks the youngest sequence is evicted to the head
-of the line and later recomputed (Kwon et al., SOSP 2023, Section 4.5).
+of the queue and later recomputed (Kwon et al., SOSP 2023, Section 4.5).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class VllmScheduler(Scheduler):
         return KvCache(blocks, watermark=0.01)
 
     def can_admit(self, head: Request, running: int, kv: KvCache) -> bool:
-        """Tell whether there is room in the batch and in the cache."""
+        """Return whether there is room in the batch and in the cache."""
         return running < self.batch_cap and kv.can_admit(head.prefill_tokens)
 
     def take(
@@ -43,7 +43,7 @@ class VllmScheduler(Scheduler):
         kv: KvCache,
         admit: bool = True,
     ) -> list[Chunk]:
-        """Return whole prompts from the head of the line, as many as fit."""
+        """Return whole prompts from the head of the queue, as many as fit."""
         batch: list[Chunk] = []
         computed = longest = 0
         while waiting and running + len(batch) < self.batch_cap:

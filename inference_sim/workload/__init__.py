@@ -1,4 +1,9 @@
-"""What requests arrive, and when: lazy streams, so that a long run needs no more memory."""
+"""Workloads: lazy streams of requests, so that a long run does not need more memory.
+
+A stream joins arrivals with lengths::
+
+    stream = generated_stream(PoissonArrivals(2.0), FixedLengths(512, 128), seed=1, requests=1000)
+"""
 
 from inference_sim.workload.arrivals import (
     BurstArrivals,

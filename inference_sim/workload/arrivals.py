@@ -41,11 +41,11 @@ class PoissonArrivals:
 
     def times_s(self, rng: np.random.Generator) -> Iterator[FloatArray]:
         """Yield chunks of arrival times [s]."""
-        last = 0.0
+        last_s = 0.0
         while True:
-            times = last + np.cumsum(rng.exponential(1 / self.rate_per_s, CHUNK))
-            last = float(times[-1])
-            yield times
+            times_s = last_s + np.cumsum(rng.exponential(1 / self.rate_per_s, CHUNK))
+            last_s = float(times_s[-1])
+            yield times_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class GammaArrivals:
     """Independent gamma-distributed gaps: more (cv > 1) or less (cv < 1) irregular than Poisson.
 
     Gaps have shape ``1 / cv^2`` and mean ``1 / rate``; cv = 1 is a Poisson process. BurstGPT (Wang
-    et al., KDD 2025) models recorded LLM services so.
+    et al., KDD 2025) models recorded LLM services this way.
 
     Attributes:
         rate_per_s: Mean rate [requests/s].
@@ -71,11 +71,11 @@ class GammaArrivals:
     def times_s(self, rng: np.random.Generator) -> Iterator[FloatArray]:
         """Yield chunks of arrival times [s]."""
         variance = self.cv**2
-        last = 0.0
+        last_s = 0.0
         while True:
-            times = last + np.cumsum(rng.gamma(1 / variance, variance / self.rate_per_s, CHUNK))
-            last = float(times[-1])
-            yield times
+            times_s = last_s + np.cumsum(rng.gamma(1 / variance, variance / self.rate_per_s, CHUNK))
+            last_s = float(times_s[-1])
+            yield times_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +91,10 @@ class StaticArrivals:
 
     def times_s(self, rng: np.random.Generator) -> Iterator[FloatArray]:
         """Yield chunks of arrival times [s]."""
-        first = 1
+        number = 1
         while True:
-            yield np.arange(first, first + CHUNK) / self.rate_per_s
-            first += CHUNK
+            yield np.arange(number, number + CHUNK) / self.rate_per_s
+            number += CHUNK
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +137,9 @@ class BurstArrivals:
     def times_s(self, rng: np.random.Generator) -> Iterator[FloatArray]:
         """Yield chunks of arrival times [s].
 
-        A unit-rate Poisson process on the axis of expected arrivals, carried back to time: that
-        expectation grows linearly within a state, so the way back is a linear interpolation.
+        They are those of a unit-rate Poisson process on the axis of expected arrivals, mapped back
+        to time: that expectation grows linearly within a state, so the map is a linear
+        interpolation.
         """
         rates = np.array([self.base_rate_per_s, self.burst_rate_per_s])
         mean_s = np.array([self.mean_gap_s, self.mean_burst_s])
@@ -232,5 +233,5 @@ def _thinned_times_s(
 ) -> Iterator[FloatArray]:
     """Yield those times of a process of the peak rate that a process of the given rate keeps."""
     for candidates in PoissonArrivals(peak_rate_per_s).times_s(rng):
-        kept = rng.random(len(candidates)) * peak_rate_per_s < rate_per_s(candidates)
-        yield candidates[kept]
+        keep = rng.random(len(candidates)) * peak_rate_per_s < rate_per_s(candidates)
+        yield candidates[keep]

@@ -1,4 +1,4 @@
-"""Lengths as they were measured: the quantiles of a trace, prompt and output drawn jointly."""
+"""Measured lengths: the quantiles of a trace, prompt and output drawn jointly."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class EmpiricalLengths:
     """Lengths with measured distributions, and the measured rank correlation between them.
 
     Each marginal is linear between its quantiles. The two are tied by a Gaussian copula (Nelsen, An
-    Introduction to Copulas, 2006): of two standard normal numbers with correlation
-    ``2 sin(pi rho / 6)``, the probabilities have the rank correlation rho (Pearson, 1907).
+    Introduction to Copulas, 2006): two standard normal numbers with correlation ``2 sin(pi rho /
+    6)`` have probabilities with the rank correlation rho (Pearson, 1907).
 
     Attributes:
-        prompt_quantiles, output_quantiles: At ``PROBABILITIES`` [tokens].
+        prompt_quantiles, output_quantiles: Quantiles at ``PROBABILITIES`` [tokens].
         rank_correlation: Spearman's rho of prompt and output tokens.
     """
 
@@ -73,7 +73,7 @@ def find_lengths(name: str) -> EmpiricalLengths:
     """Return built-in measured lengths by name, such as ``azure_2023_conversation``.
 
     Raises:
-        UnknownName: If there are none of this name.
+        UnknownName: If the name is unknown.
     """
     data = read_data(__package__, "azure_lengths.yaml")
     if name not in data:

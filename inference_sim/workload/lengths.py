@@ -83,12 +83,16 @@ class ZipfLengths:
 
 @dataclass(frozen=True)
 class LognormalTokens:
-    """Lognormal token counts, rounded, and cut to bounds.
+    """Lognormal token counts, rounded, and clipped to bounds.
+
+    Example::
+
+        LognormalTokens.from_mean_and_p99(mean_tokens=500, p99_tokens=3000, max_tokens=8192)
 
     Attributes:
-        median_tokens: Median before it is cut [tokens].
+        median_tokens: Median before clipping [tokens].
         sigma: Standard deviation of the logarithm.
-        min_tokens, max_tokens: What lies beyond becomes the bound itself [tokens].
+        min_tokens, max_tokens: Bounds; shorter and longer samples are clipped to them [tokens].
     """
 
     median_tokens: float
@@ -104,7 +108,7 @@ class LognormalTokens:
         min_tokens: int = 1,
         max_tokens: int = 10_000_000,
     ) -> LognormalTokens:
-        """Return the distribution with this mean and 99th percentile, before it is cut.
+        """Return the distribution with this mean and 99th percentile, before clipping.
 
         ``sigma^2 / 2 - z sigma + ln(p99 / mean) = 0`` with z the normal quantile of 0.99; of its
         two roots the smaller is taken, so that a longer tail means a larger sigma.
@@ -125,8 +129,8 @@ class LognormalTokens:
     def draw(self, rng: np.random.Generator, count: int) -> Ints:
         """Return token counts, shape (count,)."""
         tokens = np.rint(rng.lognormal(log(self.median_tokens), self.sigma, count))
-        cut: Ints = np.clip(tokens, self.min_tokens, self.max_tokens).astype(np.int64)
-        return cut
+        clipped: Ints = np.clip(tokens, self.min_tokens, self.max_tokens).astype(np.int64)
+        return clipped
 
 
 @dataclass(frozen=True)

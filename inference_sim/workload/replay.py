@@ -1,4 +1,4 @@
-"""A recorded trace played back: faster or slower, later, once or over and over."""
+"""A replay of a recorded trace: faster or slower, later, once or over and over."""
 
 from __future__ import annotations
 
@@ -14,11 +14,16 @@ from inference_sim.workload.traces import Recording, RequestTrace
 class Replay:
     """Arrivals of a trace on the clock of a run; lengths stay as recorded.
 
+    Example::
+
+        replay = Replay(trace=open_trace(Path("requests.csv")), rate_scale=2.0, loop=True)
+        stream = trace_stream(replay, seed=1)
+
     Attributes:
-        trace: What was recorded.
-        rate_scale: Pace: 2 halves the gaps, so that the rate doubles.
+        trace: The recorded trace.
+        rate_scale: Factor on the rate: 2 halves the gaps, so that the rate doubles.
         shift_s: Time of the first arrival, not scaled [s]; nothing arrives before.
-        loop: Begin again when the trace ends, without end. One mean gap lies between its last
+        loop: Whether to begin again whenever the trace ends. One mean gap lies between its last
             arrival and the next first one, so that the mean rate stays that of the trace.
 
     Raises:
@@ -42,7 +47,7 @@ class Replay:
 
     @property
     def peak_rate_per_s(self) -> float:
-        """The mean rate of the trace's busiest minute, at the pace of the run [requests/s]."""
+        """The mean rate of the trace's busiest minute, at the rate of the run [requests/s]."""
         return self.trace.peak_rate_per_s * self.rate_scale
 
     def parts(self) -> Iterator[RequestTrace]:

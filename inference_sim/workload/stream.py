@@ -23,7 +23,7 @@ class Recorded(Protocol):
 
 
 class Arrival(NamedTuple):
-    """A request as the world sends it: time since the start [s], tokens, class."""
+    """A request as it arrives: time since the start [s], tokens, class."""
 
     time_s: float
     prompt_tokens: int
@@ -46,21 +46,24 @@ def generated_stream(
     class that has its own: changing one leaves the others as they were (common random numbers).
 
     Args:
-        arrivals: When they come.
-        lengths: How long they are.
+        arrivals: Arrival process.
+        lengths: Length distribution.
         seed: Seed of the run, or several numbers that make one.
-        requests: Stop after so many; None for no end.
+        requests: Number of requests to stop after; None for no end.
         class_shares: Share of each class; sums to 1.
         class_lengths: Lengths of classes that differ, by class; `lengths` are those of the others.
     """
     time_rng, length_rng, class_rng = (_generator(seed, key) for key in range(3))
-    own = {one: (drawn, _generator(seed, 4, one)) for one, drawn in (class_lengths or {}).items()}
+    special = {
+        class_id: (drawn, _generator(seed, 4, class_id))
+        for class_id, drawn in (class_lengths or {}).items()
+    }
 
     def endless() -> Iterator[Arrival]:
         for times in arrivals.times_s(time_rng):
             prompt, output = lengths.draw(length_rng, len(times))
             classes = _draw_classes(class_rng, len(times), class_shares)
-            for class_id, (drawn, rng) in own.items():
+            for class_id, (drawn, rng) in special.items():
                 members = np.flatnonzero(classes == class_id)
                 prompt[members], output[members] = drawn.draw(rng, len(members))
             yield from map(
@@ -104,8 +107,8 @@ def thinned(
     iterator = iter(stream)
     while chunk := list(islice(iterator, CHUNK)):
         draws = rng.random(len(chunk))
-        mine = (draws >= from_share) & (draws < to_share)
-        yield from (arrival for arrival, keep in zip(chunk, mine, strict=True) if keep)
+        kept = (draws >= from_share) & (draws < to_share)
+        yield from (arrival for arrival, keep in zip(chunk, kept, strict=True) if keep)
 
 
 def _generator(seed: int | Sequence[int], *key: int) -> np.random.Generator:

@@ -46,14 +46,14 @@ class Block:
 
     @property
     def without_leading_empty_lines(self) -> Block | None:
-        """What follows empty lines at the beginning; None if nothing does."""
+        """The block after empty lines at the beginning; None if no line follows."""
         text = self.text.lstrip(b"\r\n")
         empty = self.text[: len(self.text) - len(text)].count(b"\n")
         return Block(text, self.first_line + empty, self.is_last) if text else None
 
     @property
     def without_first_line(self) -> Block | None:
-        """What follows the first line; None if nothing does."""
+        """The block after the first line; None if no line follows."""
         _, _, text = self.text.partition(b"\n")
         return Block(text, self.first_line + 1, self.is_last) if text else None
 
@@ -69,10 +69,10 @@ def read_blocks(path: Path, block_bytes: int | None = None) -> Generator[Block]:
 
     Args:
         path: The file.
-        block_bytes: How much is read at a time; ``BLOCK_BYTES`` by default.
+        block_bytes: Bytes read at a time; ``BLOCK_BYTES`` by default.
 
     Raises:
-        TraceError: If it cannot be read, is no text, or has a line that is far too long.
+        TraceError: If it cannot be read, is not text, or has a line that is far too long.
     """
     if is_irregular(path):
         raise TraceError(f"{path}: {NOT_REGULAR}")
@@ -84,11 +84,11 @@ def read_blocks(path: Path, block_bytes: int | None = None) -> Generator[Block]:
 
 
 def _blocks(path: Path, chunks: Iterator[bytes]) -> Iterator[Block]:
-    line, held = 1, b""  # held: the beginning of a line
+    line, buffered = 1, b""  # buffered: the beginning of a line
     first = next(chunks, b"")
-    for magic, what in _NO_TEXT.items():
+    for magic, problem in _NO_TEXT.items():
         if first.startswith(magic):
-            raise TraceError(f"{path}: {what}")
+            raise TraceError(f"{path}: {problem}")
     chunk: bytes | None = first.removeprefix(_BYTE_ORDER_MARK)
     while chunk is not None:
         if b"\0" in chunk:
@@ -96,12 +96,12 @@ def _blocks(path: Path, chunks: Iterator[bytes]) -> Iterator[Block]:
             raise TraceError(f"{path}:{number}: holds a byte 0, so the file is not text")
         following = next(chunks, None)
         end = len(chunk) if following is None else chunk.rfind(b"\n") + 1
-        held += chunk[:end]
-        if held and (end or following is None):
-            yield Block(held, line, is_last=following is None)
-            line, held = line + held.count(b"\n"), b""
-        held += chunk[end:]
-        if len(held) > LONGEST_LINE_BYTES:
+        buffered += chunk[:end]
+        if buffered and (end or following is None):
+            yield Block(buffered, line, is_last=following is None)
+            line, buffered = line + buffered.count(b"\n"), b""
+        buffered += chunk[end:]
+        if len(buffered) > LONGEST_LINE_BYTES:
             raise TraceError(
                 f"{path}:{line}: a line of more than {LONGEST_LINE_BYTES:,} bytes, so this is not "
                 "a trace with a request a line"

@@ -1,4 +1,4 @@
-"""Checks of a trace format that a package offers, against a file that is written so.
+"""Checks of a trace format that a package offers, against a file in that format.
 
 In a test of your own::
 
@@ -24,7 +24,7 @@ from inference_sim.workload.trace_rows import parsed_at_once, read_rows
 
 
 def check_format(trace_format: TraceFormat, sample: Path) -> list[str]:
-    """Return what is wrong with a format; empty if it conforms.
+    """Return the problems of a format; empty if it conforms.
 
     Args:
         trace_format: The format.

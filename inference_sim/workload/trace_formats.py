@@ -1,4 +1,4 @@
-"""The formats of request traces: which there are, and how a file is recognised as one.
+"""The formats of request traces, and how a file is recognised.
 
 =========  ==========================================  ===================  ======================
 format     columns                                     times                source
@@ -39,17 +39,21 @@ _KIND, _GROUP = "format of traces", "cosim.traces"
 
 @dataclass(frozen=True, slots=True)
 class TraceFormat:
-    """Description of how a trace is written.
+    """Format of a trace file.
+
+    Example::
+
+        TraceFormat("gateway_log", ("time", "prompt", "output"), "logs of my gateway")
 
     Attributes:
-        name: What scenarios call it.
+        name: Its name in scenarios.
         columns: Names of time, prompt tokens and output tokens.
-        about: What it is, in a few words.
+        about: Description in a few words.
         ticks_per_s: Units of its times in a second; 1e9 for stamps, which are read as nanoseconds.
         stamps: Whether times are stamps, not numbers.
         json_lines: Whether each line is a JSON object; CSV with a header if not.
-        fails_at_zero: Whether a request without output tokens is one that failed, and not an error.
-        telling: Other columns that tell it from a format with the same names.
+        fails_at_zero: Whether a request without output tokens is a failed one, and not an error.
+        telling: Other columns that distinguish it from a format with the same names.
         whole_ticks: Whether its times are whole numbers: a fraction is then another unit.
     """
 
@@ -64,7 +68,7 @@ class TraceFormat:
     whole_ticks: bool = False
 
     def fits(self, names: Iterable[str]) -> bool:
-        """Whether a file with columns of these names can be in this format."""
+        """Return whether a file with columns of these names can be in this format."""
         return {*self.columns, *self.telling} <= set(names)
 
     def in_unit(self, time_unit: str) -> TraceFormat:
@@ -81,8 +85,8 @@ class TraceFormat:
 
 
 FORMATS: Mapping[str, TraceFormat] = {
-    one.name: one
-    for one in (
+    trace_format.name: trace_format
+    for trace_format in (
         TraceFormat(
             "azure",
             ("TIMESTAMP", "ContextTokens", "GeneratedTokens"),
@@ -116,22 +120,23 @@ FORMATS: Mapping[str, TraceFormat] = {
         ),
     )
 }
-"""The formats that come with the simulator, by name."""
+"""The built-in formats, by name."""
 
 
 def find_format(name: str) -> TraceFormat:
     """Return a format by name, or the one that a package offers under it.
 
     Raises:
-        UnknownName: If there is none of that name.
-        InferenceSimError: If several packages offer it, it cannot be imported or is no format.
+        UnknownName: If no format has that name.
+        InferenceSimError: If several packages offer it, or it cannot be imported or is not a
+            format.
     """
-    found = find_part(_KIND, name, FORMATS, group=_GROUP)
-    if not isinstance(found, TraceFormat):
-        raise InferenceSimError(f"{_KIND} '{name}' must be a TraceFormat (got {found!r:.60})")
-    if found.name != name:
-        raise InferenceSimError(f"{_KIND} '{name}' calls itself '{found.name}'")
-    return found
+    part = find_part(_KIND, name, FORMATS, group=_GROUP)
+    if not isinstance(part, TraceFormat):
+        raise InferenceSimError(f"{_KIND} '{name}' must be a TraceFormat (got {part!r:.60})")
+    if part.name != name:
+        raise InferenceSimError(f"{_KIND} '{name}' calls itself '{part.name}'")
+    return part
 
 
 def known_formats() -> dict[str, TraceFormat]:

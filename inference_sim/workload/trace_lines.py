@@ -1,4 +1,4 @@
-"""The rows of a trace parsed line by line: slower, and able to say which line is wrong."""
+"""The rows of a trace parsed line by line: slower, and able to name the wrong line."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _OFFSET = re.compile(r":.*(?:[Zz]|[+-]\d\d(?::?\d\d)?)$")
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What the lines of a block hold.
+    """Values of the lines of a block.
 
     Attributes:
         lines: Their numbers in the file.
         ticks: Times in the units of the format, from its own origin, of shape (lines,).
         prompt_tokens, output_tokens: Lengths [tokens], of shape (lines,).
-        skipped: Lines that were left out because they are wrong.
+        skipped: Number of invalid lines that were left out.
     """
 
     lines: Sequence[int]
@@ -48,12 +48,12 @@ class Columns:
 
 
 class LineParser:
-    """Parses the lines of one trace.
+    """Parser of the lines of one trace.
 
     Args:
         path: The file, for errors.
         trace: The trace that was opened.
-        skip_invalid: Whether lines that are wrong are left out.
+        skip_invalid: Whether invalid lines are left out.
 
     Attributes:
         with_offset: Whether its stamps have an offset from UTC; None until the first is known.
@@ -70,8 +70,8 @@ class LineParser:
         """Return the columns of a block.
 
         Raises:
-            TraceError: At the first line with a wrong value, or that has not the shape of a row,
-                unless such lines are left out.
+            TraceError: At the first line with a wrong value, or without the shape of a row, unless
+                such lines are left out.
         """
         fields = self._json_fields if self._format.json_lines else self._csv_fields
         lines: list[int] = []
@@ -163,7 +163,7 @@ class LineParser:
         return ticks, problems
 
     def _numbers(self, values: Sequence[Any]) -> FloatArray:
-        """Return the values as floats; NaN for what is no number."""
+        """Return the values as floats; NaN for values that are not numbers."""
         kinds = (int, float) if self._format.json_lines else (str,)
         return np.array([_number(value, kinds) for value in values], dtype=np.float64)
 
@@ -172,7 +172,7 @@ class LineParser:
         try:
             fields = next(csv.reader([text], strict=True))
         except csv.Error as error:
-            raise ValueError(f"is no row of CSV: {error}") from error
+            raise ValueError(f"is not a row of CSV: {error}") from error
         if len(fields) != len(self._header):
             raise ValueError(
                 f"has {len(fields)} column{'' if len(fields) == 1 else 's'} where the header has "
@@ -194,7 +194,7 @@ class LineParser:
 
 @dataclass(frozen=True, slots=True)
 class _Problem:
-    """What is wrong with a column, and in which rows of a block."""
+    """Problem of a column, and the rows of a block that have it."""
 
     name: str
     values: Sequence[Any]
@@ -207,7 +207,7 @@ class _Problem:
 
     @property
     def of_file(self) -> bool:
-        """Whether it says that the file is read wrongly, not that a row is wrong."""
+        """Whether the file is read in a wrong unit, not a row wrong."""
         return _SET_UNIT in self.wrong
 
     @property
@@ -216,8 +216,8 @@ class _Problem:
 
     def text(self, last_line: int) -> str:
         count = int(np.count_nonzero(self.bad))
-        more = f"; {count} such rows up to line {last_line}" if count > 1 else ""
-        return f"column {self.name} {self.wrong} (got {shown(self.values[self.row])}{more})"
+        others = f"; {count} such rows up to line {last_line}" if count > 1 else ""
+        return f"column {self.name} {self.wrong} (got {shown(self.values[self.row])}{others})"
 
 
 def _not_tokens(
@@ -230,12 +230,12 @@ def _not_tokens(
 
 
 def _is_number(stamp: str) -> bool:
-    """Whether a text is a plain number; 20240510 too, which ISO 8601 takes for a day."""
+    """Return whether a text is a plain number; 20240510 too, a day in ISO 8601."""
     return bool(_PLAIN_NUMBER.fullmatch(stamp))
 
 
 def has_offset(stamp: str) -> bool:
-    """Tell whether a time stamp says how far its clock is from UTC."""
+    """Return whether a time stamp has an offset from UTC."""
     return bool(_OFFSET.search(stamp.strip()))
 
 

@@ -68,7 +68,7 @@ def open_as(path: Path, name: str | None = None, time_unit: str | None = None) -
 
     Raises:
         TraceError: If it is not in this format, or in none of the formats.
-        UnknownName: If there is no such format.
+        UnknownName: If the format is unknown.
     """
     formats = known_formats() if name is None else {**known_formats(), name: find_format(name)}
     trace = open_among(path, formats, name)
@@ -101,26 +101,34 @@ def _opened(
     blocks: Generator[Block],
     formats: Mapping[str, TraceFormat],
 ) -> OpenedTrace:
-    where = f"{path}:{block.first_line}"
-    first, _, _ = block.text.partition(b"\n")
-    text = first.rstrip(b"\r").decode("utf-8", "backslashreplace")
+    location = f"{path}:{block.first_line}"
+    first_line, _, _ = block.text.partition(b"\n")
+    text = first_line.rstrip(b"\r").decode("utf-8", "backslashreplace")
     is_json = text.lstrip().startswith(("{", "["))
-    names = _json_names(where, text) if is_json else _csv_names(where, text)
-    fitting = [one for one in formats.values() if one.json_lines == is_json and one.fits(names)]
-    fitting.sort(key=lambda one: -len(one.telling))  # of two, the one that asks for more
+    names = _json_names(location, text) if is_json else _csv_names(location, text)
+    fitting = [
+        candidate
+        for candidate in formats.values()
+        if candidate.json_lines == is_json and candidate.fits(names)
+    ]
+    fitting.sort(key=lambda candidate: -len(candidate.telling))  # of two, the more specific one
     if name is not None and formats[name] not in fitting:
         looks = f"; it looks like format '{fitting[0].name}'" if fitting else ""
-        raise TraceError(f"{where}: {_misfit(formats[name], names, text, is_json=is_json)}{looks}")
-    if not fitting:
-        known = "; ".join(f"{one.name}: {', '.join(one.columns)}" for one in formats.values())
         raise TraceError(
-            f"{where}: no known format of request traces (got {shown(text)}; known: {known})"
+            f"{location}: {_misfit(formats[name], names, text, is_json=is_json)}{looks}"
+        )
+    if not fitting:
+        listed = "; ".join(
+            f"{candidate.name}: {', '.join(candidate.columns)}" for candidate in formats.values()
+        )
+        raise TraceError(
+            f"{location}: no known format of request traces (got {shown(text)}; known: {listed})"
         )
     chosen = fitting[0] if name is None else formats[name]
     if is_json:
         return OpenedTrace(chosen, (), block, blocks)
     if repeated := [column for column in chosen.columns if names.count(column) > 1]:
-        raise TraceError(f"{where}: the header has {', '.join(repeated)} more than once")
+        raise TraceError(f"{location}: the header has {', '.join(repeated)} more than once")
     return OpenedTrace(chosen, names, block.without_first_line, blocks)
 
 
@@ -130,27 +138,29 @@ def _misfit(wanted: TraceFormat, names: tuple[str, ...], text: str, *, is_json: 
         return f"is not a JSON object (got {shown(text)}; {expected})"
     present = names if wanted.json_lines == is_json else ()
     missing = ", ".join(column for column in wanted.columns if column not in present)
-    what = "object" if is_json and wanted.json_lines else "header"
-    return f"the {what} lacks {missing} ({expected})"
+    part = "object" if is_json and wanted.json_lines else "header"
+    return f"the {part} lacks {missing} ({expected})"
 
 
-def _csv_names(where: str, text: str) -> tuple[str, ...]:
+def _csv_names(location: str, text: str) -> tuple[str, ...]:
     try:
         return tuple(name.strip() for name in next(csv.reader([text], strict=True)))
     except csv.Error as error:
-        raise TraceError(f"{where}: is no header of CSV: {error} (got {shown(text)})") from error
+        raise TraceError(
+            f"{location}: is not a header of CSV: {error} (got {shown(text)})"
+        ) from error
 
 
-def _json_names(where: str, text: str) -> tuple[str, ...]:
+def _json_names(location: str, text: str) -> tuple[str, ...]:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise TraceError(
-            f"{where}: is not a JSON object of one line: {error} (got {shown(text)})"
+            f"{location}: is not a JSON object of one line: {error} (got {shown(text)})"
         ) from error
     if not isinstance(content, dict):
         raise TraceError(
-            f"{where}: is not a JSON object (got {shown(text)}; expected one object a line)"
+            f"{location}: is not a JSON object (got {shown(text)}; expected one object a line)"
         )
     return tuple(content)
 

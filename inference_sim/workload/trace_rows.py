@@ -1,8 +1,8 @@
 """The rows of a trace, block by block, each of them checked.
 
-A block is parsed at once by Arrow, without a Python object a row. Where Arrow cannot, or finds
-something out of the ordinary (a wrong value, but also an empty line, a quoted field or ``10.0``
-tokens), it is parsed line by line: that gives the same arrays, or the line that is wrong.
+A block is parsed at once by Arrow, without a Python object a row. Where Arrow cannot, or finds an
+unusual value (a wrong one, but also an empty line, a quoted field or ``10.0`` tokens), the block is
+parsed line by line: that gives the same arrays, or the line that is wrong.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Rows:
     Attributes:
         ticks: Times in the units of the format, from its own origin.
         prompt_tokens, output_tokens: Lengths [tokens].
-        failures: Rows that were left out because their requests had failed.
-        skipped: Rows that were left out because they are wrong.
+        failures: Number of rows left out because their requests had failed.
+        skipped: Number of invalid rows left out.
     """
 
     ticks: NDArray[Any]
@@ -51,11 +51,11 @@ def read_rows(path: Path, trace: OpenedTrace, *, skip_invalid: bool = False) -> 
     Args:
         path: The file, for errors.
         trace: The trace that was opened.
-        skip_invalid: Whether rows that are wrong are left out. Rows out of order are not: the
-            file is.
+        skip_invalid: Whether invalid rows are left out. Rows out of order are an error in any case:
+            the whole file is wrong then.
 
     Raises:
-        TraceError: At the first row that is wrong; names file and line.
+        TraceError: At the first wrong row; the message names file and line.
     """
     parser = LineParser(path, trace, skip_invalid=skip_invalid)
     first: Any = None
@@ -90,7 +90,7 @@ def read_rows(path: Path, trace: OpenedTrace, *, skip_invalid: bool = False) -> 
 
 
 def parsed_at_once(trace: OpenedTrace, block: Block, parser: LineParser) -> Columns | None:
-    """Return the columns of a block; None if any of it is out of the ordinary."""
+    """Return the columns of a block; None if any value is unusual."""
     if trace.format.json_lines and trace.format.stamps:  # to Arrow they are text
         return None
     try:
@@ -126,10 +126,12 @@ def _csv(trace: OpenedTrace, block: Block, parser: LineParser) -> pa.Table:
         if with_offset is None:
             first, _, _ = block.text.partition(b"\n")
             fields = first.rstrip(b"\r").split(b",")
-            at = trace.header.index(time)
-            with_offset = at < len(fields) and has_offset(fields[at].decode("ascii", "replace"))
+            column = trace.header.index(time)
+            with_offset = column < len(fields) and has_offset(
+                fields[column].decode("ascii", "replace")
+            )
         kinds[time] = pa.timestamp("ns", tz="UTC" if with_offset else None)
-    # Columns that are not read may be called alike; Arrow wants names that differ.
+    # Columns that are not read may share a name; Arrow requires different names.
     names = [name if name in kinds else f"#{index}" for index, name in enumerate(trace.header)]
     table = pyarrow.csv.read_csv(
         pa.BufferReader(block.text),

@@ -47,12 +47,12 @@ class Recording(Protocol):
 
     @property
     def failures(self) -> int:
-        """Requests that were recorded as failed, and left out."""
+        """Number of requests that were recorded as failed, and left out."""
         ...
 
     @property
     def skipped(self) -> int:
-        """Rows that are wrong, and were left out."""
+        """Number of invalid rows that were left out."""
         ...
 
     def parts(self) -> Iterator[RequestTrace]:
@@ -68,7 +68,7 @@ class RequestTrace:
         times_s: Arrival times, the first at 0 [s].
         prompt_tokens, output_tokens: Lengths [tokens].
         failures: Requests that were recorded as failed, and left out.
-        skipped: Rows that are wrong, and were left out.
+        skipped: Number of invalid rows that were left out.
     """
 
     times_s: FloatArray
@@ -141,7 +141,7 @@ def open_trace(
         in_memory_bytes: Size of the largest file that is held in memory.
 
     Raises:
-        TraceError: If the file cannot be read as such a trace; names the first bad row.
+        TraceError: If the file cannot be read as such a trace; the message names the first bad row.
     """
     if not path.is_file() or path.stat().st_size <= in_memory_bytes:
         return read_trace(path, trace_format, time_unit, skip_invalid=skip_invalid)
@@ -172,10 +172,10 @@ def read_trace(
         path: The file.
         trace_format: The name of a format; None to recognise it by the first line.
         time_unit: Unit of its times, one of ``TIME_UNITS``; the format's own if None.
-        skip_invalid: Whether rows that are wrong are left out and counted.
+        skip_invalid: Whether invalid rows are left out and counted.
 
     Raises:
-        TraceError: If the file cannot be read as such a trace; names the first bad row.
+        TraceError: If the file cannot be read as such a trace; the message names the first bad row.
     """
     pieces = list(read_pieces(path, trace_format, time_unit, skip_invalid=skip_invalid))
     return RequestTrace(
@@ -196,7 +196,7 @@ def read_pieces(
 ) -> Iterator[RequestTrace]:
     """Yield the requests of a file piece by piece, checked; times count from the first of all.
 
-    A piece is without requests if none of its rows tells of one that was served.
+    A piece has no requests if none of its rows is a served one.
 
     Args:
         path: The file.
@@ -205,7 +205,7 @@ def read_pieces(
         skip_invalid: As in :func:`read_trace`.
 
     Raises:
-        TraceError: If the file cannot be read as such a trace; names the first bad row.
+        TraceError: If the file cannot be read as such a trace; the message names the first bad row.
     """
     origin, failures, skipped = None, 0, 0
     with closing(open_as(path, trace_format, time_unit)) as trace:
@@ -224,19 +224,19 @@ def read_pieces(
                 rows.skipped,
             )
     if origin is None:
-        without = [f"{failures:,} that failed"] if failures else []
-        without += [f"{skipped:,} invalid rows"] if skipped else []
+        left_out = [f"{failures:,} that failed"] if failures else []
+        left_out += [f"{skipped:,} invalid rows"] if skipped else []
         raise TraceError(
-            f"{path}: holds no requests" + (f" but {' and '.join(without)}" if without else "")
+            f"{path}: holds no requests" + (f" but {' and '.join(left_out)}" if left_out else "")
         )
 
 
 class Totals:
-    """What the pieces of a trace come to.
+    """Totals over the pieces of a trace.
 
     Attributes:
         requests, failures: Requests, and those that were recorded as failed and left out.
-        skipped: Rows that are wrong, and were left out.
+        skipped: Number of invalid rows that were left out.
         span_s: Time from the first arrival to the last [s].
     """
 
@@ -260,7 +260,7 @@ class Totals:
         if not piece.requests:
             return
         minutes, counts = np.unique(piece.times_s // 60, return_counts=True)
-        if minutes[0] == self._minute:  # it began in the piece before
+        if minutes[0] == self._minute:  # the minute began in the piece before
             counts[0] += self._in_minute
         self.requests += piece.requests
         self.span_s = piece.span_s

@@ -34,7 +34,7 @@ def vidur_stream(
 
     Args:
         qps: Nominal rate [requests/s].
-        requests: How many.
+        requests: Number of requests.
         theta: Skew of the total lengths; not 1.
         min_tokens: Shortest total length [tokens].
         max_tokens: Longest total length [tokens].

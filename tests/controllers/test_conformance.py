@@ -186,7 +186,7 @@ def test_one_that_needs_clairvoyance_is_told_the_future() -> None:
     findings = check_controller(Told)
     assert all(one.passed for one in findings)
     notes = {one.check: one.note for one in findings if one.note}
-    assert notes == {AHEAD: "not checked, for it needs to be told the future"}
+    assert notes == {AHEAD: "not checked, because it needs perfect forecasts"}
 
 
 def test_what_may_be_missing() -> None:
@@ -242,7 +242,7 @@ def test_a_plain_assignment_says_what_to_do() -> None:
         def act(self, observation: Any) -> Any:
             observation.solar_w = 0.0
 
-    assert "is read-only: return a new SiteAction" in failed(Plain)[ALONE]
+    assert "are read-only: return a new SiteAction" in failed(Plain)[ALONE]
 
 
 def test_one_that_cannot_stand_there() -> None:

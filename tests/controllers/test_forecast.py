@@ -243,7 +243,8 @@ class TestForecast:
         assert [Forecast(0, 0.1, np.arange(9.0), np.zeros(9)).at(0.1 * k) for k in range(9)] == [
             *range(9)
         ]
-        with pytest.raises(ValueError, match=r"^a forecast is of what comes \(got -1 s\)$"):
+        beyond = r"^a forecast starts at the present step \(got -1 s\)$"
+        with pytest.raises(ValueError, match=beyond):
             self.ONE.at(-1)
         with pytest.raises(ValueError, match=r"the forecast ends 600 s ahead \(got 600 s\); the"):
             self.ONE.at(600)

@@ -74,9 +74,9 @@ class TestWhen:
             ({}, False, ""),
             ({"chat": (None, None)}, False, ""),
             ({"chat": (1.8, 0.09)}, False, ""),  # at the margin, not beyond it
-            ({"chat": (1.801, None)}, True, "TTFT p99 of chat 1.8 s, objective 2 s"),
-            ({"chat": (None, 0.0901)}, True, "TPOT p99 of chat 0.0901 s, objective 0.1 s"),
-            ({"code": (0.95, 9.0)}, True, "TTFT p99 of code 0.95 s, objective 1 s"),
+            ({"chat": (1.801, None)}, True, "TTFT p99 of chat 1.8 s, SLO 2 s"),
+            ({"chat": (None, 0.0901)}, True, "TPOT p99 of chat 0.0901 s, SLO 0.1 s"),
+            ({"code": (0.95, 9.0)}, True, "TTFT p99 of code 0.95 s, SLO 1 s"),
             ({"code": (None, 9.0)}, False, ""),  # it has no objective for that
             ({"batch": (99.0, 99.0)}, False, ""),  # it may be deferred
             ({"other": (99.0, 99.0)}, False, ""),
@@ -221,7 +221,7 @@ class TestAtWork:
             (THROTTLED[name], held[name]) for name in held
         }
         assert {one.reason for one in by_guard if one.step == 1} == {
-            "TTFT p99 of chat 1.9 s, objective 2 s"
+            "TTFT p99 of chat 1.9 s, SLO 2 s"
         }
         assert {one.reason for one in by_guard if one.step == 6} == {"the hold is over"}
         assert host.guards["dc"].active_s == 300

@@ -127,8 +127,8 @@ def test_the_guard_leaves_the_cap_alone():
 def test_reasons():
     policy = BatchCapAimd(settle_s=0)
     policy.reset(context(**SITE))
-    assert policy.step(seen(0, 0.03)).reason == "TPOT p99 at 150% of its objective"
-    assert policy.step(seen(1, 0.019)).reason == "TPOT p99 near its objective, at 95%"
+    assert policy.step(seen(0, 0.03)).reason == "TPOT p99 at 150% of its SLO"
+    assert policy.step(seen(1, 0.019)).reason == "TPOT p99 near its SLO, at 95%"
     policy = BatchCapAimd(mode="energy")
     policy.reset(context(**SITE))
     assert policy.step(seen(0, None)).reason == "least energy per token at 4: 1.6 J"
@@ -141,7 +141,7 @@ def test_is_the_same_after_a_reset():
 
 
 def test_needs_an_objective_or_a_deployment():
-    with pytest.raises(ValueError, match="'dc' has no objective for the time per token to hold"):
+    with pytest.raises(ValueError, match="'dc' has no SLO for the time per token to hold"):
         BatchCapAimd().reset(context())
     with pytest.raises(ValueError, match="'dc' has no cluster to plan for"):
         BatchCapAimd(mode="energy").reset(context())

@@ -107,7 +107,7 @@ def test_before_there_is_telemetry_the_clock_is_the_highest():
     assert clock(policy, seen(0)) == 1.0
     assert policy.step(seen(1)).clock_fraction == 0.5
     assert policy.step(seen(2, tpot_p99_s=None, running=8)).reason == (
-        "no lower clock holds the objective"
+        "no lower clock holds the SLO"
     )
 
 
@@ -135,7 +135,7 @@ def test_is_the_same_after_a_reset():
 
 
 def test_needs_an_objective_a_clock_and_a_deployment():
-    with pytest.raises(ValueError, match="'dc' has no objective for the time per token"):
+    with pytest.raises(ValueError, match="'dc' has no SLO for the time per token"):
         SloClock().reset(context(**SITE))
     with pytest.raises(ValueError, match="'dc' has no clock_fraction to set"):
         SloClock(tpot_slo_s=1).reset(context())

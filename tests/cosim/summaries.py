@@ -9,6 +9,7 @@ from cosim.accounting.energy import Energy
 from cosim.results.summary import ScenarioName, SimulatedTime, Summary, WallTime
 from cosim.results.totals import (
     EnergyAttribution,
+    EnergyPerWork,
     EnergyShare,
     GpuUse,
     Percentiles,
@@ -67,6 +68,7 @@ TOTALS = ServingTotals(
     batch=None,
     gpu=GpuUse(count=1, mfu_mean=0.1, busy_fraction=0.5, power_mean_w=300.0),
     energy_kwh=ENERGY,
+    energy_per_work=EnergyPerWork(wh_per_request=20.0, j_per_output_token=720.0),
     carbon_g=CARBON,
     attribution=EnergyAttribution(requests=NOTHING, idle=NOTHING, by_class={}),
     battery=None,

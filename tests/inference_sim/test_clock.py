@@ -79,5 +79,5 @@ def test_lower_clocks_take_longer_in_all() -> None:
 
 
 def test_profiles_know_no_other_clock() -> None:
-    with pytest.raises(InferenceSimError, match="profiles tell the times at the highest clock"):
+    with pytest.raises(InferenceSimError, match="profiles give times at the highest clock"):
         vidur_execution(LLAMA2_7B, A100).at_clock(0.5)

@@ -221,7 +221,7 @@ def test_a_change_holds_from_the_next_iteration() -> None:
 def test_refused() -> None:
     idle_w = TwoResource.of(A100).idle_w
     cluster = Cluster(config(), [])
-    text = rf"a power cap must be at least {idle_w:g} W, what a GPU draws with nothing to do"
+    text = rf"a power cap must be at least {idle_w:g} W, the idle power of a GPU"
     with pytest.raises(InferenceSimError, match=text):
         cluster.apply({"power_cap": idle_w - 1})
     with pytest.raises(InferenceSimError, match=text):
@@ -233,7 +233,7 @@ def test_refused() -> None:
         power=MfuPowerLaw.of(A100),
         power_cap_w=300.0,
     )
-    with pytest.raises(InferenceSimError, match="profiles tell the times at the highest clock"):
+    with pytest.raises(InferenceSimError, match="profiles give times at the highest clock"):
         Cluster(profiles, [])
     with pytest.raises(InferenceSimError, match="depends on the context"):
         capped(Roofline(LLAMA2_7B, A100, find_engine("none")), TwoResource.of(A100), 99).decode(1)

@@ -109,7 +109,7 @@ def test_precision_is_read(
 def test_what_is_not_modelled_is_refused_until_a_precision_is_given(
     tmp_path: Path, change: dict[str, Any], part: str
 ) -> None:
-    with pytest.raises(InferenceSimError, match=part + ".*`precision` sets what is taken instead"):
+    with pytest.raises(InferenceSimError, match=part + ".*`precision` sets one to take instead"):
         read(tmp_path, change)
     assert read(tmp_path, change, "fp8") == ("fp8", 2)
 

@@ -89,7 +89,7 @@ BAD = {
         VIDUR + GOOD + "2,3",
         ":4: has 2 columns where the header has 3; the file ends here",
     ),
-    "open quote": (VIDUR + GOOD + '2,3,"4\n3,4,5\n', ":4: is no row of CSV"),
+    "open quote": (VIDUR + GOOD + '2,3,"4\n3,4,5\n', ":4: is not a row of CSV"),
     "column twice": ("arrived_at," + VIDUR + GOOD, ":1: the header has arrived_at more than once"),
     "endless": (VIDUR + GOOD + "2,3,1e300\n", ":4: column num_decode_tokens is not a whole number"),
     "unsorted": (VIDUR + GOOD + "0.5,10,5\n", ":4: arrives before the row above it"),

@@ -34,7 +34,10 @@ def test_there_are_scenarios_and_golden_figures_for_each() -> None:
 def test_every_scenario_validates(cosim: Cli) -> None:
     answer = cosim("validate", *FILES)
     assert (answer.code, answer.err) == (0, "")
-    assert answer.out.splitlines() == [f"{path}: ok" for path in FILES]
+    lines = answer.out.splitlines()
+    assert [line for line in lines if ": warning: " not in line] == [
+        f"{path}: ok" for path in FILES
+    ]
 
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)

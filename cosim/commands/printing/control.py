@@ -9,6 +9,7 @@ from rich.console import Console
 
 from controllers import ActuatorChange
 from cosim.commands.printing.layout import INDENT, line_width, print_row, wrapped
+from cosim.results.in_force import SettingUse
 from cosim.studies.runs.execute import Result
 from cosim.words import duration, plural, setting
 
@@ -31,6 +32,9 @@ def print_control(console: Console, result: Result) -> None:
         made = "no change" if not changes else plural(len(changes), "change")
         print_row(console, "Control", f"{entry.name}{where}: {made}")
         _print_changes(console, start, changes)
+        for actuator, use in counted.settings.items():
+            if changes and use.in_force_s:
+                print_row(console, "", _use(actuator, use))
     for site, guard in result.run.host.guards.items():
         if guard.active_s:
             where = f" on {site}" if several else ""
@@ -40,6 +44,19 @@ def print_control(console: Console, result: Result) -> None:
                 f"the SLO guard{where} kept throttles open, and deferrable requests waiting, for "
                 f"{duration(guard.active_s)}; last for {guard.reason}",
             )
+
+
+def _use(actuator: str, use: SettingUse) -> str:
+    """Return for how long a setting was in force and mattered."""
+    if not use.mattered_s:
+        return (
+            f"{actuator} was set for {duration(use.in_force_s)} and never mattered: without it "
+            "the run would have been the same"
+        )
+    share = "throughout"
+    if use.mattered_s < use.in_force_s:
+        share = f"for {duration(use.mattered_s)} of it"
+    return f"{actuator} was set for {duration(use.in_force_s)}, and mattered {share}"
 
 
 def _print_changes(console: Console, start: datetime, changes: Sequence[ActuatorChange]) -> None:

@@ -9,6 +9,7 @@ from cosim.accounting.paper import PaperTable2
 from cosim.results.totals import (
     BatchSizes,
     Deployment,
+    EnergyPerWork,
     GpuUse,
     PowerCapUse,
     RequestLatencies,
@@ -22,6 +23,7 @@ from cosim.words import (
     exact_percent,
     latency,
     mass,
+    number,
     percent,
     plural,
     power,
@@ -40,6 +42,8 @@ def site_rows(totals: RunTotals) -> Iterator[tuple[str, str]]:
         if totals.power_cap is not None:
             yield "Cap", _power_cap(totals.power_cap)
     yield "Energy", energy_balance(totals.energy_kwh)
+    if isinstance(totals, ServingTotals) and totals.energy_per_work.wh_per_request is not None:
+        yield "", _per_work(totals.energy_per_work)
     yield from carbon_rows(totals)
     if totals.battery is not None:
         yield "Battery", _battery(totals.battery, totals.energy_kwh.battery_loss)
@@ -159,6 +163,14 @@ def energy_balance(used: Energy) -> str:
         terms += " " + kept.format(abs(stored) * scale)
     exported = f"; {used.export * scale:z.2f} of solar exported" if used.export else ""
     return f"{used.facility * scale:z.2f} {unit} used = {terms}{exported}"
+
+
+def _per_work(used: EnergyPerWork) -> str:
+    """Return the facility's energy per unit of work."""
+    text = f"{number(used.wh_per_request or 0.0)} Wh per request"
+    if used.j_per_output_token is not None:
+        text += f", {number(used.j_per_output_token)} J per output token"
+    return text
 
 
 def carbon_rows(totals: RunTotals) -> Iterator[tuple[str, str]]:

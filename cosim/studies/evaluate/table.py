@@ -11,6 +11,7 @@ import pandas as pd
 from cosim.studies.evaluate.evaluation import Evaluation
 from cosim.studies.evaluate.statistics import PolicyRow
 from cosim.studies.frame.table import TextTable
+from cosim.studies.runs.figures import MUCH_STORED
 from cosim.studies.runs.interval import Interval, interval
 
 HEADER = (
@@ -22,7 +23,7 @@ HEADER = (
 RUN_COLUMNS = (
     "seed", "import_g", "stored_g", "embodied_g", "facility_kwh", "import_kwh", "cost",
     "attainment", "ttft_p99_s", "tpot_p99_s", "arrived", "completed", "backlog", "late",
-    "output_tokens", "guard_s", "changes", "is_wide", "load_state", "failure",
+    "output_tokens", "guard_s", "changes", "mattered_s", "is_wide", "load_state", "failure",
 )  # fmt: skip
 """Figures of a run that an evaluation writes."""
 
@@ -92,12 +93,49 @@ def notes(evaluation: Evaluation) -> Iterator[str]:
             f"deferral alone. Its loads are the model's times {scale:.3f}, so that doing nothing "
             "takes what it took in the simulation."
         )
+    if stored := stored_policies(evaluation):
+        yield (
+            f"Battery content: {'; '.join(stored)}. That part of a saving is the difference of "
+            "what the batteries hold at the end, valued at the mean intensity, and nothing that "
+            "the policy saved in the run: begin and end with the same charge, or run for longer."
+        )
+    if idle := idle_policies(evaluation):
+        yield (
+            f"Never mattered: {', '.join(idle)}. What they set was in nobody's way, so that their "
+            "runs are as if nothing had been set: the load is too low for them, or they set too "
+            "little."
+        )
     backlog = [label(row) for row in evaluation.rows if row.backlog >= 1]
     if backlog:
         yield (
             f"Left work at the end: {', '.join(backlog)}. Their carbon is scaled up for it, which "
             "is a guess: work not done is not a saving."
         )
+
+
+def stored_policies(evaluation: Evaluation) -> list[str]:
+    """Return the policies of whose saving much is only what the batteries hold at the end."""
+    first = evaluation.policies[0].runs
+    texts = []
+    for policy in evaluation.policies[1:]:
+        if policy.twin or any(run.failure for run in policy.runs):
+            continue
+        saved_g = sum(run.carbon_g for run in first) - sum(run.carbon_g for run in policy.runs)
+        stored_g = sum(run.stored_g for run in first) - sum(run.stored_g for run in policy.runs)
+        if saved_g > 0 and abs(stored_g) > MUCH_STORED * saved_g:
+            texts.append(f"{policy.policy} {stored_g / saved_g:.0%}")
+    return texts
+
+
+def idle_policies(evaluation: Evaluation) -> list[str]:
+    """Return the names of the policies whose settings mattered in no run."""
+    return [
+        policy.policy
+        for policy in evaluation.policies
+        if not policy.twin
+        and any(run.changes for run in policy.runs)
+        and not any(run.mattered_s for run in policy.runs)
+    ]
 
 
 def runs_of(evaluation: Evaluation, *more: str) -> Iterator[dict[str, Any]]:

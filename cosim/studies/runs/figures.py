@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ from cosim.world.plan import Plan
 
 LEAST_SERVED = 0.99
 """A run counts as complete if it served at least this share of the requests that arrived."""
+MUCH_STORED = 0.1
+"""Share of a saving above which it is told that it is only what the batteries hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,7 @@ class RunFigures:
         facility_power_w: Mean power of the facility [W].
         guard_s: Time for which the guard of the objectives held [s].
         changes: Changes of actuators.
+        mattered_s: Time for which what controllers set made a difference, by their actuators [s].
         is_wide: Whether a controller may put replicas to sleep or slow their clocks down.
         load_state: stable, backlogged or overloaded; empty without a cluster.
         failure: Why the run broke off; empty if it did not.
@@ -77,6 +81,7 @@ class RunFigures:
     facility_power_w: float = 0.0
     guard_s: float = 0.0
     changes: int = 0
+    mattered_s: float = 0.0
     is_wide: bool = False
     load_state: str = ""
     failure: str = ""
@@ -175,6 +180,9 @@ def measure(result: Result, latencies: Latencies) -> RunFigures:
         facility_power_w=energy.facility * J_PER_KWH / summary.time.duration_s,
         guard_s=sum(guard.active_s for guard in run.host.guards.values()),
         changes=len(run.host.changes),
+        mattered_s=math.fsum(
+            use.mattered_s for entry in summary.controllers for use in entry.settings.values()
+        ),
         is_wide=is_wide,
         load_state=serving.load_state if serving else "",
         failure=failure,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from cosim.studies.runs.figures import LEAST_SERVED
+from cosim.studies.runs.figures import LEAST_SERVED, MUCH_STORED
 from cosim.studies.runs.interval import Interval
 from cosim.studies.sweep.axes import Axis
 from cosim.studies.sweep.cases import case_name
@@ -63,12 +63,29 @@ def seconds_text(seconds: float) -> str:
 
 def _least(axes: Sequence[Axis], choice: Choice, best: CaseRow) -> str:
     text = f"Least carbon: {case_name(axes, best.values)}, with {carbon_text(best, choice.figure)}"
-    most = choice.most
-    if most is None or most is best:
-        return f"{text}."
-    own, value = best.mean(choice.figure), most.mean(choice.figure)
-    saved = f", {_percent(1 - own / value)} less than" if value > 0 else "; most has"
-    return f"{text}{saved} {case_name(axes, most.values)} ({carbon_text(most, choice.figure)})."
+    baseline = choice.baseline
+    if baseline is best:
+        return f"{text}: the baseline itself."
+    if baseline is None:
+        return f"{text}. The baseline did not do its work, so that nothing is saved against it."
+    own, value = best.mean(choice.figure), baseline.mean(choice.figure)
+    saved = f", {_percent(1 - own / value)} less than" if value > 0 else "; it is compared with"
+    return (
+        f"{text}{saved} the baseline, {case_name(axes, baseline.values)} "
+        f"({carbon_text(baseline, choice.figure)}).{_stored(choice)}"
+    )
+
+
+def _stored(choice: Choice) -> str:
+    """Return a warning where much of a saving is only what a battery holds at the end."""
+    share = choice.stored_share
+    if share is None or abs(share) <= MUCH_STORED:
+        return ""
+    return (
+        f" {_percent(share)} of that is the difference of what the batteries hold at the end, "
+        "valued at the mean intensity, and not a saving of the run: begin and end with the same "
+        "charge, or run for longer."
+    )
 
 
 def _lead(lead: Interval, name: str) -> str:

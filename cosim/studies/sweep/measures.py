@@ -40,6 +40,7 @@ CARBON = (
     Measure("total_g", "total carbon", "kg", 1e-3, spread=True),
     Measure("per_1k_tokens_g", "carbon per 1,000 output tokens", "g", spread=True),
     Measure("import_g", "carbon of the import", "kg", 1e-3, spread=True),
+    Measure("stored_g", "carbon of refilling the batteries", "kg", 1e-3),
     Measure("embodied_g", "embodied carbon", "kg", 1e-3),
     Measure("gross_g", "carbon without solar and battery", "kg", 1e-3),
 )

@@ -22,7 +22,7 @@ from cosim.studies.sweep.table import cases_frame, full_table, notes, runs_frame
 def to_dict(sweep: Sweep) -> dict[str, Any]:
     """Return a sweep for JSON; the same sweep gives the same bytes."""
     every = rows(sweep)
-    choice = choose(every)
+    choice = choose(every, sweep.baseline)
     return {
         "name": sweep.name,
         "description": sweep.description,
@@ -37,6 +37,7 @@ def to_dict(sweep: Sweep) -> dict[str, Any]:
             }
             for axis in sweep.axes
         ],
+        "baseline": sweep.baseline,
         "compared": choice.figure,
         "best": None if choice.best is None else every.index(choice.best),
         "front": [every.index(row) for row in choice.front],
@@ -62,7 +63,7 @@ def _case(sweep: Sweep, row: CaseRow) -> dict[str, Any]:
 
 def _files(sweep: Sweep) -> Mapping[str, FileContent]:
     every = rows(sweep)
-    choice = choose(every)
+    choice = choose(every, sweep.baseline)
     table = full_table(sweep, every, choice)
     return {
         "runs.parquet": runs_frame(sweep).to_parquet,
@@ -87,6 +88,7 @@ def _sweep(content: Mapping[str, Any]) -> Sweep:
             )
             for axis in content["axes"]
         ),
+        baseline=content["baseline"],
         seeds=tuple(content["seeds"]),
         runs=tuple(read_runs(case["runs"], RUN_COLUMNS) for case in content["cases"]),
         settings=tuple(content["set"]),
@@ -102,7 +104,7 @@ def _load(folder: Path) -> Sweep:
 def shown(sweep: Sweep) -> tuple[TextTable, Iterable[str]]:
     """Return the table that is printed, and its notes."""
     every = rows(sweep)
-    choice = choose(every)
+    choice = choose(every, sweep.baseline)
     return short_table(sweep, every, choice), notes(sweep, every, choice)
 
 

@@ -36,7 +36,7 @@ from cosim.words import number
 def sweep_page(sweep: Sweep) -> Page:
     """Return the page of a sweep."""
     every = rows(sweep)
-    choice = choose(every)
+    choice = choose(every, sweep.baseline)
     behind = list(undone(sweep.axes, every))
     lead = [
         *([alarm("Not every case did its work", *behind)] if behind else []),
@@ -57,12 +57,13 @@ def _counted(sweep: Sweep, every: Sequence[CaseRow]) -> str:
 def _cards(
     sweep: Sweep, every: Sequence[CaseRow], choice: Choice
 ) -> Iterator[tuple[str, str, str]]:
-    best, most = choice.best, choice.most
+    best, baseline = choice.best, choice.baseline
     if best is not None:
         yield "Least carbon", carbon_text(best, choice.figure), case_name(sweep.axes, best.values)
-        if most is not None and most is not best and most.mean(choice.figure) > 0:
-            share = 1 - best.mean(choice.figure) / most.mean(choice.figure)
-            yield "Saved", f"{share:.0%}", f"against {case_name(sweep.axes, most.values)}"
+        if baseline is not None and baseline is not best and baseline.mean(choice.figure) > 0:
+            share = 1 - best.mean(choice.figure) / baseline.mean(choice.figure)
+            name = case_name(sweep.axes, baseline.values)
+            yield "Saved", f"{share:.0%}", f"against the baseline, {name}"
         if not math.isnan(latency_s := best.mean("ttft_p99_s")):
             yield "First token, p99", seconds_text(latency_s), "of the case with least carbon"
         if not math.isnan(met := best.mean("attainment")):

@@ -74,7 +74,9 @@ class Choice:
         lead: By how much the best emits less than the next, seed by seed, as a share of it.
         front: The cases that no other beats in carbon and in the 99th percentile of the time to
             the first token at once, from the least carbon on.
-        most: The case that emits most.
+        baseline: The case that the others are compared with; None if it did not do its work.
+        stored_share: Share of what the best saves against it that is only the difference of what
+            their batteries hold at the end; None where there is no saving.
     """
 
     figure: str
@@ -82,11 +84,17 @@ class Choice:
     runner_up: CaseRow | None = None
     lead: Interval | None = None
     front: tuple[CaseRow, ...] = ()
-    most: CaseRow | None = None
+    baseline: CaseRow | None = None
+    stored_share: float | None = None
 
 
-def choose(every: Sequence[CaseRow]) -> Choice:
-    """Return which case is best; of equals the first one."""
+def choose(every: Sequence[CaseRow], baseline: int = 0) -> Choice:
+    """Return which case is best; of equals the first one.
+
+    Args:
+        every: The cases.
+        baseline: Number of the one that the others are compared with.
+    """
     whole = [row for row in every if row.whole]
     figure = _compared(whole)
     ordered = sorted(
@@ -95,6 +103,7 @@ def choose(every: Sequence[CaseRow]) -> Choice:
     if not ordered:
         return Choice(figure)
     best, *others = ordered
+    first = every[baseline] if any(row is every[baseline] for row in ordered) else None
     runner_up = others[0] if others else None
     return Choice(
         figure=figure,
@@ -102,8 +111,17 @@ def choose(every: Sequence[CaseRow]) -> Choice:
         runner_up=runner_up,
         lead=None if runner_up is None else _lead(best, runner_up, figure),
         front=_front(ordered, figure),
-        most=ordered[-1],
+        baseline=first,
+        stored_share=None if first is None else _stored_share(best, first),
     )
+
+
+def _stored_share(best: CaseRow, first: CaseRow) -> float | None:
+    """Return the share of a saving that is what the batteries hold at the end."""
+    saved_g = first.mean("total_g") - best.mean("total_g")
+    if not saved_g > 0:
+        return None
+    return (first.mean("stored_g") - best.mean("stored_g")) / saved_g
 
 
 def _compared(whole: Sequence[CaseRow]) -> str:

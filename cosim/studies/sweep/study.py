@@ -21,6 +21,7 @@ from cosim.scenario.loading import (
 from cosim.scenario.study import StudyKeys
 from cosim.scenario.yaml_reader import read_mapping
 from cosim.studies.sweep.axes import Axis, AxisValue, axis_of, case_axis
+from cosim.studies.sweep.baseline import baseline_number, baseline_problems
 from cosim.studies.sweep.columns import RUN_COLUMNS
 from cosim.words import plural
 from inference_sim.files.yaml_text import Node
@@ -37,6 +38,7 @@ class Study:
         scenario: The scenario's file.
         seeds: Number of runs of each case.
         axes: The axes that are varied, in the order of the file; `cases` first.
+        baseline: Number of the case that the others are compared with.
         settings: Settings of all runs: those of the file, then those of the command line.
         overrides: The settings of the command line as they were written.
         text: The file.
@@ -48,6 +50,7 @@ class Study:
     scenario: Path
     seeds: int
     axes: tuple[Axis, ...]
+    baseline: int
     settings: tuple[Setting, ...]
     overrides: tuple[str, ...]
     text: str
@@ -92,6 +95,7 @@ def read_study(path: Path, overrides: Sequence[str] = (), seeds: int | None = No
         scenario=shown_path(keys.scenario),
         seeds=keys.seeds if seeds is None else seeds,
         axes=tuple(_axes(root, keys)),
+        baseline=baseline_number(keys),
         settings=(*_settings(root.value.get("set")), *given),
         overrides=tuple(overrides),
         text=path.read_text(encoding="utf-8-sig"),
@@ -161,6 +165,7 @@ def _problems(document: Document, keys: StudyKeys, given: Sequence[Setting]) -> 
             yield problem_at(document, place, "seeds are varied by `seeds: N`", key=True)
     yield from _overlaps(document, keys, given)
     yield from _names(document, keys)
+    yield from baseline_problems(document, keys)
     count = math.prod(len(_values(axis)) for axis in keys.grid.values())
     count *= len(keys.cases) or 1
     if count > MAX_CASES:

@@ -21,6 +21,7 @@ class Sweep:
     Attributes:
         name, description: Of the study.
         axes: The axes that were varied.
+        baseline: Number of the case that the others are compared with.
         seeds: The seeds, the same for all cases.
         runs: The figures of each case with each seed, in their order.
         settings: Settings of the command line.
@@ -31,6 +32,7 @@ class Sweep:
     name: str
     description: str
     axes: tuple[Axis, ...]
+    baseline: int
     seeds: tuple[int, ...]
     runs: tuple[tuple[RunFigures, ...], ...]
     settings: tuple[str, ...]
@@ -61,6 +63,7 @@ def sweep_of(study: Study, by_case: Sequence[tuple[RunFigures, ...]]) -> Sweep:
         name=study.name,
         description=study.description,
         axes=study.axes,
+        baseline=study.baseline,
         seeds=seeds,
         runs=tuple(by_case),
         settings=study.overrides,

@@ -66,7 +66,7 @@ def test_records_its_changes_under_its_name(both: list[Ran]) -> None:
     first = own.iloc[0]
     assert (first["actuator"], first["old"], first["new"]) == ("admission_rate", 0.05, float("inf"))
     assert first["reason"].startswith("TTFT p99 of chat ")
-    assert first["reason"].endswith(" s, objective 5 s")
+    assert first["reason"].endswith(" s, SLO 5 s")
 
 
 def test_tells_for_how_long(both: list[Ran]) -> None:

@@ -26,7 +26,7 @@ class Mine(Controller):
         BODY
 """
 AT = "at step 3 (2022-06-08T00:03:00Z)"
-READ_ONLY = "; what a controller sees, and an action, is read-only: return a new SiteAction"
+READ_ONLY = "; observations and actions are read-only: return a new SiteAction"
 FORECAST = 'forecasts = frozenset({"carbon_intensity"})'
 
 
@@ -81,7 +81,7 @@ def test_a_forecast_that_there_is_not(cosim: Cli) -> None:
             "ValueError {at}: the forecast ends 3600 s ahead, before a period of 7200 s does; "
             "{look}",
         ),
-        (".at(-60)", "ValueError {at}: a forecast is of what comes (got -60 s)"),
+        (".at(-60)", "ValueError {at}: a forecast starts at the present step (got -60 s)"),
         (".mean[60]", "IndexError {at}: index 60 is out of bounds for axis 0 with size 60"),
     ],
 )

@@ -123,8 +123,8 @@ def test_what_a_module_may_do(cosim: Cli, command: tuple[str, str]) -> None:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("{type: batch_cap_aimd}", "has no objective for the time per token to hold"),
-        ("{type: slo_clock}", "has no objective for the time per token to hold"),
+        ("{type: batch_cap_aimd}", "has no SLO for the time per token to hold"),
+        ("{type: slo_clock}", "has no SLO for the time per token to hold"),
         ("{type: carbon_time}", "sets deferrable_rate, which site"),
     ],
 )

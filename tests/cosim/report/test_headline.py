@@ -20,7 +20,7 @@ def test_what_it_says() -> None:
         "grid would have caused 600 g, 300 g more.",
         "100 of 110 requests completed (4 rejected, 6 waiting); first token after 250 ms at the "
         "median, 2.5 min at the 99th percentile. 90.0 % of requests met their SLOs (chat "
-        "80.0 %). A completed request stands for 4 g CO2e.",
+        "80.0 %). A completed request stands for 4 g CO2e and 20 Wh of the facility's energy.",
         "No controller acted.",
     ]
     assert said.warnings == []

@@ -132,7 +132,7 @@ def test_the_keys_of_the_summary(runs: Runs, name: str) -> None:
             serving_keys(section, whole=whole)
     assert ("paper" in summary) == (plan.scenario.accounting == "paper")
     for entry in summary["controllers"]:
-        assert set(entry) == {"type", "site", "actions", "guard_seconds"}
+        assert set(entry) == {"type", "site", "actions", "guard_seconds", "settings"}
     if single:  # the totals are those of the only site
         (only,) = summary["sites"].values()
         assert {key: summary[key] for key in only} == only
@@ -175,7 +175,7 @@ def test_the_requests(runs: Runs, name: str) -> None:
         "generated_tokens": "int64",
         "preemptions": "int32",
         "replica": "int32",
-        "energy_j": "double",
+        "gpu_energy_j": "double",
         "carbon_g": "double",
     }
     requests, counts = ran.requests, ran.summary["requests"]
@@ -198,7 +198,7 @@ def test_the_energy_of_the_requests_and_of_idling_is_the_metered_energy(
     step_s = ran.summary["time"]["step_s"]
     for site, section in ran.summary["sites"].items():
         steps = ran.steps[ran.steps["site"] == site]
-        requests_j = ran.requests.loc[ran.requests["site"] == site, "energy_j"].sum()
+        requests_j = ran.requests.loc[ran.requests["site"] == site, "gpu_energy_j"].sum()
         idle_j = (steps["gpu_power_w"] - steps["attributed_power_w"]).sum() * step_s
         assert requests_j > 0
         assert idle_j >= 0

@@ -689,7 +689,7 @@ def test_the_requests_of_a_failed_run_are_all_there(cosim: Cli) -> None:
     summary = json.loads(Path("out/summary.json").read_text())
     steps = pd.read_parquet("out/steps.parquet")
     assert len(requests) == summary["requests"]["arrived"] == steps["arrived"].sum() > 0
-    spent_j = requests["energy_j"].sum()
+    spent_j = requests["gpu_energy_j"].sum()
     assert spent_j == pytest.approx((steps["attributed_power_w"] * 60).sum(), rel=1e-9)
 
 

@@ -181,9 +181,9 @@ PLACE = "sites.0.cluster."
         ("power: {type: two_resource, idle_w: 900}", ": the idle power of a GPU must not exceed "
          "the most it draws (got 900 and 700 W)"),
         ("power_cap_w: 0", "power_cap_w: must be greater than 0 (got 0)"),
-        ("power_cap_w: 100", ": a power cap must be at least 130 W, what a GPU draws with nothing "
-         "to do (got 100 W)"),
-        ("power_cap_w: 300\n      execution: {type: vidur}", ": profiles tell the times at the "
+        ("power_cap_w: 100", ": a power cap must be at least 130 W, the idle power of a GPU "
+         "(got 100 W)"),
+        ("power_cap_w: 300\n      execution: {type: vidur}", ": profiles give times at the "
          "highest clock"),
         ("pue: 0.9", "pue: must be at least 1 (got 0.9)"),
         ("pue: good", "pue: expected a number (got 'good', a string)"),

@@ -45,6 +45,20 @@ def test_a_policy_that_broke_off_is_not_the_best() -> None:
     assert "1 failed" in page
 
 
+def test_what_a_battery_holds_is_told_apart_from_a_saving() -> None:
+    full = replace(RUN, policy="charges", import_g=RUN.import_g + 50, stored_g=-250.0)
+    page = html_of(evaluation([RUN, full, BETTER]))
+    assert "Battery content: charges 125%." in page
+    assert "Battery content" not in html_of(evaluation([RUN, BETTER]))
+
+
+def test_a_policy_that_is_in_nobodys_way_is_named() -> None:
+    idle = replace(RUN, policy="idle", changes=197)
+    assert "Never mattered: idle." in html_of(evaluation([RUN, idle, BETTER]))
+    binds = replace(idle, mattered_s=60.0)
+    assert "Never mattered" not in html_of(evaluation([RUN, binds, BETTER]))
+
+
 def test_almost_all_is_not_all() -> None:
     page = html_of(evaluation([RUN, replace(BETTER, attainment=0.9996)]))
     assert "<b>99.96 %</b>" in page

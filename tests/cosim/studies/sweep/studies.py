@@ -60,7 +60,8 @@ RUN = RunFigures(
 
 def emitting(grams: float, ttft_s: float = 0.2, **changes: object) -> RunFigures:
     """A run with a total of emissions and a 99th percentile of the time to the first token."""
-    run = replace(RUN, stored_g=grams - RUN.total_g, ttft_p99_s=ttft_s)
+    embodied_g = RUN.embodied_g + grams - RUN.total_g
+    run = replace(RUN, embodied_g=embodied_g, ttft_p99_s=ttft_s)
     return replace(run, **changes)  # type: ignore[arg-type]
 
 
@@ -76,6 +77,7 @@ def made_up(axes: Sequence[Axis], runs: Sequence[RunFigures | Sequence[RunFigure
         name="made-up",
         description="",
         axes=tuple(axes),
+        baseline=0,
         seeds=tuple(range(1, 1 + len(by_case[0]))),
         runs=by_case,
         settings=(),

@@ -82,7 +82,7 @@ def test_an_axis_that_changes_nothing_is_left_out_and_what_never_changes_too() -
         [SIZE, GPU], [emitting(100, 0.2), emitting(100, 0.2), emitting(90), emitting(90)]
     )
     charts = measure_charts(found.axes, rows(found), list(MEASURES.values()))
-    assert [chart.key for chart in charts] == ["total_g", "per_1k_tokens_g"]
+    assert [chart.key for chart in charts] == ["total_g", "per_1k_tokens_g", "embodied_g"]
     assert charts[0].note == "The same for every gpu."
     page = sweep_page(found).html()
     same = page.partition('id="same"')[2].partition("</section>")[0]
@@ -143,7 +143,14 @@ def test_the_page_says_the_answer_and_has_every_chart(tmp_path: Path) -> None:
     keys = re.findall(r'<figure id="chart-([^"]+)"', page)
     charts = folder_page(tmp_path).charts
     assert keys == [chart.key for chart in charts]
-    assert keys == ["pareto", "total_g", "import_kwh", "self_sufficiency", "ttft_p99_s"]
+    assert keys == [
+        "pareto",
+        "total_g",
+        "embodied_g",
+        "import_kwh",
+        "self_sufficiency",
+        "ttft_p99_s",
+    ]
     assert "Not every case did its work" in page
     assert "<b>3.975 kg</b>" in page  # 9000 * 0.7 - 2400 + 75
     assert "solar 1200 W, gpu a100, GPUs 1" in page

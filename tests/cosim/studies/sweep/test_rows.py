@@ -22,7 +22,7 @@ THREE = axis("battery", [0, 500, 2000], "Wh")
 
 def told(found: Sweep) -> str:
     every = rows(found)
-    return "\n".join(answer(found.axes, every, choose(every)))
+    return "\n".join(answer(found.axes, every, choose(every, found.baseline)))
 
 
 def best_of(found: Sweep) -> str | None:
@@ -34,7 +34,8 @@ def test_the_least_carbon_is_best() -> None:
     found = made_up([THREE], [emitting(1000), emitting(750, 0.4), emitting(800, 0.3)])
     assert best_of(found) == "500"
     assert told(found).splitlines() == [
-        "Least carbon: battery 500 Wh, with 750 g, 25 % less than battery 0 Wh (1 kg).",
+        "Least carbon: battery 500 Wh, with 750 g, 25 % less than the baseline, battery 0 Wh "
+        "(1 kg).",
         "It emits 6.2 % less than the next, battery 2000 Wh; with one seed nothing tells how sure "
         "that is.",
         "Its first tokens take 400 ms at the 99th percentile, and 20 ms per token after that; the "
@@ -43,6 +44,25 @@ def test_the_least_carbon_is_best() -> None:
         "from the least carbon on: battery 500 Wh (750 g, 400 ms); battery 2000 Wh (800 g, "
         "300 ms); battery 0 Wh (1 kg, 200 ms).",
     ]
+
+
+def test_the_baseline_is_the_first_or_chosen() -> None:
+    found = made_up([THREE], [emitting(1000), emitting(750), emitting(800)])
+    assert "less than the baseline, battery 0 Wh (1 kg)" in told(found)
+    assert "6.2 % less than the baseline, battery 2000 Wh" in told(replace(found, baseline=2))
+    assert "750 g: the baseline itself." in told(replace(found, baseline=1))
+    behind = made_up([THREE], [emitting(1000, load_state="overloaded"), *[emitting(750)] * 2])
+    assert "The baseline did not do its work" in told(behind)
+
+
+@pytest.mark.parametrize(("stored_g", "share"), [(-100.0, "50 %"), (-10.0, ""), (100.0, "-50 %")])
+def test_what_a_battery_holds_is_told_apart_from_a_saving(stored_g: float, share: str) -> None:
+    best = replace(RUN, import_g=RUN.import_g - 200 - stored_g, stored_g=stored_g)
+    text = told(made_up([THREE], [RUN, best, RUN]))
+    assert "20 % less than the baseline" in text
+    told_apart = f"{share} of that is the difference of what the batteries hold at the end"
+    assert (told_apart in text) is bool(share)
+    assert ("batteries hold" in text) is bool(share)
 
 
 @pytest.mark.parametrize(

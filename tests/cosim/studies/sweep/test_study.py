@@ -18,7 +18,7 @@ from cosim.studies.sweep.cases import case_plan, cases, first_seed
 from cosim.studies.sweep.study import MAX_CASES, is_study, read_study
 from cosim.world.plan import load_plan
 from tests.conftest import Cli
-from tests.cosim.builders import write
+from tests.cosim.builders import BASE, write
 from tests.cosim.studies.sweep.studies import STUDY, study_file
 
 HEAD = "name: s\nscenario: base.yaml\n"
@@ -147,6 +147,23 @@ def test_how_values_are_written(
     assert axis.title == title
 
 
+@pytest.mark.parametrize(
+    ("baseline", "named"),
+    [
+        ("", "x a 1"),
+        ("baseline: y\n", "y a 1"),
+        ("baseline: {name: b}\n", "x b 1"),
+        ("baseline: {case: y, name: b, seeds: 2}\n", "y b 2"),
+    ],
+)
+def test_the_baseline_among_the_cases(tmp_path: Path, baseline: str, named: str) -> None:
+    text = f"{HEAD}cases: [{{name: x}}, {{name: y}}]\ngrid: {{name: [a, b], seeds: [1, 2]}}\n"
+    write(tmp_path / "base.yaml", BASE)
+    study = read_study(Path(write(tmp_path / "study.yaml", text + baseline)))
+    case = cases(study.axes)[study.baseline]
+    assert " ".join(value.text for value in case.values) == named
+
+
 class TestErrors:
     @pytest.mark.parametrize(
         ("rest", "message"),
@@ -185,6 +202,18 @@ class TestErrors:
             (
                 "cases: [{name: x}, {name: x}]\n",
                 "study.yaml:3:27 cases.1.name: cases need different names (got 'x' twice)",
+            ),
+            (
+                "grid: {name: [a, b]}\nbaseline: {name: c}\n",
+                "study.yaml:4:18 baseline.name: not among the values a, b (got 'c')",
+            ),
+            (
+                "grid: {name: [a, b]}\nbaseline: {nome: a}\n",
+                "study.yaml:4:12 baseline.nome: this is not varied; expected name; did you mean",
+            ),
+            (
+                "grid: {name: [a, b]}\nbaseline: a\n",
+                "study.yaml:4:11 baseline: there are no `cases` to name one of; expected name",
             ),
         ],
     )
