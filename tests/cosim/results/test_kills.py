@@ -24,15 +24,9 @@ from tests.samples import sizes
 
 LONG = edited(("duration: 20min", "duration: 12h"))
 """A run of about a second."""
-ROOM_BYTES = [
-    20_000,
-    *(
-        pytest.param(
-            room, marks=pytest.mark.nightly("disks that are full at five sizes; every day one")
-        )
-        for room in (0, 1_000, 100_000, 300_000)
-    ),
-]
+FULL = pytest.mark.nightly("disks that are full at five sizes; every day one")
+ROOM_BYTES = [20_000, *(pytest.param(room, marks=FULL) for room in (0, 1_000, 100_000, 300_000))]
+MOMENTS = sizes(1, 20, "twenty kills at random moments by each of three signals; every day one")
 OLD, NEW = 1, 2
 """Seeds of the results that stand there, and of the run that is killed."""
 
