@@ -227,7 +227,8 @@ def _coefficient_table(fits: dict[str, list[TwoResourceCoefficients]], rows: Seq
     return table(("GPU", *names, "pJ/FLOP", "pJ/byte"), lines)
 
 
-def _idle_table() -> str:
+def idle_table() -> str:
+    """Return the idle powers of all GPUs, from the catalogue alone."""
     lines = []
     for name in gpu_names():
         gpu = find_gpu(name)
@@ -270,7 +271,7 @@ def report(data: Path) -> tuple[str, dict[str, tuple[float, float]]]:
         "### Coefficients [W]",
         _coefficient_table(fits, rows),
         "### Idle",
-        _idle_table(),
+        idle_table(),
     ]
     return "\n\n".join(parts), summary(predictions)
 

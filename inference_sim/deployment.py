@@ -179,7 +179,7 @@ class PoolConfig:
                 f"max_model_len must be at most {context:,} tokens, the context of "
                 f"'{self.model.name}' (got {self.max_model_len:,})"
             )
-        if self.scheduler_name.startswith("vllm") and self.batch_tokens < self.batch_cap:
+        if self.scheduling.budget_covers_batch and self.batch_tokens < self.batch_cap:
             raise InferenceSimError(
                 f"max_batch_tokens must be at least batch_cap: each sequence decodes a token "
                 f"(got {self.batch_tokens:,} and {self.batch_cap:,})"

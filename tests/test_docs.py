@@ -48,6 +48,8 @@ from cosim.results.summary import Summary
 from cosim.studies.runs.execute import execute
 from cosim.world.plan import load_plan
 from docs.site_builder.readme_picture import IMAGES, write_pictures
+from inference_sim.routing import ROUTERS
+from inference_sim.scheduling import SCHEDULERS
 from tests.warm import run_warm
 
 ROOT = Path(__file__).parents[1]
@@ -241,17 +243,21 @@ def test_every_module_has_its_line(package: str) -> None:
     assert named == modules | {f"{path.name}/" for path in here if path.is_dir()}
 
 
-def test_the_page_on_controllers_has_every_actuator() -> None:
-    page = (ROOT / "docs" / "writing-a-controller.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", page, re.M)
-    assert rows == [(name, one.field) for name, one in ACTUATORS.items()]
-
-
 def test_the_page_how_one_step_works_has_every_actuator() -> None:
     page = (ROOT / "docs" / "how-one-step-works.md").read_text(encoding="utf-8")
     table = page.split("\n## What it may set\n")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| `(\w+)` \| ([\w/ ]+) \|", table, re.M)
-    assert rows == [(name, one.unit) for name, one in ACTUATORS.items()]
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| ([\w/ ]+) \|", table, re.M)
+    assert rows == [(name, each.field, each.unit) for name, each in ACTUATORS.items()]
+
+
+@pytest.mark.parametrize(("key", "parts"), [("router", ROUTERS), ("type", SCHEDULERS)])
+def test_the_page_on_workloads_has_every_router_and_scheduler(
+    key: str, parts: Mapping[str, object]
+) -> None:
+    page = (ROOT / "docs" / "workloads.md").read_text(encoding="utf-8")
+    section = page.split("\n## Routing to replicas\n")[1]
+    table = section.split(f"\n| `{key}` | ")[1].split("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.M)) == set(parts)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from controllers import ACTUATORS, ActuatorChange
+from controllers import ActuatorChange
 from cosim.accounting.quantiles import Quantiles
 from cosim.errors import CosimError, ScenarioError
 from cosim.results.summary import Summary
@@ -31,15 +31,6 @@ LATENCIES = {
 }
 """Latencies by key: their name, and the two columns of requests.parquet that they lie between."""
 
-SHOWN = (
-    *("time_s", "facility_power_w", "solar_w", "battery_power_w", "import_w", "export_w"),
-    *("battery_soc", "carbon_intensity_g_per_kwh", "price_per_kwh", "gateway_waiting"),
-    *("deferrable_waiting", "replica_waiting", "running", "batch_mean", "ttft_p99_s"),
-    "tpot_p99_s",
-    *(actuator.field for actuator in ACTUATORS.values()),
-)
-"""Columns of steps.parquet that reports show."""
-
 _TIMES = ("arrival_s", "scheduled_s", "first_token_s", "finish_s")
 
 
@@ -51,8 +42,7 @@ class RunData:
         path: The folder.
         summary, manifest, scenario: The contents of these files.
         scenario_text: The scenario as it is written.
-        steps: Columns of steps.parquet by site and name, shape (steps,): those of `SHOWN` that
-            have a value.
+        steps: Columns of steps.parquet by site and name, shape (steps,).
         actions: Changes of actuators, in order.
     """
 
@@ -80,7 +70,7 @@ class RunData:
             manifest=manifest,
             scenario=_read(path, SCENARIO, _plain_yaml),
             scenario_text=text,
-            steps=_steps(path, summary.sites),
+            steps={site: StepColumns(path / "steps.parquet", site) for site in summary.sites},
             actions=_actions(path / "actions.parquet"),
         )
 
@@ -165,27 +155,52 @@ def _parquet(path: Path, **selected: Any) -> pa.Table:
         raise _damaged(path, error) from error
 
 
-def _steps(folder: Path, sites: Iterable[str]) -> dict[str, dict[str, FloatArray]]:
-    path = folder / "steps.parquet"
-    names = _column_names(path)
-    columns = [name for name in SHOWN if name in names]
-    found: dict[str, dict[str, FloatArray]] = {}
-    for site in sites:  # one after the other: a year of several is large
-        mine = _parquet(path, columns=columns, filters=[("site", "=", site)])
-        found[site] = {
-            name: mine[name].to_numpy(zero_copy_only=False).astype(np.float64)
-            for name in columns
-            if mine[name].null_count < len(mine)
-        }
-    return found
+class StepColumns(Mapping[str, FloatArray]):
+    """Columns of numbers of one site's steps, those that have a value.
+
+    Each is read when it is first asked for: a year of several sites is large, and a report shows
+    only a part.
+
+    Args:
+        path: The file.
+        site: The site.
+
+    Raises:
+        CosimError: If the file is damaged; later too.
+    """
+
+    def __init__(self, path: Path, site: str) -> None:
+        self._path, self._site = path, site
+        self._names = _numeric_columns(path)
+        self._known: dict[str, FloatArray] = {}
+
+    def __getitem__(self, name: str) -> FloatArray:
+        if name not in self._known:
+            if name not in self._names:
+                raise KeyError(name)
+            mine = _parquet(self._path, columns=[name], filters=[("site", "=", self._site)])[name]
+            if mine.null_count == len(mine):
+                raise KeyError(name)
+            self._known[name] = mine.to_numpy(zero_copy_only=False).astype(np.float64)
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._names if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
-def _column_names(path: Path) -> list[str]:
+def _numeric_columns(path: Path) -> list[str]:
     try:
-        names: list[str] = pq.read_schema(path).names
+        schema = pq.read_schema(path)
     except (OSError, pa.ArrowException) as error:
         raise _damaged(path, error) from error
-    return names
+    return [
+        field.name
+        for field in schema
+        if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+    ]
 
 
 def _actions(path: Path) -> list[ActuatorChange]:

@@ -51,6 +51,8 @@ class Scheduler(ABC):
     """Whether a prompt must fit into one iteration, which bounds its length."""
     default_batch_tokens: ClassVar[int | None] = None
     """Value of `max_batch_tokens` where none is given; None for the model's context."""
+    budget_covers_batch: ClassVar[bool] = False
+    """Whether `max_batch_tokens` below `batch_cap` is refused, as vLLM does when it starts."""
 
     def __init__(self, batch_cap: int, max_batch_tokens: int) -> None:
         self.batch_cap = batch_cap

@@ -79,6 +79,7 @@ class VllmV1Scheduler(ChunkedScheduler):
 
     rules = "vLLM v1 (0.8 and later): prompts in chunks beside decodes"
     default_batch_tokens = 8192
+    budget_covers_batch = True
 
     def make_cache(self, blocks: int, longest: int) -> KvCache:
         """Return a paged cache that admission may fill."""

@@ -26,6 +26,7 @@ class VllmScheduler(Scheduler):
 
     rules = "vLLM v0: whole prompts first, never beside decodes"
     mixes = False
+    budget_covers_batch = True
 
     def make_cache(self, blocks: int, longest: int) -> KvCache:
         """Return a paged cache; admission leaves 1 % of it free."""
@@ -76,6 +77,7 @@ class VidurScheduler(VllmScheduler):
     """
 
     rules = "vLLM v0 as Vidur models it: the prompts of a batch count as long as the longest"
+    budget_covers_batch = False
 
     def counted_tokens(self, prompts: int, tokens: int, longest: int) -> int:
         """Return the tokens of a prefill whose prompts are all as long as the longest."""

@@ -20,6 +20,7 @@ from controllers import (
     SiteContext,
 )
 from controllers.actuators import SLOWING, THROTTLES
+from controllers.example import example_context
 from controllers.guard import RELEASED, SloGuard
 from tests.controllers.builders import INF, Scripted, context, observation, report, signals
 
@@ -330,7 +331,10 @@ class TestWhere:
     ) -> set[str]:
         host = ControllerHost(
             [HostedController("c", Scripted(None, actuators=declared), "dc", 60.0)],
-            {one: context(one, limits=LIMITS, classes=tuple(classes)) for one in ("dc", "other")},
+            {
+                site: context(site, limits=example_context().limits, classes=tuple(classes))
+                for site in ("dc", "other")
+            },
             {"dc": signals(), "other": signals()},
             settings.get("guard", GuardSettings()),
         )
@@ -338,7 +342,7 @@ class TestWhere:
 
     def test_one_where_a_controller_throttles_and_a_class_has_an_objective(self) -> None:
         for name in THROTTLES:
-            assert self.guards({name}) == {"dc"}
+            assert self.guards({name}) == {"dc"}, name
 
     def test_none_elsewhere(self) -> None:
         assert self.guards({"battery_power"}) == set()

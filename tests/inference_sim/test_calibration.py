@@ -157,6 +157,11 @@ def test_engine_profiles_are_what_the_script_fits() -> None:
         assert regime.committed() == pytest.approx(fitted, rel=0.02, abs=1e-13)
 
 
+def test_the_page_has_the_idle_power_of_every_gpu() -> None:
+    """It follows from the catalogue, so that a clone without the runs tells too."""
+    assert page.section("power").endswith(power.idle_table())
+
+
 @needs_runs
 def test_power_meets_its_targets_and_the_page() -> None:
     text, errors = power.report(RUNS)

@@ -15,6 +15,7 @@ from inference_sim.errors import InferenceSimError
 from inference_sim.scheduling import SCHEDULERS, VllmScheduler, find_scheduler
 from inference_sim.workload import Arrival
 from tests.inference_sim.builders import approx, at_once, config
+from tests.strategies import actuators
 
 
 def two_pools() -> ClusterConfig:
@@ -61,6 +62,13 @@ def test_clusters_that_share_a_clock_do_as_they_do_alone() -> None:
     assert [cluster.report().as_dict() for cluster in clusters] == [
         approx(step.as_dict(), 0) for step in alone
     ]
+
+
+def test_random_scenarios_set_every_knob() -> None:
+    """One that they left out would escape the stepwise check."""
+    cluster = Cluster(config(), [])
+    (pool,) = cluster.pools.values()
+    assert set(actuators(2)) == {*cluster.knobs, *pool.knobs}
 
 
 def test_looking_a_scheduler_up_makes_it_no_other() -> None:

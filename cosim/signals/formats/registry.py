@@ -57,11 +57,11 @@ def find_format(name: str) -> SignalFormat:
         SignalError: If there is none of that name, or it cannot be imported.
     """
     try:
-        found = find_part("signal", name, FORMATS)
+        found = find_part("signal format", name, FORMATS, GROUP)
     except InferenceSimError as error:
         raise SignalError(str(error)) from error
     if not isinstance(found, SignalFormat):
-        raise SignalError(f"signal '{name}' must be a SignalFormat (got {shown(found)})")
+        raise SignalError(f"signal format '{name}' must be a SignalFormat (got {shown(found)})")
     return found
 
 

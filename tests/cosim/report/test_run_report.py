@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -117,6 +118,17 @@ def test_an_actuator_without_a_column_is_drawn_from_its_changes(folder: Path) ->
     drawn = {panel.label: panel.series[0].y for panel in chart.panels}
     np.testing.assert_array_equal(drawn["batch cap"], caps)
     np.testing.assert_array_equal(drawn["admission rate"], rates)
+
+
+def test_every_column_of_numbers_can_be_drawn(folder: Path) -> None:
+    """Those without a value are left out; a name that is not in the file is an error."""
+    columns = RunData.load(folder).steps["dc"]
+    table = pd.read_parquet(folder / "steps.parquet").drop(columns=["site", "time"])
+    assert list(columns) == list(table.dropna(axis="columns", how="all"))
+    for name, values in columns.items():
+        np.testing.assert_array_equal(values, table[name])
+    with pytest.raises(KeyError):
+        columns["no_such_column"]
 
 
 def test_it_says_what_the_summary_says(folder: Path) -> None:

@@ -108,6 +108,19 @@ def test_one_that_reorders_the_line_agrees_with_one_event_per_iteration(own: Pat
     assert mine["latency_s"]["ttft"]["p50"] < in_order["latency_s"]["ttft"]["p50"]
 
 
+@pytest.mark.parametrize("name", ["vllm", "vllm_v1", "./own.py:Same", "./own.py:ShortestFirst"])
+def test_a_budget_below_the_batch_is_refused_for_those_of_vllm(own: Path, name: str) -> None:
+    """Whatever a subclass is called."""
+    small = with_parts(name).replace("batch_cap: 3", "batch_cap: 300, max_batch_tokens: 299")
+    assert "max_batch_tokens must be at least batch_cap" in problem(own, small)
+
+
+@pytest.mark.parametrize("name", ["vidur", "sarathi", "orca", "static"])
+def test_a_budget_below_the_batch_is_taken_by_others(own: Path, name: str) -> None:
+    small = with_parts(name).replace("batch_cap: 3", "batch_cap: 300, max_batch_tokens: 299")
+    load_plan(write(own / "s.yaml", small))
+
+
 def test_a_router_of_ones_own_decides(own: Path) -> None:
     ran = run_text(own, with_parts(router="./own.py:to_the_last"))
     assert set(ran.requests["replica"]) == {1}
@@ -127,15 +140,15 @@ def test_a_deployment_names_the_scheduler(own: Path, cosim: Cli) -> None:
             "scheduler",
             "sarathy",
             "s.yaml:17:25 sites.0.cluster.scheduler.type: unknown scheduler (got 'sarathy'); did "
-            "you mean 'sarathi'? known: orca, sarathi, static, vidur, vllm, vllm_v1, or one of "
-            "yours as ./file.py:Class",
+            f"you mean 'sarathi'? known: {', '.join(sorted(SCHEDULERS))}, or one of yours as "
+            "./file.py:Class",
         ),
         (
             "router",
             "round_robbin",
             "s.yaml:18:15 sites.0.cluster.router: unknown router (got 'round_robbin'); did you "
-            "mean 'round_robin'? known: least_kv_load, least_outstanding, power_of_two, random, "
-            "round_robin, or one of yours as ./file.py:Class",
+            f"mean 'round_robin'? known: {', '.join(sorted(ROUTERS))}, or one of yours as "
+            "./file.py:Class",
         ),
         ("scheduler", "./none.py:Mine", ": no such file for scheduler 'none.py:Mine'"),
         ("scheduler", "own.py", ": 'own.py' must name a file and a class, as in ./file.py:Class"),
@@ -229,7 +242,8 @@ def package(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_package_offers_parts_by_name(own: Path, cosim: Cli) -> None:
     mine = work(own, with_parts("mine", "to_mine"))
     assert mine == work(own, with_parts("vllm", "least_kv_load"))
-    assert "did you mean 'mine'? known: mine, orca" in problem(own, with_parts("mime"))
+    known = ", ".join(sorted([*SCHEDULERS, "mine"]))
+    assert f"did you mean 'mine'? known: {known}" in problem(own, with_parts("mime"))
     assert "mine       rules of mine" in cosim("schedulers").out
     assert "to_mine            Return a router" in cosim("routers").out
 

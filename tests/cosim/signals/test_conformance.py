@@ -156,10 +156,12 @@ def test_a_package_offers_a_format(installed: Path, tmp_path: Path, cosim: Cli) 
 
 
 def test_what_a_package_offers_may_be_wrong(installed: Path, tmp_path: Path) -> None:
-    with pytest.raises(SignalError, match=r"signal 'broken' must be a SignalFormat \(got 3\)"):
+    with pytest.raises(
+        SignalError, match=r"signal format 'broken' must be a SignalFormat \(got 3\)"
+    ):
         find_format("broken")
     with pytest.raises(
-        SignalError, match=r"importing signal 'my_grid_gone:FORMAT' of my-grid raised"
+        SignalError, match=r"importing signal format 'my_grid_gone:FORMAT' of my-grid raised"
     ):
         find_format("gone")
     with pytest.raises(SignalError, match=r"my_gird.*did you mean 'my_grid'"):

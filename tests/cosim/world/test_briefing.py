@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from controllers import ActuatorLimits, SiteContext
+from controllers import ACTUATORS, ActuatorLimits, SiteContext
 from cosim.scenario.site import ClcBattery, SimpleBattery
 from cosim.world.briefing import battery_limits_w, site_context
 from cosim.world.microgrid import battery
@@ -42,14 +42,7 @@ def keys(text: str) -> tuple[str, str]:
 
 def test_a_plain_site() -> None:
     found = told()
-    assert set(found.limits) == {
-        "admission_rate",
-        "batch_cap",
-        "active_replicas",
-        "clock_fraction",
-        "power_cap",
-        "battery_power",
-    }
+    assert set(found.limits) == set(ACTUATORS) - {"deferrable_rate"}
     assert found.limits["admission_rate"] == ActuatorLimits(0, 0.5, INF)
     assert found.limits["batch_cap"] == ActuatorLimits(1, 128)
     assert found.limits["active_replicas"] == ActuatorLimits(1, 1)
@@ -57,6 +50,11 @@ def test_a_plain_site() -> None:
     assert found.service is not None
     assert found.service.output_tokens == 40
     assert (found.idle_power_w, found.battery_min_soc) == (found.service.idle_w, 0.2)
+
+
+def test_every_actuator_has_a_range_at_a_site_with_everything() -> None:
+    """One that is left out here could be set nowhere."""
+    assert set(told(("sites:\n", DEFERRABLE)).limits) == set(ACTUATORS)
 
 
 def test_the_rate_of_the_gateway() -> None:
