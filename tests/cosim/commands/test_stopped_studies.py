@@ -17,14 +17,14 @@ from tests.cosim.builders import controlled, write, write_controller
 
 LONG_AFTER_THE_FIRST = (
     "import os, pathlib, time; pathlib.Path('pids', str(os.getpid())).touch(); "
-    "time.sleep(10 if pathlib.Path('first').exists() else 0); "
+    "time.sleep(300 if pathlib.Path('first').exists() else 0); "
     "step == 19 and pathlib.Path('first').touch()"
 )
 NEEDS_PROC = pytest.mark.skipif(not Path("/proc").exists(), reason="asks /proc for processes")
 
 
 def study(folder: Path) -> None:
-    """A study of three runs, of which the first ends soon and the others take minutes."""
+    """A study of three runs, of which the first ends soon and the others take hours."""
     (folder / "pids").mkdir()
     entry = write_controller(folder, LONG_AFTER_THE_FIRST)
     text = controlled(entry) + "evaluation: {seeds: 3, policies: [{name: p}]}\n"
@@ -79,7 +79,7 @@ def test_a_signal_ends_all_and_keeps_the_runs_that_ended(
     process = started(tmp_path, "evaluate", "s.yaml", "-o", "out", "--workers", workers)
     soon(lambda: kept(tmp_path))
     process.send_signal(number)
-    _, err = process.communicate(timeout=8)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err == (
         f"error: {reason}: the runs that ended are kept in 'out/runs'; "
@@ -99,7 +99,7 @@ def test_workers_end_with_the_process_that_is_killed(tmp_path: Path) -> None:
     soon(lambda: kept(tmp_path))
     process.kill()
     process.communicate()
-    soon(lambda: not any(map(is_there, pids(tmp_path))), patience_s=8)
+    soon(lambda: not any(map(is_there, pids(tmp_path))), patience_s=60)
 
 
 def test_a_run_whose_process_dies_is_a_failed_one(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_reproduce_writes_nothing_and_leaves_nobody(tmp_path: Path) -> None:
     soon(lambda: len(listed.read_text().split()) >= 2)
     children = listed.read_text().split()
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=8)
+    _, err = process.communicate(timeout=60)
     assert err == "error: terminated: nothing was written\n"
     assert process.returncode == 130
     soon(lambda: not any(is_there(int(pid)) for pid in children))

@@ -123,10 +123,7 @@ def check(folder: Path) -> tuple[int, list[str]]:
     return seed_of(folder / "out"), beside
 
 
-@pytest.mark.parametrize(
-    "moments",
-    sizes(1, 20, "twenty kills at random moments by each of three signals; every day one"),
-)
+@pytest.mark.parametrize("moments", MOMENTS)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_at_any_moment(
     old_results: Path, tmp_path: Path, wall_s: float, number: int, moments: int
