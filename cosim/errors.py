@@ -5,6 +5,8 @@ CosimError
  │    ├── SignalError     a signal file is wrong, or does not cover the run
  │    └── CalibrationError  measurements that nothing can be fitted on
  ├── RunFailed            the run broke off: exit code 1, the result folder is marked failed
+ │    └── RunInterrupted  the user, or the system, ended it
+ ├── Stopped              the user, or the system, ended a study: exit code 130
  └── FetchError           a public data set cannot be downloaded: exit code 1
 
 ``inference_sim`` and ``controllers`` stand alone and raise errors of their own; they are turned
@@ -62,6 +64,16 @@ class RunFailed(CosimError):
     def __init__(self, message: str, *, step: int | None = None) -> None:
         self.step = step
         super().__init__(one_line(message))
+
+
+class RunInterrupted(RunFailed):
+    """A run was ended by Ctrl-C, or by the system."""
+
+
+class Stopped(CosimError):
+    """A study was ended before its last run, by Ctrl-C or by the system."""
+
+    exit_code = 130
 
 
 class FetchError(CosimError):

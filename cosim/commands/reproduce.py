@@ -77,6 +77,7 @@ def reproduce(
     from cosim.studies.reproduce.runner import run_cases
     from cosim.studies.reproduce.selection import select
     from cosim.studies.reproduce.table2 import CaseStudy, run_table2
+    from cosim.studies.runs.interrupt import stopping
 
     chosen = SHOWN if experiment is Experiment.ALL else (experiment.value,)
     cases = select([exp for exp in chosen if exp in SERVING], only or [], max_requests)
@@ -90,12 +91,13 @@ def reproduce(
     study: CaseStudy | None = None
     rows: list[Row] = []
     remarks: list[str] = []
-    if "table2" in chosen and not only:
-        study = run_table2(data)
-        rows += study.rows
-        remarks.append(f"Table 2 with {study.signals}.")
-    with share_bar(f"{len(cases)} cases", shown=bool(cases) and sys.stderr.isatty()) as advance:
-        figures_of = run_cases(cases, workers, advance)
+    with stopping("nothing was written"):
+        if "table2" in chosen and not only:
+            study = run_table2(data)
+            rows += study.rows
+            remarks.append(f"Table 2 with {study.signals}.")
+        with share_bar(f"{len(cases)} cases", shown=bool(cases) and sys.stderr.isatty()) as advance:
+            figures_of = run_cases(cases, workers, advance)
     serving = [row_of(case, measured) for case, measured in zip(cases, figures_of, strict=True)]
     rows += sorted(serving, key=lambda row: chosen.index(row.exp))
     if max_requests is not None:

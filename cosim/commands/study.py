@@ -56,10 +56,12 @@ def carry_out(
             follows at the end. Empty for neither.
 
     Raises:
+        Stopped: If Ctrl-C or SIGTERM ends it before the last run.
         typer.Exit: With code 1, if runs broke off.
     """
     from cosim.commands.printing.study import print_study
     from cosim.studies.frame.cases import run_cases
+    from cosim.studies.runs.interrupt import stopping
 
     executed = failures = 0
 
@@ -69,7 +71,11 @@ def carry_out(
 
     announce(announcement)
     title = study.kind.command.removeprefix("cosim ")
-    with run_bar(title, len(needed), shown=not quiet and sys.stderr.isatty()) as advance:
+    kept = folder / "runs"
+    with (
+        stopping(f"the runs that ended are kept in '{kept}'; the same command goes on from there"),
+        run_bar(title, len(needed), shown=not quiet and sys.stderr.isatty()) as advance,
+    ):
 
         def on_run(run: EndedRun) -> None:
             nonlocal executed, failures
@@ -77,7 +83,7 @@ def carry_out(
             failures += bool(run.figures.failure)
             advance(run.case)
 
-        figures = run_cases(needed, folder / "runs", workers=workers, on_run=on_run)
+        figures = run_cases(needed, kept, workers=workers, on_run=on_run)
     outcome = outcome_of(figures)
     if executed < len(needed):
         announce(f"{len(needed) - executed:,} of them were reused from before")

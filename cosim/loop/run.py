@@ -19,7 +19,7 @@ from functools import partial
 import vessim
 from loguru import logger
 
-from cosim.errors import RunFailed
+from cosim.errors import RunFailed, RunInterrupted
 from cosim.loop.coupling import Coupling
 from cosim.loop.live import Live
 from cosim.loop.mosaik_coupling import MosaikCoupling
@@ -72,8 +72,9 @@ def run(
             live.end()
     except _Drained:
         pass
-    except KeyboardInterrupt:
-        failure = RunFailed(stop.reason or "interrupted", step=started.recorder.steps)
+    except KeyboardInterrupt as interrupt:
+        reason = stop.reason or str(interrupt) or "interrupted"
+        failure = RunInterrupted(reason, step=started.recorder.steps)
     except Exception as error:
         # mosaik may wrap the error of a controller, or lose it; the host has it.
         cause = started.host.failure or error

@@ -17,6 +17,7 @@ _TIME_STEPS_S = (
     *(_DAY * count for count in (1, 2, 7, 14)),
 )
 _MONTHS = (1, 2, 3, 6, 12, 24, 60)
+_LEAST_SPAN = 1e-300  # far above the smallest floats, whose parts are zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Tick:
 def linear_ticks(low: float, high: float, most: int) -> list[Tick]:
     """Return at most about `most` ticks at 1, 2 or 5 times a power of ten within [low, high]."""
     span = high - low
-    if not span > 0 or not math.isfinite(span):
+    if not _LEAST_SPAN < span < math.inf:
         return [Tick(low, number(low))]
     step = next(size for size in _sizes(span / most) if span / size <= most + 0.5)
     first = math.ceil(low / step - 1e-9)

@@ -11,6 +11,7 @@ import base64
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from cosim.signals.web import PollFailed, Refused, get
 from inference_sim.arrays import FloatArray
 
 _MOST_G_PER_KWH = 1e5  # fifty times that of the dirtiest plant, in either unit
+_TOKEN = re.compile(r"[!-~]{1,10000}")  # never shown: an error of the header would print it
 _AGAIN_S = 10.0  # after a failure: short steps must not spend all their time on waiting
 _AHEAD_S = 60.0  # how far the server's clock may be ahead of ours
 
@@ -94,7 +96,9 @@ def _log_in(login: Login, timeout_s: float) -> str:
         raise PollFailed("the login does not answer {token}") from error
     except PollFailed as error:
         raise PollFailed(f"login: {error}") from error
-    return str(token)
+    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+        raise PollFailed("the login's token is not one: it must be a word of printable ASCII")
+    return token
 
 
 def latest(content: bytes, shape: str, now_s: float) -> Reading:

@@ -7,13 +7,14 @@ changed is not made again, so that a study that was stopped, or got more cases, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from cosim.studies.frame.kept import kept_or_made
+from cosim.studies.frame.kept import kept_or_made, lost_run
 from cosim.studies.runs.figures import RunFigures
-from cosim.studies.runs.pool import on_all_cores
+from cosim.studies.runs.pool import DIED, on_all_cores
 from cosim.world.plan import Plan
 
 C = TypeVar("C")
@@ -73,7 +74,8 @@ def run_cases(
         on_run: Called with each run as it ends, in no certain order.
 
     Returns:
-        The figures of each case, in the order of the seeds.
+        The figures of each case, in the order of the seeds. A run whose process died, twice, broke
+        off.
 
     Raises:
         ScenarioError: If a case cannot be planned.
@@ -81,9 +83,13 @@ def run_cases(
     jobs = [(number, seed) for seed in runs.seeds for number in range(len(runs.cases))]
     make = _Maker(runs, folder.resolve())
     ended: dict[tuple[int, int], RunFigures] = {}
-    for job, run in on_all_cores(make, jobs, working_dir=runs.working_dir, workers=workers):
-        ended[job] = run.figures
-        on_run(run)
+    outcomes = on_all_cores(
+        make, jobs, lost=make.lost, working_dir=runs.working_dir, workers=workers
+    )
+    with closing(outcomes):  # so that an interrupt ends the runs that are under way
+        for job, run in outcomes:
+            ended[job] = run.figures
+            on_run(run)
     return [tuple(ended[number, seed] for seed in runs.seeds) for number in range(len(runs.cases))]
 
 
@@ -100,3 +106,11 @@ class _Maker(Generic[C]):
         name = self.runs.name(case)
         figures, executed = kept_or_made(self.runs.plan(case, seed), name, self.folder)
         return job, EndedRun(name, figures, executed)
+
+    def lost(self, job: tuple[int, int]) -> tuple[tuple[int, int], EndedRun]:
+        """Return the run whose process died, as one that broke off."""
+        number, seed = job
+        case = self.runs.cases[number]
+        name = self.runs.name(case)
+        figures = lost_run(self.runs.plan(case, seed), name, self.folder, DIED)
+        return job, EndedRun(name, figures, made=True)

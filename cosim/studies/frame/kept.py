@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -43,15 +44,35 @@ def kept_or_made(plan: Plan, case: str, folder: Path) -> tuple[RunFigures, bool]
         The figures, and whether they were made now.
     """
     key = plan_key(plan)
-    path = folder / f"{key}.json"
-    kept = _kept(path, key)
+    kept = _kept(_path(folder, key), key)
     if kept is not None:
         return kept, False
     figures = run_figures(plan)
-    text = json.dumps({"key": key, "case": case, "figures": asdict(figures)}, indent=2)
-    folder.mkdir(parents=True, exist_ok=True)
-    put_text(path, text)
+    _keep(folder, key, case, figures)
     return figures, True
+
+
+def lost_run(plan: Plan, case: str, folder: Path, reason: str) -> RunFigures:
+    """Return the figures of a run that came to no end, and keep them to be looked at."""
+    figures = RunFigures(seed=plan.scenario.seed, failure=reason)
+    _keep(folder, plan_key(plan), case, figures)
+    return figures
+
+
+def _path(folder: Path, key: str) -> Path:
+    return folder / f"{key}.json"
+
+
+def _keep(folder: Path, key: str, case: str, figures: RunFigures) -> None:
+    values = asdict(figures)
+    content = {"key": key, "case": case, "figures": values, "sha256": _checksum(values)}
+    folder.mkdir(parents=True, exist_ok=True)
+    put_text(_path(folder, key), json.dumps(content, indent=2))
+
+
+def _checksum(figures: Mapping[str, Any]) -> str:
+    """Return a checksum of figures, by which those that were changed by hand are not taken."""
+    return hashlib.sha256(json.dumps(figures).encode()).hexdigest()
 
 
 def _kept(path: Path, key: str) -> RunFigures | None:
@@ -59,6 +80,8 @@ def _kept(path: Path, key: str) -> RunFigures | None:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         figures = content["figures"]
         if content["key"] != key or tuple(figures) != _FIELDS or figures["failure"]:
+            return None
+        if content["sha256"] != _checksum(figures):
             return None
         return RunFigures(**figures)
     except (OSError, ValueError, KeyError, TypeError):  # none, or damaged

@@ -5,21 +5,25 @@ The figures of a case do not depend on how many workers there are, or which take
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, replace
-from multiprocessing.sharedctypes import Synchronized
-from typing import Any
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NoReturn
 
+import numpy as np
+
+from cosim.errors import RunFailed
 from cosim.studies.reproduce.cases import Case
 from cosim.studies.reproduce.prefixes import measure_counts
 from cosim.studies.reproduce.serving import Measured
-from cosim.studies.runs.pool import cores
+from cosim.studies.runs.pool import DIED, cores, on_all_cores
 from inference_sim.models import find_model
 
 _WORTH_A_POOL = 20_000.0  # cost from which starting processes pays
-_POLL_S = 0.2
+_COST_BYTES = np.dtype(np.float64).itemsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,38 +115,34 @@ def _run_here(todo: Sequence[Job], workers: int, on_cost: Callable[[float], None
 
 
 def _run_in_pool(todo: Sequence[Job], workers: int, on_cost: Callable[[float], None]) -> Results:
-    # Fresh interpreters: the same on every system, and nothing of this one's state is in them.
-    context = multiprocessing.get_context("spawn")
-    done: Synchronized[float] = context.Value("d", 0.0)
-    results: Results = {}
-    with ProcessPoolExecutor(workers, context, _begin_worker, (done,)) as pool:
-        waiting = {pool.submit(_run_job, job): index for index, job in enumerate(todo)}
-        try:
-            while waiting:
-                ended, _ = wait(waiting, _POLL_S, FIRST_COMPLETED)
-                on_cost(done.value)
-                for future in ended:
-                    results[waiting.pop(future)] = future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return results
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "done"
+        done = np.memmap(path, np.float64, "w+", shape=len(todo))
+        outcomes = on_all_cores(
+            partial(_run_job, path),
+            list(enumerate(todo)),
+            lost=_lost,
+            working_dir=Path.cwd(),
+            workers=workers,
+            poll=lambda: on_cost(float(done.sum())),
+        )
+        with closing(outcomes):  # so that an interrupt ends the jobs that are under way
+            return dict(outcomes)
 
 
-_done: Synchronized[float] | None = None  # of a worker: the cost that all have done
-
-
-def _begin_worker(done: Synchronized[float]) -> None:
-    global _done
-    _done = done
-
-
-def _run_job(job: Job) -> dict[int, Measured]:
+def _run_job(path: Path, numbered: tuple[int, Job]) -> tuple[int, dict[int, Measured]]:
+    """Run a job, and note its cost as it goes in a file of such costs, where the jobs have rows."""
+    index, job = numbered
+    done = np.memmap(path, np.float64, "r+", offset=index * _COST_BYTES, shape=1)
     weight = _weight(job.case)
+    done[0] = 0.0
 
     def add(requests: int) -> None:
-        assert _done is not None  # noqa: S101 - set as the worker began
-        with _done.get_lock():
-            _done.value += requests * weight
+        done[0] += requests * weight
 
-    return measure_counts(job.case, job.counts, add)
+    return index, measure_counts(job.case, job.counts, add)
+
+
+def _lost(numbered: tuple[int, Job]) -> NoReturn:
+    case = numbered[1].case
+    raise RunFailed(f"{case.exp} with {case.model} at {case.qps:g} requests/s: {DIED}")

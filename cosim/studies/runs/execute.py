@@ -115,13 +115,22 @@ def _results(
         if folder is None:
             return summary, None
         manifest = make_manifest(done.plan, hashes, summary.wall)
-        written = folder.finish(
-            lambda place: write_results(place, done, summary, manifest), _failure(done)
-        )
-        # last, so that no fault of it can cost the results
-        folder_page(written).write(written)
+        faults: list[Exception] = []
+
+        def write(place: Path) -> None:
+            write_results(place, done, summary, manifest)
+            try:
+                folder_page(place).write(place)
+            except OSError:
+                raise
+            except Exception as fault:  # of the page, which cannot cost the results
+                faults.append(fault)
+
+        written = folder.finish(write, _failure(done))
     except OSError as error:
         raise (folder.unwritten(error) if folder else error) from error
+    for fault in faults:
+        raise fault
     return summary, written
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from controllers.actuators import SLOWING
 from cosim.accounting.energy import J_PER_KWH
+from cosim.errors import RunInterrupted
 from cosim.results.site_totals import battery_of, flows_of
 from cosim.results.summary import Summary
 from cosim.results.totals import ServingTotals
@@ -120,9 +121,16 @@ class RunFigures:
 
 
 def run_figures(plan: Plan) -> RunFigures:
-    """Run a plan and return its figures; if it breaks off, `failure` says why."""
+    """Run a plan and return its figures; if it breaks off, `failure` says why.
+
+    Raises:
+        RunInterrupted: If it is interrupted, which is meant for the whole study.
+    """
     latencies = Latencies(plan)
-    return measure(execute(plan, observers=[latencies]), latencies)
+    result = execute(plan, observers=[latencies])
+    if isinstance(result.run.failure, RunInterrupted):
+        raise result.run.failure
+    return measure(result, latencies)
 
 
 def measure(result: Result, latencies: Latencies) -> RunFigures:

@@ -232,6 +232,8 @@ def test_a_token_is_fetched_and_renewed(server: Server, monkeypatch: pytest.Monk
         ((200, b"{}"), "does not answer {token}"),
         ((200, b"<html>"), "does not answer {token}"),
         ((200, b"[]"), "does not answer {token}"),
+        ((200, b'{"token": ["a"]}'), "token is not one"),
+        ((200, b'{"token": "a\\r\\nX-Evil: 1"}'), "token is not one"),
     ],
 )
 def test_a_login_that_fails_is_told(

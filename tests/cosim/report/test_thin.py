@@ -65,6 +65,11 @@ def test_linear_ticks_stand_on_the_axis(low: float, span: float, most: int) -> N
     assert all(low - span * 1e-6 <= tick.at <= low + span * (1 + 1e-6) for tick in ticks)
 
 
+@given(st.integers(0, 2**52), st.integers(2, 10))
+def test_an_axis_of_the_smallest_floats_has_ticks(count: int, most: int) -> None:
+    assert linear_ticks(0.0, count * 5e-324, most)
+
+
 @given(st.floats(1e-6, 1e3), st.floats(1.5, 1e6))
 def test_log_ticks_stand_on_the_axis(low: float, factor: float) -> None:
     for tick in log_ticks(low, low * factor, 8):

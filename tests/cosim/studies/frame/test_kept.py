@@ -89,6 +89,21 @@ def test_a_file_with_other_figures_is_made_anew(plan: Plan, tmp_path: Path, chan
     assert kept_or_made(plan, "still", tmp_path / "runs") == (figures, False)
 
 
+@pytest.mark.parametrize("value", [0.0, float("nan"), "a lot", None])
+def test_figures_that_were_changed_by_hand_are_made_anew(
+    plan: Plan, tmp_path: Path, value: object
+) -> None:
+    figures, _ = kept_or_made(plan, "still", tmp_path / "runs")
+    (path,) = (tmp_path / "runs").iterdir()
+    whole = path.read_text()
+    content = json.loads(whole)
+    assert content["figures"]["facility_kwh"] > 0
+    content["figures"]["facility_kwh"] = value
+    path.write_text(json.dumps(content))
+    assert kept_or_made(plan, "still", tmp_path / "runs") == (figures, True)
+    assert path.read_text() == whole
+
+
 def test_a_run_that_broke_off_is_kept_and_not_taken(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
