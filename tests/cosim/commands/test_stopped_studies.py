@@ -111,7 +111,7 @@ def test_a_run_whose_process_dies_is_a_failed_one(tmp_path: Path) -> None:
     write(tmp_path / "s.yaml", text)
     process = started(tmp_path, "evaluate", "s.yaml", "-o", "out", "--workers", "2")
     _, err = process.communicate(timeout=60)
-    assert err == "error: runs broke off; the files under runs/ say why\n"
+    assert err == "error: some runs failed; the files under runs/ say why\n"
     assert process.returncode == 1
     runs = [json.loads(path.read_text()) for path in kept(tmp_path)]
     assert {run["case"]: run["figures"]["failure"] for run in runs} == {"noop": "", "deadly": DIED}
