@@ -86,6 +86,7 @@ def example_observation(
         "carbon_intensity_g_per_kwh": 200.0,
         "batch_cap": 64,
         "active_replicas": 4,
+        "latency_p99_s_by_class": {"chat": (None, None), "batch": (None, None)},
         "forecasts": Forecasts(by_signal.__getitem__, frozenset(by_signal)),
     }
     return flat_observation(**values | changes)
@@ -123,6 +124,8 @@ def flat_observation(**values: Any) -> SiteObservation:
         name: LatencyView(ttft_p99_s=ttft_s, tpot_p99_s=tpot_s)
         for name, (ttft_s, tpot_s) in values.pop("latency_p99_s_by_class", {}).items()
     }
+    if "pools" not in values:
+        parts["pools"] = {ONE_POOL: parts["serving"]}
     return SiteObservation(**parts, **values)
 
 

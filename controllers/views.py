@@ -12,13 +12,20 @@ from datetime import timedelta
 
 import numpy as np
 
-from controllers.actuators import Settings
+from controllers.actuators import SITE, Settings
 from controllers.arrays import FloatArray
 from controllers.base import SiteContext
 from controllers.forecast import Forecaster, Forecasts, Perfect, Persistence, SameHourYesterday
 from controllers.observation import SiteObservation
 from controllers.placement import HostedController
-from controllers.site_views import BatteryView, GridView, MicrogridReport, SiteReport
+from controllers.site_views import (
+    BatteryView,
+    GridView,
+    LatencyView,
+    MicrogridReport,
+    PoolView,
+    SiteReport,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +77,14 @@ class Viewer:
         self, contexts: Mapping[str, SiteContext], signals: Mapping[str, SiteSignals]
     ) -> None:
         self._contexts, self._signals = contexts, dict(signals)
+        # until something is reported of them
+        self._pools = {
+            site: dict.fromkeys(_pools(context), PoolView()) for site, context in contexts.items()
+        }
+        self._classes = {
+            site: dict.fromkeys((info.name for info in context.classes), LatencyView())
+            for site, context in contexts.items()
+        }
         self._forecasters: dict[tuple[str, str, bool, bool], Forecaster] = {}
 
     def context(self, entry: HostedController, site: str) -> SiteContext:
@@ -131,9 +146,9 @@ class Viewer:
             battery=battery,
             queue=report.queue,
             serving=report.serving,
-            pools=report.pools,
+            pools=self._pools[site] | dict(report.pools),
             latency=report.latency,
-            classes=report.classes,
+            classes=self._classes[site] | dict(report.classes),
             in_force=in_force,
             guarded=guarded,
         )
@@ -171,6 +186,11 @@ class Viewer:
             return Perfect(past, values, step_s)
         forecaster = signals.forecasters.get(signal)
         return forecaster if forecaster is not None else SameHourYesterday(past, values, step_s)
+
+
+def _pools(context: SiteContext) -> set[str]:
+    """Return the names of the pools of a site's cluster."""
+    return {pool for _, pool in context.settings() if pool != SITE}
 
 
 def check_signals(contexts: Mapping[str, SiteContext], signals: Mapping[str, SiteSignals]) -> None:

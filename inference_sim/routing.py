@@ -111,7 +111,7 @@ def checked_router(part: object, where: str) -> RouterFactory:
     Raises:
         InferenceSimError: If it cannot.
     """
-    if callable(part):
+    if callable(part) and not inspect.isclass(part):
         try:
             inspect.signature(part).bind((), 0)
         except TypeError:

@@ -13,9 +13,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
 from cosim.accounting.energy import J_PER_KWH
+from cosim.accounting.words import duration, duration_unit, mass
 from cosim.loop.observer import RunObserver
 from cosim.loop.record import Run
-from cosim.words import duration, duration_unit, mass
 from cosim.world.plan import Plan
 
 _EVERY_S = 0.1

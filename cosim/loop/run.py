@@ -11,14 +11,18 @@ where others can join; ``native`` calls one after the other, and is faster.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 import vessim
 from loguru import logger
 
+import cosim
+import inference_sim
 from cosim.errors import RunFailed, RunInterrupted
 from cosim.loop.coupling import Coupling
 from cosim.loop.live import Live
@@ -79,13 +83,30 @@ def run(
         # mosaik may wrap the error of a controller, or lose it; the host has it.
         cause = started.host.failure or error
         kind = "" if started.host.failure else f"{type(cause).__name__}: "
-        failure = RunFailed(f"{kind}{cause}", step=started.recorder.steps)
+        text = f"{kind}{cause}{'' if started.host.failure else _where(cause)}"
+        failure = RunFailed(text, step=started.recorder.steps)
         failure.__cause__ = cause
     finally:
         environment.close()  # a run does so itself; a failure before it leaves this to us
     started.recorder.settle()
     _settle(environment, started)
     return replace(started, failure=failure)
+
+
+_OURS = tuple(str(Path(package.__file__ or "").parent) for package in (cosim, inference_sim))
+
+
+def _where(error: BaseException) -> str:
+    """Return the line of a user's own scheduler or router that raised an error; "" if none did."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [
+        frame
+        for frame in frames
+        if frame.filename.endswith(".py")
+        and not frame.filename.startswith(_OURS)
+        and not {"site-packages", "lib"} & set(Path(frame.filename).parts)
+    ]
+    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
 
 
 class _Drained(Exception):  # the wished-for end of a run, not an error

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
+from cosim.accounting.words import number
 from cosim.report.charts import BarChart
 from cosim.report.scales import Scale
 from cosim.report.size import Drawn, Size
 from cosim.report.svg import element, text, titled
-from cosim.words import number
 
 
 def draw_bars(chart: BarChart, size: Size, top: float) -> Drawn:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cosim.accounting.energy import Energy
+from cosim.accounting.words import duration, energy, exact_percent, latency, mass, number, plural
 from cosim.report.difference import Difference, points
 from cosim.results.summary import Summary
 from cosim.results.totals import RunTotals, ServingTotals
-from cosim.words import duration, energy, exact_percent, latency, mass, number, plural
 
 
 @dataclass(frozen=True, slots=True)

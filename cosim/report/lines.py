@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from cosim.words import UNLIMITED
+from cosim.accounting.words import UNLIMITED
 from inference_sim.arrays import FloatArray
 
 Kind = Literal["time", "linear", "log"]

@@ -12,10 +12,10 @@ import numpy as np
 
 from controllers import ACTUATORS, ActuatorChange
 from cosim.accounting.quantiles import Quantiles
+from cosim.accounting.words import duration, infinite, setting
 from cosim.report.lines import Axis, ChartLine, LineChart, Mark, Panel
 from cosim.report.run_data import LATENCIES, RunData
 from cosim.report.thin import Buckets
-from cosim.words import duration, infinite, setting
 from inference_sim.arrays import FloatArray
 
 MOST_CHANGES = 500

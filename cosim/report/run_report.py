@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cosim.accounting.words import duration, number, plural, setting
 from cosim.errors import ScenarioError
 from cosim.report.breakdown import breakdown_charts
 from cosim.report.charts import Chart
@@ -32,7 +33,6 @@ from cosim.report.run_charts import (
 )
 from cosim.report.run_data import RunData, read_summary
 from cosim.results.summary import Failure, Summary
-from cosim.words import duration, number, plural, setting
 
 _OBSERVED = {
     "carbon_intensity_g_per_kwh": "intensity [g/kWh]",

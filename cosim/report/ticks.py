@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cosim.words import number
+from cosim.accounting.words import number
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _TIME_STEPS_S = (

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import TextIO
 
 from controllers import ActuatorChange
+from cosim.accounting.words import setting
 from cosim.errors import ScenarioError
 from cosim.loop.observer import RunObserver
 from cosim.loop.record import Run, SiteRecord
-from cosim.words import setting
 from inference_sim.cluster import Cluster
 from inference_sim.engine import Engine
 from inference_sim.segment import Segment

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -39,16 +39,28 @@ _PARTS = (".scheduler.type", ".cluster.router")  # by name, or as ./file.py:Clas
 def write_results(folder: Path, run: Run, summary: Summary, manifest: Mapping[str, Any]) -> None:
     """Write everything but the requests, the marks of failure and the page into a folder.
 
+    A file that cannot be written does not cost those after it; the small ones come first.
+
     Raises:
         OSError: If something cannot be written.
     """
-    steps_frame(run).to_parquet(folder / "steps.parquet", index=False)
-    actions_frame(run).to_parquet(folder / "actions.parquet", index=False)
-    _write_json(folder / "summary.json", summary.to_dict())
     resolved = write_yaml(resolved_scenario(run.plan))
-    (folder / "scenario.resolved.yaml").write_text(resolved, encoding="utf-8")
-    _write_json(folder / MANIFEST, manifest)
-    write_vessim_record(folder, run, summary)
+    writers: tuple[Callable[[], object], ...] = (
+        lambda: _write_json(folder / "summary.json", summary.to_dict()),
+        lambda: (folder / "scenario.resolved.yaml").write_text(resolved, encoding="utf-8"),
+        lambda: _write_json(folder / MANIFEST, manifest),
+        lambda: actions_frame(run).to_parquet(folder / "actions.parquet", index=False),
+        lambda: steps_frame(run).to_parquet(folder / "steps.parquet", index=False),
+        lambda: write_vessim_record(folder, run, summary),
+    )
+    faults: list[OSError] = []
+    for write in writers:
+        try:
+            write()
+        except OSError as error:
+            faults.append(error)
+    if faults:
+        raise faults[0]
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -129,7 +129,9 @@ class RequestLog(RunObserver):
         self._held: dict[str, list[Any]] = {name: [] for name in _GETTERS}
         self._batches: list[tuple[str, int, float]] = []  # of these: site, length, cut-off
         self._tables: list[pa.Table] = []
+        self._path = path
         self._writer = pq.ParquetWriter(path, SCHEMA) if path else None
+        self.fault: OSError | None = None
 
     @property
     def sites(self) -> Mapping[str, SiteLatencies]:
@@ -173,13 +175,13 @@ class RequestLog(RunObserver):
     def close(self) -> None:
         """Write the remaining requests and close the file."""
         self._take()
-        writer = self._writer
-        try:
-            self._write()
-        finally:  # a full disk is reported once
-            self._writer = None
-            if writer is not None:
+        self._write()
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            try:
                 writer.close()
+            except OSError as error:
+                self._give_up(error)
 
     def _take(self) -> None:
         """Convert the buffered requests into a table, and add them to the latencies."""
@@ -238,8 +240,17 @@ class RequestLog(RunObserver):
     def _write(self) -> None:
         if self._writer is not None and self._tables:
             table = pa.concat_tables(self._tables).combine_chunks()
-            self._writer.write_table(table.cast(SCHEMA))
+            try:
+                self._writer.write_table(table.cast(SCHEMA))
+            except OSError as error:
+                self._give_up(error)
         self._tables.clear()
+
+    def _give_up(self, error: OSError) -> None:
+        """Go on without a file: a full disk need not cost the run its other results."""
+        self.fault, self._writer = error, None
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

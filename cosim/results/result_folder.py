@@ -71,7 +71,9 @@ class ResultFolder:
         """Remove the files written so far."""
         shutil.rmtree(self._partial, ignore_errors=True)
 
-    def finish(self, write: Callable[[Path], object], failure: str = "") -> Path:
+    def finish(
+        self, write: Callable[[Path], object], failure: str = "", lost: OSError | None = None
+    ) -> Path:
         """Write the rest and give the folder its name.
 
         A failed run does not replace the results of one that ended well, nor does any replace a
@@ -80,6 +82,7 @@ class ResultFolder:
         Args:
             write: Writes everything but the requests into a folder.
             failure: Why the run failed; empty if it did not.
+            lost: Why the requests could not be written; None if they could.
 
         Returns:
             The folder.
@@ -93,6 +96,8 @@ class ResultFolder:
                 self._partial.mkdir(parents=True, exist_ok=True)
             mark.write_text(failure or _UNDER_WAY, encoding="utf-8")
             write(self._partial)
+            if lost is not None:
+                raise lost
             if was_removed:
                 raise FileNotFoundError(f"'{self.requests_path.name}' was removed during the run")
             if not failure:

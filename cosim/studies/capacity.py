@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from cosim.accounting.quantiles import Quantiles
+from cosim.accounting.words import percent
 from cosim.errors import ScenarioError, did_you_mean
 from cosim.results.requests import RequestLog
 from cosim.scenario.loading import DataPath, problem_at
 from cosim.scenario.workload import Poisson
-from cosim.words import percent
 from cosim.world.plan import Plan
 from cosim.world.site_plan import SitePlan
 from cosim.world.workload import workload_source

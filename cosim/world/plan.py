@@ -19,6 +19,7 @@ from controllers import (
     SiteSignals,
     check_conflicts,
 )
+from cosim.accounting.words import plural
 from cosim.errors import Problem, ScenarioError
 from cosim.scenario.control import NoisyForecast
 from cosim.scenario.live import LiveCarbon
@@ -30,7 +31,6 @@ from cosim.scenario.loading import (
     validate_document,
 )
 from cosim.scenario.scenario import Scenario
-from cosim.words import plural
 from cosim.world.context import site_context, site_signals
 from cosim.world.control import controller_problems, read_controllers
 from cosim.world.site_plan import SitePlan, plan_site

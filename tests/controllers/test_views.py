@@ -10,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controllers import (
+    ClassInfo,
     Controller,
     ControllerHost,
     FleetController,
     HostedController,
+    LatencyView,
+    PoolView,
     SiteContext,
     SiteObservation,
     SiteSignals,
@@ -172,3 +175,17 @@ def test_a_horizon_shorter_than_a_step_is_of_one_value() -> None:
     host.reset()
     host.step(0, {}, {})
     assert said(one.seen[0])["solar"] == [0.0]
+
+
+def test_pools_and_classes_are_there_before_anything_is_reported_of_them() -> None:
+    classes = (ClassInfo(name="chat", share=1.0),)
+    site = context(step_s=3600.0, steps=STEPS, classes=classes)
+    controller = Looking(None)
+    host = ControllerHost(
+        [HostedController("c", controller, "dc", 3600.0)], {"dc": site}, {"dc": site_signals()}
+    )
+    host.reset()
+    host.step(0, {}, {})
+    seen = controller.seen[0]
+    assert seen.pools == {"main": PoolView()}
+    assert seen.classes == {"chat": LatencyView()}

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from rich.console import Console
 
 from controllers import ActuatorChange
+from cosim.accounting.words import duration, plural, setting
 from cosim.commands.printing.layout import INDENT, line_width, print_row, wrapped
 from cosim.results.in_force import SettingUse
 from cosim.studies.runs.execute import Result
-from cosim.words import duration, plural, setting
 
 _SHOWN_ACTIONS = 4
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cosim.words import plural
+from cosim.accounting.words import plural
 from cosim.world.plan import Plan
 
 

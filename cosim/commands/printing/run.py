@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
+from cosim.accounting.words import duration, plural
 from cosim.commands.printing.control import print_control
 from cosim.commands.printing.layout import print_row, wrapped
 from cosim.commands.printing.notes import trace_notes
@@ -15,7 +16,6 @@ from cosim.report.headline import load_warning
 from cosim.results.summary import LiveReport
 from cosim.results.totals import ServingTotals
 from cosim.studies.runs.execute import Result
-from cosim.words import duration, plural
 
 
 def print_report(result: Result) -> None:

@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cosim.accounting.words import duration
 from cosim.commands.printing.traces import print_rows
 from cosim.data_sets.signals.summary import SignalSummary
 from cosim.data_sets.traces.chart import bar_lines
 from cosim.signals.series import utc_stamp
-from cosim.words import duration
 
 _COLUMNS = 66  # of the chart
 _COLUMNS_AN_HOUR = 2

@@ -6,6 +6,17 @@ from collections.abc import Iterator, Mapping
 
 from cosim.accounting.energy import BatteryUse, Carbon, Energy, GridUse
 from cosim.accounting.paper import PaperTable2
+from cosim.accounting.words import (
+    count,
+    energy,
+    exact_percent,
+    latency,
+    mass,
+    number,
+    percent,
+    plural,
+    power,
+)
 from cosim.results.totals import (
     BatchSizes,
     Deployment,
@@ -16,17 +27,6 @@ from cosim.results.totals import (
     RunTotals,
     ServingCarbon,
     ServingTotals,
-)
-from cosim.words import (
-    count,
-    energy,
-    exact_percent,
-    latency,
-    mass,
-    number,
-    percent,
-    plural,
-    power,
 )
 from inference_sim.deployment import ClusterConfig
 

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cosim.accounting.words import duration, plural
 from cosim.data_sets.fetch import Fetched, PublicSet
 from cosim.data_sets.traces.chart import chart_lines
 from cosim.data_sets.traces.summary import TraceSummary, marks
-from cosim.words import duration, plural
 
 _COLUMNS = 66  # of the chart
 

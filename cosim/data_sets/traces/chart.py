@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cosim.accounting.words import duration, duration_unit
 from cosim.data_sets.traces.rate import Rate
 from cosim.data_sets.traces.summary import TraceSummary
 from cosim.errors import CosimError, ScenarioError
-from cosim.words import duration, duration_unit
 from inference_sim.arrays import FloatArray
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
+from cosim.accounting.words import mass
 from cosim.report.charts import BarChart, Point, ScatterChart, bar_chart, scatter_chart
 from cosim.report.page import Page, Section, cards, paragraph, preformatted, table
 from cosim.studies.evaluate.evaluation import Evaluation
 from cosim.studies.evaluate.statistics import PolicyRow
 from cosim.studies.evaluate.table import evaluation_table, label, notes
-from cosim.words import mass
 from inference_sim.files.yaml_text import write_yaml
 
 _SCENARIO = (
@@ -64,9 +64,9 @@ def _about(evaluation: Evaluation) -> list[Section]:
 
 
 def _best(evaluation: Evaluation) -> PolicyRow:
-    """Return the policy that emits least, of those whose runs all came to their end."""
+    """Return the policy that emits least, of those that did their work and end as they began."""
     own = [row for row in evaluation.rows if not row.twin and not math.isnan(row.carbon_g.mean)]
-    own = [row for row in own if not row.failures] or [evaluation.rows[0]]
+    own = [row for row in own if not row.failures and not row.no_saving] or [evaluation.rows[0]]
     return min(own, key=lambda row: row.carbon_g.mean)
 
 

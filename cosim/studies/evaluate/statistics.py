@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cosim.studies.evaluate.oracle import Bound
-from cosim.studies.runs.figures import RunFigures
+from cosim.studies.runs.figures import LEAST_SERVED, RunFigures
 from cosim.studies.runs.interval import Interval
 
+LEFT_WORK = "left work"
+BATTERY = "battery"
 _WORTH = 0.01  # of the emissions of doing nothing: a share of less would say nothing
 
 
@@ -52,6 +54,8 @@ class PolicyRow:
         guard_s: Mean time for which the guard held [s].
         cost: Mean price of the import; None without one.
         failures: Runs that broke off.
+        no_saving: Why the row has no saving and no rank; empty if it has: requests that it did not
+            serve, or a battery without whose content at the end it would save nothing.
     """
 
     policy: str
@@ -72,6 +76,7 @@ class PolicyRow:
     guard_s: float
     cost: float | None
     failures: int
+    no_saving: str = ""
 
 
 def rows(policies: Sequence[PolicyRuns], bounds: Mapping[int, Bound]) -> list[PolicyRow]:
@@ -96,7 +101,7 @@ def rows(policies: Sequence[PolicyRuns], bounds: Mapping[int, Bound]) -> list[Po
         ]
         for policy in policies
     }
-    return [_row(policy, carbon_g, noop.policy, bounds) for policy in policies]
+    return [_row(policy, carbon_g, noop.policy, noop.runs, bounds) for policy in policies]
 
 
 def _at_equal_work(run: RunFigures, noop: RunFigures) -> float:
@@ -110,6 +115,7 @@ def _row(
     policy: PolicyRuns,
     carbon_g: Mapping[tuple[str, bool], Sequence[float]],
     noop: str,
+    noop_runs: Sequence[RunFigures],
     bounds: Mapping[int, Bound],
 ) -> PolicyRow:
     runs = policy.runs
@@ -134,7 +140,24 @@ def _row(
         guard_s=math.fsum(run.guard_s for run in runs) / len(runs),
         cost=_mean([run.cost for run in runs]),
         failures=sum(bool(run.failure) for run in runs),
+        no_saving=_no_saving(runs, own_g, noop_g, noop_runs),
     )
+
+
+def _no_saving(
+    runs: Sequence[RunFigures],
+    own_g: Sequence[float],
+    noop_g: Sequence[float],
+    noop_runs: Sequence[RunFigures],
+) -> str:
+    """Return why emissions that are lower than those of doing nothing are not a saving."""
+    if any(run.failure or run.completed < LEAST_SERVED * run.arrived for run in runs):
+        return LEFT_WORK
+    saved_g = math.fsum(noop_g) - math.fsum(own_g)
+    imported_g = math.fsum(run.import_g for run in runs)
+    if saved_g > 0 and imported_g >= math.fsum(run.import_g for run in noop_runs):
+        return BATTERY
+    return ""
 
 
 def _of_oracle(

@@ -8,10 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from cosim.accounting.words import percent
 from cosim.studies.evaluate.evaluation import Evaluation
-from cosim.studies.evaluate.statistics import PolicyRow
+from cosim.studies.evaluate.statistics import BATTERY, LEFT_WORK, PolicyRow
 from cosim.studies.frame.table import TextTable
-from cosim.studies.runs.figures import MUCH_STORED
+from cosim.studies.runs.figures import LEAST_SERVED, MUCH_STORED
 from cosim.studies.runs.interval import Interval, interval
 
 HEADER = (
@@ -39,9 +40,9 @@ def cells(row: PolicyRow) -> tuple[str, ...]:
     return (
         label(row),
         interval(row.carbon_g, 1e-3, 3),
-        interval(row.saving, 100.0, 1, star=True),
-        "" if row.timing is None else interval(row.timing, 100.0, 1, star=True),
-        "" if row.of_oracle is None else interval(row.of_oracle, 100.0, 0),
+        row.no_saving or interval(row.saving, 100.0, 1, star=True),
+        "" if row.timing is None or row.no_saving else interval(row.timing, 100.0, 1, star=True),
+        "" if row.of_oracle is None or row.no_saving else interval(row.of_oracle, 100.0, 0),
         interval(row.facility_kwh, 1.0, 1),
         number(row.attainment, 100.0, 2),
         number(row.ttft_p99_s, 1.0, 3),
@@ -105,11 +106,18 @@ def notes(evaluation: Evaluation) -> Iterator[str]:
             "runs are as if nothing had been set: the load is too low for them, or they set too "
             "little."
         )
-    backlog = [label(row) for row in evaluation.rows if row.backlog >= 1]
-    if backlog:
+    left = [label(row) for row in evaluation.rows if row.no_saving == LEFT_WORK]
+    if left:
         yield (
-            f"Work left at the end: {', '.join(backlog)}. Their carbon is scaled up for it, which "
-            "is an estimate: work not done is not a saving."
+            f"Left work: {', '.join(left)}. More than {1 - LEAST_SERVED:.0%} of the requests that "
+            "arrived were not served, so that the row has no saving and no rank: carbon of work "
+            "not done is not a saving."
+        )
+    filled = [label(row) for row in evaluation.rows if row.no_saving == BATTERY]
+    if filled:
+        yield (
+            f"Battery: {', '.join(filled)}. The imports emitted no less than without controllers; "
+            "only what the batteries hold at the end would make a saving of it."
         )
 
 
@@ -123,7 +131,7 @@ def stored_policies(evaluation: Evaluation) -> list[str]:
         saved_g = sum(run.carbon_g for run in first) - sum(run.carbon_g for run in policy.runs)
         stored_g = sum(run.stored_g for run in first) - sum(run.stored_g for run in policy.runs)
         if saved_g > 0 and abs(stored_g) > MUCH_STORED * saved_g:
-            texts.append(f"{policy.policy} {stored_g / saved_g:.0%}")
+            texts.append(f"{policy.policy} {percent(stored_g / saved_g)}")
     return texts
 
 

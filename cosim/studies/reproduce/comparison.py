@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from cosim.accounting.words import number
 from cosim.report.page import subheading, table
 from cosim.studies.reproduce.rows import Row, difference_percent
 from cosim.studies.reproduce.tables import (
@@ -14,7 +15,6 @@ from cosim.studies.reproduce.tables import (
     percent_text,
     shown_values,
 )
-from cosim.words import number
 
 NAMES = {
     "duration_s": "duration",

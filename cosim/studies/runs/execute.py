@@ -126,7 +126,7 @@ def _results(
             except Exception as fault:  # of the page, which cannot cost the results
                 faults.append(fault)
 
-        written = folder.finish(write, _failure(done))
+        written = folder.finish(write, _failure(done), log.fault)
     except OSError as error:
         raise (folder.unwritten(error) if folder else error) from error
     for fault in faults:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from cosim.accounting.words import number, percent
 from cosim.report.charts import Chart
 from cosim.report.page import (
     Page,
@@ -36,7 +37,6 @@ from cosim.studies.sweep.measures import (
 from cosim.studies.sweep.rows import CaseRow, Choice, choose, rows
 from cosim.studies.sweep.sweep import Sweep
 from cosim.studies.sweep.table import full_table, reading
-from cosim.words import number
 
 
 def sweep_page(sweep: Sweep) -> Page:
@@ -69,7 +69,7 @@ def _cards(
         if baseline is not None and baseline is not best and baseline.mean(choice.figure) > 0:
             share = 1 - best.mean(choice.figure) / baseline.mean(choice.figure)
             name = case_name(sweep.axes, baseline.values)
-            yield "Saved", f"{share:.0%}", f"against the baseline, {name}"
+            yield "Saved", percent(share), f"against the baseline, {name}"
         if not math.isnan(latency_s := best.mean("ttft_p99_s")):
             yield "First token, p99", seconds_text(latency_s), "of the case with least carbon"
         if not math.isnan(met := best.mean("attainment")):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cosim.accounting.words import plural
 from cosim.errors import Problem, ScenarioError
 from cosim.scenario.loading import (
     Document,
@@ -23,7 +24,6 @@ from cosim.scenario.yaml_reader import read_mapping
 from cosim.studies.sweep.axes import Axis, AxisValue, axis_of, case_axis
 from cosim.studies.sweep.baseline import baseline_number, baseline_problems
 from cosim.studies.sweep.columns import RUN_COLUMNS
-from cosim.words import plural
 from inference_sim.files.yaml_text import Node
 
 MAX_CASES = 10_000

@@ -12,6 +12,7 @@ import pytest
 
 from cosim.studies.evaluate.evaluation import Evaluation
 from cosim.studies.evaluate.page import evaluation_page
+from cosim.studies.evaluate.table import cells
 from tests.browser import CHROMIUM, WHY_NOT, Browser, chromium
 from tests.cosim.report.pages import LOOKS, check_whole
 from tests.cosim.studies.evaluate.figures import RUN, bound, evaluation, many
@@ -45,10 +46,23 @@ def test_a_policy_that_broke_off_is_not_the_best() -> None:
     assert "1 failed" in page
 
 
+def test_no_saving_with_work_left_or_only_in_the_battery() -> None:
+    left = replace(BETTER, policy="leaves", completed=RUN.arrived // 2)
+    filled = replace(RUN, policy="fills", import_g=RUN.import_g + 50, stored_g=-250.0)
+    found = evaluation([RUN, left, filled], {0: bound(500.0)})
+    page = html_of(found)
+    assert "No policy emits less than doing nothing." in page
+    assert "Left work: leaves." in page
+    assert "Battery: fills." in page
+    cells_of = {row[0]: row for row in map(cells, found.rows)}
+    assert cells_of["leaves"][2:5] == ("left work", "", "")
+    assert cells_of["fills"][2:5] == ("battery", "", "")
+
+
 def test_what_a_battery_holds_is_told_apart_from_a_saving() -> None:
     full = replace(RUN, policy="charges", import_g=RUN.import_g + 50, stored_g=-250.0)
     page = html_of(evaluation([RUN, full, BETTER]))
-    assert "Battery content: charges 125%." in page
+    assert "Battery content: charges 125 %." in page
     assert "Battery content" not in html_of(evaluation([RUN, BETTER]))
 
 

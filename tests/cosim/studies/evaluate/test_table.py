@@ -104,7 +104,8 @@ def test_runs_that_broke_off_and_work_that_is_left_are_said() -> None:
     broken = replace(RUN, policy="bad", failure="OSError", output_tokens=500, backlog=50)
     found = evaluation([RUN, broken])
     assert cells(found.rows[1])[10] == "50, 1 failed"
-    assert "Work left at the end: bad." in markdown(found)
+    assert cells(found.rows[1])[2] == "left work"
+    assert "Left work: bad." in markdown(found)
 
 
 def test_json_has_no_number_that_is_none() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controllers import ACTUATORS
-from cosim import words
+from cosim.accounting import words
 
 TEXTS = {
     words.number: [
