@@ -114,6 +114,9 @@ class RequestLog(RunObserver):
     Args:
         plan: Plan of the run.
         path: The Parquet file to write; None to keep latencies only.
+
+    Attributes:
+        fault: Why the file could not be written, after which there is none; None if it could.
     """
 
     def __init__(self, plan: Plan, path: Path | None) -> None:

@@ -109,9 +109,9 @@ def notes(evaluation: Evaluation) -> Iterator[str]:
     left = [label(row) for row in evaluation.rows if row.no_saving == LEFT_WORK]
     if left:
         yield (
-            f"Left work: {', '.join(left)}. More than {1 - LEAST_SERVED:.0%} of the requests that "
-            "arrived were not served, so that the row has no saving and no rank: carbon of work "
-            "not done is not a saving."
+            f"Left work: {', '.join(left)}. More than {percent(1 - LEAST_SERVED)} of the requests "
+            "that arrived were not served, so that the row has no saving and no rank: carbon of "
+            "work not done is not a saving."
         )
     filled = [label(row) for row in evaluation.rows if row.no_saving == BATTERY]
     if filled:

@@ -8,7 +8,9 @@ from dataclasses import fields, replace
 import pytest
 
 from controllers import LatencyView, MicrogridReport, PoolView, QueueView, SiteReport
+from controllers.base import ONE_POOL
 from cosim.world.observe import microgrid_report, settings, site_report
+from inference_sim.deployment import PoolConfig
 from inference_sim.telemetry import StepTelemetry
 from tests.deployments import telemetry
 
@@ -38,6 +40,10 @@ class TestSite:
 
     def test_before_the_first_step(self) -> None:
         assert site_report(None) == SiteReport(queue=QueueView(), serving=PoolView())
+
+
+def test_both_sides_give_the_only_pool_the_same_name() -> None:
+    assert {field.name: field.default for field in fields(PoolConfig)}["name"] == ONE_POOL
 
 
 def test_settings_are_of_the_cluster_and_of_its_pools() -> None:
