@@ -46,6 +46,7 @@ Running them:
 - `ControllerHost`, `HostedController`, `SiteSignals`: the controllers of a run, each in its place.
 - `names_a_file`, `read_part`: parts in files of a user.
 - `check_conflicts`: the check that no two of them set the same actuator.
+- `Decoy`: a carbon signal that tells nothing of the grid, to see what timing is worth.
 - `Forecaster`: a model that forecasts a signal; the models are in ``controllers.forecast``.
 - `SloGuard`, `GuardSettings`: the guard that releases throttles when an SLO is in danger.
 - `ActuatorChange`: the record of what they did.
@@ -67,6 +68,7 @@ from controllers.base import (
 )
 from controllers.bucket import BucketPolicy
 from controllers.changes import ActuatorChange
+from controllers.decoy import Decoy
 from controllers.errors import ControllerError
 from controllers.forecast import Forecast, Forecaster, Forecasts
 from controllers.guard import GuardSettings, SloGuard
@@ -130,6 +132,7 @@ __all__ = [
     "ControllerError",
     "ControllerHost",
     "DayAheadPlan",
+    "Decoy",
     "FleetController",
     "Forecast",
     "Forecaster",

@@ -164,6 +164,8 @@ class Declares:
     """Signals of which it needs forecasts: carbon_intensity, solar, arrivals."""
     forecast_horizon_h: float = 24.0
     """Length of these forecasts [h]."""
+    sees_carbon: bool = True
+    """Whether it looks at the carbon intensity; one that does not is shown the mean alone."""
     needs_clairvoyance: bool = False
     """Whether it works with perfect forecasts only; a scenario must then call it clairvoyant."""
 

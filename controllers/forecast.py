@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,6 +117,13 @@ class Forecaster(ABC):
         self._past = np.asarray(past, dtype=np.float64)
         self._values = np.asarray(values, dtype=np.float64)
         self._step_s = step_s
+
+    def of_other(self, past: FloatArray, values: FloatArray) -> Forecaster:
+        """Return the same model of another signal, of the same steps."""
+        other = copy(self)
+        other._past = np.asarray(past, dtype=np.float64)
+        other._values = np.asarray(values, dtype=np.float64)
+        return other
 
     def issue(self, step: int, steps_ahead: int) -> Forecast:
         """Return the forecast issued as `step` begins, `steps_ahead` values long.
@@ -245,6 +253,10 @@ class Recorded(Forecaster):
         if len(issued_s) != len(forecasts) or not len(issued_s):
             raise ValueError("expected a forecast for each time of issue, and at least one")
         self._issued_s, self._forecasts = np.asarray(issued_s), forecasts
+
+    def of_other(self, past: FloatArray, values: FloatArray) -> Forecaster:
+        """Return yesterday's values of the other signal, of which nothing was recorded."""
+        return SameHourYesterday(past, values, self._step_s)
 
     def _look(self, step: int, steps_ahead: int) -> tuple[FloatArray, FloatArray]:
         now_s = step * self._step_s

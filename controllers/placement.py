@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from controllers.actuators import ACTUATORS
 from controllers.base import Controller, FleetController, SiteContext
+from controllers.decoy import Decoy
 from controllers.errors import did_you_mean
 from controllers.forecast import SIGNALS
 
@@ -28,6 +29,7 @@ class HostedController:
         agnostic: Whether it is a carbon-agnostic baseline, which sees the mean of the carbon
             intensity in place of the intensity: it separates savings from when work runs from
             savings from running less.
+        decoy: Decoy of the carbon signal that it is shown in place of the signal; None for none.
     """
 
     name: str
@@ -36,6 +38,12 @@ class HostedController:
     every_s: float
     clairvoyant: bool = False
     agnostic: bool = False
+    decoy: Decoy | None = None
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether it is shown the mean of the carbon intensity alone."""
+        return self.agnostic or not self.controller.sees_carbon
 
 
 def check_conflicts(entries: Sequence[HostedController]) -> None:
@@ -98,7 +106,7 @@ def check_place(entry: HostedController, contexts: Mapping[str, SiteContext]) ->
             f"controller '{entry.name}' must stand at one of the sites {', '.join(contexts)} "
             f"(got {entry.site!r})"
         )
-    missing = sorted(entry.controller.actuators - contexts[entry.site].limits.keys())
+    missing = sorted(frozenset(entry.controller.actuators) - contexts[entry.site].limits.keys())
     if missing:
         raise ValueError(
             f"controller '{entry.name}' sets {' and '.join(missing)}, "
@@ -114,11 +122,13 @@ class Declaration:
         actuators: Actuators that it may set.
         forecasts: Signals of which it gets forecasts.
         forecast_horizon_h: Length of the forecasts [h].
+        sees_carbon: Whether it looks at the carbon intensity.
     """
 
     actuators: frozenset[str]
     forecasts: frozenset[str]
     forecast_horizon_h: float
+    sees_carbon: bool
 
     @classmethod
     def of(cls, controller: Controller | FleetController) -> Declaration:
@@ -127,18 +137,21 @@ class Declaration:
             frozenset(controller.actuators),
             frozenset(controller.forecasts),
             controller.forecast_horizon_h,
+            controller.sees_carbon,
         )
 
     def changed_to(self, now: Declaration) -> str:
         """Return the first declaration that changed, in words; empty if none did."""
-        for name in ("actuators", "forecasts", "forecast_horizon_h"):
+        for name in ("actuators", "forecasts", "forecast_horizon_h", "sees_carbon"):
             before, after = getattr(self, name), getattr(now, name)
             if before != after:
                 return f"expected `{name}` to stay {_show(before)} (got {_show(after)})"
         return ""
 
 
-def _show(value: frozenset[str] | float) -> str:
+def _show(value: frozenset[str] | float | bool) -> str:
+    if isinstance(value, bool):
+        return str(value)
     if isinstance(value, frozenset):
         return ", ".join(sorted(value)) or "empty"
     return f"{value:g}"

@@ -1,7 +1,8 @@
 """The views of the controllers: one observation for all, and the parts that only some may see.
 
 Forecasts go to the controllers that declare them, perfect ones to the clairvoyant. A
-carbon-agnostic baseline sees the mean of the intensity, in observations, history and forecasts.
+carbon-agnostic baseline sees the mean of the intensity, in observations, history and forecasts; one
+with a decoy sees that, see `controllers.decoy`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from controllers.actuators import SITE, Settings
 from controllers.arrays import FloatArray
 from controllers.base import SiteContext
+from controllers.decoy import Decoy
 from controllers.forecast import Forecaster, Forecasts, Perfect, Persistence, SameHourYesterday
 from controllers.observation import SiteObservation
 from controllers.placement import HostedController
@@ -85,17 +87,36 @@ class Viewer:
             site: dict.fromkeys((info.name for info in context.classes), LatencyView())
             for site, context in contexts.items()
         }
-        self._forecasters: dict[tuple[str, str, bool, bool], Forecaster] = {}
+        self._forecasters: dict[tuple[str, str, bool, bool, Decoy | None], Forecaster] = {}
+        self._others: dict[tuple[str, Decoy | None], tuple[FloatArray, FloatArray]] = {}
 
     def context(self, entry: HostedController, site: str) -> SiteContext:
         """Return the controller context of a site."""
         context = self._contexts[site]
-        if not entry.agnostic:
+        if not entry.is_blind and entry.decoy is None:
             return context
-        past = np.full_like(
-            context.past_carbon_intensity_g_per_kwh, self._signals[site].mean_g_per_kwh
-        )
+        past, _ = self._carbon(entry, site)
+        if entry.is_blind:
+            past = np.full_like(
+                context.past_carbon_intensity_g_per_kwh, self._signals[site].mean_g_per_kwh
+            )
         return replace(context, past_carbon_intensity_g_per_kwh=past)
+
+    def _carbon(self, entry: HostedController, site: str) -> tuple[FloatArray, FloatArray]:
+        """Return the carbon intensity as a controller sees it: before the run, and in its steps."""
+        key = (site, None if entry.is_blind else entry.decoy)
+        if key not in self._others:
+            signals = self._signals[site]
+            values = signals.carbon_intensity_g_per_kwh
+            past = signals.past.get("carbon_intensity", np.empty(0))
+            if entry.is_blind:
+                mean = signals.mean_g_per_kwh
+                self._others[key] = np.full_like(past, mean), np.full_like(values, mean)
+            elif entry.decoy is not None:
+                self._others[key] = entry.decoy.of(past, values, self._contexts[site].step_s)
+            else:
+                return past, values
+        return self._others[key]
 
     def observe(
         self,
@@ -155,10 +176,11 @@ class Viewer:
 
     def view(self, entry: HostedController, observation: SiteObservation) -> SiteObservation:
         """Return an observation as one controller may see it."""
-        if entry.agnostic:
-            mean = self._signals[observation.site].mean_g_per_kwh
+        if entry.is_blind or entry.decoy is not None:
+            _, values = self._carbon(entry, observation.site)
+            seen = float(values[observation.step])
             observation = replace(
-                observation, grid=replace(observation.grid, carbon_intensity_g_per_kwh=mean)
+                observation, grid=replace(observation.grid, carbon_intensity_g_per_kwh=seen)
             )
         declared = frozenset(entry.controller.forecasts)
         if declared:
@@ -171,7 +193,7 @@ class Viewer:
         return observation
 
     def _forecaster(self, entry: HostedController, site: str, signal: str) -> Forecaster:
-        key = (site, signal, entry.clairvoyant, entry.agnostic)
+        key = (site, signal, entry.clairvoyant, entry.is_blind, entry.decoy)
         if key not in self._forecasters:
             self._forecasters[key] = self._make(entry, site, signal)
         return self._forecasters[key]
@@ -180,12 +202,17 @@ class Viewer:
         signals, step_s = self._signals[site], self._contexts[site].step_s
         values = signals.values(signal)
         past = signals.past.get(signal, np.empty(0))
-        if entry.agnostic and signal == "carbon_intensity":
-            return Persistence(past, np.full_like(values, signals.mean_g_per_kwh), step_s)
+        other = signal == "carbon_intensity" and (entry.is_blind or entry.decoy is not None)
+        if other:
+            past, values = self._carbon(entry, site)
+            if entry.is_blind:
+                return Persistence(past, values, step_s)
         if entry.clairvoyant:
             return Perfect(past, values, step_s)
         forecaster = signals.forecasters.get(signal)
-        return forecaster if forecaster is not None else SameHourYesterday(past, values, step_s)
+        if forecaster is None:
+            return SameHourYesterday(past, values, step_s)
+        return forecaster.of_other(past, values) if other else forecaster
 
 
 def _pools(context: SiteContext) -> set[str]:

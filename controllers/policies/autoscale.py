@@ -70,6 +70,7 @@ class Autoscale(Controller):
             float, Field(gt=0, description="how far the plan looks ahead [h]")
         ] = 24,
     ) -> None:
+        self.sees_carbon = deferrable
         self.actuators = frozenset({"active_replicas", *([ACTUATOR] if deferrable else [])})
         self.forecasts = frozenset({"arrivals", *(["carbon_intensity"] if deferrable else [])})
         self.forecast_horizon_h = max(

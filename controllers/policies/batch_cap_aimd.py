@@ -103,6 +103,7 @@ class BatchCapAimd(Controller):
             float, Field(ge=0, le=1, description="mode power: least share of the span of power")
         ] = 0.3,
     ) -> None:
+        self.sees_carbon = mode == "power"
         self._mode = mode
         self._tpot_slo_s = tpot_slo_s
         self._increase = increase

@@ -12,6 +12,8 @@ class Noop(Controller):
     The savings of every other policy are measured against it.
     """
 
+    sees_carbon = False
+
     def reset(self, context: SiteContext) -> None:
         """Do nothing: there is no state."""
 

@@ -54,6 +54,7 @@ class SloClock(Controller):
     """
 
     actuators = frozenset({"clock_fraction"})
+    sees_carbon = False
 
     def __init__(
         self,

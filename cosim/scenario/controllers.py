@@ -8,16 +8,48 @@ from __future__ import annotations
 
 import inspect
 import typing
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from controllers import Controller, FleetController
+from controllers import Controller, Decoy, FleetController
 from cosim.scenario.fields import DurationS, StrictModel
 
 ControllerType = type[Controller] | type[FleetController]
-PLACE = ("type", "site", "every", "clairvoyant", "agnostic")
+PLACE = ("type", "site", "every", "clairvoyant", "agnostic", "decoy")
 """Keys of an entry that are not parameters of its controller."""
+
+
+class MovedDecoy(StrictModel):
+    """The carbon signal at other hours."""
+
+    type: Literal["moved"]
+    """The signal comes later."""
+    by: Annotated[DurationS, Field(gt=0)]
+    """Time by which it comes later."""
+
+
+class ReorderedDecoy(StrictModel):
+    """The carbon signal in another order."""
+
+    type: Literal["other_days", "noise"]
+    """other_days: each day is that of another one, of the run or of the week before it. noise: the
+    hours are in random order."""
+    draw: Annotated[int, Field(ge=1)] = 1
+    """Number of the random order."""
+
+
+DecoyKeys = Annotated[MovedDecoy | ReorderedDecoy, Field(discriminator="type")]
+
+
+def decoy_of(keys: MovedDecoy | ReorderedDecoy | None) -> Decoy | None:
+    """Return the decoy that keys describe."""
+    match keys:
+        case MovedDecoy():
+            return Decoy("moved", by_s=keys.by)
+        case ReorderedDecoy():
+            return Decoy(keys.type, draw=keys.draw)
+    return None
 
 
 class ControllerEntry(StrictModel):
@@ -34,6 +66,9 @@ class ControllerEntry(StrictModel):
     agnostic: bool = False
     """Whether it sees the mean of the carbon intensity in place of the intensity: a carbon-agnostic
     baseline, which separates savings from when work runs from savings from running less."""
+    decoy: DecoyKeys | None = None
+    """Decoy that it sees in place of the carbon intensity: it acts as on the truth, at the wrong
+    times; `cosim evaluate` compares each policy with its decoys."""
 
 
 class _OpenEntry(ControllerEntry):

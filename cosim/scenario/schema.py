@@ -26,6 +26,7 @@ def scenario_schema() -> dict[str, Any]:
     own["title"] = own["description"] = "A controller of your own."
     own["properties"]["type"] = {"type": "string", "pattern": r"\.py:\w+$"}
     own["additionalProperties"] = True
+    definitions |= own.pop("$defs", {})
     definitions["own_controller"] = own
     entries.append({"$ref": "#/$defs/own_controller"})
     schema["properties"]["controllers"]["items"] = {"anyOf": entries}

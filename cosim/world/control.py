@@ -12,7 +12,13 @@ from controllers import FleetController, HostedController, resolve
 from controllers.errors import error_text
 from controllers.placement import Declaration
 from cosim.errors import Problem, ScenarioError
-from cosim.scenario.controllers import PLACE, ControllerEntry, ControllerType, parameters_model
+from cosim.scenario.controllers import (
+    PLACE,
+    ControllerEntry,
+    ControllerType,
+    decoy_of,
+    parameters_model,
+)
 from cosim.scenario.fields import ScenarioText
 from cosim.scenario.loading import DataPath, Document, problem_at, validate_document
 from cosim.scenario.scenario import Scenario
@@ -73,7 +79,7 @@ def _read_entry(
     controller, checked = _check_entry(document, part, index)
     values = {name: getattr(checked, name) for name in type(checked).model_fields}
     values |= checked.model_extra or {}
-    name, site, every, clairvoyant, agnostic = (values.pop(key) for key in PLACE)
+    name, site, every, clairvoyant, agnostic, decoy = (values.pop(key) for key in PLACE)
     clusters = [instance.name for instance in scenario.sites if instance.cluster is not None]
     if site is not None and site not in clusters:
         known = ", ".join(clusters) or "none"
@@ -91,7 +97,7 @@ def _read_entry(
         for instance in instances:
             Declaration.of(instance)  # anybody's too, if it is a property
         return [
-            HostedController(name, instance, each, every_s, clairvoyant, agnostic)
+            HostedController(name, instance, each, every_s, clairvoyant, agnostic, decoy_of(decoy))
             for instance, each in zip(instances, sites, strict=True)
         ]
     except KeyboardInterrupt:

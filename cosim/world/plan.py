@@ -192,9 +192,9 @@ def _live_problems(
             )
         )
     for entry in controllers:
-        if (entry.clairvoyant or entry.agnostic) and (entry.site is None or entry.site in live):
-            what = "clairvoyant" if entry.clairvoyant else "agnostic"
-            needs = "the future" if entry.clairvoyant else "the mean of the run"
+        kind = _needed_future(entry)
+        if kind and (entry.site is None or entry.site in live):
+            what, needs = kind
             problems.append(
                 problem_at(
                     document,
@@ -204,3 +204,12 @@ def _live_problems(
                 )
             )
     return problems
+
+
+def _needed_future(entry: HostedController) -> tuple[str, str] | None:
+    """Return its kind and its need, if a controller needs a signal that is to come; else None."""
+    if entry.clairvoyant:
+        return "clairvoyant", "the future"
+    if entry.agnostic:
+        return "agnostic", "the mean of the run"
+    return ("shown a decoy", "all of the run") if entry.decoy is not None else None

@@ -44,6 +44,9 @@ class _Reference:
         for key, value in schema["properties"].items():
             if key != "controllers":
                 self._visit(value, key, key, ())
+                continue
+            for name, inner in self._definitions["own_controller"]["properties"].items():
+                self._visit(inner, f"{key}[].{name}", key, ())
 
     def parts(self) -> Iterator[str]:
         yield _HEAD
@@ -57,9 +60,8 @@ class _Reference:
             sections = [name for name, home in self._home.items() if home == key]
             if key == "controllers":
                 yield from self._controllers()
-            elif sections:
-                for name in sections:
-                    yield from self._section(name)
+            for name in sections:
+                yield from self._section(name)
 
     def _visit(self, value: Any, place: str, top: str, within: tuple[str, ...]) -> None:
         """Note where each definition is used, depth first."""

@@ -64,7 +64,7 @@ def site_signals(carbon: np.ndarray = CARBON, **changes: Any) -> SiteSignals:
 
 
 def shown(
-    signals: SiteSignals, steps: int = 3, fleet: bool = False, **called: bool
+    signals: SiteSignals, steps: int = 3, fleet: bool = False, **called: Any
 ) -> tuple[SiteContext, list[SiteObservation]]:
     """What a controller that is called so is told before the run, and shown in its first steps."""
     controller: Any = LookingFleet() if fleet else Looking(None)
