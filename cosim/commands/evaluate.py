@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cosim.commands.study import AsJson, Quiet, Workers, carry_out
+from cosim.commands.study import AsJson, Quiet, Workers, carry_out, make_runs
 
 
 def evaluate(
@@ -30,6 +30,21 @@ def evaluate(
             "--twins", help="With --controllers: run the carbon-agnostic baseline of each too."
         ),
     ] = False,
+    decoys: Annotated[
+        bool,
+        typer.Option(
+            "--decoys/--no-decoys",
+            help="Run policies that look at the carbon intensity also on moved signals and those "
+            "of other days.",
+        ),
+    ] = True,
+    baselines: Annotated[
+        bool,
+        typer.Option(
+            "--baselines/--no-baselines",
+            help="Add the baselines that are blind to carbon.",
+        ),
+    ] = True,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -44,11 +59,12 @@ def evaluate(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare policies on a scenario: with the same requests, seed by seed, and at equal work.
+    """Compare policies on a scenario: in the same weeks, with the same requests, at equal work.
 
     Runs that were made before are not made again, so a stopped evaluation goes on when it is
     started anew.
     """
+    from cosim.studies.evaluate.bulk import trial_runs, with_best_hour
     from cosim.studies.evaluate.evaluation import evaluation_of, needed_runs
     from cosim.studies.evaluate.outcome import EVALUATION, shown
     from cosim.studies.evaluate.variants import comparison, policies_setting
@@ -58,13 +74,19 @@ def evaluate(
     if controllers is not None:
         names = [name.strip() for name in controllers.split(",") if name.strip()]
         settings.append(policies_setting(names, twins=twins))
-    compared = comparison(scenario, settings, seeds)
+    if not baselines:
+        settings.append("evaluation.baselines=false")
+    compared = comparison(scenario, settings, seeds, decoys=decoys)
     folder = out if out is not None else Path("results") / f"{compared.name}-evaluation"
     check_place(folder, EVALUATION.kind)
+    if compared.trials:
+        trials = trial_runs(compared)
+        tried = make_runs("bulk", trials, folder, workers=workers, quiet=quiet)
+        compared = with_best_hour(compared, tried.figures)
     carry_out(
         EVALUATION,
         needed_runs(compared),
-        partial(evaluation_of, compared),
+        partial(evaluation_of, compared, workers=workers),
         shown,
         folder,
         workers=workers,

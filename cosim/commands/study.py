@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -60,10 +61,6 @@ def carry_out(
         typer.Exit: With code 1, if runs broke off.
     """
     from cosim.commands.printing.study import print_study
-    from cosim.studies.frame.cases import run_cases
-    from cosim.studies.runs.interrupt import stopping
-
-    executed = failures = 0
 
     def announce(text: str) -> None:
         if announcement and not quiet:
@@ -71,6 +68,45 @@ def carry_out(
 
     announce(announcement)
     title = study.kind.command.removeprefix("cosim ")
+    made = make_runs(title, needed, folder, workers=workers, quiet=quiet)
+    outcome = outcome_of(made.figures)
+    if made.executed < len(needed):
+        announce(f"{len(needed) - made.executed:,} of them were reused from before")
+    study.write(outcome, folder)
+    if as_json:
+        print((folder / study.kind.marker).read_text(encoding="utf-8"), end="")
+    elif not quiet:
+        print_study(*shown(outcome), folder)
+    if any(run.failure for runs in made.figures for run in runs):
+        print("error: some runs failed; the files under runs/ say why", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class MadeRuns:
+    """The runs of a study that have ended.
+
+    Attributes:
+        figures: The figures of each case.
+        executed: How many were made now, not kept from before.
+    """
+
+    figures: Sequence[tuple[RunFigures, ...]]
+    executed: int
+
+
+def make_runs(
+    title: str, needed: CaseRuns[C], folder: Path, *, workers: int | None, quiet: bool
+) -> MadeRuns:
+    """Execute runs with a progress bar, and keep their figures in a result folder.
+
+    Raises:
+        Stopped: If Ctrl-C or SIGTERM ends it before the last run.
+    """
+    from cosim.studies.frame.cases import run_cases
+    from cosim.studies.runs.interrupt import stopping
+
+    executed = 0
     kept = folder / "runs"
     with (
         stopping(f"the runs that ended are kept in '{kept}'; the same command goes on from there"),
@@ -78,23 +114,12 @@ def carry_out(
     ):
 
         def on_run(run: EndedRun) -> None:
-            nonlocal executed, failures
+            nonlocal executed
             executed += run.made
-            failures += bool(run.figures.failure)
             advance(run.case)
 
         figures = run_cases(needed, kept, workers=workers, on_run=on_run)
-    outcome = outcome_of(figures)
-    if executed < len(needed):
-        announce(f"{len(needed) - executed:,} of them were reused from before")
-    study.write(outcome, folder)
-    if as_json:
-        print((folder / study.kind.marker).read_text(encoding="utf-8"), end="")
-    elif not quiet:
-        print_study(*shown(outcome), folder)
-    if failures:
-        print("error: some runs failed; the files under runs/ say why", file=sys.stderr)
-        raise typer.Exit(1)
+    return MadeRuns(figures, executed)
 
 
 @contextmanager

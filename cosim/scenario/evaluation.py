@@ -1,4 +1,4 @@
-"""Scenario keys of an evaluation: which policies are compared, and how often."""
+"""Scenario keys of an evaluation: which policies are compared, over which time, and how often."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from cosim.scenario.control import ForecastsKeys
-from cosim.scenario.fields import Name, StrictModel
+from cosim.scenario.fields import DurationS, Name, StrictModel
 
 
 class PolicyEntry(StrictModel):
@@ -20,7 +20,7 @@ class PolicyEntry(StrictModel):
     forecasts: ForecastsKeys | None = None
     """Forecasts for its controllers, in place of the scenario's."""
     twin: bool = False
-    """Whether its carbon-agnostic baseline is run too, to show the savings from timing."""
+    """Whether its carbon-agnostic baseline is run too, which sees the mean of the intensity."""
 
 
 class EvaluationKeys(StrictModel):
@@ -28,6 +28,23 @@ class EvaluationKeys(StrictModel):
 
     seeds: Annotated[int, Field(ge=1, le=1000)] = 5
     """Runs of each policy, with the scenario's seed and those after it; the same for all."""
+    weeks: Annotated[int, Field(ge=2, le=180)] | None = None
+    """Run every policy in so many parts of a year, each as long as the run, spread evenly; the
+    scenario's own time alone by default. Parts in between are left to `cosim tune`."""
+    of: Annotated[int, Field(ge=1970, le=2100)] | None = None
+    """The year of the `weeks`; that of the scenario's start by default."""
+    decoys: list[Annotated[DurationS, Field(gt=0)]] = [6 * 3600.0, 12 * 3600.0, 18 * 3600.0]
+    """Run every policy that looks at the carbon intensity also on the signal moved by so much time:
+    the saving beyond those is due to timing. None: []."""
+    other_days: Annotated[int, Field(ge=0, le=20)] = 1
+    """Run it also on so many signals of other days: the saving beyond those comes from knowing the
+    day, and not only the hour."""
+    baselines: bool = True
+    """Whether to add baselines that are blind to carbon: right-sized replicas, and deferrable work
+    in bulk at the best fixed hour."""
+    drain: bool = True
+    """Whether deferrable requests stop coming their deadline before the end, so that all are served
+    while the other requests go on; a class with an `until` of its own keeps it."""
     policies: Annotated[list[PolicyEntry], Field(min_length=1)]
     """The policies; one without controllers, called noop, is added if there is none."""
 
@@ -36,4 +53,10 @@ class EvaluationKeys(StrictModel):
         names = [policy.name for policy in self.policies]
         if len(set(names)) < len(names):
             raise ValueError(f"policies must have different names (got {', '.join(names)})")
+        return self
+
+    @model_validator(mode="after")
+    def _year_of_weeks(self) -> EvaluationKeys:
+        if self.of is not None and self.weeks is None:
+            raise ValueError("`of` is the year of the `weeks`: say how many")
         return self

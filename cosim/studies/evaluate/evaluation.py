@@ -1,8 +1,9 @@
-"""An evaluation: every policy with every seed, the oracle beside them, and the comparison."""
+"""An evaluation: every policy in every week with every seed, bounds, and the comparison."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
@@ -11,11 +12,14 @@ from typing import Any
 from cosim.results.folder import versions
 from cosim.scenario.loading import read_document, validate_document
 from cosim.scenario.scenario import Scenario
-from cosim.studies.evaluate.oracle import Bound, oracle
+from cosim.studies.bounds.bound import Bound, bound_of
 from cosim.studies.evaluate.statistics import PolicyRow, PolicyRuns, rows
-from cosim.studies.evaluate.variants import Comparison, Variant, variant_plan
+from cosim.studies.evaluate.units import Units
+from cosim.studies.evaluate.variants import Case, Comparison, case_plan
 from cosim.studies.frame.cases import CaseRuns
 from cosim.studies.runs.figures import RunFigures
+from cosim.studies.runs.pool import on_all_cores
+from inference_sim.errors import InferenceSimError
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,56 +28,102 @@ class Evaluation:
 
     Attributes:
         name: Name of the scenario.
-        seeds: The seeds, the same for all policies.
-        policies: The runs of each policy and baseline; of the one that does nothing first.
-        bounds: The oracle's bound by seed.
-        rows: A row for each policy and baseline.
+        seeds: Seeds of the first week.
+        weeks: Starts of the weeks, as dates in ISO 8601; none for the scenario's own time.
+        policies: The runs of each variant; of the policy that does nothing first.
+        bounds: The least emissions of each week and seed, in the order of the runs.
+        rows: A row for each variant.
+        bulk_hour_utc: Hour of the baseline that serves in bulk [h]; None without it.
         scenario: The scenario with what it compares, and every default.
         versions: Versions of the libraries that it was made with.
     """
 
     name: str
     seeds: tuple[int, ...]
+    weeks: tuple[str, ...]
     policies: tuple[PolicyRuns, ...]
-    bounds: Mapping[int, Bound]
+    bounds: tuple[Bound | None, ...]
     rows: tuple[PolicyRow, ...]
+    bulk_hour_utc: int | None
     scenario: Mapping[str, Any]
     versions: Mapping[str, str]
 
+    @property
+    def units(self) -> Units:
+        """The grouping of its runs."""
+        return Units(max(1, len(self.weeks)), len(self.seeds))
 
-def needed_runs(compared: Comparison) -> CaseRuns[Variant]:
+
+def needed_runs(compared: Comparison) -> CaseRuns[Case]:
     """Return the runs that a comparison needs."""
     return CaseRuns(
-        cases=compared.variants,
+        cases=compared.cases,
         seeds=compared.seeds,
-        plan=partial(variant_plan, compared),
-        name=attrgetter("name"),
+        plan=partial(case_plan, compared),
+        name=attrgetter("label"),
         working_dir=compared.working_dir,
     )
 
 
-def evaluation_of(compared: Comparison, by_variant: Sequence[tuple[RunFigures, ...]]) -> Evaluation:
-    """Return the evaluation of runs, with the oracle's bounds.
+def evaluation_of(
+    compared: Comparison,
+    by_case: Sequence[tuple[RunFigures, ...]],
+    *,
+    workers: int | None = None,
+) -> Evaluation:
+    """Return the evaluation of runs, with the least emissions possible.
 
     Args:
         compared: The policies and the scenario.
-        by_variant: The runs of each policy and baseline.
+        by_case: The runs of each case.
+        workers: Bounds at once; as many as there are cores by default.
     """
+    weeks = len(compared.starts)
     policies = tuple(
-        PolicyRuns(variant.name, variant.twin, runs)
-        for variant, runs in zip(compared.variants, by_variant, strict=True)
+        PolicyRuns(
+            variant,
+            tuple(run for case in by_case[first : first + weeks] for run in case),
+        )
+        for variant, first in zip(
+            compared.variants, range(0, len(by_case), weeks), strict=True
+        )
     )
-    bounds: dict[int, Bound] = {}
-    for run in policies[0].runs:
-        plan = variant_plan(compared, compared.variants[0], run.seed)
-        bounds[run.seed] = oracle(plan, run.facility_kwh)
+    bounds = _bounds(compared, workers)
+    units = Units(weeks, len(compared.seeds))
     document = read_document(compared.path, compared.overrides)
+    first = case_plan(compared, compared.cases[0], compared.seeds[0])
     return Evaluation(
         name=compared.name,
         seeds=compared.seeds,
+        weeks=tuple(f"{start:%Y-%m-%d}" for start in compared.starts if start is not None),
         policies=policies,
         bounds=bounds,
-        rows=tuple(rows(policies, bounds)),
+        rows=tuple(rows(policies, bounds, units)),
+        bulk_hour_utc=compared.bulk_hour_utc,
         scenario=validate_document(document, Scenario).model_dump(mode="json", exclude_none=True),
-        versions=versions(plan),
+        versions=versions(first),
     )
+
+
+def _bounds(compared: Comparison, workers: int | None) -> tuple[Bound | None, ...]:
+    """Return the least emissions of each week and seed, in the order of the runs."""
+    cases = [case for case in compared.cases if case.variant == compared.variants[0]]
+    jobs = [(case, seed) for case in cases for seed in compared.seeds]
+    outcomes = on_all_cores(
+        partial(_bound, compared),
+        jobs,
+        lost=lambda job: (job, None),
+        working_dir=compared.working_dir,
+        workers=workers,
+    )
+    with closing(outcomes):
+        found = dict(outcomes)
+    return tuple(found[job] for job in jobs)
+
+
+def _bound(compared: Comparison, job: tuple[Case, int]) -> tuple[tuple[Case, int], Bound | None]:
+    case, seed = job
+    try:
+        return job, bound_of(case_plan(compared, case, seed))
+    except (InferenceSimError, ValueError):  # a programme without a solution, say
+        return job, None

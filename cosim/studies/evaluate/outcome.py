@@ -10,20 +10,17 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from controllers import Decoy
 from cosim.results.folder import to_json
+from cosim.studies.bounds.bound import Bound
 from cosim.studies.evaluate.evaluation import Evaluation
-from cosim.studies.evaluate.oracle import Bound
+from cosim.studies.evaluate.frames import RUN_COLUMNS, flat_row, policies_frame, runs_frame, runs_of
+from cosim.studies.evaluate.notes import notes
 from cosim.studies.evaluate.page import evaluation_page
 from cosim.studies.evaluate.statistics import PolicyRuns, rows
-from cosim.studies.evaluate.table import (
-    RUN_COLUMNS,
-    evaluation_table,
-    flat_row,
-    notes,
-    policies_frame,
-    runs_frame,
-    runs_of,
-)
+from cosim.studies.evaluate.table import evaluation_table
+from cosim.studies.evaluate.units import Units
+from cosim.studies.evaluate.variants import Kind, Variant
 from cosim.studies.frame.study import FileContent, StudyFrame, read_json, read_runs
 from cosim.studies.frame.table import TextTable, markdown_page
 from cosim.studies.kinds import EVALUATE
@@ -38,11 +35,13 @@ def to_dict(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "scenario": evaluation.name,
         "seeds": list(evaluation.seeds),
+        "weeks": list(evaluation.weeks),
+        "bulk_hour_utc": evaluation.bulk_hour_utc,
         "policies": [
             {name: finite(value) for name, value in flat_row(row).items()}
             for row in evaluation.rows
         ],
-        "oracle": {str(seed): asdict(bound) for seed, bound in evaluation.bounds.items()},
+        "bounds": [bound and asdict(bound) for bound in evaluation.bounds],
         "runs": list(runs_of(evaluation)),
         "definition": dict(evaluation.scenario),
         "versions": dict(evaluation.versions),
@@ -64,29 +63,42 @@ class _Written:
 
     scenario: str
     seeds: tuple[int, ...]
-    oracle: dict[int, Bound]
+    weeks: tuple[str, ...]
+    bulk_hour_utc: int | None
+    bounds: tuple[Bound | None, ...]
     runs: tuple[dict[str, Any], ...]
     definition: dict[str, Any]
     versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _RunOf:
+    """The variant that a run is of."""
+
+    policy: str
+    kind: Kind
+    decoy: Decoy | None
 
 
 def _evaluation(content: Any) -> Evaluation:
     written = TypeAdapter(_Written).validate_python(content)
     if not written.runs:
         raise ValueError("runs: expected at least one (got 0)")
-    by_policy: dict[tuple[str, bool], list[Any]] = {}
+    by_variant: dict[Variant, list[Any]] = {}
     figures = read_runs(written.runs, RUN_COLUMNS)
     for entry, run in zip(written.runs, figures, strict=True):
-        by_policy.setdefault((entry["policy"], entry["twin"]), []).append(run)
-    policies = tuple(
-        PolicyRuns(policy, twin, tuple(runs)) for (policy, twin), runs in by_policy.items()
-    )
+        of = TypeAdapter(_RunOf).validate_python(entry)
+        by_variant.setdefault(Variant(of.policy, -1, of.kind, of.decoy), []).append(run)
+    policies = tuple(PolicyRuns(variant, tuple(runs)) for variant, runs in by_variant.items())
+    units = Units(max(1, len(written.weeks)), len(written.seeds))
     return Evaluation(
         name=written.scenario,
         seeds=written.seeds,
+        weeks=written.weeks,
         policies=policies,
-        bounds=written.oracle,
-        rows=tuple(rows(policies, written.oracle)),
+        bounds=written.bounds,
+        rows=tuple(rows(policies, written.bounds, units)),
+        bulk_hour_utc=written.bulk_hour_utc,
         scenario=written.definition,
         versions=written.versions,
     )

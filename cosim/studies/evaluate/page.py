@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from cosim.accounting.words import mass
 from cosim.report.charts import BarChart, Point, ScatterChart, bar_chart, scatter_chart
 from cosim.report.page import Page, Section, cards, paragraph, preformatted, table
 from cosim.studies.evaluate.evaluation import Evaluation
 from cosim.studies.evaluate.statistics import PolicyRow
-from cosim.studies.evaluate.table import evaluation_table, label, notes
+from cosim.studies.evaluate.notes import notes
+from cosim.studies.evaluate.table import evaluation_table, label
+from cosim.studies.runs.interval import interval
 from inference_sim.files.yaml_text import write_yaml
 
+_DECOYS = (
+    "The same policies, shown a carbon signal that tells nothing of the grid, and accounted by the "
+    "true one. What they save comes from larger batches and sleeping replicas, not from timing."
+)
 _SCENARIO = (
     "With every default written out. Each policy's controllers take the place of the scenario's."
 )
@@ -29,17 +36,22 @@ def evaluation_page(evaluation: Evaluation) -> Page:
 
 
 def _counted(evaluation: Evaluation) -> str:
-    policies = len({row.policy for row in evaluation.rows}) - 1
-    seeds = len(evaluation.seeds)
+    policies = sum(row.variant.kind == "policy" for row in evaluation.rows)
+    seeds, weeks = len(evaluation.seeds), len(evaluation.weeks)
+    over = f"{weeks} parts of a year, " if weeks else ""
     return (
-        f"{policies} polic{'y' if policies == 1 else 'ies'} against doing nothing, "
+        f"{policies} polic{'y' if policies == 1 else 'ies'} against doing nothing, {over}"
         f"{seeds} seed{'' if seeds == 1 else 's'}"
     )
 
 
 def _known(evaluation: Evaluation) -> list[PolicyRow]:
-    """Return the rows of policies that served anything."""
-    return [row for row in evaluation.rows if not math.isnan(row.carbon_g.mean)]
+    """Return the rows of policies and baselines that served anything."""
+    return [
+        row
+        for row in evaluation.rows
+        if row.variant.kind in ("policy", "baseline") and not math.isnan(row.carbon_g.mean)
+    ]
 
 
 def _charts(evaluation: Evaluation) -> list[Section]:
@@ -47,7 +59,7 @@ def _charts(evaluation: Evaluation) -> list[Section]:
     pareto = _pareto(rows)
     return [
         *([Section("waiting", "Carbon against latency", [pareto])] if pareto else []),
-        Section("savings", "Savings by policy", [_savings(rows)]),
+        Section("savings", "Savings by policy", [_savings(rows, evaluation.rows)]),
     ]
 
 
@@ -55,19 +67,43 @@ def _about(evaluation: Evaluation) -> list[Section]:
     figures = evaluation_table(evaluation).html()
     remarks = [paragraph(note, kind="note") for note in notes(evaluation)]
     written = write_yaml(evaluation.scenario)
-    made_with = [("seeds", ", ".join(map(str, evaluation.seeds))), *evaluation.versions.items()]
+    seeds = [("seeds", ", ".join(map(str, evaluation.seeds)))]
+    weeks = [("parts of the year", ", ".join(evaluation.weeks))] if evaluation.weeks else []
+    decoys = [row for row in evaluation.rows if row.variant.kind == "decoy"]
     return [
         Section("figures", "All figures", [figures, *remarks]),
+        *([Section("decoys", "Decoys", _decoys(decoys))] if decoys else []),
         Section("scenario", "Scenario", [paragraph(_SCENARIO, kind="note"), preformatted(written)]),
-        Section("versions", "Versions and seeds", [table((), made_with)]),
+        Section(
+            "versions",
+            "Versions and seeds",
+            [table((), [*seeds, *weeks, *evaluation.versions.items()])],
+        ),
+    ]
+
+
+def _decoys(rows: Sequence[PolicyRow]) -> list[str]:
+    """Return the table of the policies that were shown a decoy."""
+    lines = [
+        (
+            label(row),
+            interval(row.carbon_g, 1e-3, 3),
+            row.no_saving or interval(row.saving, 100.0, 1, star=row.saving_sure),
+            f"{row.backlog:.0f}",
+        )
+        for row in rows
+    ]
+    head = ("policy, and the signal that it was shown", "carbon kg", "saving %", "left")
+    return [
+        paragraph(_DECOYS, kind="note"),
+        table(head, lines, numbers=(1, 2, 3), named=True),
     ]
 
 
 def _best(evaluation: Evaluation) -> PolicyRow:
     """Return the policy that emits least, of those that did their work and end as they began."""
-    own = [row for row in evaluation.rows if not row.twin and not math.isnan(row.carbon_g.mean)]
-    own = [row for row in own if not row.failures and not row.no_saving] or [evaluation.rows[0]]
-    return min(own, key=lambda row: row.carbon_g.mean)
+    own = [row for row in _known(evaluation) if not row.failures and not row.no_saving]
+    return min(own or evaluation.rows[:1], key=lambda row: row.carbon_g.mean)
 
 
 def _cards(evaluation: Evaluation) -> list[tuple[str, str, str]]:
@@ -78,8 +114,10 @@ def _cards(evaluation: Evaluation) -> list[tuple[str, str, str]]:
     ]
     if not math.isnan(best.saving.mean):
         shown.append(("Saved", _share(best.saving.mean, 1), "of the emissions of doing nothing"))
-    if best.of_oracle is not None:
-        shown.append(("Of the oracle", _share(best.of_oracle.mean, 0), "of the oracle's saving"))
+    if best.timing is not None:
+        shown.append(("By timing", _share(best.timing.mean, 1), "beyond the same at other hours"))
+    if best.of_bound is not None:
+        shown.append(("Of the bound", _share(best.of_bound.mean, 0), "of the most that is possible"))
     if best.attainment is not None:
         shown.append(
             ("SLO attainment", _share(best.attainment, 2), "of the requests met their SLOs")
@@ -99,15 +137,19 @@ def _sentence(evaluation: Evaluation) -> str:
     best, noop = _best(evaluation), evaluation.rows[0]
     if best.carbon_g.mean >= noop.carbon_g.mean or math.isnan(best.saving.mean):
         return "No policy emits less than doing nothing."
-    sure = "" if math.isinf(best.saving.half_width) or best.saving.is_zero else "significantly "
+    sure = "significantly " if best.saving_sure and math.isfinite(best.saving.half_width) else ""
     text = (
         f"{label(best)} emits {sure}less than doing nothing: {_share(best.saving.mean, 1)} less "
         "from grid imports, for the same work."
     )
+    if best.variant.kind == "baseline":
+        text += " It does not look at the carbon intensity: no policy that does emits less."
+    elif best.against_blind is not None:
+        text += f" Against the best baseline that is blind to carbon it saves {_share(best.against_blind.mean, 1)}."
     if best.timing is not None:
         text += (
-            f" {_share(best.timing.mean, 1)} is due to timing: it emits that much less than its "
-            "carbon-agnostic baseline, which sees only the mean intensity."
+            f" {_share(best.timing.mean, 1)} of the emissions of doing nothing are due to timing: "
+            "it saves that much more than when it is shown the signal of other hours."
         )
     return text
 
@@ -118,9 +160,9 @@ def _pareto(rows: list[PolicyRow]) -> ScatterChart | None:
     Of points close together the first is named, or the lowest.
     """
     shown = [
-        (row.ttft_p99_s, row.carbon_g.mean / 1000, row.policy)
+        (row.ttft_p99_s, row.carbon_g.mean / 1000, row.variant.name)
         for row in (*rows[:1], *sorted(rows[1:], key=lambda row: row.carbon_g.mean))
-        if row.ttft_p99_s is not None and not row.twin
+        if row.ttft_p99_s is not None
     ]
     if not shown:
         return None
@@ -157,25 +199,47 @@ def _is_near(
     return abs(place[1] - other[1]) <= 0.05 * spread_kg and 0.85 < place[0] / other[0] < 1.18
 
 
-def _savings(rows: list[PolicyRow]) -> BarChart:
-    ordered = sorted((row for row in rows if not row.twin), key=lambda row: row.carbon_g.mean)
-    twins = {row.policy: row for row in rows if row.twin}
+def _savings(rows: Sequence[PolicyRow], everything: Sequence[PolicyRow]) -> BarChart:
+    """Return the savings of the policies that have one, and what they save at other hours."""
+    ordered = sorted(
+        (row for row in rows if not row.no_saving), key=lambda row: row.carbon_g.mean
+    )
+    moved = {
+        row.variant.name: math.fsum(other.saving.mean for other in others) / len(others)
+        for row in ordered
+        if (others := _moved(row, everything))
+    }
     return bar_chart(
         "savings",
         "Saving against doing nothing",
-        [row.policy for row in ordered],
+        [row.variant.name for row in ordered],
         {
-            "the policy": [_percent(row) for row in ordered],
-            "its carbon-agnostic baseline": [
-                _percent(twins[row.policy]) if row.policy in twins else math.nan for row in ordered
+            "the policy": [_percent(row.saving.mean) for row in ordered],
+            "shown the signal of other hours": [
+                _percent(moved[row.variant.name]) if row.variant.name in moved else math.nan
+                for row in ordered
             ],
         },
         label="Emissions saved",
         unit="%",
-        note="Savings beyond those of the carbon-agnostic baseline are due to timing.",
+        note="Savings beyond those at other hours are due to timing. Rows without a saving, which "
+        "left work or filled a battery, are not drawn.",
     )
 
 
-def _percent(row: PolicyRow) -> float:
-    """Return the saving of a policy to a tenth [%], and no zero below zero."""
-    return round(row.saving.mean * 100, 1) + 0.0
+def _moved(row: PolicyRow, everything: Sequence[PolicyRow]) -> list[PolicyRow]:
+    """Return the decoys of a policy that are moved in time."""
+    if row.timing is None:
+        return []
+    return [
+        other
+        for other in everything
+        if other.variant.name == row.variant.name
+        and other.variant.decoy is not None
+        and other.variant.decoy.kind == "moved"
+    ]
+
+
+def _percent(share: float) -> float:
+    """Return a share to a tenth [%], and no zero below zero."""
+    return round(share * 100, 1) + 0.0

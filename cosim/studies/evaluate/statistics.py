@@ -1,18 +1,23 @@
 """From the figures of runs to a row for each policy: means, intervals, paired differences.
 
-All policies see the same seeds, so that they are compared seed by seed: the difference of two has
-far less spread than either. Intervals are Student's, at 95 %.
+All policies see the same weeks and seeds, so that they are compared pair by pair; see `units`.
+Intervals are Student's, at 95 %.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from operator import attrgetter
 
-from cosim.studies.evaluate.oracle import Bound
+from cosim.studies.bounds.bound import Bound, freedom_of
+from cosim.studies.evaluate.units import Units
+from cosim.studies.evaluate.variants import Variant
 from cosim.studies.runs.figures import LEAST_SERVED, RunFigures
 from cosim.studies.runs.interval import Interval
+
+Figure = Callable[[RunFigures], float]
 
 LEFT_WORK = "left work"
 BATTERY = "battery"
@@ -21,173 +26,289 @@ _WORTH = 0.01  # of the emissions of doing nothing: a share of less would say no
 
 @dataclass(frozen=True, slots=True)
 class PolicyRuns:
-    """The runs of a policy.
+    """The runs of a variant.
 
     Attributes:
-        policy: Its name.
-        twin: Whether it is the carbon-agnostic baseline of the policy of that name.
-        runs: Its runs, by seed.
+        variant: The policy, or what it is compared with.
+        runs: Its runs: the seeds of the first week, then those of the second, and so on.
     """
 
-    policy: str
-    twin: bool
+    variant: Variant
     runs: tuple[RunFigures, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyRow:
-    """One policy over all seeds.
+    """One policy over all weeks and seeds.
 
     Attributes:
-        policy: Its name.
-        twin: Whether it is a carbon-agnostic baseline.
-        carbon_g: Emissions of the import, batteries as full at the end as at the start, and at the
-            work of doing nothing: scaled by output tokens where less was served [g].
+        variant: The policy.
+        carbon_g: Emissions of the import, batteries as full at the end as at the start, and with
+            all requests served [g].
         import_g, total_g: Emissions of the import, and with the embodied ones, as they were [g].
+        stored_g: The batteries' change, valued at the mean intensity [g].
         facility_kwh: Energy [kWh].
-        saving: Share of the emissions of doing nothing that it saves, seed by seed.
-        timing: Share that it saves against its carbon-agnostic baseline; None without one.
-        of_oracle: Its saving over that of the oracle with the same means; None where that saves
-            next to nothing.
-        attainment, ttft_p99_s, tpot_p99_s: Means over the seeds; None where there was nothing.
-        completed, backlog, late: Means over the seeds [requests].
-        guard_s: Mean time for which the guard held [s].
+        marginal_g: Emissions by the marginal intensity [g]; None where that is not given.
+        saving: Share of the emissions of doing nothing that it saves, pair by pair.
+        saving_sure: Whether zero lies outside the interval of the saving, whatever the batteries'
+            change is worth.
+        against_blind: Share that it saves against the best baseline that is blind to carbon.
+        timing: Saving beyond that of the policy shown the signal moved in time; None without such
+            decoys, or where one left work.
+        by_day: Saving beyond that of the policy shown signals of other days; likewise.
+        against_flat: Share that it saves against its carbon-agnostic twin; None without one.
+        of_bound: Its saving over that of the least emissions possible with its freedom; None where
+            that saves next to nothing.
+        bound_g: Mean of those least emissions [g]; None without bounds.
+        freedom: Its freedom, of `cosim.studies.bounds`.
+        marginal_saving: As `saving`, by the marginal intensity.
+        attainment: Mean share of the requests with SLOs that met them; None where there was none.
+        attainment_by_class: The same by class.
+        ttft_p99_s, tpot_p99_s, wait_s: Means; None where there was nothing.
+        completed, backlog, late: Means [requests].
+        guard_s, mattered_s: Mean time for which the guard held, and its settings mattered [s].
+        peak_import_w: Mean of the highest import [W].
         cost: Mean price of the import; None without one.
         failures: Runs that broke off.
         no_saving: Why the row has no saving and no rank; empty if it has: requests that it did not
             serve, or a battery without whose content at the end it would save nothing.
     """
 
-    policy: str
-    twin: bool
+    variant: Variant
     carbon_g: Interval
     import_g: Interval
     total_g: Interval
+    stored_g: Interval
     facility_kwh: Interval
+    marginal_g: Interval | None
     saving: Interval
-    timing: Interval | None
-    of_oracle: Interval | None
+    saving_sure: bool
+    against_blind: Interval | None = None
+    timing: Interval | None = None
+    by_day: Interval | None = None
+    against_flat: Interval | None = None
+    of_bound: Interval | None
+    bound_g: float | None
+    freedom: str
+    marginal_saving: Interval | None
     attainment: float | None
+    attainment_by_class: Mapping[str, float]
     ttft_p99_s: float | None
     tpot_p99_s: float | None
+    wait_s: float | None
     completed: float
     backlog: float
     late: float
     guard_s: float
+    mattered_s: float
+    peak_import_w: float
     cost: float | None
     failures: int
     no_saving: str = ""
 
 
-def rows(policies: Sequence[PolicyRuns], bounds: Mapping[int, Bound]) -> list[PolicyRow]:
-    """Return a row for each policy and baseline, in order.
+def rows(
+    policies: Sequence[PolicyRuns], bounds: Sequence[Bound | None], units: Units
+) -> list[PolicyRow]:
+    """Return a row for each variant, in order.
 
     Args:
         policies: Their runs; those of the policy that does nothing first.
-        bounds: The oracle's bound by seed.
+        bounds: The least emissions of each week and seed, in the order of the runs; None for a run
+            of which they are not known.
+        units: The grouping of the runs.
 
     Raises:
-        ValueError: If a policy lacks a seed that another has.
+        ValueError: If a policy lacks a run that another has.
     """
-    noop = policies[0]
-    seeds = [run.seed for run in noop.runs]
+    seeds = [run.seed for run in policies[0].runs]
     for policy in policies:
         if [run.seed for run in policy.runs] != seeds:
-            raise ValueError(f"policy '{policy.policy}' was not run with the seeds {seeds}")
-    carbon_g = {
-        (policy.policy, policy.twin): [
-            _at_equal_work(run, noop_run)
-            for run, noop_run in zip(policy.runs, noop.runs, strict=True)
+            raise ValueError(f"'{policy.variant.label}' was not run with the seeds {seeds}")
+    table = _Table(policies, bounds, units)
+    found = [table.row(policy) for policy in policies]
+    blind = [row for row in found if row.variant.kind == "baseline" and not row.no_saving]
+    if len(blind) < 2:
+        return [table.with_decoys(row, found) for row in found]
+    best = min(blind, key=lambda row: row.carbon_g.mean)
+    return [table.with_decoys(table.against(row, best), found) for row in found]
+
+
+class _Table:
+    """The runs of all variants, and the comparisons between them."""
+
+    def __init__(
+        self, policies: Sequence[PolicyRuns], bounds: Sequence[Bound | None], units: Units
+    ) -> None:
+        self._runs = {policy.variant: policy.runs for policy in policies}
+        self._noop = policies[0].runs
+        self._bounds, self._units = bounds, units
+
+    def row(self, policy: PolicyRuns) -> PolicyRow:
+        """Return the row of a variant, without what others than the first are needed for."""
+        runs = policy.runs
+        freedom = freedom_of(filter(None, runs[0].actuators.split(",")))
+        saving = self._saving(runs, attrgetter("equal_work_g"))
+        return PolicyRow(
+            variant=policy.variant,
+            carbon_g=self._interval(runs, attrgetter("equal_work_g")),
+            import_g=self._interval(runs, attrgetter("import_g")),
+            total_g=self._interval(runs, lambda run: run.import_g + run.embodied_g),
+            stored_g=self._interval(runs, attrgetter("stored_g")),
+            facility_kwh=self._interval(runs, attrgetter("facility_kwh")),
+            marginal_g=self._marginal(runs, self._interval),
+            saving=saving,
+            saving_sure=not saving.is_zero and self._is_sure(runs),
+            of_bound=self._of_bound(runs, freedom),
+            bound_g=_mean([bound and bound.of(freedom) for bound in self._bounds]),
+            freedom=freedom,
+            marginal_saving=self._marginal(runs, self._saving),
+            attainment=_mean([run.attainment for run in runs]),
+            attainment_by_class=_by_class(runs),
+            ttft_p99_s=_mean([run.ttft_p99_s for run in runs]),
+            tpot_p99_s=_mean([run.tpot_p99_s for run in runs]),
+            wait_s=_mean([run.wait_s for run in runs]),
+            completed=math.fsum(run.completed for run in runs) / len(runs),
+            backlog=math.fsum(run.backlog for run in runs) / len(runs),
+            late=math.fsum(run.late for run in runs) / len(runs),
+            guard_s=math.fsum(run.guard_s for run in runs) / len(runs),
+            mattered_s=math.fsum(run.mattered_s for run in runs) / len(runs),
+            peak_import_w=math.fsum(run.peak_import_w for run in runs) / len(runs),
+            cost=_mean([run.cost for run in runs]),
+            failures=sum(bool(run.failure) for run in runs),
+            no_saving=self._no_saving(runs),
+        )
+
+    def against(self, row: PolicyRow, other: PolicyRow) -> PolicyRow:
+        """Return a row with its saving against the best blind baseline."""
+        saving = self._less(row.variant, other.variant)
+        return replace(row, against_blind=saving)
+
+    def with_decoys(self, row: PolicyRow, found: Sequence[PolicyRow]) -> PolicyRow:
+        """Return the row of a policy with its savings beyond its decoys' and its twin's."""
+        if row.variant.kind != "policy":
+            return row
+        mine = [other for other in found if other.variant.name == row.variant.name]
+        twins = [other for other in mine if other.variant.kind == "twin"]
+        return replace(
+            row,
+            timing=self._beyond(row, [other for other in mine if _shows(other, "moved")]),
+            by_day=self._beyond(row, [other for other in mine if _shows(other, "other_days")]),
+            against_flat=self._less(row.variant, twins[0].variant) if twins else None,
+        )
+
+    def _beyond(self, row: PolicyRow, decoys: Sequence[PolicyRow]) -> Interval | None:
+        """Return the saving beyond the mean saving of decoys, over the emissions of noop."""
+        if not decoys or any(decoy.no_saving == LEFT_WORK for decoy in decoys):
+            return None
+        own_g, noop_g = self._carbon_g(row.variant), self._grams(self._noop)
+        others = [self._carbon_g(decoy.variant) for decoy in decoys]
+        means_g = [math.fsum(values) / len(values) for values in zip(*others, strict=True)]
+        return Interval.of(
+            [
+                (mean - own) / noop if noop > 0 else math.nan
+                for own, mean, noop in zip(own_g, means_g, noop_g, strict=True)
+            ]
+        )
+
+    def _less(self, variant: Variant, other: Variant) -> Interval:
+        return _shares(self._carbon_g(variant), self._carbon_g(other))
+
+    def _carbon_g(self, variant: Variant) -> list[float]:
+        return self._grams(self._runs[variant])
+
+    def _grams(self, runs: Sequence[RunFigures]) -> list[float]:
+        return self._means(runs, attrgetter("equal_work_g"))
+
+    def _means(self, runs: Sequence[RunFigures], figure: Figure) -> list[float]:
+        return self._units.means([figure(run) for run in runs])
+
+    def _interval(self, runs: Sequence[RunFigures], figure: Figure) -> Interval:
+        return Interval.of(self._means(runs, figure))
+
+    def _saving(self, runs: Sequence[RunFigures], figure: Figure) -> Interval:
+        return _shares(self._means(runs, figure), self._means(self._noop, figure))
+
+    def _marginal(
+        self,
+        runs: Sequence[RunFigures],
+        of: Callable[[Sequence[RunFigures], Figure], Interval],
+    ) -> Interval | None:
+        """Return a comparison by the marginal intensity; None where some run has none."""
+        if any(run.marginal_g is None for run in (*runs, *self._noop)):
+            return None
+        return of(runs, lambda run: (run.marginal_g or 0.0) + run.left_g)
+
+    def _is_sure(self, runs: Sequence[RunFigures]) -> bool:
+        """Return whether a saving has its sign whatever the batteries' change is worth."""
+        worst = [
+            _shares(self._means(runs, own), self._means(self._noop, noop))
+            for own, noop in (
+                (attrgetter("equal_work_low_g"), attrgetter("equal_work_high_g")),
+                (attrgetter("equal_work_high_g"), attrgetter("equal_work_low_g")),
+            )
         ]
-        for policy in policies
-    }
-    return [_row(policy, carbon_g, noop.policy, noop.runs, bounds) for policy in policies]
+        signs = {math.copysign(1.0, saving.mean) for saving in worst if not saving.is_zero}
+        return len(signs) == 1 and not any(saving.is_zero for saving in worst)
+
+    def _no_saving(self, runs: Sequence[RunFigures]) -> str:
+        """Return why emissions that are lower than those of doing nothing are not a saving."""
+        if any(_left(run, noop) for run, noop in zip(runs, self._noop, strict=True)):
+            return LEFT_WORK
+        saved_g = math.fsum(self._grams(self._noop)) - math.fsum(self._grams(runs))
+        imported_g = math.fsum(run.import_g + run.left_g for run in runs)
+        if saved_g > 0 and imported_g >= math.fsum(run.import_g + run.left_g for run in self._noop):
+            return BATTERY
+        return ""
+
+    def _of_bound(self, runs: Sequence[RunFigures], freedom: str) -> Interval | None:
+        """Return a saving over the most that is possible; None if that is not known, or little."""
+        known = [bound.of(freedom) for bound in self._bounds if bound is not None]
+        if len(known) < len(runs):
+            return None
+        least_g = self._units.means(known)
+        own_g, noop_g = self._grams(runs), self._grams(self._noop)
+        possible_g = [noop - bound for noop, bound in zip(noop_g, least_g, strict=True)]
+        pairs = list(zip(possible_g, noop_g, strict=True))
+        if not all(possible > _WORTH * noop for possible, noop in pairs):
+            return None
+        return Interval.of(
+            [
+                (noop - own) / possible
+                for own, noop, possible in zip(own_g, noop_g, possible_g, strict=True)
+            ]
+        )
 
 
-def _at_equal_work(run: RunFigures, noop: RunFigures) -> float:
-    """Return the emissions of a run, scaled to the work of the run without controllers [g]."""
-    if not run.output_tokens:
-        return math.nan
-    return run.carbon_g * max(1.0, noop.output_tokens / run.output_tokens)
-
-
-def _row(
-    policy: PolicyRuns,
-    carbon_g: Mapping[tuple[str, bool], Sequence[float]],
-    noop: str,
-    noop_runs: Sequence[RunFigures],
-    bounds: Mapping[int, Bound],
-) -> PolicyRow:
-    runs = policy.runs
-    own_g, noop_g = carbon_g[policy.policy, policy.twin], carbon_g[noop, False]
-    twin_g = None if policy.twin else carbon_g.get((policy.policy, True))
-    return PolicyRow(
-        policy=policy.policy,
-        twin=policy.twin,
-        carbon_g=Interval.of(own_g),
-        import_g=Interval.of([run.import_g for run in runs]),
-        total_g=Interval.of([run.import_g + run.embodied_g for run in runs]),
-        facility_kwh=Interval.of([run.facility_kwh for run in runs]),
-        saving=_saving(own_g, noop_g),
-        timing=None if twin_g is None else _saving(own_g, twin_g),
-        of_oracle=_of_oracle(runs, own_g, noop_g, bounds),
-        attainment=_mean([run.attainment for run in runs]),
-        ttft_p99_s=_mean([run.ttft_p99_s for run in runs]),
-        tpot_p99_s=_mean([run.tpot_p99_s for run in runs]),
-        completed=math.fsum(run.completed for run in runs) / len(runs),
-        backlog=math.fsum(run.backlog for run in runs) / len(runs),
-        late=math.fsum(run.late for run in runs) / len(runs),
-        guard_s=math.fsum(run.guard_s for run in runs) / len(runs),
-        cost=_mean([run.cost for run in runs]),
-        failures=sum(bool(run.failure) for run in runs),
-        no_saving=_no_saving(runs, own_g, noop_g, noop_runs),
+def _left(run: RunFigures, noop: RunFigures) -> bool:
+    """Return whether a run left more of the work of a class than the run without controllers."""
+    if run.failure or run.arrived and not run.completed:
+        return True
+    most = 1 - LEAST_SERVED
+    return any(
+        left > noop.left_by_class.get(name, 0.0) + most for name, left in run.left_by_class.items()
     )
 
 
-def _no_saving(
-    runs: Sequence[RunFigures],
-    own_g: Sequence[float],
-    noop_g: Sequence[float],
-    noop_runs: Sequence[RunFigures],
-) -> str:
-    """Return why emissions that are lower than those of doing nothing are not a saving."""
-    if any(run.failure or run.completed < LEAST_SERVED * run.arrived for run in runs):
-        return LEFT_WORK
-    saved_g = math.fsum(noop_g) - math.fsum(own_g)
-    imported_g = math.fsum(run.import_g for run in runs)
-    if saved_g > 0 and imported_g >= math.fsum(run.import_g for run in noop_runs):
-        return BATTERY
-    return ""
+def _shows(row: PolicyRow, kind: str) -> bool:
+    return row.variant.decoy is not None and row.variant.decoy.kind == kind
 
 
-def _of_oracle(
-    runs: Sequence[RunFigures],
-    own_g: Sequence[float],
-    noop_g: Sequence[float],
-    bounds: Mapping[int, Bound],
-) -> Interval | None:
-    """Return a saving over the oracle's; None if that has no bound, or next to no saving."""
-    if not all(run.seed in bounds for run in runs):
-        return None
-    wide = runs[0].is_wide
-    least_g = [bounds[run.seed].wide_g if wide else bounds[run.seed].all_g for run in runs]
-    possible_g = [noop - least for noop, least in zip(noop_g, least_g, strict=True)]
-    if not all(possible > _WORTH * noop for possible, noop in zip(possible_g, noop_g, strict=True)):
-        return None
-    saved_g = [noop - own for noop, own in zip(noop_g, own_g, strict=True)]
-    return Interval.of(
-        [saved / possible for saved, possible in zip(saved_g, possible_g, strict=True)]
-    )
-
-
-def _saving(own_g: Sequence[float], other_g: Sequence[float]) -> Interval:
-    """Return the share that is saved of other emissions, seed by seed; NaN where these are zero."""
+def _shares(own_g: Sequence[float], other_g: Sequence[float]) -> Interval:
+    """Return the share that is saved of other emissions, pair by pair; NaN where these are none."""
     return Interval.of(
         [
             1 - own / other if other > 0 else math.nan
             for own, other in zip(own_g, other_g, strict=True)
         ]
     )
+
+
+def _by_class(runs: Sequence[RunFigures]) -> dict[str, float]:
+    """Return the mean attainment by class, of those that have any."""
+    names = dict.fromkeys(name for run in runs for name in run.attainment_by_class)
+    means = {name: _mean([run.attainment_by_class.get(name) for run in runs]) for name in names}
+    return {name: mean for name, mean in means.items() if mean is not None}
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

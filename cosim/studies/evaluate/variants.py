@@ -1,34 +1,82 @@
-"""The policies of an evaluation, each as a scenario of its own."""
+"""The policies of an evaluation, their baselines and decoys, each as a scenario of its own."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any, Literal
 
+import numpy as np
+
+from controllers import Decoy
 from cosim.errors import Problem, ScenarioError
+from cosim.scenario.evaluation import EvaluationKeys
 from cosim.scenario.loading import DataPath, Document, problem_at, read_document, validate_document
 from cosim.scenario.scenario import Scenario
+from cosim.studies.evaluate.baselines import (
+    BULK,
+    RIGHT_SIZED,
+    TRIAL_HOURS,
+    TRIAL_WEEKS,
+    Controllers,
+    in_bulk,
+    right_sized,
+)
+from cosim.studies.evaluate.weeks import Use, weeks
 from cosim.world.plan import Plan, plan_document
 
 NOOP = "noop"
+Kind = Literal["baseline", "policy", "twin", "decoy"]
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A policy in an evaluation.
+    """A policy in an evaluation, or what it is compared with.
 
     Attributes:
-        name: Its name.
-        index: Its place among the scenario's policies; -1 for one without controllers that was
-            added.
-        twin: Whether it is carbon-agnostic.
+        name: Name of the policy.
+        index: Its place among the scenario's policies; -1 for one that was added.
+        kind: A baseline that is blind to carbon, a policy, its carbon-agnostic twin, or one of its
+            decoys.
+        decoy: The decoy of the carbon signal that it sees; None for none.
+        added: Its controllers, in JSON, if it is not the scenario's.
     """
 
     name: str
     index: int
-    twin: bool = False
+    kind: Kind = "policy"
+    decoy: Decoy | None = None
+    added: str = "[]"
+
+    @property
+    def label(self) -> str:
+        """Its name in words."""
+        if self.kind == "twin":
+            return f"{self.name} (agnostic)"
+        return self.name if self.decoy is None else f"{self.name} ({self.decoy.label})"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A variant in one of the weeks.
+
+    Attributes:
+        variant: The variant.
+        week: Number of the week, from 0; 0 if there are none.
+        start: Its start; None for the scenario's own.
+    """
+
+    variant: Variant
+    week: int = 0
+    start: datetime | None = None
+
+    @property
+    def label(self) -> str:
+        """The case in words."""
+        return self.variant.label + (f", {self.start:%d %B}" if self.start is not None else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +87,51 @@ class Comparison:
         path: The scenario file.
         overrides: Settings on top of it.
         name: Name of the scenario.
-        seeds: Seeds, the same for all.
-        variants: The policies; the one that does nothing first.
+        seeds: Seeds of the first week; each week has as many of its own, the same for all policies.
+        starts: Starts of the weeks; one None for the scenario's own time.
+        variants: The policies and what they are compared with; the one that does nothing first.
         working_dir: Where paths of the settings start from.
+        trials: Deferrable work in bulk, by the hour of the day; the best one becomes a baseline,
+            see `bulk`. None where it is none.
+        trial_starts: Starts of the weeks of these trials, as `starts`.
+        bulk_hour_utc: Hour of that baseline [h]; None before the trials, or without it.
     """
 
     path: Path
     overrides: tuple[str, ...]
     name: str
     seeds: tuple[int, ...]
+    starts: tuple[datetime | None, ...]
     variants: tuple[Variant, ...]
     working_dir: Path
+    trials: Mapping[int, Variant]
+    trial_starts: tuple[datetime | None, ...]
+    bulk_hour_utc: int | None = None
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """Every variant in every week, the weeks of a variant after each other."""
+        return tuple(
+            Case(variant, week, start)
+            for variant in self.variants
+            for week, start in enumerate(self.starts)
+        )
 
 
-def comparison(path: Path, overrides: Sequence[str] = (), seeds: int | None = None) -> Comparison:
+def comparison(
+    path: Path,
+    overrides: Sequence[str] = (),
+    seeds: int | None = None,
+    *,
+    decoys: bool = True,
+) -> Comparison:
     """Return the policies that a scenario's ``evaluation`` compares, everything checked.
 
     Args:
         path: The scenario file.
         overrides: Settings on top of it.
         seeds: Number of seeds in place of the scenario's.
+        decoys: Whether to run decoys at all.
 
     Raises:
         ScenarioError: If it has no ``evaluation``, or anything is wrong with a policy.
@@ -72,58 +145,135 @@ def comparison(path: Path, overrides: Sequence[str] = (), seeds: int | None = No
             "--controllers carbon_threshold,mpc"
         )
         raise ScenarioError(problem_at(document, (), message))
-    variants: list[Variant] = []
-    for index, policy in enumerate(evaluation.policies):
-        variants.append(Variant(policy.name, index))
-        if policy.twin and policy.controllers:
-            variants.append(Variant(policy.name, index, twin=True))
-    still = [variant for variant in variants if not evaluation.policies[variant.index].controllers]
-    first = still[0] if still else Variant(NOOP, -1)
-    ordered = (first, *(variant for variant in variants if variant is not first))
-    if first.index < 0 and any(variant.name == NOOP for variant in variants):
-        message = f"the policy '{NOOP}' is the one without controllers (got some)"
-        raise ScenarioError(problem_at(document, ("evaluation", "policies"), message))
+    first, *others = _listed(document, evaluation)
     problems: list[Problem] = []
-    serves = False
-    for variant in ordered:
+    plans: dict[Variant, Plan] = {}
+    for variant in (first, *others):
         try:
-            plan = plan_document(variant_document(document, variant))
-            serves = any(site.cluster is not None for site in plan.sites)
+            plans[variant] = plan_document(variant_document(document, variant))
         except ScenarioError as error:
             problems += [problem for problem in error.problems if problem not in problems]
     if problems:
         raise ScenarioError(problems)
-    if not serves:
+    if all(site.cluster is None for site in plans[first].sites):
         raise ScenarioError("no site serves requests: there is nothing to evaluate")
+    variants = [first, *_added(evaluation, RIGHT_SIZED, right_sized(plans[first]))]
+    trials = {
+        hour: variant
+        for hour in TRIAL_HOURS
+        for variant in _added(evaluation, BULK, in_bulk(plans[first], hour))
+    }
+    for variant in others:
+        variants += [variant, *(_decoys(variant, plans[variant], evaluation) if decoys else ())]
     count = evaluation.seeds if seeds is None else seeds
     return Comparison(
         path=path.resolve(),
         overrides=tuple(overrides),
         name=scenario.name,
         seeds=tuple(range(scenario.seed, scenario.seed + count)),
-        variants=ordered,
+        starts=_starts(document, scenario, evaluation, evaluation.weeks, "test"),
+        variants=tuple(variants),
         working_dir=Path.cwd(),
+        trials=trials,
+        trial_starts=_starts(document, scenario, evaluation, TRIAL_WEEKS, "tune"),
     )
 
 
-def variant_plan(compared: Comparison, variant: Variant, seed: int) -> Plan:
-    """Return the plan of one policy with one seed.
+def _listed(document: Document, evaluation: EvaluationKeys) -> list[Variant]:
+    """Return the scenario's policies and their twins; the one that does nothing first."""
+    variants: list[Variant] = []
+    for index, policy in enumerate(evaluation.policies):
+        variants.append(Variant(policy.name, index))
+        if policy.twin and policy.controllers:
+            variants.append(Variant(policy.name, index, "twin"))
+    still = [variant for variant in variants if not evaluation.policies[variant.index].controllers]
+    first = still[0] if still else Variant(NOOP, -1)
+    if first.index < 0 and any(variant.name == NOOP for variant in variants):
+        message = f"the policy '{NOOP}' is the one without controllers (got some)"
+        raise ScenarioError(problem_at(document, ("evaluation", "policies"), message))
+    others = [variant for variant in variants if variant is not first]
+    return [replace(first, kind="baseline"), *others]
+
+
+def _added(
+    evaluation: EvaluationKeys, name: str, controllers: Controllers | None
+) -> Iterator[Variant]:
+    """Yield a baseline, unless the scenario has none such or lists it itself."""
+    if controllers is None or not evaluation.baselines:
+        return
+    if all(
+        policy.name != name and policy.controllers != controllers for policy in evaluation.policies
+    ):
+        yield Variant(name, -1, "baseline", added=json.dumps(controllers))
+
+
+def _decoys(variant: Variant, plan: Plan, evaluation: EvaluationKeys) -> Iterator[Variant]:
+    """Yield the decoys of a policy, if it looks at the carbon intensity."""
+    if variant.kind != "policy" or all(entry.is_blind for entry in plan.controllers):
+        return
+    candidates = [Decoy("moved", by_s=by_s) for by_s in evaluation.decoys]
+    candidates += [Decoy("other_days", draw=draw + 1) for draw in range(evaluation.other_days)]
+    for decoy in candidates:
+        if _differs(decoy, plan):
+            yield replace(variant, kind="decoy", decoy=decoy)
+
+
+def _differs(decoy: Decoy, plan: Plan) -> bool:
+    """Return whether a decoy is another signal than the true one at some site."""
+    step_s = plan.scenario.time.step
+    for site in plan.sites:
+        values = site.carbon_intensity_g_per_kwh
+        try:
+            _, seen = decoy.of(site.past_carbon_intensity_g_per_kwh, values, step_s)
+        except ValueError:  # too short
+            continue
+        if not np.allclose(seen, values):
+            return True
+    return False
+
+
+def _starts(
+    document: Document, scenario: Scenario, evaluation: EvaluationKeys, count: int | None, use: Use
+) -> tuple[datetime | None, ...]:
+    """Return the starts of weeks of the evaluation's year; one None where it has none."""
+    if evaluation.weeks is None or count is None:
+        return (None,)
+    time = scenario.time
+    year = time.start.year if evaluation.of is None else evaluation.of
+    try:
+        return tuple(weeks(year, time.start, time.horizon_s, count, use))
+    except ValueError as error:
+        place = ("evaluation", "weeks")
+        raise ScenarioError(problem_at(document, place, str(error))) from error
+
+
+def case_plan(compared: Comparison, case: Case, seed: int) -> Plan:
+    """Return the plan of a case with one seed.
+
+    Args:
+        compared: The comparison.
+        case: The case.
+        seed: Seed of the first week, which stands for one of the case's own week.
 
     Raises:
         ScenarioError: With every problem that could be found.
     """
-    document = read_document(compared.path, (*compared.overrides, f"seed={seed}"))
-    return plan_document(variant_document(document, variant))
+    settings = [*compared.overrides, f"seed={seed + case.week * len(compared.seeds)}"]
+    if case.start is not None:
+        settings.append(f"time.start={case.start.isoformat()}")
+    document = read_document(compared.path, settings)
+    return plan_document(variant_document(document, case.variant))
 
 
 def variant_document(document: Document, variant: Variant) -> Document:
     """Return the scenario with the keys of a policy in place of its own."""
-    policies = document.data["evaluation"]["policies"]
-    policy = {} if variant.index < 0 else policies[variant.index]
+    keys = document.data["evaluation"]
+    policy = {} if variant.index < 0 else keys["policies"][variant.index]
     data = {key: value for key, value in document.data.items() if key != "evaluation"}
+    entries = json.loads(variant.added) if variant.index < 0 else policy.get("controllers", [])
+    shown = _shown(variant)
     data["controllers"] = [
-        {**entry, "agnostic": True} if variant.twin and isinstance(entry, dict) else entry
-        for entry in policy.get("controllers", [])
+        {**entry, **shown} if isinstance(entry, dict) else entry for entry in entries
     ]
     if "forecasts" in policy:
         data["forecasts"] = policy["forecasts"]
@@ -142,6 +292,19 @@ def variant_document(document: Document, variant: Variant) -> Document:
     return replace(
         document, data=data, marks=moved(document.marks), key_marks=moved(document.key_marks)
     )
+
+
+def _shown(variant: Variant) -> dict[str, Any]:
+    """Return the keys of an entry that say what it sees of the carbon intensity."""
+    if variant.kind == "twin":
+        return {"agnostic": True}
+    match variant.decoy:
+        case None:
+            return {}
+        case Decoy(kind="moved"):
+            return {"decoy": {"type": "moved", "by": variant.decoy.by_s}}
+        case decoy:
+            return {"decoy": {"type": decoy.kind, "draw": decoy.draw}}
 
 
 def policies_setting(names: Sequence[str], *, twins: bool) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 import cosim
 from cosim.results.files import put_text
 from cosim.results.folder import file_hash, input_files, scenario_hash
-from cosim.studies.runs.figures import RunFigures, run_figures
+from cosim.studies.runs.figures import RunFigures
+from cosim.studies.runs.measure import run_figures
 from cosim.world.plan import Plan
 
 _FIELDS = tuple(RunFigures.__dataclass_fields__)

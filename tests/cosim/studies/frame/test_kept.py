@@ -12,7 +12,8 @@ from cosim.studies.evaluate.variants import Comparison, comparison, variant_plan
 from cosim.studies.frame import kept
 from cosim.studies.frame.cases import run_cases
 from cosim.studies.frame.kept import kept_or_made
-from cosim.studies.runs.figures import RunFigures, run_figures
+from cosim.studies.runs.figures import RunFigures
+from cosim.studies.runs.measure import run_figures
 from cosim.world.plan import Plan
 from tests.cosim.builders import controlled, write
 

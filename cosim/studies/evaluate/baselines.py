@@ -1,0 +1,45 @@
+"""Baselines that are blind to carbon: the savings that need no signal of the grid.
+
+GPUs use less energy per request in larger batches, and replicas that sleep draw little. A policy
+that knows the grid has to beat those that know the clock alone: as few replicas as the load needs
+(`right_sized`), and all deferrable work at one hour of the day (`bulk`), the best one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cosim.world.plan import Plan
+
+RIGHT_SIZED, BULK = "right_sized", "bulk"
+TRIAL_HOURS = range(0, 24, 3)
+"""Hours of the day that are tried for `bulk` [h, UTC]."""
+TRIAL_WEEKS = 4
+"""Parts of the year in which they are tried, apart from those of the comparison."""
+_PERIOD_S = 900.0
+
+Controllers = Sequence[Mapping[str, Any]]
+
+
+def right_sized(plan: Plan) -> Controllers | None:
+    """Return the controllers of as few replicas as the load needs; None where each site has one."""
+    if all(site.cluster is None or site.cluster.pool.replicas == 1 for site in plan.sites):
+        return None
+    step_s = plan.scenario.time.step
+    return [{"type": "autoscale", "every": math.ceil(_PERIOD_S / step_s) * step_s}]
+
+
+def in_bulk(plan: Plan, hour_utc: int) -> Controllers | None:
+    """Return the controllers that serve deferrable work from an hour on; None without such work.
+
+    Args:
+        plan: A plan of the scenario.
+        hour_utc: Hour of the day [h, UTC].
+    """
+    sites = [site for site in plan.sites if site.cluster is not None]
+    if not any("deferrable_rate" in plan.contexts[site.name].limits for site in sites):
+        return None
+    sleeps = all(site.cluster is not None and site.cluster.pool.replicas > 1 for site in sites)
+    return [{"type": "fixed_hours", "hour_utc": hour_utc, "replicas": sleeps}]

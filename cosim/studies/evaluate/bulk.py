@@ -1,0 +1,60 @@
+"""The hour of the baseline that serves deferrable work in bulk: the best of some, tried beforehand.
+
+Where policies are compared in weeks of a year, the hours are tried in weeks between them, which no
+comparison is made in; else in the scenario's own time, so that the baseline is the best of its kind
+in hindsight.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from operator import attrgetter
+
+from cosim.studies.evaluate.baselines import BULK
+from cosim.studies.evaluate.variants import Case, Comparison, case_plan
+from cosim.studies.frame.cases import CaseRuns
+from cosim.studies.runs.figures import LEAST_SERVED, RunFigures
+
+
+def trial_cases(compared: Comparison) -> tuple[Case, ...]:
+    """Return every hour in every week of the trials; none where nothing is to be tried."""
+    return tuple(
+        Case(variant, week, start)
+        for variant in compared.trials.values()
+        for week, start in enumerate(compared.trial_starts)
+    )
+
+
+def trial_runs(compared: Comparison) -> CaseRuns[Case]:
+    """Return the runs in which the hours are tried: one of each in each week."""
+    return CaseRuns(
+        cases=trial_cases(compared),
+        seeds=compared.seeds[:1],
+        plan=partial(case_plan, compared),
+        name=attrgetter("label"),
+        working_dir=compared.working_dir,
+    )
+
+
+def with_best_hour(compared: Comparison, by_case: Sequence[tuple[RunFigures, ...]]) -> Comparison:
+    """Return the comparison with the baseline of the best hour, the last of the baselines.
+
+    Args:
+        compared: The comparison.
+        by_case: The runs of each trial.
+    """
+    weeks = len(compared.trial_starts)
+    grams = {}
+    for number, hour in enumerate(compared.trials):
+        runs = [run for case in by_case[number * weeks :][:weeks] for run in case]
+        served = all(run.completed >= LEAST_SERVED * run.arrived for run in runs)
+        emitted_g = math.fsum(run.equal_work_g for run in runs)
+        grams[hour] = (not served, emitted_g)
+    best = min(grams, key=lambda hour: grams[hour])
+    after = sum(variant.kind == "baseline" for variant in compared.variants)
+    variants = list(compared.variants)
+    variants.insert(after, replace(compared.trials[best], name=BULK))
+    return replace(compared, variants=tuple(variants), bulk_hour_utc=best)

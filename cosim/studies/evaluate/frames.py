@@ -1,0 +1,94 @@
+"""An evaluation for other programs: a row for each variant, and for each run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from cosim.studies.evaluate.evaluation import Evaluation
+from cosim.studies.evaluate.statistics import PolicyRow
+from cosim.studies.runs.interval import Interval
+
+RUN_COLUMNS = (
+    "seed", "import_g", "stored_g", "stored_low_g", "stored_high_g", "left_g", "marginal_g",
+    "embodied_g", "facility_kwh", "import_kwh", "peak_import_w", "cost", "attainment",
+    "attainment_by_class", "ttft_p99_s", "tpot_p99_s", "arrived", "completed", "backlog",
+    "left_by_class", "late", "wait_s", "output_tokens", "guard_s", "changes", "mattered_s",
+    "actuators", "load_state", "failure",
+)  # fmt: skip
+"""Figures of a run that an evaluation writes."""
+_MAY_BE_MISSING = (
+    "marginal_g", "against_blind", "timing", "by_day", "against_flat", "of_bound",
+    "marginal_saving",
+)  # fmt: skip
+"""Intervals of a row that not every policy has."""
+
+
+def runs_of(evaluation: Evaluation, *more: str) -> Iterator[dict[str, Any]]:
+    """Yield the columns of each run; `more` are further figures."""
+    each = len(evaluation.seeds)
+    for policy in evaluation.policies:
+        variant = policy.variant
+        for number, run in enumerate(policy.runs):
+            yield {
+                "policy": variant.name,
+                "kind": variant.kind,
+                "decoy": None if variant.decoy is None else asdict(variant.decoy),
+                "week": number // each,
+            } | run.columns((*RUN_COLUMNS, *more))
+
+
+def runs_frame(evaluation: Evaluation) -> pd.DataFrame:
+    """Return a row for each run; figures by class have a column for each class."""
+    entries = []
+    bounds = evaluation.bounds
+    for number, entry in enumerate(runs_of(evaluation, "carbon_g", "equal_work_g")):
+        bound = bounds[number % len(bounds)]
+        least = {} if bound is None else {f"bound_{name}": g for name, g in asdict(bound).items()}
+        decoy = entry.pop("decoy")
+        label = "" if decoy is None else f"{decoy['kind']} {decoy['by_s'] or decoy['draw']:g}"
+        entries.append(_flat({"decoy": label, **entry, **least}))
+    return pd.DataFrame(entries)
+
+
+def policies_frame(evaluation: Evaluation) -> pd.DataFrame:
+    """Return a row for each variant; intervals as two columns, NaN where they are not known."""
+    return pd.DataFrame([_flat(flat_row(row)) for row in evaluation.rows])
+
+
+def flat_row(row: PolicyRow) -> dict[str, Any]:
+    """Return a row with intervals as two values, NaN for what is not known."""
+    variant = row.variant
+    flat: dict[str, Any] = {
+        "policy": variant.name,
+        "kind": variant.kind,
+        "decoy": "" if variant.decoy is None else variant.decoy.label,
+    }
+    for name in row.__dataclass_fields__:
+        value = getattr(row, name)
+        if name == "variant":
+            continue
+        if isinstance(value, Interval) or (value is None and name in _MAY_BE_MISSING):
+            flat[name] = math.nan if value is None else value.mean
+            half = math.nan if value is None else value.half_width
+            flat[f"{name}_half_width"] = half if math.isfinite(half) else math.nan
+        elif isinstance(value, Mapping):
+            flat[name] = dict(value)
+        else:
+            flat[name] = math.nan if value is None else value
+    return flat
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values with a column for each class of those by class."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{key}": inner for key, inner in value.items()}
+        else:
+            flat[name] = value
+    return flat
