@@ -103,6 +103,7 @@ def test_one_base_of_errors() -> None:
         ("inference_sim.models", ["models.yaml"]),
         ("inference_sim.execution", ["engines.yaml"]),
         ("cosim.signals", ["data", "typical_days_2022.csv"]),
+        ("cosim.signals", ["data", "hourly_2022.csv.gz"]),
         ("cosim.signals", ["data", "linke_turbidity.csv.gz"]),
     ],
 )

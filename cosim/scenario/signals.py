@@ -22,7 +22,7 @@ from cosim.scenario.recorded import (
 from cosim.scenario.solar import ClearSkySolar, PvlibSolar, SolcastSolar
 
 Area = Literal["CISO", "ERCO", "PJM", "NYIS", "BPAT"]
-"""US balancing area with a built-in typical day."""
+"""US balancing area with built-in hours of 2022 and typical days."""
 
 
 class CsvFile(RecordedKeys):
@@ -105,6 +105,25 @@ class TypicalDayCarbon(StrictModel):
         return "average"
 
 
+class HourlyCarbon(StrictModel):
+    """The hours of 2022 in a US balancing area, built in; other years get those of their dates."""
+
+    type: Literal["hourly_2022"]
+    """Hourly values of 2022."""
+    area: Area
+    """EIA code of the balancing area."""
+    kind: Kind = "average"
+    """Average: of the whole generation mix. Marginal: of the plants that follow the demand, an
+    estimate by regression."""
+
+
+class HourlyMarginal(HourlyCarbon):
+    """The hours of 2022 in a US balancing area: an estimate of the marginal intensity."""
+
+    kind: Literal["marginal"] = "marginal"
+    """Marginal."""
+
+
 class ConstantPower(StrictModel):
     """A power that does not change."""
 
@@ -175,12 +194,14 @@ class CsvTemperature(CsvFile):
 
 
 CarbonIntensity = Annotated[
-    ConstantCarbon | CsvCarbon | FileCarbon | TypicalDayCarbon | LiveCarbon,
+    ConstantCarbon | CsvCarbon | FileCarbon | TypicalDayCarbon | HourlyCarbon | LiveCarbon,
     Field(discriminator="type"),
 ]
 """Carbon intensity of the grid; every form has a ``kind``, which a file may state."""
 
-MarginalIntensity = Annotated[ConstantMarginal | CsvMarginal, Field(discriminator="type")]
+MarginalIntensity = Annotated[
+    ConstantMarginal | CsvMarginal | HourlyMarginal, Field(discriminator="type")
+]
 """Marginal intensity; the built-in typical days are averages."""
 
 Solar = Annotated[

@@ -176,6 +176,9 @@ class RequestClass(StrictModel):
     whatever the controllers set."""
     deadline_reserve: DurationS | None = None
     """Time before the deadline that is kept for serving it; a tenth of the deadline by default."""
+    until: Annotated[DurationS, Field(gt=0)] | None = None
+    """Time from the start of the run after which no more of its requests arrive; others arrive as
+    they would without it. To the end by default."""
 
     @model_validator(mode="after")
     def _time_to_wait(self) -> RequestClass:
@@ -209,7 +212,7 @@ class Workload(StrictModel):
     """Requests that arrive: generated from ``arrivals`` and ``lengths``, or from a ``trace``."""
 
     requests: Annotated[int, Field(ge=1)] | None = None
-    """Stop after so many requests; the run's end is the only bound by default."""
+    """Stop after so many requests have come; the run's end is the only bound by default."""
     arrivals: Arrivals | None = None
     """Arrivals of the requests."""
     lengths: Lengths | None = None
@@ -251,4 +254,7 @@ class Workload(StrictModel):
     def endless(self) -> bool:
         """Whether requests arrive as long as the run lasts."""
         looped = self.trace is not None and self.trace.loop
-        return self.requests is None and (self.arrivals is not None or looped)
+        ends = self.requests is not None or all(
+            request_class.until is not None for request_class in self.classes
+        )
+        return not ends and (self.arrivals is not None or looped)

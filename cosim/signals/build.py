@@ -23,6 +23,7 @@ from cosim.scenario.signals import (
     ConstantTemperature,
     CsvFile,
     CsvSolar,
+    HourlyCarbon,
     Load,
     Price,
     Solar,
@@ -35,6 +36,7 @@ from cosim.signals.dialect import Dialect
 from cosim.signals.faults import file_error
 from cosim.signals.formats import ReadOptions, read_signal
 from cosim.signals.gaps import Fill
+from cosim.signals.hourly_2022 import hourly_intensity_series
 from cosim.signals.place import Place
 from cosim.signals.resample import resampled
 from cosim.signals.series import Series
@@ -73,6 +75,8 @@ def carbon_series(config: CarbonIntensity, window: Window) -> Series:
     """
     if isinstance(config, FileCarbon):
         return _placed(_read_carbon(config), config, window)
+    if isinstance(config, HourlyCarbon):
+        return hourly_intensity_series(config.area, config.kind, window.start_s, window.end_s)
     if isinstance(config, ConstantCarbon):
         series = _constant(config.value_g_per_kwh, window)
     elif isinstance(config, TypicalDayCarbon):

@@ -104,7 +104,7 @@ def find_capacity(
     """Find the highest arrival rate of a site at which the criterion holds.
 
     Args:
-        plan: The scenario; its own number of requests is ignored.
+        plan: The scenario; its own number of requests, and the ends of classes, are ignored.
         site_name: The site; may be left out where only one has a cluster.
         requests: Fewest requests of a probe.
         on_probe: Called with each probe.
@@ -242,7 +242,12 @@ def _workload(plan: Plan, index: int) -> tuple[SitePlan, float, Callable[[], Ite
             )
         )
     kind = config.arrivals.type
-    changes: dict[str, Any] = {"requests": None}
+    changes: dict[str, Any] = {
+        "requests": None,
+        "classes": [
+            request_class.model_copy(update={"until": None}) for request_class in config.classes
+        ],
+    }
     if kind in _DAILY:
         changes["arrivals"] = Poisson(type="poisson", rate_per_s=1.0)
     elif kind not in _STATIONARY:

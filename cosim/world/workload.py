@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,7 +24,9 @@ from inference_sim.workload import (
     StaticArrivals,
     UniformLengths,
     ZipfLengths,
+    coming,
     find_lengths,
+    first,
     generated_stream,
     open_trace,
     thinned,
@@ -76,19 +79,30 @@ def workload_source(scenario: Scenario, site_index: int) -> WorkloadSource:
     if site.workload is not None:
         seed = [scenario.seed, _OWN_WORKLOAD + site_index]
     whole = _whole_source(config, seed, scenario.time.start)
+    until_s = class_ends_s(config)
     if site.workload is not None or site.share is None:
-        return whole
+        return replace(whole, stream=lambda: coming(whole.stream(), until_s))
     sharing = [site.share or 0.0 for site in scenario.sites[:site_index] if site.workload is None]
-    first, share = sum(sharing), site.share
+    low, share = sum(sharing), site.share
     return replace(
         whole,
         peak_rate_per_s=whole.peak_rate_per_s * share,
-        stream=lambda: thinned(whole.stream(), seed, first, first + share),
+        stream=lambda: coming(thinned(whole.stream(), seed, low, low + share), until_s),
         share=share,
     )
 
 
+def class_ends_s(config: Workload) -> tuple[float, ...]:
+    """Return the time since the start of the run at which each class ends [s]; may be infinite."""
+    return tuple(
+        math.inf if request_class.until is None else request_class.until
+        for request_class in config.classes
+    )
+
+
 def _whole_source(config: Workload, seed: Sequence[int], start: datetime) -> WorkloadSource:
+    """Return the workload of all sites; its stream still has requests after their class's end."""
+    until_s = class_ends_s(config)
     shares = [request_class.share for request_class in config.classes]
     if config.trace is not None:
         trace = open_trace(
@@ -106,7 +120,9 @@ def _whole_source(config: Workload, seed: Sequence[int], start: datetime) -> Wor
         return WorkloadSource(
             config,
             replay.peak_rate_per_s,
-            lambda: trace_stream(replay, seed, requests=config.requests, class_shares=shares),
+            lambda: first(
+                trace_stream(replay, seed, class_shares=shares), config.requests, until_s
+            ),
             replay,
             trace_failures=trace.failures,
             trace_skipped=trace.skipped,
@@ -123,13 +139,10 @@ def _whole_source(config: Workload, seed: Sequence[int], start: datetime) -> Wor
     return WorkloadSource(
         config,
         arrivals.peak_rate_per_s,
-        lambda: generated_stream(
-            arrivals,
-            lengths,
-            seed,
-            requests=config.requests,
-            class_shares=shares,
-            class_lengths=own,
+        lambda: first(
+            generated_stream(arrivals, lengths, seed, class_shares=shares, class_lengths=own),
+            config.requests,
+            until_s,
         ),
         arrivals,
         tuple((share, own.get(index, lengths)) for index, share in enumerate(shares)),

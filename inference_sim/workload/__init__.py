@@ -22,7 +22,14 @@ from inference_sim.workload.lengths import (
     ZipfLengths,
 )
 from inference_sim.workload.replay import Replay
-from inference_sim.workload.stream import Arrival, generated_stream, thinned, trace_stream
+from inference_sim.workload.stream import (
+    Arrival,
+    coming,
+    first,
+    generated_stream,
+    thinned,
+    trace_stream,
+)
 from inference_sim.workload.traces import RequestTrace, TraceFile, open_trace, read_trace
 
 __all__ = [
@@ -42,7 +49,9 @@ __all__ = [
     "TraceFile",
     "UniformLengths",
     "ZipfLengths",
+    "coming",
     "find_lengths",
+    "first",
     "generated_stream",
     "open_trace",
     "read_trace",

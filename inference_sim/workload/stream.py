@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -109,6 +110,52 @@ def thinned(
         draws = rng.random(len(chunk))
         kept = (draws >= from_share) & (draws < to_share)
         yield from (arrival for arrival, keep in zip(chunk, kept, strict=True) if keep)
+
+
+def first(
+    stream: Iterator[Arrival], requests: int | None, class_until_s: Sequence[float]
+) -> Iterator[Arrival]:
+    """Yield the requests up to the one with which so many have come.
+
+    A request after the end of its class is yielded without being counted: `coming` drops it, once
+    all that draws for each request has been drawn.
+
+    Args:
+        stream: Requests.
+        requests: Number of requests that come; None for no end.
+        class_until_s: End of each class [s]; infinite for none.
+    """
+    if requests is None or all(map(math.isinf, class_until_s)):
+        return islice(stream, requests)
+    return _counted(stream, requests, class_until_s)
+
+
+def _counted(
+    stream: Iterator[Arrival], requests: int, class_until_s: Sequence[float]
+) -> Iterator[Arrival]:
+    last_s = max(class_until_s)
+    for arrival in stream:
+        yield arrival
+        requests -= arrival.time_s < class_until_s[arrival.class_id]
+        if not requests or arrival.time_s >= last_s:
+            return
+
+
+def coming(stream: Iterator[Arrival], class_until_s: Sequence[float]) -> Iterator[Arrival]:
+    """Yield the requests that arrive before the end of their class, and end with the last class.
+
+    Args:
+        stream: Requests.
+        class_until_s: End of each class [s]; infinite for none.
+    """
+    if all(map(math.isinf, class_until_s)):
+        return stream
+    last_s = max(class_until_s)
+    return (
+        arrival
+        for arrival in takewhile(lambda arrival: arrival.time_s < last_s, stream)
+        if arrival.time_s < class_until_s[arrival.class_id]
+    )
 
 
 def _generator(seed: int | Sequence[int], *key: int) -> np.random.Generator:

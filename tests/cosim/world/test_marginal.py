@@ -115,7 +115,7 @@ def test_both_are_printed(cosim: Cli) -> None:
             MARGINAL,
             f"marginal_{GRID}",
             "marginal_carbon_intensity.type: unknown type 'typical_day' (expected one of: "
-            "constant, csv)",
+            "constant, csv, hourly_2022)",
         ),
     ],
 )
