@@ -10,7 +10,6 @@ low in between.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,50 +17,25 @@ from controllers.arrays import FloatArray
 from controllers.base import SiteContext
 from controllers.lp import BatterySpec, LpPlan, LpProblem, due_by, solve
 from controllers.observation import SiteObservation
-from controllers.service import ServiceModel
+from controllers.service import LoadSplit, ServiceModel
 
 FORECASTS = frozenset({"carbon_intensity", "solar", "arrivals"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadSplit:
-    """Split of a site's requests into those that may wait and those that may not.
-
-    Attributes:
-        deferrable_share: Share of the requests that may wait [0 to 1].
-        may_wait_s: Time for which they may wait [s]; may be infinite.
-        tpot_slo_s: The strictest SLO of the others for the time per token [s], or None.
-    """
-
-    deferrable_share: float
-    may_wait_s: float
-    tpot_slo_s: float | None
-
-    @classmethod
-    def of(cls, context: SiteContext) -> LoadSplit:
-        """Return the split of a site's load; the shortest wait of all deferrable classes counts."""
-        may_wait = [info for info in context.classes if info.deferrable and info.share > 0]
-        bounds = [
-            info.tpot_slo_s
-            for info in context.classes
-            if not info.deferrable and info.share > 0 and info.tpot_slo_s is not None
-        ]
-        return cls(
-            deferrable_share=sum(info.share for info in may_wait),
-            may_wait_s=min((info.latest_start_s for info in may_wait), default=math.inf),
-            tpot_slo_s=min(bounds, default=None),
-        )
-
-
 def load_terms(
-    service: ServiceModel, interactive_per_s: FloatArray, tpot_slo_s: float | None
+    service: ServiceModel,
+    interactive_per_s: FloatArray,
+    tpot_slo_s: float | None,
+    *,
+    deferrable_weight: float = 1.0,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the terms of the load in a programme, shape (periods,) each.
 
     Args:
         service: Rates and powers of the deployment.
-        interactive_per_s: Rate of the requests that cannot wait, shape (periods,) [requests/s].
+        interactive_per_s: Load that cannot wait, shape (periods,) [mean requests/s].
         tpot_slo_s: Bound on the time per token [s]; None for none.
+        deferrable_weight: Weight of a deferrable request [mean requests].
 
     Returns:
         Power with the interactive load alone [W], the energy that a deferrable request adds [J],
@@ -69,7 +43,7 @@ def load_terms(
     """
     capacity_per_s = service.capacity_per_s(tpot_slo_s)
     base_w = service.draw_w(interactive_per_s)
-    room = np.maximum(capacity_per_s - interactive_per_s, 0.0)
+    room = np.maximum(capacity_per_s - interactive_per_s, 0.0) / deferrable_weight
     full_w = float(service.draw_w(capacity_per_s))
     slope_j = np.maximum(full_w - base_w, 0.0) / np.maximum(room, 1e-9)
     return base_w, np.where(room > 0, slope_j, 0.0), room
@@ -107,7 +81,7 @@ class SitePlanner:
         self._period_s = period_s
         self._delay_g_per_h, self._switching_g = delay_g_per_h, switching_g
         self._battery = battery and context.battery_capacity_wh is not None
-        self.split = LoadSplit.of(context)
+        self.split = LoadSplit.of(context.classes)
         bound = self.split.tpot_slo_s
         self._tpot_s = None if bound is None else bound * (1 - slo_margin)
 
@@ -122,7 +96,12 @@ class SitePlanner:
         intensity = forecasts["carbon_intensity"].by_period(period_s)
         arrivals = forecasts["arrivals"].by_period(period_s)
         share = split.deferrable_share
-        base_w, slope_j, room = load_terms(self._service, arrivals * (1 - share), self._tpot_s)
+        base_w, slope_j, room = load_terms(
+            self._service,
+            arrivals * split.interactive_load,
+            self._tpot_s,
+            deferrable_weight=split.deferrable_weight,
+        )
         ends_s: FloatArray = period_s * np.arange(1.0, len(intensity) + 1)
         waiting = float(observation.deferrable_waiting)
         coming = np.cumsum(arrivals * share) * period_s

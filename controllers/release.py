@@ -3,11 +3,12 @@
 Requests that may not wait keep their SLO for the time per token as long as a site serves no more
 than its capacity at that time per token, so deferrable ones get the rest of it:
 
-    rate = utilisation * capacity(TPOT SLO) - interactive rate              [requests/s]
+    rate = (utilisation * capacity(TPOT SLO) - interactive load) / w        [requests/s]
 
-within the limits of the actuator. The interactive rate is the observed rate of arrivals, weighted
-exponentially over the last quarter of an hour, times the share of the classes that may not wait. A
-rate stays until it is off by a tenth, so that not every step is a change.
+within the limits of the actuator. The interactive load is the observed rate of arrivals, weighted
+exponentially over the last quarter of an hour, times the share and the weight of the classes that
+may not wait; w is the mean weight of the others, 1 where all have the same lengths. A rate stays
+until it is off by a tenth, so that not every step is a change.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import math
 
 from controllers.base import SiteAction, SiteContext
 from controllers.observation import SiteObservation
+from controllers.service import LoadSplit
 
 ACTUATOR = "deferrable_rate"
 _MEMORY_S = 900.0
@@ -54,17 +56,17 @@ class Release:
         if math.isinf(limits.maximum):
             raise ValueError(f"{ACTUATOR} must have a finite maximum (got inf)")
         self._limits = limits
-        self._share = interactive_share(context)
-        self._capacity_per_s = limits.maximum
+        self._split = LoadSplit.of(context.classes)
+        self._capacity_per_s = limits.maximum * self._split.deferrable_weight
         if context.service is not None:
-            self._capacity_per_s = context.service.capacity_per_s(strictest_tpot_s(context))
+            self._capacity_per_s = context.service.capacity_per_s(self._split.tpot_slo_s)
         self._interactive_per_s: float | None = None
         self._rate_per_s = 0.0
 
     def see(self, observation: SiteObservation) -> float:
         """Take in the arrivals of the last step, and return the rate of release [requests/s]."""
         if observation.step > 0:
-            observed_per_s = self._share * observation.arrived / observation.step_s
+            observed_per_s = self._split.interactive_load * observation.arrived / observation.step_s
             before_per_s = self._interactive_per_s
             weight = 1 - math.exp(-observation.step_s / _MEMORY_S)
             self._interactive_per_s = (
@@ -75,7 +77,8 @@ class Release:
         rate_per_s = self._fixed_per_s
         if rate_per_s is None:
             left_per_s = self._utilisation * self._capacity_per_s - (self._interactive_per_s or 0.0)
-            rate_per_s = max(left_per_s, _LEAST * self._limits.maximum)
+            released_per_s = left_per_s / self._split.deferrable_weight
+            rate_per_s = max(released_per_s, _LEAST * self._limits.maximum)
         if abs(rate_per_s - self._rate_per_s) >= _SAME * self._rate_per_s:
             self._rate_per_s = rate_per_s
         return min(max(self._rate_per_s, self._limits.minimum), self._limits.maximum)
@@ -87,20 +90,3 @@ class Release:
     def run(self, rate_per_s: float, reason: str) -> SiteAction:
         """Return the action that releases at a rate [requests/s]."""
         return SiteAction(deferrable_rate_per_s=rate_per_s, reason=reason)
-
-
-def interactive_share(context: SiteContext) -> float:
-    """Return the share of the requests that may not wait [0 to 1]; all of them without classes."""
-    if not context.classes:
-        return 1.0
-    return sum(info.share for info in context.classes if not info.deferrable)
-
-
-def strictest_tpot_s(context: SiteContext) -> float | None:
-    """Return the least SLO for the time per token of a class that may not wait [s]."""
-    bounds = [
-        info.tpot_slo_s
-        for info in context.classes
-        if not info.deferrable and info.tpot_slo_s is not None
-    ]
-    return min(bounds, default=None)

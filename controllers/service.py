@@ -1,12 +1,15 @@
 """The service model of a deployment: rates, powers and latencies that policies plan with.
 
 It is an aggregate model: means in the steady state of the workload's mean request, by clock and
-batch. The simulator is more detailed, and a policy that plans with the model is corrected by its
-observations.
+batch. Classes may differ in length: the weight of a class converts its requests into mean ones, in
+which loads and capacities are added up. The simulator is more detailed, and a policy that plans
+with the model is corrected by its observations.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -110,12 +113,60 @@ class ClassInfo:
         deadline_s: From arrival to the latest completion [s]; infinite for none.
         latest_start_s: From arrival until a deferrable request is released whatever is set [s].
         ttft_slo_s, tpot_slo_s: SLOs [s]; None without one.
+        prompt_tokens, output_tokens: Mean lengths of its requests [tokens]; 0 where not known.
+        weight: Service that one of its requests takes, in that of the workload's mean request; 1
+            where all classes have the same lengths.
     """
 
     name: str
     share: float
     deferrable: bool = False
-    deadline_s: float = float("inf")
-    latest_start_s: float = float("inf")
+    deadline_s: float = math.inf
+    latest_start_s: float = math.inf
     ttft_slo_s: float | None = None
     tpot_slo_s: float | None = None
+    prompt_tokens: float = 0.0
+    output_tokens: float = 0.0
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadSplit:
+    """Split of a site's requests into those that may wait and those that may not.
+
+    Example::
+
+        split = LoadSplit.of(context.classes)
+        interactive_per_s = split.interactive_load * arrivals_per_s  # [mean requests/s]
+
+    Attributes:
+        interactive_load: Load of those that may not wait [mean requests per request that arrives].
+        deferrable_share: Share of the requests that may wait [0 to 1].
+        deferrable_weight: Mean weight of those [mean requests].
+        may_wait_s: Time for which they may wait, the shortest of their classes [s]; may be
+            infinite.
+        tpot_slo_s: The strictest SLO of the others for the time per token [s], or None.
+    """
+
+    interactive_load: float
+    deferrable_share: float
+    deferrable_weight: float
+    may_wait_s: float
+    tpot_slo_s: float | None
+
+    @classmethod
+    def of(cls, classes: Iterable[ClassInfo]) -> LoadSplit:
+        """Return the split of some classes; without any, no request may wait."""
+        present = [info for info in classes if info.share > 0]
+        may_wait = [info for info in present if info.deferrable]
+        others = [info for info in present if not info.deferrable]
+        bounds = [info.tpot_slo_s for info in others if info.tpot_slo_s is not None]
+        share = sum(info.share for info in may_wait)
+        load = sum(info.share * info.weight for info in may_wait)
+        return cls(
+            interactive_load=sum(info.share * info.weight for info in others) if present else 1.0,
+            deferrable_share=share,
+            deferrable_weight=load / share if share else 1.0,
+            may_wait_s=min((info.latest_start_s for info in may_wait), default=math.inf),
+            tpot_slo_s=min(bounds, default=None),
+        )

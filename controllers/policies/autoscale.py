@@ -1,7 +1,7 @@
 """Policy ``autoscale``: as few replicas as hold the SLOs, and more while the grid is clean.
 
 For requests that may not wait, the rate is the forecast over the time that a replica takes to wake
-up, plus the rate that serves the queue within that time, and
+up, plus the rate that serves the queue within that time, in the workload's mean requests, and
 
     base = least j with utilisation * capacity(TPOT SLO, j replicas) >= rate
 
@@ -34,7 +34,8 @@ from pydantic import Field
 from controllers.arrays import FloatArray
 from controllers.base import Controller, SiteAction, SiteContext
 from controllers.observation import SiteObservation
-from controllers.release import ACTUATOR, interactive_share, strictest_tpot_s
+from controllers.release import ACTUATOR
+from controllers.service import LoadSplit
 
 _ROUNDING = 1e-9
 
@@ -97,10 +98,12 @@ class Autoscale(Controller):
         self._service = context.service
         limits = context.limits["active_replicas"]
         self._least, self._most = round(limits.minimum), round(limits.maximum)
+        split = LoadSplit.of(context.classes)
         self._each_per_s = self._utilisation * context.service.capacity_per_s(
-            strictest_tpot_s(context), replicas=1
+            split.tpot_slo_s, replicas=1
         )
-        self._share = interactive_share(context) if self._deferrable else 1.0
+        self._load = split.interactive_load if self._deferrable else 1.0
+        self._weight = split.deferrable_weight
         self._fastest_per_s = context.limits[ACTUATOR].maximum if self._deferrable else 0.0
 
     def step(self, observation: SiteObservation) -> SiteAction:
@@ -108,7 +111,7 @@ class Autoscale(Controller):
         arrivals = observation.forecasts["arrivals"]
         soon = max(1, math.ceil(self._lookahead_s / arrivals.step_s))
         backlog = observation.gateway_waiting + observation.replica_waiting
-        rate_per_s = self._share * float(arrivals.mean[:soon].max()) + backlog / self._lookahead_s
+        rate_per_s = self._load * float(arrivals.mean[:soon].max()) + backlog / self._lookahead_s
         base = int(self._replicas_for(np.array([rate_per_s]))[0])
         needed = f"{base} for {rate_per_s:.3g} requests/s"
         if not self._deferrable:
@@ -118,7 +121,7 @@ class Autoscale(Controller):
             needed += f", {extra} more for {observation.deferrable_waiting} deferrable"
         return SiteAction(
             active_replicas=base + extra,
-            deferrable_rate_per_s=min(release_per_s, self._fastest_per_s),
+            deferrable_rate_per_s=min(release_per_s / self._weight, self._fastest_per_s),
             reason=needed,
         )
 
@@ -128,16 +131,16 @@ class Autoscale(Controller):
         return np.clip(wanted, self._least, self._most).astype(np.int64)
 
     def _plan(self, observation: SiteObservation, now_per_s: float) -> tuple[int, float]:
-        """Return replicas beyond the base, and the rate of release [requests/s], for now.
+        """Return replicas beyond the base, and the rate of release [mean requests/s], for now.
 
         Args:
             observation: The present observation.
-            now_per_s: Rate that the base holds now [requests/s].
+            now_per_s: Load that the base holds now [mean requests/s].
         """
         if not observation.deferrable_waiting:
             return 0, 0.0
         intensity = observation.forecasts["carbon_intensity"].by_period(self._slot_s)
-        load = self._share * observation.forecasts["arrivals"].by_period(self._slot_s)
+        load = self._load * observation.forecasts["arrivals"].by_period(self._slot_s)
         load[0] = now_per_s
         slots = len(intensity)
         if observation.deferrable_slack_s is not None:
@@ -152,7 +155,7 @@ class Autoscale(Controller):
         order = np.argsort(-value, axis=None, kind="stable")
         work = growth_per_s.ravel()[order] * self._slot_s
         served = np.cumsum(work)
-        waiting = observation.deferrable_waiting
+        waiting = observation.deferrable_waiting * self._weight
         chosen = order[: int(np.searchsorted(served, waiting - _ROUNDING)) + 1]
         first_slot = chosen[chosen < value.shape[1]]  # the pairs of the first slot come first
         first_slot = first_slot[grows[0][first_slot]]
@@ -164,10 +167,10 @@ class Autoscale(Controller):
         return int((first_slot > 0).sum()), release_per_s
 
     def _growth(self, load_per_s: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the rates [requests/s] and powers [W] that each step of growth adds in each slot.
+        """Return the rates [mean requests/s] and powers [W] that growth adds, by step and slot.
 
         Args:
-            load_per_s: Rate of the work that may not wait, shape (slots,).
+            load_per_s: Load of the work that may not wait, shape (slots,) [mean requests/s].
 
         Returns:
             Both of shape (slots, 1 + replicas): the room that the base leaves, and each replica

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -19,12 +19,15 @@ from controllers import (
     SiteSignals,
 )
 from controllers.forecast import Forecaster
+from controllers.service import LoadSplit
 from cosim.scenario.control import ForecastsKeys
 from cosim.scenario.scenario import Time
 from cosim.scenario.site import ClcBattery, SimpleBattery
+from cosim.world.demand import Demand
 from cosim.world.forecasts import forecaster
-from cosim.world.service import service_model
+from cosim.world.service import class_weights, service_model
 from cosim.world.site_plan import SitePlan
+from inference_sim.deployment import ClusterConfig
 from inference_sim.power_cap import LOWEST_CLOCK
 
 _CLC_CHARGE_PER_H, _CLC_DISCHARGE_PER_H = 0.7, 1.5  # of Vessim's cells, over capacity
@@ -83,10 +86,12 @@ def site_context(site: SitePlan, start: datetime, step_s: float, steps: int) -> 
     peak_w = float(site.load_w.max()) if site.load_w is not None else 0.0
     idle_w = float(site.load_w.min()) if site.load_w is not None else 0.0
     service: ServiceModel | None = None
+    classes: tuple[ClassInfo, ...] = ()
     if cluster is not None and site.demand is not None:
         peak_w, idle_w = cluster.peak_power_w, cluster.idle_power_w
         service = service_model(cluster, site.demand)
-    limits = _limits(site, service, step_s)
+        classes = _classes(site, cluster, site.demand, service)
+    limits = _limits(site, service, classes, step_s)
     return SiteContext(
         site=site.name,
         start=start,
@@ -100,19 +105,19 @@ def site_context(site: SitePlan, start: datetime, step_s: float, steps: int) -> 
         battery_capacity_wh=battery.capacity_wh if battery else None,
         battery_min_soc=battery.min_soc if battery else None,
         battery_efficiency=_CLC_EFFICIENCY if isinstance(battery, ClcBattery) else (1.0, 1.0),
-        classes=_classes(site),
+        classes=classes,
         service=service,
     )
 
 
 def _limits(
-    site: SitePlan, service: ServiceModel | None, step_s: float
+    site: SitePlan, service: ServiceModel | None, classes: Sequence[ClassInfo], step_s: float
 ) -> dict[str, ActuatorLimits]:
     """Return the ranges of the actuators.
 
     The greatest admission rate, of which policies set fractions, is the gateway's if it has one,
     otherwise the workload's highest mean rate; without a policy the gateway stays as it is.
-    Deferrable requests, where there are any, may be released as fast as the cluster can serve.
+    Deferrable requests, where there are any, may be released as fast as the cluster serves them.
     Profiles know the highest clock alone. A power cap is at most the scenario's own, or what the
     GPU draws at most.
     """
@@ -126,11 +131,10 @@ def _limits(
         "batch_cap": ActuatorLimits(1, pool.batch_cap),
         "active_replicas": ActuatorLimits(1, pool.replicas),
     }
-    if any(
-        request_class.deferrable and request_class.share > 0
-        for request_class in workload.config.classes
-    ):
-        fastest = max(service.capacity_per_s(), workload.peak_rate_per_s)
+    split = LoadSplit.of(classes)
+    if split.deferrable_share > 0:
+        served_per_s = service.capacity_per_s() / split.deferrable_weight
+        fastest = max(served_per_s, workload.peak_rate_per_s)
         limits["deferrable_rate"] = ActuatorLimits(0.0, fastest, initial=math.inf)
     if len(service.clocks) > 1:
         limits["clock_fraction"] = ActuatorLimits(LOWEST_CLOCK, 1.0)
@@ -162,10 +166,13 @@ def battery_limits_w(battery: SimpleBattery | ClcBattery, step_s: float) -> tupl
     return per_h * capacity_wh, per_h * capacity_wh
 
 
-def _classes(site: SitePlan) -> tuple[ClassInfo, ...]:
+def _classes(
+    site: SitePlan, cluster: ClusterConfig, demand: Demand, service: ServiceModel
+) -> tuple[ClassInfo, ...]:
+    """Return the classes of a site's workload, with their lengths and weights."""
     if site.workload is None:
         return ()
-    return tuple(
+    infos = tuple(
         ClassInfo(
             name=request_class.name,
             share=request_class.share,
@@ -174,6 +181,20 @@ def _classes(site: SitePlan) -> tuple[ClassInfo, ...]:
             latest_start_s=request_class.service_class().latest_start_s(0.0),
             ttft_slo_s=request_class.slo.ttft_s,
             tpot_slo_s=request_class.slo.tpot_s,
+            prompt_tokens=demand.prompt_tokens,
+            output_tokens=demand.output_tokens,
         )
         for request_class in site.workload.config.classes
+    )
+    if not demand.by_class:
+        return infos
+    weights = class_weights(cluster, demand, service, LoadSplit.of(infos).tpot_slo_s)
+    return tuple(
+        replace(
+            info,
+            prompt_tokens=part.prompt_tokens,
+            output_tokens=part.output_tokens,
+            weight=weight,
+        )
+        for info, part, weight in zip(infos, demand.by_class, weights, strict=True)
     )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cosim.world.workload import WorkloadSource, class_ends_s
 from inference_sim.arrays import FloatArray
 from inference_sim.workload import BurstArrivals, DailyArrivals, HourlyArrivals, Replay
+from inference_sim.workload.lengths import Lengths
 
 _SAMPLE = 4096
 _BIN_S = 3600.0
@@ -18,18 +18,33 @@ _BIN_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """The mean demand of a site.
+    """The mean demand of a site, or of one class of its requests.
 
     Attributes:
         rate_per_s: Mean rate over each step [requests/s], shape (steps,).
         prompt_tokens, output_tokens: Mean lengths of a request [tokens].
         output_cv2: Squared coefficient of variation of the output lengths.
+        share: Share of the site's requests [0 to 1].
+        by_class: Demand of each class; empty where the lengths of all are the same.
     """
 
     rate_per_s: FloatArray
     prompt_tokens: float
     output_tokens: float
     output_cv2: float
+    share: float = 1.0
+    by_class: tuple[Demand, ...] = ()
+
+    @property
+    def context_tokens(self) -> float:
+        """Mean context of a running request, which is met in proportion to its length [tokens]."""
+        if self.by_class:
+            tokens = sum(part.share * part.output_tokens for part in self.by_class)
+            return (
+                sum(part.share * part.output_tokens * part.context_tokens for part in self.by_class)
+                / tokens
+            )
+        return self.prompt_tokens + self.output_tokens * (1 + self.output_cv2) / 2
 
 
 def expected_demand(source: WorkloadSource, step_s: float, steps: int) -> Demand:
@@ -52,9 +67,41 @@ def expected_demand(source: WorkloadSource, step_s: float, steps: int) -> Demand
         came = np.cumsum(rate) * step_s
         left = np.clip(most - np.append(0.0, came[:-1]), 0.0, None)
         rate = np.minimum(rate, left / step_s)
-    prompt, output = _lengths(source, None if shares is None else _mix(shares, rate))
+    mix = [share for share, _ in source.lengths] if shares is None else _mix(shares, rate)
+    lengths_by_class = [lengths for _, lengths in source.lengths]
+    used = {lengths for share, lengths in zip(mix, lengths_by_class, strict=False) if share > 0}
+    if len(used) <= 1:
+        return _with_lengths(rate, *_lengths(source))
+    by_class = tuple(
+        replace(
+            _with_lengths(rate * share, *_drawn(np.random.default_rng(0), lengths, _SAMPLE)),
+            share=share,
+        )
+        for share, lengths in zip(mix, lengths_by_class, strict=True)
+    )
+    return _mixed(rate, by_class)
+
+
+def _with_lengths(rate_per_s: FloatArray, prompt: FloatArray, output: FloatArray) -> Demand:
+    """Return the demand of requests of which a sample has these lengths."""
     mean = float(output.mean())
-    return Demand(rate, float(prompt.mean()), mean, float(output.var()) / mean**2)
+    return Demand(rate_per_s, float(prompt.mean()), mean, float(output.var()) / mean**2)
+
+
+def _mixed(rate_per_s: FloatArray, by_class: tuple[Demand, ...]) -> Demand:
+    """Return the demand of classes together."""
+    shares = np.array([part.share for part in by_class])
+    prompts = np.array([part.prompt_tokens for part in by_class])
+    outputs = np.array([part.output_tokens for part in by_class])
+    squares = outputs**2 * (1 + np.array([part.output_cv2 for part in by_class]))
+    mean = float(shares @ outputs)
+    return Demand(
+        rate_per_s,
+        float(shares @ prompts),
+        mean,
+        max(0.0, float(shares @ squares) / mean**2 - 1),
+        by_class=by_class,
+    )
 
 
 def _class_shares(source: WorkloadSource, step_s: float, steps: int) -> FloatArray | None:
@@ -71,12 +118,13 @@ def _class_shares(source: WorkloadSource, step_s: float, steps: int) -> FloatArr
     return open_shares
 
 
-def _mix(shares: FloatArray, rate: FloatArray) -> FloatArray:
-    """Return the share of each class of the requests that come in a run, shape (classes,)."""
+def _mix(shares: FloatArray, rate: FloatArray) -> list[float]:
+    """Return the share of each class of the requests that come in a run."""
     together = shares.sum(axis=0)
     of_step = np.divide(rate, together, out=np.zeros_like(rate), where=together > 0)
     came: FloatArray = shares @ of_step
-    return came / came.sum() if came.any() else shares[:, 0]
+    mix: FloatArray = came / came.sum() if came.any() else shares[:, 0]
+    return mix.tolist()
 
 
 def _rate_per_s(source: WorkloadSource, step_s: float, steps: int) -> FloatArray:
@@ -104,25 +152,22 @@ def _recorded_rate_per_s(replay: Replay, times_s: FloatArray, horizon_s: float) 
     return rates
 
 
-def _lengths(source: WorkloadSource, mix: FloatArray | None) -> tuple[FloatArray, FloatArray]:
-    """Return prompt and output lengths of a sample of the requests.
-
-    Args:
-        source: The workload.
-        mix: Share of each class; those of the scenario by default.
-    """
+def _lengths(source: WorkloadSource) -> tuple[FloatArray, FloatArray]:
+    """Return prompt and output lengths of a sample of the requests."""
     if isinstance(source.source, Replay):
         part = next(iter(source.source.parts()))
         return part.prompt_tokens.astype(np.float64), part.output_tokens.astype(np.float64)
     rng = np.random.default_rng(0)
-    shares = [share for share, _ in source.lengths] if mix is None else mix.tolist()
     drawn = [
-        lengths.draw(rng, max(1, round(share * _SAMPLE)))
-        for share, (_, lengths) in zip(shares, source.lengths, strict=True)
+        _drawn(rng, lengths, max(1, round(share * _SAMPLE)))
+        for share, lengths in source.lengths
         if share > 0
     ]
     prompts, outputs = zip(*drawn, strict=True)
-    return (
-        np.fromiter(itertools.chain.from_iterable(prompts), dtype=np.float64),
-        np.fromiter(itertools.chain.from_iterable(outputs), dtype=np.float64),
-    )
+    return np.concatenate(prompts), np.concatenate(outputs)
+
+
+def _drawn(rng: np.random.Generator, lengths: Lengths, count: int) -> tuple[FloatArray, FloatArray]:
+    """Return prompt and output lengths of `count` requests."""
+    prompts, outputs = lengths.draw(rng, count)
+    return prompts.astype(np.float64), outputs.astype(np.float64)

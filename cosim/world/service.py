@@ -73,6 +73,29 @@ def service_model(config: ClusterConfig, demand: Demand) -> ServiceModel:
     )
 
 
+def class_weights(
+    config: ClusterConfig, demand: Demand, service: ServiceModel, tpot_s: float | None
+) -> tuple[float, ...]:
+    """Return the service that a request of each class takes, in that of the mean request.
+
+    It is the time that a request adds to a replica at the full clock and the largest batch allowed,
+    O tpot / b, over its mean; so the mean of the weights over the classes, by share, is 1.
+
+    Args:
+        config: The deployment.
+        demand: The workload; one whose classes differ in length.
+        service: Its service model.
+        tpot_s: SLO for the time per token, which bounds the batch [s]; None for no bound.
+    """
+    stages = config.pool.execution_stages()
+    batch = int(service.largest_batch(tpot_s))
+    taken_s = [
+        1 / _steady(config.pool, config.pue, stages, part, batch)[0] for part in demand.by_class
+    ]
+    mean_s = sum(part.share * part_s for part, part_s in zip(demand.by_class, taken_s, strict=True))
+    return tuple(part_s / mean_s for part_s in taken_s)
+
+
 def _load_curve(
     batches: FloatArray, steady: FloatArray, idle_w: float
 ) -> tuple[FloatArray, FloatArray]:
@@ -98,7 +121,7 @@ def _load_curve(
 
 def _batches(pool: PoolConfig, demand: Demand) -> FloatArray:
     """Return batches from 1 to the most that cap and KV cache allow, in even ratios."""
-    held = pool.blocks() * BLOCK_SIZE / _context_tokens(demand)
+    held = pool.blocks() * BLOCK_SIZE / demand.context_tokens
     most = max(1, min(pool.batch_cap, int(held)))
     steps = max(2, 4 * int(np.ceil(np.log2(most))) + 1)
     batches: FloatArray = (
@@ -107,18 +130,13 @@ def _batches(pool: PoolConfig, demand: Demand) -> FloatArray:
     return batches
 
 
-def _context_tokens(demand: Demand) -> float:
-    """Return the mean context of a running request [tokens]."""
-    return demand.prompt_tokens + demand.output_tokens * (1 + demand.output_cv2) / 2
-
-
 def _steady(
     pool: PoolConfig, pue: Pue, stages: Sequence[ExecutionModel], demand: Demand, batch: int
 ) -> tuple[float, float, float]:
     """Return rate [requests/s], facility power [W] and time per token [s] of a replica."""
     depth = len(stages)  # micro-batches are as many as stages, and share the batch
     each = max(1, round(batch / depth))
-    context = each * _context_tokens(demand)
+    context = each * demand.context_tokens
     chunk = (max(1, round(demand.prompt_tokens)), 0)
     decode = [stage.decode(each, context).at(context) for stage in stages]
     if pool.scheduling.mixes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,10 @@ from tests.controllers.builders import INF, context, observation
 
 CHAT = ClassInfo(name="chat", share=0.25, ttft_slo_s=1.0, tpot_slo_s=0.05)
 BATCH = ClassInfo(name="batch", share=0.75, deferrable=True, deadline_s=7200, latest_start_s=7000)
+
+SHORT = replace(CHAT, weight=0.4)
+LONG = replace(BATCH, weight=1.2)
+"""The same classes where a request that may wait takes three times the service of another."""
 
 
 def service(replicas: int = 4) -> ServiceModel:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from controllers import Autoscale, SiteObservation
 from tests.conftest import Runs
 from tests.controllers.builders import LIMITS, context
-from tests.controllers.planning import seen, site
+from tests.controllers.planning import LONG, SHORT, seen, site
 from tests.cosim.loop.deferral import run_beside_noop
 
 
@@ -162,6 +162,22 @@ def test_the_base_leaves_less_room_where_it_is_busy() -> None:
     replicas, rate = planned([10.0], 9999, rate=7.2)  # all four, with 0.2/s left
     assert replicas == 4
     assert rate == pytest.approx(0.2)
+
+
+def test_classes_of_other_lengths_count_in_mean_requests() -> None:
+    """Chat takes 0.4 of one, batch 1.2: 5/s bring 0.5 mean requests/s of chat, one replica's."""
+    policy = Autoscale(
+        deferrable=True, utilisation=0.5, lookahead_s=60, slot_s=60, horizon_h=1 / 60
+    )
+    policy.reset(site(classes=(SHORT, LONG)))
+    forecasts = {"carbon_intensity": [10.0], "arrivals": [5.0]}
+    alone = policy.step(seen(0, forecasts=forecasts))
+    assert (alone.active_replicas, alone.deferrable_rate_per_s) == (1, 0)
+    # 26 of batch are 31.2 mean requests; a replica serves 30 in a minute
+    one = policy.step(seen(0, forecasts=forecasts, deferrable_waiting=25, deferrable_slack_s=0))
+    assert (one.active_replicas, one.deferrable_rate_per_s) == (2, pytest.approx(25 / 60))
+    two = policy.step(seen(0, forecasts=forecasts, deferrable_waiting=26, deferrable_slack_s=0))
+    assert (two.active_replicas, two.deferrable_rate_per_s) == (3, pytest.approx(1.0 / 1.2))
 
 
 def test_a_flat_signal_waits_for_nothing() -> None:

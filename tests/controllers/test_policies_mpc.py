@@ -25,8 +25,9 @@ from controllers import (
     SiteObservation,
 )
 from controllers.forecast import Forecast
+from controllers.planning import load_terms
 from tests.controllers.builders import INF, START, observation
-from tests.controllers.planning import BATCH, CHAT, seen, site
+from tests.controllers.planning import BATCH, CHAT, LONG, SHORT, seen, service, site
 from tests.samples import examples
 
 HOUR_S = 3600.0
@@ -86,6 +87,21 @@ class TestMpc:
         policy = self.mpc(period_min=1)
         policy.reset(patient(0))
         assert rates(asked(policy, seen(0, forecasts=ahead([100] * 3, 4.0)))) == pytest.approx([3])
+
+    def test_room_in_requests_of_other_lengths(self) -> None:
+        """Chat takes 0.4 of a mean request, batch 1.2, and as many times the 100 J of one."""
+        classes = (SHORT, replace(LONG, latest_start_s=60))
+        policy = self.mpc(period_min=1)
+        policy.reset(site(classes=classes))
+        signal = ahead([100] * 3, 4.0)
+        late = seen(0, forecasts=signal, deferrable_waiting=600, deferrable_slack_s=60)
+        assert rates(asked(policy, late)) == pytest.approx([(4 - 0.4) / 1.2])
+        base_w, slope_j, room = load_terms(
+            service(), np.array([0.4, 9.0]), 0.05, deferrable_weight=1.2
+        )
+        assert base_w == pytest.approx([440, 1200])
+        assert slope_j == pytest.approx([120, 0])
+        assert room == pytest.approx([3, 0])
 
     def test_the_margin_lowers_the_batch_and_so_the_rate(self) -> None:
         """At 0.04 s a token a replica takes one sequence, and 0.2 requests/s."""

@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controllers import ClassInfo
+from controllers.service import LoadSplit
 from tests.controllers.builders import service
+from tests.controllers.planning import BATCH, CHAT, LONG, SHORT
 
 SITE = service(replicas=4)
 
@@ -79,3 +82,32 @@ def test_its_tables_are_its_own_and_read_only() -> None:
     assert made.batches[0] == 1
     with pytest.raises(ValueError, match="read-only"):
         made.batches[0] = 5
+
+
+class TestLoadSplit:
+    def test_in_mean_requests(self) -> None:
+        split = LoadSplit.of((SHORT, LONG))
+        assert split.interactive_load == pytest.approx(0.25 * 0.4)
+        assert (split.deferrable_share, split.deferrable_weight) == (0.75, pytest.approx(1.2))
+        total = split.interactive_load + split.deferrable_share * split.deferrable_weight
+        assert total == pytest.approx(1)
+        assert (split.may_wait_s, split.tpot_slo_s) == (7000, 0.05)
+
+    def test_several_deferrable_classes_count_by_their_shares(self) -> None:
+        classes = [
+            ClassInfo(name="a", share=0.5, deferrable=True, weight=0.5, latest_start_s=600),
+            ClassInfo(name="b", share=0.1, deferrable=True, weight=3.5, latest_start_s=300),
+            ClassInfo(name="c", share=0.4, weight=1.0),
+            ClassInfo(name="none", share=0.0, deferrable=True, weight=9, latest_start_s=1),
+        ]
+        split = LoadSplit.of(classes)
+        assert split.deferrable_weight == pytest.approx((0.5 * 0.5 + 0.1 * 3.5) / 0.6)
+        assert split.may_wait_s == 300
+
+    def test_equal_lengths_weigh_one_exactly(self) -> None:
+        split = LoadSplit.of((CHAT, BATCH))
+        assert (split.interactive_load, split.deferrable_weight) == (0.25, 1.0)
+
+    def test_without_classes_nothing_waits(self) -> None:
+        split = LoadSplit.of(())
+        assert (split.interactive_load, split.deferrable_share, split.tpot_slo_s) == (1, 0, None)

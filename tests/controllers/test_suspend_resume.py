@@ -7,7 +7,7 @@ import pytest
 from controllers import SuspendResume
 from tests.conftest import Runs
 from tests.controllers.builders import LIMITS, context
-from tests.controllers.planning import play_bucket, seen, site
+from tests.controllers.planning import LONG, SHORT, play_bucket, seen, site
 from tests.cosim.loop.deferral import run_beside_noop
 
 DAY = [30, 10, 20, 50, 40]  # its 0.25-quantile is 20
@@ -69,6 +69,15 @@ def test_the_rate_is_what_others_leave() -> None:
     assert step(policy, flat, 3, arrived=960) == pytest.approx(3 - 1.25381, abs=1e-5)
     policy.reset(site())
     assert step(policy, flat, 1, arrived=2400) == pytest.approx(0.08)  # the least: 1 % of 8
+
+
+def test_classes_of_other_lengths_leave_another_rate() -> None:
+    """4 mean requests/s at the objective; chat takes 0.4 of one each, batch 1.2."""
+    policy = SuspendResume(utilisation=0.75)
+    policy.reset(site(classes=(SHORT, LONG)))
+    flat = [10.0, 10.0]
+    assert step(policy, flat, 0) == pytest.approx(3 / 1.2)
+    assert step(policy, flat, 1, arrived=240) == pytest.approx((3 - 0.4) / 1.2)  # 1/s of chat
 
 
 def test_a_rate_beyond_the_limit_is_cut() -> None:

@@ -84,9 +84,7 @@ def evaluation_of(
             variant,
             tuple(run for case in by_case[first : first + weeks] for run in case),
         )
-        for variant, first in zip(
-            compared.variants, range(0, len(by_case), weeks), strict=True
-        )
+        for variant, first in zip(compared.variants, range(0, len(by_case), weeks), strict=True)
     )
     bounds = _bounds(compared, workers)
     units = Units(weeks, len(compared.seeds))

@@ -9,8 +9,8 @@ from cosim.accounting.words import mass
 from cosim.report.charts import BarChart, Point, ScatterChart, bar_chart, scatter_chart
 from cosim.report.page import Page, Section, cards, paragraph, preformatted, table
 from cosim.studies.evaluate.evaluation import Evaluation
-from cosim.studies.evaluate.statistics import PolicyRow
 from cosim.studies.evaluate.notes import notes
+from cosim.studies.evaluate.statistics import PolicyRow
 from cosim.studies.evaluate.table import evaluation_table, label
 from cosim.studies.runs.interval import interval
 from inference_sim.files.yaml_text import write_yaml
@@ -117,7 +117,9 @@ def _cards(evaluation: Evaluation) -> list[tuple[str, str, str]]:
     if best.timing is not None:
         shown.append(("By timing", _share(best.timing.mean, 1), "beyond the same at other hours"))
     if best.of_bound is not None:
-        shown.append(("Of the bound", _share(best.of_bound.mean, 0), "of the most that is possible"))
+        shown.append(
+            ("Of the bound", _share(best.of_bound.mean, 0), "of the most that is possible")
+        )
     if best.attainment is not None:
         shown.append(
             ("SLO attainment", _share(best.attainment, 2), "of the requests met their SLOs")
@@ -201,9 +203,7 @@ def _is_near(
 
 def _savings(rows: Sequence[PolicyRow], everything: Sequence[PolicyRow]) -> BarChart:
     """Return the savings of the policies that have one, and what they save at other hours."""
-    ordered = sorted(
-        (row for row in rows if not row.no_saving), key=lambda row: row.carbon_g.mean
-    )
+    ordered = sorted((row for row in rows if not row.no_saving), key=lambda row: row.carbon_g.mean)
     moved = {
         row.variant.name: math.fsum(other.saving.mean for other in others) / len(others)
         for row in ordered

@@ -282,7 +282,7 @@ class _Table:
 
 def _left(run: RunFigures, noop: RunFigures) -> bool:
     """Return whether a run left more of the work of a class than the run without controllers."""
-    if run.failure or run.arrived and not run.completed:
+    if run.failure or (run.arrived and not run.completed):
         return True
     most = 1 - LEAST_SERVED
     return any(

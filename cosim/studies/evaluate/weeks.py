@@ -43,5 +43,7 @@ def weeks(year: int, start: datetime, duration_s: float, count: int, use: Use) -
             f"a year has {len(numbers)} blocks of {days} days for comparisons, and as many between "
             f"them for tuning (got weeks: {count})"
         )
-    chosen = ((np.arange(count) + 0.5) * len(numbers) / count).astype(int)  # the middle of each part
+    chosen = ((np.arange(count) + 0.5) * len(numbers) / count).astype(
+        int
+    )  # the middle of each part
     return [first + timedelta(days=days * numbers[index]) for index in chosen]

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-
 LEAST_SERVED = 0.99
 """A run counts as complete if it served at least this share of the requests that arrived."""
 MUCH_STORED = 0.1

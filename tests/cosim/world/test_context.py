@@ -126,6 +126,22 @@ class TestDeferrable:
         assert (batch.name, batch.deferrable, batch.deadline_s) == ("batch", True, 7200)
         assert (batch.ttft_slo_s, batch.tpot_slo_s) == (None, None)
         assert 0 < batch.latest_start_s < 7200
+        assert [(info.prompt_tokens, info.output_tokens) for info in (chat, batch)] == [
+            (200, 40)
+        ] * 2
+        assert (chat.weight, batch.weight) == (1, 1)
+
+    def test_classes_of_lengths_of_their_own(self) -> None:
+        own = "share: 0.6, lengths: {type: fixed, prompt_tokens: 800, output_tokens: 400}"
+        found = told(("sites:\n", DEFERRABLE.replace("share: 0.6", own)))
+        chat, batch = found.classes
+        assert (chat.prompt_tokens, chat.output_tokens) == (200, 40)
+        assert (batch.prompt_tokens, batch.output_tokens) == (800, 400)
+        assert batch.weight > 4 * chat.weight > 0
+        assert 0.4 * chat.weight + 0.6 * batch.weight == pytest.approx(1)
+        assert found.service is not None
+        served_per_s = found.service.capacity_per_s() / batch.weight
+        assert found.limits["deferrable_rate"].maximum == pytest.approx(served_per_s)
 
 
 class TestPowerCap:

@@ -99,6 +99,23 @@ def test_lengths_are_means_over_classes() -> None:
     assert mixed.prompt_tokens == pytest.approx(0.25 * 1000 + 0.75 * 200)
     assert mixed.output_tokens == pytest.approx(0.25 * 200 + 0.75 * 40)
     assert mixed.output_cv2 == pytest.approx(0.25 * 0.75 * 160**2 / 80**2)
+    assert [part.share for part in mixed.by_class] == [0.25, 0.75]
+    assert [part.output_tokens for part in mixed.by_class] == [200, 40]
+    assert mixed.by_class[0].rate_per_s == pytest.approx(0.25 * mixed.rate_per_s)
+    # long outputs come with long prompts, and are met in proportion to their length
+    running = (0.25 * 200 * (1000 + 100) + 0.75 * 40 * (200 + 20)) / (0.25 * 200 + 0.75 * 40)
+    assert mixed.context_tokens == pytest.approx(running)
+
+
+def test_classes_of_the_same_lengths_are_one() -> None:
+    classes = (
+        "  classes:\n"
+        f"    - {{name: a, share: 0.25, lengths: {FIXED}}}\n"
+        "    - {name: b, share: 0.75}\n"
+    )
+    demand = expected_demand(source(("sites:\n", f"{classes}sites:\n")), 60.0, 20)
+    assert demand.by_class == ()
+    assert demand.context_tokens == 200 + 40 / 2
 
 
 def test_lengths_are_those_of_the_requests() -> None:

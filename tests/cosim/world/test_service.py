@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from controllers import ServiceModel
 from cosim.world.demand import Demand
-from cosim.world.service import service_model
+from cosim.world.service import class_weights, service_model
 from inference_sim.cluster import Cluster
 from inference_sim.deployment import ClusterConfig
 from inference_sim.errors import InferenceSimError
@@ -170,3 +171,27 @@ def test_replicas_scale_it() -> None:
 def test_a_deployment_that_does_not_fit() -> None:
     with pytest.raises(InferenceSimError):
         service_model(deployment(model=find_model("meta-llama/Meta-Llama-3-70B")), demand())
+
+
+def test_the_weights_of_classes_are_their_times_in_a_run() -> None:
+    """Prompts of 200 tokens and outputs of 50, or 3000 and 400, each alone at a full batch."""
+    config = deployment(batch_cap=32)
+    lengths = ((200, 50), (3000, 400))
+    short, long = (
+        replace(demand(prompt=prompt, output=output), share=share)
+        for (prompt, output), share in zip(lengths, (0.8, 0.2), strict=True)
+    )
+    mixed = replace(
+        demand(prompt=760, output=120, output_cv2=0.8 * 0.2 * 350**2 / 120**2),
+        by_class=(short, long),
+    )
+    weights = class_weights(config, mixed, service_model(config, mixed), None)
+    assert 0.8 * weights[0] + 0.2 * weights[1] == pytest.approx(1)
+    taken_s = []
+    for prompt, output in lengths:
+        cluster = Cluster(
+            config, generated_stream(PoissonArrivals(100.0), FixedLengths(prompt, output), 1)
+        )
+        cluster.step(60.0)
+        taken_s.append(60 / cluster.step(120.0).completed)
+    assert weights[1] / weights[0] == pytest.approx(taken_s[1] / taken_s[0], rel=0.05)
