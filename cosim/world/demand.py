@@ -123,8 +123,7 @@ def _mix(shares: FloatArray, rate: FloatArray) -> list[float]:
     together = shares.sum(axis=0)
     of_step = np.divide(rate, together, out=np.zeros_like(rate), where=together > 0)
     came: FloatArray = shares @ of_step
-    mix: FloatArray = came / came.sum() if came.any() else shares[:, 0]
-    return mix.tolist()
+    return [float(share) for share in (came / came.sum() if came.any() else shares[:, 0])]
 
 
 def _rate_per_s(source: WorkloadSource, step_s: float, steps: int) -> FloatArray:

@@ -67,7 +67,7 @@ def _replication(evaluation: Evaluation) -> str:
         return "One seed: no intervals."
     return (
         f"{of_each}, the same for all. Means with 95 % intervals (Student's t); * where the "
-        "interval excludes zero. They are of the arrivals alone: other weeks may give other results."
+        "interval excludes zero. They are of the arrivals alone: other weeks may differ more."
     )
 
 

@@ -147,7 +147,8 @@ def _sentence(evaluation: Evaluation) -> str:
     if best.variant.kind == "baseline":
         text += " It does not look at the carbon intensity: no policy that does emits less."
     elif best.against_blind is not None:
-        text += f" Against the best baseline that is blind to carbon it saves {_share(best.against_blind.mean, 1)}."
+        against = _share(best.against_blind.mean, 1)
+        text += f" Against the best baseline that is blind to carbon it saves {against}."
     if best.timing is not None:
         text += (
             f" {_share(best.timing.mean, 1)} of the emissions of doing nothing are due to timing: "

@@ -160,7 +160,7 @@ class _Table:
             saving=saving,
             saving_sure=not saving.is_zero and self._is_sure(runs),
             of_bound=self._of_bound(runs, freedom),
-            bound_g=_mean([bound and bound.of(freedom) for bound in self._bounds]),
+            bound_g=_mean([bound.of(freedom) for bound in self._bounds if bound is not None]),
             freedom=freedom,
             marginal_saving=self._marginal(runs, self._saving),
             attainment=_mean([run.attainment for run in runs]),

@@ -25,6 +25,7 @@ from cosim.studies.evaluate.baselines import (
     in_bulk,
     right_sized,
 )
+from cosim.studies.evaluate.drain import drained
 from cosim.studies.evaluate.weeks import Use, weeks
 from cosim.world.plan import Plan, plan_document
 
@@ -272,6 +273,8 @@ def variant_document(document: Document, variant: Variant) -> Document:
     data = {key: value for key, value in document.data.items() if key != "evaluation"}
     entries = json.loads(variant.added) if variant.index < 0 else policy.get("controllers", [])
     shown = _shown(variant)
+    if keys.get("drain", True):
+        data = drained(data)
     data["controllers"] = [
         {**entry, **shown} if isinstance(entry, dict) else entry for entry in entries
     ]
