@@ -1,0 +1,1 @@
+"""The least emissions possible per freedom, as lower bounds, and the best plan found."""

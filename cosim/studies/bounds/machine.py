@@ -1,0 +1,185 @@
+"""A replica as a machine that does iterations: what may be in one, what it takes.
+
+An iteration has amounts of six kinds of work:
+
+    decoding    1 if any sequence decodes in it
+    tokens      prompt tokens that it computes
+    prompts     prompts that end in it, each with a first token
+    pairs       sum over chunks of q (kv + q / 2): pairs of tokens in causal attention
+    steps       sequences that decode a token
+    context     tokens that these hold, and so read
+
+A request brings amounts that do not depend on how it is cut and batched: a prompt of P tokens has P
+tokens and P^2 / 2 pairs, whatever its chunks, and an output of O tokens takes O - 1 decode steps
+over contexts from P + 1 on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from inference_sim.arrays import FloatArray
+from inference_sim.deployment import ClusterConfig
+from inference_sim.execution import ExecutionModel, IterationCost
+from inference_sim.kv_cache import KvCache
+from inference_sim.power import PowerModel, Use
+from inference_sim.scheduling import VllmScheduler
+from inference_sim.scheduling.chunked import ChunkedScheduler
+
+KINDS = ("decoding", "tokens", "prompts", "pairs", "steps", "context")
+
+
+class Composition(NamedTuple):
+    """The content of an iteration.
+
+    Attributes:
+        chunks: Tokens computed now, and before, of each prompt.
+        done: Number of prompts that end in it.
+        steps: Sequences that decode.
+        context: Tokens that these hold, the newest ones included.
+    """
+
+    chunks: tuple[tuple[int, int], ...]
+    done: int
+    steps: int
+    context: int
+
+    def amounts(self) -> tuple[float, ...]:
+        """Return its amounts of the kinds of work."""
+        tokens = sum(new for new, _ in self.chunks)
+        pairs = sum(new * (before + new / 2) for new, before in self.chunks)
+        return (float(self.steps > 0), tokens, self.done, pairs, self.steps, self.context)
+
+
+def request_amounts(prompt_tokens: FloatArray, output_tokens: FloatArray) -> FloatArray:
+    """Return the amounts that requests bring, shape (requests, kinds); none of `decoding`."""
+    steps = output_tokens - 1
+    context = steps * (prompt_tokens + 1) + steps * (steps - 1) / 2
+    return np.column_stack(
+        [
+            np.zeros_like(steps),
+            prompt_tokens,
+            np.ones_like(steps),
+            prompt_tokens**2 / 2,
+            steps,
+            context,
+        ]
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Machine:
+    """A replica: the limits of its iterations, their energy and their time.
+
+    Attributes:
+        stages: Execution models of its pipeline stages at the highest clock.
+        power: Power of a GPU.
+        gpus: GPUs of a stage.
+        peak_bytes_per_s: Peak bandwidth of a GPU.
+        awake_w: Least power of a GPU that is awake, from which energies count [W].
+        sequences: Most sequences of an engine.
+        room: Tokens that the KV cache of an engine holds.
+        budget: Most prompt tokens of an iteration.
+        mixes: Whether prompts and decodes share an iteration.
+        shortest, longest: Fewest tokens of a prompt, and most of a prompt with its output.
+    """
+
+    stages: tuple[ExecutionModel, ...]
+    power: PowerModel
+    gpus: int
+    peak_bytes_per_s: float
+    awake_w: float
+    sequences: int
+    room: int
+    budget: int
+    mixes: bool
+    shortest: int
+    longest: int
+
+    @classmethod
+    def of(cls, cluster: ClusterConfig, shortest: int, longest: int) -> Machine:
+        """Return the machine of a deployment's replicas, for requests of such lengths [tokens]."""
+        pool = cluster.pool
+        depth = pool.pipeline_parallel
+        blocks = pool.blocks() // depth
+        cap = max(1, pool.batch_cap // depth)
+        cache = engine_cache(cluster)
+        room = blocks * cache.block_size
+        counts_tokens = {ChunkedScheduler, VllmScheduler} & set(pool.scheduling.__mro__)
+        return cls(
+            stages=tuple(pool.execution_stages()),
+            power=pool.power,
+            gpus=pool.tensor_parallel,
+            peak_bytes_per_s=pool.gpu.peak_bytes_per_s,
+            awake_w=min(pool.power.idle_w, pool.power.static_w),
+            sequences=max(1, min(cap, blocks // cache.blocks_for(shortest))),
+            room=room,
+            budget=max(1, min(pool.batch_tokens, room) if counts_tokens else room),
+            mixes=pool.scheduling.mixes,
+            shortest=shortest,
+            longest=min(longest, room),
+        )
+
+    def costs(
+        self, compositions: Sequence[Composition], clock: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return energies above those of a GPU awake [J], and times [s], shape (n,) each.
+
+        The energy is that of all GPUs of the replica, the time the mean over its stages.
+
+        Args:
+            compositions: The iterations.
+            clock: Clock of the GPUs over their highest one.
+
+        Raises:
+            InferenceSimError: If the execution model knows no other clock than the highest.
+        """
+        energy_j, time_s = np.zeros(len(compositions)), np.zeros(len(compositions))
+        sequences = np.array([len(each.chunks) + each.steps for each in compositions], dtype=float)
+        for stage in self.stages:
+            slowed = stage.at_clock(clock)
+            costs = [_cost(slowed, each) for each in compositions]
+            seconds = np.array([cost.duration_s for cost in costs])
+            use = _use(costs, seconds, sequences, stage.peak_flops, self.peak_bytes_per_s)
+            energy_j += self.gpus * seconds * (self.power.busy_w(use) - self.awake_w)
+            time_s += seconds / len(self.stages)
+        return energy_j, time_s
+
+
+def engine_cache(cluster: ClusterConfig) -> KvCache:
+    """Return an empty KV cache of an engine of a deployment."""
+    pool = cluster.pool
+    depth = pool.pipeline_parallel
+    scheduler = pool.scheduling(max(1, pool.batch_cap // depth), pool.batch_tokens)
+    return scheduler.make_cache(pool.blocks() // depth, pool.max_context_tokens)
+
+
+def _cost(stage: ExecutionModel, composition: Composition) -> IterationCost:
+    chunks, done, steps, context = composition
+    if chunks:
+        return stage.iteration(chunks, done, steps, context)
+    return stage.decode(steps, context).at(context)
+
+
+def _use(
+    costs: Sequence[IterationCost],
+    seconds: FloatArray,
+    sequences: FloatArray,
+    peak_flops: float,
+    peak_bytes_per_s: float,
+) -> Use:
+    flops = np.array([cost.flops for cost in costs])
+    return Use(
+        mfu=flops / (seconds * peak_flops),
+        bandwidth_utilisation=np.array([cost.hbm_bytes for cost in costs])
+        / (seconds * peak_bytes_per_s),
+        busy_fraction=np.array([cost.gpu_s for cost in costs]) / seconds,
+        sampling=np.array([cost.sampling_s for cost in costs]) / seconds,
+        batch=sequences,
+        clock_fraction=np.array([cost.clock_fraction for cost in costs]),
+        padding=np.array([cost.padding_flops for cost in costs]) / (seconds * peak_flops),
+    )

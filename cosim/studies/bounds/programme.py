@@ -1,0 +1,219 @@
+"""The linear programme of a site that knows everything: the least emissions of its run.
+
+By period t of h_t hours it chooses cumulative work U and V on the prompts and the decoding of each
+class, certain iterations M, replicas n that are awake, the time B that they work and the energy E
+of it above that of being awake, waking replicas w, facility power, import and the battery:
+
+    minimise    sum_t c_t import_t + c_mean (e_0 - e_T)
+    such that   least_t <= U_t, V_t, M_t <= most_t, never falling                    (`demand`)
+                a E_t + w B_t >= p dM_t + q dU_t + r dV_t   for every line           (`prices`)
+                B_t <= n_t h_t,   1 <= n_t <= R
+                IT_t = hosts + R sleep h_t + (awake - sleep) (n_t + w_t) h_t + E_t
+                facility_t >= fixed h_t + slope_t IT_t                               (`facility`)
+                import_t >= facility_t - solar_t + charge_t - discharge_t,  import_t >= 0
+                e_t = e_(t-1) + eta_c charge_t - discharge_t / eta_d
+
+A replica wakes for its start-up before it serves: by any time w has summed up to the start-up
+times of all that began to serve, sum (n_s - n_(s-1))+. Numbers of replicas are continuous. Export
+earns nothing, and what the sun leaves may be lost. Energies are in Wh.
+
+In `timing` all replicas are awake, and the battery charges from surplus sun alone, as an automatic
+one does: at most by what the sun gives beyond the least that the site draws. When it discharges is
+left free, for which reason this is a lower bound for automatic batteries as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from controllers.lp import BatterySpec
+from cosim.studies.bounds.demand import ClassDemand, Curve
+from cosim.studies.bounds.facility import FacilityLine
+from cosim.studies.bounds.linear import Change, Programme, Term
+from cosim.studies.bounds.prices import Line
+from inference_sim.arrays import FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Supply:
+    """Sun, grid and battery of a site; arrays of shape (periods,).
+
+    Attributes:
+        hours: Lengths of the periods [h].
+        intensity_g_per_kwh: The least intensity of the grid in each.
+        solar_wh: Energy of the sun in each.
+        surplus_wh: The part of it beyond the least that the site draws.
+        mean_g_per_kwh: Mean intensity of the run, at which the battery's change counts.
+        battery: The battery; None without one.
+    """
+
+    hours: FloatArray
+    intensity_g_per_kwh: FloatArray
+    solar_wh: FloatArray
+    surplus_wh: FloatArray
+    mean_g_per_kwh: float
+    battery: BatterySpec | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Replicas:
+    """The replicas of a site.
+
+    Attributes:
+        count: Their number.
+        awake_w, sleep_w: IT power of one that is awake and one that sleeps, without its host [W].
+        hosts_w: Power of all hosts [W].
+        startup_s: Time that one takes to wake up [s].
+        facility: Lines below the facility's power; slopes of shape (periods,).
+    """
+
+    count: int
+    awake_w: float
+    sleep_w: float
+    hosts_w: float
+    startup_s: float
+    facility: tuple[FacilityLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Work:
+    """The work of a site.
+
+    Attributes:
+        classes: Of each class.
+        decoding: Iterations that decode for certain.
+        lines: Bounds of energy and time of the work.
+    """
+
+    classes: Sequence[ClassDemand]
+    decoding: Curve
+    lines: Sequence[Line]
+
+
+def least_g(
+    supply: Supply, replicas: Replicas, work: Work, *, battery_set: bool, sleeps: bool
+) -> tuple[float, Mapping[str, FloatArray]]:
+    """Return the least emissions of a site that serves [g], and a solution.
+
+    Args:
+        supply: Its sun, grid and battery.
+        replicas: Its replicas.
+        work: Their work.
+        battery_set: Whether the battery may charge from the grid.
+        sleeps: Whether replicas may sleep.
+    """
+    hours = supply.hours
+    programme = Programme(len(hours))
+    curves = _curves(work)
+    for name, curve in curves.items():
+        programme.column(name, low=curve.least, high=curve.most)
+    programme.column("energy")
+    programme.column("busy", high=replicas.count * hours)
+    if sleeps:
+        programme.column("awake", low=1.0, high=float(replicas.count))
+        for name in ("waking", "woken", "banked"):
+            programme.column(name)
+    programme.column("facility")
+    _add_supply(programme, supply, battery_set=battery_set)
+
+    for name in curves:
+        programme.row({name: Change()})
+    for number, demand in enumerate(work.classes):
+        programme.last_row([f"prompts {number}", f"steps {number}"], demand.least_wh)
+    for line in work.lines:
+        programme.row(_line_terms(line, curves))
+    for facility in replicas.facility:
+        _bound_facility(programme, facility, replicas, hours, sleeps=sleeps)
+    if sleeps:
+        programme.row({"awake": hours, "busy": -1.0})
+        first = np.zeros(len(hours))
+        first[0] = -replicas.count  # all are awake at the start
+        programme.row({"woken": 1.0, "awake": Change(-1.0)}, least=first)
+        startup_h = replicas.startup_s / 3600
+        bank: dict[str, Term | Change] = {
+            "banked": Change(),
+            "waking": -hours,
+            "woken": startup_h,
+        }
+        programme.row(bank, most=0.0)
+    return _solved(programme, supply)
+
+
+def least_of_load_g(supply: Supply, load_wh: FloatArray) -> float:
+    """Return the least emissions of a plain load, whose battery is automatic [g]."""
+    programme = Programme(len(load_wh))
+    programme.column("facility", low=load_wh, high=load_wh)
+    _add_supply(programme, supply, battery_set=False)
+    return _solved(programme, supply)[0]
+
+
+def _curves(work: Work) -> dict[str, Curve]:
+    curves = {"decoding": work.decoding}
+    for number, demand in enumerate(work.classes):
+        curves[f"prompts {number}"] = demand.prompts
+        curves[f"steps {number}"] = demand.steps
+    return curves
+
+
+def _line_terms(line: Line, curves: Mapping[str, Curve]) -> dict[str, Term | Change]:
+    terms: dict[str, Term | Change] = {"energy": line.share, "busy": line.power_w}
+    for name in curves:
+        kind = name.split()[0]
+        price = line.decoding_j / 3600
+        if kind != "decoding":
+            price = line.prompts if kind == "prompts" else line.steps
+        terms[name] = Change(-price)
+    return terms
+
+
+def _bound_facility(
+    programme: Programme, line: FacilityLine, replicas: Replicas, hours: FloatArray, *, sleeps: bool
+) -> None:
+    """Keep the facility's energy above a line of it over the energy of the IT."""
+    swing_w = replicas.awake_w - replicas.sleep_w
+    asleep = replicas.count if sleeps else 0
+    fixed_w = replicas.hosts_w + asleep * replicas.sleep_w
+    if not sleeps:
+        fixed_w += replicas.count * replicas.awake_w
+    terms: dict[str, Term | Change] = {"facility": 1.0, "energy": -line.slope}
+    if sleeps:
+        terms |= dict.fromkeys(("awake", "waking"), -line.slope * swing_w * hours)
+    programme.row(terms, least=(line.fixed_w + line.slope * fixed_w) * hours)
+
+
+def _add_supply(programme: Programme, supply: Supply, *, battery_set: bool) -> None:
+    """Add import and battery; the block of the facility's energy must be there."""
+    programme.column("import", supply.intensity_g_per_kwh / 1000)
+    balance: dict[str, Term | Change] = {"import": 1.0, "facility": -1.0}
+    battery = supply.battery
+    if battery is not None:
+        hours = supply.hours
+        most_wh = battery.charge_w * hours
+        value = np.zeros(len(hours))
+        value[-1] = -supply.mean_g_per_kwh / 1000
+        least_wh = min(battery.min_wh, battery.start_wh)
+        programme.column(
+            "charge", high=most_wh if battery_set else np.minimum(most_wh, supply.surplus_wh)
+        )
+        programme.column("discharge", high=battery.discharge_w * hours)
+        programme.column("stored", value, low=least_wh, high=battery.capacity_wh)
+        start = np.zeros(len(hours))
+        start[0] = battery.start_wh
+        flows: dict[str, Term | Change] = {
+            "stored": Change(),
+            "charge": -battery.charge_efficiency,
+            "discharge": 1 / battery.discharge_efficiency,
+        }
+        programme.row(flows, least=start, most=start)
+        balance |= {"charge": -1.0, "discharge": 1.0}
+    programme.row(balance, least=-supply.solar_wh)
+
+
+def _solved(programme: Programme, supply: Supply) -> tuple[float, Mapping[str, FloatArray]]:
+    least, blocks = programme.least()
+    if supply.battery is not None:
+        least += supply.battery.start_wh * supply.mean_g_per_kwh / 1000
+    return least, blocks
