@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from cosim.studies.bounds.bound import SiteBound, site_bounds
 from cosim.studies.bounds.demand import MISSING
 from cosim.studies.bounds.schedule import Schedule, scheduled
-from cosim.studies.runs.figures import RunFigures, run_figures
+from cosim.studies.runs.figures import RunFigures
+from cosim.studies.runs.measure import run_figures
 from cosim.world.plan import Plan
 from cosim.world.site_plan import SitePlan
 from inference_sim.arrays import FloatArray

@@ -43,6 +43,12 @@ def notes(evaluation: Evaluation) -> Iterator[str]:
             f"Battery: {filled}. The imports emitted no less than without controllers; only what "
             "the batteries hold at the end would make a saving of it."
         )
+    if missed := ", ".join(label(row) for row in shown if row.missed):
+        yield (
+            f"Missed objectives: {missed}. More than {percent(1 - LEAST_SERVED)} of the requests "
+            "with SLOs broke them in some run, or as many of all came too late: the bounds, which "
+            "are those of meeting them, do not hold there."
+        )
     left_decoys = _named([row for row in evaluation.rows if row.variant.decoy], LEFT_WORK)
     if left_decoys:
         yield f"Decoys that left work, so that the policy has no saving by timing: {left_decoys}."

@@ -57,8 +57,8 @@ class PolicyRow:
             decoys, or where one left work.
         by_day: Saving beyond that of the policy shown signals of other days; likewise.
         against_flat: Share that it saves against its carbon-agnostic twin; None without one.
-        of_bound: Its saving over that of the least emissions possible with its freedom; None where
-            that saves next to nothing.
+        of_bound: Its saving over that of the least emissions possible with its freedom, if the
+            objectives are met; None where they were not, or where that saves next to nothing.
         bound_g: Mean of those least emissions [g]; None without bounds.
         freedom: Its freedom, of `cosim.studies.bounds`.
         marginal_saving: As `saving`, by the marginal intensity.
@@ -70,6 +70,8 @@ class PolicyRow:
         peak_import_w: Mean of the highest import [W].
         cost: Mean price of the import; None without one.
         failures: Runs that broke off.
+        missed: Runs that missed their objectives: more than 1 % of the requests with SLOs broke
+            them, or as many came too late.
         no_saving: Why the row has no saving and no rank; empty if it has: requests that it did not
             serve, or a battery without whose content at the end it would save nothing.
     """
@@ -104,6 +106,7 @@ class PolicyRow:
     peak_import_w: float
     cost: float | None
     failures: int
+    missed: int
     no_saving: str = ""
 
 
@@ -159,7 +162,7 @@ class _Table:
             marginal_g=self._marginal(runs, self._interval),
             saving=saving,
             saving_sure=not saving.is_zero and self._is_sure(runs),
-            of_bound=self._of_bound(runs, freedom),
+            of_bound=self._of_bound(runs, freedom) if all(map(_meets, runs)) else None,
             bound_g=_mean([bound.of(freedom) for bound in self._bounds if bound is not None]),
             freedom=freedom,
             marginal_saving=self._marginal(runs, self._saving),
@@ -176,6 +179,7 @@ class _Table:
             peak_import_w=math.fsum(run.peak_import_w for run in runs) / len(runs),
             cost=_mean([run.cost for run in runs]),
             failures=sum(bool(run.failure) for run in runs),
+            missed=sum(not _meets(run) for run in runs),
             no_saving=self._no_saving(runs),
         )
 
@@ -278,6 +282,12 @@ class _Table:
                 for own, noop, possible in zip(own_g, noop_g, possible_g, strict=True)
             ]
         )
+
+
+def _meets(run: RunFigures) -> bool:
+    """Return whether a run met its objectives, as the least emissions possible take it."""
+    met = run.attainment is None or run.attainment >= LEAST_SERVED
+    return met and run.late <= (1 - LEAST_SERVED) * run.arrived
 
 
 def _left(run: RunFigures, noop: RunFigures) -> bool:

@@ -50,7 +50,7 @@ def cells(row: PolicyRow) -> tuple[str, ...]:
         f"{row.backlog:.0f}" + (f", {row.failures} failed" if row.failures else ""),
         interval(row.facility_kwh, 1.0, 1),
         interval(row.import_g, 1e-3, 3),
-        interval(row.stored_g, 1e-3, 3) if row.stored_g.mean or row.stored_g.half_width else "",
+        interval(row.stored_g, 1e-3, 3) if row.stored_g.mean else "",
         number(row.cost, 1.0, 2),
         number(row.peak_import_w, 1e-3, 2),
         number(row.wait_s, 1 / 3600, 2),
