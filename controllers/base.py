@@ -161,7 +161,8 @@ class Declares:
     actuators: frozenset[str] = frozenset()
     """Names of the actuators that it may set; two controllers of a site must not share one."""
     forecasts: frozenset[str] = frozenset()
-    """Signals of which it needs forecasts: carbon_intensity, solar, arrivals."""
+    """Signals of which it needs forecasts: carbon_intensity, solar, arrivals,
+    deferrable_arrivals."""
     forecast_horizon_h: float = 24.0
     """Length of these forecasts [h]."""
     sees_carbon: bool = True

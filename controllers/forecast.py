@@ -25,6 +25,7 @@ SIGNALS: Mapping[str, str] = {
     "carbon_intensity": "g/kWh",
     "solar": "W",
     "arrivals": "requests/s",
+    "deferrable_arrivals": "requests/s",
 }
 """Signals of a site of which there are forecasts, with their units."""
 

@@ -144,6 +144,11 @@ class SiteObservation:
         return self.queue.arrived
 
     @property
+    def deferrable_arrived(self) -> int:
+        """Deferrable requests that arrived in the step before."""
+        return self.queue.deferrable_arrived
+
+    @property
     def admitted(self) -> int:
         """Requests that passed the gateway in the step before."""
         return self.queue.admitted

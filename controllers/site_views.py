@@ -52,6 +52,7 @@ class QueueView:
 
     Attributes:
         arrived: Requests that arrived.
+        deferrable_arrived: Of these, requests that may be deferred.
         admitted: Requests that passed the gateway.
         completed: Requests completed.
         gateway_waiting: Requests queued at the gateway.
@@ -61,6 +62,7 @@ class QueueView:
     """
 
     arrived: int = 0
+    deferrable_arrived: int = 0
     admitted: int = 0
     completed: int = 0
     gateway_waiting: int = 0

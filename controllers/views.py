@@ -40,6 +40,7 @@ class SiteSignals:
         price_per_kwh: Price of imported energy [1/kWh], shape (steps,); None if there is none.
         load_w: Power of a plain load in place of a cluster [W], shape (steps,).
         arrivals_per_s: Mean rate at which requests come [requests/s], shape (steps,).
+        deferrable_arrivals_per_s: The same of those that may be deferred.
         past: History before the run, oldest first, by signal; see `forecast.SIGNALS`.
         forecasters: Forecast models, by signal; by default the values of the day before.
     """
@@ -49,6 +50,7 @@ class SiteSignals:
     price_per_kwh: FloatArray | None = None
     load_w: FloatArray | None = None
     arrivals_per_s: FloatArray | None = None
+    deferrable_arrivals_per_s: FloatArray | None = None
     past: Mapping[str, FloatArray] = field(default_factory=dict)
     forecasters: Mapping[str, Forecaster] = field(default_factory=dict)
 
@@ -58,6 +60,7 @@ class SiteSignals:
             "carbon_intensity": self.carbon_intensity_g_per_kwh,
             "solar": self.solar_w,
             "arrivals": self.arrivals_per_s,
+            "deferrable_arrivals": self.deferrable_arrivals_per_s,
         }[signal]
         return np.zeros_like(self.carbon_intensity_g_per_kwh) if values is None else values
 
@@ -236,6 +239,7 @@ def check_signals(contexts: Mapping[str, SiteContext], signals: Mapping[str, Sit
             ("solar_w", signals[site].solar_w),
             ("price_per_kwh", signals[site].price_per_kwh),
             ("arrivals_per_s", signals[site].arrivals_per_s),
+            ("deferrable_arrivals_per_s", signals[site].deferrable_arrivals_per_s),
         ):
             if array is not None and len(array) < context.steps:
                 raise ValueError(

@@ -45,6 +45,7 @@ class Cluster:
         knobs: Knobs of the cluster beside the pools' knobs, by name.
         gateway, deferral: The queues on the way to a pool.
         arrived, completed, rejected: Counts so far.
+        deferrable_arrived: Of the first, those that may be deferred.
         rejections: Rejected requests by reason.
         exhausted: Whether the whole stream has arrived.
 
@@ -87,7 +88,7 @@ class Cluster:
             )
         }
         self._may_wait = [service_class.deferrable for service_class in config.classes]
-        self.arrived = self.completed = self.rejected = 0
+        self.arrived = self.deferrable_arrived = self.completed = self.rejected = 0
         self.rejections: Counter[str] = Counter()
         self.exhausted = False
         self._refused: list[Request] = []
@@ -187,6 +188,7 @@ class Cluster:
             pools=pools,
             facility_power_w=self.config.pue.facility_w(gpu_w + host_w, outside_c),
             arrived=self._since_report("arrived", self.arrived),
+            deferrable_arrived=self._since_report("deferrable_arrived", self.deferrable_arrived),
             admitted=self._since_report("admitted", self.gateway.admitted),
             completed=self._since_report("completed", self.completed),
             rejected=self._since_report("rejected", self.rejected),
@@ -266,12 +268,14 @@ class Cluster:
         _, prompt, output, class_id = arrival
         request = Request(self.arrived, now_s, prompt, output, class_id)
         self.arrived += 1
+        may_wait = bool(self._may_wait) and self._may_wait[class_id]
+        self.deferrable_arrived += may_wait
         reason = self._refusal(prompt + output)
         if reason:
             request.outcome = Outcome.REJECTED
             request.reason = reason
             self._refused.append(request)
-        elif self._may_wait and self._may_wait[class_id]:
+        elif may_wait:
             self.deferral.submit(request)
         else:
             self.gateway.submit(request)

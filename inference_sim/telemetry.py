@@ -108,6 +108,7 @@ class StepTelemetry(PoolTelemetry):
     Attributes:
         facility_power_w: Mean power over the step, PUE included [W].
         arrived, admitted, completed, rejected: Counts in the step.
+        deferrable_arrived: Of the first, requests that may be deferred.
         gateway_waiting: Requests queued at the gateway at its end.
         deferrable_waiting: Requests deferred in front of the gateway at its end.
         deferrable_waiting_tokens: Prompt tokens of these.
@@ -120,6 +121,7 @@ class StepTelemetry(PoolTelemetry):
 
     facility_power_w: float
     arrived: int
+    deferrable_arrived: int
     admitted: int
     completed: int
     rejected: int

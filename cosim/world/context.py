@@ -55,15 +55,22 @@ def site_signals(
         site.price_per_kwh,
         site.load_w,
         None if demand is None else demand.rate_per_s,
+        None if demand is None else demand.deferrable_per_s,
         {
             "carbon_intensity": site.past_carbon_intensity_g_per_kwh,
             "solar": site.past_solar_w,
         },
     )
     forecasters: dict[str, Forecaster] = {}
-    for number, name in enumerate(("carbon_intensity", "solar", "arrivals")):
+    models = (
+        ("carbon_intensity", forecasts.carbon_intensity, 0),
+        ("solar", forecasts.solar, 1),
+        ("arrivals", forecasts.arrivals, 2),
+        ("deferrable_arrivals", forecasts.arrivals, 2),  # with the same errors
+    )
+    for name, model, number in models:
         forecasters[name] = forecaster(
-            getattr(forecasts, name),
+            model,
             signals.past.get(name, np.empty(0)),
             signals.values(name),
             start=time.start,

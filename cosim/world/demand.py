@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,6 +22,8 @@ class Demand:
 
     Attributes:
         rate_per_s: Mean rate over each step [requests/s], shape (steps,).
+        deferrable_per_s: Of that, the requests that may be deferred, shape (steps,); empty for a
+            class.
         prompt_tokens, output_tokens: Mean lengths of a request [tokens].
         output_cv2: Squared coefficient of variation of the output lengths.
         share: Share of the site's requests [0 to 1].
@@ -34,6 +36,7 @@ class Demand:
     output_cv2: float
     share: float = 1.0
     by_class: tuple[Demand, ...] = ()
+    deferrable_per_s: FloatArray = field(default_factory=lambda: np.empty(0))
 
     @property
     def context_tokens(self) -> float:
@@ -67,6 +70,18 @@ def expected_demand(source: WorkloadSource, step_s: float, steps: int) -> Demand
         came = np.cumsum(rate) * step_s
         left = np.clip(most - np.append(0.0, came[:-1]), 0.0, None)
         rate = np.minimum(rate, left / step_s)
+    deferrable_per_s = rate * _deferrable_share(source, shares)
+    return replace(_of_rate(source, rate, shares), deferrable_per_s=deferrable_per_s)
+
+
+def _of_rate(source: WorkloadSource, rate: FloatArray, shares: FloatArray | None) -> Demand:
+    """Return the demand of a workload whose requests come at a rate.
+
+    Args:
+        source: The workload.
+        rate: Rate over each step, shape (steps,).
+        shares: Share of each class in each step, where classes end; see `_class_shares`.
+    """
     mix = [share for share, _ in source.lengths] if shares is None else _mix(shares, rate)
     lengths_by_class = [lengths for _, lengths in source.lengths]
     used = {lengths for share, lengths in zip(mix, lengths_by_class, strict=False) if share > 0}
@@ -116,6 +131,19 @@ def _class_shares(source: WorkloadSource, step_s: float, steps: int) -> FloatArr
     before_end = np.array(until_s)[:, None] / step_s - np.arange(steps)
     open_shares: FloatArray = shares * np.clip(before_end, 0.0, 1.0)
     return open_shares
+
+
+def _deferrable_share(source: WorkloadSource, shares: FloatArray | None) -> FloatArray | float:
+    """Return the deferrable share of the requests that come, by step where classes end."""
+    classes = source.config.classes
+    may_wait = np.array([request_class.deferrable for request_class in classes])
+    if shares is None:
+        return float(sum(entry.share for entry in classes if entry.deferrable))
+    together = shares.sum(axis=0)
+    deferrable: FloatArray = shares[may_wait].sum(axis=0)
+    share: FloatArray = np.zeros_like(deferrable)
+    np.divide(deferrable, together, out=share, where=together > 0)
+    return share
 
 
 def _mix(shares: FloatArray, rate: FloatArray) -> list[float]:

@@ -33,6 +33,7 @@ def site_report(telemetry: StepTelemetry | None) -> SiteReport:
         facility_power_w=telemetry.facility_power_w,
         queue=QueueView(
             arrived=telemetry.arrived,
+            deferrable_arrived=telemetry.deferrable_arrived,
             admitted=telemetry.admitted,
             completed=telemetry.completed,
             gateway_waiting=telemetry.gateway_waiting,
