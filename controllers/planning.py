@@ -28,6 +28,7 @@ def load_terms(
     tpot_slo_s: float | None,
     *,
     deferrable_weight: float = 1.0,
+    utilisation: float = 1.0,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the terms of the load in a programme, shape (periods,) each.
 
@@ -36,12 +37,13 @@ def load_terms(
         interactive_per_s: Load that cannot wait, shape (periods,) [mean requests/s].
         tpot_slo_s: Bound on the time per token [s]; None for none.
         deferrable_weight: Weight of a deferrable request [mean requests].
+        utilisation: Share of the capacity that all work together may take [0 to 1].
 
     Returns:
         Power with the interactive load alone [W], the energy that a deferrable request adds [J],
         and the highest rate of those [requests/s].
     """
-    capacity_per_s = service.capacity_per_s(tpot_slo_s)
+    capacity_per_s = utilisation * service.capacity_per_s(tpot_slo_s)
     base_w = service.draw_w(interactive_per_s)
     room = np.maximum(capacity_per_s - interactive_per_s, 0.0) / deferrable_weight
     full_w = float(service.draw_w(capacity_per_s))
@@ -56,10 +58,12 @@ class SitePlanner:
         context: The site.
         period_s: Length of a period of the plan [s].
         slo_margin: Share of the SLO for the time per token that is kept free [0 to 1].
+        utilisation: Share of the capacity within the rest of it that work may take [0 to 1].
         battery: Whether the battery is planned too; otherwise it is automatic, which the plan does
             not model.
         delay_g_per_h: Price of an hour's delay of a request [g].
         switching_g: Price of a change of the rate over its whole range [g].
+        peak_g_per_kw: Price of the highest power of the load in the plan [g/kW].
 
     Raises:
         ValueError: If the site has no cluster to plan for.
@@ -71,26 +75,35 @@ class SitePlanner:
         *,
         period_s: float,
         slo_margin: float,
-        battery: bool,
-        delay_g_per_h: float,
-        switching_g: float,
+        utilisation: float,
+        battery: bool = False,
+        delay_g_per_h: float = 1e-6,
+        switching_g: float = 0.0,
+        peak_g_per_kw: float = 0.0,
     ) -> None:
         if context.service is None:
             raise ValueError(f"site '{context.site}' has no cluster to plan for")
         self._context, self._service = context, context.service
         self._period_s = period_s
+        self._utilisation = utilisation
         self._delay_g_per_h, self._switching_g = delay_g_per_h, switching_g
+        self._peak_g_per_kw = peak_g_per_kw
         self._battery = battery and context.battery_capacity_wh is not None
         self.split = LoadSplit.of(context.classes)
         bound = self.split.tpot_slo_s
         self._tpot_s = None if bound is None else bound * (1 - slo_margin)
 
-    def plan(self, observation: SiteObservation) -> LpPlan:
-        """Return the best plan from now on, given the forecasts."""
-        return solve(self.problem(observation))
+    def plan(self, observation: SiteObservation, inflation: float = 1.0) -> LpPlan:
+        """Return the best plan from now on, given the forecasts.
 
-    def problem(self, observation: SiteObservation) -> LpProblem:
-        """Return the programme of the coming periods."""
+        Args:
+            observation: The present observation.
+            inflation: Deferrable requests to plan for, over those forecast to come.
+        """
+        return solve(self.problem(observation, inflation))
+
+    def problem(self, observation: SiteObservation, inflation: float = 1.0) -> LpProblem:
+        """Return the programme of the coming periods; see `plan`."""
         period_s, split = self._period_s, self.split
         forecasts = observation.forecasts
         intensity = forecasts["carbon_intensity"].by_period(period_s)
@@ -101,10 +114,11 @@ class SitePlanner:
             arrivals * split.interactive_load,
             self._tpot_s,
             deferrable_weight=split.deferrable_weight,
+            utilisation=self._utilisation,
         )
         ends_s: FloatArray = period_s * np.arange(1.0, len(intensity) + 1)
         waiting = float(observation.deferrable_waiting)
-        coming = np.cumsum(arrivals * share) * period_s
+        coming = np.cumsum(arrivals * share * inflation) * period_s
         first_s = observation.deferrable_slack_s
         due = due_by(waiting, math.inf if first_s is None else first_s, split.may_wait_s, ends_s)
         if math.isfinite(split.may_wait_s):
@@ -121,6 +135,7 @@ class SitePlanner:
             battery=self._battery_spec(observation, float(intensity.mean())),
             delay_g_per_h=self._delay_g_per_h,
             switching_g=self._switching_g,
+            peak_g_per_kw=self._peak_g_per_kw,
         )
 
     def _battery_spec(

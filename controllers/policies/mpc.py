@@ -6,9 +6,10 @@ charge or discharge the battery, so that the emissions of the import are least a
 missed. It carries out the first period, and plans anew: the next observation corrects the errors of
 the forecast.
 
-GPUs use less energy for the same work in larger batches, which a linear programme cannot model. So
-a rate between none and all is released in bursts: none until a step's worth at full rate is due,
-and then that, so that the mean is the plan's.
+Above `utilisation` of the capacity queues form, which the programme does not know, and requests
+that may not wait would miss their SLOs: it leaves the rest free. GPUs use less energy for the same
+work in larger batches, which it cannot model either: a rate between none and all is released in
+bursts, see `controllers.bursts`.
 
 It is as good as its forecasts and its model of the deployment; `day_ahead_plan` is the same
 programme solved once a day.
@@ -28,6 +29,7 @@ from typing import Annotated
 from pydantic import Field
 
 from controllers.base import Controller, SiteAction, SiteContext
+from controllers.bursts import Bursts
 from controllers.lp import LpPlan
 from controllers.observation import SiteObservation
 from controllers.planning import FORECASTS, SitePlanner, setpoint_w
@@ -43,6 +45,8 @@ class Mpc(Controller):
         defer: Whether it sets `deferrable_rate`.
         battery: Whether it sets `battery_power`.
         slo_margin: Share of the SLO for the time per token that is kept free [0 to 1].
+        utilisation: Share of the capacity at the rest of that SLO that all work together may take
+            [0 to 1].
         delay_g_per_h: Price of an hour's delay of a request [g].
         switching_g: Price of a change of the rate over its whole range [g].
 
@@ -64,6 +68,9 @@ class Mpc(Controller):
         slo_margin: Annotated[
             float, Field(ge=0, lt=1, description="share of the SLO per token kept free")
         ] = 0.2,
+        utilisation: Annotated[
+            float, Field(gt=0, le=1, description="share of the capacity that all work may take")
+        ] = 0.8,
         delay_g_per_h: Annotated[
             float, Field(ge=0, description="price of an hour's delay of a request [g]")
         ] = 1e-6,
@@ -78,7 +85,7 @@ class Mpc(Controller):
         self.forecast_horizon_h = horizon_h
         self._period_s = period_min * 60
         self._defer, self._battery = defer, battery
-        self._slo_margin = slo_margin
+        self._slo_margin, self._utilisation = slo_margin, utilisation
         self._delay_g_per_h, self._switching_g = delay_g_per_h, switching_g
 
     def reset(self, context: SiteContext) -> None:
@@ -87,6 +94,7 @@ class Mpc(Controller):
             context,
             period_s=self._period_s,
             slo_margin=self._slo_margin,
+            utilisation=self._utilisation,
             battery=self._battery,
             delay_g_per_h=self._delay_g_per_h,
             switching_g=self._switching_g,
@@ -96,8 +104,7 @@ class Mpc(Controller):
             self._charges = context.limits["battery_power"]
         self._plan: LpPlan | None = None
         self._made_s = 0.0
-        self._credit = 0.0
-        self._asked_s: float | None = None
+        self._bursts = Bursts()
 
     def step(self, observation: SiteObservation) -> SiteAction:
         """Plan if it is time to, and carry out the plan."""
@@ -105,8 +112,12 @@ class Mpc(Controller):
             self._plan = self._planner.plan(observation)
             self._made_s = observation.time_s
         plan = self._plan
+        rate_per_s: float | None = None
+        if self._defer:
+            full_per_s = min(float(plan.room_per_s[0]), self._most)
+            rate_per_s = self._bursts.release(float(plan.rate_per_s[0]), full_per_s, observation)
         return SiteAction(
-            deferrable_rate_per_s=self._burst(plan, observation) if self._defer else None,
+            deferrable_rate_per_s=rate_per_s,
             battery_setpoint_w=self._setpoint_w(plan) if self._battery else None,
             reason=f"plan: {plan.rate_per_s[0]:.2f}/s and {plan.battery_w[0]:+.0f} W now, "
             f"{plan.emissions_g:.0f} g in {self.forecast_horizon_h:g} h",
@@ -118,18 +129,3 @@ class Mpc(Controller):
         if math.isinf(wanted_w):
             return wanted_w
         return min(max(wanted_w, self._charges.minimum), self._charges.maximum)
-
-    def _burst(self, plan: LpPlan, observation: SiteObservation) -> float:
-        """Return the full rate or none, so that the mean is the plan's [requests/s]."""
-        full = min(float(plan.room_per_s[0]), self._most)
-        lasts_s = observation.step_s  # or as long as the last time, if it is not asked every step
-        if self._asked_s is not None:
-            lasts_s = observation.time_s - self._asked_s
-        self._asked_s = observation.time_s
-        worth = full * lasts_s
-        self._credit += max(float(plan.rate_per_s[0]), 0.0) * lasts_s
-        self._credit = min(self._credit, 2 * worth)
-        if not worth or self._credit < worth / 2:
-            return 0.0
-        self._credit -= worth
-        return full
