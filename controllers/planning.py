@@ -19,6 +19,7 @@ from controllers.lp import BatterySpec, LpPlan, LpProblem, due_by, solve
 from controllers.observation import SiteObservation
 from controllers.service import LoadSplit, ServiceModel
 
+_ROUNDING = 1e-9
 FORECASTS = frozenset({"carbon_intensity", "solar", "arrivals"})
 
 
@@ -51,6 +52,50 @@ def load_terms(
     return base_w, np.where(room > 0, slope_j, 0.0), room
 
 
+Lines = tuple[tuple[FloatArray, FloatArray | float], ...]
+
+
+def replica_terms(
+    service: ServiceModel,
+    interactive_per_s: FloatArray,
+    each_per_s: float,
+    *,
+    deferrable_weight: float = 1.0,
+) -> tuple[FloatArray, Lines, FloatArray]:
+    """Return the terms of the load where replicas that are not needed sleep.
+
+    The power is the lower hull over the numbers of replicas that serve, at the full clock: first
+    the room beside the load that cannot wait is filled, then one replica after the other.
+
+    Args:
+        service: Rates and powers of the deployment.
+        interactive_per_s: Load that cannot wait, shape (periods,) [mean requests/s].
+        each_per_s: Load that a replica may take [mean requests/s].
+        deferrable_weight: Weight of a deferrable request [mean requests].
+
+    Returns:
+        Power with the interactive load alone, shape (periods,) [W]; the lines of the power above
+        it, as `LpProblem` takes them; and the highest rate of deferrable requests, shape
+        (periods,) [requests/s].
+    """
+    most = service.replicas
+    base = np.clip(np.ceil(interactive_per_s / each_per_s - _ROUNDING), 1, most).astype(np.int64)
+    base_w, full_w = np.empty_like(interactive_per_s), np.empty_like(interactive_per_s)
+    for count in np.unique(base):
+        at = base == count
+        base_w[at] = service.draw_w(interactive_per_s[at], int(count))
+        full_w[at] = float(service.draw_w(count * each_per_s, int(count)))
+    spare = np.maximum(base * each_per_s - interactive_per_s, 0.0) / deferrable_weight
+    first_j = np.maximum(full_w - base_w, 0.0) / np.maximum(spare, 1e-9)
+    first_j = np.where(spare > 0, first_j, 0.0)
+    asleep_w = service.sleep_w * most
+    one_w = float(service.draw_w(each_per_s, 1)) - (asleep_w - service.sleep_w)
+    next_j = (one_w - service.sleep_w) / each_per_s * deferrable_weight
+    begins_w = np.maximum(full_w, base_w) - next_j * spare
+    room = np.maximum(most * each_per_s - interactive_per_s, 0.0) / deferrable_weight
+    return base_w, ((base_w, first_j), (begins_w, next_j)), room
+
+
 class SitePlanner:
     """Planner of a site over its forecast horizon.
 
@@ -64,6 +109,11 @@ class SitePlanner:
         delay_g_per_h: Price of an hour's delay of a request [g].
         switching_g: Price of a change of the rate over its whole range [g].
         peak_g_per_kw: Price of the highest power of the load in the plan [g/kW].
+        replicas: Whether replicas that are not needed sleep.
+
+    Attributes:
+        split: The split of the site's load.
+        each_per_s: Load that a replica may take [mean requests/s].
 
     Raises:
         ValueError: If the site has no cluster to plan for.
@@ -80,6 +130,7 @@ class SitePlanner:
         delay_g_per_h: float = 1e-6,
         switching_g: float = 0.0,
         peak_g_per_kw: float = 0.0,
+        replicas: bool = False,
     ) -> None:
         if context.service is None:
             raise ValueError(f"site '{context.site}' has no cluster to plan for")
@@ -92,6 +143,8 @@ class SitePlanner:
         self.split = LoadSplit.of(context.classes)
         bound = self.split.tpot_slo_s
         self._tpot_s = None if bound is None else bound * (1 - slo_margin)
+        self.each_per_s = utilisation * self._service.capacity_per_s(self._tpot_s, replicas=1)
+        self._replicas = replicas
 
     def plan(self, observation: SiteObservation, inflation: float = 1.0) -> LpPlan:
         """Return the best plan from now on, given the forecasts.
@@ -109,13 +162,19 @@ class SitePlanner:
         intensity = forecasts["carbon_intensity"].by_period(period_s)
         arrivals = forecasts["arrivals"].by_period(period_s)
         share = split.deferrable_share
+        interactive, weight = arrivals * split.interactive_load, split.deferrable_weight
         base_w, slope_j, room = load_terms(
             self._service,
-            arrivals * split.interactive_load,
+            interactive,
             self._tpot_s,
-            deferrable_weight=split.deferrable_weight,
+            deferrable_weight=weight,
             utilisation=self._utilisation,
         )
+        lines: Lines = ()
+        if self._replicas:
+            base_w, lines, room = replica_terms(
+                self._service, interactive, self.each_per_s, deferrable_weight=weight
+            )
         ends_s: FloatArray = period_s * np.arange(1.0, len(intensity) + 1)
         waiting = float(observation.deferrable_waiting)
         coming = np.cumsum(arrivals * share * inflation) * period_s
@@ -129,6 +188,7 @@ class SitePlanner:
             solar_w=forecasts["solar"].by_period(period_s),
             base_w=base_w,
             slope_j=slope_j,
+            lines=lines,
             room_per_s=room,
             arrived=waiting + coming,
             due=np.minimum(due, waiting + coming),

@@ -25,7 +25,7 @@ from controllers import (
     SiteObservation,
 )
 from controllers.forecast import Forecast
-from controllers.planning import load_terms
+from controllers.planning import load_terms, replica_terms
 from tests.controllers.builders import INF, START, observation
 from tests.controllers.planning import BATCH, CHAT, LONG, SHORT, seen, service, site
 from tests.samples import examples
@@ -185,6 +185,56 @@ class TestMpc:
             policy.reset(patient(240))
             played.append(asked(policy, *told))
         assert played[0] == played[1]
+
+    def test_the_power_of_as_many_replicas_as_a_load_needs(self) -> None:
+        """Each of four takes 1/s at 200 W; idle it draws 100 W, asleep 20 W."""
+        load = np.array([0.5, 2.5, 4.5])
+        base_w, lines, room = replica_terms(service(), load, 1.0, deferrable_weight=0.5)
+        assert base_w == pytest.approx([150 + 60, 3 * (100 + 250 / 3) + 20, 4 * 212.5])
+        assert room == pytest.approx([7.0, 3.0, 0.0])
+
+        def power_w(rate: float) -> np.ndarray:
+            return np.max([w + slope * rate for w, slope in lines], axis=0)
+
+        assert power_w(0.0) == pytest.approx(base_w)
+        assert power_w(1.0)[:2] == pytest.approx([200 + 60, 600 + 20])  # the base is full
+        assert power_w(3.0)[:2] == pytest.approx([400 + 40, 800])  # and the next replicas
+        assert power_w(7.0)[0] == pytest.approx(800)
+
+    def test_replicas_wake_in_time_for_a_burst_and_sleep_after_it(self) -> None:
+        """Two minutes of a period; all four replicas serve what waits in the clean one.
+
+        A quarter of 1/s may not wait: a replica is enough for it, and leaves 0.75/s to others.
+        """
+        policy = self.mpc(replicas=True)
+        assert policy.actuators == {"deferrable_rate", "active_replicas"}
+        policy.reset(patient(360))
+        waiting: dict[str, Any] = {"deferrable_waiting": 400}
+        signal = [300] * 2 + [100] * 2 + [300] * 2
+        first = seen(0, forecasts=ahead(signal, 1.0), deferrable_slack_s=360, **waiting)
+        later = signal[2:] + [300] * 4
+        clean = seen(2, forecasts=ahead(later, 1.0), deferrable_slack_s=240, **waiting)
+        dirty = seen(4, forecasts=ahead(later[2:], 1.0))
+        found = asked(policy, first, seen(1, **waiting), clean, seen(3, **waiting), dirty, seen(5))
+        assert [action.active_replicas for action in found] == [1, 4, 4, 4, 1, 1]
+        assert rates(found) == pytest.approx([0, 0, 3.75, 3.75, 0, 0])
+
+    def test_no_more_is_released_than_replicas_awake_serve(self) -> None:
+        policy = self.mpc(replicas=True, period_min=1, wake_s=120)
+        policy.reset(patient(60))
+        now: dict[str, Any] = {"deferrable_waiting": 240, "deferrable_slack_s": 60}
+        calm = seen(0, forecasts=ahead([100] * 6))
+        found = asked(
+            policy, calm, *(seen(k, forecasts=ahead([100] * 6), **now) for k in (1, 2, 3))
+        )
+        assert [action.active_replicas for action in found] == [1, 4, 4, 4]
+        assert rates(found) == pytest.approx([0, 1, 1, 4])
+
+    def test_replicas_that_cannot_be_set(self) -> None:
+        with pytest.raises(ValueError, match="mpc with replicas must defer too"):
+            Mpc(replicas=True, defer=False)
+        with pytest.raises(ValueError, match="site 'dc' has one replica, so mpc has no number"):
+            self.mpc(replicas=True).reset(site(replicas=1))
 
     def test_it_must_set_something(self) -> None:
         with pytest.raises(ValueError, match="must set something: defer, battery or both"):
