@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from inference_sim.workload.lengths import Lengths
 
 _SAMPLE = 4096
 _BIN_S = 3600.0
+_DAY_S = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class Demand:
         output_cv2: Squared coefficient of variation of the output lengths.
         share: Share of the site's requests [0 to 1].
         by_class: Demand of each class; empty where the lengths of all are the same.
+        past_rate_per_s: Mean rate over each step of the day before the run [requests/s]; empty
+            where it is not known, as with a trace.
     """
 
     rate_per_s: FloatArray
@@ -33,6 +36,7 @@ class Demand:
     output_cv2: float
     share: float = 1.0
     by_class: tuple[Demand, ...] = ()
+    past_rate_per_s: FloatArray = field(default_factory=lambda: np.empty(0))
 
     @property
     def context_tokens(self) -> float:
@@ -63,8 +67,9 @@ def expected_demand(source: WorkloadSource, step_s: float, steps: int) -> Demand
         came = np.cumsum(rate) * step_s
         left = np.clip(most - np.append(0.0, came[:-1]), 0.0, None)
         rate = np.minimum(rate, left / step_s)
+    past = _past_rate_per_s(source, step_s) * source.share
     if len({lengths for share, lengths in source.lengths if share > 0}) <= 1:
-        return _with_lengths(rate, *_lengths(source))
+        return replace(_with_lengths(rate, *_lengths(source)), past_rate_per_s=past)
     by_class = tuple(
         replace(
             _with_lengths(rate * share, *_drawn(np.random.default_rng(0), lengths, _SAMPLE)),
@@ -72,7 +77,7 @@ def expected_demand(source: WorkloadSource, step_s: float, steps: int) -> Demand
         )
         for share, lengths in source.lengths
     )
-    return _mixed(rate, by_class)
+    return replace(_mixed(rate, by_class), past_rate_per_s=past)
 
 
 def _with_lengths(rate_per_s: FloatArray, prompt: FloatArray, output: FloatArray) -> Demand:
@@ -95,6 +100,17 @@ def _mixed(rate_per_s: FloatArray, by_class: tuple[Demand, ...]) -> Demand:
         max(0.0, float(shares @ squares) / mean**2 - 1),
         by_class=by_class,
     )
+
+
+def _past_rate_per_s(source: WorkloadSource, step_s: float) -> FloatArray:
+    """Return the rates of a day of the same process before the run; none of a trace."""
+    steps = round(_DAY_S / step_s)
+    match source.source:
+        case DailyArrivals() | HourlyArrivals() as daily:
+            return daily.rate_per_s((np.arange(-steps, 0, dtype=np.float64) + 0.5) * step_s)
+        case Replay():
+            return np.empty(0)
+    return _rate_per_s(source, step_s, steps)
 
 
 def _rate_per_s(source: WorkloadSource, step_s: float, steps: int) -> FloatArray:
