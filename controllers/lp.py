@@ -3,7 +3,7 @@
 Over T periods of dt seconds it chooses the rate x at which deferrable requests are served, the
 battery's charge c and discharge d, import g and export y, to minimise emissions:
 
-    minimise    sum_t F_t g_t dt + delay + switching + F_end (e_0 - e_T)+
+    minimise    sum_t F_t g_t dt + peak + delay + switching + F_end (e_0 - e_T)+
     such that   g - y + d - c - slope x = base - solar             power balance [W]
                 e_t = e_(t-1) + (eta_c c_t - d_t / eta_d) dt        battery [Wh]
                 due_t <= X_t <= arrived_t,  X_t = sum_(k<=t) x_k dt   deadlines, and no time travel
@@ -11,7 +11,8 @@ battery's charge c and discharge d, import g and export y, to minimise emissions
 
 where base is the site's power with the load that cannot wait, and slope the energy that a
 deferrable request adds [J]. In place of that line the power may be the highest of several, a curve
-that bends up. Work that cannot be done in time is late, at a price that only that can justify.
+that bends up. The peak is the highest power of the load, at a price. Work that cannot be done in
+time is late, at a price that only that can justify.
 HiGHS (Huangfu and Hall, Math. Prog. Comp. 10, 2018) solves a day of quarter hours in some
 milliseconds.
 
@@ -75,7 +76,7 @@ class LpProblem:
         base_w: Power with the load that cannot wait.
         slope_j: Energy that a deferrable request adds [J].
         lines: In place of `base_w` and `slope_j`, lines of which the highest counts: each by its
-            power without deferrable work, shape (periods,), and its slope [J].
+            power without deferrable work, shape (periods,), and its slope, one or by period [J].
         room_per_s: Highest rate at which deferrable requests can be served [requests/s].
         arrived: Deferrable requests that have come by the end of each period, cumulative, those
             waiting at the start included.
@@ -84,6 +85,7 @@ class LpProblem:
         delay_g_per_h: Price of an hour's delay of a request [g]; the least positive one breaks
             ties in favour of sooner.
         switching_g: Price of a change of the rate, over the highest room [g].
+        peak_g_per_kw: Price of the highest power of the load [g/kW].
     """
 
     period_s: float
@@ -94,10 +96,11 @@ class LpProblem:
     room_per_s: FloatArray
     arrived: FloatArray
     due: FloatArray
-    lines: tuple[tuple[FloatArray, float], ...] = ()
+    lines: tuple[tuple[FloatArray, FloatArray | float], ...] = ()
     battery: BatterySpec | None = None
     delay_g_per_h: float = 1e-6
     switching_g: float = 0.0
+    peak_g_per_kw: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -237,6 +240,8 @@ def solve(problem: LpProblem) -> LpPlan:
         programme.column("down", price)
         change: dict[str, Block] = {"x": (1.0, -1), "up": (-1.0, 0), "down": (1.0, 0)}
         programme.row(change, np.zeros(n), equal=True)
+    if problem.peak_g_per_kw > 0:
+        _add_peak(programme, problem, n)
     solution = programme.solve()
     zeros = np.zeros(n)
     emissions_g = float(g_per_w @ solution["import"])
@@ -281,6 +286,18 @@ def _add_battery(programme: _Program, battery: BatterySpec, dt: float, n: int) -
         programme.row(
             {"stored": (-1.0, 0), "short": (-1.0, 0)}, np.full(n, -battery.start_wh), equal=False
         )
+
+
+def _add_peak(programme: _Program, problem: LpProblem, n: int) -> None:
+    """Price the highest power of the load: that until each period, of which the last counts."""
+    price = np.zeros(n)
+    price[-1] = problem.peak_g_per_kw / 1000
+    programme.column("peak", price)
+    programme.row({"peak": (-1.0, 1.0)}, np.zeros(n), equal=False)
+    if problem.lines:
+        programme.row({"load": (1.0, 0), "peak": (-1.0, 0)}, np.zeros(n), equal=False)
+    else:
+        programme.row({"x": (problem.slope_j, 0), "peak": (-1.0, 0)}, -problem.base_w, equal=False)
 
 
 def _late_price(problem: LpProblem) -> float:

@@ -19,6 +19,7 @@ from controllers.lp import BatterySpec, LpPlan, LpProblem, due_by, solve
 from controllers.observation import SiteObservation
 from controllers.service import LoadSplit, ServiceModel
 
+_ROUNDING = 1e-9
 FORECASTS = frozenset({"carbon_intensity", "solar", "arrivals"})
 
 
@@ -28,6 +29,7 @@ def load_terms(
     tpot_slo_s: float | None,
     *,
     deferrable_weight: float = 1.0,
+    utilisation: float = 1.0,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the terms of the load in a programme, shape (periods,) each.
 
@@ -36,17 +38,62 @@ def load_terms(
         interactive_per_s: Load that cannot wait, shape (periods,) [mean requests/s].
         tpot_slo_s: Bound on the time per token [s]; None for none.
         deferrable_weight: Weight of a deferrable request [mean requests].
+        utilisation: Share of the capacity that all work together may take [0 to 1].
 
     Returns:
         Power with the interactive load alone [W], the energy that a deferrable request adds [J],
         and the highest rate of those [requests/s].
     """
-    capacity_per_s = service.capacity_per_s(tpot_slo_s)
+    capacity_per_s = utilisation * service.capacity_per_s(tpot_slo_s)
     base_w = service.draw_w(interactive_per_s)
     room = np.maximum(capacity_per_s - interactive_per_s, 0.0) / deferrable_weight
     full_w = float(service.draw_w(capacity_per_s))
     slope_j = np.maximum(full_w - base_w, 0.0) / np.maximum(room, 1e-9)
     return base_w, np.where(room > 0, slope_j, 0.0), room
+
+
+Lines = tuple[tuple[FloatArray, FloatArray | float], ...]
+
+
+def replica_terms(
+    service: ServiceModel,
+    interactive_per_s: FloatArray,
+    each_per_s: float,
+    *,
+    deferrable_weight: float = 1.0,
+) -> tuple[FloatArray, Lines, FloatArray]:
+    """Return the terms of the load where replicas that are not needed sleep.
+
+    The power is the lower hull over the numbers of replicas that serve, at the full clock: first
+    the room beside the load that cannot wait is filled, then one replica after the other.
+
+    Args:
+        service: Rates and powers of the deployment.
+        interactive_per_s: Load that cannot wait, shape (periods,) [mean requests/s].
+        each_per_s: Load that a replica may take [mean requests/s].
+        deferrable_weight: Weight of a deferrable request [mean requests].
+
+    Returns:
+        Power with the interactive load alone, shape (periods,) [W]; the lines of the power above
+        it, as `LpProblem` takes them; and the highest rate of deferrable requests, shape
+        (periods,) [requests/s].
+    """
+    most = service.replicas
+    base = np.clip(np.ceil(interactive_per_s / each_per_s - _ROUNDING), 1, most).astype(np.int64)
+    base_w, full_w = np.empty_like(interactive_per_s), np.empty_like(interactive_per_s)
+    for count in np.unique(base):
+        at = base == count
+        base_w[at] = service.draw_w(interactive_per_s[at], int(count))
+        full_w[at] = float(service.draw_w(count * each_per_s, int(count)))
+    spare = np.maximum(base * each_per_s - interactive_per_s, 0.0) / deferrable_weight
+    first_j = np.maximum(full_w - base_w, 0.0) / np.maximum(spare, 1e-9)
+    first_j = np.where(spare > 0, first_j, 0.0)
+    asleep_w = service.sleep_w * most
+    one_w = float(service.draw_w(each_per_s, 1)) - (asleep_w - service.sleep_w)
+    next_j = (one_w - service.sleep_w) / each_per_s * deferrable_weight
+    begins_w = np.maximum(full_w, base_w) - next_j * spare
+    room = np.maximum(most * each_per_s - interactive_per_s, 0.0) / deferrable_weight
+    return base_w, ((base_w, first_j), (begins_w, next_j)), room
 
 
 class SitePlanner:
@@ -56,10 +103,17 @@ class SitePlanner:
         context: The site.
         period_s: Length of a period of the plan [s].
         slo_margin: Share of the SLO for the time per token that is kept free [0 to 1].
+        utilisation: Share of the capacity within the rest of it that work may take [0 to 1].
         battery: Whether the battery is planned too; otherwise it is automatic, which the plan does
             not model.
         delay_g_per_h: Price of an hour's delay of a request [g].
         switching_g: Price of a change of the rate over its whole range [g].
+        peak_g_per_kw: Price of the highest power of the load in the plan [g/kW].
+        replicas: Whether replicas that are not needed sleep.
+
+    Attributes:
+        split: The split of the site's load.
+        each_per_s: Load that a replica may take [mean requests/s].
 
     Raises:
         ValueError: If the site has no cluster to plan for.
@@ -71,40 +125,59 @@ class SitePlanner:
         *,
         period_s: float,
         slo_margin: float,
-        battery: bool,
-        delay_g_per_h: float,
-        switching_g: float,
+        utilisation: float,
+        battery: bool = False,
+        delay_g_per_h: float = 1e-6,
+        switching_g: float = 0.0,
+        peak_g_per_kw: float = 0.0,
+        replicas: bool = False,
     ) -> None:
         if context.service is None:
             raise ValueError(f"site '{context.site}' has no cluster to plan for")
         self._context, self._service = context, context.service
         self._period_s = period_s
+        self._utilisation = utilisation
         self._delay_g_per_h, self._switching_g = delay_g_per_h, switching_g
+        self._peak_g_per_kw = peak_g_per_kw
         self._battery = battery and context.battery_capacity_wh is not None
         self.split = LoadSplit.of(context.classes)
         bound = self.split.tpot_slo_s
         self._tpot_s = None if bound is None else bound * (1 - slo_margin)
+        self.each_per_s = utilisation * self._service.capacity_per_s(self._tpot_s, replicas=1)
+        self._replicas = replicas
 
-    def plan(self, observation: SiteObservation) -> LpPlan:
-        """Return the best plan from now on, given the forecasts."""
-        return solve(self.problem(observation))
+    def plan(self, observation: SiteObservation, inflation: float = 1.0) -> LpPlan:
+        """Return the best plan from now on, given the forecasts.
 
-    def problem(self, observation: SiteObservation) -> LpProblem:
-        """Return the programme of the coming periods."""
+        Args:
+            observation: The present observation.
+            inflation: Deferrable requests to plan for, over those forecast to come.
+        """
+        return solve(self.problem(observation, inflation))
+
+    def problem(self, observation: SiteObservation, inflation: float = 1.0) -> LpProblem:
+        """Return the programme of the coming periods; see `plan`."""
         period_s, split = self._period_s, self.split
         forecasts = observation.forecasts
         intensity = forecasts["carbon_intensity"].by_period(period_s)
         arrivals = forecasts["arrivals"].by_period(period_s)
         share = split.deferrable_share
+        interactive, weight = arrivals * split.interactive_load, split.deferrable_weight
         base_w, slope_j, room = load_terms(
             self._service,
-            arrivals * split.interactive_load,
+            interactive,
             self._tpot_s,
-            deferrable_weight=split.deferrable_weight,
+            deferrable_weight=weight,
+            utilisation=self._utilisation,
         )
+        lines: Lines = ()
+        if self._replicas:
+            base_w, lines, room = replica_terms(
+                self._service, interactive, self.each_per_s, deferrable_weight=weight
+            )
         ends_s: FloatArray = period_s * np.arange(1.0, len(intensity) + 1)
         waiting = float(observation.deferrable_waiting)
-        coming = np.cumsum(arrivals * share) * period_s
+        coming = np.cumsum(arrivals * share * inflation) * period_s
         first_s = observation.deferrable_slack_s
         due = due_by(waiting, math.inf if first_s is None else first_s, split.may_wait_s, ends_s)
         if math.isfinite(split.may_wait_s):
@@ -115,12 +188,14 @@ class SitePlanner:
             solar_w=forecasts["solar"].by_period(period_s),
             base_w=base_w,
             slope_j=slope_j,
+            lines=lines,
             room_per_s=room,
             arrived=waiting + coming,
             due=np.minimum(due, waiting + coming),
             battery=self._battery_spec(observation, float(intensity.mean())),
             delay_g_per_h=self._delay_g_per_h,
             switching_g=self._switching_g,
+            peak_g_per_kw=self._peak_g_per_kw,
         )
 
     def _battery_spec(

@@ -59,6 +59,10 @@ def site_signals(
         {
             "carbon_intensity": site.past_carbon_intensity_g_per_kwh,
             "solar": site.past_solar_w,
+            "arrivals": np.empty(0) if demand is None else demand.past_rate_per_s,
+            "deferrable_arrivals": (
+                np.empty(0) if demand is None else demand.past_deferrable_per_s
+            ),
         },
     )
     forecasters: dict[str, Forecaster] = {}

@@ -14,6 +14,7 @@ from inference_sim.workload.lengths import Lengths
 
 _SAMPLE = 4096
 _BIN_S = 3600.0
+_DAY_S = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Demand:
         output_cv2: Squared coefficient of variation of the output lengths.
         share: Share of the site's requests [0 to 1].
         by_class: Demand of each class; empty where the lengths of all are the same.
+        past_rate_per_s, past_deferrable_per_s: Mean rates over each step of the day before the run
+            [requests/s]; empty where they are not known, as with a trace.
     """
 
     rate_per_s: FloatArray
@@ -37,6 +40,8 @@ class Demand:
     share: float = 1.0
     by_class: tuple[Demand, ...] = ()
     deferrable_per_s: FloatArray = field(default_factory=lambda: np.empty(0))
+    past_rate_per_s: FloatArray = field(default_factory=lambda: np.empty(0))
+    past_deferrable_per_s: FloatArray = field(default_factory=lambda: np.empty(0))
 
     @property
     def context_tokens(self) -> float:
@@ -71,7 +76,13 @@ def expected_demand(source: WorkloadSource, step_s: float, steps: int) -> Demand
         left = np.clip(most - np.append(0.0, came[:-1]), 0.0, None)
         rate = np.minimum(rate, left / step_s)
     deferrable_per_s = rate * _deferrable_share(source, shares)
-    return replace(_of_rate(source, rate, shares), deferrable_per_s=deferrable_per_s)
+    past = _past_rate_per_s(source, step_s) * source.share
+    return replace(
+        _of_rate(source, rate, shares),
+        deferrable_per_s=deferrable_per_s,
+        past_rate_per_s=past,
+        past_deferrable_per_s=past * _deferrable_share(source, None),
+    )
 
 
 def _of_rate(source: WorkloadSource, rate: FloatArray, shares: FloatArray | None) -> Demand:
@@ -152,6 +163,17 @@ def _mix(shares: FloatArray, rate: FloatArray) -> list[float]:
     of_step = np.divide(rate, together, out=np.zeros_like(rate), where=together > 0)
     came: FloatArray = shares @ of_step
     return [float(share) for share in (came / came.sum() if came.any() else shares[:, 0])]
+
+
+def _past_rate_per_s(source: WorkloadSource, step_s: float) -> FloatArray:
+    """Return the rates of a day of the same process before the run; none of a trace."""
+    steps = round(_DAY_S / step_s)
+    match source.source:
+        case DailyArrivals() | HourlyArrivals() as daily:
+            return daily.rate_per_s((np.arange(-steps, 0, dtype=np.float64) + 0.5) * step_s)
+        case Replay():
+            return np.empty(0)
+    return _rate_per_s(source, step_s, steps)
 
 
 def _rate_per_s(source: WorkloadSource, step_s: float, steps: int) -> FloatArray:

@@ -33,6 +33,7 @@ from cosim.scenario.loading import (
 from cosim.scenario.scenario import Scenario
 from cosim.world.context import site_context, site_signals
 from cosim.world.control import controller_problems, read_controllers
+from cosim.world.history import history_notes
 from cosim.world.site_plan import SitePlan, plan_site
 
 
@@ -138,23 +139,35 @@ def plan_document(document: Document) -> Plan:
     time = scenario.time
     try:
         check_conflicts(controllers)
+        signals = {
+            site.name: site_signals(site, scenario.forecasts, time, (scenario.seed, index))
+            for index, site in enumerate(sites)
+        }
         plan = Plan(
             scenario,
             document,
-            tuple(sites),
+            tuple(_with_history_notes(site, signals, controllers, time.step_s) for site in sites),
             tuple(controllers),
             contexts={
                 site.name: site_context(site, time.start, time.step_s, time.steps) for site in sites
             },
-            signals={
-                site.name: site_signals(site, scenario.forecasts, time, (scenario.seed, index))
-                for index, site in enumerate(sites)
-            },
+            signals=signals,
         )
         plan.host()  # checks that each controller can work where it stands
     except ValueError as error:
         raise ScenarioError(problem_at(document, ("controllers",), str(error))) from error
     return plan
+
+
+def _with_history_notes(
+    site: SitePlan,
+    signals: Mapping[str, SiteSignals],
+    controllers: Sequence[HostedController],
+    step_s: float,
+) -> SitePlan:
+    """Return a site with notes on the forecasts that lack a day before the start."""
+    notes = history_notes(site.name, signals[site.name], controllers, step_s)
+    return replace(site, signal_notes=(*site.signal_notes, *notes))
 
 
 def _told_once(problems: Sequence[Problem]) -> list[Problem]:

@@ -40,7 +40,8 @@ class SitePlan:
         workload: Requests that arrive at the cluster.
         demand: The same in the mean.
         carbon_kind: Whether the carbon intensity is average or marginal.
-        signal_notes: Corrections to the data of the signals, such as filled gaps.
+        signal_notes: Corrections to the data of the signals, such as filled gaps; and forecasts
+            without a day before the start to go by.
     """
 
     config: Site

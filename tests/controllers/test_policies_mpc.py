@@ -25,7 +25,7 @@ from controllers import (
     SiteObservation,
 )
 from controllers.forecast import Forecast
-from controllers.planning import load_terms
+from controllers.planning import load_terms, replica_terms
 from tests.controllers.builders import INF, START, observation
 from tests.controllers.planning import BATCH, CHAT, LONG, SHORT, seen, service, site
 from tests.samples import examples
@@ -59,7 +59,12 @@ def rates(actions: list[SiteAction]) -> list[float | None]:
 
 class TestMpc:
     def mpc(self, **changes: Any) -> Mpc:
-        values: dict[str, Any] = {"period_min": 2, "battery": False, "slo_margin": 0}
+        values: dict[str, Any] = {
+            "period_min": 2,
+            "battery": False,
+            "slo_margin": 0,
+            "utilisation": 1,
+        }
         return Mpc(**values | changes)
 
     def test_it_waits_for_the_clean_period_and_plans_once_a_period(self) -> None:
@@ -110,6 +115,14 @@ class TestMpc:
         signal = ahead([100] * 3)
         late = seen(0, forecasts=signal, deferrable_waiting=240, deferrable_slack_s=60)
         assert rates(asked(policy, late)) == pytest.approx([0.8])
+
+    def test_a_part_of_the_capacity_is_left_free(self) -> None:
+        """0.8 of 4 requests/s, less the one in four of 4/s that cannot wait."""
+        policy = self.mpc(period_min=1, utilisation=0.8)
+        policy.reset(patient(60))
+        signal = ahead([100] * 3, 4.0)
+        late = seen(0, forecasts=signal, deferrable_waiting=600, deferrable_slack_s=60)
+        assert rates(asked(policy, late)) == pytest.approx([2.2])
 
     def test_the_limit_of_the_actuator_wins(self) -> None:
         limits = {"deferrable_rate": ActuatorLimits(0, 1.5, initial=INF)}
@@ -173,6 +186,56 @@ class TestMpc:
             played.append(asked(policy, *told))
         assert played[0] == played[1]
 
+    def test_the_power_of_as_many_replicas_as_a_load_needs(self) -> None:
+        """Each of four takes 1/s at 200 W; idle it draws 100 W, asleep 20 W."""
+        load = np.array([0.5, 2.5, 4.5])
+        base_w, lines, room = replica_terms(service(), load, 1.0, deferrable_weight=0.5)
+        assert base_w == pytest.approx([150 + 60, 3 * (100 + 250 / 3) + 20, 4 * 212.5])
+        assert room == pytest.approx([7.0, 3.0, 0.0])
+
+        def power_w(rate: float) -> np.ndarray:
+            return np.max([w + slope * rate for w, slope in lines], axis=0)
+
+        assert power_w(0.0) == pytest.approx(base_w)
+        assert power_w(1.0)[:2] == pytest.approx([200 + 60, 600 + 20])  # the base is full
+        assert power_w(3.0)[:2] == pytest.approx([400 + 40, 800])  # and the next replicas
+        assert power_w(7.0)[0] == pytest.approx(800)
+
+    def test_replicas_wake_in_time_for_a_burst_and_sleep_after_it(self) -> None:
+        """Two minutes of a period; all four replicas serve what waits in the clean one.
+
+        A quarter of 1/s may not wait: a replica is enough for it, and leaves 0.75/s to others.
+        """
+        policy = self.mpc(replicas=True)
+        assert policy.actuators == {"deferrable_rate", "active_replicas"}
+        policy.reset(patient(360))
+        waiting: dict[str, Any] = {"deferrable_waiting": 400}
+        signal = [300] * 2 + [100] * 2 + [300] * 2
+        first = seen(0, forecasts=ahead(signal, 1.0), deferrable_slack_s=360, **waiting)
+        later = signal[2:] + [300] * 4
+        clean = seen(2, forecasts=ahead(later, 1.0), deferrable_slack_s=240, **waiting)
+        dirty = seen(4, forecasts=ahead(later[2:], 1.0))
+        found = asked(policy, first, seen(1, **waiting), clean, seen(3, **waiting), dirty, seen(5))
+        assert [action.active_replicas for action in found] == [1, 4, 4, 4, 1, 1]
+        assert rates(found) == pytest.approx([0, 0, 3.75, 3.75, 0, 0])
+
+    def test_no_more_is_released_than_replicas_awake_serve(self) -> None:
+        policy = self.mpc(replicas=True, period_min=1, wake_s=120)
+        policy.reset(patient(60))
+        now: dict[str, Any] = {"deferrable_waiting": 240, "deferrable_slack_s": 60}
+        calm = seen(0, forecasts=ahead([100] * 6))
+        found = asked(
+            policy, calm, *(seen(k, forecasts=ahead([100] * 6), **now) for k in (1, 2, 3))
+        )
+        assert [action.active_replicas for action in found] == [1, 4, 4, 4]
+        assert rates(found) == pytest.approx([0, 1, 1, 4])
+
+    def test_replicas_that_cannot_be_set(self) -> None:
+        with pytest.raises(ValueError, match="mpc with replicas must defer too"):
+            Mpc(replicas=True, defer=False)
+        with pytest.raises(ValueError, match="site 'dc' has one replica, so mpc has no number"):
+            self.mpc(replicas=True).reset(site(replicas=1))
+
     def test_it_must_set_something(self) -> None:
         with pytest.raises(ValueError, match="must set something: defer, battery or both"):
             Mpc(defer=False, battery=False)
@@ -185,10 +248,14 @@ class TestMpc:
 
 
 def hourly(
-    hour: float, intensity: list[float] | None = None, step_s: float = HOUR_S, **changes: Any
+    hour: float,
+    intensity: list[float] | None = None,
+    step_s: float = HOUR_S,
+    arrivals: float = 0.0,
+    **changes: Any,
 ) -> SiteObservation:
     """An observation at an hour of the run, with forecasts in hours if they are given."""
-    signals = {} if intensity is None else ahead(intensity)
+    signals = {} if intensity is None else ahead(intensity, arrivals)
     made = {
         name: Forecast(hour * HOUR_S, HOUR_S, np.array(values, float), np.zeros(len(values)))
         for name, values in signals.items()
@@ -208,7 +275,7 @@ class TestDayAheadPlan:
     WAITING = {"deferrable_waiting": 14_400, "deferrable_slack_s": 4 * HOUR_S}
 
     def plan(self, **changes: Any) -> DayAheadPlan:
-        policy = DayAheadPlan(**{"slo_margin": 0} | changes)
+        policy = DayAheadPlan(**{"slo_margin": 0, "utilisation": 1} | changes)
         policy.reset(patient(4 * HOUR_S))
         return policy
 
@@ -226,6 +293,43 @@ class TestDayAheadPlan:
         first = hourly(0, [300, 100] + [300] * 34, **quarter, **self.WAITING)
         found = rates(asked(policy, first, *(hourly(k / 4, **quarter) for k in range(1, 9))))
         assert found == pytest.approx([0] * 4 + [4] * 4 + [0], abs=1e-9)
+
+    def test_a_rate_in_between_comes_in_bursts(self) -> None:
+        """Half of an hour at full rate: two quarters of it."""
+        policy = self.plan()
+        quarter: dict[str, Any] = {"step_s": 900.0}
+        waiting: dict[str, Any] = {"deferrable_waiting": 7_200, "deferrable_slack_s": 4 * HOUR_S}
+        first = hourly(0, [300, 100] + [300] * 34, **quarter, **waiting)
+        found = rates(asked(policy, first, *(hourly(k / 4, **quarter) for k in range(1, 9))))
+        assert found == pytest.approx([0] * 4 + [4, 0, 4, 0] + [0], abs=1e-9)
+
+    def test_it_makes_room_for_the_errors_of_its_forecasts(self) -> None:
+        """Of 1/s forecast, three in four deferrable, half as much again comes on the first day.
+
+        So all is to be 1.5/s, and the deferrable (0.5 + 0.75) / 0.75 of its forecast.
+        """
+        policy = self.plan(risk_quantile=0.97, peak_g_per_kw=0)
+        policy.reset(patient(0))
+        days = [hourly(h, [100.0] * 36, arrivals=1.0, arrived=5400 if h else 0) for h in range(49)]
+        planned = [float(str(action.reason).split()[-1][:-2]) for action in asked(policy, *days)]
+        assert planned[:24] == pytest.approx([0.75] * 24)
+        assert planned[24:] == pytest.approx([1.25] * 25)
+        plain = self.plan(risk_quantile=0, peak_g_per_kw=0)
+        plain.reset(patient(0))
+        fewer = [hourly(h, [100.0] * 36, arrivals=1.0, arrived=1800) for h in range(25)]
+        assert asked(plain, *fewer)[24].reason == "hour 0 of the plan: 0.75/s"
+
+    def test_a_price_on_the_peak_flattens_the_plan(self) -> None:
+        """100 J a request: 4/s are 400 W over an hour, and 1/s 100 W over four of them.
+
+        That saves 300 W of peak and costs 0.1 kWh more in each of three hours, at 20 g/kWh.
+        """
+        signal = [100, 120, 120, 120] + [300] * 32
+        first = hourly(0, signal, **self.WAITING)
+        (steep,) = asked(self.plan(peak_g_per_kw=19), first)
+        assert steep.reason == "hour 0 of the plan: 4.00/s"
+        (flat,) = asked(self.plan(peak_g_per_kw=21), first)
+        assert flat.reason == "hour 0 of the plan: 1.00/s"
 
     def planned(self, policy: DayAheadPlan, steps: int, step_s: float) -> list[int]:
         """Steps at which it asks for forecasts."""

@@ -78,6 +78,13 @@ def test_a_daily_rate_follows_the_day() -> None:
     assert expected_demand(later, HOUR_S, 24).rate_per_s == pytest.approx(np.roll(rate, -6))
 
 
+def test_the_day_before_is_as_the_days_of_the_process() -> None:
+    daily = "{type: daily, mean_rate_per_s: 1, peak_to_mean: 1.8, peak_hour_utc: 14}"
+    demand = expected_demand(source((POISSON, daily)), HOUR_S, 24)
+    assert demand.past_rate_per_s == pytest.approx(demand.rate_per_s)
+    assert expected_demand(source(), HOUR_S, 3).past_rate_per_s == pytest.approx([0.5] * 24)
+
+
 def test_after_the_last_request_none_come() -> None:
     """1000 requests at 0.5/s in steps of 600 s: 300 a step, and the last 100 in the fourth."""
     cut = source((f"arrivals: {POISSON}", f"requests: 1000\n  arrivals: {POISSON}"))
@@ -175,6 +182,7 @@ EVENLY = [10.0 * n for n in range(540)]  # an hour and a half, one every ten sec
 def test_the_rate_of_a_trace_is_its_own() -> None:
     _, demand = trace_demand(EVENLY, "", 600.0, 18)
     assert demand.rate_per_s * 600 == pytest.approx([60] * 6 + [30] * 6 + [0] * 6)
+    assert len(demand.past_rate_per_s) == 0
     assert demand.prompt_tokens == pytest.approx(100 + 539 / 2)
     assert (demand.output_tokens, demand.output_cv2) == (10, 0)
 
