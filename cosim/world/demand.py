@@ -10,7 +10,13 @@ import numpy as np
 
 from cosim.world.workload import WorkloadSource, class_ends_s
 from inference_sim.arrays import FloatArray
-from inference_sim.workload import BurstArrivals, DailyArrivals, HourlyArrivals, Replay
+from inference_sim.workload import (
+    BurstArrivals,
+    DailyArrivals,
+    DayToDayArrivals,
+    HourlyArrivals,
+    Replay,
+)
 
 _SAMPLE = 4096
 _BIN_S = 3600.0
@@ -35,9 +41,10 @@ class Demand:
 def expected_demand(source: WorkloadSource, step_s: float, steps: int) -> Demand:
     """Return the mean demand of a workload over a run.
 
-    The rate is that of the process, not of one draw of it; a trace's is its own, hour by hour. The
-    share of a class is missing in it from the end of the class on. Once as many requests as the
-    scenario has would have come, none do.
+    The rate is that of the process, not of one draw of it; but days that differ have their own
+    rates, as they come, and a trace its own, hour by hour. Forecasters show controllers only those
+    that have been, unless they are clairvoyant. From the end of a class on its share is missing.
+    Once as many requests as the scenario has would have come, none do.
 
     Args:
         source: The workload of a site.
@@ -82,7 +89,7 @@ def _mix(shares: FloatArray, rate: FloatArray) -> FloatArray:
 def _rate_per_s(source: WorkloadSource, step_s: float, steps: int) -> FloatArray:
     middles_s: FloatArray = (np.arange(steps, dtype=np.float64) + 0.5) * step_s
     match source.source:
-        case DailyArrivals() | HourlyArrivals() as daily:
+        case DailyArrivals() | HourlyArrivals() | DayToDayArrivals() as daily:
             return daily.rate_per_s(middles_s)
         case BurstArrivals() as bursts:
             return np.full(steps, bursts.mean_rate_per_s)
