@@ -1,7 +1,4 @@
-"""The built-in hours of 2022 and typical days, made from EIA-930's generation by fuel.
-
-For each balancing area there is a file ``eia930_2022_AREA.csv`` with the hourly net generation by
-fuel of form EIA-930 [1]: a column per code of a fuel [MW], stamped with the end of the hour.
+"""The built-in hours of 2022 and typical days, made from EIA-930's generation by fuel [1].
 
 The average intensity is that of the mix, with the factors of ``emission_factors.yaml``. The
 marginal intensity is estimated as in [2]: the slope of a regression of the hourly changes of
@@ -25,36 +22,25 @@ from __future__ import annotations
 import argparse
 import gzip
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from calibration.eia930 import Generation, months_of_year, read_generation
+from calibration.fleet_2022 import SOLAR_AREAS, solar_share, solar_summary
 from calibration.page import table, write_section
-from cosim.signals.faults import BoolArray, IntArray
 from cosim.signals.hourly_2022 import HOURS, TABLE
 from cosim.signals.mix import emission_factors, mix_intensity
 from inference_sim.arrays import FloatArray
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "signals.md"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 AREAS = ("CISO", "ERCO", "PJM", "NYIS", "BPAT")
-FUELS = {
-    "WND": "wind",
-    "SUN": "solar",
-    "WAT": "hydro",
-    "OIL": "oil",
-    "NG": "gas",
-    "COL": "coal",
-    "NUC": "nuclear",
-    "OTH": "other",
-}
 FOSSIL = ("gas", "coal", "oil")
 SEASONS = ((11, 12, 1, 2, 3), (5, 6, 7, 8, 9), (4, 10))
 """Months of winter, of summer and of the time between."""
 BINS = 10
-_BACK_AFTER_H, _TRIP = 6, 0.6
 _TYPICAL_DAYS = TABLE.with_name("typical_days_2022.csv")
 
 HEADER = """\
@@ -65,59 +51,8 @@ HEADER = """\
 # average_AREA: intensity of the mix [0.1 g/kWh], with the factors of emission_factors.yaml.
 # marginal_AREA: intensity of the plants that follow the demand [0.1 g/kWh], a regression after
 # Siler-Evans et al. (Environmental Science & Technology 46, 2012), described in that module.
+# solar_AREA: power of the area's solar plants [0.1 % of that in their best hour].
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """Hourly generation of an area, 2022-01-01T00:00Z first; NaN where data are missing.
-
-    Attributes:
-        reported: Generation by fuel as EIA has it [MW], shape (8760,) each.
-        checked: The same without hours that cannot be. The last hour of 2022, which is in the files
-            of the next year, is that of 2021 here, as with `repeat_year`.
-    """
-
-    reported: dict[str, FloatArray]
-    checked: dict[str, FloatArray]
-
-    @property
-    def missing(self) -> int:
-        """Hours without data, or with data that cannot be."""
-        return int(np.isnan(self.checked["gas"]).sum())
-
-
-def read_generation(path: Path) -> Generation:
-    """Read the file of an area."""
-    table = pd.read_csv(path)
-    starts = pd.to_datetime(table["timestamp"]) - pd.Timedelta(hours=1)
-    hours = (starts - pd.Timestamp("2022-01-01", tz="UTC")) // pd.Timedelta(hours=1)
-    wrapped = {fuel: np.full(HOURS, np.nan) for fuel in FUELS.values()}
-    for code, fuel in FUELS.items():
-        wrapped[fuel][hours.to_numpy() % HOURS] = table[code].to_numpy(dtype=np.float64)
-    of_year = np.arange(HOURS) <= hours.max()
-    wrong = nuclear_trips(wrapped["nuclear"])
-    return Generation(
-        {fuel: np.where(of_year, values, np.nan) for fuel, values in wrapped.items()},
-        {fuel: np.where(wrong, np.nan, values) for fuel, values in wrapped.items()},
-    )
-
-
-def nuclear_trips(nuclear_mw: FloatArray) -> BoolArray:
-    """Return the hours in which nuclear generation falls by 40 % and is back within six hours.
-
-    No plant does that: a reactor that trips stays off for a day. In these hours other fuels are
-    wrong too, in PJM all of them.
-    """
-    known = pd.Series(nuclear_mw).ffill().bfill()
-    wrong = np.zeros(len(known), dtype=bool)
-    for length in range(1, _BACK_AFTER_H + 1):
-        low = known < _TRIP * np.minimum(known.shift(1), known.shift(-length))
-        for hour in np.flatnonzero(low):
-            gap = slice(hour, hour + length)
-            if known[gap].max() < _TRIP * min(known[hour - 1], known[hour + length]):
-                wrong[gap] = True
-    return wrong
 
 
 def filled(values: FloatArray) -> FloatArray:
@@ -140,7 +75,7 @@ def marginal_intensity(generation: Generation, fuels: Sequence[str] = FOSSIL) ->
     between_mw = mw - changes_mw / 2
     intensity = np.full(HOURS, np.nan)
     for season in SEASONS:
-        of_season = np.isin(_months(), season)
+        of_season = np.isin(months_of_year(), season)
         edges_mw = np.quantile(mw[of_season & ~np.isnan(mw)], np.arange(BINS + 1) / BINS)
         edges_mw[[0, -1]] = -np.inf, np.inf
         for low_mw, high_mw in pairwise(edges_mw):
@@ -156,12 +91,6 @@ def _slope(x: FloatArray, y: FloatArray) -> float:
     return float((x * (y - y.mean())).sum() / (x * x).sum())
 
 
-def _months() -> IntArray:
-    hours = np.datetime64("2022-01-01T00", "h") + np.arange(HOURS)
-    months: IntArray = hours.astype("datetime64[M]").astype(np.int64) % 12 + 1
-    return months
-
-
 def average_intensity(generation: Generation) -> FloatArray:
     """Return the average intensity of the mix [g/kWh]; NaN where data are missing."""
     return mix_intensity(generation.checked, {})
@@ -170,7 +99,7 @@ def average_intensity(generation: Generation) -> FloatArray:
 def typical_rows(area: str, generation: Generation) -> list[str]:
     """Return the rows of an area's typical days, from its hours as they are reported."""
     average = mix_intensity(generation.reported, {})
-    months, of_day = _months(), np.arange(HOURS) % 24
+    months, of_day = months_of_year(), np.arange(HOURS) % 24
     rows = []
     for month in range(1, 13):
         for hour in range(24):
@@ -215,29 +144,35 @@ def _range(values: FloatArray) -> tuple[str, str]:
 
 
 def main() -> None:
-    """Write both tables to their places; with ``--write`` put the summary on the page."""
+    """Write both tables to their places; with ``--write`` put the summaries on the pages."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("folder", type=Path, help="folder with eia930_2022_AREA.csv")
-    parser.add_argument("--write", action="store_true", help="put the table on docs/signals.md")
+    parser.add_argument("--write", action="store_true", help="put the tables on the pages")
     options = parser.parse_args()
     generation = {
         area: read_generation(options.folder / f"eia930_2022_{area}.csv") for area in AREAS
     }
     write_hours(generation)
     write_typical_days(generation)
-    text = summary(generation)
-    print(text)
-    if options.write:
-        write_section("hourly_2022", text, PAGE)
+    for name, page, text in (
+        ("hourly_2022", "signals.md", summary(generation)),
+        ("fleet_2022", "solar.md", solar_summary(generation)),
+    ):
+        print(text)
+        if options.write:
+            write_section(name, text, DOCS / page)
 
 
 def write_hours(generation: Mapping[str, Generation]) -> None:
     """Write the hours of 2022."""
     columns = {
-        f"{kind}_{area}": np.rint(10 * filled(values)).astype(int)
-        for kind, of in (("average", average_intensity), ("marginal", marginal_intensity))
-        for area, hours in generation.items()
-        for values in [of(hours)]
+        f"{name}_{area}": np.rint(scale * filled(make(generation[area]))).astype(int)
+        for name, scale, make, of_areas in (
+            ("average", 10, average_intensity, AREAS),
+            ("marginal", 10, marginal_intensity, AREAS),
+            ("solar", 1000, solar_share, SOLAR_AREAS),
+        )
+        for area in of_areas
     }
     gaps = ", ".join(f"{hours.missing} in {area}" for area, hours in generation.items())
     text = HEADER.format(filled=gaps) + pd.DataFrame(columns).to_csv(index=False)

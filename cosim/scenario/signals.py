@@ -19,7 +19,7 @@ from cosim.scenario.recorded import (
     Kind,
     RecordedKeys,
 )
-from cosim.scenario.solar import ClearSkySolar, PvlibSolar, SolcastSolar
+from cosim.scenario.solar import ClearSkySolar, FleetSolar, PvlibSolar, SolcastSolar
 
 Area = Literal["CISO", "ERCO", "PJM", "NYIS", "BPAT"]
 """US balancing area with built-in hours of 2022 and typical days."""
@@ -205,7 +205,7 @@ MarginalIntensity = Annotated[
 """Marginal intensity; the built-in typical days are averages."""
 
 Solar = Annotated[
-    ConstantPower | CsvSolar | SolcastSolar | ClearSkySolar | PvlibSolar,
+    ConstantPower | CsvSolar | FleetSolar | SolcastSolar | ClearSkySolar | PvlibSolar,
     Field(discriminator="type"),
 ]
 """AC power of a solar array."""

@@ -1,4 +1,4 @@
-"""Scenario keys of solar power that is computed: a clear sky, pvlib, and the clouds over either."""
+"""Scenario keys of solar power that is computed or built in: a clear sky, pvlib, clouds, fleets."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from cosim.scenario.recorded import RecordedKeys
 WeatherFormat = Literal["tmy3", "epw", "pvgis", "sam"]
 """tmy3: NREL's typical years. epw: EnergyPlus. pvgis: typical year of PVGIS, as CSV. sam: the
 hours or half-hours of one year from the NSRDB, in SAM's CSV."""
+
+FleetArea = Literal["CISO", "ERCO", "PJM"]
+"""US balancing area with solar plants in EIA's data."""
 
 
 class Clouds(StrictModel):
@@ -74,6 +77,21 @@ class SolcastSolar(RecordedKeys, Panels):
     type: Literal["solcast"]
     """Compute it from irradiance; the site needs a ``location``. Air temperatures in the file
     take the place of ``temperature_c``."""
+
+
+class FleetSolar(StrictModel):
+    """Power of the solar plants of a US balancing area in 2022, built in, hour by hour.
+
+    Days are real, with their clouds, and none repeats; a fleet's are smoother than one roof's.
+    Other years get the days of their dates.
+    """
+
+    type: Literal["fleet_2022"]
+    """Share of the fleet's best hour, times `peak_power_w`."""
+    area: FleetArea
+    """EIA code of the balancing area."""
+    peak_power_w: NonNegative
+    """Power in the fleet's best hour [W]; 0 for no array."""
 
 
 class Weather(StrictModel):

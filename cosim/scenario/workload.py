@@ -82,6 +82,17 @@ class Bursts(StrictModel):
         return self
 
 
+class DayToDay(StrictModel):
+    """Days that differ: the rate of each is multiplied by a random factor, and by the weekend's."""
+
+    std: Annotated[float, Field(ge=0, le=2)]
+    """Standard deviation of a day's factor, which is lognormal with mean 1."""
+    correlation: DurationS = 0.0
+    """Time in which the autocorrelation of its logarithm falls to 1/e; 0 for independent days."""
+    weekend: Annotated[float, Field(ge=0, le=10)] = 1.0
+    """Rate on Saturdays and Sundays over that of other days; the mean of a week stays."""
+
+
 class Daily(StrictModel):
     """Arrivals at random, at a rate that follows the day: as a cosine, or by 24 weights."""
 
@@ -95,6 +106,8 @@ class Daily(StrictModel):
     """Hour of the peak of the cosine, UTC [h]."""
     hourly_weights: Annotated[list[NonNegative], Field(min_length=24, max_length=24)] | None = None
     """Relative rates at 0:00, 1:00, ... 23:00 UTC, in place of the cosine; linear in between."""
+    day_to_day: DayToDay | None = None
+    """Days that differ; every day is alike by default."""
 
     @model_validator(mode="before")
     @classmethod

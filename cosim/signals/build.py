@@ -30,13 +30,13 @@ from cosim.scenario.signals import (
     Temperature,
     TypicalDayCarbon,
 )
-from cosim.scenario.solar import SolcastSolar
+from cosim.scenario.solar import FleetSolar, SolcastSolar
 from cosim.signals.csv_file import read_csv
 from cosim.signals.dialect import Dialect
 from cosim.signals.faults import file_error
 from cosim.signals.formats import ReadOptions, read_signal
 from cosim.signals.gaps import Fill
-from cosim.signals.hourly_2022 import hourly_intensity_series
+from cosim.signals.hourly_2022 import hourly_intensity_series, hourly_sun_series
 from cosim.signals.place import Place
 from cosim.signals.resample import resampled
 from cosim.signals.series import Series
@@ -111,6 +111,9 @@ def solar_series(
     if isinstance(config, CsvSolar):
         factor = config.peak_power_w or POWER_UNITS[config.unit]
         return _from_file(config, factor, window)
+    if isinstance(config, FleetSolar):
+        share = hourly_sun_series(config.area, window.start_s, window.end_s)
+        return share.scaled(config.peak_power_w)
     if isinstance(config, SolcastSolar):
         return _placed(solcast_power(config, place, _fill(config.fill)), config, window)
     series = computed_solar(config, window.start_s - DAY_S, window.end_s, place, seed)

@@ -9,7 +9,13 @@ import numpy as np
 
 from cosim.world.workload import WorkloadSource, class_ends_s
 from inference_sim.arrays import FloatArray
-from inference_sim.workload import BurstArrivals, DailyArrivals, HourlyArrivals, Replay
+from inference_sim.workload import (
+    BurstArrivals,
+    DailyArrivals,
+    DayToDayArrivals,
+    HourlyArrivals,
+    Replay,
+)
 from inference_sim.workload.lengths import Lengths
 
 _SAMPLE = 4096
@@ -58,9 +64,10 @@ class Demand:
 def expected_demand(source: WorkloadSource, step_s: float, steps: int) -> Demand:
     """Return the mean demand of a workload over a run.
 
-    The rate is that of the process, not of one draw of it; a trace's is its own, hour by hour. The
-    share of a class is missing in it from the end of the class on. Once as many requests as the
-    scenario has would have come, none do.
+    The rate is that of the process, not of one draw of it; but days that differ have their own
+    rates, as they come, and a trace its own, hour by hour. Forecasters show controllers only those
+    that have been, unless they are clairvoyant. From the end of a class on its share is missing.
+    Once as many requests as the scenario has would have come, none do.
 
     Args:
         source: The workload of a site.
@@ -168,9 +175,12 @@ def _mix(shares: FloatArray, rate: FloatArray) -> list[float]:
 def _past_rate_per_s(source: WorkloadSource, step_s: float) -> FloatArray:
     """Return the rates of a day of the same process before the run; none of a trace."""
     steps = round(_DAY_S / step_s)
+    middles_s: FloatArray = (np.arange(-steps, 0, dtype=np.float64) + 0.5) * step_s
     match source.source:
         case DailyArrivals() | HourlyArrivals() as daily:
-            return daily.rate_per_s((np.arange(-steps, 0, dtype=np.float64) + 0.5) * step_s)
+            return daily.rate_per_s(middles_s)
+        case DayToDayArrivals() as days:  # of which no day before the run is drawn: the mean day
+            return days.daily.rate_per_s(middles_s)
         case Replay():
             return np.empty(0)
     return _rate_per_s(source, step_s, steps)
@@ -179,7 +189,7 @@ def _past_rate_per_s(source: WorkloadSource, step_s: float) -> FloatArray:
 def _rate_per_s(source: WorkloadSource, step_s: float, steps: int) -> FloatArray:
     middles_s: FloatArray = (np.arange(steps, dtype=np.float64) + 0.5) * step_s
     match source.source:
-        case DailyArrivals() | HourlyArrivals() as daily:
+        case DailyArrivals() | HourlyArrivals() | DayToDayArrivals() as daily:
             return daily.rate_per_s(middles_s)
         case BurstArrivals() as bursts:
             return np.full(steps, bursts.mean_rate_per_s)

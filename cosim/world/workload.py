@@ -15,6 +15,7 @@ from inference_sim.workload import (
     Arrival,
     BurstArrivals,
     DailyArrivals,
+    DayToDayArrivals,
     FixedLengths,
     GammaArrivals,
     HourlyArrivals,
@@ -37,6 +38,9 @@ from inference_sim.workload.lengths import Lengths
 
 _OWN_WORKLOAD = 0x73697465
 """Keeps the draws of sites with workloads of their own apart from those of the shared one."""
+
+_DAYS = 5
+"""Keeps the draws of days apart from those of the stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,7 @@ def _whole_source(config: Workload, seed: Sequence[int], start: datetime) -> Wor
         )
     if config.arrivals is None:
         raise ValueError("the workload has no arrivals")
-    arrivals = _arrivals(config.arrivals, start)
+    arrivals = _arrivals(config.arrivals, start, seed)
     own = {
         index: _lengths(request_class.lengths)
         for index, request_class in enumerate(config.classes)
@@ -149,8 +153,7 @@ def _whole_source(config: Workload, seed: Sequence[int], start: datetime) -> Wor
     )
 
 
-def _arrivals(config: keys.Arrivals, start: datetime) -> Arrivals:
-    start_hour = start.hour + start.minute / 60 + start.second / 3600
+def _arrivals(config: keys.Arrivals, start: datetime, seed: Sequence[int]) -> Arrivals:
     match config:
         case keys.Poisson():
             return PoissonArrivals(config.rate_per_s)
@@ -162,6 +165,23 @@ def _arrivals(config: keys.Arrivals, start: datetime) -> Arrivals:
             return BurstArrivals(
                 config.base_rate_per_s, config.burst_rate_per_s, config.mean_burst, config.mean_gap
             )
+        case keys.Daily():
+            profile, days = _profile(config, start), config.day_to_day
+            if days is None:
+                return profile
+            return DayToDayArrivals(
+                profile,
+                days.std,
+                days.correlation,
+                days.weekend,
+                start.weekday(),
+                (*seed, _DAYS),
+            )
+
+
+def _profile(config: keys.Daily, start: datetime) -> DailyArrivals | HourlyArrivals:
+    start_hour = start.hour + start.minute / 60 + start.second / 3600
+    match config:
         case keys.Daily(hourly_weights=list(weights)):
             return HourlyArrivals(config.mean_rate_per_s, tuple(weights), start_hour)
         case keys.Daily(peak_to_mean=float(peak_to_mean), peak_hour_utc=float(peak_hour)):

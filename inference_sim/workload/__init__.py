@@ -13,6 +13,7 @@ from inference_sim.workload.arrivals import (
     PoissonArrivals,
     StaticArrivals,
 )
+from inference_sim.workload.day_to_day import DayToDayArrivals
 from inference_sim.workload.empirical import EmpiricalLengths, find_lengths
 from inference_sim.workload.lengths import (
     FixedLengths,
@@ -36,6 +37,7 @@ __all__ = [
     "Arrival",
     "BurstArrivals",
     "DailyArrivals",
+    "DayToDayArrivals",
     "EmpiricalLengths",
     "FixedLengths",
     "GammaArrivals",

@@ -181,6 +181,11 @@ class DailyArrivals:
         """The rate at the peak hour [requests/s]."""
         return self.mean_rate_per_s * self.peak_to_mean
 
+    @property
+    def quietest_hour(self) -> float:
+        """Hour of the day of the lowest rate."""
+        return (self.peak_hour + 12) % 24
+
     def rate_per_s(self, time_s: FloatArray) -> FloatArray:
         """Return the mean rate at times since the start of the run [requests/s]."""
         hour = self.start_hour + np.asarray(time_s) / 3600
@@ -215,6 +220,11 @@ class HourlyArrivals:
     def peak_rate_per_s(self) -> float:
         """The rate at the busiest hour [requests/s]."""
         return self.mean_rate_per_s * max(self.weights) * 24 / sum(self.weights)
+
+    @property
+    def quietest_hour(self) -> float:
+        """Hour of the day of the lowest rate, the first one of several."""
+        return float(self.weights.index(min(self.weights)))
 
     def rate_per_s(self, time_s: FloatArray) -> FloatArray:
         """Return the mean rate at times since the start of the run [requests/s]."""

@@ -217,7 +217,8 @@ def test_overrides_are_checked_like_the_file(cosim: Cli) -> None:
             "type: clear_sky",
             "type: clear_skies",
             "s.yaml:18:21 sites.0.microgrid.solar.type: unknown type 'clear_skies'; did you mean "
-            "'clear_sky'? (expected one of: constant, csv, solcast, clear_sky, pvlib)",
+            "'clear_sky'? (expected one of: constant, csv, fleet_2022, solcast, clear_sky, "
+            "pvlib)",
         ),
         (
             "type: poisson",

@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from calibration.hourly_2022 import AREAS, FUELS, Generation, marginal_intensity, nuclear_trips
-from cosim.scenario.signals import CarbonIntensity, MarginalIntensity
-from cosim.signals import Window, carbon_series
-from cosim.signals.hourly_2022 import HOURS, hourly_intensity
+from calibration.eia930 import FUELS, Generation, nuclear_trips
+from calibration.fleet_2022 import fleet_growth, solar_share
+from calibration.hourly_2022 import AREAS, marginal_intensity
+from cosim.scenario.signals import CarbonIntensity, MarginalIntensity, Solar
+from cosim.signals import Window, carbon_series, solar_series
+from cosim.signals.hourly_2022 import HOURS, hourly_intensity, hourly_sun
 from cosim.signals.typical_day import areas, typical_day_means
 
 CARBON: TypeAdapter[Any] = TypeAdapter(CarbonIntensity)
+SOLAR: TypeAdapter[Any] = TypeAdapter(Solar)
 MARGINAL: TypeAdapter[Any] = TypeAdapter(MarginalIntensity)
 DAY_S = 86400.0
 STARTS = np.datetime64("2022-01-01T00", "h") + np.arange(HOURS)
@@ -112,3 +115,42 @@ def test_nuclear_plants_do_not_come_back_within_hours() -> None:
     nuclear[60:90] = 10_000  # an outage that lasts
     nuclear[150] = 0
     assert np.flatnonzero(nuclear_trips(nuclear)).tolist() == [10, 11, 12, 13, 150]
+
+
+@pytest.mark.parametrize(("area", "noon"), [("CISO", 20), ("ERCO", 18), ("PJM", 17)])
+def test_days_of_a_fleet_are_real(area: str, noon: int) -> None:
+    share = hourly_sun(area)
+    assert (share.min(), share.max()) == (0, 1)
+    assert 0.2 < share.mean() < 0.3
+    days = np.roll(share, 12 - noon).reshape(365, 24)
+    assert (days[:, [0, 1, 2, 22, 23]] < 0.02).all()  # night
+    assert days.mean(axis=0).argmax() in (10, 11, 12, 13)
+    energy = days.sum(axis=1)
+    assert len(set(energy.round(4))) > 350
+    assert energy.min() < 0.2 * energy.mean()
+
+
+def test_the_power_of_a_fleet() -> None:
+    config = SOLAR.validate_python({"type": "fleet_2022", "area": "PJM", "peak_power_w": 500})
+    window = Window.of(datetime(2025, 1, 1, tzinfo=UTC), 48 * 3600)
+    series = solar_series(config, window)
+    power_w = series.step_means(window.start_s - 7 * DAY_S, 3600, 9 * 24)
+    share = hourly_sun("PJM")
+    assert power_w.tolist() == pytest.approx([*(500 * share[-7 * 24 :]), *(500 * share[:48])])
+
+
+def test_areas_without_sun() -> None:
+    for area in ("NYIS", "BPAT"):
+        with pytest.raises(ValidationError, match="'CISO', 'ERCO' or 'PJM'"):
+            SOLAR.validate_python({"type": "fleet_2022", "area": area, "peak_power_w": 1})
+
+
+def test_growth_of_a_fleet_is_taken_out() -> None:
+    hours = np.arange(HOURS)
+    season = 1 + 0.3 * np.cos(2 * np.pi * (hours / 24 - 171) / 365)
+    sun = np.maximum(0, season * np.cos(2 * np.pi * (hours % 24 - 12) / 24))
+    power_mw = 4000 * 1.2 ** (hours / HOURS) * sun
+    generation = Generation({"solar": power_mw}, {"solar": power_mw})
+    assert fleet_growth(generation) == pytest.approx(np.log(1.2), abs=0.02)
+    share = solar_share(generation)
+    assert share == pytest.approx(sun / sun.max(), abs=0.02)

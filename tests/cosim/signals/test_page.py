@@ -11,7 +11,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from cosim.scenario.recorded import RecordedKeys
-from cosim.scenario.signals import CarbonIntensity, Price, Solar
+from cosim.scenario.signals import CarbonIntensity, MarginalIntensity, Price, Solar
 from cosim.signals.formats import FORMATS
 from cosim.signals.mix import emission_factors
 from tests.cosim.builders import REPOSITORY
@@ -19,6 +19,7 @@ from tests.cosim.builders import REPOSITORY
 PAGE = (REPOSITORY / "docs" / "signals.md").read_text(encoding="utf-8")
 SIGNALS: dict[str, TypeAdapter[Any]] = {
     "carbon_intensity": TypeAdapter(CarbonIntensity),
+    "marginal_carbon_intensity": TypeAdapter(MarginalIntensity),
     "solar": TypeAdapter(Solar),
     "price": TypeAdapter(Price),
 }
@@ -50,8 +51,9 @@ def test_every_key_of_a_file_is_described() -> None:
 
 @pytest.mark.parametrize("text", EXAMPLES)
 def test_examples_are_valid(text: str, tmp_path: Path) -> None:
-    [(signal, config)] = yaml.safe_load(text).items()
-    path = tmp_path / config["path"]
-    path.write_text("a,b\n")
-    found = SIGNALS[signal].validate_python({**config, "path": str(path)})
-    assert found.type == config["type"]
+    for signal, config in yaml.safe_load(text).items():
+        if "path" in config:
+            path = tmp_path / config["path"]
+            path.write_text("a,b\n")
+            config["path"] = str(path)
+        assert SIGNALS[signal].validate_python(config).type == config["type"]
