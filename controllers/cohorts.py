@@ -2,8 +2,8 @@
 
 An observation counts the deferred requests and tells the slack of the most urgent one alone. Here
 they are kept by cohort: those of a class that arrived between two observations, as many as are its
-share of the arrivals. They leave in the order of their latest start, so that those that still wait
-are the last ones of that order, as many as are observed.
+share of the deferrable ones. They leave in the order of their latest start, so that those that
+still wait are the last ones of that order, as many as are observed.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Cohorts:
 
     def __init__(self, context: SiteContext) -> None:
         self._classes = [info for info in context.classes if info.deferrable and info.share > 0]
+        self._share = sum(info.share for info in self._classes)
         self._cohorts: list[tuple[float, float]] = []  # latest start [s], requests; ascending
         self._starts_s, self._due = np.empty(0), np.empty(0)
         self._seen_s = 0.0
@@ -41,11 +42,11 @@ class Cohorts:
         """Take in the arrivals of the last step, and the requests that wait."""
         now_s, waiting = observation.time_s, float(observation.deferrable_waiting)
         since_s, self._seen_s = now_s - self._seen_s, now_s
-        arrived = observation.arrived * since_s / observation.step_s
+        arrived = observation.deferrable_arrived * since_s / observation.step_s
         if arrived:
             for info in self._classes:
                 start_s = now_s - since_s / 2 + info.latest_start_s
-                insort(self._cohorts, (start_s, info.share * arrived))
+                insort(self._cohorts, (start_s, info.share / self._share * arrived))
         self._keep(waiting)
         starts_s = np.array([start_s for start_s, _ in self._cohorts]) - now_s
         counts = np.array([count for _, count in self._cohorts])

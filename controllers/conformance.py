@@ -239,12 +239,21 @@ def _shown(answer: Mapping[str, Any]) -> str:
     return " ".join(parts) or "nothing"
 
 
+_SIGNALS = (
+    "carbon_intensity_g_per_kwh",
+    "solar_w",
+    "price_per_kwh",
+    "arrivals_per_s",
+    "deferrable_arrivals_per_s",
+)
+
+
 def _fork(day: ExampleDay, other: ExampleDay, step: int, factor: float) -> ExampleDay:
     """Return a day that is as one until a step, and from it on `factor` times as another."""
     signals = {}
     for site, signal in day.signals.items():
         changed: dict[str, Any] = {}
-        for name in ("carbon_intensity_g_per_kwh", "solar_w", "price_per_kwh", "arrivals_per_s"):
+        for name in _SIGNALS:
             early, late = getattr(signal, name), getattr(other.signals[site], name)
             changed[name] = np.concatenate([early[:step], factor * late[step:]])
         signals[site] = replace(signal, **changed)

@@ -14,6 +14,7 @@ import numpy as np
 from controllers.arrays import FloatArray
 from controllers.base import ONE_POOL, SiteContext
 from controllers.example import STEPS, duck_curve, example_context, hours
+from controllers.service import LoadSplit
 from controllers.site_views import (
     LatencyView,
     MicrogridReport,
@@ -87,11 +88,13 @@ def _signals(
     sun = 1500 * np.maximum(0.0, np.sin(np.pi * (hour - 6) / 12))
     if intensity is None:
         intensity = duck_curve(steps, context.step_s, seed)
+    arrivals_per_s = 1.5 + np.sin(np.pi * (hour - 9) / 12)
     return SiteSignals(
         carbon_intensity_g_per_kwh=intensity,
         solar_w=sun,
         price_per_kwh=0.1 + intensity / 5000,
-        arrivals_per_s=1.5 + np.sin(np.pi * (hour - 9) / 12),
+        arrivals_per_s=arrivals_per_s,
+        deferrable_arrivals_per_s=LoadSplit.of(context.classes).deferrable_share * arrivals_per_s,
         past={"carbon_intensity": context.past_carbon_intensity_g_per_kwh},
     )
 
@@ -106,6 +109,7 @@ def _report(context: SiteContext, generator: np.random.Generator) -> SiteReport:
     facility_power_w = generator.uniform(context.idle_power_w, context.peak_power_w)
     queue = QueueView(
         arrived=arrived,
+        deferrable_arrived=round(LoadSplit.of(context.classes).deferrable_share * arrived),
         admitted=arrived,
         completed=int(generator.integers(0, arrived + 1)),
         gateway_waiting=int(generator.integers(0, 50)),

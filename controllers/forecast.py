@@ -273,6 +273,20 @@ class Recorded(Forecaster):
         return mean, np.zeros(steps_ahead)
 
 
+def interactive_mean(forecasts: Mapping[str, Forecast]) -> FloatArray:
+    """Return the rate of the requests that may not be deferred, as it is forecast [requests/s].
+
+    Args:
+        forecasts: Those of arrivals and deferrable arrivals among them.
+
+    Returns:
+        A value for each step ahead, the present one first, shape (steps,).
+    """
+    arrivals, deferrable = forecasts["arrivals"].mean, forecasts["deferrable_arrivals"].mean
+    others: FloatArray = np.maximum(arrivals - deferrable, 0.0)
+    return others
+
+
 class Forecasts(Mapping[str, Forecast]):
     """Forecasts that a controller declared, made when they are first read.
 

@@ -20,7 +20,7 @@ from controllers.observation import SiteObservation
 from controllers.service import LoadSplit, ServiceModel
 
 _ROUNDING = 1e-9
-FORECASTS = frozenset({"carbon_intensity", "solar", "arrivals"})
+FORECASTS = frozenset({"carbon_intensity", "solar", "arrivals", "deferrable_arrivals"})
 
 
 def load_terms(
@@ -161,8 +161,9 @@ class SitePlanner:
         forecasts = observation.forecasts
         intensity = forecasts["carbon_intensity"].by_period(period_s)
         arrivals = forecasts["arrivals"].by_period(period_s)
-        share = split.deferrable_share
-        interactive, weight = arrivals * split.interactive_load, split.deferrable_weight
+        deferrable = forecasts["deferrable_arrivals"].by_period(period_s)
+        interactive = split.interactive_weight * np.maximum(arrivals - deferrable, 0.0)
+        weight = split.deferrable_weight
         base_w, slope_j, room = load_terms(
             self._service,
             interactive,
@@ -177,7 +178,7 @@ class SitePlanner:
             )
         ends_s: FloatArray = period_s * np.arange(1.0, len(intensity) + 1)
         waiting = float(observation.deferrable_waiting)
-        coming = np.cumsum(arrivals * share * inflation) * period_s
+        coming = np.cumsum(deferrable * inflation) * period_s
         first_s = observation.deferrable_slack_s
         due = due_by(waiting, math.inf if first_s is None else first_s, split.may_wait_s, ends_s)
         if math.isfinite(split.may_wait_s):

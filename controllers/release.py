@@ -5,10 +5,10 @@ than its capacity at that time per token, so deferrable ones get the rest of it:
 
     rate = (utilisation * capacity(TPOT SLO) - interactive load) / w        [requests/s]
 
-within the limits of the actuator. The interactive load is the observed rate of arrivals, weighted
-exponentially over the last quarter of an hour, times the share and the weight of the classes that
-may not wait; w is the mean weight of the others, 1 where all have the same lengths. A rate stays
-until it is off by a tenth, so that not every step is a change.
+within the limits of the actuator. The interactive load is the observed rate of requests that may
+not wait, weighted exponentially over the last quarter of an hour, times their mean weight; w is the
+mean weight of the others, 1 where all have the same lengths. A rate stays until it is off by a
+tenth, so that not every step is a change.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ class Release:
     def see(self, observation: SiteObservation) -> float:
         """Take in the arrivals of the last step, and return the rate of release [requests/s]."""
         if observation.step > 0:
-            observed_per_s = self._split.interactive_load * observation.arrived / observation.step_s
+            interactive = observation.arrived - observation.deferrable_arrived
+            observed_per_s = self._split.interactive_weight * interactive / observation.step_s
             before_per_s = self._interactive_per_s
             weight = 1 - math.exp(-observation.step_s / _MEMORY_S)
             self._interactive_per_s = (

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from controllers.arrays import FloatArray
 from controllers.base import SiteContext
+from controllers.forecast import interactive_mean
 from controllers.observation import SiteObservation
 from controllers.service import LoadSplit
 
@@ -26,13 +27,14 @@ class BaseReplicas:
 
     Example::
 
-        base = BaseReplicas(context, load=0.4, utilisation=0.7, lookahead_s=900)
+        base = BaseReplicas(context, weight=1.2, utilisation=0.7, lookahead_s=900)
         load_per_s = base.load_per_s(observation)
         replicas = int(base.holding(load_per_s))
 
     Args:
         context: The site.
-        load: Load to hold [mean requests per request that arrives].
+        weight: Mean weight of the requests that may not wait, whose load is held [mean requests];
+            None to hold that of all requests.
         utilisation: Share of the capacity that load may take [0 to 1].
         lookahead_s: Time that a replica may take to wake up [s].
 
@@ -45,7 +47,7 @@ class BaseReplicas:
     """
 
     def __init__(
-        self, context: SiteContext, *, load: float, utilisation: float, lookahead_s: float
+        self, context: SiteContext, *, weight: float | None, utilisation: float, lookahead_s: float
     ) -> None:
         if context.service is None:
             raise ValueError(f"site '{context.site}' has no cluster to scale")
@@ -54,14 +56,20 @@ class BaseReplicas:
         self.each_per_s = utilisation * context.service.capacity_per_s(
             LoadSplit.of(context.classes).tpot_slo_s, replicas=1
         )
-        self._load, self._lookahead_s = load, lookahead_s
+        self._weight, self._lookahead_s = weight, lookahead_s
 
     def load_per_s(self, observation: SiteObservation) -> float:
         """Return the load to hold now [mean requests/s]."""
-        arrivals = observation.forecasts["arrivals"]
-        soon = max(1, math.ceil(self._lookahead_s / arrivals.step_s))
+        soon = max(1, math.ceil(self._lookahead_s / observation.step_s))
         backlog = observation.gateway_waiting + observation.replica_waiting
-        return self._load * float(arrivals.mean[:soon].max()) + backlog / self._lookahead_s
+        coming = self.coming_per_s(observation)
+        return float(coming[:soon].max()) + backlog / self._lookahead_s
+
+    def coming_per_s(self, observation: SiteObservation) -> FloatArray:
+        """Return the load to hold that is forecast, by step [mean requests/s], shape (steps,)."""
+        if self._weight is None:
+            return observation.forecasts["arrivals"].mean
+        return self._weight * interactive_mean(observation.forecasts)
 
     def holding(self, load_per_s: FloatArray | float) -> NDArray[np.int64]:
         """Return the fewest replicas that hold loads [mean requests/s], same shape."""

@@ -137,18 +137,20 @@ class LoadSplit:
     Example::
 
         split = LoadSplit.of(context.classes)
-        interactive_per_s = split.interactive_load * arrivals_per_s  # [mean requests/s]
+        load_per_s = split.interactive_weight * interactive_per_s  # [mean requests/s]
 
     Attributes:
         interactive_load: Load of those that may not wait [mean requests per request that arrives].
+        interactive_weight: Mean weight of those [mean requests].
         deferrable_share: Share of the requests that may wait [0 to 1].
-        deferrable_weight: Mean weight of those [mean requests].
+        deferrable_weight: Mean weight of these [mean requests].
         may_wait_s: Time for which they may wait, the shortest of their classes [s]; may be
             infinite.
         tpot_slo_s: The strictest SLO of the others for the time per token [s], or None.
     """
 
     interactive_load: float
+    interactive_weight: float
     deferrable_share: float
     deferrable_weight: float
     may_wait_s: float
@@ -163,8 +165,11 @@ class LoadSplit:
         bounds = [info.tpot_slo_s for info in others if info.tpot_slo_s is not None]
         share = sum(info.share for info in may_wait)
         load = sum(info.share * info.weight for info in may_wait)
+        other_share = sum(info.share for info in others)
+        other_load = sum(info.share * info.weight for info in others) if present else 1.0
         return cls(
-            interactive_load=sum(info.share * info.weight for info in others) if present else 1.0,
+            interactive_load=other_load,
+            interactive_weight=other_load / other_share if other_share else 1.0,
             deferrable_share=share,
             deferrable_weight=load / share if share else 1.0,
             may_wait_s=min((info.latest_start_s for info in may_wait), default=math.inf),

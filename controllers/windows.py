@@ -48,7 +48,7 @@ class WindowPolicy(Controller):
         horizon_h: How far it looks ahead [h].
     """
 
-    forecasts = frozenset({"arrivals"})
+    forecasts = frozenset({"arrivals", "deferrable_arrivals"})
 
     def __init__(
         self, *, replicas: bool, utilisation: float, wake_s: float, horizon_h: float
@@ -70,7 +70,7 @@ class WindowPolicy(Controller):
         self._split = LoadSplit.of(context.classes)
         self._base = BaseReplicas(
             context,
-            load=self._split.interactive_load,
+            weight=self._split.interactive_weight,
             utilisation=self._utilisation,
             lookahead_s=_LOOKAHEAD_S,
         )
@@ -130,7 +130,7 @@ class WindowPolicy(Controller):
         next_ends_s = step_s * np.arange(2.0, len(intensity) + 2)
         due = self._cohorts.due_by(next_ends_s)  # a slot counts if it ends before they must start
         due[-1] = observation.deferrable_waiting
-        load_per_s = self._split.interactive_load * observation.forecasts["arrivals"].mean
+        load_per_s = self._base.coming_per_s(observation)
         room_per_s = np.maximum(self._base.most * self._base.each_per_s - load_per_s, 0.0)
         return cleanest_slots(intensity, room_per_s * step_s / self._split.deferrable_weight, due)
 

@@ -23,6 +23,7 @@ References:
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -71,7 +72,8 @@ class Autoscale(Controller):
     ) -> None:
         self.sees_carbon = deferrable
         self.actuators = frozenset({"active_replicas", *([ACTUATOR] if deferrable else [])})
-        self.forecasts = frozenset({"arrivals", *(["carbon_intensity"] if deferrable else [])})
+        others = ["deferrable_arrivals", "carbon_intensity"] if deferrable else []
+        self.forecasts = frozenset({"arrivals", *others})
         self.forecast_horizon_h = max(
             horizon_h if deferrable else 0.0, lookahead_s / 3600, slot_s / 3600
         )
@@ -95,10 +97,9 @@ class Autoscale(Controller):
             )
         self._service = context.service
         split = LoadSplit.of(context.classes)
-        self._load = split.interactive_load if self._deferrable else 1.0
         self._base = BaseReplicas(
             context,
-            load=self._load,
+            weight=split.interactive_weight if self._deferrable else None,
             utilisation=self._utilisation,
             lookahead_s=self._lookahead_s,
         )
@@ -131,7 +132,9 @@ class Autoscale(Controller):
         if not observation.deferrable_waiting:
             return 0, 0.0
         intensity = observation.forecasts["carbon_intensity"].by_period(self._slot_s)
-        load = self._load * observation.forecasts["arrivals"].by_period(self._slot_s)
+        arrivals = observation.forecasts["arrivals"]
+        coming = replace(arrivals, mean=self._base.coming_per_s(observation))
+        load = coming.by_period(self._slot_s)
         load[0] = now_per_s
         slots = len(intensity)
         if observation.deferrable_slack_s is not None:

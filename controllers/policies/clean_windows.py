@@ -47,7 +47,7 @@ class CleanWindows(WindowPolicy):
         horizon_h: How far it looks ahead [h].
     """
 
-    forecasts = frozenset({"arrivals", "carbon_intensity"})
+    forecasts = WindowPolicy.forecasts | {"carbon_intensity"}
 
     def __init__(
         self,

@@ -34,7 +34,7 @@ class WaitAwhile(WindowPolicy):
         horizon_h: How far it looks ahead [h]; all work is taken to be due by then.
     """
 
-    forecasts = frozenset({"arrivals", "carbon_intensity"})
+    forecasts = WindowPolicy.forecasts | {"carbon_intensity"}
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ batch, 1 request/s at the objective of 0.05 s per token, and draws 100 W idle to
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -63,8 +63,15 @@ def site(replicas: int = 4, **changes: Any) -> SiteContext:
 
 
 def seen(step: int, **changes: Any) -> SiteObservation:
-    """An observation with forecasts, given by signal; the intensity is the forecast's first."""
-    told: Mapping[str, Sequence[float]] = changes.pop("forecasts", {})
+    """An observation with forecasts, given by signal; the intensity is the forecast's first.
+
+    Of the requests that come, `BATCH` has its share.
+    """
+    told: dict[str, Sequence[float]] = dict(changes.pop("forecasts", {}))
+    if "arrivals" in told:
+        told.setdefault("deferrable_arrivals", [BATCH.share * rate for rate in told["arrivals"]])
+    if "arrived" in changes:
+        changes.setdefault("deferrable_arrived", round(BATCH.share * changes["arrived"]))
     made = {
         name: Forecast(step * 60.0, 60.0, np.array(values, float), np.zeros(len(values)))
         for name, values in told.items()
