@@ -43,7 +43,8 @@ def expected_demand(source: WorkloadSource, step_s: float, steps: int) -> Demand
 
     The rate is that of the process, not of one draw of it; but days that differ have their own
     rates, as they come, and a trace its own, hour by hour. Forecasters show controllers only those
-    that have been, unless they are clairvoyant. From the end of a class on its share is missing.
+    that have been, unless they are clairvoyant. From the end of a class on its share is missing,
+    while the mean lengths stay those of all classes.
     Once as many requests as the scenario has would have come, none do.
 
     Args:
@@ -52,38 +53,26 @@ def expected_demand(source: WorkloadSource, step_s: float, steps: int) -> Demand
         steps: Steps of the run.
     """
     rate = _rate_per_s(source, step_s, steps) * source.share
-    shares = _class_shares(source, step_s, steps)
-    rate = rate * shares.sum(axis=0) if shares is not None else rate
+    rate = rate * _share_that_comes(source, step_s, steps)
     if source.config.requests is not None:
         most = source.config.requests * source.share
         came = np.cumsum(rate) * step_s
         left = np.clip(most - np.append(0.0, came[:-1]), 0.0, None)
         rate = np.minimum(rate, left / step_s)
-    prompt, output = _lengths(source, None if shares is None else _mix(shares, rate))
+    prompt, output = _lengths(source)
     mean = float(output.mean())
     return Demand(rate, float(prompt.mean()), mean, float(output.var()) / mean**2)
 
 
-def _class_shares(source: WorkloadSource, step_s: float, steps: int) -> FloatArray | None:
-    """Return the share of each class of the process in each step, shape (classes, steps).
-
-    None if no class ends; then the requests are all that the process sends.
-    """
+def _share_that_comes(source: WorkloadSource, step_s: float, steps: int) -> FloatArray:
+    """Return the share of the process in each step that is of classes before their end."""
     until_s = class_ends_s(source.config)
     if all(map(math.isinf, until_s)):
-        return None
-    shares = np.array([[request_class.share] for request_class in source.config.classes])
+        return np.ones(steps)  # without the rounding of a sum of shares
+    shares = np.array([request_class.share for request_class in source.config.classes])
     before_end = np.array(until_s)[:, None] / step_s - np.arange(steps)
-    open_shares: FloatArray = shares * np.clip(before_end, 0.0, 1.0)
-    return open_shares
-
-
-def _mix(shares: FloatArray, rate: FloatArray) -> FloatArray:
-    """Return the share of each class of the requests that come in a run, shape (classes,)."""
-    together = shares.sum(axis=0)
-    of_step = np.divide(rate, together, out=np.zeros_like(rate), where=together > 0)
-    came: FloatArray = shares @ of_step
-    return came / came.sum() if came.any() else shares[:, 0]
+    share: FloatArray = shares @ np.clip(before_end, 0.0, 1.0)
+    return share
 
 
 def _rate_per_s(source: WorkloadSource, step_s: float, steps: int) -> FloatArray:
@@ -111,21 +100,15 @@ def _recorded_rate_per_s(replay: Replay, times_s: FloatArray, horizon_s: float) 
     return rates
 
 
-def _lengths(source: WorkloadSource, mix: FloatArray | None) -> tuple[FloatArray, FloatArray]:
-    """Return prompt and output lengths of a sample of the requests.
-
-    Args:
-        source: The workload.
-        mix: Share of each class; those of the scenario by default.
-    """
+def _lengths(source: WorkloadSource) -> tuple[FloatArray, FloatArray]:
+    """Return prompt and output lengths of a sample of the requests."""
     if isinstance(source.source, Replay):
         part = next(iter(source.source.parts()))
         return part.prompt_tokens.astype(np.float64), part.output_tokens.astype(np.float64)
     rng = np.random.default_rng(0)
-    shares = [share for share, _ in source.lengths] if mix is None else mix.tolist()
     drawn = [
         lengths.draw(rng, max(1, round(share * _SAMPLE)))
-        for share, (_, lengths) in zip(shares, source.lengths, strict=True)
+        for share, lengths in source.lengths
         if share > 0
     ]
     prompts, outputs = zip(*drawn, strict=True)

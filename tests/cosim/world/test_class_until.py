@@ -111,8 +111,11 @@ def test_the_demand_falls_by_the_share_of_the_class() -> None:
     demand = expected_demand(source(scenario_text(", until: 90min")), 3600.0, 4)
     assert demand.rate_per_s == pytest.approx([0.5, 0.5 * (0.25 + 0.375), 0.125, 0.125])
     assert demand.rate_per_s.sum() * 3600 == pytest.approx(0.125 * 4 * 3600 + 0.375 * 1.5 * 3600)
-    batch = 0.375 * 1.5 / (0.125 * 4 + 0.375 * 1.5)
-    assert demand.output_tokens == pytest.approx(batch * 200 + (1 - batch) * 40, rel=1e-3)
+    whole = expected_demand(source(scenario_text("")), 3600.0, 4)
+    assert (demand.prompt_tokens, demand.output_tokens) == (
+        whole.prompt_tokens,
+        whole.output_tokens,
+    )
 
 
 def test_the_demand_is_that_of_the_requests() -> None:
