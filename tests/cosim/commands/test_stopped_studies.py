@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from cosim.studies.runs.pool import DIED
+from tests.conftest import Cli
 from tests.cosim.builders import controlled, write, write_controller
 
 LONG_AFTER_THE_FIRST = (
@@ -24,11 +25,17 @@ NEEDS_PROC = pytest.mark.skipif(not Path("/proc").exists(), reason="asks /proc f
 
 
 def study(folder: Path) -> None:
-    """A study of three runs, of which the first ends soon and the others take hours."""
+    """A study whose controller lets its first run end soon; the others would take hours."""
     (folder / "pids").mkdir()
     entry = write_controller(folder, LONG_AFTER_THE_FIRST)
-    text = controlled(entry) + "evaluation: {seeds: 3, policies: [{name: p}]}\n"
+    policies = f"[{{name: slow, controllers: [{entry}]}}]"
+    text = controlled() + f"evaluation: {{seeds: 3, policies: {policies}}}\n"
     write(folder / "s.yaml", text)
+
+
+def is_in_a_long_run(folder: Path) -> bool:
+    """Whether runs have ended, and one that takes hours may have begun."""
+    return bool((folder / "first").exists() and pids(folder) and kept(folder))
 
 
 def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -77,7 +84,7 @@ def test_a_signal_ends_all_and_keeps_the_runs_that_ended(
 ) -> None:
     study(tmp_path)
     process = started(tmp_path, "evaluate", "s.yaml", "-o", "out", "--workers", workers)
-    soon(lambda: kept(tmp_path))
+    soon(lambda: is_in_a_long_run(tmp_path))
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -96,23 +103,22 @@ def test_a_signal_ends_all_and_keeps_the_runs_that_ended(
 def test_workers_end_with_the_process_that_is_killed(tmp_path: Path) -> None:
     study(tmp_path)
     process = started(tmp_path, "evaluate", "s.yaml", "-o", "out", "--workers", "2")
-    soon(lambda: kept(tmp_path))
+    soon(lambda: is_in_a_long_run(tmp_path))
     process.kill()
     process.communicate()
     soon(lambda: not any(map(is_there, pids(tmp_path))), patience_s=60)
 
 
-def test_a_run_whose_process_dies_is_a_failed_one(tmp_path: Path) -> None:
+def test_a_run_whose_process_dies_is_a_failed_one(cosim: Cli, tmp_path: Path) -> None:
     """The runs of one policy kill their processes; the others are made all the same."""
     kill = "import os, signal; step == 3 and os.kill(os.getpid(), signal.SIGKILL)"
     entry = write_controller(tmp_path, kill)
     policies = f"[{{name: noop}}, {{name: deadly, controllers: [{entry}]}}]"
     text = controlled() + f"evaluation: {{seeds: 1, policies: {policies}}}\n"
     write(tmp_path / "s.yaml", text)
-    process = started(tmp_path, "evaluate", "s.yaml", "-o", "out", "--workers", "2")
-    _, err = process.communicate(timeout=60)
-    assert err == "error: some runs failed; the files under runs/ say why\n"
-    assert process.returncode == 1
+    answer = cosim("evaluate", "s.yaml", "-o", "out", "--workers", "2")
+    assert answer.err == "error: some runs failed; the files under runs/ say why\n"
+    assert answer.code == 1
     runs = [json.loads(path.read_text()) for path in kept(tmp_path)]
     assert {run["case"]: run["figures"]["failure"] for run in runs} == {"noop": "", "deadly": DIED}
     assert (tmp_path / "out" / "evaluation.md").exists()

@@ -21,9 +21,10 @@ from tests.conftest import Cli
 from tests.cosim.builders import BASE, edited, write
 from tests.cosim.results.test_results import FILES
 from tests.samples import sizes
+from tests.warm import run_warm
 
-LONG = edited(("duration: 20min", "duration: 12h"))
-"""A run of about a second."""
+LONG = edited(("duration: 20min", "duration: 6h"))
+"""A run of about half a second."""
 FULL = pytest.mark.nightly("disks that are full at five sizes; every day one")
 ROOM_BYTES = [20_000, *(pytest.param(room, marks=FULL) for room in (0, 1_000, 100_000, 300_000))]
 MOMENTS = sizes(1, 20, "twenty kills at random moments by each of three signals; every day one")
@@ -59,7 +60,8 @@ def is_under_way(folder: Path) -> bool:
 def old_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("old")
     write(folder / "s.yaml", LONG)
-    subprocess.run([*command(OLD), "-o", "out"], cwd=folder, check=True)
+    done = run_warm(*command(OLD)[1:], "-o", "out", cwd=folder)
+    assert done.returncode == 0, done.stderr
     return folder
 
 
@@ -92,9 +94,9 @@ def is_whole(folder: Path) -> bool:
     steps = pd.read_parquet(folder / "steps.parquet")
     requests = pd.read_parquet(folder / "requests.parquet")
     assert summary["status"] == "completed"
-    assert len(steps) == summary["time"]["steps"] == 720
+    assert len(steps) == summary["time"]["steps"] == 360
     assert len(requests) == summary["requests"]["arrived"] == steps["arrived"].sum() > 0
-    assert len(pd.read_csv(folder / "timeseries.csv")) >= 720
+    assert len(pd.read_csv(folder / "timeseries.csv")) >= 360
     pd.read_parquet(folder / "actions.parquet")
     json.loads((folder / "manifest.json").read_text())
     json.loads((folder / "experiment.json").read_text())
