@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ import pytest
 from cosim.studies.runs.pool import DIED
 from tests.conftest import Cli
 from tests.cosim.builders import controlled, write, write_controller
+from tests.warm import Warm, start_warm
 
 LONG_AFTER_THE_FIRST = (
     "import os, pathlib, time; pathlib.Path('pids', str(os.getpid())).touch(); "
@@ -38,16 +38,11 @@ def is_in_a_long_run(folder: Path) -> bool:
     return bool((folder / "first").exists() and pids(folder) and kept(folder))
 
 
-def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "cosim", *arguments],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        # whoever began the tests in the background had them ignore Ctrl-C
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+@pytest.fixture
+def started(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Warm]:
+    """Start the command line in `tmp_path`, with its streams elsewhere."""
+    streams = tmp_path_factory.mktemp("streams")
+    return partial(start_warm, "-m", "cosim", cwd=tmp_path, streams=streams)
 
 
 def soon(condition: Callable[[], object], patience_s: float = 60) -> None:
@@ -80,19 +75,19 @@ def kept(folder: Path) -> list[Path]:
     [("1", signal.SIGINT, "interrupted"), ("2", signal.SIGTERM, "terminated")],
 )
 def test_a_signal_ends_all_and_keeps_the_runs_that_ended(
-    tmp_path: Path, workers: str, number: int, reason: str
+    started: Callable[..., Warm], tmp_path: Path, workers: str, number: int, reason: str
 ) -> None:
     study(tmp_path)
-    process = started(tmp_path, "evaluate", "s.yaml", "-o", "out", "--workers", workers)
+    process = started("evaluate", "s.yaml", "-o", "out", "--workers", workers)
     soon(lambda: is_in_a_long_run(tmp_path))
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert err == (
+    ended = process.wait()
+    assert ended.returncode == 130
+    assert ended.stderr == (
         f"error: {reason}: the runs that ended are kept in 'out/runs'; "
         "the same command goes on from there\n"
     )
-    assert not any(map(is_there, pids(tmp_path)))
+    soon(lambda: not any(map(is_there, pids(tmp_path))))
     figures = [json.loads(path.read_text())["figures"] for path in kept(tmp_path)]
     assert figures
     assert not any(run["failure"] for run in figures)
@@ -100,13 +95,15 @@ def test_a_signal_ends_all_and_keeps_the_runs_that_ended(
 
 
 @NEEDS_PROC
-def test_workers_end_with_the_process_that_is_killed(tmp_path: Path) -> None:
+def test_workers_end_with_the_process_that_is_killed(
+    started: Callable[..., Warm], tmp_path: Path
+) -> None:
     study(tmp_path)
-    process = started(tmp_path, "evaluate", "s.yaml", "-o", "out", "--workers", "2")
+    process = started("evaluate", "s.yaml", "-o", "out", "--workers", "2")
     soon(lambda: is_in_a_long_run(tmp_path))
-    process.kill()
-    process.communicate()
-    soon(lambda: not any(map(is_there, pids(tmp_path))), patience_s=60)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait().returncode == -signal.SIGKILL
+    soon(lambda: not any(map(is_there, pids(tmp_path))))
 
 
 def test_a_run_whose_process_dies_is_a_failed_one(cosim: Cli, tmp_path: Path) -> None:
@@ -125,14 +122,16 @@ def test_a_run_whose_process_dies_is_a_failed_one(cosim: Cli, tmp_path: Path) ->
 
 
 @NEEDS_PROC
-def test_reproduce_writes_nothing_and_leaves_nobody(tmp_path: Path) -> None:
-    process = started(tmp_path, "reproduce", "exp1", "--workers", "2", "-o", "out")
+def test_reproduce_writes_nothing_and_leaves_nobody(
+    started: Callable[..., Warm], tmp_path: Path
+) -> None:
+    process = started("reproduce", "exp1", "--workers", "2", "-o", "out")
     listed = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     soon(lambda: len(listed.read_text().split()) >= 2)
     children = listed.read_text().split()
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
-    assert err == "error: terminated: nothing was written\n"
-    assert process.returncode == 130
+    ended = process.wait()
+    assert ended.stderr == "error: terminated: nothing was written\n"
+    assert ended.returncode == 130
     soon(lambda: not any(is_there(int(pid)) for pid in children))
     assert not list(tmp_path.iterdir())
