@@ -38,7 +38,7 @@ def failed(make: Any, **arguments: Any) -> dict[str, str]:
     return {one.check: one.problem for one in findings if not one.passed}
 
 
-GIVEN = {"carbon_budget_pid": {"budget_g_per_h": 50.0}, "mpc": {"horizon_h": 4}}
+GIVEN = {"carbon_budget_pid": {"budget_g_per_h": 50.0}, "mpc": {"horizon_h": 2}}
 """Parameters by policy: those without a default, and plans that are quick to solve."""
 
 
@@ -47,7 +47,7 @@ def test_those_that_come_with_the_package_conform(name: str) -> None:
     assert failed(partial(BUILTIN[name], **GIVEN.get(name, {}))) == {}
 
 
-@pytest.mark.nightly("the conformance of mpc with a horizon of a day; every day with 4 h")
+@pytest.mark.nightly("the conformance of mpc with a horizon of a day; every day with 2 h")
 def test_mpc_conforms_with_its_own_horizon() -> None:
     assert failed(BUILTIN["mpc"]) == {}
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -518,13 +516,7 @@ def test_results_below_a_file_are_refused(cosim: Cli) -> None:
 
 def test_a_process_of_its_own_says_the_same(tmp_path: Path) -> None:
     write(tmp_path / "s.yaml", edited(("seed: 1", "sed: 1")))
-    done = subprocess.run(
-        [sys.executable, "-m", "cosim", "run", "s.yaml"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_warm("-m", "cosim", "run", "s.yaml", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: s.yaml:2:1 sed: unknown key; did you mean 'seed'?\n"
     assert [path.name for path in tmp_path.iterdir()] == ["s.yaml"]
