@@ -24,7 +24,7 @@ from controllers.base import (
     SiteAction,
     SiteContext,
 )
-from controllers.effect import setting_uses
+from controllers.effect import actuator_uses
 from controllers.errors import Call, ControllerError, error_text
 from controllers.example import STEPS, example_context
 from controllers.example_day import ExampleDay, example_day
@@ -236,7 +236,7 @@ def _matters(make: Make, sites: Sites) -> str | None:
 
     An actuator that a controller declares and leaves alone is no reason to worry if another is set.
     """
-    uses = setting_uses(make, _days_of_every_kind(sites))
+    uses = actuator_uses(make, _days_of_every_kind(sites))
     idle = [use for use in uses if not use.mattered]
     if any(use.in_force for use in uses):
         idle = [use for use in idle if use.in_force]

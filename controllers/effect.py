@@ -21,7 +21,7 @@ from controllers.site_views import SiteReport
 
 
 @dataclass(slots=True)
-class SettingUse:
+class ActuatorUse:
     """The use of an actuator on some days.
 
     Attributes:
@@ -38,9 +38,9 @@ class SettingUse:
         return f"{self.actuator} in force {self.in_force} steps, mattered in {self.mattered}"
 
 
-def setting_uses(
+def actuator_uses(
     make: Callable[[], Controller | FleetController], days: Iterable[tuple[ExampleDay, int]]
-) -> list[SettingUse]:
+) -> list[ActuatorUse]:
     """Return the use of each actuator that a controller declares, over all days and sites.
 
     Args:
@@ -50,13 +50,13 @@ def setting_uses(
     Raises:
         ControllerError: If the controller raises an exception, or its action cannot be applied.
     """
-    uses: dict[str, SettingUse] = {}
+    uses: dict[str, ActuatorUse] = {}
     for day, until in days:
         controller = make()
         play = Rehearsal(controller, day)
         for actuator in ACTUATORS:
             if actuator in play.declared.actuators:
-                uses.setdefault(actuator, SettingUse(actuator))
+                uses.setdefault(actuator, ActuatorUse(actuator))
         free = {
             site: {setting: limits.unthrottled for setting, limits in context.settings().items()}
             for site, context in day.contexts.items()
