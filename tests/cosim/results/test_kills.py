@@ -157,7 +157,7 @@ def test_the_page_is_there_before_the_folder(cosim: Cli, monkeypatch: pytest.Mon
     put = ResultFolder._put
 
     def noted(self: ResultFolder, *, failed: bool) -> Path:
-        pages.append((self._partial / "report.html").exists())
+        pages.append((self._partial.hidden / "report.html").exists())
         return put(self, failed=failed)
 
     monkeypatch.setattr(ResultFolder, "_put", noted)

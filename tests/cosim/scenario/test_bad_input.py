@@ -187,6 +187,28 @@ def test_overrides_are_checked_like_the_file(cosim: Cli) -> None:
     assert refused(cosim, BASE, "--seed", "-1") == "--set seed: must be at least 0 (got -1)"
 
 
+LONG = "x" * 5000
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "begin", "end"),
+    [
+        ("20min", LONG, f"s.yaml:5:13 time.duration: {DURATION} (got 'xxx", "xxx')"),
+        ("name: base", f"extends: {LONG}", "s.yaml:1:10 extends: 'xxx", "xxx' cannot be read: "),
+        ("carbon_threshold", LONG, "s.yaml:21:12 controllers.0.type: no controller 'x", ":Class"),
+        (AREA, f"{{type: file, path: {LONG}}}", "s.yaml:17:44 sites.0.micro", "xxx')"),
+    ],
+)
+def test_of_a_long_text_the_middle_is_left_out(
+    cosim: Cli, old: str, new: str, begin: str, end: str
+) -> None:
+    line = refused(cosim, edited((old, new)))
+    assert line.startswith(begin)
+    assert "x…x" in line
+    assert end in line[-60:]
+    assert len(line) < 2000
+
+
 # Names
 
 
