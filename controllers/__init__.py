@@ -33,8 +33,9 @@ Policies, and parts to build others from:
 - `CarbonBudgetPid`: a throttle that keeps to a budget of carbon.
 - `BatteryDispatch`: the times at which a battery charges and discharges.
 - `Mpc`, `DayAheadPlan`: deferrable work and the battery planned ahead.
-- `SuspendResume`, `LowestWindow`, `CarbonTime`: for deferrable work.
+- `SuspendResume`, `WaitAwhile`, `LowestWindow`, `CarbonTime`: for deferrable work.
 - `Autoscale`: for the number of replicas.
+- `CleanWindows`, `FixedHours`: deferrable work on all replicas, which else sleep.
 - `BUILTIN`, `installed`, `resolve`: controllers by the names that scenarios use.
 - `IntensityWindow`, `IntensityBand`, `Band`: the limits of a high and a low carbon intensity.
 - `Throttle`: an actuator set to a fraction of its maximum.
@@ -85,13 +86,16 @@ from controllers.policies.carbon_budget_pid import CarbonBudgetPid
 from controllers.policies.carbon_proportional import CarbonProportional
 from controllers.policies.carbon_threshold import CarbonThreshold
 from controllers.policies.carbon_time import CarbonTime
+from controllers.policies.clean_windows import CleanWindows
 from controllers.policies.day_ahead_plan import DayAheadPlan
+from controllers.policies.fixed_hours import FixedHours
 from controllers.policies.lowest_window import LowestWindow
 from controllers.policies.mpc import Mpc
 from controllers.policies.noop import Noop
 from controllers.policies.power_cap import PowerCap
 from controllers.policies.slo_clock import SloClock
 from controllers.policies.suspend_resume import SuspendResume
+from controllers.policies.wait_awhile import WaitAwhile
 from controllers.registry import BUILTIN, installed, resolve
 from controllers.service import ClassInfo, ServiceModel
 from controllers.site_views import (
@@ -128,11 +132,13 @@ __all__ = [
     "CarbonThreshold",
     "CarbonTime",
     "ClassInfo",
+    "CleanWindows",
     "Controller",
     "ControllerError",
     "ControllerHost",
     "DayAheadPlan",
     "Decoy",
+    "FixedHours",
     "FleetController",
     "Forecast",
     "Forecaster",
@@ -164,6 +170,7 @@ __all__ = [
     "SuspendResume",
     "Throttle",
     "TpotObjective",
+    "WaitAwhile",
     "check_conflicts",
     "installed",
     "names_a_file",

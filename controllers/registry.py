@@ -20,13 +20,16 @@ from controllers.policies.carbon_budget_pid import CarbonBudgetPid
 from controllers.policies.carbon_proportional import CarbonProportional
 from controllers.policies.carbon_threshold import CarbonThreshold
 from controllers.policies.carbon_time import CarbonTime
+from controllers.policies.clean_windows import CleanWindows
 from controllers.policies.day_ahead_plan import DayAheadPlan
+from controllers.policies.fixed_hours import FixedHours
 from controllers.policies.lowest_window import LowestWindow
 from controllers.policies.mpc import Mpc
 from controllers.policies.noop import Noop
 from controllers.policies.power_cap import PowerCap
 from controllers.policies.slo_clock import SloClock
 from controllers.policies.suspend_resume import SuspendResume
+from controllers.policies.wait_awhile import WaitAwhile
 from controllers.user_file import names_a_file, read_part
 
 ControllerType = type[Controller] | type[FleetController]
@@ -48,7 +51,10 @@ BUILTIN: Mapping[str, ControllerType] = MappingProxyType(
         "suspend_resume": SuspendResume,
         "lowest_window": LowestWindow,
         "carbon_time": CarbonTime,
+        "wait_awhile": WaitAwhile,
         "autoscale": Autoscale,
+        "clean_windows": CleanWindows,
+        "fixed_hours": FixedHours,
     }
 )
 """The policies that come with the package, by name."""

@@ -1,9 +1,7 @@
 """Policy ``autoscale``: as few replicas as hold the SLOs, and more while the grid is clean.
 
-For requests that may not wait, the rate is the forecast over the time that a replica takes to wake
-up, plus the rate that serves the queue within that time, in the workload's mean requests, and
-
-    base = least j with utilisation * capacity(TPOT SLO, j replicas) >= rate
+Requests that may not wait get the fewest replicas that hold them, the base: see
+`controllers.replicas`.
 
 Deferrable work is added as CarbonScaler [1]_ does. The time until its slack ends is cut into slots.
 In each, the k-th step of growth (first the room that the base leaves, then one more replica at a
@@ -28,13 +26,13 @@ import math
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from controllers.arrays import FloatArray
 from controllers.base import Controller, SiteAction, SiteContext
 from controllers.observation import SiteObservation
 from controllers.release import ACTUATOR
+from controllers.replicas import BaseReplicas
 from controllers.service import LoadSplit
 
 _ROUNDING = 1e-9
@@ -96,23 +94,21 @@ class Autoscale(Controller):
                 f"(got {self._slot_s:g} s)"
             )
         self._service = context.service
-        limits = context.limits["active_replicas"]
-        self._least, self._most = round(limits.minimum), round(limits.maximum)
         split = LoadSplit.of(context.classes)
-        self._each_per_s = self._utilisation * context.service.capacity_per_s(
-            split.tpot_slo_s, replicas=1
-        )
         self._load = split.interactive_load if self._deferrable else 1.0
+        self._base = BaseReplicas(
+            context,
+            load=self._load,
+            utilisation=self._utilisation,
+            lookahead_s=self._lookahead_s,
+        )
         self._weight = split.deferrable_weight
         self._fastest_per_s = context.limits[ACTUATOR].maximum if self._deferrable else 0.0
 
     def step(self, observation: SiteObservation) -> SiteAction:
         """Set the replicas, and the rate of release."""
-        arrivals = observation.forecasts["arrivals"]
-        soon = max(1, math.ceil(self._lookahead_s / arrivals.step_s))
-        backlog = observation.gateway_waiting + observation.replica_waiting
-        rate_per_s = self._load * float(arrivals.mean[:soon].max()) + backlog / self._lookahead_s
-        base = int(self._replicas_for(np.array([rate_per_s]))[0])
+        rate_per_s = self._base.load_per_s(observation)
+        base = int(self._base.holding(rate_per_s))
         needed = f"{base} for {rate_per_s:.3g} requests/s"
         if not self._deferrable:
             return SiteAction(active_replicas=base, reason=needed)
@@ -124,11 +120,6 @@ class Autoscale(Controller):
             deferrable_rate_per_s=min(release_per_s / self._weight, self._fastest_per_s),
             reason=needed,
         )
-
-    def _replicas_for(self, rate_per_s: FloatArray) -> NDArray[np.int64]:
-        """Return the fewest replicas that hold rates, same shape."""
-        wanted = np.ceil(rate_per_s / self._each_per_s - _ROUNDING)
-        return np.clip(wanted, self._least, self._most).astype(np.int64)
 
     def _plan(self, observation: SiteObservation, now_per_s: float) -> tuple[int, float]:
         """Return replicas beyond the base, and the rate of release [mean requests/s], for now.
@@ -176,9 +167,10 @@ class Autoscale(Controller):
             Both of shape (slots, 1 + replicas): the room that the base leaves, and each replica
             beyond it; zero where there is none left.
         """
-        base = self._replicas_for(load_per_s)
-        room = np.maximum(0.0, base * self._each_per_s - load_per_s)
-        rates = np.zeros((len(load_per_s), 1 + self._most))
+        base = self._base.holding(load_per_s)
+        most, each_per_s = self._base.most, self._base.each_per_s
+        room = np.maximum(0.0, base * each_per_s - load_per_s)
+        rates = np.zeros((len(load_per_s), 1 + most))
         powers = np.zeros_like(rates)
         rates[:, 0] = room
         for count in np.unique(base):
@@ -186,8 +178,8 @@ class Autoscale(Controller):
             drawn = self._service.draw_w(load_per_s[same_base], int(count))
             full = self._service.draw_w(load_per_s[same_base] + room[same_base], int(count))
             powers[same_base, 0] = full - drawn
-            rates[same_base, 1 : 1 + self._most - count] = self._each_per_s
-        alone_w = float(self._service.draw_w(self._each_per_s, 1)) - float(
+            rates[same_base, 1 : 1 + most - count] = each_per_s
+        alone_w = float(self._service.draw_w(each_per_s, 1)) - float(
             self._service.sleep_w * (self._service.replicas - 1)
         )
         powers[:, 1:] = np.where(rates[:, 1:] > 0, alone_w - self._service.sleep_w, 0.0)

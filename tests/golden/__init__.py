@@ -24,6 +24,11 @@ SHORT: Mapping[str, tuple[str, ...]] = {
         "workload.requests=6000",
     ),
     "evaluate_policies": ("time.duration=1d", "workload.requests=3000"),
+    "flagship": (
+        "time.start=2022-04-12T13:00:00Z",
+        "time.duration=11h",
+        "workload.requests=3000",
+    ),
     "own_controller": (
         "time.start=2022-06-08T01:30:00Z",
         "time.duration=15h",

@@ -1,0 +1,51 @@
+"""Policy ``wait_awhile``: deferrable work in the cleanest slots before its deadline.
+
+Interruptible work that takes k slots runs in the k cleanest ones before its deadline [1]_, where k
+is the work over the rate at which it runs. Here the work is the deferred requests, by cohorts of
+the same latest start, and a slot is a step. The cohorts are taken in that order, and each gets the
+cleanest slots before its latest start that the more urgent ones leave (`controllers.windows`). Work
+runs in the present slot if it is among those chosen; they are chosen anew in every step.
+
+The number of replicas is left alone: `clean_windows` takes the same slots and sleeps in the others.
+
+References:
+    .. [1] P. Wiesner et al., "Let's Wait Awhile: How Temporal Workload Shifting Can Reduce Carbon
+       Emissions in the Cloud", Middleware 2021.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from controllers.observation import SiteObservation
+from controllers.windows import WindowPolicy
+
+
+class WaitAwhile(WindowPolicy):
+    """Deferrable work in the cleanest slots before its deadline.
+
+    Args:
+        utilisation: Share of the capacity at the SLO for the time per token that all work together
+            may take [0 to 1].
+        horizon_h: How far it looks ahead [h]; all work is taken to be due by then.
+    """
+
+    forecasts = frozenset({"arrivals", "carbon_intensity"})
+
+    def __init__(
+        self,
+        *,
+        utilisation: Annotated[
+            float, Field(gt=0, le=1, description="share of the capacity that all work may take")
+        ] = 0.85,
+        horizon_h: Annotated[float, Field(gt=0, description="how far it looks ahead [h]")] = 24,
+    ) -> None:
+        super().__init__(replicas=False, utilisation=utilisation, wake_s=0, horizon_h=horizon_h)
+
+    def windows(self, observation: SiteObservation) -> NDArray[np.bool_]:
+        """Return which of the steps ahead are the cleanest that the waiting work needs."""
+        return self.cleanest(observation)
