@@ -124,6 +124,23 @@ def test_weeks_and_blind_baselines(cosim: Cli) -> None:
     assert {run["policy"] for run in content_of(Path("without"))["runs"]} == {"still"}
 
 
+@pytest.mark.usefixtures("quick_bounds")
+def test_bulk_at_the_best_hour_is_a_baseline(cosim: Cli) -> None:
+    """Eight hours are tried beforehand, and the best one is run again with every seed."""
+    baselines = "evaluation.baselines=true"
+    arguments = ("--seeds", "1", "--no-decoys", "--set", baselines)
+    found = content_of(evaluated(cosim, "out", *arguments, text=STUDY.replace(PLAN, "")))
+    kinds = {row["policy"]: row["kind"] for row in found["policies"] if row["kind"] != "twin"}
+    assert list(kinds.items()) == [("noop", "baseline"), ("bulk", "baseline"), ("hold", "policy")]
+    assert found["bulk_hour_utc"] in range(0, 24, 3)
+    kept = [json.loads(path.read_text()) for path in Path("out/runs").iterdir()]
+    trials = [run["figures"] for run in kept if run["case"] == "bulk"]
+    assert len(trials) == 8
+    (bulk,) = [row for row in found["policies"] if row["policy"] == "bulk"]
+    served = [run for run in trials if run["completed"] >= 0.99 * run["arrived"]] or trials
+    assert bulk["import_g"] in [run["import_g"] for run in served]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

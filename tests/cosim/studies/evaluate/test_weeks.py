@@ -71,7 +71,7 @@ def test_every_week_has_seeds_of_its_own_and_all_policies_the_same(tmp_path: Pat
     assert seeds == (1, 2, 3, 4, 5, 6)
     assert starts == tuple(start for start in compared.starts for _ in range(2))
     assert [start.year for start in starts] == [2021] * 6
-    assert [case.label for case in compared.cases][0] == f"still, {starts[0]:%d %B}"
+    assert compared.cases[0].label == f"still, {starts[0]:%d %B}"
 
 
 def test_the_year_is_that_of_the_start_by_default(tmp_path: Path) -> None:
