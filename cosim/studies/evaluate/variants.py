@@ -14,7 +14,14 @@ import numpy as np
 from controllers import Decoy
 from cosim.errors import Problem, ScenarioError
 from cosim.scenario.evaluation import EvaluationKeys
-from cosim.scenario.loading import DataPath, Document, problem_at, read_document, validate_document
+from cosim.scenario.loading import (
+    DataPath,
+    Document,
+    problem_at,
+    read_document,
+    read_settings,
+    validate_document,
+)
 from cosim.scenario.scenario import Scenario
 from cosim.studies.evaluate.baselines import (
     BULK,
@@ -271,7 +278,8 @@ def variant_document(document: Document, variant: Variant) -> Document:
     keys = document.data["evaluation"]
     policy = {} if variant.index < 0 else keys["policies"][variant.index]
     data = {key: value for key, value in document.data.items() if key != "evaluation"}
-    entries = json.loads(variant.added) if variant.index < 0 else policy.get("controllers", [])
+    added = read_settings([f"controllers={variant.added}"]).data
+    entries = (added if variant.index < 0 else policy).get("controllers", [])
     shown = _shown(variant)
     if keys.get("drain", True):
         data = drained(data)
