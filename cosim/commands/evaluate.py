@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cosim.commands.study import AsJson, Quiet, Workers, carry_out
+from cosim.commands.study import AsJson, ExecutorName, Quiet, Workers, carry_out
 
 
 def evaluate(
@@ -37,6 +37,7 @@ def evaluate(
         ),
     ] = None,
     workers: Workers = None,
+    executor: ExecutorName = "processes",
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="PATH=VALUE", help="Set a value. Repeatable."),
@@ -68,6 +69,7 @@ def evaluate(
         shown,
         folder,
         workers=workers,
+        executor=executor,
         as_json=as_json,
         quiet=quiet,
     )

@@ -25,6 +25,24 @@ O = TypeVar("O")
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Runs at once [default: the cores there are].")
 ]
+
+
+def _known(text: str) -> str:
+    """Refuse an executor that there is not, or whose library is missing, before anything else."""
+    from cosim.studies.runs.executor import Executor
+
+    Executor.parse(text)
+    return text
+
+
+ExecutorName = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        callback=_known,
+        help="Where runs are made: processes, dask, dask://HOST:PORT, ray or ray://HOST:PORT.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 
@@ -37,6 +55,7 @@ def carry_out(
     folder: Path,
     *,
     workers: int | None,
+    executor: str,
     as_json: bool,
     quiet: bool,
     announcement: str = "",
@@ -49,7 +68,8 @@ def carry_out(
         outcome_of: Returns the outcome of the figures of each case.
         shown: Returns the table to print of an outcome, and its notes.
         folder: The result folder.
-        workers: Runs at once; None for as many as there are cores.
+        workers: Runs at once; None for as many as there are cores, or as a cluster can make.
+        executor: Where they are made; see :class:`~cosim.studies.runs.executor.Executor`.
         as_json: Whether to print the content of its JSON file in place of the table.
         quiet: Whether to print nothing but errors.
         announcement: A line to print before the first run; the number of runs that were kept
@@ -61,6 +81,7 @@ def carry_out(
     """
     from cosim.commands.printing.study import print_study
     from cosim.studies.frame.cases import run_cases
+    from cosim.studies.runs.executor import Executor
     from cosim.studies.runs.interrupt import stopping
 
     executed = failures = 0
@@ -83,7 +104,8 @@ def carry_out(
             failures += bool(run.figures.failure)
             advance(run.case)
 
-        figures = run_cases(needed, kept, workers=workers, on_run=on_run)
+        with Executor.parse(executor).opened(workers) as pool:
+            figures = run_cases(needed, kept, pool=pool, on_run=on_run)
     outcome = outcome_of(figures)
     if executed < len(needed):
         announce(f"{len(needed) - executed:,} of them were reused from before")

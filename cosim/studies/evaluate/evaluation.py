@@ -13,7 +13,7 @@ from cosim.scenario.loading import read_document, validate_document
 from cosim.scenario.scenario import Scenario
 from cosim.studies.evaluate.oracle import Bound, oracle
 from cosim.studies.evaluate.statistics import PolicyRow, PolicyRuns, rows
-from cosim.studies.evaluate.variants import Comparison, Variant, variant_plan
+from cosim.studies.evaluate.variants import Comparison, Variant, variant_document, variant_plan
 from cosim.studies.frame.cases import CaseRuns
 from cosim.studies.runs.figures import RunFigures
 
@@ -43,10 +43,11 @@ class Evaluation:
 
 def needed_runs(compared: Comparison) -> CaseRuns[Variant]:
     """Return the runs that a comparison needs."""
+    document = read_document(compared.path, compared.overrides)
     return CaseRuns(
         cases=compared.variants,
         seeds=compared.seeds,
-        plan=partial(variant_plan, compared),
+        document=partial(variant_document, document),
         name=attrgetter("name"),
         working_dir=compared.working_dir,
     )
