@@ -24,10 +24,11 @@ NEEDS_PROC = pytest.mark.skipif(not Path("/proc").exists(), reason="asks /proc f
 
 
 def study(folder: Path) -> None:
-    """A study of three runs, of which the first ends soon and the others take hours."""
+    """A study whose first runs end soon, and of which the others take hours."""
     (folder / "pids").mkdir()
     entry = write_controller(folder, LONG_AFTER_THE_FIRST)
-    text = controlled(entry) + "evaluation: {seeds: 3, policies: [{name: p}]}\n"
+    policies = f"[{{name: p, controllers: [{entry}]}}]"
+    text = controlled() + f"evaluation: {{seeds: 3, policies: {policies}}}\n"
     write(folder / "s.yaml", text)
 
 
@@ -77,7 +78,7 @@ def test_a_signal_ends_all_and_keeps_the_runs_that_ended(
 ) -> None:
     study(tmp_path)
     process = started(tmp_path, "evaluate", "s.yaml", "-o", "out", "--workers", workers)
-    soon(lambda: kept(tmp_path))
+    soon(lambda: kept(tmp_path) and (tmp_path / "first").exists())
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -85,6 +86,7 @@ def test_a_signal_ends_all_and_keeps_the_runs_that_ended(
         f"error: {reason}: the runs that ended are kept in 'out/runs'; "
         "the same command goes on from there\n"
     )
+    assert pids(tmp_path)
     assert not any(map(is_there, pids(tmp_path)))
     figures = [json.loads(path.read_text())["figures"] for path in kept(tmp_path)]
     assert figures
@@ -96,9 +98,10 @@ def test_a_signal_ends_all_and_keeps_the_runs_that_ended(
 def test_workers_end_with_the_process_that_is_killed(tmp_path: Path) -> None:
     study(tmp_path)
     process = started(tmp_path, "evaluate", "s.yaml", "-o", "out", "--workers", "2")
-    soon(lambda: kept(tmp_path))
+    soon(lambda: kept(tmp_path) and (tmp_path / "first").exists())
     process.kill()
     process.communicate()
+    assert pids(tmp_path)
     soon(lambda: not any(map(is_there, pids(tmp_path))), patience_s=60)
 
 
