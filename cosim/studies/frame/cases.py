@@ -98,7 +98,7 @@ def run_cases(
                 figures[spec.key] = before
                 on_run(EndedRun(runs.name(case), before, made=False))
     outcomes = (pool or Processes()).outcomes(
-        _make,
+        make_run,
         list(missing.values()),
         lost=_lost,
         working_dir=runs.working_dir,
@@ -115,7 +115,7 @@ def run_cases(
     return [tuple(figures[spec.key] for spec in of_case) for of_case in specs]
 
 
-def _make(spec: RunSpec, *contents: bytes) -> tuple[str, RunFigures]:
+def make_run(spec: RunSpec, *contents: bytes) -> tuple[str, RunFigures]:
     """Make a run, in whatever process.
 
     Args:

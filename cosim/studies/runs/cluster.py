@@ -121,6 +121,8 @@ class ClusterPool:
                     outcome = future.result()
                 except self.cluster.deaths:
                     on_death(job)
+                except CosimError:
+                    raise
                 except Exception as error:
                     raise self._failure(error) from error
                 else:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from distributed.cfexecutor import ClientExecutor
 
 _CONNECT_S = 20
+_LOGGERS = ("distributed", "distributed.client", "distributed.nanny", "tornado.application")
 _LOCAL = {
     "distributed.scheduler.allowed-failures": 0,  # a job is done again by us, alone
     "distributed.scheduler.worker-saturation": 1.0,  # jobs that wait do not wait at a worker
-    "distributed.admin.log-format": "%(message)s",
 }
 
 
@@ -86,8 +86,8 @@ def dask_cluster(address: str | None, count: int) -> Iterator[DaskCluster]:
     from distributed.scheduler import KilledWorker
 
     with ExitStack() as stack:
-        for name in ("distributed", "distributed.client", "distributed.nanny", "tornado"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)  # errors come as exceptions
+        for name in _LOGGERS:  # whose errors come as exceptions
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         if address is None:
             stack.enter_context(dask.config.set(_LOCAL))
             target: Any = stack.enter_context(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -73,10 +74,12 @@ def ray_cluster(address: str | None, count: int) -> Iterator[RayCluster]:
         "runtime_env": {"env_vars": _ONE_THREAD},
     }
     try:
-        if address is None:
-            ray.init("local", num_cpus=count, include_dashboard=False, **options)
-        else:
-            ray.init(f"ray://{address}", **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that no server answers: the error says so
+            if address is None:
+                ray.init("local", num_cpus=count, include_dashboard=False, **options)
+            else:
+                ray.init(f"ray://{address}", **options)
     except (ConnectionError, TimeoutError) as error:
         raise CosimError(
             f"no server of Ray's clients answers at '{address}'; `ray start --head` starts one, on "

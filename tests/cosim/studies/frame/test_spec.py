@@ -49,14 +49,14 @@ def test_the_contents_of_its_files_are_enough(
     contents = [file.content() for file in run.files.values()]
     sent = pickle.loads(pickle.dumps(run))  # noqa: S301
     shutil.rmtree(tmp_path / "here")
-    assert cases._make(sent, *contents) == (run.key, figures)
+    assert cases.make_run(sent, *contents) == (run.key, figures)
     unpacked = {path.name: path for path in tmp_path.glob("cosim-files-*/*/*")}
     assert set(unpacked) == {"intensity.csv", "mine.py"}
     times = {path: path.stat().st_mtime_ns for path in unpacked.values()}
-    assert cases._make(sent, *contents) == (run.key, figures)
+    assert cases.make_run(sent, *contents) == (run.key, figures)
     assert {path: path.stat().st_mtime_ns for path in unpacked.values()} == times
     unpacked["intensity.csv"].write_text("damaged")
-    assert cases._make(sent, *contents) == (run.key, figures)
+    assert cases.make_run(sent, *contents) == (run.key, figures)
 
 
 def test_a_file_that_changes_under_way_is_refused(tmp_path: Path) -> None:
