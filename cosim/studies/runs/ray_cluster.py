@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,15 +83,16 @@ def ray_cluster(address: str | None, count: int) -> Iterator[RayCluster]:
                 ray.init(f"ray://{address}", **options)
     except (ConnectionError, TimeoutError) as error:
         raise CosimError(
-            f"no server of Ray's clients answers at '{address}'; `ray start --head` starts one, on "
-            "port 10001"
+            f"no server of Ray's clients answers at '{address}': `ray start --head` starts one, on "
+            "port 10001; where it wants a token, set RAY_AUTH_MODE=token here"
         ) from error
     _restore(before)  # Ray has its own, which would end this process
-    try:
-        deaths = (WorkerCrashedError, OutOfMemoryError, NodeDiedError)
-        yield RayCluster(deaths, ray.remote(num_cpus=1, max_retries=0)(_call))
-    finally:
-        ray.shutdown()
+    deaths = (WorkerCrashedError, OutOfMemoryError, NodeDiedError)
+    with redirect_stdout(sys.stderr):  # where Ray says that a worker died
+        try:
+            yield RayCluster(deaths, ray.remote(num_cpus=1, max_retries=0)(_call))
+        finally:
+            ray.shutdown()
 
 
 def _restore(handler: Any) -> None:
