@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controllers.lp import BatterySpec
-from cosim.studies.bounds.demand import MISSING, Requests
+from cosim.studies.bounds.demand import MISSING, MustRun, Requests
 from cosim.studies.bounds.facility import FacilityLine, facility_lines
 from cosim.studies.bounds.machine import Machine
 from cosim.studies.bounds.prices import Floor, find_floor
@@ -162,11 +162,19 @@ class SiteBound:
             [line.fixed_w + line.slope * (hosts_w + pool.replicas * awake_w) for line in lines],
             axis=0,
         )
-        floors = _floors(cluster_machine(site, requests), requests, site, awake_w / gpus)
+        machine = cluster_machine(site, requests)
+        must_run = MustRun.of(requests, machine)
+        # on a pipeline at least one of the stages is at work, of whose times the mean counts
+        edges_s = np.concatenate([[0.0], periods.ends_s])
+        busy_h = must_run.hours(edges_s) / pool.pipeline_parallel
+        missed_h = float(must_run.longest_s[:may_miss].sum()) / 3600 / pool.pipeline_parallel
+        floors = _floors(machine, requests, site, awake_w / gpus, float(busy_h.sum()) * 3600)
         full, slowed = (
             Work(
                 classes=requests.by_class(floor, periods.ends_s, may_miss),
                 decoding=requests.decoding(periods.ends_s, may_miss),
+                busy_h=busy_h,
+                missed_h=missed_h,
                 lines=floor.lines,
             )
             for floor in floors
@@ -260,7 +268,7 @@ def _deferrable(site: SitePlan, requests: Requests) -> tuple[int, ...]:
 
 
 def _floors(
-    machine: Machine, requests: Requests, site: SitePlan, awake_w: float
+    machine: Machine, requests: Requests, site: SitePlan, awake_w: float, busy_s: float
 ) -> tuple[Floor, Floor]:
     """Return the floors at the clock as it is, and at any; the same one where there is one clock.
 
@@ -270,7 +278,9 @@ def _floors(
         raise ValueError(f"site '{site.name}' has no cluster")
     pool = site.cluster.pool
     total = requests.amounts.sum(axis=0)
-    worths = requests.worths(site.workload.config.classes) if len(requests.arrival_s) else []
+    worths = (
+        requests.worths(site.workload.config.classes, busy_s) if len(requests.arrival_s) else []
+    )
     swing_w = pool.gpus_per_replica * max(awake_w - pool.power.sleep_w, 1.0)
     powers_w = [swing_w * factor for factor in (1.0, 4.0)]
     clocks = _clocks(machine)

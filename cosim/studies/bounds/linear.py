@@ -72,6 +72,16 @@ class Programme:
         row = csr_array((np.ones(len(names)), ([0] * len(names), columns)), shape=shape)
         self._add(row, np.array([least]), np.array([math.inf]))
 
+    def sum_row(self, name: str, most: float) -> None:
+        """Bound the sum of a block over all periods."""
+        from scipy.sparse import csr_array
+
+        first = list(self._costs).index(name) * self.periods
+        shape = (1, self.periods * len(self._costs))
+        columns = np.arange(first, first + self.periods)
+        row = csr_array((np.ones(self.periods), (np.zeros(self.periods, int), columns)), shape)
+        self._add(row, np.array([-math.inf]), np.array([most]))
+
     def least(self) -> tuple[float, dict[str, FloatArray]]:
         """Return the least cost, and the blocks of a solution.
 

@@ -6,8 +6,9 @@ of it above that of being awake, waking replicas w, facility power, import and t
 
     minimise    sum_t c_t import_t + c_mean (e_0 - e_T)
     such that   least_t <= U_t, V_t, M_t <= most_t, never falling                    (`demand`)
-                a E_t + w B_t >= p dM_t + q dU_t + r dV_t   for every line           (`prices`)
-                B_t <= n_t h_t,   1 <= n_t <= R
+                a E_t >= w B_t + p dM_t + q dU_t + r dV_t   for every line           (`prices`)
+                busy_t - missed_t <= B_t <= n_t h_t,   sum_t missed_t <= missed
+                1 <= n_t <= R
                 IT_t = hosts + R sleep h_t + (awake - sleep) (n_t + w_t) h_t + E_t
                 facility_t >= fixed h_t + slope_t IT_t                               (`facility`)
                 import_t >= facility_t - solar_t + charge_t - discharge_t,  import_t >= 0
@@ -85,11 +86,15 @@ class Work:
     Attributes:
         classes: Of each class.
         decoding: Iterations that decode for certain.
+        busy_h: Time in which a replica must be at work in each period [h].
+        missed_h: The part of it that requests which miss their objectives may save [h].
         lines: Bounds of energy and time of the work.
     """
 
     classes: Sequence[ClassDemand]
     decoding: Curve
+    busy_h: FloatArray
+    missed_h: float
     lines: Sequence[Line]
 
 
@@ -112,6 +117,7 @@ def least_g(
         programme.column(name, low=curve.least, high=curve.most)
     programme.column("energy")
     programme.column("busy", high=replicas.count * hours)
+    programme.column("missed", high=min(work.missed_h, float(hours.sum())))
     if sleeps:
         programme.column("awake", low=1.0, high=float(replicas.count))
         for name in ("waking", "woken", "banked"):
@@ -123,6 +129,8 @@ def least_g(
         programme.row({name: Change()})
     for number, demand in enumerate(work.classes):
         programme.last_row([f"prompts {number}", f"steps {number}"], demand.least_wh)
+    programme.row({"busy": 1.0, "missed": 1.0}, least=work.busy_h)
+    programme.sum_row("missed", work.missed_h)
     for line in work.lines:
         programme.row(_line_terms(line, curves))
     for facility in replicas.facility:
@@ -159,7 +167,7 @@ def _curves(work: Work) -> dict[str, Curve]:
 
 
 def _line_terms(line: Line, curves: Mapping[str, Curve]) -> dict[str, Term | Change]:
-    terms: dict[str, Term | Change] = {"energy": line.share, "busy": line.power_w}
+    terms: dict[str, Term | Change] = {"energy": line.share, "busy": -line.power_w}
     for name in curves:
         kind = name.split()[0]
         price = line.decoding_j / 3600
