@@ -155,13 +155,20 @@ class SiteBound:
         power = pool.power
         awake_w = gpus * min(power.idle_w, power.static_w)
         hosts_w = pool.gpus * pool.host_power_w
-        lines = facility_lines(
-            cluster.pue, cluster.outside_temperature_c, time.steps, time.step, pool.peak_it_w
+        idle_w = hosts_w + pool.replicas * awake_w
+        calm_w = hosts_w + awake_w + (pool.replicas - 1) * gpus * power.sleep_w
+        lines, calm_lines = (
+            facility_lines(
+                cluster.pue,
+                cluster.outside_temperature_c,
+                time.steps,
+                time.step,
+                min(least_w, pool.peak_it_w),
+                pool.peak_it_w,
+            )
+            for least_w in (idle_w, min(calm_w, idle_w))
         )
-        idle_w = np.max(
-            [line.fixed_w + line.slope * (hosts_w + pool.replicas * awake_w) for line in lines],
-            axis=0,
-        )
+        drawn_w = np.max([line.fixed_w + line.slope * idle_w for line in lines], axis=0)
         machine = cluster_machine(site, requests)
         must_run = MustRun.of(requests, machine)
         # on a pipeline at least one of the stages is at work, of whose times the mean counts
@@ -180,16 +187,15 @@ class SiteBound:
             for floor in floors
         )
         return cls(
-            supply=_supply(plan, site, periods, idle_w),
+            supply=_supply(plan, site, periods, drawn_w),
             replicas=Replicas(
                 count=pool.replicas,
                 awake_w=awake_w,
                 sleep_w=gpus * power.sleep_w,
                 hosts_w=hosts_w,
                 startup_s=pool.startup_s,
-                facility=tuple(
-                    FacilityLine(line.fixed_w, periods.least(line.slope)) for line in lines
-                ),
+                facility=periods.least_lines(lines),
+                calm_facility=periods.least_lines(calm_lines),
             ),
             full=full,
             slowed=slowed,
@@ -244,6 +250,10 @@ class Periods:
         """Return the least of the values of each period's steps."""
         least: FloatArray = np.minimum.reduceat(values, self.first)
         return least
+
+    def least_lines(self, lines: Sequence[FacilityLine]) -> tuple[FacilityLine, ...]:
+        """Return the least of lines by step in each period."""
+        return tuple(FacilityLine(line.fixed_w, self.least(line.slope)) for line in lines)
 
     def wh(self, powers_w: FloatArray) -> FloatArray:
         """Return the energy of powers by step in each period [Wh]."""

@@ -57,12 +57,12 @@ def _prompts(
     if least > most:
         return
     for count in {least, most}:
-        even = [(len(part), 0) for part in np.array_split(np.empty(tokens), count)]
+        even = [(part, 0) for part in _even(tokens, count)]
         splits = [tuple(even)]
         if count > 1:  # the first as long as it may be, the others short
             first = min(machine.longest, tokens - count + 1)
-            rest = np.array_split(np.empty(tokens - first), count - 1)
-            splits.append(((first, 0), *((len(part), 0) for part in rest)))
+            rest = _even(tokens - first, count - 1)
+            splits.append(((first, 0), *((part, 0) for part in rest)))
         longest_before = machine.longest - splits[0][0][0]
         if longest_before > 0 and machine.cuts != "never":  # the first was begun earlier
             splits.append(((splits[0][0][0], longest_before), *splits[0][1:]))
@@ -70,6 +70,12 @@ def _prompts(
             yield chunks, count
             if may_cut(machine, tokens, steps):
                 yield chunks, count - 1
+
+
+def _even(tokens: int, count: int) -> list[int]:
+    """Return `count` whole numbers, as even as can be, of the sum `tokens`."""
+    each, over = divmod(tokens, count)
+    return [each + 1] * over + [each] * (count - over)
 
 
 def _counts(machine: Machine, tokens: int, steps: int) -> tuple[int, int]:
@@ -149,7 +155,7 @@ def _fill(machine: Machine, steps: int, tokens: int, rng: np.random.Generator) -
         count = int(rng.integers(least, most + 1)) if rng.random() < 0.5 else most
         parts = rng.multinomial(tokens - count, rng.dirichlet(np.full(count, 3.0))) + 1
         if parts.max() > machine.longest:
-            parts = np.array([len(part) for part in np.array_split(np.empty(tokens), count)])
+            parts = np.array(_even(tokens, count))
         room = machine.longest - int(parts[0])
         begun = machine.cuts != "never" and rng.random() < 0.3
         before = int(rng.integers(0, room + 1)) if begun else 0

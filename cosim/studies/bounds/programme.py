@@ -68,7 +68,8 @@ class Replicas:
         awake_w, sleep_w: IT power of one that is awake and one that sleeps, without its host [W].
         hosts_w: Power of all hosts [W].
         startup_s: Time that one takes to wake up [s].
-        facility: Lines below the facility's power; slopes of shape (periods,).
+        facility, calm_facility: Lines below the facility's power while all are awake, and while
+            any sleep; slopes of shape (periods,).
     """
 
     count: int
@@ -77,6 +78,7 @@ class Replicas:
     hosts_w: float
     startup_s: float
     facility: tuple[FacilityLine, ...]
+    calm_facility: tuple[FacilityLine, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -133,7 +135,7 @@ def least_g(
     programme.sum_row("missed", work.missed_h)
     for line in work.lines:
         programme.row(_line_terms(line, curves))
-    for facility in replicas.facility:
+    for facility in replicas.calm_facility if sleeps else replicas.facility:
         _bound_facility(programme, facility, replicas, hours, sleeps=sleeps)
     if sleeps:
         programme.row({"awake": hours, "busy": -1.0})

@@ -44,7 +44,7 @@ _PUES: Sequence[Any] = (
     {"type": "load", "fixed_w": 300, "proportional": 1.1},
     {"type": "load", "table": [[0.0, 1.9], [0.3, 1.3], [0.7, 1.15], [1.0, 1.3]]},
 )
-_MOST_REQUESTS = 500
+_MOST_REQUESTS = 400
 _SHIPPED = (
     "suspend_resume", "lowest_window", "carbon_time", "carbon_threshold", "carbon_proportional",
     "battery_aware", "battery_dispatch", "batch_cap_aimd", "slo_clock", "autoscale",
@@ -64,7 +64,7 @@ def draw_plan(seed: int, folder: Path) -> Plan:
     rate = service.capacity_per_s() * math.exp(rng.uniform(math.log(0.02), math.log(0.8)))
     length_s = rng.uniform(1, 6) * 3600.0
     # each iteration on a pipeline is an event
-    most = _MOST_REQUESTS if plan.sites[0].config.cluster.pipeline_parallel == 1 else 60
+    most = _MOST_REQUESTS if plan.sites[0].config.cluster.pipeline_parallel == 1 else 25
     if rate * length_s > most:  # shorter, down to half an hour; then lighter
         length_s = max(1800.0, most / rate)
         rate = min(rate, most / length_s)
@@ -85,7 +85,9 @@ def draw_plan(seed: int, folder: Path) -> Plan:
 
 def _document(rng: np.random.Generator, folder: Path) -> dict[str, Any]:
     _write_intensity(folder / "ci.csv", rng, 3600.0)
-    deployment = dict(_DEPLOYMENTS[rng.integers(len(_DEPLOYMENTS))])
+    # pipelines, at the end of the list, are rare: each of their iterations is an event
+    place = rng.integers(len(_DEPLOYMENTS) - (rng.random() < 0.8) * 2)
+    deployment = dict(_DEPLOYMENTS[place])
     roofline = "execution" not in deployment
     cluster = deployment | {
         "replicas": int(rng.integers(1, 4)),
@@ -151,7 +153,7 @@ def _lengths(rng: np.random.Generator) -> dict[str, Any]:
 
 
 def _classes(rng: np.random.Generator) -> list[dict[str, Any]]:
-    slo = {"ttft_s": float(rng.choice([2, 10, 60])), "tpot_s": float(rng.choice([0.1, 0.3]))}
+    slo = {"ttft_s": float(rng.choice([1, 2, 5, 20])), "tpot_s": float(rng.choice([0.05, 0.1, 0.2]))}
     chat: dict[str, Any] = {"name": "chat", "share": 1.0, "slo": slo}
     batch: dict[str, Any] = {"name": "batch", "deferrable": True}
     if rng.random() < 0.5:
