@@ -53,7 +53,7 @@ _SHIPPED = (
 
 
 def draw_plan(seed: int, folder: Path) -> Plan:
-    """Return a plan of some hours at most, with a few hundred requests, at 2 to 80 % of capacity."""
+    """A plan of some hours, with a few hundred requests, at 2 to 80 % of the capacity."""
     rng = np.random.default_rng(seed)
     document = _document(rng, folder)
     path = folder / f"s{seed}.yaml"
@@ -111,7 +111,7 @@ def _document(rng: np.random.Generator, folder: Path) -> dict[str, Any]:
         microgrid["battery"] = {
             "type": str(rng.choice(["clc", "simple"])),
             "capacity_wh": float(rng.uniform(50, 3000)),
-            "initial_soc": float(rng.uniform(0.1, 1.0)),
+            "initial_soc": float(rng.uniform(0.3, 1.0)),
             "min_soc": float(rng.choice([0.0, 0.1, 0.3])),
         }
     hour = int(rng.integers(0, 24))
@@ -153,7 +153,10 @@ def _lengths(rng: np.random.Generator) -> dict[str, Any]:
 
 
 def _classes(rng: np.random.Generator) -> list[dict[str, Any]]:
-    slo = {"ttft_s": float(rng.choice([1, 2, 5, 20])), "tpot_s": float(rng.choice([0.05, 0.1, 0.2]))}
+    slo = {
+        "ttft_s": float(rng.choice([1, 2, 5, 20])),
+        "tpot_s": float(rng.choice([0.05, 0.1, 0.2])),
+    }
     chat: dict[str, Any] = {"name": "chat", "share": 1.0, "slo": slo}
     batch: dict[str, Any] = {"name": "batch", "deferrable": True}
     if rng.random() < 0.5:
