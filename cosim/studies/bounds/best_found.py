@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.studies.bounds.bound import SiteBound, site_bounds
 from cosim.studies.bounds.demand import MISSING
 from cosim.studies.bounds.schedule import Schedule, scheduled
+from cosim.studies.bounds.site_bound import SiteBound, site_bounds
 from cosim.studies.runs.figures import RunFigures, run_figures
 from cosim.world.plan import Plan
 from cosim.world.site_plan import SitePlan

@@ -14,16 +14,8 @@ Where two requests with objectives cannot be served at the same time, for the on
 other comes, no iteration decodes for both. The most decode steps of requests of which no two
 overlap (weighted interval scheduling [1]_) are therefore iterations that decode, for certain.
 
-A request that has its first token decodes in every iteration until it ends: its replica is at work
-all the while. It begins by arrival + ttft at the latest, and takes t seconds at least, alone on the
-machine at its highest clock. So whatever is decided, a replica is at work from arrival + ttft to
-arrival + t, where t is the longer one: the mandatory part of a task [2]_. The union of these
-parts is time in which replicas must be at work.
-
 References:
     .. [1] J. Kleinberg, E. Tardos, "Algorithm Design", 2005, Section 6.1.
-    .. [2] A. Lahrichi, "Scheduling: the notions of hump, compulsory parts and their use in
-       cumulative problems", C. R. Acad. Sci. Paris 294, 1982.
 """
 
 from __future__ import annotations
@@ -38,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.scenario.workload import RequestClass
-from cosim.studies.bounds.machine import Machine, request_amounts
+from cosim.studies.bounds.machine import request_amounts
 from cosim.studies.bounds.prices import Floor, Worth
 from inference_sim.arrays import FloatArray
 from inference_sim.cluster import Cluster
@@ -152,6 +144,8 @@ class Requests:
             busy_s: Time in which replicas must be at work [s].
         """
         work = self.amounts
+        if not len(work):
+            return []
         worths = [Worth(0.0, 0.0, work.sum(axis=0))]
         may_wait = np.array([keys.deferrable for keys in classes])[self.class_id]
         if len(self.alone):
@@ -197,60 +191,6 @@ class Requests:
         alone = self.alone
         steps = self.output_tokens[alone] - 1
         return _curve(self.arrival_s[alone], self.due_s[alone], steps, may_miss, ends_s)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class MustRun:
-    """Times in which a replica must be at work, whatever is decided.
-
-    Attributes:
-        begins_s, ends_s: Begins and ends of the times, apart from each other and in order [s].
-        longest_s: Time that each request adds to them at most, the longest first [s].
-    """
-
-    begins_s: FloatArray
-    ends_s: FloatArray
-    longest_s: FloatArray
-
-    @classmethod
-    def of(cls, requests: Requests, machine: Machine) -> MustRun:
-        """Return the times for requests on a machine."""
-        known = {
-            prompt: machine.token_s(int(prompt) + 1) for prompt in np.unique(requests.prompt_tokens)
-        }
-        token_s = np.array([known[prompt] for prompt in requests.prompt_tokens])
-        takes_s = (requests.output_tokens - 1) * token_s
-        latest_s = np.minimum(requests.first_due_s, requests.due_s - takes_s)
-        latest_s = np.where(requests.has_slo, latest_s, math.inf)
-        ends_s = requests.arrival_s + takes_s
-        there = ends_s > latest_s
-        begins, ends = union(latest_s[there], ends_s[there])
-        lengths = np.sort((ends_s - latest_s)[there])[::-1]
-        return cls(begins, ends, lengths)
-
-    def hours(self, edges_s: FloatArray) -> FloatArray:
-        """Return the time between each two of some edges, shape (edges - 1,) [h]."""
-        if not len(self.begins_s):
-            return np.zeros(len(edges_s) - 1)
-        corners = np.column_stack([self.begins_s, self.ends_s]).ravel()
-        sums = np.column_stack(
-            [
-                np.cumsum(self.ends_s - self.begins_s) - (self.ends_s - self.begins_s),
-                np.cumsum(self.ends_s - self.begins_s),
-            ]
-        ).ravel()
-        hours: FloatArray = np.diff(np.interp(edges_s, corners, sums)) / 3600
-        return hours
-
-
-def union(begins_s: FloatArray, ends_s: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the begins and ends of the union of intervals, in order [s]."""
-    order = np.argsort(begins_s, kind="stable")
-    begins, ends = begins_s[order], np.maximum.accumulate(ends_s[order])
-    if not len(begins):
-        return begins, ends
-    apart = begins[1:] > ends[:-1]
-    return begins[np.append(True, apart)], ends[np.append(apart, True)]
 
 
 def _has_slo(keys: RequestClass) -> bool:

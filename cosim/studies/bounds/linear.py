@@ -46,6 +46,12 @@ class Programme:
         self._lows.append(self._each(low))
         self._highs.append(self._each(high))
 
+    def set_last_cost(self, name: str, cost: float) -> None:
+        """Set the cost of a block in the last period."""
+        costs = self._costs[name].copy()
+        costs[-1] = cost
+        self._costs[name] = costs
+
     def row(
         self, terms: Mapping[str, Term | Change], least: Term = 0.0, most: Term = math.inf
     ) -> None:

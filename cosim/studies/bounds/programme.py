@@ -18,6 +18,10 @@ A replica wakes for its start-up before it serves: by any time w has summed up t
 times of all that began to serve, sum (n_s - n_(s-1))+. Numbers of replicas are continuous. Export
 earns nothing, and what the sun leaves may be lost. Energies are in Wh.
 
+A run that ends when its requests have may end at any time after the last one came. From then on
+idle power is left out, a watt of IT power counts as one of the facility, and the battery's change
+counts at whichever mean of the intensity makes the bound lower.
+
 In `timing` all replicas are awake, and the battery charges from surplus sun alone, as an automatic
 one does: at most by what the sun gives beyond the least that the site draws. When it discharges is
 left free, for which reason this is a lower bound for automatic batteries as well.
@@ -29,6 +33,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from controllers.lp import BatterySpec
 from cosim.studies.bounds.demand import ClassDemand, Curve
@@ -44,18 +49,21 @@ class Supply:
 
     Attributes:
         hours: Lengths of the periods [h].
+        certain: Whether the run lasts to the end of each, whatever is decided.
         intensity_g_per_kwh: The least intensity of the grid in each.
         solar_wh: Energy of the sun in each.
         surplus_wh: The part of it beyond the least that the site draws.
-        mean_g_per_kwh: Mean intensity of the run, at which the battery's change counts.
+        means_g_per_kwh: Mean intensity of the run, at which the battery's change counts; the least
+            and the most where its length is not certain.
         battery: The battery; None without one.
     """
 
     hours: FloatArray
+    certain: NDArray[np.bool_]
     intensity_g_per_kwh: FloatArray
     solar_wh: FloatArray
     surplus_wh: FloatArray
-    mean_g_per_kwh: float
+    means_g_per_kwh: tuple[float, ...]
     battery: BatterySpec | None
 
 
@@ -121,7 +129,9 @@ def least_g(
     programme.column("busy", high=replicas.count * hours)
     programme.column("missed", high=min(work.missed_h, float(hours.sum())))
     if sleeps:
-        programme.column("awake", low=1.0, high=float(replicas.count))
+        programme.column(
+            "awake", low=np.where(supply.certain, 1.0, 0.0), high=float(replicas.count)
+        )
         for name in ("waking", "woken", "banked"):
             programme.column(name)
     programme.column("facility")
@@ -136,7 +146,7 @@ def least_g(
     for line in work.lines:
         programme.row(_line_terms(line, curves))
     for facility in replicas.calm_facility if sleeps else replicas.facility:
-        _bound_facility(programme, facility, replicas, hours, sleeps=sleeps)
+        _bound_facility(programme, facility, replicas, supply, sleeps=sleeps)
     if sleeps:
         programme.row({"awake": hours, "busy": -1.0})
         first = np.zeros(len(hours))
@@ -180,18 +190,21 @@ def _line_terms(line: Line, curves: Mapping[str, Curve]) -> dict[str, Term | Cha
 
 
 def _bound_facility(
-    programme: Programme, line: FacilityLine, replicas: Replicas, hours: FloatArray, *, sleeps: bool
+    programme: Programme, line: FacilityLine, replicas: Replicas, supply: Supply, *, sleeps: bool
 ) -> None:
     """Keep the facility's energy above a line of it over the energy of the IT."""
+    hours = supply.hours
+    slope = np.where(supply.certain, line.slope, 1.0)
     swing_w = replicas.awake_w - replicas.sleep_w
     asleep = replicas.count if sleeps else 0
     fixed_w = replicas.hosts_w + asleep * replicas.sleep_w
     if not sleeps:
         fixed_w += replicas.count * replicas.awake_w
-    terms: dict[str, Term | Change] = {"facility": 1.0, "energy": -line.slope}
+    terms: dict[str, Term | Change] = {"facility": 1.0, "energy": -slope}
     if sleeps:
-        terms |= dict.fromkeys(("awake", "waking"), -line.slope * swing_w * hours)
-    programme.row(terms, least=(line.fixed_w + line.slope * fixed_w) * hours)
+        terms |= dict.fromkeys(("awake", "waking"), -slope * swing_w * hours)
+    least_w = np.where(supply.certain, line.fixed_w + slope * fixed_w, 0.0)
+    programme.row(terms, least=least_w * hours)
 
 
 def _add_supply(programme: Programme, supply: Supply, *, battery_set: bool) -> None:
@@ -202,14 +215,12 @@ def _add_supply(programme: Programme, supply: Supply, *, battery_set: bool) -> N
     if battery is not None:
         hours = supply.hours
         most_wh = battery.charge_w * hours
-        value = np.zeros(len(hours))
-        value[-1] = -supply.mean_g_per_kwh / 1000
         least_wh = min(battery.min_wh, battery.start_wh)
         programme.column(
             "charge", high=most_wh if battery_set else np.minimum(most_wh, supply.surplus_wh)
         )
         programme.column("discharge", high=battery.discharge_w * hours)
-        programme.column("stored", value, low=least_wh, high=battery.capacity_wh)
+        programme.column("stored", low=least_wh, high=battery.capacity_wh)
         start = np.zeros(len(hours))
         start[0] = battery.start_wh
         flows: dict[str, Term | Change] = {
@@ -223,7 +234,12 @@ def _add_supply(programme: Programme, supply: Supply, *, battery_set: bool) -> N
 
 
 def _solved(programme: Programme, supply: Supply) -> tuple[float, Mapping[str, FloatArray]]:
-    least, blocks = programme.least()
-    if supply.battery is not None:
-        least += supply.battery.start_wh * supply.mean_g_per_kwh / 1000
-    return least, blocks
+    """Return the least cost with the battery's change valued [g], and a solution."""
+    if supply.battery is None:
+        return programme.least()
+    solutions = []
+    for mean in supply.means_g_per_kwh:
+        programme.set_last_cost("stored", -mean / 1000)
+        least, blocks = programme.least()
+        solutions.append((least + supply.battery.start_wh * mean / 1000, blocks))
+    return min(solutions, key=lambda solution: solution[0])

@@ -87,7 +87,7 @@ def _document(rng: np.random.Generator, folder: Path) -> dict[str, Any]:
     _write_intensity(folder / "ci.csv", rng, 3600.0)
     # pipelines, at the end of the list, are rare: each of their iterations is an event
     place = rng.integers(len(_DEPLOYMENTS) - (rng.random() < 0.8) * 2)
-    deployment = dict(_DEPLOYMENTS[place])
+    deployment = dict(_DEPLOYMENTS[int(place)])
     roofline = "execution" not in deployment
     cluster = deployment | {
         "replicas": int(rng.integers(1, 4)),
@@ -277,6 +277,7 @@ def draw_controllers(plan: Plan, seed: int) -> list[tuple[str, Controller, bool]
     drawn: list[tuple[str, Controller, bool]] = []
     name = str(rng.choice(_SHIPPED))
     shipped = resolve(name, Path())()
+    assert isinstance(shipped, Controller)
     if frozenset(shipped.actuators) <= limits.keys():
         drawn.append((name, shipped, True))
     few = [each for each in sorted(limits) if rng.random() < 0.5] or ["batch_cap"]

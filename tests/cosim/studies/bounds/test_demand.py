@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cosim.scenario.workload import RequestClass, Slo
-from cosim.studies.bounds.demand import MustRun, Requests, most_apart, union
+from cosim.studies.bounds.demand import Requests, most_apart
 from cosim.studies.bounds.machine import Machine
+from cosim.studies.bounds.must_run import MustRun, union
 from cosim.studies.bounds.prices import Floor
 from inference_sim.cluster import Cluster
 from inference_sim.workload import Arrival

@@ -60,12 +60,11 @@ def truth(seed: int, folder: Path, search_runs: int) -> Truth:
     )
 
 
-@pytest.mark.parametrize("seed", [1005, 1008])
-def test_no_controller_beats_the_bound(seed: int, tmp_path: Path) -> None:
-    assert truth(seed, tmp_path, search_runs=3).below == []
+def test_no_controller_beats_the_bound(tmp_path: Path) -> None:
+    assert truth(7, tmp_path, search_runs=3).below == []
 
 
-@pytest.mark.nightly("the bounds of emissions against 300 random scenarios; every day against 2")
+@pytest.mark.nightly("the bounds of emissions against 300 random scenarios; every day against one")
 def test_no_controller_beats_the_bound_in_many(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
