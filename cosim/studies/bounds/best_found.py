@@ -13,6 +13,7 @@ knows the future and has no forecast, so it is a yardstick and not a policy.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -108,7 +109,7 @@ def _starts(
     }
     for overhead_h in _OVERHEADS_H:
         yield {
-            name: replace(schedule, windows=_in_bulk(plan, sites[name], overhead_h))
+            name: replace(schedule, windows=_in_bulk(plan, sites[name], overhead_h), share=math.inf)
             for name, schedule in dispatched.items()
         }
     for begin in (plain, dispatched) if freedom != "timing" else (plain,):
@@ -233,7 +234,7 @@ def _changed(
     elif move == "shift":
         changed = replace(schedule, windows=np.roll(schedule.windows, int(rng.integers(-10, 11))))
     elif move == "share":
-        changed = replace(schedule, share=float(rng.choice([0.1, 0.2, 0.4, 0.6, 0.8, 1.0])))
+        changed = replace(schedule, share=float(rng.choice([0.1, 0.3, 0.6, 0.8, 1.0, math.inf])))
     elif move == "replicas":
         busy, calm = rng.integers(1, int(limits["active_replicas"].maximum) + 1, 2)
         changed = replace(schedule, busy=int(max(busy, calm)), calm=int(min(busy, calm)))
