@@ -28,7 +28,7 @@ from cosim.world.plan import Plan
 from cosim.world.site_plan import SitePlan
 from inference_sim.arrays import FloatArray
 
-_SHARES = (0.05, 0.15, 0.35)
+_SHARES = (0.05, 0.1, 0.2, 0.35)
 """Shares of the hours, the cleanest ones, with which the search begins."""
 _OVERHEADS_H = (0.1, 1.0)
 """Work of a release in bulk beside that of its requests, in hours of the mean work that comes."""
