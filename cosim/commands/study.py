@@ -26,6 +26,8 @@ O = TypeVar("O")
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Runs at once [default: the cores there are].")
 ]
+
+
 def _known(text: str) -> str:
     """Refuse an executor that there is not, or whose library is missing, before anything else."""
     from cosim.studies.runs.executor import Executor

@@ -13,7 +13,8 @@ from cosim.studies.evaluate.evaluation import needed_runs
 from cosim.studies.evaluate.variants import Comparison, comparison
 from cosim.studies.frame import cases
 from cosim.studies.frame.cases import CaseRuns, EndedRun, run_cases
-from cosim.studies.runs.figures import RunFigures, run_figures
+from cosim.studies.runs.figures import RunFigures
+from cosim.studies.runs.measure import run_figures
 from cosim.studies.runs.processes import Processes
 from cosim.world.plan import Plan
 from tests.cosim.builders import controlled, write

@@ -12,7 +12,8 @@ from cosim.accounting.energy import J_PER_KWH
 from cosim.studies.frame import cases as frame_cases
 from cosim.studies.frame.cases import run_cases
 from cosim.studies.runs.execute import execute
-from cosim.studies.runs.figures import RunFigures, run_figures
+from cosim.studies.runs.figures import RunFigures
+from cosim.studies.runs.measure import run_figures
 from cosim.studies.runs.processes import Processes
 from cosim.studies.sweep.cases import cases
 from cosim.studies.sweep.outcome import SWEEPS
