@@ -59,7 +59,7 @@ def read_part(
 
 
 def _load(kind: str, path: Path) -> ModuleType:
-    """Import a file under a name of its own, leaving ``sys.path`` alone."""
+    """Import a file under a name of its own, leaving ``sys.path`` and its folder alone."""
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:16]
     name = f"user_{kind}s_{path.stem}_{digest}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -67,6 +67,7 @@ def _load(kind: str, path: Path) -> ModuleType:
         raise ValueError(f"'{path}' is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look the module up by its name
+    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # beside the file
     try:
         spec.loader.exec_module(module)
     except KeyboardInterrupt:
@@ -77,4 +78,6 @@ def _load(kind: str, path: Path) -> ModuleType:
             f"importing '{path}' raised {type(error).__name__}: {error_text(error)} "
             f"({where_raised(error)})"
         ) from error
+    finally:
+        sys.dont_write_bytecode = writes_bytecode
     return module

@@ -185,8 +185,9 @@ class _Table:
 
     def against(self, row: PolicyRow, other: PolicyRow) -> PolicyRow:
         """Return a row with its saving against the best blind baseline."""
-        saving = self._less(row.variant, other.variant)
-        return replace(row, against_blind=saving)
+        if row.variant.kind != "policy":
+            return row
+        return replace(row, against_blind=self._less(row.variant, other.variant))
 
     def with_decoys(self, row: PolicyRow, found: Sequence[PolicyRow]) -> PolicyRow:
         """Return the row of a policy with its savings beyond its decoys' and its twin's."""

@@ -172,13 +172,15 @@ def comparison(
         raise ScenarioError(problems)
     if all(site.cluster is None for site in plans[first].sites):
         raise ScenarioError("no site serves requests: there is nothing to evaluate")
+    listed = {variant for variant in others if _is_baseline(variant, plans[variant])}
     variants = [first, *_added(evaluation, RIGHT_SIZED, right_sized(plans[first]))]
+    variants += [replace(variant, kind="baseline") for variant in others if variant in listed]
     trials = {
         hour: replace(variant, name=f"{BULK} at {hour}:00 UTC")
         for hour in TRIAL_HOURS
         for variant in _added(evaluation, BULK, in_bulk(plans[first], hour))
     }
-    for variant in others:
+    for variant in (variant for variant in others if variant not in listed):
         variants += [variant, *(_decoys(variant, plans[variant], evaluation) if decoys else ())]
     count = evaluation.seeds if seeds is None else seeds
     return Comparison(
@@ -193,6 +195,11 @@ def comparison(
         trial_starts=_starts(document, scenario, evaluation, TRIAL_WEEKS, "tune"),
         notes=tuple(dict.fromkeys(note for plan in plans.values() for note in _notes(plan))),
     )
+
+
+def _is_baseline(variant: Variant, plan: Plan) -> bool:
+    """Return whether the scenario lists a baseline itself, by its name."""
+    return variant.name in (RIGHT_SIZED, BULK) and all(entry.is_blind for entry in plan.controllers)
 
 
 def _notes(plan: Plan) -> Iterator[str]:

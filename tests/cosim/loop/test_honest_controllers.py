@@ -67,8 +67,8 @@ def test_a_forecast_that_there_is_not(cosim: Cli) -> None:
     code, error = run(cosim, "pass", 'forecasts = frozenset({"wind"})')
     assert code == 2
     assert error.endswith(
-        "forecasts of controller './mine.py:Mine' must be out of carbon_intensity, solar, arrivals "
-        "(got 'wind')\n"
+        "forecasts of controller './mine.py:Mine' must be out of carbon_intensity, solar, "
+        "arrivals, deferrable_arrivals (got 'wind')\n"
     )
 
 

@@ -14,7 +14,7 @@ from controllers.policies.mpc import Mpc
 from cosim.studies.bounds.best_found import best_found, holds
 from cosim.studies.bounds.bound import FREEDOMS, Bound, bound_of, freedom_of
 from cosim.studies.bounds.site_bound import site_bounds
-from cosim.studies.runs.figures import run_figures
+from cosim.studies.runs.measure import run_figures
 from cosim.world.plan import Plan, load_plan
 from tests.cosim.builders import write
 from tests.cosim.studies.bounds.draws import hosted

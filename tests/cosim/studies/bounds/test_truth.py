@@ -11,7 +11,7 @@ import pytest
 from cosim.studies.bounds.best_found import best_found, holds
 from cosim.studies.bounds.bound import FREEDOMS, bound_of, freedom_of
 from cosim.studies.bounds.schedule import scheduled
-from cosim.studies.runs.figures import run_figures
+from cosim.studies.runs.measure import run_figures
 from tests.cosim.studies.bounds.draws import draw_controllers, draw_plan, hosted
 
 NIGHTLY = 300

@@ -82,7 +82,7 @@ evaluation:
 {policies}
 coupling: native
 """
-MPC = "    - {name: mpc, controllers: [{type: mpc, clairvoyant: true, battery: false}]}"
+WAIT = "    - {name: wait_awhile, controllers: [{type: wait_awhile, clairvoyant: true}]}"
 AUTOSCALE = (
     "    - {name: autoscale, controllers: [{type: autoscale, every: 15min, deferrable: true}]}"
 )
@@ -126,7 +126,7 @@ def test_nor_where_classes_have_lengths_of_their_own(tmp_path: Path) -> None:
     """A mean request that stood for both classes made it 794 %."""
     chat = "share: 0.9, lengths: {type: fixed, prompt_tokens: 200, output_tokens: 50}"
     batch = "share: 0.1, lengths: {type: fixed, prompt_tokens: 6000, output_tokens: 2000}"
-    rows = five_hours(tmp_path, rate=0.15, chat=chat, batch=batch, policies=f"{BULK}\n{MPC}")
+    rows = five_hours(tmp_path, rate=0.15, chat=chat, batch=batch, policies=f"{BULK}\n{WAIT}")
     check_bounds(rows)
 
 

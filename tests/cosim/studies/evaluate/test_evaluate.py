@@ -134,7 +134,7 @@ def test_bulk_at_the_best_hour_is_a_baseline(cosim: Cli) -> None:
     assert list(kinds.items()) == [("noop", "baseline"), ("bulk", "baseline"), ("hold", "policy")]
     assert found["bulk_hour_utc"] in range(0, 24, 3)
     kept = [json.loads(path.read_text()) for path in Path("out/runs").iterdir()]
-    trials = [run["figures"] for run in kept if run["case"] == "bulk"]
+    trials = [run["figures"] for run in kept if run["case"].startswith("bulk at ")]
     assert len(trials) == 8
     (bulk,) = [row for row in found["policies"] if row["policy"] == "bulk"]
     served = [run for run in trials if run["completed"] >= 0.99 * run["arrived"]] or trials

@@ -13,7 +13,7 @@ from cosim.errors import CosimError, ScenarioError
 from cosim.scenario.loading import read_document
 from cosim.studies.frame import cases, spec
 from cosim.studies.frame.spec import RunSpec, run_specs
-from cosim.studies.runs.figures import run_figures
+from cosim.studies.runs.measure import run_figures
 from tests.cosim.builders import SCENARIOS, edited, write, write_controller
 
 INTENSITY = (

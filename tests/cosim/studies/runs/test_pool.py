@@ -24,7 +24,7 @@ def square_or_die(dead: int, attempts: Path, number: int) -> int:
     place = attempts / str(number)
     before = len(place.read_text()) if place.exists() else 0
     place.write_text("x" * (before + 1))
-    if number == dead or (number == dead + 1 and not before):
+    if number == dead or (number == dead + 3 and not before):  # never at the same time
         os.kill(os.getpid(), signal.SIGKILL)
     return number * number
 
