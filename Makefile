@@ -10,6 +10,8 @@ COMPILED := $(shell sed -n '/^\[tool.cosim.compiled\]/,/^\]/s/^ *"\(.*\)",*$$/\1
 INSTALLED_DOCS := $(VENV)/.installed_docs
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Or every process of the tests would compile all sources anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test nightly smoke docs lint format clean

@@ -12,8 +12,8 @@ from scipy.optimize import least_squares
 from calibration.measurements import Row
 from cosim.calibrate.steady_state import SteadyState, steady_state
 from inference_sim.arrays import FloatArray
-from inference_sim.execution import Roofline, find_engine
-from inference_sim.hardware import ExpertCoefficients, find_gpu
+from inference_sim.execution import EngineProfile, Roofline, find_engine
+from inference_sim.hardware import ExpertCoefficients, GpuSpec, find_gpu
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +84,23 @@ class Regime:
 
     def predict(self, row: Row, values: FloatArray, prompt: float | None = None) -> SteadyState:
         """Return the steady state of a row with these parameters."""
+        return self._steady_state(row, *self._platform(values, row.greedy), prompt)
+
+    def _platform(self, values: FloatArray, greedy: bool) -> tuple[GpuSpec, EngineProfile]:
+        """Return the GPU and the engine with these parameters."""
         gpu, engine = find_gpu(self.gpu), find_engine(self.profile)
         numbers = {p.name: float(v) for p, v in zip(self.parameters, values, strict=True)}
-        experts = gpu.experts
         if "e_bw" in numbers:
             experts = ExpertCoefficients(numbers.pop("e_bw"), numbers.pop("t0_us"))
-        if row.greedy:
+            gpu = replace(gpu, experts=experts)
+        if greedy:
             numbers["sampling_s_per_logit"] = 0.0
-        engine = engine.with_numbers(numbers)
-        roofline = Roofline(row.model, replace(gpu, experts=experts), engine, row.gpus)
+        return gpu, engine.with_numbers(numbers)
+
+    def _steady_state(
+        self, row: Row, gpu: GpuSpec, engine: EngineProfile, prompt: float | None
+    ) -> SteadyState:
+        roofline = Roofline(row.model, gpu, engine, row.gpus)
         return steady_state(roofline, row.load(prompt), mixed=self.mixed)
 
     def errors(
@@ -103,8 +111,9 @@ class Regime:
         The latter is NaN where the two are not comparable.
         """
         throughput, latency = [], []
+        platforms = {greedy: self._platform(values, greedy) for greedy in (False, True)}
         for row in rows:
-            state = self.predict(row, values, prompt)
+            state = self._steady_state(row, *platforms[row.greedy], prompt)
             itl_s = state.decode_s if self.mixed else row.batch / state.tokens_per_s
             throughput.append(state.tokens_per_s / row.tokens_per_s - 1)
             latency.append(itl_s / row.itl_s - 1 if row.itl_counts else np.nan)

@@ -11,8 +11,8 @@ run would show it, and its actions are checked. In a test of your own::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -24,16 +24,19 @@ from controllers.base import (
     SiteAction,
     SiteContext,
 )
+from controllers.effect import actuator_uses
 from controllers.errors import Call, ControllerError, error_text
 from controllers.example import STEPS, example_context
 from controllers.example_day import ExampleDay, example_day
-from controllers.forecast import Forecasts
 from controllers.observation import Observation
 from controllers.placement import Declaration
 from controllers.rehearsal import Rehearsal
 from controllers.site_views import MicrogridReport, SiteReport
+from controllers.snapshot import changed, snapshot
 
 Make = Callable[[], Controller | FleetController]
+Sites = Mapping[str, SiteContext]
+Check = Callable[[Make, Sites], str | None]
 _SHORT = STEPS // 4  # for days on which every hour is alike
 _SPARSE = 4  # a controller may be asked at every fourth step only
 
@@ -45,11 +48,13 @@ class Finding:
     Attributes:
         check: The rule that must hold.
         problem: The reason why it does not; empty if it does.
+        warning: Something that no rule forbids, and that is hardly meant; empty for nothing.
         note: A remark, such as why the check was left out.
     """
 
     check: str
     problem: str = ""
+    warning: str = ""
     note: str = ""
 
     @property
@@ -58,10 +63,9 @@ class Finding:
         return not self.problem
 
     def __str__(self) -> str:
-        detail = self.problem or self.note
-        return f"{'ok  ' if self.passed else 'FAIL'}  {self.check}" + (
-            f": {detail}" if detail else ""
-        )
+        detail = self.problem or self.warning or self.note
+        result = "FAIL" if self.problem else "warn" if self.warning else "ok"
+        return f"{result:<4}  {self.check}" + (f": {detail}" if detail else "")
 
 
 def check_controller(
@@ -69,42 +73,52 @@ def check_controller(
 ) -> list[Finding]:
     """Return the result of each check.
 
+    At the example sites it ends with a warning if what a controller that passed sets never matters.
+
     Args:
         make: Makes the controller, with the parameters to check it with. It is called often, and
             must return a new controller each time.
         contexts: The sites to check it at, by name; by default one example that has every
             actuator, and two of them for a fleet. Runs are cut to 96 steps.
     """
-    findings = []
-    for check, text in _CHECKS:
-        try:
-            controller = make()
-            fleet = isinstance(controller, FleetController)
-            sites = contexts or {
-                name: example_context(name) for name in (("north", "south") if fleet else ("dc",))
-            }
-            groups = [sites] if fleet else [{name: context} for name, context in sites.items()]
-            notes = [check(make, group) for group in groups]
-            findings.append(Finding(text, note=notes[0] or ""))
-        except (_Problem, ControllerError, ValueError) as problem:
-            findings.append(Finding(text, problem=str(problem)))
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # the constructor may be anybody's, and call sys.exit
-            problem_text = f"raised {type(error).__name__}: {error_text(error)}"
-            findings.append(Finding(text, problem=problem_text))
+    findings = [_finding(check, text, make, contexts) for check, text in _CHECKS]
+    if contexts is None and all(finding.passed for finding in findings):
+        findings.append(_finding(_matters, "what it sets matters", make, contexts))
     return findings
+
+
+def _finding(
+    check: Check, text: str, make: Make, contexts: Mapping[str, SiteContext] | None
+) -> Finding:
+    try:
+        controller = make()
+        fleet = isinstance(controller, FleetController)
+        sites = contexts or {
+            name: example_context(name) for name in (("north", "south") if fleet else ("dc",))
+        }
+        groups = [sites] if fleet else [{name: context} for name, context in sites.items()]
+        notes = [check(make, group) for group in groups]
+        return Finding(text, note=notes[0] or "")
+    except _Doubt as doubt:
+        return Finding(text, warning=str(doubt))
+    except (_Problem, ControllerError, ValueError) as problem:
+        return Finding(text, problem=str(problem))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the constructor may be anybody's, and call sys.exit
+        return Finding(text, problem=f"raised {type(error).__name__}: {error_text(error)}")
 
 
 class _Problem(Exception):
     """Violation of a rule that must hold."""
 
 
-Sites = Mapping[str, SiteContext]
+class _Doubt(Exception):
+    """Something that no rule forbids, and that is hardly meant."""
 
 
-def _within_limits(make: Make, sites: Sites) -> str | None:
-    """Play days of every kind: an action that cannot be applied raises."""
+def _days_of_every_kind(sites: Sites) -> Iterator[tuple[ExampleDay, int]]:
+    """Yield days, and how many steps of each to play."""
     generator = np.random.default_rng(0)
     kinds = {
         "an ordinary day": (None, STEPS),
@@ -113,10 +127,16 @@ def _within_limits(make: Make, sites: Sites) -> str | None:
         "a wild day": (generator.choice([0.0, 50.0, 900.0, 5000.0], STEPS), STEPS),
     }
     for name, (intensity, until) in kinds.items():
+        yield example_day(name, sites, intensity=intensity), until
+
+
+def _within_limits(make: Make, sites: Sites) -> str | None:
+    """Play days of every kind: an action that cannot be applied raises."""
+    for day, until in _days_of_every_kind(sites):
         try:
-            Rehearsal(make(), example_day(name, sites, intensity=intensity)).run(until=until)
+            Rehearsal(make(), day).run(until=until)
         except ControllerError as error:
-            raise _Problem(f"on {name}, {error}") from error
+            raise _Problem(f"on {day.name}, {error}") from error
     return None
 
 
@@ -187,31 +207,45 @@ def _copes_with_what_is_missing(make: Make, sites: Sites) -> str | None:
 
 def _leaves_alone(make: Make, sites: Sites) -> str | None:
     day = example_day(contexts=sites)
-    contexts_before = {name: _snapshot(context) for name, context in day.contexts.items()}
+    contexts_before = {name: snapshot(context) for name, context in day.contexts.items()}
     before: list[Any] = []  # snapshots of the observation before the step
 
     def look(shown: object, call: Call) -> None:
         now = (
-            {name: _snapshot(site) for name, site in shown.sites.items()}
+            {name: snapshot(site) for name, site in shown.sites.items()}
             if isinstance(shown, Observation)
-            else {"": _snapshot(shown)}
+            else {"": snapshot(shown)}
         )
         if not before:
             before.append(now)
             return
         previous = before.pop()
         for name, values in now.items():
-            if changed := _changed(previous[name], values):
-                raise _Problem(f"it changed {changed} of the observation at step {call.step}")
+            if place := changed(previous[name], values):
+                raise _Problem(f"it changed {place} of the observation at step {call.step}")
 
     Rehearsal(make(), day).run(look=look)
     for name, context in day.contexts.items():
-        if changed := _changed(contexts_before[name], _snapshot(context)):
-            raise _Problem(f"it changed {changed} of the context")
+        if place := changed(contexts_before[name], snapshot(context)):
+            raise _Problem(f"it changed {place} of the context")
     return None
 
 
-_CHECKS: tuple[tuple[Callable[[Make, Sites], str | None], str], ...] = (
+def _matters(make: Make, sites: Sites) -> str | None:
+    """Count the steps in which an actuator is not as without a controller, and in which it binds.
+
+    An actuator that a controller declares and leaves alone is no reason to worry if another is set.
+    """
+    uses = actuator_uses(make, _days_of_every_kind(sites))
+    idle = [use for use in uses if not use.mattered]
+    if any(use.in_force for use in uses):
+        idle = [use for use in idle if use.in_force]
+    if idle:
+        raise _Doubt("; ".join(map(str, idle)))
+    return None if uses else "it sets nothing"
+
+
+_CHECKS: tuple[tuple[Check, str], ...] = (
     (_within_limits, "what it sets can be applied"),
     (_only_declared, "it sets only the actuators that it declares"),
     (_same_after_a_reset, "after a reset it does the same again"),
@@ -264,45 +298,3 @@ def _fork(day: ExampleDay, other: ExampleDay, step: int, factor: float) -> Examp
         reports=[*day.reports[:step], *later.reports[step:]],
         microgrids=[*day.microgrids[:step], *later.microgrids[step:]],
     )
-
-
-def _snapshot(record: Any) -> dict[str, Any]:
-    """Return the values of a record, with copies of those that could be changed in place."""
-    values: dict[str, Any] = {}
-    for attribute in fields(record):
-        value = getattr(record, attribute.name)
-        if isinstance(value, Forecasts):
-            value = {name: (f.mean.copy(), f.spread.copy()) for name, f in value.items()}
-        elif isinstance(value, np.ndarray):
-            value = value.copy()
-        elif isinstance(value, Mapping):
-            value = {
-                key: _snapshot(part) if is_dataclass(part) else part for key, part in value.items()
-            }
-        elif is_dataclass(value):
-            value = _snapshot(value)
-        values[attribute.name] = value
-    return values
-
-
-def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Return the name of a value that is no longer as it was, with its view's; empty if all are."""
-    for name, value in now.items():
-        if isinstance(value, dict) and isinstance(before[name], dict) and name != "forecasts":
-            if value.keys() != before[name].keys():
-                return name
-            if inner := _changed(before[name], value):
-                return f"{name}.{inner}"
-        elif not _equal(value, before[name]):
-            return name
-    return ""
-
-
-def _equal(value: Any, other: Any) -> bool:
-    if isinstance(value, np.ndarray):
-        return np.array_equal(value, other)
-    if isinstance(value, Mapping):
-        return value.keys() == other.keys() and all(_equal(value[key], other[key]) for key in value)
-    if isinstance(value, tuple):
-        return len(value) == len(other) and all(map(_equal, value, other))
-    return bool(value == other)

@@ -1,5 +1,5 @@
 """``python -m cosim``."""
 
-from cosim.commands.app import main
+from cosim.commands.start import main
 
 main()

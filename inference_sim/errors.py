@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from inference_sim.suggestions import did_you_mean as did_you_mean
 from inference_sim.suggestions import similar_name
 
-_LONGEST_NAME, _LONGEST_PLACE = 100, 400
+_LONGEST_NAME, _LONGEST_PLACE, _LONGEST_MESSAGE = 100, 400, 1100
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Categories of characters that end a line, steer a terminal, or cannot be encoded."""
 
@@ -36,6 +36,14 @@ def one_line(text: str) -> str:
 def cut(text: str, most: int) -> str:
     """Return a text of at most `most` characters, and an ellipsis for the rest."""
     return text if len(text) <= most else text[:most] + "…"
+
+
+def cut_within(text: str, most: int) -> str:
+    """Return a text of at most `most` characters, with an ellipsis for its middle."""
+    if len(text) <= most:
+        return text
+    end = most // 3
+    return f"{text[: most - end]}…{text[-end:]}"
 
 
 class InferenceSimError(ValueError):
@@ -58,8 +66,10 @@ class Problem:
 
     def __str__(self) -> str:
         path = "" if self.where.endswith(f"--set {self.path}") else self.path
-        head = " ".join(cut(part, _LONGEST_PLACE) for part in (self.where, path) if part)
-        return one_line(f"{head}: {self.message}" if head else self.message)
+        places = [one_line(place) for place in (self.where, path) if place]
+        head = " ".join(cut(place, _LONGEST_PLACE) for place in places)
+        message = cut_within(one_line(self.message), _LONGEST_MESSAGE)
+        return f"{head}: {message}" if head else message
 
 
 class FileError(InferenceSimError):

@@ -19,13 +19,28 @@ Runs = Callable[..., Ran]
 LONGEST = (
     "test_docs.py",
     "cosim/studies/reproduce/test_reproduce.py",
-    "inference_sim/test_calibration.py",
+    "cosim/commands/test_stopped_studies.py",
+    "cosim/results/test_kills.py",
+    "cosim/authoring/test_authoring.py",
     "cosim/studies/evaluate/test_evaluate.py",
+    "cosim/scenario/test_bad_input.py",
+    "cosim/loop/test_live.py",
+    "cosim/loop/test_loop.py",
+    "inference_sim/test_trace_formats.py",
+    "inference_sim/test_calibration.py",
     "docs/test_notebooks.py",
+    "cosim/commands/test_app.py",
     "controllers/test_conformance.py",
+    "scenarios/test_scenarios.py",
+    "cosim/commands/test_progress.py",
+    "cosim/studies/sweep/test_sweep.py",
+    "cosim/signals/formats/test_bad_files.py",
+    "cosim/results/test_results.py",
+    "cosim/signals/test_conformance.py",
+    "fuzz/test_files.py",
     "inference_sim/test_segments_vs_stepwise.py",
 )
-"""Modules that take ten seconds and more, which are begun first: one that is begun last has
+"""Modules that take five seconds and more, which are begun first: one that is begun last has
 nothing beside it in the end."""
 load_profiles()
 

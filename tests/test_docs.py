@@ -72,7 +72,8 @@ SHORTER = {
 LONG = {
     "README.md": {"my_site.yaml": {"duration: 6h": "duration: 2h"}},
     "docs/recipes.md": {
-        "my_load.yaml": {"duration: 2d": "duration: 12h", "requests: 13000": "requests: 1500"}
+        "my_load.yaml": {"duration: 2d": "duration: 12h", "requests: 13000": "requests: 1500"},
+        "big_battery.yaml": {"duration: 3d": "duration: 1d", "requests: 22000": "requests: 3000"},
     },
 }
 """What is put in place of what in the files of long pages, every day."""

@@ -52,7 +52,7 @@ def test_one_version() -> None:
 
 def test_console_command() -> None:
     (command,) = entry_points(group="console_scripts", name="cosim")
-    from cosim.commands.app import main
+    from cosim.commands.start import main
 
     assert command.load() is main
     answer = subprocess.run(

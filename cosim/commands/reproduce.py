@@ -70,9 +70,15 @@ def reproduce(
     from rich.console import Console
 
     from cosim.commands.printing.reproduction import LEAST_WIDTH, print_rows
-    from cosim.results.files import complete_folder
+    from cosim.results.partial_folder import PartialFolder
     from cosim.studies.reproduce.cases import SERVING, SHOWN
-    from cosim.studies.reproduce.outcome import REPRODUCTION, check_folder, rows_json, versions
+    from cosim.studies.reproduce.outcome import (
+        REPRODUCTION,
+        check_folder,
+        is_reproduction,
+        rows_json,
+        versions,
+    )
     from cosim.studies.reproduce.rows import Reproduction, Row, row_of
     from cosim.studies.reproduce.runner import run_cases
     from cosim.studies.reproduce.selection import select
@@ -117,8 +123,9 @@ def reproduce(
         for remark in remarks:
             console.print(remark)
     if out is not None:
-        with complete_folder(out) as folder:
-            REPRODUCTION.write(reproduction, folder)
+        with PartialFolder(out, may_replace=is_reproduction) as folder:
+            REPRODUCTION.write(reproduction, folder.hidden)
             if draws:
-                draw(folder, serving, study)
-        print(f"Written to {out}", file=sys.stderr)
+                draw(folder.hidden, serving, study)
+            written = folder.put()
+        print(f"Written to {written}", file=sys.stderr)

@@ -53,9 +53,16 @@ def run(
     from cosim.commands.progress import progress
     from cosim.results.chrome_trace import traced
     from cosim.results.folder import to_json
+    from cosim.results.partial_folder import was_left
     from cosim.studies.runs.execute import execute
 
     folder = out if out is not None else Path("results") / plan.scenario.name
+    if was_left(folder) and not quiet:
+        print(
+            f"An earlier run to '{folder}' did not end: its process was killed, or a file of "
+            "yours called os._exit",
+            file=sys.stderr,
+        )
     clock = _clock(plan, speed or 1.0, quiet=quiet) if live else None
     with (
         progress(plan, quiet=quiet) as bar,

@@ -44,7 +44,7 @@ def draw_bars(chart: BarChart, size: Size, top: float) -> Drawn:
             value = float(group.values[k])
             if math.isnan(value):
                 continue  # and takes no room
-            hint = f"{category}, {group.name}: {value + 0.0!r} {chart.unit}"
+            hint = f"{category}, {group.name}: {number(value)} {chart.unit}"
             body += _bar(across, y, thick, size, value, hint, group.color)
             y += thick + 2
         zero = across.pixel(0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cosim.accounting.words import number
 from cosim.report.charts import ScatterChart
 from cosim.report.draw_lines import grid
 from cosim.report.scales import Scale, x_scale
@@ -28,7 +29,7 @@ def draw_scatter(chart: ScatterChart, size: Size, top: float) -> Drawn:
     places = [(across.pixel(point.x), down.pixel(point.y)) for point in points]
     taken = [(px - 6, px + 6, py) for px, py in places]
     for point, (px, py) in zip(points, places, strict=True):
-        place = f"{chart.axis.label} {point.x + 0.0!r}, {chart.label} {point.y + 0.0!r}"
+        place = f"{chart.axis.label} {number(point.x)}, {chart.label} {number(point.y)}"
         hint = titled(f"{point.name}: {place}")
         dot = element("circle", hint, cx=px, cy=py, r=5, class_=f"solid {point.color}")
         body.append(dot)

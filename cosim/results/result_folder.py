@@ -1,20 +1,17 @@
-"""A result folder in the making: it appears whole, or marked failed, and never costs good results.
+"""The result folder of a run: it appears whole, or marked failed, and never costs good results.
 
-Everything is written into a hidden folder beside it, marked as failed until it is whole, which is
-renamed at the end. Leftovers of a killed run are tidied up first.
+It is marked as failed from the beginning until it is whole.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import socket
 from collections.abc import Callable
 from pathlib import Path
 
 from cosim.errors import CosimError, ScenarioError
 from cosim.results.files import REPORT
+from cosim.results.partial_folder import PartialFolder
 from cosim.results.vessim_record import EXPERIMENT, TIMESERIES
 
 FAILED = "FAILED"
@@ -48,28 +45,31 @@ class ResultFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self._asked = path.resolve(), path
-        if self.path.exists() and (foreign := _not_ours(self.path)):
+        if path.exists() and (foreign := _not_ours(path)):
             raise ScenarioError(
                 f"'{path}' is not a folder of results, or not only that ({foreign}); choose "
                 "another with -o, or remove it"
             )
+        self._asked = path
+        self._partial = PartialFolder(path, may_replace=lambda other: not _not_ours(other))
         try:
-            _put_in_order(self.path)
-            self._partial = _hidden(self.path, "partial", os.getpid())
-            self._partial.mkdir(parents=True)
-            (self._partial / FAILED).write_text(_UNDER_WAY, encoding="utf-8")
+            self._mark.write_text(_UNDER_WAY, encoding="utf-8")
         except OSError as error:
-            raise ScenarioError(f"results cannot be written to '{path}': {error}") from error
+            self.discard()
+            raise self._partial.unwritable(error) from error
+
+    @property
+    def _mark(self) -> Path:
+        return self._partial.hidden / FAILED
 
     @property
     def requests_path(self) -> Path:
         """Path of the requests while the run goes on."""
-        return self._partial / "requests.parquet"
+        return self._partial.hidden / "requests.parquet"
 
     def discard(self) -> None:
         """Remove the files written so far."""
-        shutil.rmtree(self._partial, ignore_errors=True)
+        self._partial.discard()
 
     def finish(
         self, write: Callable[[Path], object], failure: str = "", lost: OSError | None = None
@@ -90,18 +90,17 @@ class ResultFolder:
         Raises:
             CosimError: If not all could be written; it says where the rest is.
         """
-        mark = self._partial / FAILED
         try:
             if was_removed := not self.requests_path.exists():
-                self._partial.mkdir(parents=True, exist_ok=True)
-            mark.write_text(failure or _UNDER_WAY, encoding="utf-8")
-            write(self._partial)
+                self._partial.hidden.mkdir(parents=True, exist_ok=True)
+            self._mark.write_text(failure or _UNDER_WAY, encoding="utf-8")
+            write(self._partial.hidden)
             if lost is not None:
                 raise lost
             if was_removed:
                 raise FileNotFoundError(f"'{self.requests_path.name}' was removed during the run")
             if not failure:
-                mark.unlink()
+                self._mark.unlink()
             return self._put(failed=bool(failure))
         except OSError as error:
             raise self.unwritten(error) from error
@@ -119,65 +118,9 @@ class ResultFolder:
 
     def _put(self, *, failed: bool) -> Path:
         """Rename the folder to its name, or to one beside it, and return that."""
-        target = self.path
-        if failed and target.exists() and not (target / FAILED).exists():
-            target = _beside(self.path, "failed")
-        elif target.exists() and _not_ours(target):
-            target = _beside(self.path, "new")
-        old = _hidden(self.path, "old", os.getpid())
-        if target.exists():
-            target.rename(old)
-        self._partial.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
-        as_asked = self._asked.name == self.path.name
-        return self._asked.with_name(target.name) if as_asked else target
-
-
-def _beside(path: Path, suffix: str) -> Path:
-    """Return a path like ``NAME.failed`` where nothing stands but results of the kind."""
-    number = 1
-    while True:
-        more = "" if number == 1 else f"-{number}"
-        candidate = path.with_name(f"{path.name}.{suffix}{more}")
-        if not candidate.exists() or not _not_ours(candidate):
-            return candidate
-        number += 1
-
-
-def _hidden(path: Path, state: str, pid: int) -> Path:
-    """Return the hidden folder of a process on this machine, beside `path`."""
-    return path.with_name(f".{path.name}.{state}-{socket.gethostname()}-{pid}")
-
-
-def _put_in_order(path: Path) -> None:
-    """Tidy up what killed runs left beside `path`.
-
-    Results that were being replaced are restored if nothing has taken their place; all else of runs
-    that no longer run on this machine are removed.
-    """
-    for state in ("old", "partial"):
-        start = _hidden(path, state, 0).name[:-1]
-        for entry in path.parent.iterdir() if path.parent.is_dir() else ():
-            pid = entry.name.removeprefix(start)
-            if pid == entry.name or not pid.isdigit() or _is_under_way(int(pid)):
-                continue
-            if state == "old" and not path.exists():
-                entry.rename(path)
-            else:
-                shutil.rmtree(entry, ignore_errors=True)
-
-
-def _is_under_way(pid: int) -> bool:
-    """Return whether another process has this number."""
-    if pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:  # somebody else's
-        return True
-    return True
+        place = self._partial.path
+        good_results = place.exists() and not (place / FAILED).exists()
+        return self._partial.put("failed" if failed and good_results else "")
 
 
 def _not_ours(path: Path) -> str:

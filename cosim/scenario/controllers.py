@@ -71,7 +71,16 @@ class ControllerEntry(StrictModel):
     times; `cosim evaluate` compares each policy with its decoys."""
 
 
-class _OpenEntry(ControllerEntry):
+class _BuiltEntry(ControllerEntry):
+    """An entry whose other keys come from a signature, which has no docstrings to look for.
+
+    pydantic would look for them in the source of every function that is being called.
+    """
+
+    model_config = ConfigDict(use_attribute_docstrings=False)
+
+
+class _OpenEntry(_BuiltEntry):
     """An entry of a controller that takes ``**kwargs``."""
 
     model_config = ConfigDict(extra="allow")
@@ -93,7 +102,7 @@ def parameters_model(name: str, controller: ControllerType) -> type[BaseModel]:
         raise ValueError(f"a parameter of '{name}' must not be called {' or '.join(clash)}")
     model: type[BaseModel] = create_model(
         name,
-        __base__=_OpenEntry if open_ended else ControllerEntry,
+        __base__=_OpenEntry if open_ended else _BuiltEntry,
         __doc__=inspect.getdoc(controller),
         **fields,
     )

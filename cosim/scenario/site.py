@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
@@ -23,11 +24,11 @@ from cosim.scenario.signals import CarbonIntensity, Load, MarginalIntensity, Pri
 from cosim.scenario.solar import Panels
 from cosim.scenario.workload import Workload
 from inference_sim.deployment import ClusterConfig, GatewayConfig, PoolConfig
-from inference_sim.execution import ExecutionModel, Roofline, Stage, find_engine
+from inference_sim.execution import EngineProfile, ExecutionModel, Roofline, Stage, find_engine
 from inference_sim.execution.profile import ProfileFiles, profile_execution
 from inference_sim.execution.vidur import vidur_blocks
 from inference_sim.execution.vidur_fit import vidur_execution
-from inference_sim.hardware import GpuSpec, find_gpu, find_node
+from inference_sim.hardware import GpuSpec, NodeType, find_gpu, find_node
 from inference_sim.models import ModelSpec, find_model
 from inference_sim.power.pue import ConstantPue
 
@@ -297,16 +298,34 @@ class ClusterKeys(StrictModel):
                 )
             case RooflineExecution() as roofline:
                 engine = find_engine(roofline.engine or gpu.default_engine)
-                return lambda stage: Roofline(
-                    model,
-                    gpu,
-                    engine,
-                    width,
-                    stage,
-                    expert_parallel=roofline.expert_parallel,
-                    node=node,
-                    time_factor=roofline.time_factor,
+                return _RooflineStages(
+                    model, gpu, engine, width, roofline.expert_parallel, node, roofline.time_factor
                 )
+
+
+@dataclass(frozen=True, slots=True)
+class _RooflineStages:
+    """Execution models of pipeline stages by the roofline: equal ones for the same deployment."""
+
+    model: ModelSpec
+    gpu: GpuSpec
+    engine: EngineProfile
+    tensor_parallel: int
+    expert_parallel: int
+    node: NodeType | None
+    time_factor: float | None
+
+    def __call__(self, stage: Stage) -> Roofline:
+        return Roofline(
+            self.model,
+            self.gpu,
+            self.engine,
+            self.tensor_parallel,
+            stage,
+            expert_parallel=self.expert_parallel,
+            node=self.node,
+            time_factor=self.time_factor,
+        )
 
 
 class _Battery(StrictModel):

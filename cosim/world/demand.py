@@ -75,42 +75,36 @@ def expected_demand(source: WorkloadSource, step_s: float, steps: int) -> Demand
         steps: Steps of the run.
     """
     rate = _rate_per_s(source, step_s, steps) * source.share
-    shares = _class_shares(source, step_s, steps)
-    rate = rate * shares.sum(axis=0) if shares is not None else rate
+    open_shares = _open_shares(source, step_s, steps)
+    if open_shares is not None:
+        rate = rate * open_shares.sum(axis=0)
     if source.config.requests is not None:
         most = source.config.requests * source.share
         came = np.cumsum(rate) * step_s
         left = np.clip(most - np.append(0.0, came[:-1]), 0.0, None)
         rate = np.minimum(rate, left / step_s)
-    deferrable_per_s = rate * _deferrable_share(source, shares)
     past = _past_rate_per_s(source, step_s) * source.share
     return replace(
-        _of_rate(source, rate, shares),
-        deferrable_per_s=deferrable_per_s,
+        _of_rate(source, rate),
+        deferrable_per_s=rate * _deferrable_share(source, open_shares),
         past_rate_per_s=past,
         past_deferrable_per_s=past * _deferrable_share(source, None),
     )
 
 
-def _of_rate(source: WorkloadSource, rate: FloatArray, shares: FloatArray | None) -> Demand:
-    """Return the demand of a workload whose requests come at a rate.
+def _of_rate(source: WorkloadSource, rate: FloatArray) -> Demand:
+    """Return the demand of a workload whose requests come at a rate, shape (steps,).
 
-    Args:
-        source: The workload.
-        rate: Rate over each step, shape (steps,).
-        shares: Share of each class in each step, where classes end; see `_class_shares`.
+    The lengths are those of all classes, whether they end or not.
     """
-    mix = [share for share, _ in source.lengths] if shares is None else _mix(shares, rate)
-    lengths_by_class = [lengths for _, lengths in source.lengths]
-    used = {lengths for share, lengths in zip(mix, lengths_by_class, strict=False) if share > 0}
-    if len(used) <= 1:
+    if len({lengths for share, lengths in source.lengths if share > 0}) <= 1:
         return _with_lengths(rate, *_lengths(source))
     by_class = tuple(
         replace(
             _with_lengths(rate * share, *_drawn(np.random.default_rng(0), lengths, _SAMPLE)),
             share=share,
         )
-        for share, lengths in zip(mix, lengths_by_class, strict=True)
+        for share, lengths in source.lengths
     )
     return _mixed(rate, by_class)
 
@@ -137,7 +131,7 @@ def _mixed(rate_per_s: FloatArray, by_class: tuple[Demand, ...]) -> Demand:
     )
 
 
-def _class_shares(source: WorkloadSource, step_s: float, steps: int) -> FloatArray | None:
+def _open_shares(source: WorkloadSource, step_s: float, steps: int) -> FloatArray | None:
     """Return the share of each class of the process in each step, shape (classes, steps).
 
     None if no class ends; then the requests are all that the process sends.
@@ -162,14 +156,6 @@ def _deferrable_share(source: WorkloadSource, shares: FloatArray | None) -> Floa
     share: FloatArray = np.zeros_like(deferrable)
     np.divide(deferrable, together, out=share, where=together > 0)
     return share
-
-
-def _mix(shares: FloatArray, rate: FloatArray) -> list[float]:
-    """Return the share of each class of the requests that come in a run."""
-    together = shares.sum(axis=0)
-    of_step = np.divide(rate, together, out=np.zeros_like(rate), where=together > 0)
-    came: FloatArray = shares @ of_step
-    return [float(share) for share in (came / came.sum() if came.any() else shares[:, 0])]
 
 
 def _past_rate_per_s(source: WorkloadSource, step_s: float) -> FloatArray:

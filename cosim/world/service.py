@@ -15,7 +15,10 @@ a system with a server for everyone (M/G/inf).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,6 +33,8 @@ from inference_sim.power import Use
 from inference_sim.power.pue import Pue
 
 CLOCKS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+_Steady = tuple[float, float, float]
+"""Rate [requests/s], facility power [W] and time per token [s] of a replica."""
 
 
 def service_model(config: ClusterConfig, demand: Demand) -> ServiceModel:
@@ -43,18 +48,10 @@ def service_model(config: ClusterConfig, demand: Demand) -> ServiceModel:
         InferenceSimError: If the deployment cannot be simulated.
     """
     pool, pue = config.pool, config.pue
-    stages = pool.execution_stages()
-    batches = _batches(pool, demand)
-    rows: list[list[tuple[float, float, float]]] = []
-    clocks: list[float] = []
-    for clock in CLOCKS:
-        try:
-            slowed = [stage.at_clock(clock) for stage in stages]
-        except InferenceSimError:  # profiles know the full clock alone
-            continue
-        clocks.append(clock)
-        rows.append([_steady(pool, pue, slowed, demand, int(batch)) for batch in batches])
-    table = np.array(rows)
+    lengths = _Lengths.of(demand)
+    batches = _batches(pool, lengths)
+    by_clock = _by_clock(pool, pue, lengths, tuple(map(int, batches)))
+    clocks, table = list(by_clock), np.array(list(by_clock.values()))
     gpus = pool.gpus_per_replica
     idle_w = pue.least_w(gpus * (pool.power.idle_w + pool.host_power_w))
     load_per_s, load_w = _load_curve(batches, table[-1], idle_w)
@@ -87,13 +84,47 @@ def class_weights(
         service: Its service model.
         tpot_s: SLO for the time per token, which bounds the batch [s]; None for no bound.
     """
-    stages = config.pool.execution_stages()
+    pool = config.pool
+    stages, mixes = pool.execution_stages(), pool.scheduling.mixes
     batch = int(service.largest_batch(tpot_s))
     taken_s = [
-        1 / _steady(config.pool, config.pue, stages, part, batch)[0] for part in demand.by_class
+        1 / _steady(pool, config.pue, stages, _Lengths.of(part), batch, mixes=mixes)[0]
+        for part in demand.by_class
     ]
     mean_s = sum(part.share * part_s for part, part_s in zip(demand.by_class, taken_s, strict=True))
     return tuple(part_s / mean_s for part_s in taken_s)
+
+
+class _Lengths(NamedTuple):
+    """The mean lengths of a demand, as :class:`Demand` has them."""
+
+    prompt_tokens: float
+    output_tokens: float
+    context_tokens: float
+
+    @classmethod
+    def of(cls, demand: Demand) -> _Lengths:
+        """Return those of a demand."""
+        return cls(demand.prompt_tokens, demand.output_tokens, demand.context_tokens)
+
+
+@lru_cache(maxsize=64)
+def _by_clock(
+    pool: PoolConfig, pue: Pue, lengths: _Lengths, batches: tuple[int, ...]
+) -> Mapping[float, tuple[_Steady, ...]]:
+    """Return the steady states by clock, and by batch.
+
+    It is cached, as the runs of a study differ in their seeds and policies.
+    """
+    stages, mixes = pool.execution_stages(), pool.scheduling.mixes
+    rows: dict[float, tuple[_Steady, ...]] = {}
+    for clock in CLOCKS:
+        try:
+            slowed = [stage.at_clock(clock) for stage in stages]
+        except InferenceSimError:  # profiles know the full clock alone
+            continue
+        rows[clock] = tuple(_steady(pool, pue, slowed, lengths, n, mixes=mixes) for n in batches)
+    return MappingProxyType(rows)
 
 
 def _load_curve(
@@ -119,9 +150,9 @@ def _load_curve(
     return at_rate, chances @ power_w
 
 
-def _batches(pool: PoolConfig, demand: Demand) -> FloatArray:
+def _batches(pool: PoolConfig, lengths: _Lengths) -> FloatArray:
     """Return batches from 1 to the most that cap and KV cache allow, in even ratios."""
-    held = pool.blocks() * BLOCK_SIZE / demand.context_tokens
+    held = pool.blocks() * BLOCK_SIZE / lengths.context_tokens
     most = max(1, min(pool.batch_cap, int(held)))
     steps = max(2, 4 * int(np.ceil(np.log2(most))) + 1)
     batches: FloatArray = (
@@ -131,32 +162,38 @@ def _batches(pool: PoolConfig, demand: Demand) -> FloatArray:
 
 
 def _steady(
-    pool: PoolConfig, pue: Pue, stages: Sequence[ExecutionModel], demand: Demand, batch: int
-) -> tuple[float, float, float]:
+    pool: PoolConfig,
+    pue: Pue,
+    stages: Sequence[ExecutionModel],
+    lengths: _Lengths,
+    batch: int,
+    *,
+    mixes: bool,
+) -> _Steady:
     """Return rate [requests/s], facility power [W] and time per token [s] of a replica."""
     depth = len(stages)  # micro-batches are as many as stages, and share the batch
     each = max(1, round(batch / depth))
-    context = each * demand.context_tokens
-    chunk = (max(1, round(demand.prompt_tokens)), 0)
+    context = each * lengths.context_tokens
+    chunk = (max(1, round(lengths.prompt_tokens)), 0)
     decode = [stage.decode(each, context).at(context) for stage in stages]
-    if pool.scheduling.mixes:
+    if mixes:
         prompt = [stage.iteration([chunk], 1, each, round(context)) for stage in stages]
         prompt_s = max(cost.duration_s for cost in prompt) - max(c.duration_s for c in decode)
     else:
         prompt = [stage.iteration([chunk], 1) for stage in stages]
         prompt_s = max(cost.duration_s for cost in prompt)
     decode_s = max(cost.duration_s for cost in decode)
-    prompts = each / demand.output_tokens
+    prompts = each / lengths.output_tokens
     beat_s = decode_s + prompts * prompt_s  # of one micro-batch
     gpu_w = [
-        _power_w(pool, stage, decode[k], prompt[k], prompts, beat_s, each)
+        _power_w(pool, stage, decode[k], prompt[k], prompts, beat_s, each, mixes=mixes)
         for k, stage in enumerate(stages)
     ]
     hosts_w = pool.host_power_w * pool.tensor_parallel * depth
     it_w = sum(gpu_w) * pool.tensor_parallel + hosts_w
     facility_w = (pue.least_w(it_w) + pue.most_w(it_w)) / 2
     tpot_s = beat_s * depth
-    return each * depth / (demand.output_tokens * tpot_s), facility_w, tpot_s
+    return each * depth / (lengths.output_tokens * tpot_s), facility_w, tpot_s
 
 
 def _power_w(
@@ -167,9 +204,11 @@ def _power_w(
     prompts: float,
     beat_s: float,
     batch: int,
+    *,
+    mixes: bool,
 ) -> float:
     """Return the mean power of a GPU of a stage [W]."""
-    alone = max(0.0, 1 - prompts) if pool.scheduling.mixes else 1.0
+    alone = max(0.0, 1 - prompts) if mixes else 1.0
     weights = np.array([alone, prompts])
     costs = (decode, prompt)
     seconds = np.array([max(cost.duration_s, 1e-12) for cost in costs])

@@ -42,6 +42,8 @@ class Pue(Protocol):
         """Return the PUE in a word or two."""
         ...
 
+    def __hash__(self) -> int: ...
+
 
 class _AnyTemperature(ABC):
     """A PUE that does not depend on the temperature."""

@@ -15,6 +15,8 @@ from inference_sim.workload.arrivals import CHUNK, DailyArrivals, HourlyArrivals
 _DAY_S = 86400.0
 _BUSY = 3.0
 """Standard deviations above the mean of a busy day: one day in 700 is busier."""
+_PAST = 1
+"""Keeps the draws of days before the run apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +58,36 @@ class DayToDayArrivals:
         hours = (self.daily.quietest_hour - self.daily.start_hour) % 24
         return 3600.0 * (hours or 24.0)
 
-    def factors(self, days: int) -> FloatArray:
-        """Return the factors of the first days of the run, shape (days,).
+    def factors(self, days: int, before: int = 0) -> FloatArray:
+        """Return the factors of days, shape (before + days,).
 
-        More days begin with the same factors.
+        More days go on with the same factors, in both directions.
+
+        Args:
+            days: Days from the start of the run on; the first one ends after `first_day_s`.
+            before: Days before it.
         """
-        normal = np.random.default_rng(self.seed).standard_normal(days)
-        kept = math.exp(-_DAY_S / self.correlation_s) if self.correlation_s else 0.0
-        for day in range(1, days):
-            normal[day] = kept * normal[day - 1] + math.sqrt(1 - kept**2) * normal[day]
+        coming = self._remembered(None, days, *self.seed)
+        past = self._remembered(float(coming[0]), before + 1, *self.seed, _PAST)
+        normal = np.concatenate([past[:0:-1], coming])
         sigma = self._sigma
         # the middle of the first day may be on the day of the week before
         middle_h = self.daily.start_hour + (self.first_day_s - _DAY_S / 2) / 3600
-        weekdays = (self.start_weekday + math.floor(middle_h / 24) + np.arange(days)) % 7
-        week = np.array(self._week_factors())[weekdays]
+        weekdays = self.start_weekday + math.floor(middle_h / 24) + np.arange(-before, days)
+        week = np.array(self._week_factors())[weekdays % 7]
         factors: FloatArray = week * np.exp(sigma * normal - sigma**2 / 2)
         return factors
 
     def rate_per_s(self, time_s: FloatArray) -> FloatArray:
-        """Return the mean rate at times since the start of the run, given its days [requests/s]."""
+        """Return the mean rate at times since the start of the run, given its days [requests/s].
+
+        Times before the start are those of the days before it.
+        """
         times_s = np.asarray(time_s)
-        days = np.maximum(0, np.floor((times_s - self.first_day_s) / _DAY_S) + 1).astype(np.int64)
-        factors = self.factors(int(days.max(initial=0)) + 1)
-        rates: FloatArray = self.daily.rate_per_s(times_s) * factors[days]
+        days = np.floor((times_s - self.first_day_s) / _DAY_S).astype(np.int64) + 1
+        before = max(0, -int(days.min(initial=0)))
+        factors = self.factors(max(0, int(days.max(initial=0))) + 1, before)
+        rates: FloatArray = self.daily.rate_per_s(times_s) * factors[days + before]
         return rates
 
     def times_s(self, rng: np.random.Generator) -> Iterator[FloatArray]:
@@ -94,6 +103,16 @@ class DayToDayArrivals:
                 keep = rng.random(count) * peak_per_s < factor * self.daily.rate_per_s(candidates)
                 yield candidates[keep]
             from_s, until_s, day = until_s, until_s + _DAY_S, day + 1
+
+    def _remembered(self, first: float | None, count: int, *seed: int) -> FloatArray:
+        """Return normal numbers of which each remembers the one before, and begins with `first`."""
+        normal = np.random.default_rng(seed).standard_normal(count)
+        if first is not None:
+            normal[0] = first
+        kept = math.exp(-_DAY_S / self.correlation_s) if self.correlation_s else 0.0
+        for day in range(1, count):
+            normal[day] = kept * normal[day - 1] + math.sqrt(1 - kept**2) * normal[day]
+        return normal
 
     @property
     def _sigma(self) -> float:

@@ -26,6 +26,7 @@ MOST_TOKENS = 2**31 - 1
 """Longest prompt or output that is taken for one [tokens]."""
 _PLAIN_NUMBER = re.compile(r"\s*[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?\s*")
 _SET_UNIT = f"set `time_unit` to one of {', '.join(TIME_UNITS)}"
+_SKIP = "; `skip: invalid` leaves such rows out"
 _OFFSET = re.compile(r":.*(?:[Zz]|[+-]\d\d(?::?\d\d)?)$")
 
 
@@ -194,12 +195,13 @@ class LineParser:
 
 @dataclass(frozen=True, slots=True)
 class _Problem:
-    """Problem of a column, and the rows of a block that have it."""
+    """Problem of a column, and the rows of a block that have it; with a way out of it, if any."""
 
     name: str
     values: Sequence[Any]
     bad: NDArray[np.bool_]
     wrong: str
+    way_out: str = ""
 
     @property
     def any(self) -> bool:
@@ -217,7 +219,8 @@ class _Problem:
     def text(self, last_line: int) -> str:
         count = int(np.count_nonzero(self.bad))
         others = f"; {count} such rows up to line {last_line}" if count > 1 else ""
-        return f"column {self.name} {self.wrong} (got {shown(self.values[self.row])}{others})"
+        got = f"got {shown(self.values[self.row])}{others}"
+        return f"column {self.name} {self.wrong} ({got}){self.way_out}"
 
 
 def _not_tokens(
@@ -226,7 +229,7 @@ def _not_tokens(
     good = (numbers == np.floor(numbers)) & (numbers >= least) & (numbers <= MOST_TOKENS)
     lowest = int(least[(~good).argmax()]) if len(least) else 1
     wrong = f"is not a whole number from {lowest} to {MOST_TOKENS:,}"
-    return _Problem(name, values, ~good, wrong)
+    return _Problem(name, values, ~good, wrong, _SKIP)
 
 
 def _is_number(stamp: str) -> bool:

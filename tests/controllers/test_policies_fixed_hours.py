@@ -61,7 +61,7 @@ def test_a_start_that_is_not_at_a_full_minute() -> None:
 def test_it_does_not_look_at_the_grid() -> None:
     policy = FixedHours()
     assert not policy.sees_carbon
-    assert policy.forecasts == {"arrivals"}
+    assert policy.forecasts == {"arrivals", "deferrable_arrivals"}
     assert policy.actuators == {"deferrable_rate", "active_replicas"}
     assert FixedHours(replicas=False).actuators == {"deferrable_rate"}
 

@@ -43,6 +43,7 @@ def ahead(intensity: list[float], arrivals: float = 0.0, solar: float = 0.0) -> 
     return {
         "carbon_intensity": intensity,
         "arrivals": [arrivals] * count,
+        "deferrable_arrivals": [BATCH.share * arrivals] * count,
         "solar": [solar] * count,
     }
 

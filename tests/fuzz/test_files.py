@@ -15,14 +15,14 @@ from tests.cosim.builders import edited, write
 from tests.cosim.signals.formats.examples import EXAMPLES, Example
 from tests.fuzz.calls import called, check_answer
 from tests.fuzz.mutations import damaged, mutated
-from tests.fuzz.test_scenarios import count
 from tests.inference_sim.test_models import LLAMA
 from tests.inference_sim.test_trace_formats import GOOD
+from tests.samples import by_profile
 
-DAILY, NIGHTLY = 60, 5_000
+DAILY, NIGHTLY = 40, 5_000
 
 QUICK = settings(
-    max_examples=count(DAILY, NIGHTLY), suppress_health_check=list(HealthCheck), database=None
+    max_examples=by_profile(DAILY, NIGHTLY), suppress_health_check=list(HealthCheck), database=None
 )
 QUANTIZED = [
     LLAMA,

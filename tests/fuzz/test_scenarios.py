@@ -21,9 +21,9 @@ from cosim.world.plan import load_plan
 from tests.cosim.builders import BASE, SCENARIOS, Ran
 from tests.fuzz.calls import Hang, called, check_answer, limited
 from tests.fuzz.mutations import as_yaml, damaged, mutated, valid
-from tests.samples import examples
+from tests.samples import by_profile
 
-DAILY_FILES, NIGHTLY_FILES = 100, 20_000
+DAILY_FILES, NIGHTLY_FILES = 60, 20_000
 DAILY_RUNS, NIGHTLY_RUNS = 6, 300
 STEPS = 5
 """Of a short run."""
@@ -49,11 +49,6 @@ ORIGINALS = [read(BASE)] + [
 ]
 
 
-def count(daily: int, nightly: int) -> int:
-    """How many examples to draw: the profile of the night takes its own number."""
-    return daily if examples(1) == 1 else nightly
-
-
 @pytest.fixture(scope="module", autouse=True)
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with the files that the scenarios name, as the working folder."""
@@ -72,7 +67,7 @@ def documents() -> st.SearchStrategy[Any]:
 
 
 QUICK = settings(
-    max_examples=count(DAILY_FILES, NIGHTLY_FILES),
+    max_examples=by_profile(DAILY_FILES, NIGHTLY_FILES),
     suppress_health_check=list(HealthCheck),
     database=None,
 )
@@ -85,7 +80,7 @@ def test_any_scenario_is_taken_or_refused_with_its_place(text: str) -> None:
     check_answer(called("validate", "s.yaml"))
 
 
-@settings(QUICK, max_examples=count(DAILY_RUNS, NIGHTLY_RUNS))
+@settings(QUICK, max_examples=by_profile(DAILY_RUNS, NIGHTLY_RUNS))
 @given(st.sampled_from(ORIGINALS).flatmap(lambda one: mutated(one, SCHEMA, gentle=True)))
 def test_whatever_is_taken_runs_and_adds_up(document: Any) -> None:
     assume(isinstance(document.get("time"), dict))

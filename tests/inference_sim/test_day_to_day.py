@@ -61,6 +61,19 @@ def test_more_days_begin_with_the_same() -> None:
     assert days(seed=2).factors(3).tolist() != days().factors(3).tolist()
 
 
+def test_days_before_the_run_are_remembered_too() -> None:
+    """They do not depend on how many are asked for, and the run's days do not on them."""
+    arrivals = days(0.4, correlation_s=2 * DAY_S)
+    factors = arrivals.factors(10, 20_000)
+    assert factors[20_000:].tolist() == arrivals.factors(10).tolist()
+    assert factors[19_995:].tolist() == arrivals.factors(10, 5).tolist()
+    logs = np.log(factors)
+    assert np.corrcoef(logs[1:], logs[:-1])[0, 1] == pytest.approx(np.exp(-1 / 2), abs=0.03)
+    hours_s = (np.arange(-48, 9) + 0.5) * 3600
+    ratio = arrivals.rate_per_s(hours_s) / COSINE.rate_per_s(hours_s)
+    assert ratio == approx(np.repeat(arrivals.factors(1, 2), [9, 24, 24]), 1e-12)
+
+
 def test_weekends() -> None:
     """Monday begins at 0:00, but its first hours, before 9:00, are Sunday night."""
     factors = days(0, weekend=0.5).factors(15)

@@ -125,6 +125,17 @@ def test_bad_azure_traces(tmp_path: Path, row: str, text: str) -> None:
         read_trace(path, "azure")
 
 
+@pytest.mark.parametrize(("row", "has_a_way_out"), [("2,0,5", True), ("nan,3,4", False)])
+def test_rows_without_tokens_name_the_way_out(
+    tmp_path: Path, row: str, has_a_way_out: bool
+) -> None:
+    """It is not offered for wrong times, which may well be those of the whole file."""
+    path = written(tmp_path, f"{VIDUR}{GOOD}{row}\n")
+    with pytest.raises(TraceError, match=":4: ") as caught:
+        read_trace(path, "vidur")
+    assert str(caught.value).endswith("`skip: invalid` leaves such rows out") == has_a_way_out
+
+
 def test_several_bad_rows_are_counted(tmp_path: Path) -> None:
     path = written(tmp_path, VIDUR + "0,10,5\n" + "1,0,5\n" * 3)
     with pytest.raises(TraceError, match=r":3: .*\(got '0'; 3 such rows up to line 5\)"):

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from cosim.errors import FetchError, Problem, SignalError
-from cosim.scenario.recorded import known_timezone
+from cosim.scenario.recorded import Kind, known_timezone
 from cosim.scenario.signals import CsvFile
 from cosim.signals.build import dialect_of
 from cosim.signals.csv_file import read_csv
@@ -197,7 +197,7 @@ def of_scenario(path: Path) -> list[SignalSummary]:
                 time.start.timestamp() + time.steps * time.step,
                 values,
                 source=how,
-                kind=site.carbon_kind if name == "carbon_intensity" else None,
+                kind=_kind(site, name),
                 notes=tuple(note for note in site.signal_notes if note.startswith(name)),
             ),
         )
@@ -265,9 +265,21 @@ def _signals(site: SitePlan) -> Iterator[tuple[str, str, str, FloatArray]]:
     carbon = site.carbon_intensity_g_per_kwh
     if grid.carbon_intensity.type != "live":  # not known before the run
         yield "carbon_intensity", grid.carbon_intensity.type, "g/kWh", carbon
+    marginal = grid.marginal_carbon_intensity
+    if marginal is not None and site.marginal_g_per_kwh is not None:
+        yield "marginal_carbon_intensity", marginal.type, "g/kWh", site.marginal_g_per_kwh
     if grid.solar is not None:
         yield "solar", grid.solar.type, "W", site.solar_w
     if site.config.load is not None and site.load_w is not None:
         yield "load", site.config.load.type, "W", site.load_w
     if grid.price is not None and site.price_per_kwh is not None:
         yield "price", grid.price.type, f"{grid.price.currency}/kWh", site.price_per_kwh
+
+
+def _kind(site: SitePlan, name: str) -> Kind | None:
+    """Return the kind of a carbon intensity; None for other signals."""
+    kinds: dict[str, Kind] = {
+        "carbon_intensity": site.carbon_kind,
+        "marginal_carbon_intensity": "marginal",
+    }
+    return kinds.get(name)

@@ -158,12 +158,7 @@ def _read_api(source: Source, options: ReadOptions) -> Series:
     table = source.entry_table("response.data", entries, _API) if entries else source.table()
     time, area, kind, value = ([*map(str.lower, table.header)].index(name) for name in _API)
     table = only_area(source, table, options, "respondent")
-    wide = pivoted(table, time, kind, value).require_rows()
-    columns = [
-        FuelColumn(_CODES.get(code.upper()), code, (place,))
-        for place, code in enumerate(wide.header)
-        if place > 0
-    ]
+    wide, columns = pivoted(table, time, kind, value, lambda code: _CODES.get(code.upper()))
     faults = wide.faults()
     values = read_intensity(wide, columns, faults, options)
     if table.texts(area).iloc[0] == _CALIFORNIA:

@@ -103,12 +103,7 @@ def _read_library(source: Source, options: ReadOptions) -> Series:
     """Read a file of the file library: tabs, and a row for each time and production type."""
     time, kind, value = (source.find(name) for name in _LIBRARY)
     table = library_area(source, source.table(), options)
-    wide = pivoted(table, time, kind, value).require_rows()
-    columns = [
-        FuelColumn(_FUELS.get(name.lower()), name, (place,))
-        for place, name in enumerate(wide.header)
-        if place > 0
-    ]
+    wide, columns = pivoted(table, time, kind, value, lambda name: _FUELS.get(name.lower()))
     faults = wide.faults()
     values = read_intensity(wide, columns, faults, options)
     starts_us = parse_iso(wide.texts(0), "UTC", faults)

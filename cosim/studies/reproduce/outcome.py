@@ -34,17 +34,22 @@ def check_folder(path: Path) -> None:
     Raises:
         ScenarioError: If something else than an earlier reproduction is there.
     """
-    if not path.exists():
-        return
-    names = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else [path.name]
-    files = [*names, *(file.name for file in path.glob(f"{_FIGURES}/*"))]
-    suffixes = {Path(name).suffix for name in files if name != _FIGURES}
-    ours = REPRODUCE.marker in names and suffixes <= _SUFFIXES
-    if not path.is_dir() or (names and not ours):
+    if path.exists() and not is_reproduction(path):
         raise ScenarioError(
             f"'{path}' is not a folder of an earlier reproduction; choose another with -o, or "
             "remove it"
         )
+
+
+def is_reproduction(path: Path) -> bool:
+    """Return whether an earlier reproduction, or an empty folder, stands there."""
+    if not path.is_dir():
+        return False
+    names = {entry.name for entry in path.iterdir()}
+    files = [*(names - {_FIGURES}), *(file.name for file in path.glob(f"{_FIGURES}/*"))]
+    return not names or (
+        REPRODUCE.marker in names and {Path(name).suffix for name in files} <= _SUFFIXES
+    )
 
 
 def versions() -> dict[str, str]:

@@ -173,6 +173,15 @@ def test_a_controller_that_fails_a_check(cosim: Cli) -> None:
     assert [line.split("  ")[0] for line in lines] == ["ok", "FAIL", "ok", "ok", "ok", "ok"]
 
 
+def test_a_setting_that_never_matters_is_a_warning(cosim: Cli) -> None:
+    write_controller(Path(), "return SiteAction(batch_cap=64)")
+    answer = cosim("controllers", "check", "./mine.py:Mine")
+    assert (answer.code, answer.err) == (0, "")
+    *others, last = answer.out.splitlines()
+    assert last == "warn  what it sets matters: batch_cap in force 0 steps, mattered in 0"
+    assert all(line.startswith("ok    ") for line in others)
+
+
 def test_a_controller_that_there_is_not(cosim: Cli) -> None:
     answer = cosim("controllers", "check", "nop")
     assert (answer.code, answer.out) == (2, "")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import io
 import os
 import pty
 import re
 import struct
-import subprocess
-import sys
 import termios
+import threading
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from cosim.loop.record import Run
 from cosim.studies.runs.execute import execute
 from cosim.world.plan import load_plan
 from tests.cosim.builders import BASE, write
+from tests.warm import start_warm
 
 COLOR = re.compile(r"\x1b\[(?:3|4|9|10)\d[;\dm]")
 CONTROL = re.compile(r"\x1b\[[?\d;]*[A-Za-z]|[\r]")
@@ -31,25 +32,27 @@ def on_a_terminal(
     folder: Path, *args: str, width: int = 80, **settings: str
 ) -> tuple[int, str, list[str]]:
     """Run the command line with a terminal; its code, what came, and the frames of the bar."""
-    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    environment |= {"TERM": "xterm-256color", **settings}
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
-    command = [sys.executable, "-m", "cosim", *args]
-    process = subprocess.Popen(
-        command, cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
-    )
+    terminal = Path(os.ttyname(theirs))
+    changed: dict[str, str | None] = {"COLUMNS": None, "TERM": "xterm-256color", **settings}
+    process = start_warm("-m", "cosim", *args, cwd=folder, streams=terminal, **changed)
+    pieces: list[bytes] = []
+
+    def read() -> None:
+        with contextlib.suppress(OSError):  # how Linux tells that the other end is closed
+            while piece := os.read(ours, 1 << 16):
+                pieces.append(piece)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    ended = process.wait()
     os.close(theirs)
-    pieces = []
-    try:
-        while piece := os.read(ours, 1 << 16):
-            pieces.append(piece)
-    except OSError:  # how Linux tells that the other end is closed
-        pass
+    reader.join()
     os.close(ours)
     text = b"".join(pieces).decode()
     lines = [CONTROL.sub("", one) for one in re.split(r"[\r\n]", text)]
-    return process.wait(timeout=60), text, [one for one in lines if "x real time  " in one]
+    return ended.returncode, text, [one for one in lines if "x real time  " in one]
 
 
 @pytest.fixture

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from socket import gethostname
 from xml.etree import ElementTree
 
 import pytest
 
 from tests.conftest import Cli
 from tests.cosim.builders import controlled, write
+from tests.warm import run_warm
 
 HEAD = """import math, sys
 from controllers import Controller, SiteAction
@@ -136,3 +138,26 @@ def test_what_a_scenario_does_not_give_is_found_before_a_run(
     assert answer.code == 2
     assert "s.yaml:" in answer.err
     assert message in answer.err
+
+
+@pytest.mark.parametrize("coupling", ["native", "mosaik"])
+def test_a_run_that_was_left_is_told_of_by_the_next_one(
+    cosim: Cli, tmp_path: Path, coupling: str
+) -> None:
+    """The process is gone before anything can be said: that is all that can be done."""
+    scenario = hostile(act("__import__('os')._exit(0)"))
+    command = ("run", scenario, "-o", "out", "--set", f"coupling={coupling}")
+    assert run_warm("-m", "cosim", *command, cwd=tmp_path).returncode == 0
+    assert not Path("out").exists()
+    write(Path("mine.py"), HEAD + "    pass\n")
+    answer = cosim(*command)
+    assert answer.code == 0
+    assert answer.err.startswith("An earlier run to 'out' did not end: its process was killed, or")
+    assert "An earlier run" not in cosim(*command).err
+
+
+def test_a_quiet_run_does_not_tell_of_another(cosim: Cli) -> None:
+    Path(f".out.partial-{gethostname()}-999999999").mkdir()  # no such process
+    answer = cosim("run", write(Path("s.yaml"), controlled()), "--quiet", "-o", "out")
+    assert (answer.code, answer.err) == (0, "")
+    assert {path.name for path in Path().iterdir()} == {"s.yaml", "out"}

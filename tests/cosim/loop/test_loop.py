@@ -19,6 +19,7 @@ from tests.cosim.builders import (
     Ran,
     controlled,
     edited,
+    run_scenario,
     run_text,
     write,
     write_controller,
@@ -46,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def queued(folder: Path, runs: Runs) -> Ran:
-    return runs(write(folder / "queued.yaml", QUEUED))
+    return runs(write(folder / "queued.yaml", QUEUED), "coupling=native")
 
 
 # Couplings
@@ -278,21 +279,21 @@ FILES = ("steps.parquet", "requests.parquet", "actions.parquet")
 
 
 @pytest.mark.parametrize("coupling", COUPLINGS)
-def test_the_same_seed_gives_the_same_bytes(tmp_path: Path, coupling: str) -> None:
-    folders = []
-    for name in ("first", "second"):
-        (tmp_path / name).mkdir()
-        folders.append(run_text(tmp_path / name, QUEUED, f"coupling={coupling}").folder)
-    first, second = folders
+def test_the_same_seed_gives_the_same_bytes(
+    folder: Path, runs: Runs, tmp_path: Path, coupling: str
+) -> None:
+    path, setting = write(folder / "queued.yaml", QUEUED), f"coupling={coupling}"
+    first = runs(path, setting).folder
+    second = run_scenario(path, tmp_path / "out", setting).folder
     for file in FILES:
         assert (first / file).read_bytes() == (second / file).read_bytes(), file
-    one, other = ((folder / "summary.json").read_text().split('"wall"') for folder in folders)
+    one, other = ((ran / "summary.json").read_text().split('"wall"') for ran in (first, second))
     assert len(one) == 2
     assert one[0] == other[0]
 
 
 def test_another_seed_gives_other_results(folder: Path, runs: Runs, queued: Ran) -> None:
-    other = runs(folder / "queued.yaml", "seed=2")
+    other = runs(folder / "queued.yaml", "coupling=native", "seed=2")
     assert other.summary["requests"]["arrived"] != queued.summary["requests"]["arrived"]
     assert other.summary["scenario"]["hash"] != queued.summary["scenario"]["hash"]
     shared = min(len(other.requests), len(queued.requests))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 import math
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +18,7 @@ from cosim.report.page import Page, Section, table
 from tests.browser import CHROMIUM, WHY_NOT, Browser, chromium
 from tests.cosim.report.folders import two_classes
 from tests.cosim.report.pages import LOOKS, check_whole, hover
+from tests.warm import run_warm
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=WHY_NOT)
 
@@ -161,8 +160,8 @@ def test_a_wide_and_long_table_on_screen_and_on_paper(browser: Browser, tmp_path
 @pytest.fixture
 def viewer(folder: Path, tmp_path: Path) -> Iterator[str]:
     """Vessim's export of the run, served on this machine."""
-    command = [sys.executable, "-m", "vessim", "view", folder, "--export", tmp_path / "view"]
-    subprocess.run(command, check=True, capture_output=True)
+    done = run_warm("-m", "vessim", "view", folder, "--export", tmp_path / "view")
+    assert done.returncode == 0, done.stderr
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *args: object) -> None: ...

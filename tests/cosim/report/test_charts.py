@@ -111,6 +111,19 @@ def test_bars_are_as_long_as_their_values() -> None:
     assert widths["2.0"] == pytest.approx(2 * widths["-1.0"], abs=0.3)
 
 
+def test_the_values_under_the_pointer_are_rounded_as_those_beside_the_bars() -> None:
+    bars = bar_chart("b", "t", ["p", "q"], {"g": [0.1 + 0.2, -0.0]}, label="y", unit="kg")
+    points = [Point("a", 0.1 + 0.2, 12345.678), Point("b", 1 / 3, -0.0)]
+    scatter = scatter_chart("s", "t", points, x_label="x [s]", y_label="y", unit="kg")
+    hints = re.findall("<title>(.*?)</title>", to_svg(bars) + to_svg(scatter))
+    assert [hint for hint in hints if ": " in hint] == [
+        "p, g: 0.3 kg",
+        "q, g: 0 kg",
+        "a: x [s] 0.3, y 12,346",
+        "b: x [s] 0.3333, y 0",
+    ]
+
+
 def test_marks_lead_to_what_they_tell_of_and_close_ones_are_one() -> None:
     marks = [Mark(at, 1.0, f"at {at}", f"change-{at}") for at in (10, 10.1, 80)]
     series = [ChartLine("s", "blue", np.array([1.0, 2.0]))]

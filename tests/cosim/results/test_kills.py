@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +20,10 @@ from tests.conftest import Cli
 from tests.cosim.builders import BASE, edited, write
 from tests.cosim.results.test_results import FILES
 from tests.samples import sizes
+from tests.warm import Warm, run_warm, start_warm
 
-LONG = edited(("duration: 20min", "duration: 12h"))
-"""A run of about a second."""
+LONG = edited(("duration: 20min", "duration: 6h"))
+"""A run of about half a second."""
 FULL = pytest.mark.nightly("disks that are full at five sizes; every day one")
 ROOM_BYTES = [20_000, *(pytest.param(room, marks=FULL) for room in (0, 1_000, 100_000, 300_000))]
 MOMENTS = sizes(1, 20, "twenty kills at random moments by each of three signals; every day one")
@@ -32,23 +32,11 @@ OLD, NEW = 1, 2
 
 
 def command(seed: int) -> list[str]:
-    return [sys.executable, "-m", "cosim", "run", "s.yaml", "--quiet", "--seed", str(seed)]
+    return ["-m", "cosim", "run", "s.yaml", "--quiet", "--seed", str(seed), "-o", "out"]
 
 
-def started(folder: Path, before: Callable[[], object] | None = None) -> subprocess.Popen[str]:
-    def prepare() -> None:
-        # whoever began the tests in the background had them ignore Ctrl-C
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        if before is not None:
-            before()
-
-    return subprocess.Popen(
-        [*command(NEW), "-o", "out"],
-        cwd=folder,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=prepare,
-    )
+def started(folder: Path) -> Warm:
+    return start_warm(*command(NEW), cwd=folder, streams=folder.parent)
 
 
 def is_under_way(folder: Path) -> bool:
@@ -59,7 +47,8 @@ def is_under_way(folder: Path) -> bool:
 def old_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("old")
     write(folder / "s.yaml", LONG)
-    subprocess.run([*command(OLD), "-o", "out"], cwd=folder, check=True)
+    done = run_warm(*command(OLD), cwd=folder)
+    assert done.returncode == 0, done.stderr
     return folder
 
 
@@ -77,8 +66,7 @@ def wall_s(old_results: Path, tmp_path_factory: pytest.TempPathFactory) -> float
     while not is_under_way(folder):
         time.sleep(0.002)
     begin_s = time.monotonic()
-    process.communicate()
-    assert process.returncode == 0
+    assert process.wait().returncode == 0
     return time.monotonic() - begin_s
 
 
@@ -92,9 +80,9 @@ def is_whole(folder: Path) -> bool:
     steps = pd.read_parquet(folder / "steps.parquet")
     requests = pd.read_parquet(folder / "requests.parquet")
     assert summary["status"] == "completed"
-    assert len(steps) == summary["time"]["steps"] == 720
+    assert len(steps) == summary["time"]["steps"] == 360
     assert len(requests) == summary["requests"]["arrived"] == steps["arrived"].sum() > 0
-    assert len(pd.read_csv(folder / "timeseries.csv")) >= 720
+    assert len(pd.read_csv(folder / "timeseries.csv")) >= 360
     pd.read_parquet(folder / "actions.parquet")
     json.loads((folder / "manifest.json").read_text())
     json.loads((folder / "experiment.json").read_text())
@@ -136,12 +124,12 @@ def test_at_any_moment(
             time.sleep(0.002)
         time.sleep(draw.uniform(0, wall_s))
         process.send_signal(number)
-        _, err = process.communicate(timeout=30)
+        ended = process.wait()
         seed, beside = check(folder)
-        assert "Traceback" not in err
-        if process.returncode == 0:
+        assert "Traceback" not in ended.stderr
+        if ended.returncode == 0:
             assert (seed, beside) == (NEW, [])
-        if number != signal.SIGKILL and process.returncode == 1:  # it was asked during the run
+        if number != signal.SIGKILL and ended.returncode == 1:  # it was asked during the run
             assert (seed, beside) == (OLD, ["out.failed"])
             assert seed_of(folder / "out.failed") == NEW
 
@@ -149,13 +137,16 @@ def test_at_any_moment(
 @pytest.mark.parametrize("room_bytes", ROOM_BYTES)
 def test_a_full_disk(folder: Path, room_bytes: int) -> None:
     """Told by the largest file that the system allows, which needs no disk of its own."""
-    process = started(
-        folder, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room_bytes, room_bytes))
+    ended = subprocess.run(
+        [sys.executable, *command(NEW)],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room_bytes, room_bytes)),
     )
-    _, err = process.communicate(timeout=30)
-    assert process.returncode in (1, 2)
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
+    assert ended.returncode in (1, 2)
+    assert ended.stderr.startswith("error: ")
+    assert ended.stderr.count("\n") == 1
     seed, _ = check(folder)
     assert seed == OLD
 
@@ -166,7 +157,7 @@ def test_the_page_is_there_before_the_folder(cosim: Cli, monkeypatch: pytest.Mon
     put = ResultFolder._put
 
     def noted(self: ResultFolder, *, failed: bool) -> Path:
-        pages.append((self._partial / "report.html").exists())
+        pages.append((self._partial.hidden / "report.html").exists())
         return put(self, failed=failed)
 
     monkeypatch.setattr(ResultFolder, "_put", noted)

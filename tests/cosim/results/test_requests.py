@@ -180,12 +180,12 @@ def test_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("written", [True, False])
 @pytest.mark.parametrize(
-    "requests", sizes(300_000, 800_000, "800,000 requests in the log; every day 300,000")
+    "requests", sizes(240_000, 800_000, "800,000 requests in the log; every day 240,000")
 )
 def test_memory_does_not_grow_with_the_requests(
     tmp_path: Path, written: bool, requests: int
 ) -> None:
-    """Four latencies each would take 9.6 MB of 300,000 requests, and 25.6 MB of 800,000."""
+    """Four latencies each would take 7.7 MB of 240,000 requests, and 25.6 MB of 800,000."""
     batch = list(stream(200))
     path = tmp_path / "requests.parquet" if written else None
     tracemalloc.start()

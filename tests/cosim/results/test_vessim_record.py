@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from vessim._experiment import ExperimentResult
 from tests.conftest import Runs
 from tests.cosim.builders import BASE, SCENARIOS
 from tests.cosim.report.folders import NO_BATTERY, PLAIN, ran
+from tests.warm import run_warm
 
 CASES = {"cluster": BASE, "plain load": PLAIN, "no battery": NO_BATTERY}
 
@@ -104,8 +103,8 @@ def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_vessim_exports_it(tmp_path: Path) -> None:
     folder = ran(BASE, tmp_path / "run")
-    command = [sys.executable, "-m", "vessim", "view", folder, "--export", tmp_path / "view"]
-    subprocess.run(command, check=True, capture_output=True)
+    done = run_warm("-m", "vessim", "view", folder, "--export", tmp_path / "view")
+    assert done.returncode == 0, done.stderr
     catalog = json.loads((tmp_path / "view" / "catalog.json").read_bytes())
     assert catalog["errors"] == []
     exported = tmp_path / "view" / "data" / "0" / "trajectory"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -187,6 +185,28 @@ def test_overrides_are_checked_like_the_file(cosim: Cli) -> None:
         "--set sites.3.name: index 3 is out of range: 'sites' has 1 entries, 1 appends"
     )
     assert refused(cosim, BASE, "--seed", "-1") == "--set seed: must be at least 0 (got -1)"
+
+
+LONG = "x" * 5000
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "begin", "end"),
+    [
+        ("20min", LONG, f"s.yaml:5:13 time.duration: {DURATION} (got 'xxx", "xxx')"),
+        ("name: base", f"extends: {LONG}", "s.yaml:1:10 extends: 'xxx", "xxx' cannot be read: "),
+        ("carbon_threshold", LONG, "s.yaml:21:12 controllers.0.type: no controller 'x", ":Class"),
+        (AREA, f"{{type: file, path: {LONG}}}", "s.yaml:17:44 sites.0.micro", "xxx')"),
+    ],
+)
+def test_of_a_long_text_the_middle_is_left_out(
+    cosim: Cli, old: str, new: str, begin: str, end: str
+) -> None:
+    line = refused(cosim, edited((old, new)))
+    assert line.startswith(begin)
+    assert "x…x" in line
+    assert end in line[-60:]
+    assert len(line) < 2000
 
 
 # Names
@@ -518,13 +538,7 @@ def test_results_below_a_file_are_refused(cosim: Cli) -> None:
 
 def test_a_process_of_its_own_says_the_same(tmp_path: Path) -> None:
     write(tmp_path / "s.yaml", edited(("seed: 1", "sed: 1")))
-    done = subprocess.run(
-        [sys.executable, "-m", "cosim", "run", "s.yaml"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_warm("-m", "cosim", "run", "s.yaml", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: s.yaml:2:1 sed: unknown key; did you mean 'seed'?\n"
     assert [path.name for path in tmp_path.iterdir()] == ["s.yaml"]

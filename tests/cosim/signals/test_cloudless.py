@@ -34,6 +34,7 @@ def test_validate_says_what_it_yields(cosim: Cli, kind: str) -> None:
     assert ok == "s.yaml: ok"
     assert warning.startswith(f"s.yaml: warning: main: solar from {kind.replace('_', ' ')}: a sky")
     assert ("1,557 in a year" if kind == "clear_sky" else "in a year") in warning
+    assert "990 a year on Germany's roofs (Schardt and te Heesen, 2015 to 2019)" in warning
     assert "`clouds` brings clouds" in warning
 
 

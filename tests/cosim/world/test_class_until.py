@@ -19,7 +19,7 @@ from inference_sim.workload import Arrival
 from tests.cosim.builders import BASE, edited, run_text, write
 
 POISSON = "arrivals: {type: poisson, rate_per_s: 0.5}"
-DAY_S = 86400.0
+SPAN_S = 4 * 3600.0
 SECOND_SITE = """\
   - name: other
     share: 0.7
@@ -52,8 +52,8 @@ def source(text: str, site: int = 0) -> WorkloadSource:
     return workload_source(scenario, site)
 
 
-def day(text: str, site: int = 0) -> list[Arrival]:
-    return [*takewhile(lambda request: request.time_s < DAY_S, source(text, site).stream())]
+def requests_of(text: str, site: int = 0) -> list[Arrival]:
+    return [*takewhile(lambda request: request.time_s < SPAN_S, source(text, site).stream())]
 
 
 def before_end(requests: list[Arrival], until_s: float) -> list[Arrival]:
@@ -61,15 +61,17 @@ def before_end(requests: list[Arrival], until_s: float) -> list[Arrival]:
 
 
 def test_the_others_come_as_they_would() -> None:
-    whole, cut = (day(scenario_text(until)) for until in ("", ", until: 10h"))
-    assert cut == before_end(whole, 36_000)
-    assert 20_000 < len(cut) < len(whole) - 17_000
+    whole, cut = (requests_of(scenario_text(until)) for until in ("", ", until: 2h"))
+    assert cut == before_end(whole, 7_200)
+    assert 4_000 < len(cut) < len(whole) - 2_000
 
 
 def test_the_others_come_as_they_would_at_sites_that_share() -> None:
     for site in (0, 1):
-        whole, cut = (day(scenario_text(until, "", *SPLIT), site) for until in ("", ", until: 10h"))
-        assert cut == before_end(whole, 36_000)
+        whole, cut = (
+            requests_of(scenario_text(until, "", *SPLIT), site) for until in ("", ", until: 2h")
+        )
+        assert cut == before_end(whole, 7_200)
         assert len(cut) < len(whole)
 
 
@@ -78,7 +80,7 @@ def test_a_trace_is_cut_too() -> None:
     generated = BASE[BASE.index("  arrivals:") : BASE.index("sites:")]
     trace = "  trace: {format: azure, path: trace.csv}\n  classes:\n    - {name: a, share: 0.5}\n"
     whole, cut = (
-        day(edited((generated, f"{trace}    - {{name: b, share: 0.5{until}}}\n")))
+        requests_of(edited((generated, f"{trace}    - {{name: b, share: 0.5{until}}}\n")))
         for until in ("", ", until: 600s")
     )
     assert cut == before_end(whole, 600)
@@ -102,7 +104,7 @@ def test_when_all_classes_end_so_does_the_stream() -> None:
         ", until: 30min",
         ("duration: 20min", "until: drained\n  max_duration: 1d"),
     )
-    requests = day(text)
+    requests = requests_of(text)
     assert 1_600 < requests[-1].time_s < 1_800
     assert requests == before_end(requests, 600)
 
@@ -111,15 +113,20 @@ def test_the_demand_falls_by_the_share_of_the_class() -> None:
     demand = expected_demand(source(scenario_text(", until: 90min")), 3600.0, 4)
     assert demand.rate_per_s == pytest.approx([0.5, 0.5 * (0.25 + 0.375), 0.125, 0.125])
     assert demand.rate_per_s.sum() * 3600 == pytest.approx(0.125 * 4 * 3600 + 0.375 * 1.5 * 3600)
-    batch = 0.375 * 1.5 / (0.125 * 4 + 0.375 * 1.5)
-    assert demand.output_tokens == pytest.approx(batch * 200 + (1 - batch) * 40, rel=1e-3)
+    whole = expected_demand(source(scenario_text("")), 3600.0, 4)
+    assert (demand.prompt_tokens, demand.output_tokens) == (
+        whole.prompt_tokens,
+        whole.output_tokens,
+    )
 
 
 def test_the_demand_is_that_of_the_requests() -> None:
-    found = source(scenario_text(", until: 5h"))
-    demand = expected_demand(found, 3600.0, 24)
-    came = np.histogram([request.time_s for request in day(scenario_text(", until: 5h"))], 24)[0]
-    expected = demand.rate_per_s * 3600
+    found = source(scenario_text(", until: 1h"))
+    demand = expected_demand(found, 600.0, 24)
+    came = np.histogram(
+        [request.time_s for request in requests_of(scenario_text(", until: 1h"))], 24, (0, SPAN_S)
+    )[0]
+    expected = demand.rate_per_s * 600
     assert (np.abs(came - expected) <= 4 * np.sqrt(expected)).all()
 
 

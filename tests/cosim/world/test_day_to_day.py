@@ -80,3 +80,10 @@ def test_without_it_nothing_changes() -> None:
 def test_refused(key: str) -> None:
     with pytest.raises(ScenarioError, match=r"day_to_day(\.std|\.weekend|: missing key 'std')"):
         plan(f", day_to_day: {{{key}}}")
+
+
+def test_the_day_before_the_run_is_not_its_first() -> None:
+    """Where controllers get the rates of the day before, those are of other days."""
+    signals = plan().signals["dc"]
+    past = signals.past.get("arrivals", np.empty(0))
+    assert not np.array_equal(past[-PER_DAY:], signals.values("arrivals")[:PER_DAY])

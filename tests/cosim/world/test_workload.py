@@ -183,7 +183,9 @@ class TestTrace:
 
     def test_invalid_rows_are_left_out_where_that_is_said(self) -> None:
         write("trace.csv", TRACE + "2023-11-16 18:16:00.5,0,5\n")
-        assert "is not a whole number from 1" in refused(with_trace(""))
+        message = refused(with_trace(""))
+        assert "is not a whole number from 1" in message
+        assert message.endswith("(got '0'); `skip: invalid` leaves such rows out")
         trace = source(with_trace(", skip: invalid"))
         assert len(list(trace.stream())) == 10
         assert trace.trace_skipped == 1

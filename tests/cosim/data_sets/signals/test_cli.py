@@ -128,6 +128,26 @@ class TestShow:
         assert "dc: solar" in answer.out
         assert "W, mean by hour of the day in UTC" in answer.out
 
+    def test_built_in_hours(self, cosim: Cli) -> None:
+        hours = "{type: hourly_2022, area: PJM}"
+        text = edited(
+            (
+                "carbon_intensity: {type: typical_day, area: CISO}",
+                f"carbon_intensity: {hours}\n      marginal_carbon_intensity: {hours}",
+            ),
+            (
+                "{type: clear_sky, peak_power_w: 600}",
+                "{type: fleet_2022, area: PJM, peak_power_w: 600}",
+            ),
+        )
+        write("s.yaml", text)
+        shown = json.loads(cosim("signals", "show", "s.yaml", "--json").out)["signals"]
+        assert [(signal["signal"], signal["from"], signal["kind"]) for signal in shown] == [
+            ("dc: carbon_intensity", "hourly_2022", "average"),
+            ("dc: marginal_carbon_intensity", "hourly_2022", "marginal"),
+            ("dc: solar", "fleet_2022", None),
+        ]
+
     @pytest.mark.parametrize(
         ("name", "mean"), [("eia930_2022_CISO", 256.2), ("eia930_2022_ERCO", None)]
     )

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import socket
 from collections.abc import Iterator
 from html import unescape
 from importlib import import_module
@@ -189,6 +190,13 @@ def test_a_single_case_can_be_drawn(tmp_path: Path, cosim: Cli) -> None:
     assert cosim("reproduce", "exp3", *args).code == 0
     assert [chart.key for chart in folder_page(tmp_path / "one").charts] == ["fig4"]
     assert "Experiment 3: batch cap" in (tmp_path / "one" / "report.html").read_text()
+
+
+def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path, cosim: Cli) -> None:
+    (tmp_path / f".one.partial-{socket.gethostname()}-999999999").mkdir()  # no such process
+    args = ("--case", "batch_cap=4", "--max-requests", "8", "--no-figures", "-o", "one")
+    assert cosim("reproduce", "exp3", *args).code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
 
 
 @pytest.mark.parametrize("key", ["fig2-energy", "fig4"])
