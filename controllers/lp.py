@@ -35,7 +35,7 @@ from controllers.arrays import FloatArray
 Block = tuple[FloatArray | float, float]
 
 _J_PER_KWH = 3.6e6
-_EXPORT_G_PER_KWH = 1e-3  # breaks ties, above the tolerance: rather store than sell,
+_EXPORT_G_PER_KWH = 1e-3  # breaks ties, above the tolerance: rather store than sell, and soon,
 _DISCHARGE_G_PER_KWH = 1e-2  # and rather leave the battery alone than move energy for nothing
 _LATE = 1e3  # price of late work, over the emissions of the same work in the dirtiest period
 
@@ -216,7 +216,8 @@ def solve(problem: LpProblem) -> LpPlan:
     programme.column("served", -problem.delay_g_per_h * dt / 3600, high=problem.arrived)
     programme.column("late", _late_price(problem))
     programme.column("import", g_per_w)
-    programme.column("export", _EXPORT_G_PER_KWH * dt / _J_PER_KWH)
+    sooner = 2.0 - np.arange(n) / n
+    programme.column("export", _EXPORT_G_PER_KWH * sooner * dt / _J_PER_KWH)
     balance: dict[str, Block] = {"import": (1.0, 0), "export": (-1.0, 0)}
     if problem.lines:
         programme.column("load")

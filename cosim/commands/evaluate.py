@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -79,6 +80,9 @@ def evaluate(
     compared = comparison(scenario, settings, seeds, decoys=decoys)
     folder = out if out is not None else Path("results") / f"{compared.name}-evaluation"
     check_place(folder, EVALUATION.kind)
+    if not quiet:
+        for note in compared.notes:
+            print(f"note: {note}", file=sys.stderr)
     if compared.trials:
         trials = trial_runs(compared)
         tried = make_runs("bulk", trials, folder, workers=workers, quiet=quiet)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from controllers import HostedController, SiteSignals
-from controllers.forecast import DAY_S, SIGNALS, SameHourYesterday
+from controllers.forecast import DAY_S, SameHourYesterday
 from cosim.accounting.words import duration
 
 _REMEDIES: Mapping[str, str] = {
@@ -32,7 +32,7 @@ def history_notes(
         step_s: Length of a step [s].
     """
     notes = []
-    for signal in SIGNALS:
+    for signal in _REMEDIES:
         past = signals.past.get(signal, ())
         by_yesterday = isinstance(signals.forecasters.get(signal), SameHourYesterday)
         values = signals.values(signal)
@@ -52,6 +52,6 @@ def history_notes(
 
 def _looks(entry: HostedController, site: str, signal: str) -> bool:
     """Return whether a controller gets forecasts of a signal that may be wrong."""
-    if entry.clairvoyant or (entry.agnostic and signal == "carbon_intensity"):
+    if entry.clairvoyant or (entry.is_blind and signal == "carbon_intensity"):
         return False
     return entry.site in (None, site) and signal in entry.controller.forecasts

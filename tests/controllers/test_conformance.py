@@ -66,6 +66,7 @@ def test_mpc_conforms_with_its_own_horizon() -> None:
     ("name", "parameters"),
     [
         ("autoscale", {"deferrable": True}),
+        ("clean_windows", {"share": 0.3, "replicas": False}),
         ("suspend_resume", {"switching_cost_g_per_kwh": 20, "rate_per_s": 3}),
         ("carbon_threshold", {"actuator": "clock_fraction", "min_dwell_s": 3600}),
         ("battery_aware", {"actuator": "active_replicas"}),

@@ -218,6 +218,36 @@ def test_sun_is_rather_stored_than_sold() -> None:
     assert plan.export_w == pytest.approx([0, 0], abs=1e-6)
 
 
+def test_of_equal_surpluses_the_first_is_stored() -> None:
+    """The sun of later hours is a forecast."""
+    battery = store(start_wh=0.0, charge_w=500, end_g_per_kwh=200, surplus_counts=True)
+    solar = [1500.0] * 6
+    plan = solve(hours([100] * 6, solar_w=solar, battery=battery))
+    left = battery.capacity_wh
+    expected = []
+    for _ in solar:
+        expected.append(min(500.0, left))
+        left -= expected[-1]
+    assert expected[0] > expected[-1]
+    assert plan.battery_w == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_price_on_the_peak_spreads_work_as_far_as_it_pays() -> None:
+    """1000 requests in the clean hour make a peak of 2 kW; in two hours one of 1.5 kW.
+
+    That moves 0.5 kWh to an hour dirtier by 40 g/kWh.
+    """
+    work: dict[str, Any] = {"arrived": [1000, 1000], "due": [0, 1000]}
+    cheap = solve(hours([100, 140], peak_g_per_kw=39, **work))
+    assert per_hour(cheap) == pytest.approx([1000, 0], abs=1e-6)
+    dear = solve(hours([100, 140], peak_g_per_kw=41, **work))
+    assert per_hour(dear) == pytest.approx([500, 500], abs=1e-6)
+    flat = np.full(2, 1000.0)
+    lines = ((flat, np.array([3600.0, 3600.0])), (flat - 5000, 0.0))
+    curve = solve(hours([100, 140], peak_g_per_kw=41, lines=lines, **work))
+    assert per_hour(curve) == pytest.approx([500, 500], abs=1e-6)
+
+
 def test_sun_that_a_full_battery_cannot_take_is_sold_and_not_burnt() -> None:
     """It must not charge and discharge at once to be rid of it."""
     full = store(start_wh=1000, end_g_per_kwh=100, **LOSSY)

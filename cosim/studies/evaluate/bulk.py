@@ -50,7 +50,9 @@ def with_best_hour(compared: Comparison, by_case: Sequence[tuple[RunFigures, ...
     grams = {}
     for number, hour in enumerate(compared.trials):
         runs = [run for case in by_case[number * weeks :][:weeks] for run in case]
-        served = all(run.completed >= LEAST_SERVED * run.arrived for run in runs)
+        served = all(
+            not run.failure and run.completed >= LEAST_SERVED * run.arrived for run in runs
+        )
         emitted_g = math.fsum(run.equal_work_g for run in runs)
         grams[hour] = (not served, emitted_g)
     best = min(grams, key=lambda hour: grams[hour])

@@ -18,7 +18,7 @@ from cosim.studies.evaluate.units import Units
 from cosim.studies.evaluate.variants import Case, Comparison, case_plan
 from cosim.studies.frame.cases import CaseRuns
 from cosim.studies.runs.figures import RunFigures
-from cosim.studies.runs.pool import on_all_cores
+from cosim.studies.runs.pool import cores, on_all_cores
 from inference_sim.errors import InferenceSimError
 
 
@@ -112,7 +112,7 @@ def _bounds(compared: Comparison, workers: int | None) -> tuple[Bound | None, ..
         jobs,
         lost=lambda job: (job, None),
         working_dir=compared.working_dir,
-        workers=workers,
+        workers=min(workers or cores(), len(jobs)),  # one is done before a process has begun
     )
     with closing(outcomes):
         found = dict(outcomes)

@@ -252,7 +252,7 @@ class _Table:
                 (attrgetter("equal_work_high_g"), attrgetter("equal_work_low_g")),
             )
         ]
-        signs = {math.copysign(1.0, saving.mean) for saving in worst if not saving.is_zero}
+        signs = {math.copysign(1.0, saving.mean) for saving in worst}
         return len(signs) == 1 and not any(saving.is_zero for saving in worst)
 
     def _no_saving(self, runs: Sequence[RunFigures]) -> str:

@@ -14,7 +14,14 @@ import numpy as np
 from controllers import Decoy
 from cosim.errors import Problem, ScenarioError
 from cosim.scenario.evaluation import EvaluationKeys
-from cosim.scenario.loading import DataPath, Document, problem_at, read_document, validate_document
+from cosim.scenario.loading import (
+    DataPath,
+    Document,
+    problem_at,
+    read_document,
+    read_settings,
+    validate_document,
+)
 from cosim.scenario.scenario import Scenario
 from cosim.studies.evaluate.baselines import (
     BULK,
@@ -96,6 +103,7 @@ class Comparison:
             see `bulk`. None where it is none.
         trial_starts: Starts of the weeks of these trials, as `starts`.
         bulk_hour_utc: Hour of that baseline [h]; None before the trials, or without it.
+        notes: Notes on the signals and the forecasts of the policies.
     """
 
     path: Path
@@ -108,6 +116,7 @@ class Comparison:
     trials: Mapping[int, Variant]
     trial_starts: tuple[datetime | None, ...]
     bulk_hour_utc: int | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -160,7 +169,7 @@ def comparison(
         raise ScenarioError("no site serves requests: there is nothing to evaluate")
     variants = [first, *_added(evaluation, RIGHT_SIZED, right_sized(plans[first]))]
     trials = {
-        hour: variant
+        hour: replace(variant, name=f"{BULK} at {hour}:00 UTC")
         for hour in TRIAL_HOURS
         for variant in _added(evaluation, BULK, in_bulk(plans[first], hour))
     }
@@ -177,7 +186,15 @@ def comparison(
         working_dir=Path.cwd(),
         trials=trials,
         trial_starts=_starts(document, scenario, evaluation, TRIAL_WEEKS, "tune"),
+        notes=tuple(dict.fromkeys(note for plan in plans.values() for note in _notes(plan))),
     )
+
+
+def _notes(plan: Plan) -> Iterator[str]:
+    """Yield the notes on the signals of a plan, with the site of each."""
+    for site in plan.sites:
+        for note in site.signal_notes:
+            yield f"{site.name}: {note}"
 
 
 def _listed(document: Document, evaluation: EvaluationKeys) -> list[Variant]:
@@ -271,7 +288,8 @@ def variant_document(document: Document, variant: Variant) -> Document:
     keys = document.data["evaluation"]
     policy = {} if variant.index < 0 else keys["policies"][variant.index]
     data = {key: value for key, value in document.data.items() if key != "evaluation"}
-    entries = json.loads(variant.added) if variant.index < 0 else policy.get("controllers", [])
+    added = read_settings([f"controllers={variant.added}"]).data
+    entries = (added if variant.index < 0 else policy).get("controllers", [])
     shown = _shown(variant)
     if keys.get("drain", True):
         data = drained(data)

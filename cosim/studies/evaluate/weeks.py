@@ -43,7 +43,5 @@ def weeks(year: int, start: datetime, duration_s: float, count: int, use: Use) -
             f"a year has {len(numbers)} blocks of {days} days for comparisons, and as many between "
             f"them for tuning (got weeks: {count})"
         )
-    chosen = ((np.arange(count) + 0.5) * len(numbers) / count).astype(
-        int
-    )  # the middle of each part
-    return [first + timedelta(days=days * numbers[index]) for index in chosen]
+    middles = (np.arange(count) + 0.5) * len(numbers) / count  # of as many equal parts
+    return [first + timedelta(days=days * numbers[int(middle)]) for middle in middles]

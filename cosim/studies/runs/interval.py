@@ -25,8 +25,8 @@ class Interval:
 
     @property
     def is_zero(self) -> bool:
-        """Whether zero lies within."""
-        return abs(self.mean) <= self.half_width
+        """Whether zero may lie within; so it may where the mean is not known."""
+        return not abs(self.mean) > self.half_width
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Interval:

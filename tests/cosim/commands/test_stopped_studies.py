@@ -111,7 +111,7 @@ def test_a_run_whose_process_dies_is_a_failed_one(cosim: Cli, tmp_path: Path) ->
     kill = "import os, signal; step == 3 and os.kill(os.getpid(), signal.SIGKILL)"
     entry = write_controller(tmp_path, kill)
     policies = f"[{{name: noop}}, {{name: deadly, controllers: [{entry}]}}]"
-    text = controlled() + f"evaluation: {{seeds: 1, policies: {policies}}}\n"
+    text = controlled() + f"evaluation: {{seeds: 1, decoys: [], policies: {policies}}}\n"
     write(tmp_path / "s.yaml", text)
     answer = cosim("evaluate", "s.yaml", "-o", "out", "--workers", "2")
     assert answer.err == "error: some runs failed; the files under runs/ say why\n"

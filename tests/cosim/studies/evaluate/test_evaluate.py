@@ -1,22 +1,16 @@
-"""``cosim evaluate``: what it runs, keeps and says, and the bound that holds for all policies."""
+"""``cosim evaluate``: what it runs, keeps and says."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from controllers.lp import solve
-from cosim.errors import ScenarioError
-from cosim.studies.evaluate.oracle import SiteModel, oracle
-from cosim.studies.evaluate.variants import comparison, variant_plan
-from cosim.studies.runs.execute import execute
-from cosim.world.plan import load_plan
 from tests.conftest import Cli
-from tests.cosim.builders import SCENARIOS, edited, write
+from tests.cosim.builders import edited, write
 from tests.cosim.report.folders import PLAIN
 
 CLASSES = """  classes:
@@ -24,12 +18,15 @@ CLASSES = """  classes:
     - {name: batch, share: 0.5, deferrable: true, deadline: 2h}
 sites:
 """
-EVALUATION = """evaluation:
+PLAN = "    - {name: plan, controllers: [{type: mpc, horizon_h: 4, clairvoyant: true}]}\n"
+EVALUATION = f"""evaluation:
   seeds: 2
+  decoys: [12h]
+  other_days: 0
+  baselines: false
   policies:
-    - {name: hold, controllers: [{type: suspend_resume}], twin: true}
-    - {name: plan, controllers: [{type: mpc, horizon_h: 4, clairvoyant: true}]}
-"""
+    - {{name: hold, controllers: [{{type: suspend_resume}}], twin: true}}
+{PLAN}"""
 STUDY = edited(
     ("duration: 20min", "duration: 4h"),
     ("step: 60s", "step: 300s"),
@@ -46,39 +43,56 @@ def evaluated(cosim: Cli, out: str, *arguments: str, text: str = STUDY) -> Path:
     return Path(out)
 
 
+def content_of(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "evaluation.json").read_text())
+    return content
+
+
+@pytest.mark.usefixtures("quick_bounds")
 def test_the_number_of_workers_changes_nothing(cosim: Cli) -> None:
-    one, two = (evaluated(cosim, f"w{n}", "--workers", str(n)) for n in (1, 2))
+    text = STUDY.replace(PLAN, "")
+    arguments = ("--seeds", "1", "--workers")
+    one, two = (evaluated(cosim, f"w{n}", *arguments, str(n), text=text) for n in (1, 2))
     for name in ("evaluation.json", "evaluation.md", "report.html"):
         assert (one / name).read_bytes() == (two / name).read_bytes(), name
     for name in ("runs.parquet", "policies.parquet"):
         pd.testing.assert_frame_equal(pd.read_parquet(one / name), pd.read_parquet(two / name))
-    found = json.loads((one / "evaluation.json").read_text())
-    names = [(row["policy"], row["twin"]) for row in found["policies"]]
-    assert names == [("noop", False), ("hold", False), ("hold", True), ("plan", False)]
+    found = content_of(one)
+    names = [(row["policy"], row["kind"], row["decoy"]) for row in found["policies"]]
+    assert names == [
+        ("noop", "baseline", ""),
+        ("hold", "policy", ""),
+        ("hold", "decoy", "moved by 12 h"),
+        ("hold", "twin", ""),
+    ]
     assert all(row["completed"] > 250 for row in found["policies"])
+    assert all(row["timing"] is not None for row in found["policies"] if row["kind"] == "policy")
     runs = pd.read_parquet(one / "runs.parquet")
-    assert (runs["carbon_g"] >= runs["oracle_g"] - 1e-6).all()
+    assert set(runs.columns) >= {"left_by_class.chat", "left_by_class.batch"}
 
 
+@pytest.mark.usefixtures("quick_bounds")
 def test_what_was_run_is_not_run_again(cosim: Cli) -> None:
-    folder = evaluated(cosim, "out", "--seeds", "1")
+    few = ("--seeds", "1", "--no-decoys")
+    folder = evaluated(cosim, "out", *few)
     before = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*.json")}
     assert len(before) == 4
     broken = min(before)
     broken.write_text('{"key": "')  # as a crash might leave it
-    evaluated(cosim, "out", "--seeds", "1")
+    evaluated(cosim, "out", *few)
     after = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*.json")}
     assert {path for path in before if before[path] != after[path]} == {broken}
-    evaluated(cosim, "out", "--seeds", "1", "--set", "sites.0.cluster.pue=1.5")
+    evaluated(cosim, "out", *few, "--set", "sites.0.cluster.pue=1.5")
     again = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*.json")}
     assert len(again) == 8
     assert all(after[path] == again[path] for path in after)
 
 
+@pytest.mark.usefixtures("quick_bounds")
 def test_controllers_by_name_in_place_of_the_scenarios(cosim: Cli) -> None:
     answer = cosim(
         "evaluate", write("s.yaml", STUDY), "--controllers", "noop,suspend_resume",
-        "--seeds", "1", "-o", "out", "--workers", "1",
+        "--seeds", "1", "-o", "out", "--workers", "1", "--no-decoys",
     )  # fmt: skip
     assert answer.code == 0, answer.err
     lines = answer.out.splitlines()
@@ -88,6 +102,45 @@ def test_controllers_by_name_in_place_of_the_scenarios(cosim: Cli) -> None:
     assert not any(ord(letter) < 32 for line in lines for letter in line)
 
 
+@pytest.mark.usefixtures("quick_bounds")
+def test_weeks_and_blind_baselines(cosim: Cli) -> None:
+    """Of replicas alone: one evaluation with all the runs that nobody listed."""
+    text = STUDY.replace("    cluster:\n", "    cluster:\n      replicas: 2\n")
+    arguments = ["--set", "evaluation.weeks=2", "--set", "evaluation.baselines=true"]
+    arguments += ["--set", 'workload.classes=[{"name": "chat", "share": 1}]']
+    arguments += ["--set", 'evaluation.policies=[{"name": "still"}]']
+    folder = evaluated(cosim, "out", "--seeds", "1", *arguments, text=text)
+    found = content_of(folder)
+    assert (found["seeds"], len(found["weeks"]), len(found["bounds"])) == ([1], 2, 2)
+    assert [each and each["timing_g"] for each in found["bounds"]] == [1, None]
+    assert [(run["policy"], run["week"], run["seed"]) for run in found["runs"]] == [
+        ("still", 0, 1),
+        ("still", 1, 2),
+        ("right_sized", 0, 1),
+        ("right_sized", 1, 2),
+    ]
+    assert found["bulk_hour_utc"] is None
+    evaluated(cosim, "without", "--seeds", "1", *arguments, "--no-baselines", text=text)
+    assert {run["policy"] for run in content_of(Path("without"))["runs"]} == {"still"}
+
+
+@pytest.mark.usefixtures("quick_bounds")
+def test_bulk_at_the_best_hour_is_a_baseline(cosim: Cli) -> None:
+    """Eight hours are tried beforehand, and the best one is run again with every seed."""
+    baselines = "evaluation.baselines=true"
+    arguments = ("--seeds", "1", "--no-decoys", "--set", baselines)
+    found = content_of(evaluated(cosim, "out", *arguments, text=STUDY.replace(PLAN, "")))
+    kinds = {row["policy"]: row["kind"] for row in found["policies"] if row["kind"] != "twin"}
+    assert list(kinds.items()) == [("noop", "baseline"), ("bulk", "baseline"), ("hold", "policy")]
+    assert found["bulk_hour_utc"] in range(0, 24, 3)
+    kept = [json.loads(path.read_text()) for path in Path("out/runs").iterdir()]
+    trials = [run["figures"] for run in kept if run["case"] == "bulk"]
+    assert len(trials) == 8
+    (bulk,) = [row for row in found["policies"] if row["policy"] == "bulk"]
+    served = [run for run in trials if run["completed"] >= 0.99 * run["arrived"]] or trials
+    assert bulk["import_g"] in [run["import_g"] for run in served]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -95,6 +148,7 @@ def test_controllers_by_name_in_place_of_the_scenarios(cosim: Cli) -> None:
         ("horizon_h: 4", "horizon_h: 0", "horizon_h: must be greater than 0 (got 0)"),
         ("name: plan", "name: hold", "policies must have different names (got hold, hold)"),
         ("name: hold", "name: noop", "the policy 'noop' is the one without controllers"),
+        ("decoys: [12h]", "decoys: [0h]", "decoys.0: must be greater than 0 (got '0h')"),
     ],
 )
 def test_a_policy_that_cannot_be(cosim: Cli, old: str, new: str, message: str) -> None:
@@ -113,16 +167,18 @@ def test_a_scenario_without_an_evaluation(cosim: Cli) -> None:
     assert "name policies with --controllers" in answer.err
 
 
+@pytest.mark.usefixtures("quick_bounds")
 def test_a_policy_that_fails_is_said(cosim: Cli) -> None:
     write(
         "bad.py",
         "from controllers import Controller\nclass Bad(Controller):\n"
+        "    sees_carbon = False\n"
         "    def reset(self, context): pass\n"
         "    def step(self, seen):\n        if seen.step == 9: raise OSError('no disk')\n",
     )
     answer = cosim(
         "evaluate", write("s.yaml", STUDY), "--controllers", "./bad.py:Bad", "--seeds", "1",
-        "-o", "out", "--workers", "1",
+        "-o", "out", "--workers", "1", "--no-baselines",
     )  # fmt: skip
     assert answer.code == 1
     assert "error: some runs failed" in answer.err
@@ -132,6 +188,7 @@ def test_a_policy_that_fails_is_said(cosim: Cli) -> None:
     assert "no disk" in failures["Bad"]
 
 
+@pytest.mark.usefixtures("quick_bounds")
 def test_a_policy_that_fails_at_once_is_said_too(cosim: Cli) -> None:
     """The others are compared all the same."""
     write(
@@ -142,7 +199,7 @@ def test_a_policy_that_fails_at_once_is_said_too(cosim: Cli) -> None:
     )
     answer = cosim(
         "evaluate", write("s.yaml", STUDY), "--controllers", "./bad.py:Bad,suspend_resume",
-        "--seeds", "1", "-o", "out", "--workers", "1",
+        "--seeds", "1", "-o", "out", "--workers", "1", "--no-decoys", "--no-baselines",
     )  # fmt: skip
     assert answer.code == 1
     assert "error: some runs failed" in answer.err
@@ -158,60 +215,3 @@ def test_a_plain_load_cannot_be_evaluated(cosim: Cli) -> None:
         "error: no site serves requests: there is nothing to evaluate\n",
     )
     assert not Path("out").exists()
-
-
-def test_forecasts_by_policy(tmp_path: Path) -> None:
-    text = STUDY.replace("twin: true}", "forecasts: {solar: {type: persistence}}}")
-    compared = comparison(write(tmp_path / "s.yaml", text))
-    kinds = {
-        one.name: variant_plan(compared, one, 1).scenario.forecasts.solar.type
-        for one in compared.variants
-    }
-    assert kinds == {
-        "noop": "same_hour_yesterday",
-        "hold": "persistence",
-        "plan": "same_hour_yesterday",
-    }
-    with pytest.raises(ScenarioError, match=r"t\.yaml:\d+:\d+ .*solar.type: unknown type 'cloudy'"):
-        comparison(write(tmp_path / "t.yaml", text.replace("persistence", "cloudy")))
-
-
-SHORT = ["time.duration=44h", "workload.requests=4000", "workload.arrivals.mean_rate_per_s=0.04"]
-"""All have come 12 hours before the end, so that no policy has anything left."""
-
-
-def test_bounds_are_in_order() -> None:
-    plan = load_plan(SCENARIOS / "evaluate_policies.yaml", SHORT)
-    kwh = execute(plan).summary.totals.energy_kwh.facility
-    found = oracle(plan, kwh)
-    assert 0.9 < found.scale < 1.15
-    full_g = 1.5 * plan.sites[0].carbon_intensity_g_per_kwh.mean()  # the battery, half empty
-    assert -full_g <= found.wide_g < found.all_g < min(found.deferral_g, found.battery_g)
-    assert max(found.deferral_g, found.battery_g) < found.nothing_g
-
-
-@pytest.mark.parametrize("policy", ["suspend_resume", "lowest_window", "mpc", "carbon_threshold"])
-def test_no_policy_beats_the_oracle_on_the_models_own_terms(policy: str) -> None:
-    """What a policy did, period by period, in the model of the oracle emits no less."""
-    entry = {"type": policy}
-    if policy == "carbon_threshold":
-        entry |= {"actuator": "deferrable_rate", "throttled": 0}
-    setting = f"controllers=[{json.dumps(entry)}]"
-    plan = load_plan(SCENARIOS / "evaluate_policies.yaml", [*SHORT, setting])
-    record = execute(plan).run.recorder.sites["california"]
-    problem = SiteModel.of(plan, plan.sites[0]).problem(1.0)
-    size = round(problem.period_s / plan.scenario.time.step)
-    held = record.column("deferrable_waiting")[size - 1 :: size][: len(problem.arrived)]
-    served = problem.arrived - held
-    done = np.diff(served, prepend=0.0) / problem.period_s
-    assert (done <= problem.room_per_s + 1e-9).all()  # what it did is possible there
-    assert (served >= problem.due - 1e-9).all()
-    periods = (len(held), size)
-    battery_w = record.column("battery_power_w")[: len(held) * size].reshape(periods).mean(axis=1)
-    net_w = problem.base_w + problem.slope_j * done + battery_w - problem.solar_w
-    grams = problem.intensity_g_per_kwh * problem.period_s / 3.6e6
-    battery = problem.battery
-    assert battery is not None
-    missing_kwh = (battery.start_wh - record.final_soc * battery.capacity_wh) / 1000
-    emitted_g = float(grams @ np.maximum(net_w, 0.0)) + missing_kwh * battery.end_g_per_kwh
-    assert emitted_g >= solve(problem).objective_g * (1 - 1e-6)

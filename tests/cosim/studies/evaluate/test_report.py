@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from controllers import Decoy
 from cosim.studies.evaluate.evaluation import Evaluation
 from cosim.studies.evaluate.page import evaluation_page
 from cosim.studies.evaluate.table import cells
 from tests.browser import CHROMIUM, WHY_NOT, Browser, chromium
 from tests.cosim.report.pages import LOOKS, check_whole
-from tests.cosim.studies.evaluate.figures import RUN, bound, evaluation, many
+from tests.cosim.studies.evaluate.figures import POLICY, RUN, bound, decoy_of, evaluation, many
 
-BETTER = replace(RUN, policy="better", import_g=700.0)
+BETTER = replace(POLICY, policy="better", import_g=700.0)
+MOVED = Decoy("moved", by_s=6 * 3600.0)
 
 
 def html_of(found: Evaluation) -> str:
@@ -25,11 +27,39 @@ def html_of(found: Evaluation) -> str:
 
 
 def test_it_says_who_saves_what() -> None:
-    twin = replace(BETTER, twin=True, import_g=800.0)
-    page = html_of(evaluation([RUN, BETTER, twin], {0: bound(500.0)}))
+    moved = decoy_of(BETTER, MOVED, 800.0)
+    blind = replace(RUN, policy="right_sized", import_g=875.0)
+    page = html_of(evaluation([RUN, blind, BETTER, moved], [bound(500.0)]))
     assert "better emits less than doing nothing: 30.0 % less" in page
-    assert "12.5 % is due to timing" in page
-    assert "<b>60 %</b><span>of the oracle" in page
+    assert "Against the best baseline that is blind to carbon it saves 20.0 %." in page
+    assert "10.0 % of the emissions of doing nothing are due to timing" in page
+    assert "<b>10.0 %</b><span>beyond the same at other hours" in page
+    assert "<b>60 %</b><span>of the most that is possible" in page
+    assert "1 policy against doing nothing, 1 seed" in page
+
+
+def test_a_saving_of_several_seeds_is_said_to_be_sure() -> None:
+    runs = [replace(run, seed=seed) for run in (RUN, BETTER) for seed in (0, 1)]
+    assert "better emits significantly less than doing nothing" in html_of(evaluation(runs))
+    page = html_of(evaluation(runs, weeks=("2022-01-03", "2022-07-04")))
+    assert "2 parts of a year, 1 seed" in page
+    assert "<td>parts of the year</td><td>2022-01-03, 2022-07-04</td>" in page
+
+
+def test_a_baseline_may_be_the_best() -> None:
+    blind = replace(RUN, policy="right_sized", import_g=500.0)
+    page = html_of(evaluation([RUN, blind, BETTER]))
+    assert "right_sized emits less than doing nothing: 50.0 % less" in page
+    assert "It does not look at the carbon intensity: no policy that does emits less." in page
+
+
+def test_decoys_are_never_the_best_and_have_a_table_of_their_own() -> None:
+    moved = decoy_of(BETTER, MOVED, 100.0)
+    page = html_of(evaluation([RUN, BETTER, moved]))
+    assert "better emits less than doing nothing: 30.0 % less" in page
+    assert '<th scope="row">better (moved by 6 h)</th>' in page
+    assert "The same policies, shown a carbon signal that tells nothing of the grid" in page
+    assert 'id="decoys"' not in html_of(evaluation([RUN, BETTER]))
 
 
 def test_nobody_saves() -> None:
@@ -47,30 +77,16 @@ def test_a_policy_that_broke_off_is_not_the_best() -> None:
 
 
 def test_no_saving_with_work_left_or_only_in_the_battery() -> None:
-    left = replace(BETTER, policy="leaves", completed=RUN.arrived // 2)
-    filled = replace(RUN, policy="fills", import_g=RUN.import_g + 50, stored_g=-250.0)
-    found = evaluation([RUN, left, filled], {0: bound(500.0)})
+    left = replace(BETTER, policy="leaves", left_by_class={"chat": 0.0, "batch": 0.5})
+    filled = replace(POLICY, policy="fills", import_g=RUN.import_g + 50, stored_g=-250.0)
+    found = evaluation([RUN, left, filled], [bound(500.0)])
     page = html_of(found)
     assert "No policy emits less than doing nothing." in page
     assert "Left work: leaves." in page
     assert "Battery: fills." in page
     cells_of = {row[0]: row for row in map(cells, found.rows)}
-    assert cells_of["leaves"][2:5] == ("left work", "", "")
-    assert cells_of["fills"][2:5] == ("battery", "", "")
-
-
-def test_what_a_battery_holds_is_told_apart_from_a_saving() -> None:
-    full = replace(RUN, policy="charges", import_g=RUN.import_g + 50, stored_g=-250.0)
-    page = html_of(evaluation([RUN, full, BETTER]))
-    assert "Battery content: charges 125 %." in page
-    assert "Battery content" not in html_of(evaluation([RUN, BETTER]))
-
-
-def test_a_policy_that_is_in_nobodys_way_is_named() -> None:
-    idle = replace(RUN, policy="idle", changes=197)
-    assert "Never mattered: idle." in html_of(evaluation([RUN, idle, BETTER]))
-    binds = replace(idle, mattered_s=60.0)
-    assert "Never mattered" not in html_of(evaluation([RUN, binds, BETTER]))
+    assert cells_of["leaves"][2:8] == ("left work", "", "", "", "", "")
+    assert cells_of["fills"][2:8] == ("battery", "", "", "", "", "")
 
 
 def test_almost_all_is_not_all() -> None:
@@ -80,13 +96,13 @@ def test_almost_all_is_not_all() -> None:
 
 def test_all_may_wait() -> None:
     """Nobody's latency is to be shown, and the rest is."""
-    page = html_of(evaluation([replace(one, ttft_p99_s=None) for one in (RUN, BETTER)]))
+    page = html_of(evaluation([replace(run, ttft_p99_s=None) for run in (RUN, BETTER)]))
     assert "chart-pareto" not in page
     assert "chart-savings" in page
 
 
 def test_nothing_was_done_at_all() -> None:
-    page = html_of(evaluation([replace(RUN, output_tokens=0)]))
+    page = html_of(evaluation([replace(RUN, completed=0, output_tokens=0)]))
     assert "No policy emits less" in page
 
 
@@ -94,8 +110,9 @@ def test_every_policy_is_a_point_and_close_ones_share_a_name() -> None:
     found = many()
     page = html_of(found)
     for row in found.rows:
-        if not row.twin:
-            assert page.count(f"<title>{row.policy}: time to the first token") == 2  # wide, narrow
+        if row.variant.kind == "policy":
+            title = f"<title>{row.variant.name}: time to the first token"
+            assert page.count(title) == 2  # wide, narrow
     assert page.count(">noop + 4<") == 2  # three do nothing, and one nearly so
 
 

@@ -16,9 +16,12 @@ from cosim.results.folder import to_json
 from cosim.studies.evaluate.evaluation import Evaluation
 from cosim.studies.evaluate.outcome import shown, to_dict
 from cosim.studies.evaluate.statistics import Interval
-from cosim.studies.evaluate.table import HEADER, cells, interval
+from cosim.studies.evaluate.table import HEADER, cells, evaluation_table, interval, label
 from cosim.studies.frame.table import markdown_page
-from tests.cosim.studies.evaluate.figures import RUN, evaluation, many
+from tests.cosim.studies.evaluate.figures import POLICY, RUN, bound, evaluation, many
+
+NOT_THERE = ("against blind %", "battery kg", "cost")
+"""Columns that nothing of `many` is in."""
 
 
 @pytest.mark.parametrize(
@@ -68,12 +71,15 @@ def test_no_figure_is_cut_on_a_narrow_terminal(
     assert "…" not in text
     heads = [line for line in lines if line.startswith("policy ")]
     assert [re.split(r"  +", line.strip())[0] for line in heads] == ["policy"] * len(heads)
-    for name in HEADER[1:]:
+    found = many(policies=3)
+    named = [name for name in HEADER if name not in NOT_THERE]
+    for name in named[1:]:
         assert sum(name in line for line in heads) == 1, name
-    for row in many(policies=3).rows:
-        of_row = "\n".join(line for line in lines if line.startswith(f"{row.policy} "))
-        for cell in cells(row):
-            assert cell in of_row
+    for row in found.rows:
+        of_row = "\n".join(line for line in lines if line.startswith(f"{label(row)} "))
+        assert bool(of_row) == (row.variant.kind != "decoy")
+        for name, cell in zip(HEADER, cells(row), strict=True):
+            assert cell in of_row or not of_row or name in NOT_THERE
     assert (len(heads) == 1) == (columns == 300)
     assert all(len(line) <= min(columns, 100) for line in lines[-12:])  # the notes
 
@@ -83,12 +89,13 @@ def test_a_file_has_one_table_without_colours(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     found = many()
+    count = sum(row.variant.kind != "decoy" for row in found.rows)
     print_study(*shown(found), Path("results"))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["policy", "carbon", "kg"]
-    assert all(name in lines[0] for name in HEADER)
-    assert len({len(line) for line in lines[: len(found.rows) + 1]}) == 1  # in line
-    assert all(len(line) <= 100 for line in lines[len(found.rows) + 1 :])
+    assert all((name in lines[0]) == (name not in NOT_THERE) for name in HEADER)
+    assert len({len(line) for line in lines[: count + 1]}) == 1  # in line
+    assert all(len(line) <= 100 for line in lines[count + 1 :])
     assert not any(ord(letter) < 32 for line in lines for letter in line)
 
 
@@ -96,20 +103,55 @@ def test_the_page_of_markdown_says_what_the_table_does() -> None:
     found = many()
     lines = markdown(found).splitlines()
     table = [line.strip("| ").split(" | ") for line in lines if line.startswith("|")]
-    assert [len(line) for line in table] == [len(HEADER)] * (len(found.rows) + 2)
-    assert "policy_with_a_name_2 (agnostic)" in [line[0] for line in table]
+    count = sum(row.variant.kind != "decoy" for row in found.rows)
+    assert [len(line) for line in table] == [len(HEADER) - len(NOT_THERE)] * (count + 2)
+    names = [line[0] for line in table]
+    assert "policy_with_a_name_2 (agnostic)" in names
+    assert not any("moved by" in name for name in names)
+
+
+def test_columns_that_nothing_is_in_are_left_out() -> None:
+    head = evaluation_table(evaluation([RUN, POLICY])).head
+    for name in ("against blind %", "by timing %", "by the day %", "of bound %", "marginal %"):
+        assert name not in head
+    blind = replace(RUN, policy="right_sized", cost=3.0, stored_g=1.0)
+    policy = replace(POLICY, policy="p", import_g=900.0)
+    table = evaluation_table(evaluation([RUN, blind, policy], [bound(500.0)]))
+    shares = dict(zip(table.head, table.lines[-1], strict=True))
+    assert shares["against blind %"] == "10.0"
+    assert shares["of bound %"] == "20"
+    assert {"cost", "battery kg"} <= set(table.head)
+    assert table.pale == [True, True, False]
+
+
+def test_a_star_of_a_saving_is_that_of_all_values_of_the_battery() -> None:
+    """Other shares have theirs where zero lies outside the interval."""
+    runs = [replace(RUN, seed=seed, marginal_g=1000.0) for seed in (0, 1)]
+    saves = [
+        replace(run, policy="p", kind="policy", import_g=900.0, marginal_g=900.0) for run in runs
+    ]
+    row = evaluation([*runs, *saves]).rows[1]
+    of_row = dict(zip(HEADER, cells(row), strict=True))
+    assert (of_row["saving %"], of_row["marginal %"]) == ("10.0 ± 0.0*", "10.0 ± 0.0*")
+    at_stake = [replace(run, stored_low_g=-200.0, stored_high_g=200.0) for run in saves]
+    row = evaluation([*runs, *at_stake]).rows[1]
+    of_row = dict(zip(HEADER, cells(row), strict=True))
+    assert (of_row["saving %"], of_row["marginal %"]) == ("10.0 ± 0.0", "10.0 ± 0.0*")
 
 
 def test_runs_that_broke_off_and_work_that_is_left_are_said() -> None:
-    broken = replace(RUN, policy="bad", failure="OSError", output_tokens=500, backlog=50)
-    found = evaluation([RUN, broken])
-    assert cells(found.rows[1])[10] == "50, 1 failed"
-    assert cells(found.rows[1])[2] == "left work"
+    broken = replace(POLICY, policy="bad", failure="OSError", completed=50, backlog=50, late=40)
+    found = evaluation([RUN, broken], [bound(500.0)])
+    of_row = dict(zip(HEADER, cells(found.rows[1]), strict=True))
+    assert of_row["left"] == "50, 1 failed"
+    assert of_row["late"] == "40"
+    assert of_row["saving %"] == "left work"
+    assert of_row["of bound %"] == ""
     assert "Left work: bad." in markdown(found)
 
 
 def test_json_has_no_number_that_is_none() -> None:
     """Infinite and unknown values are null."""
-    text = to_json(to_dict(evaluation([RUN, replace(RUN, policy="idle", output_tokens=0)])))
+    text = to_json(to_dict(evaluation([replace(RUN, import_g=0.0), replace(POLICY, policy="p")])))
     assert "NaN" not in text
     assert "Infinity" not in text

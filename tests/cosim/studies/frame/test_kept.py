@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cosim.studies.evaluate.evaluation import needed_runs
-from cosim.studies.evaluate.variants import Comparison, comparison, variant_plan
+from cosim.studies.evaluate.variants import Comparison, case_plan, comparison
 from cosim.studies.frame import kept
 from cosim.studies.frame.cases import run_cases
 from cosim.studies.frame.kept import kept_or_made
@@ -27,7 +27,7 @@ def compared(tmp_path: Path) -> Comparison:
 
 @pytest.fixture
 def plan(compared: Comparison) -> Plan:
-    return variant_plan(compared, compared.variants[0], 1)
+    return case_plan(compared, compared.cases[0], 1)
 
 
 def times_of(folder: Path) -> dict[str, int]:
