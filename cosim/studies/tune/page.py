@@ -100,7 +100,7 @@ def _over(tuning: Tuning, axis: int, parameter: Parameter) -> ScatterChart | Non
     best, points = ranked(tuning.trials)[0], []
     for trial in tuning.trials:
         value = trial.values[axis]
-        if value is None or isinstance(value, str) or any(run.failure for run in trial.runs):
+        if value is None or isinstance(value, str) or trial.failures:
             continue
         points.append(
             Point(

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from controllers import resolve
+from controllers import BUILTIN, resolve
 from cosim.accounting.words import plural
 from cosim.errors import ScenarioError, did_you_mean
 from cosim.scenario.controllers import parameters_model
@@ -244,8 +244,8 @@ def _policy(document: Document, name: str) -> Variant | None:
             raise ScenarioError(str(error)) from error
         listed = f"one of {', '.join(names)}, or " if names else ""
         raise ScenarioError(
-            f"no policy '{name}'{did_you_mean(name, names) or ':'} expected {listed}the name of a "
-            "controller (cosim controllers list)"
+            f"no policy '{name}'{did_you_mean(name, [*names, *BUILTIN]) or ':'} expected {listed}"
+            "the name of a controller (cosim controllers list)"
         ) from error
     return None
 
@@ -259,9 +259,7 @@ def _entries(document: Document, policy: Variant) -> list[Entry]:
     place = ("evaluation", "policies", policy.index, "controllers")
     given = document.data["evaluation"]["policies"][policy.index].get("controllers")
     if not given:
-        raise ScenarioError(
-            problem_at(document, place, f"'{policy.name}' has no controllers: nothing to tune")
-        )
+        raise ScenarioError(f"'{policy.name}' has no controllers: there is nothing to tune")
     entries: list[Entry] = []
     names: list[str] = []
     for number, keys in enumerate(given):

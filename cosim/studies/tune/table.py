@@ -29,8 +29,8 @@ def trials_table(tuning: Tuning) -> TextTable:
         [
             trial.label.removeprefix("trial "),
             *map(value_text, trial.values),
-            f"{trial.carbon_g / 1000:.3f}",
-            f"{percent_points(tuning.saving(trial)):.2f}",
+            "-" if trial.failures else f"{trial.carbon_g / 1000:.3f}",
+            "-" if trial.failures else f"{percent_points(tuning.saving(trial)):.2f}",
             _objectives(trial),
         ]
         for trial in shown
@@ -64,8 +64,8 @@ def verdict(tuning: Tuning) -> str:
     difference = tuning.difference
     text = interval(difference, 100.0, 2)
     _, missed = tuning.missed
-    is_better = difference.mean > difference.half_width and not missed and not _no_saving(tuning)
-    if is_better:
+    is_sure = difference.mean > difference.half_width and round(difference.mean, 4) > 0
+    if is_sure and not missed and not _no_saving(tuning):
         return f"{tuning.policy} beats its defaults by {text} points on weeks it never saw."
     sentence = f"{tuning.policy} does not beat its defaults on weeks it never saw: {text} points"
     if missed:
@@ -118,6 +118,11 @@ def reading(tuning: Tuning) -> Iterator[str]:
         f"{percent(1 - LEAST_SERVED)} of the requests too late, or broke the SLOs of more than "
         f"{percent(1 - LEAST_SERVED)} of those that have some, comes after all others."
     )
+    if failed := [trial for trial in tuning.trials if trial.failures]:
+        yield (
+            f"Broke off: {', '.join(trial.label for trial in failed)}. The first because: "
+            f"{failed[0].failures[0]}"
+        )
     if tuning.best.missed:
         yield "No trial met its objectives in all weeks of the search: the defaults stay."
     yield f"Searched: {'; '.join(parameter.extent for parameter in tuning.parameters)}."
@@ -143,7 +148,7 @@ def trials_frame(tuning: Tuning) -> pd.DataFrame:
                 "carbon_g": trial.carbon_g,
                 "saving": tuning.saving(trial),
                 "missed": trial.missed,
-                "failures": sum(bool(run.failure) for run in trial.runs),
+                "failures": len(trial.failures),
             }
             for trial in tuning.trials
         ]
@@ -158,4 +163,6 @@ def percent_points(share: float) -> float:
 def _objectives(trial: Trial) -> str:
     if not trial.missed:
         return "met"
+    if trial.failures:
+        return f"broke off in {len(trial.failures)} of {len(trial.runs)}"
     return f"missed in {trial.missed} of {len(trial.runs)}"

@@ -51,6 +51,11 @@ class Trial:
         return math.fsum(run.equal_work_g for run in self.runs) / len(self.runs)
 
     @property
+    def failures(self) -> list[str]:
+        """Why runs broke off."""
+        return [run.failure for run in self.runs if run.failure]
+
+    @property
     def label(self) -> str:
         """It in words."""
         return trial_label(self.number)
