@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cosim.commands.study import AsJson, Quiet, Workers, carry_out, make_runs
+from cosim.commands.study import AsJson, ExecutorName, Quiet, Workers, carry_out, make_runs
 
 
 def evaluate(
@@ -53,6 +53,7 @@ def evaluate(
         ),
     ] = None,
     workers: Workers = None,
+    executor: ExecutorName = "processes",
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="PATH=VALUE", help="Set a value. Repeatable."),
@@ -85,7 +86,7 @@ def evaluate(
             print(f"note: {note}", file=sys.stderr)
     if compared.trials:
         trials = trial_runs(compared)
-        tried = make_runs("bulk", trials, folder, workers=workers, quiet=quiet)
+        tried = make_runs("bulk", trials, folder, workers=workers, executor=executor, quiet=quiet)
         compared = with_best_hour(compared, tried.figures)
     carry_out(
         EVALUATION,
@@ -94,6 +95,7 @@ def evaluate(
         shown,
         folder,
         workers=workers,
+        executor=executor,
         as_json=as_json,
         quiet=quiet,
     )

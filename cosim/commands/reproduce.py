@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cosim.commands.study import share_bar
+from cosim.commands.study import ExecutorName, share_bar
 
 
 class Experiment(StrEnum):
@@ -59,6 +59,7 @@ def reproduce(
     workers: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Processes [default: one per core].")
     ] = None,
+    executor: ExecutorName = "processes",
     figures: Annotated[
         bool, typer.Option("--figures/--no-figures", help="Draw the paper's figures into DIR.")
     ] = True,
@@ -83,6 +84,7 @@ def reproduce(
     from cosim.studies.reproduce.runner import run_cases
     from cosim.studies.reproduce.selection import select
     from cosim.studies.reproduce.table2 import CaseStudy, run_table2
+    from cosim.studies.runs.executor import Executor
     from cosim.studies.runs.interrupt import stopping
 
     chosen = SHOWN if experiment is Experiment.ALL else (experiment.value,)
@@ -103,7 +105,7 @@ def reproduce(
             rows += study.rows
             remarks.append(f"Table 2 with {study.signals}.")
         with share_bar(f"{len(cases)} cases", shown=bool(cases) and sys.stderr.isatty()) as advance:
-            figures_of = run_cases(cases, workers, advance)
+            figures_of = run_cases(cases, workers, advance, Executor.parse(executor))
     serving = [row_of(case, measured) for case, measured in zip(cases, figures_of, strict=True)]
     rows += sorted(serving, key=lambda row: chosen.index(row.exp))
     if max_requests is not None:

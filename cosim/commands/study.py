@@ -26,6 +26,24 @@ O = TypeVar("O")
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Runs at once [default: the cores there are].")
 ]
+
+
+def _known(text: str) -> str:
+    """Refuse an executor that there is not, or whose library is missing, before anything else."""
+    from cosim.studies.runs.executor import Executor
+
+    Executor.parse(text)
+    return text
+
+
+ExecutorName = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        callback=_known,
+        help="Where runs are made: processes, dask, dask://HOST:PORT, ray or ray://HOST:PORT.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 
@@ -38,6 +56,7 @@ def carry_out(
     folder: Path,
     *,
     workers: int | None,
+    executor: str,
     as_json: bool,
     quiet: bool,
     announcement: str = "",
@@ -50,7 +69,8 @@ def carry_out(
         outcome_of: Returns the outcome of the figures of each case.
         shown: Returns the table to print of an outcome, and its notes.
         folder: The result folder.
-        workers: Runs at once; None for as many as there are cores.
+        workers: Runs at once; None for as many as there are cores, or as a cluster can make.
+        executor: Where they are made; see :class:`~cosim.studies.runs.executor.Executor`.
         as_json: Whether to print the content of its JSON file in place of the table.
         quiet: Whether to print nothing but errors.
         announcement: A line to print before the first run; the number of runs that were kept
@@ -61,6 +81,7 @@ def carry_out(
         typer.Exit: With code 1, if runs broke off.
     """
     from cosim.commands.printing.study import print_study
+    from cosim.studies.runs.interrupt import stopping
 
     def announce(text: str) -> None:
         if announcement and not quiet:
@@ -68,8 +89,9 @@ def carry_out(
 
     announce(announcement)
     title = study.kind.command.removeprefix("cosim ")
-    made = make_runs(title, needed, folder, workers=workers, quiet=quiet)
-    outcome = outcome_of(made.figures)
+    made = make_runs(title, needed, folder, workers=workers, executor=executor, quiet=quiet)
+    with stopping(_kept(folder)):
+        outcome = outcome_of(made.figures)
     if made.executed < len(needed):
         announce(f"{len(needed) - made.executed:,} of them were reused from before")
     study.write(outcome, folder)
@@ -96,7 +118,13 @@ class MadeRuns:
 
 
 def make_runs(
-    title: str, needed: CaseRuns[C], folder: Path, *, workers: int | None, quiet: bool
+    title: str,
+    needed: CaseRuns[C],
+    folder: Path,
+    *,
+    workers: int | None,
+    executor: str,
+    quiet: bool,
 ) -> MadeRuns:
     """Execute runs with a progress bar, and keep their figures in a result folder.
 
@@ -104,12 +132,12 @@ def make_runs(
         Stopped: If Ctrl-C or SIGTERM ends it before the last run.
     """
     from cosim.studies.frame.cases import run_cases
+    from cosim.studies.runs.executor import Executor
     from cosim.studies.runs.interrupt import stopping
 
     executed = 0
-    kept = folder / "runs"
     with (
-        stopping(f"the runs that ended are kept in '{kept}'; the same command goes on from there"),
+        stopping(_kept(folder)),
         run_bar(title, len(needed), shown=not quiet and sys.stderr.isatty()) as advance,
     ):
 
@@ -118,8 +146,14 @@ def make_runs(
             executed += run.made
             advance(run.case)
 
-        figures = run_cases(needed, kept, workers=workers, on_run=on_run)
+        with Executor.parse(executor).opened(workers) as pool:
+            figures = run_cases(needed, folder / "runs", pool=pool, on_run=on_run)
     return MadeRuns(figures, executed)
+
+
+def _kept(folder: Path) -> str:
+    kept = folder / "runs"
+    return f"the runs that ended are kept in '{kept}'; the same command goes on from there"
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cosim.commands.study import AsJson, Quiet, Workers, carry_out
+from cosim.commands.study import AsJson, ExecutorName, Quiet, Workers, carry_out
 
 
 def sweep(
@@ -28,6 +28,7 @@ def sweep(
         int | None, typer.Option(min=1, help="Runs of each case [default: the study's, or 1].")
     ] = None,
     workers: Workers = None,
+    executor: ExecutorName = "processes",
     overrides: Annotated[
         list[str] | None,
         typer.Option(
@@ -59,6 +60,7 @@ def sweep(
         shown,
         folder,
         workers=workers,
+        executor=executor,
         as_json=as_json,
         quiet=quiet,
         announcement=read.extent,

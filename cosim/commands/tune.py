@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cosim.commands.options import Overrides, ScenarioFile
-from cosim.commands.study import AsJson, Quiet, Workers, carry_out, make_runs
+from cosim.commands.study import AsJson, ExecutorName, Quiet, Workers, carry_out, make_runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +71,7 @@ def tune(
         ),
     ] = None,
     workers: Workers = None,
+    executor: ExecutorName = "processes",
     overrides: Overrides = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -106,7 +107,9 @@ def tune(
         print(search.extent, file=sys.stderr, flush=True)
 
     def run(needed: CaseRuns[TuneCase]) -> Sequence[tuple[RunFigures, ...]]:
-        return make_runs("tune", needed, folder, workers=workers, quiet=quiet).figures
+        return make_runs(
+            "tune", needed, folder, workers=workers, executor=executor, quiet=quiet
+        ).figures
 
     noop, found = tried(search, run)
     carry_out(
@@ -116,6 +119,7 @@ def tune(
         shown,
         folder,
         workers=workers,
+        executor=executor,
         as_json=as_json,
         quiet=quiet,
     )

@@ -8,9 +8,10 @@ import os
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Protocol, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -19,10 +20,13 @@ from pydantic import BaseModel
 import cosim
 from controllers import ACTUATORS, ActuatorChange, names_a_file
 from cosim.loop.record import Run, SiteRecord
+from cosim.results.code import LIBRARIES
 from cosim.results.result_folder import MANIFEST
 from cosim.results.summary import Summary, WallTime
 from cosim.results.vessim_record import write_vessim_record
+from cosim.scenario.loading import Document
 from cosim.scenario.parts import part_file
+from cosim.scenario.scenario import Scenario
 from cosim.scenario.site import FILE_ENDINGS
 from cosim.scenario.solar import PvlibSolar
 from cosim.world.plan import Plan
@@ -30,10 +34,20 @@ from inference_sim import is_compiled
 from inference_sim.files.yaml_text import write_yaml
 from inference_sim.telemetry import COUNTS
 
-_LIBRARIES = ("mosaik", "vessim", "simpy", "numpy", "pandas", "pyarrow", "pydantic", "scipy")
-"""Libraries that results depend on, besides cosim itself and Python."""
 _NAMED = (".cluster.model", ".cluster.gpu", ".execution.engine")  # by name, or by a file
 _PARTS = (".scheduler.type", ".cluster.router")  # by name, or as ./file.py:Class
+
+
+class HasScenario(Protocol):
+    """A scenario with the document that it was read from, such as a plan."""
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario."""
+
+    @property
+    def document(self) -> Document:
+        """The document."""
 
 
 def write_results(folder: Path, run: Run, summary: Summary, manifest: Mapping[str, Any]) -> None:
@@ -107,7 +121,7 @@ def actions_frame(run: Run) -> pd.DataFrame:
     return frame.astype({name: _DTYPES.get(kind, "float64") for name, kind in types.items()})
 
 
-def resolved_scenario(plan: Plan) -> dict[str, Any]:
+def resolved_scenario(plan: HasScenario) -> dict[str, Any]:
     """Return the scenario with every default written out; it can be run again as it is."""
     resolved: dict[str, Any] = plan.scenario.model_dump(mode="json", exclude_none=True)
     for index, entry in enumerate(resolved["controllers"]):
@@ -116,7 +130,7 @@ def resolved_scenario(plan: Plan) -> dict[str, Any]:
     return resolved
 
 
-def _controller_file(plan: Plan, index: int) -> Path | None:
+def _controller_file(plan: HasScenario, index: int) -> Path | None:
     """Return the file of a user's own controller; None for a built-in one."""
     written = plan.document.data["controllers"][index]["type"]
     file, _, _ = str(written).rpartition(":")
@@ -125,7 +139,7 @@ def _controller_file(plan: Plan, index: int) -> Path | None:
     return Path(os.path.normpath(written.base_dir / Path(file).expanduser()))
 
 
-def input_files(plan: Plan) -> dict[str, Path]:
+def input_files(plan: HasScenario) -> dict[str, Path]:
     """Return the files that the run reads, by their place in the scenario."""
     files: dict[str, Path] = {}
 
@@ -158,17 +172,23 @@ def _extras(plan: Plan) -> tuple[str, ...]:
 
 def versions(plan: Plan) -> dict[str, str]:
     """Return the versions that the figures of a run depend on."""
-    libraries = {name: version(name) for name in (*_LIBRARIES, *_extras(plan))}
+    libraries = {name: version(name) for name in (*LIBRARIES, *_extras(plan))}
     return {"cosim": cosim.__version__, "Python": platform.python_version()} | libraries
 
 
 def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file."""
+    """Return the SHA-256 of a file; it is read again when its size or time has changed."""
+    status = path.stat()
+    return _hash_of(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=10_000)
+def _hash_of(path: Path, size: int, modified_ns: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def scenario_hash(plan: Plan, hashes: Mapping[str, str]) -> str:
+def scenario_hash(plan: HasScenario, hashes: Mapping[str, str]) -> str:
     """Return a hash of the scenario with the contents of its files, wherever they stand."""
     resolved = plan.scenario.model_dump(mode="json", exclude_none=True)
     for place, digest in hashes.items():
@@ -188,7 +208,7 @@ def make_manifest(plan: Plan, hashes: Mapping[str, str], wall: WallTime) -> dict
     return {
         "cosim": cosim.__version__,
         "python": platform.python_version(),
-        "libraries": {name: version(name) for name in (*_LIBRARIES, *_extras(plan))},
+        "libraries": {name: version(name) for name in (*LIBRARIES, *_extras(plan))},
         "compiled": is_compiled(),
         "seed": plan.scenario.seed,
         "inputs": {

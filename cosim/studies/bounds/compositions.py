@@ -29,7 +29,8 @@ def _grid(machine: Machine) -> Iterator[Composition]:
         for wanted in tokens:
             if wanted and steps and not machine.mixes:
                 continue
-            for total in {wanted, -(-wanted // _TILE) * _TILE - steps}:
+            full = machine.budget - steps * machine.mixes
+            for total in {wanted, -(-wanted // _TILE) * _TILE - steps, full if wanted else 0}:
                 for chunks, done in _prompts(machine, total, steps):
                     held = sum(new + before for new, before in chunks)
                     for context in _contexts(machine, steps, held):
@@ -52,23 +53,47 @@ def _prompts(
         return
     if not 0 < tokens <= machine.budget - steps * machine.mixes:
         return
-    most = min(max(machine.sequences - steps, 1), 1 + tokens // machine.shortest, tokens)
-    least = -(-tokens // machine.longest)
+    least, most = _counts(machine, tokens, steps)
     if least > most:
         return
     for count in {least, most}:
-        even = [(len(part), 0) for part in np.array_split(np.empty(tokens), count)]
+        even = [(part, 0) for part in _even(tokens, count)]
         splits = [tuple(even)]
         if count > 1:  # the first as long as it may be, the others short
             first = min(machine.longest, tokens - count + 1)
-            rest = np.array_split(np.empty(tokens - first), count - 1)
-            splits.append(((first, 0), *((len(part), 0) for part in rest)))
+            rest = _even(tokens - first, count - 1)
+            splits.append(((first, 0), *((part, 0) for part in rest)))
         longest_before = machine.longest - splits[0][0][0]
-        if longest_before > 0:  # the first was begun earlier
+        if longest_before > 0 and machine.cuts != "never":  # the first was begun earlier
             splits.append(((splits[0][0][0], longest_before), *splits[0][1:]))
         for chunks in splits:
             yield chunks, count
-            yield chunks, count - 1
+            if may_cut(machine, tokens, steps):
+                yield chunks, count - 1
+
+
+def _even(tokens: int, count: int) -> list[int]:
+    """Return `count` whole numbers, as even as can be, of the sum `tokens`."""
+    each, over = divmod(tokens, count)
+    return [each + 1] * over + [each] * (count - over)
+
+
+def _counts(machine: Machine, tokens: int, steps: int) -> tuple[int, int]:
+    """Return the fewest and the most prompts that so many tokens are of, beside decodes.
+
+    All but the first, which may have been begun, and one that may be cut, are whole.
+    """
+    rest = {"never": 0, "at budget": 1 + may_cut(machine, tokens, steps), "anywhere": 2}
+    whole = tokens // machine.shortest
+    most = min(max(machine.sequences - steps, 1), rest[machine.cuts] + whole, tokens)
+    return -(-tokens // machine.longest), most
+
+
+def may_cut(machine: Machine, tokens: int, steps: int) -> bool:
+    """Return whether a prompt may be cut in an iteration of so many tokens beside decodes."""
+    if machine.cuts == "at budget":
+        return tokens + steps * machine.mixes == machine.budget
+    return machine.cuts == "anywhere"
 
 
 def _contexts(machine: Machine, steps: int, held: int) -> Sequence[int]:
@@ -124,18 +149,18 @@ def _fill(machine: Machine, steps: int, tokens: int, rng: np.random.Generator) -
     chunks: tuple[tuple[int, int], ...] = ()
     done = 0
     if tokens > 0:
-        most = min(max(machine.sequences - steps, 1), 1 + tokens // machine.shortest, tokens)
-        least = -(-tokens // machine.longest)
+        least, most = _counts(machine, tokens, steps)
         if least > most:
             return []
         count = int(rng.integers(least, most + 1)) if rng.random() < 0.5 else most
         parts = rng.multinomial(tokens - count, rng.dirichlet(np.full(count, 3.0))) + 1
         if parts.max() > machine.longest:
-            parts = np.array([len(part) for part in np.array_split(np.empty(tokens), count)])
+            parts = np.array(_even(tokens, count))
         room = machine.longest - int(parts[0])
-        before = int(rng.integers(0, room + 1)) if rng.random() < 0.3 else 0
+        begun = machine.cuts != "never" and rng.random() < 0.3
+        before = int(rng.integers(0, room + 1)) if begun else 0
         chunks = ((int(parts[0]), before), *((int(part), 0) for part in parts[1:]))
-        done = count - int(rng.random() < 0.3)
+        done = count - int(may_cut(machine, tokens, steps) and rng.random() < 0.3)
     context = 0
     if steps:
         held = sum(new + before for new, before in chunks)

@@ -136,16 +136,26 @@ class Requests:
         """Amounts of their work, shape (requests, kinds)."""
         return request_amounts(self.prompt_tokens, self.output_tokens)
 
-    def worths(self, classes: list[RequestClass]) -> list[Worth]:
-        """Return the work for which lines of a floor are to be high: of all, and of chat."""
+    def worths(self, classes: list[RequestClass], busy_s: float) -> list[Worth]:
+        """Return the work for which lines of a floor are to be high: of all, and of chat.
+
+        Args:
+            classes: The classes.
+            busy_s: Time in which replicas must be at work [s].
+        """
         work = self.amounts
-        worths = [Worth(0.0, work.sum(axis=0))]
+        if not len(work):
+            return []
+        worths = [Worth(0.0, 0.0, work.sum(axis=0))]
         may_wait = np.array([keys.deferrable for keys in classes])[self.class_id]
         if len(self.alone):
             iterations = float((self.output_tokens[self.alone] - 1).sum())
-            worths.append(Worth(iterations, work[~may_wait].sum(axis=0)))
+            worths.append(Worth(0.0, iterations, work[~may_wait].sum(axis=0)))
+        if busy_s:
+            worths.append(Worth(busy_s, 0.0, work[~may_wait].sum(axis=0)))
+            worths.append(Worth(busy_s, 0.0, work.sum(axis=0)))
         if may_wait.any() and not may_wait.all():
-            worths.append(Worth(0.0, work[may_wait].sum(axis=0)))
+            worths.append(Worth(0.0, 0.0, work[may_wait].sum(axis=0)))
         return worths
 
     def by_class(self, floor: Floor, ends_s: FloatArray, may_miss: int) -> list[ClassDemand]:

@@ -36,6 +36,7 @@ def facility_lines(
     outside_c: Callable[[float], float] | None,
     steps: int,
     step_s: float,
+    least_w: float,
     most_w: float,
 ) -> tuple[FacilityLine, ...]:
     """Return lines below the facility's power in every step.
@@ -45,15 +46,16 @@ def facility_lines(
         outside_c: Temperature outside by time [s], where the PUE needs it [°C].
         steps: Steps of the run.
         step_s: Length of a step [s].
-        most_w: The most IT power [W].
+        least_w, most_w: The least and the most IT power [W].
     """
     if not isinstance(pue, LoadPue):
         middle = [None if outside_c is None else outside_c(step * step_s) for step in range(steps)]
         at_0 = pue.facility_w(0.0, middle[0])
         slope = np.array([pue.facility_w(most_w, each) - at_0 for each in middle]) / most_w
         return (FacilityLine(at_0, slope),)
-    corners = [load * pue.full_w for load in pue.loads if load * pue.full_w < most_w]
-    powers = np.unique([0.0, most_w, *corners, *np.linspace(0.0, most_w, _POINTS)])
+    corners = [load * pue.full_w for load in pue.loads]
+    inside = [power for power in corners if least_w < power < most_w]
+    powers = np.unique([*np.linspace(least_w, most_w, _POINTS), *inside])
     between = np.unique(np.linspace(powers[:-1], powers[1:], 9).ravel())
     hull = _lower_hull([(float(power), pue.facility_w(float(power))) for power in powers])
     loads, values = np.array(hull).T

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inference_sim.arrays import FloatArray
 
+Indices = NDArray[np.intp]
 Term = FloatArray | float
 """Factor of a block's value in the same period."""
 
@@ -34,7 +35,8 @@ class Programme:
     _costs: dict[str, FloatArray] = field(default_factory=dict)
     _lows: list[FloatArray] = field(default_factory=list)
     _highs: list[FloatArray] = field(default_factory=list)
-    _rows: list[Any] = field(default_factory=list)
+    _entries: list[tuple[Indices, Indices, FloatArray]] = field(default_factory=list)
+    _count: int = 0
     _floors: list[FloatArray] = field(default_factory=list)
     _ceilings: list[FloatArray] = field(default_factory=list)
 
@@ -44,33 +46,36 @@ class Programme:
         self._lows.append(self._each(low))
         self._highs.append(self._each(high))
 
+    def set_last_cost(self, name: str, cost: float) -> None:
+        """Set the cost of a block in the last period."""
+        costs = self._costs[name].copy()
+        costs[-1] = cost
+        self._costs[name] = costs
+
     def row(
         self, terms: Mapping[str, Term | Change], least: Term = 0.0, most: Term = math.inf
     ) -> None:
         """Bound the sum of terms in every period; all columns must be there."""
-        from scipy.sparse import csr_array, diags_array, hstack
+        periods = np.arange(self.periods)
+        for name, term in terms.items():
+            columns = self._first(name) + periods
+            factor = self._each(term.factor if isinstance(term, Change) else term)
+            self._entries.append((self._count + periods, columns, factor))
+            if isinstance(term, Change):
+                self._entries.append((self._count + periods[1:], columns[:-1], -factor[1:]))
+        self._bound(self._each(least), self._each(most))
 
-        blocks = []
-        for name in self._costs:
-            term = terms.get(name)
-            if term is None:
-                blocks.append(csr_array((self.periods, self.periods)))
-            elif isinstance(term, Change):
-                factor = self._each(term.factor)
-                blocks.append(diags_array([factor, -factor[1:]], offsets=[0, -1]))
-            else:
-                blocks.append(diags_array([self._each(term)], offsets=[0]))
-        self._add(hstack(blocks, format="csr"), self._each(least), self._each(most))
+    def last_row(self, names: Sequence[str], least: float) -> None:
+        """Bound the sum of some blocks in the last period from below."""
+        columns = np.array([self._first(name) + self.periods - 1 for name in names])
+        self._entries.append((np.full(len(names), self._count), columns, np.ones(len(names))))
+        self._bound(np.array([least]), np.array([math.inf]))
 
-    def last_row(self, names: list[str], least: float) -> None:
-        """Bound the sum of some blocks in the last period."""
-        from scipy.sparse import csr_array
-
-        known = list(self._costs)
-        columns = [known.index(name) * self.periods + self.periods - 1 for name in names]
-        shape = (1, self.periods * len(known))
-        row = csr_array((np.ones(len(names)), ([0] * len(names), columns)), shape=shape)
-        self._add(row, np.array([least]), np.array([math.inf]))
+    def sum_row(self, name: str, most: float) -> None:
+        """Bound the sum of a block over all periods from above."""
+        columns = self._first(name) + np.arange(self.periods)
+        self._entries.append((np.full(self.periods, self._count), columns, np.ones(self.periods)))
+        self._bound(np.array([-math.inf]), np.array([most]))
 
     def least(self) -> tuple[float, dict[str, FloatArray]]:
         """Return the least cost, and the blocks of a solution.
@@ -79,13 +84,15 @@ class Programme:
             ValueError: If there is no solution.
         """
         from scipy.optimize import Bounds, LinearConstraint, milp
-        from scipy.sparse import vstack
+        from scipy.sparse import csc_array
 
+        rows, columns, factors = (np.concatenate(part) for part in zip(*self._entries, strict=True))
+        shape = (self._count, self.periods * len(self._costs))
         result = milp(
             np.concatenate(list(self._costs.values())),
             bounds=Bounds(np.concatenate(self._lows), np.concatenate(self._highs)),
             constraints=LinearConstraint(
-                vstack(self._rows, format="csc"),
+                csc_array((factors, (rows, columns)), shape=shape),
                 np.concatenate(self._floors),
                 np.concatenate(self._ceilings),
             ),
@@ -95,10 +102,15 @@ class Programme:
         blocks = result.x.reshape(-1, self.periods)
         return float(result.fun), dict(zip(self._costs, blocks, strict=True))
 
-    def _add(self, rows: Any, least: FloatArray, most: FloatArray) -> None:
-        self._rows.append(rows)
+    def _first(self, name: str) -> int:
+        """Return the number of the first column of a block."""
+        return list(self._costs).index(name) * self.periods
+
+    def _bound(self, least: FloatArray, most: FloatArray) -> None:
+        """Close rows whose entries are there."""
         self._floors.append(least)
         self._ceilings.append(most)
+        self._count += len(least)
 
     def _each(self, values: Term) -> FloatArray:
         return np.broadcast_to(np.asarray(values, dtype=np.float64), self.periods)

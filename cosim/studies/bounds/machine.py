@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from inference_sim.deployment import ClusterConfig
 from inference_sim.execution import ExecutionModel, IterationCost
 from inference_sim.kv_cache import KvCache
 from inference_sim.power import PowerModel, Use
-from inference_sim.scheduling import VllmScheduler
+from inference_sim.scheduling import OrcaScheduler, StaticScheduler, VllmScheduler
 from inference_sim.scheduling.chunked import ChunkedScheduler
 
 KINDS = ("decoding", "tokens", "prompts", "pairs", "steps", "context")
@@ -85,6 +85,8 @@ class Machine:
         room: Tokens that the KV cache of an engine holds.
         budget: Most prompt tokens of an iteration.
         mixes: Whether prompts and decodes share an iteration.
+        cuts: Whether prompts are cut where the budget of an iteration ends, and only there; a
+            scheduler of a user's own may do so anywhere.
         shortest, longest: Fewest tokens of a prompt, and most of a prompt with its output.
     """
 
@@ -97,6 +99,7 @@ class Machine:
     room: int
     budget: int
     mixes: bool
+    cuts: Literal["never", "at budget", "anywhere"]
     shortest: int
     longest: int
 
@@ -109,7 +112,9 @@ class Machine:
         cap = max(1, pool.batch_cap // depth)
         cache = engine_cache(cluster)
         room = blocks * cache.block_size
-        counts_tokens = {ChunkedScheduler, VllmScheduler} & set(pool.scheduling.__mro__)
+        rules = set(pool.scheduling.__mro__)
+        chunked, counting = ChunkedScheduler in rules, VllmScheduler in rules
+        whole = counting or bool({OrcaScheduler, StaticScheduler} & rules)
         return cls(
             stages=tuple(pool.execution_stages()),
             power=pool.power,
@@ -118,8 +123,9 @@ class Machine:
             awake_w=min(pool.power.idle_w, pool.power.static_w),
             sequences=max(1, min(cap, blocks // cache.blocks_for(shortest))),
             room=room,
-            budget=max(1, min(pool.batch_tokens, room) if counts_tokens else room),
+            budget=max(1, min(pool.batch_tokens, room) if chunked or counting else room),
             mixes=pool.scheduling.mixes,
+            cuts="at budget" if chunked else "never" if whole else "anywhere",
             shortest=shortest,
             longest=min(longest, room),
         )
@@ -148,6 +154,18 @@ class Machine:
             energy_j += self.gpus * seconds * (self.power.busy_w(use) - self.awake_w)
             time_s += seconds / len(self.stages)
         return energy_j, time_s
+
+    def token_s(self, context: int) -> float:
+        """Return the least time of a token of a sequence with such a context, or more [s].
+
+        It passes all stages one after the other. Beside others it takes longer, and so does a
+        longer context or a lower clock.
+        """
+        beside = [count for count in (1, 2, 4, 8) if count <= self.sequences]
+        return min(
+            sum(stage.decode(count, context).at(context).duration_s for stage in self.stages)
+            for count in beside
+        )
 
 
 def engine_cache(cluster: ClusterConfig) -> KvCache:

@@ -10,13 +10,14 @@ maximise e . W. They are the shadow prices of doing W with the cheapest iteratio
 iteration that lies in two steps counts in both by its time, so the bound holds in each step.
 
 Energies and times go together, so further lines bound both at once: for weights a in {0, 1} and
-w >= 0 [W]
+w [W]
 
-    a E + w tau  >=  p d + q u + r v
+    a E  >=  w tau + p d + q u + r v
 
 with d = 1 if any sequence decodes, u and v the floor of the work on prompts and of decoding, e . x
-by kind. With a = 0 this is the time that work takes; with w > 0 the trade of slower clocks; with
-p > 0 it is the price of an iteration, however empty.
+by kind. With a = 0 and w = -1 this is the time that work takes, with a = 1 and w < 0 the trade of
+slower clocks. With w > 0 it is the price of time in which the machine must be at work, however
+little there is to do, and with p > 0 that of an iteration.
 
 The prices are found on a grid of compositions and clocks. Between its points they might be a little
 too high; so compositions near those that bind and at random are added while any breaks them, and
@@ -50,11 +51,11 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A lower bound of an iteration: ``share E + power tau >= decoding d + prompts u + steps v``.
+    """A lower bound of an iteration: ``share E >= power tau + decoding d + prompts u + steps v``.
 
     Attributes:
         share: Weight of the energy.
-        power_w: Weight of the time [W].
+        power_w: Price of its time [W]; below 0 where time is a cost beside the energy.
         decoding_j: Price of an iteration that decodes [J].
         prompts, steps: Prices of a joule of the floor of prompts and of decoding.
     """
@@ -67,7 +68,7 @@ class Line:
 
     def is_below(self, other: Line) -> bool:
         """Return whether `other` makes it useless, but for a ten-thousandth."""
-        if (self.share, self.power_w) != (other.share, other.power_w):
+        if self.share != other.share or self.power_w > other.power_w + 1e-4 * abs(other.power_w):
             return False
         mine = (self.decoding_j, self.prompts, self.steps)
         others = (other.decoding_j, other.prompts, other.steps)
@@ -102,10 +103,12 @@ class Worth:
     """An amount of work for which a line is to be as high as possible.
 
     Attributes:
+        busy_s: Time in which machines must be at work [s].
         decoding: Iterations that decode, for certain.
         work: Amounts of the kinds, shape (kinds,).
     """
 
+    busy_s: float
     decoding: float
     work: FloatArray
 
@@ -143,7 +146,7 @@ def find_floor(
         clocks: Clocks at which it may run, over the highest.
         total: The work of all requests, shape (kinds,), for which the prices are the best.
         worths: Work for which further lines are the best.
-        powers_w: Weights of the time in these lines, beside energy alone and time alone [W].
+        powers_w: Costs of the time in these lines, beside energy alone and time alone [W].
     """
     rng = np.random.default_rng(0)
     samples = _Samples(machine, clocks)
@@ -179,15 +182,19 @@ def _line(
     """Return the line that is highest for some work."""
 
     def columns(of: _Samples) -> FloatArray:
-        return np.column_stack([of.x[:, 0], floor.prompts_j(of.x), floor.steps_j(of.x)])
+        return np.column_stack(
+            [share * of.time_s, of.x[:, 0], floor.prompts_j(of.x), floor.steps_j(of.x)]
+        )
 
     def limits(of: _Samples) -> FloatArray:
         return share * of.energy_j + power_w * of.time_s
 
-    worths = np.array([worth.decoding, floor.prompts_j(worth.work), floor.steps_j(worth.work)])
+    prompts_j, steps_j = floor.prompts_j(worth.work), floor.steps_j(worth.work)
+    worths = np.array([share * worth.busy_s, worth.decoding, prompts_j, steps_j])
     prices = best_prices(columns(samples), limits(samples), worths)
     prices *= min(1.0, _least_ratio(limits(check), columns(check) @ prices)) * (1 - _ROUNDING)
-    return Line(share, power_w, *map(float, prices))
+    busy_w, *others = map(float, prices)
+    return Line(share, busy_w - power_w, *others)
 
 
 def _least_ratio(limits: FloatArray, values: FloatArray) -> float:

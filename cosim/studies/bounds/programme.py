@@ -6,8 +6,9 @@ of it above that of being awake, waking replicas w, facility power, import and t
 
     minimise    sum_t c_t import_t + c_mean (e_0 - e_T)
     such that   least_t <= U_t, V_t, M_t <= most_t, never falling                    (`demand`)
-                a E_t + w B_t >= p dM_t + q dU_t + r dV_t   for every line           (`prices`)
-                B_t <= n_t h_t,   1 <= n_t <= R
+                a E_t >= w B_t + p dM_t + q dU_t + r dV_t   for every line           (`prices`)
+                busy_t - missed_t <= B_t <= n_t h_t,   sum_t missed_t <= missed
+                1 <= n_t <= R
                 IT_t = hosts + R sleep h_t + (awake - sleep) (n_t + w_t) h_t + E_t
                 facility_t >= fixed h_t + slope_t IT_t                               (`facility`)
                 import_t >= facility_t - solar_t + charge_t - discharge_t,  import_t >= 0
@@ -16,6 +17,10 @@ of it above that of being awake, waking replicas w, facility power, import and t
 A replica wakes for its start-up before it serves: by any time w has summed up to the start-up
 times of all that began to serve, sum (n_s - n_(s-1))+. Numbers of replicas are continuous. Export
 earns nothing, and what the sun leaves may be lost. Energies are in Wh.
+
+A run that ends when its requests have may end at any time after the last one came. From then on
+idle power is left out, a watt of IT power counts as one of the facility, and the battery's change
+counts at whichever mean of the intensity makes the bound lower.
 
 In `timing` all replicas are awake, and the battery charges from surplus sun alone, as an automatic
 one does: at most by what the sun gives beyond the least that the site draws. When it discharges is
@@ -28,6 +33,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from controllers.lp import BatterySpec
 from cosim.studies.bounds.demand import ClassDemand, Curve
@@ -43,18 +49,21 @@ class Supply:
 
     Attributes:
         hours: Lengths of the periods [h].
+        certain: Whether the run lasts to the end of each, whatever is decided.
         intensity_g_per_kwh: The least intensity of the grid in each.
         solar_wh: Energy of the sun in each.
         surplus_wh: The part of it beyond the least that the site draws.
-        mean_g_per_kwh: Mean intensity of the run, at which the battery's change counts.
+        means_g_per_kwh: Mean intensity of the run, at which the battery's change counts; the least
+            and the most where its length is not certain.
         battery: The battery; None without one.
     """
 
     hours: FloatArray
+    certain: NDArray[np.bool_]
     intensity_g_per_kwh: FloatArray
     solar_wh: FloatArray
     surplus_wh: FloatArray
-    mean_g_per_kwh: float
+    means_g_per_kwh: tuple[float, ...]
     battery: BatterySpec | None
 
 
@@ -67,7 +76,8 @@ class Replicas:
         awake_w, sleep_w: IT power of one that is awake and one that sleeps, without its host [W].
         hosts_w: Power of all hosts [W].
         startup_s: Time that one takes to wake up [s].
-        facility: Lines below the facility's power; slopes of shape (periods,).
+        facility, calm_facility: Lines below the facility's power while all are awake, and while
+            any sleep; slopes of shape (periods,).
     """
 
     count: int
@@ -76,6 +86,7 @@ class Replicas:
     hosts_w: float
     startup_s: float
     facility: tuple[FacilityLine, ...]
+    calm_facility: tuple[FacilityLine, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,11 +96,15 @@ class Work:
     Attributes:
         classes: Of each class.
         decoding: Iterations that decode for certain.
+        busy_h: Time in which a replica must be at work in each period [h].
+        missed_h: The part of it that requests which miss their objectives may save [h].
         lines: Bounds of energy and time of the work.
     """
 
     classes: Sequence[ClassDemand]
     decoding: Curve
+    busy_h: FloatArray
+    missed_h: float
     lines: Sequence[Line]
 
 
@@ -112,8 +127,11 @@ def least_g(
         programme.column(name, low=curve.least, high=curve.most)
     programme.column("energy")
     programme.column("busy", high=replicas.count * hours)
+    programme.column("missed", high=min(work.missed_h, float(hours.sum())))
     if sleeps:
-        programme.column("awake", low=1.0, high=float(replicas.count))
+        programme.column(
+            "awake", low=np.where(supply.certain, 1.0, 0.0), high=float(replicas.count)
+        )
         for name in ("waking", "woken", "banked"):
             programme.column(name)
     programme.column("facility")
@@ -123,10 +141,12 @@ def least_g(
         programme.row({name: Change()})
     for number, demand in enumerate(work.classes):
         programme.last_row([f"prompts {number}", f"steps {number}"], demand.least_wh)
+    programme.row({"busy": 1.0, "missed": 1.0}, least=work.busy_h)
+    programme.sum_row("missed", work.missed_h)
     for line in work.lines:
         programme.row(_line_terms(line, curves))
-    for facility in replicas.facility:
-        _bound_facility(programme, facility, replicas, hours, sleeps=sleeps)
+    for facility in replicas.calm_facility if sleeps else replicas.facility:
+        _bound_facility(programme, facility, replicas, supply, sleeps=sleeps)
     if sleeps:
         programme.row({"awake": hours, "busy": -1.0})
         first = np.zeros(len(hours))
@@ -159,7 +179,7 @@ def _curves(work: Work) -> dict[str, Curve]:
 
 
 def _line_terms(line: Line, curves: Mapping[str, Curve]) -> dict[str, Term | Change]:
-    terms: dict[str, Term | Change] = {"energy": line.share, "busy": line.power_w}
+    terms: dict[str, Term | Change] = {"energy": line.share, "busy": -line.power_w}
     for name in curves:
         kind = name.split()[0]
         price = line.decoding_j / 3600
@@ -170,18 +190,21 @@ def _line_terms(line: Line, curves: Mapping[str, Curve]) -> dict[str, Term | Cha
 
 
 def _bound_facility(
-    programme: Programme, line: FacilityLine, replicas: Replicas, hours: FloatArray, *, sleeps: bool
+    programme: Programme, line: FacilityLine, replicas: Replicas, supply: Supply, *, sleeps: bool
 ) -> None:
     """Keep the facility's energy above a line of it over the energy of the IT."""
+    hours = supply.hours
+    slope = np.where(supply.certain, line.slope, 1.0)
     swing_w = replicas.awake_w - replicas.sleep_w
     asleep = replicas.count if sleeps else 0
     fixed_w = replicas.hosts_w + asleep * replicas.sleep_w
     if not sleeps:
         fixed_w += replicas.count * replicas.awake_w
-    terms: dict[str, Term | Change] = {"facility": 1.0, "energy": -line.slope}
+    terms: dict[str, Term | Change] = {"facility": 1.0, "energy": -slope}
     if sleeps:
-        terms |= dict.fromkeys(("awake", "waking"), -line.slope * swing_w * hours)
-    programme.row(terms, least=(line.fixed_w + line.slope * fixed_w) * hours)
+        terms |= dict.fromkeys(("awake", "waking"), -slope * swing_w * hours)
+    least_w = np.where(supply.certain, line.fixed_w + slope * fixed_w, 0.0)
+    programme.row(terms, least=least_w * hours)
 
 
 def _add_supply(programme: Programme, supply: Supply, *, battery_set: bool) -> None:
@@ -192,14 +215,12 @@ def _add_supply(programme: Programme, supply: Supply, *, battery_set: bool) -> N
     if battery is not None:
         hours = supply.hours
         most_wh = battery.charge_w * hours
-        value = np.zeros(len(hours))
-        value[-1] = -supply.mean_g_per_kwh / 1000
         least_wh = min(battery.min_wh, battery.start_wh)
         programme.column(
             "charge", high=most_wh if battery_set else np.minimum(most_wh, supply.surplus_wh)
         )
         programme.column("discharge", high=battery.discharge_w * hours)
-        programme.column("stored", value, low=least_wh, high=battery.capacity_wh)
+        programme.column("stored", low=least_wh, high=battery.capacity_wh)
         start = np.zeros(len(hours))
         start[0] = battery.start_wh
         flows: dict[str, Term | Change] = {
@@ -213,7 +234,12 @@ def _add_supply(programme: Programme, supply: Supply, *, battery_set: bool) -> N
 
 
 def _solved(programme: Programme, supply: Supply) -> tuple[float, Mapping[str, FloatArray]]:
-    least, blocks = programme.least()
-    if supply.battery is not None:
-        least += supply.battery.start_wh * supply.mean_g_per_kwh / 1000
-    return least, blocks
+    """Return the least cost with the battery's change valued [g], and a solution."""
+    if supply.battery is None:
+        return programme.least()
+    solutions = []
+    for mean in supply.means_g_per_kwh:
+        programme.set_last_cost("stored", -mean / 1000)
+        least, blocks = programme.least()
+        solutions.append((least + supply.battery.start_wh * mean / 1000, blocks))
+    return min(solutions, key=lambda solution: solution[0])

@@ -28,7 +28,7 @@ class Schedule:
 
     Attributes:
         windows: Steps in which deferrable work is released, shape (steps,).
-        share: Share of the highest rate at which it is.
+        share: Share of the highest rate at which it is; infinite for all at once.
         busy: Replicas that serve in windows, and while what was released is served.
         calm: Replicas that serve else.
         after: Steps after a window in which the replicas of windows go on serving.

@@ -14,7 +14,7 @@ from functools import partial
 from operator import attrgetter
 
 from cosim.studies.evaluate.baselines import BULK
-from cosim.studies.evaluate.variants import Case, Comparison, case_plan
+from cosim.studies.evaluate.variants import Case, Comparison, case_document
 from cosim.studies.frame.cases import CaseRuns
 from cosim.studies.runs.figures import LEAST_SERVED, RunFigures
 
@@ -33,7 +33,8 @@ def trial_runs(compared: Comparison) -> CaseRuns[Case]:
     return CaseRuns(
         cases=trial_cases(compared),
         seeds=compared.seeds[:1],
-        plan=partial(case_plan, compared),
+        shift=compared.shift,
+        document=partial(case_document, compared),
         name=attrgetter("label"),
         working_dir=compared.working_dir,
     )

@@ -15,10 +15,10 @@ from cosim.scenario.scenario import Scenario
 from cosim.studies.bounds.bound import Bound, bound_of
 from cosim.studies.evaluate.statistics import PolicyRow, PolicyRuns, rows
 from cosim.studies.evaluate.units import Units
-from cosim.studies.evaluate.variants import Case, Comparison, case_plan
+from cosim.studies.evaluate.variants import Case, Comparison, case_document, case_plan
 from cosim.studies.frame.cases import CaseRuns
 from cosim.studies.runs.figures import RunFigures
-from cosim.studies.runs.pool import cores, on_all_cores
+from cosim.studies.runs.processes import Processes, cores
 from inference_sim.errors import InferenceSimError
 
 
@@ -59,7 +59,8 @@ def needed_runs(compared: Comparison) -> CaseRuns[Case]:
     return CaseRuns(
         cases=compared.cases,
         seeds=compared.seeds,
-        plan=partial(case_plan, compared),
+        shift=compared.shift,
+        document=partial(case_document, compared),
         name=attrgetter("label"),
         working_dir=compared.working_dir,
     )
@@ -107,12 +108,12 @@ def _bounds(compared: Comparison, workers: int | None) -> tuple[Bound | None, ..
     """Return the least emissions of each week and seed, in the order of the runs."""
     cases = [case for case in compared.cases if case.variant == compared.variants[0]]
     jobs = [(case, seed) for case in cases for seed in compared.seeds]
-    outcomes = on_all_cores(
+    count = min(workers or cores(), len(jobs))  # one is done before a process has begun
+    outcomes = Processes(count).outcomes(
         partial(_bound, compared),
         jobs,
         lost=lambda job: (job, None),
         working_dir=compared.working_dir,
-        workers=min(workers or cores(), len(jobs)),  # one is done before a process has begun
     )
     with closing(outcomes):
         found = dict(outcomes)

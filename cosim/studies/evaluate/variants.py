@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -113,10 +114,14 @@ class Comparison:
     starts: tuple[datetime | None, ...]
     variants: tuple[Variant, ...]
     working_dir: Path
-    trials: Mapping[int, Variant]
+    trials: Mapping[int, Variant] = field(hash=False)
     trial_starts: tuple[datetime | None, ...]
     bulk_hour_utc: int | None = None
     notes: tuple[str, ...] = ()
+
+    def shift(self, case: Case) -> int:
+        """Return what is added to the seeds of the first week for those of a case's week."""
+        return case.week * len(self.seeds)
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -265,22 +270,27 @@ def _starts(
         raise ScenarioError(problem_at(document, place, str(error))) from error
 
 
-def case_plan(compared: Comparison, case: Case, seed: int) -> Plan:
-    """Return the plan of a case with one seed.
+def case_document(compared: Comparison, case: Case) -> Document:
+    """Return the scenario of a case, whatever its seed."""
+    return variant_document(_week_document(compared, case.start), case.variant)
 
-    Args:
-        compared: The comparison.
-        case: The case.
-        seed: Seed of the first week, which stands for one of the case's own week.
+
+@lru_cache(maxsize=4)
+def _week_document(compared: Comparison, start: datetime | None) -> Document:
+    """Return the scenario in one of the weeks."""
+    week = () if start is None else (f"time.start={start.isoformat()}",)
+    return read_document(compared.path, (*compared.overrides, *week))
+
+
+def case_plan(compared: Comparison, case: Case, seed: int) -> Plan:
+    """Return the plan of a case with one of the seeds of the first week, shifted to its own.
 
     Raises:
         ScenarioError: With every problem that could be found.
     """
-    settings = [*compared.overrides, f"seed={seed + case.week * len(compared.seeds)}"]
-    if case.start is not None:
-        settings.append(f"time.start={case.start.isoformat()}")
-    document = read_document(compared.path, settings)
-    return plan_document(variant_document(document, case.variant))
+    document = case_document(compared, case)
+    seeded = {**document.data, "seed": seed + compared.shift(case)}
+    return plan_document(replace(document, data=seeded))
 
 
 def variant_document(document: Document, variant: Variant) -> Document:

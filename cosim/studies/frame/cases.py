@@ -1,6 +1,6 @@
-"""The runs of a study: every case with every seed, on all cores, kept as they end.
+"""The runs of a study: every case with every seed, on all cores or on a cluster, kept as they end.
 
-The figures do not depend on the number of workers. A run whose scenario, files and version have not
+The figures do not depend on where the runs are made. A run whose scenario, files and code have not
 changed is not made again, so that a study that was stopped, or got more cases, goes on.
 """
 
@@ -12,31 +12,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from cosim.studies.frame.kept import kept_or_made, lost_run
+from cosim.scenario.loading import Document
+from cosim.studies.frame.kept import keep, kept
+from cosim.studies.frame.spec import RunSpec, run_specs
 from cosim.studies.runs.figures import RunFigures
-from cosim.studies.runs.pool import DIED, on_all_cores
-from cosim.world.plan import Plan
+from cosim.studies.runs.measure import run_figures
+from cosim.studies.runs.pool import DIED, Pool
+from cosim.studies.runs.processes import Processes
+from cosim.studies.runs.sent_file import unpacked
 
 C = TypeVar("C")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseRuns(Generic[C]):
-    """The runs that a study needs, which other processes may make.
+    """The runs that a study needs.
 
     Attributes:
         cases: The cases.
         seeds: The seeds, the same for all cases.
-        plan: Returns the plan of a case with a seed; a function of a module, or a `partial` of one.
-        name: Returns a case in words; likewise.
+        shift: Returns a number that is added to the seeds of a case.
+        document: Returns the scenario of a case, whatever its seed.
+        name: Returns a case in words.
         working_dir: Where relative paths start from.
     """
 
     cases: Sequence[C]
     seeds: Sequence[int]
-    plan: Callable[[C, int], Plan]
+    document: Callable[[C], Document]
     name: Callable[[C], str]
     working_dir: Path
+    shift: Callable[[C], int] = lambda case: 0
 
     def __len__(self) -> int:
         """Return the number of runs."""
@@ -62,7 +68,7 @@ def run_cases(
     runs: CaseRuns[C],
     folder: Path,
     *,
-    workers: int | None = None,
+    pool: Pool | None = None,
     on_run: Callable[[EndedRun], None] = lambda run: None,
 ) -> list[tuple[RunFigures, ...]]:
     """Execute the runs of a study, or reuse kept ones.
@@ -70,7 +76,7 @@ def run_cases(
     Args:
         runs: The runs.
         folder: Where the figures of each run are kept.
-        workers: Runs at once; as many as there are cores by default.
+        pool: Makes the runs; None for processes on all cores.
         on_run: Called with each run as it ends, in no certain order.
 
     Returns:
@@ -79,38 +85,55 @@ def run_cases(
 
     Raises:
         ScenarioError: If a case cannot be planned.
+        CosimError: If the cluster cannot be reached, or its workers are not like this process.
     """
-    jobs = [(number, seed) for seed in runs.seeds for number in range(len(runs.cases))]
-    make = _Maker(runs, folder.resolve())
-    ended: dict[tuple[int, int], RunFigures] = {}
-    outcomes = on_all_cores(
-        make, jobs, lost=make.lost, working_dir=runs.working_dir, workers=workers
+    figures: dict[str, RunFigures] = {}
+    missing: dict[str, RunSpec] = {}
+    names: dict[str, list[str]] = {}  # of the cases that are the same run
+    specs = [
+        run_specs(runs.document(case), [seed + runs.shift(case) for seed in runs.seeds])
+        for case in runs.cases
+    ]
+    for of_seed in zip(*specs, strict=True):
+        for case, spec in zip(runs.cases, of_seed, strict=True):
+            before = kept(folder, spec.key)
+            if before is None:
+                missing.setdefault(spec.key, spec)
+                names.setdefault(spec.key, []).append(runs.name(case))
+            else:
+                figures[spec.key] = before
+                on_run(EndedRun(runs.name(case), before, made=False))
+    outcomes = (pool or Processes()).outcomes(
+        make_run,
+        list(missing.values()),
+        lost=_lost,
+        working_dir=runs.working_dir,
+        files=lambda spec: tuple(spec.files.values()),
     )
     with closing(outcomes):  # so that an interrupt ends the runs that are under way
-        for job, run in outcomes:
-            ended[job] = run.figures
-            on_run(run)
-    return [tuple(ended[number, seed] for seed in runs.seeds) for number in range(len(runs.cases))]
+        for key, ended in outcomes:
+            first, *others = names[key]
+            keep(folder, key, first, ended)
+            figures[key] = ended
+            on_run(EndedRun(first, ended, made=True))
+            for name in others:
+                on_run(EndedRun(name, ended, made=False))
+    return [tuple(figures[spec.key] for spec in of_case) for of_case in specs]
 
 
-@dataclass(frozen=True, slots=True)
-class _Maker(Generic[C]):
-    """A function that makes one run of a study, in whatever process."""
+def make_run(spec: RunSpec, *contents: bytes) -> tuple[str, RunFigures]:
+    """Make a run, in whatever process.
 
-    runs: CaseRuns[C]
-    folder: Path
+    Args:
+        spec: The run.
+        contents: Contents of its files, where this process may not be able to read them.
+    """
+    if contents:
+        pairs = zip(spec.files.values(), contents, strict=True)
+        spec = spec.at([unpacked(file, content) for file, content in pairs])
+    return spec.key, run_figures(spec.plan())
 
-    def __call__(self, job: tuple[int, int]) -> tuple[tuple[int, int], EndedRun]:
-        number, seed = job
-        case = self.runs.cases[number]
-        name = self.runs.name(case)
-        figures, executed = kept_or_made(self.runs.plan(case, seed), name, self.folder)
-        return job, EndedRun(name, figures, executed)
 
-    def lost(self, job: tuple[int, int]) -> tuple[tuple[int, int], EndedRun]:
-        """Return the run whose process died, as one that broke off."""
-        number, seed = job
-        case = self.runs.cases[number]
-        name = self.runs.name(case)
-        figures = lost_run(self.runs.plan(case, seed), name, self.folder, DIED)
-        return job, EndedRun(name, figures, made=True)
+def _lost(spec: RunSpec) -> tuple[str, RunFigures]:
+    """Return the run whose process died, as one that broke off."""
+    return spec.key, RunFigures(seed=spec.document.data["seed"], failure=DIED)

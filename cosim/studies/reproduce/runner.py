@@ -19,7 +19,9 @@ from cosim.errors import RunFailed
 from cosim.studies.reproduce.cases import Case
 from cosim.studies.reproduce.prefixes import measure_counts
 from cosim.studies.reproduce.serving import Measured
-from cosim.studies.runs.pool import DIED, cores, on_all_cores
+from cosim.studies.runs.executor import PROCESSES, Executor
+from cosim.studies.runs.pool import DIED, Pool
+from cosim.studies.runs.processes import Processes, cores
 from inference_sim.models import find_model
 
 _WORTH_A_POOL = 20_000.0  # cost from which starting processes pays
@@ -71,6 +73,7 @@ def run_cases(
     cases: Sequence[Case],
     workers: int | None = None,
     on_progress: Callable[[float], None] = lambda share: None,
+    executor: Executor = PROCESSES,
 ) -> list[Measured]:
     """Run cases, and return their measurements in order.
 
@@ -78,17 +81,25 @@ def run_cases(
         cases: The cases.
         workers: Number of processes; None for as many as there are cores.
         on_progress: Told the share of the work that is done.
+        executor: Where they are run.
 
     Raises:
         RunFailed: If a case could not be run.
+        CosimError: If the cluster cannot be reached, or its workers are not like this process.
     """
     planned = jobs(cases)
     total = sum(job.cost for job, _ in planned)
-    if workers is None:
+    if workers is None and executor == PROCESSES:
         workers = min(cores(), len(planned)) if total > _WORTH_A_POOL else 1
-    run = _run_here if workers <= 1 else _run_in_pool
     todo = [job for job, _ in planned]
-    results = run(todo, workers, lambda cost: on_progress(min(cost / total, 1.0)))
+    on_cost = _share_of(total, on_progress)
+    if executor != PROCESSES:
+        with executor.opened(workers) as pool:
+            results = _run_afar(todo, pool, on_cost)
+    elif workers is None or workers <= 1:
+        results = _run_here(todo, on_cost)
+    else:
+        results = _run_in_processes(todo, Processes(workers), on_cost)
     measured = {
         id(case): results[index][case.requests]
         for index, (_, group) in enumerate(planned)
@@ -97,10 +108,14 @@ def run_cases(
     return [measured[id(case)] for case in cases]
 
 
+def _share_of(total: float, on_progress: Callable[[float], None]) -> Callable[[float], None]:
+    return lambda cost: on_progress(min(cost / total, 1.0))
+
+
 Results = dict[int, dict[int, Measured]]  # by job and number of requests
 
 
-def _run_here(todo: Sequence[Job], workers: int, on_cost: Callable[[float], None]) -> Results:
+def _run_here(todo: Sequence[Job], on_cost: Callable[[float], None]) -> Results:
     done = 0.0
     results: Results = {}
     for index, job in enumerate(todo):
@@ -114,23 +129,41 @@ def _run_here(todo: Sequence[Job], workers: int, on_cost: Callable[[float], None
     return results
 
 
-def _run_in_pool(todo: Sequence[Job], workers: int, on_cost: Callable[[float], None]) -> Results:
+def _run_in_processes(
+    todo: Sequence[Job], pool: Processes, on_cost: Callable[[float], None]
+) -> Results:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "done"
         done = np.memmap(path, np.float64, "w+", shape=len(todo))
-        outcomes = on_all_cores(
-            partial(_run_job, path),
+        outcomes = pool.outcomes(
+            partial(_run_and_note, path),
             list(enumerate(todo)),
             lost=_lost,
             working_dir=Path.cwd(),
-            workers=workers,
             poll=lambda: on_cost(float(done.sum())),
         )
         with closing(outcomes):  # so that an interrupt ends the jobs that are under way
             return dict(outcomes)
 
 
-def _run_job(path: Path, numbered: tuple[int, Job]) -> tuple[int, dict[int, Measured]]:
+def _run_afar(todo: Sequence[Job], pool: Pool, on_cost: Callable[[float], None]) -> Results:
+    done = 0.0
+    results: Results = {}
+    outcomes = pool.outcomes(_run_job, list(enumerate(todo)), lost=_lost, working_dir=Path.cwd())
+    with closing(outcomes):
+        for index, measured in outcomes:
+            results[index] = measured
+            done += todo[index].cost
+            on_cost(done)
+    return results
+
+
+def _run_job(numbered: tuple[int, Job]) -> tuple[int, dict[int, Measured]]:
+    index, job = numbered
+    return index, measure_counts(job.case, job.counts)
+
+
+def _run_and_note(path: Path, numbered: tuple[int, Job]) -> tuple[int, dict[int, Measured]]:
     """Run a job, and note its cost as it goes in a file of such costs, where the jobs have rows."""
     index, job = numbered
     done = np.memmap(path, np.float64, "r+", offset=index * _COST_BYTES, shape=1)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import product
 
 from cosim.errors import Problem, ScenarioError
-from cosim.scenario.loading import Setting, parse_setting, place_order, read_document
+from cosim.scenario.loading import Document, Setting, place_order, read_document
 from cosim.studies.sweep.axes import Axis, AxisValue
 from cosim.studies.sweep.study import Study
-from cosim.world.plan import Plan, plan_document
+from cosim.world.plan import plan_document
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,13 @@ def case_text(study: Study, case: Case) -> str:
     return case_name(study.axes, case.values)
 
 
-def case_plan(study: Study, case: Case, seed: int) -> Plan:
-    """Return the plan of a case with a seed.
+def case_document(study: Study, case: Case) -> Document:
+    """Return the scenario of a case.
 
     Raises:
-        ScenarioError: With every problem that could be found.
+        ScenarioError: If a value cannot be set.
     """
-    settings = (*study.settings, *case.settings, parse_setting(f"seed={seed}"))
-    return plan_document(read_document(study.scenario, settings))
+    return read_document(study.scenario, (*study.settings, *case.settings))
 
 
 def first_seed(study: Study) -> int:
@@ -71,8 +70,7 @@ def first_seed(study: Study) -> int:
     seed = 0
     for case in every:
         try:
-            document = read_document(study.scenario, (*study.settings, *case.settings))
-            seed = plan_document(document).scenario.seed
+            seed = plan_document(case_document(study, case)).scenario.seed
         except ScenarioError as error:
             for problem in dict.fromkeys(error.problems):
                 cases_of.setdefault(problem, []).append(case)

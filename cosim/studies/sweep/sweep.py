@@ -10,8 +10,9 @@ from cosim.results.folder import versions
 from cosim.studies.frame.cases import CaseRuns
 from cosim.studies.runs.figures import RunFigures
 from cosim.studies.sweep.axes import Axis
-from cosim.studies.sweep.cases import Case, case_plan, case_text, cases, first_seed
+from cosim.studies.sweep.cases import Case, case_document, case_text, cases, first_seed
 from cosim.studies.sweep.study import Study
+from cosim.world.plan import plan_document
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def needed_runs(study: Study) -> CaseRuns[Case]:
     return CaseRuns(
         cases=cases(study.axes),
         seeds=range(seed, seed + study.seeds),
-        plan=partial(case_plan, study),
+        document=partial(case_document, study),
         name=partial(case_text, study),
         working_dir=study.working_dir,
     )
@@ -68,5 +69,5 @@ def sweep_of(study: Study, by_case: Sequence[tuple[RunFigures, ...]]) -> Sweep:
         runs=tuple(by_case),
         settings=study.overrides,
         text=study.text,
-        versions=versions(case_plan(study, cases(study.axes)[0], seeds[0])),
+        versions=versions(plan_document(case_document(study, cases(study.axes)[0]))),
     )

@@ -24,7 +24,7 @@ from cosim.studies.evaluate.variants import (
 )
 from cosim.studies.evaluate.weeks import Use, weeks
 from cosim.studies.tune.space import Entry, Range, Space, Value, places, space_of
-from cosim.world.plan import Plan, plan_document
+from cosim.world.plan import plan_document
 
 Sampler = Literal["random", "tpe"]
 TEST_WEEKS = 10
@@ -94,6 +94,10 @@ class Search:
         if self.space.unsearched:
             text += f"\nnot searched, for want of a range: {', '.join(self.space.unsearched)}"
         return text
+
+    def shift(self, case: TuneCase) -> int:
+        """Return what is added to the seeds of the first week for those of a case's week."""
+        return case.week * len(self.seeds)
 
     def settings(self, values: Sequence[Value]) -> tuple[str, ...]:
         """Return the settings of the scenario that give the policy its parameters."""
@@ -199,24 +203,10 @@ def read_search(
     )
 
 
-def case_plan(search: Search, case: TuneCase, seed: int) -> Plan:
-    """Return the plan of a case with one seed.
-
-    Args:
-        search: The search.
-        case: The case.
-        seed: Seed of the first week, which stands for one of the case's own week.
-
-    Raises:
-        ScenarioError: With every problem that could be found.
-    """
-    settings = [
-        *search.overrides,
-        *case.settings,
-        f"seed={seed + case.week * len(search.seeds)}",
-        f"time.start={case.start.isoformat()}",
-    ]
-    return plan_document(variant_document(read_document(search.path, settings), case.variant))
+def case_document(search: Search, case: TuneCase) -> Document:
+    """Return the scenario of a case, whatever its seed."""
+    settings = [*search.overrides, *case.settings, f"time.start={case.start.isoformat()}"]
+    return variant_document(read_document(search.path, settings), case.variant)
 
 
 def policy_entry(search: Search, values: Sequence[Value]) -> dict[str, Any]:

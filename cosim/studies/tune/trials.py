@@ -17,8 +17,9 @@ from cosim.studies.evaluate.statistics import left_work, meets_objectives
 from cosim.studies.frame.cases import CaseRuns
 from cosim.studies.runs.figures import RunFigures
 from cosim.studies.tune.samplers import Design, Points, Tpe
-from cosim.studies.tune.search import DOES_NOTHING, Search, TuneCase, case_plan
+from cosim.studies.tune.search import DOES_NOTHING, Search, TuneCase, case_document
 from cosim.studies.tune.space import Value
+from cosim.world.plan import plan_document
 
 Run = Callable[[CaseRuns[TuneCase]], Sequence[tuple[RunFigures, ...]]]
 """Executes runs, and returns the figures of each case."""
@@ -128,7 +129,8 @@ def needed_runs(search: Search, cases: Sequence[TuneCase]) -> CaseRuns[TuneCase]
     return CaseRuns(
         cases=cases,
         seeds=search.seeds,
-        plan=partial(case_plan, search),
+        shift=search.shift,
+        document=partial(case_document, search),
         name=attrgetter("label"),
         working_dir=search.working_dir,
     )
@@ -191,7 +193,7 @@ class _Source:
         """Return whether a policy with these parameters can be planned."""
         case = self._search.cases("", self._search.policy, values, "tune")[0]
         try:
-            case_plan(self._search, case, self._search.seeds[0])
+            plan_document(case_document(self._search, case))
         except ScenarioError:
             return False
         return True

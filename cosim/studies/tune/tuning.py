@@ -20,11 +20,12 @@ from cosim.studies.tune.search import (
     Sampler,
     Search,
     TuneCase,
-    case_plan,
+    case_document,
     policy_entry,
 )
 from cosim.studies.tune.space import Parameter
 from cosim.studies.tune.trials import Trial, best_of, missed_runs, needed_runs
+from cosim.world.plan import plan_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +148,7 @@ def tuning_of(
     if len(tested) == 2:  # the defaults are the best
         tested.append(tested[1])
     document = read_document(search.path, search.overrides)
-    plan = case_plan(search, search.cases("", DOES_NOTHING, None, "test")[0], search.seeds[0])
+    plan = plan_document(case_document(search, search.cases("", DOES_NOTHING, None, "test")[0]))
     return Tuning(
         name=search.name,
         policy=search.policy.name,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cosim.studies.runs.pool import on_all_cores
+from cosim.studies.runs.processes import Processes
 
 
 def square(number: int) -> int:
@@ -38,8 +38,8 @@ def done(
     do: object, jobs: list[int], workers: int = 2
 ) -> Iterator[int]:  # the outcomes, as they come
     assert callable(do)
-    return on_all_cores(
-        do, jobs, lost=lambda number: -number, working_dir=Path.cwd(), workers=workers
+    return Processes(workers).outcomes(
+        do, jobs, lost=lambda number: -number, working_dir=Path.cwd()
     )
 
 

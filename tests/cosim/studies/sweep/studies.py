@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from cosim.studies.frame.spec import run_specs
 from cosim.studies.runs.figures import RunFigures
 from cosim.studies.sweep.axes import Axis, AxisValue
+from cosim.studies.sweep.cases import Case, case_document
+from cosim.studies.sweep.study import Study
 from cosim.studies.sweep.sweep import Sweep
+from cosim.world.plan import Plan
 from tests.cosim.builders import edited, write
 
 SCENARIO = edited(
@@ -34,6 +38,12 @@ def study_file(folder: Path, text: str = STUDY, scenario: str = SCENARIO) -> Pat
     """Write a study and its scenario."""
     write(folder / "base.yaml", scenario)
     return write(folder / "study.yaml", text)
+
+
+def case_plan(study: Study, case: Case, seed: int) -> Plan:
+    """The plan of a case with a seed, as the process has it that makes the run."""
+    (spec,) = run_specs(case_document(study, case), [seed])
+    return spec.plan()
 
 
 RUN = RunFigures(

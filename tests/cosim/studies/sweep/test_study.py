@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from cosim.errors import ScenarioError
 from cosim.scenario.yaml_reader import parse_yaml
 from cosim.studies.sweep.axes import axis_of
-from cosim.studies.sweep.cases import case_plan, cases, first_seed
+from cosim.studies.sweep.cases import cases, first_seed
 from cosim.studies.sweep.study import MAX_CASES, is_study, read_study
 from cosim.world.plan import load_plan
 from tests.conftest import Cli
 from tests.cosim.builders import BASE, write
-from tests.cosim.studies.sweep.studies import STUDY, study_file
+from tests.cosim.studies.sweep.studies import STUDY, case_plan, study_file
 
 HEAD = "name: s\nscenario: base.yaml\n"
 CASES = """\

@@ -9,19 +9,20 @@ import pandas as pd
 import pytest
 
 from cosim.accounting.energy import J_PER_KWH
-from cosim.studies.frame import kept as kept_module
+from cosim.studies.frame import cases as frame_cases
 from cosim.studies.frame.cases import run_cases
 from cosim.studies.runs.execute import execute
 from cosim.studies.runs.figures import RunFigures
 from cosim.studies.runs.measure import run_figures
-from cosim.studies.sweep.cases import case_plan, cases
+from cosim.studies.runs.processes import Processes
+from cosim.studies.sweep.cases import cases
 from cosim.studies.sweep.outcome import SWEEPS
 from cosim.studies.sweep.study import read_study
 from cosim.studies.sweep.sweep import needed_runs, sweep_of
 from cosim.world.plan import Plan
 from tests.conftest import Cli
 from tests.cosim.builders import write, write_controller
-from tests.cosim.studies.sweep.studies import STUDY, study_file
+from tests.cosim.studies.sweep.studies import STUDY, case_plan, study_file
 
 FILES = ("sweep.json", "sweep.md", "report.html", "runs.parquet", "cases.parquet")
 
@@ -39,7 +40,7 @@ def one_go(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def swept(path: Path, out: Path, workers: int = 1) -> Path:
     read = read_study(path)
-    runs = run_cases(needed_runs(read), out / "runs", workers=workers)
+    runs = run_cases(needed_runs(read), out / "runs", pool=Processes(workers))
     SWEEPS.write(sweep_of(read, runs), out)
     return out
 
@@ -65,7 +66,7 @@ def test_what_was_stopped_goes_on_and_makes_no_run_twice(
         made.append(1)
         return run_figures(plan)
 
-    monkeypatch.setattr(kept_module, "run_figures", counted)
+    monkeypatch.setattr(frame_cases, "run_figures", counted)
     out, stop_after = tmp_path / "out", 3
     with pytest.raises(KeyboardInterrupt):
         swept(study, out)
@@ -87,7 +88,7 @@ def test_more_values_need_only_their_own_runs(study: Path, one_go: Path, tmp_pat
     run_cases(
         needed_runs(read),
         one_go / "runs",
-        workers=1,
+        pool=Processes(1),
         on_run=lambda run: ended.append((run.case, run.made)),
     )
     assert sorted(ended) == [

@@ -58,8 +58,8 @@ def test_the_difference_is_taken_week_by_week() -> None:
     [
         ([880.0, 900.0, 920.0, 890.0], NOOP, "0.25 ± 2.72 points."),
         ([920.0, 921.0, 920.0, 921.0], NOOP, "-2.05 ± 0.09 points."),
-        ([880.0, 860.0] * 2, SLOW, "points, and it misses its objectives in 4 of 4 runs."),
-        ([600.0, 601.0] * 2, LEFT, "points, and it misses its objectives in 4 of 4 runs."),
+        ([880.0, 860.0] * 2, SLOW, "points, but it misses its objectives in 4 of 4 runs."),
+        ([999.0, 900.0] * 2, LEFT, "points, and it misses its objectives in 4 of 4 runs."),
         ([1001.0, 1000.0] * 2, replace(NOOP, stored_g=-200.0), "it has no saving (battery)."),
     ],
 )

@@ -1,0 +1,95 @@
+"""Work that has come and is due, and times in which replicas must be at work."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cosim.scenario.workload import RequestClass, Slo
+from cosim.studies.bounds.demand import Requests, most_apart
+from cosim.studies.bounds.machine import Machine
+from cosim.studies.bounds.must_run import MustRun, union
+from cosim.studies.bounds.prices import Floor
+from inference_sim.cluster import Cluster
+from inference_sim.workload import Arrival
+from tests.cosim.studies.bounds.test_prices import deployment
+from tests.samples import examples
+
+CLASSES = [
+    RequestClass(name="chat", share=0.5, slo=Slo(ttft_s=1.0, tpot_s=0.1)),
+    RequestClass(name="batch", share=0.5, deferrable=True, deadline=100.0),
+]
+FLOOR = Floor(np.array([0.0, 3600, 0, 0, 3600, 0]), ())  # a Wh for each token
+Intervals = list[tuple[int, int, int]]
+
+
+def requests() -> Requests:
+    stream = [Arrival(10.0, 20, 11, 0), Arrival(30.0, 40, 5, 1), Arrival(50.0, 60, 3, 1)]
+    return Requests.of(stream, CLASSES, 200.0, Cluster(deployment(), iter(())))
+
+
+def test_work_comes_with_its_request_and_is_due_by_its_objectives() -> None:
+    """Chat of 20 and 11 tokens at 10 s: its prompt by 11 s, the rest by 11 + 10 * 0.1 = 12 s."""
+    ends = np.array([10.0, 10.5, 11.0, 11.5, 12.0, 40.0, 130.0, 149.0, 200.0])
+    chat, batch = requests().by_class(FLOOR, ends, may_miss=0)
+    assert list(chat.prompts.most) == [0, 20, 20, 20, 20, 20, 20, 20, 20]
+    assert list(chat.prompts.least) == [0, 0, 20, 20, 20, 20, 20, 20, 20]
+    assert list(chat.steps.least) == [0, 0, 0, 0, 10, 10, 10, 10, 10]
+    assert list(batch.prompts.most) == [0, 0, 0, 0, 0, 40, 100, 100, 100]
+    assert list(batch.prompts.least) == [0, 0, 0, 0, 0, 0, 40, 40, 100]
+    assert batch.least_wh == 106  # of so few requests none can be left
+
+
+def test_the_largest_may_miss() -> None:
+    (chat, _) = requests().by_class(FLOOR, np.array([20.0, 200.0]), may_miss=1)
+    assert list(chat.steps.least) == [0, 0]
+    assert chat.least_wh == 30  # at the end it must be done all the same
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(1, 9), st.integers(0, 9)), max_size=7))
+@settings(max_examples=examples(50))
+def test_most_apart_is_the_most(drawn: Intervals) -> None:
+    intervals = [(start, start + length, weight) for start, length, weight in drawn]
+    starts, ends, weights = np.array(intervals, dtype=float).reshape(-1, 3).T
+    chosen = most_apart(starts, ends, weights, np.arange(len(intervals)))
+
+    def apart(some: tuple[int, ...]) -> bool:
+        pairs = combinations(sorted(some, key=lambda k: (ends[k], starts[k])), 2)
+        return all(ends[a] <= starts[b] for a, b in pairs)
+
+    subsets = (
+        some for n in range(len(intervals) + 1) for some in combinations(range(len(intervals)), n)
+    )
+    best = max(float(weights[list(some)].sum()) for some in subsets if apart(some))
+    assert float(weights[chosen].sum()) == best
+    assert apart(tuple(chosen.tolist()))
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 9)), max_size=8))
+@settings(max_examples=examples(50))
+def test_union_covers_what_its_intervals_cover(drawn: list[tuple[int, int]]) -> None:
+    begins = np.array([start for start, _ in drawn], dtype=float)
+    lengths = np.array([length for _, length in drawn], dtype=float)
+    covered = {x for start, length in drawn for x in range(start, start + length)}
+    first, last = union(begins, begins + lengths)
+    assert float((last - first).sum()) == len(covered)
+
+
+def test_chat_keeps_a_replica_at_work_from_its_latest_start_on() -> None:
+    """It begins by 11 s and takes ten tokens' time from 10 s on."""
+    machine = Machine.of(deployment(), 20, 100)
+    takes_s = 10 * machine.token_s(21)
+    assert takes_s < 1.0
+    assert len(MustRun.of(requests(), machine).begins_s) == 0  # it may begin after that
+    strict = [RequestClass(name="chat", share=1.0, slo=Slo(ttft_s=0.01))]
+    at_once = Requests.of(
+        [Arrival(10.0, 20, 11, 0)], strict, 200.0, Cluster(deployment(), iter(()))
+    )
+    must = MustRun.of(at_once, machine)
+    assert must.begins_s == [10.01]
+    assert must.ends_s == [10 + takes_s]
+    hours = must.hours(np.array([0.0, 10.02, 100.0]))
+    assert np.allclose(hours * 3600, [0.01, takes_s - 0.02], rtol=1e-6)
