@@ -69,7 +69,8 @@ def verdict(tuning: Tuning) -> str:
         return f"{tuning.policy} beats its defaults by {text} points on weeks it never saw."
     sentence = f"{tuning.policy} does not beat its defaults on weeks it never saw: {text} points"
     if missed:
-        return f"{sentence}, {'but' if is_sure else 'and'} it misses its objectives in {_of(missed, tuning)}."
+        word = "but" if is_sure else "and"
+        return f"{sentence}, {word} it misses its objectives in {_of(missed, tuning)}."
     if reason := _no_saving(tuning):
         return f"{sentence}, and it has no saving ({reason})."
     if not tuning.best.number:
