@@ -135,7 +135,7 @@ def test_a_policy_that_cannot_be_tuned(
     assert not Path("results").exists()
 
 
-@pytest.mark.nightly("the search with one worker and with two; every day with one")
+@pytest.mark.nightly("the search of cosim tune with one worker and with two; every day with one")
 def test_workers_change_nothing(cosim: Cli) -> None:
     for workers in ("1", "2"):
         answer = tune(cosim, "slow", *SMALL[:-1], workers, "-o", f"w{workers}")
