@@ -74,7 +74,7 @@ def verdict(tuning: Tuning) -> str:
     if reason := _no_saving(tuning):
         return f"{sentence}, and it has no saving ({reason})."
     if not tuning.best.number:
-        return f"{sentence}, for none of the {len(tuning.trials) - 1} other trials is better."
+        return f"{sentence}, for no other trial is better."
     return f"{sentence}."
 
 
@@ -101,7 +101,7 @@ def notes(tuning: Tuning) -> Iterator[str]:
         f"{tuning.test_weeks[0]} to {tuning.test_weeks[-1]}, with {seeds} each: {savings}. Means "
         "with 95 % intervals over these parts (Student's t); the difference is taken part by part."
     )
-    if tuning.missed[0]:
+    if tuning.missed[0] and tuning.best.number:
         yield (
             f"The defaults miss their objectives there in {_of(tuning.missed[0], tuning)}: the "
             "comparison is with a policy that serves less well."

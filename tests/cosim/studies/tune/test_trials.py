@@ -71,7 +71,7 @@ def test_a_verdict_that_is_not_better(tuned_g: list[float], run: object, end: st
 
 def test_defaults_that_are_best() -> None:
     found = tuning([DEFAULTS, trial(1, 0.4, [950.0, 950.0])], [900.0] * 3, [900.0] * 3)
-    assert verdict(found).endswith("0.00 ± 0.00 points, for none of the 1 other trials is better.")
+    assert verdict(found).endswith("0.00 ± 0.00 points, for no other trial is better.")
 
 
 def test_the_table_has_the_best_five_and_the_defaults() -> None:
