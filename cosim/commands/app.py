@@ -16,6 +16,7 @@ from cosim.commands.report import report
 from cosim.commands.reproduce import reproduce
 from cosim.commands.run import run
 from cosim.commands.sweep import sweep
+from cosim.commands.tune import tune
 from cosim.commands.validate import validate
 from cosim.errors import CosimError, ScenarioError
 
@@ -33,6 +34,7 @@ app.command()(run)
 app.command()(validate)
 app.command()(capacity)
 app.command()(evaluate)
+app.command()(tune)
 app.command()(sweep)
 app.command()(reproduce)
 app.command()(report)

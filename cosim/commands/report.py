@@ -20,7 +20,8 @@ def report(
     folder: Annotated[
         Path,
         typer.Argument(
-            help="Result folder of cosim run, cosim evaluate, cosim sweep or cosim reproduce.",
+            help="Result folder of cosim run, cosim evaluate, cosim tune, cosim sweep or cosim "
+            "reproduce.",
             metavar="DIR",
             show_default=False,
         ),

@@ -62,7 +62,11 @@ SWEEP = Kind(
     "cosim sweep", "sweep.json", "cosim.studies.sweep.outcome",
     "cases are compared with each other", keeps_runs=True,
 )  # fmt: skip
-KINDS = (RUN, EVALUATE, REPRODUCE, SWEEP)
+TUNE = Kind(
+    "cosim tune", "tuning.json", "cosim.studies.tune.outcome",
+    "tuned policy is compared with its defaults", keeps_runs=True,
+)  # fmt: skip
+KINDS = (RUN, EVALUATE, REPRODUCE, SWEEP, TUNE)
 
 
 def kind_of(folder: Path) -> Kind:

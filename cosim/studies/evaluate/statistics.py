@@ -162,7 +162,7 @@ class _Table:
             marginal_g=self._marginal(runs, self._interval),
             saving=saving,
             saving_sure=not saving.is_zero and self._is_sure(runs),
-            of_bound=self._of_bound(runs, freedom) if all(map(_meets, runs)) else None,
+            of_bound=self._of_bound(runs, freedom) if all(map(meets_objectives, runs)) else None,
             bound_g=_mean([bound.of(freedom) for bound in self._bounds if bound is not None]),
             freedom=freedom,
             marginal_saving=self._marginal(runs, self._saving),
@@ -179,7 +179,7 @@ class _Table:
             peak_import_w=math.fsum(run.peak_import_w for run in runs) / len(runs),
             cost=_mean([run.cost for run in runs]),
             failures=sum(bool(run.failure) for run in runs),
-            missed=sum(not _meets(run) for run in runs),
+            missed=sum(not meets_objectives(run) for run in runs),
             no_saving=self._no_saving(runs),
         )
 
@@ -258,7 +258,7 @@ class _Table:
 
     def _no_saving(self, runs: Sequence[RunFigures]) -> str:
         """Return why emissions that are lower than those of doing nothing are not a saving."""
-        if any(_left(run, noop) for run, noop in zip(runs, self._noop, strict=True)):
+        if any(left_work(run, noop) for run, noop in zip(runs, self._noop, strict=True)):
             return LEFT_WORK
         saved_g = math.fsum(self._grams(self._noop)) - math.fsum(self._grams(runs))
         imported_g = math.fsum(run.import_g + run.left_g for run in runs)
@@ -285,13 +285,13 @@ class _Table:
         )
 
 
-def _meets(run: RunFigures) -> bool:
+def meets_objectives(run: RunFigures) -> bool:
     """Return whether a run met its objectives, as the least emissions possible take it."""
     met = run.attainment is None or run.attainment >= LEAST_SERVED
     return met and run.late <= (1 - LEAST_SERVED) * run.arrived
 
 
-def _left(run: RunFigures, noop: RunFigures) -> bool:
+def left_work(run: RunFigures, noop: RunFigures) -> bool:
     """Return whether a run left more of the work of a class than the run without controllers."""
     if run.failure or (run.arrived and not run.completed):
         return True

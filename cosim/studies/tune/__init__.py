@@ -1,0 +1,1 @@
+"""``cosim tune``: the parameters of a policy, searched in weeks apart from those of the report."""
