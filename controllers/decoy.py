@@ -1,10 +1,10 @@
-"""Decoys of the carbon signal: what a policy would save without knowing when the grid is clean.
+"""Decoys of the supply: what a policy would save without knowing when it is clean.
 
-A decoy looks like the signal and tells nothing of it: the same signal at other hours, that of other
-days, or its hours in random order. A controller that is shown a decoy acts in the same manner as on
-the truth, at the wrong times, while its emissions are those of the true signal. The difference of
-the two savings is due to timing alone; what both save comes from serving in larger batches, from
-sleeping replicas, or from less work.
+A decoy looks like the signals of the supply, carbon intensity and sun, and tells nothing of them:
+the same signals at other hours, those of other days, or their hours in random order. A controller
+that is shown a decoy acts in the same manner as on the truth, at the wrong times, while its
+emissions are those of the true signals. The difference of the two savings is due to timing alone;
+what both save comes from serving in larger batches, from sleeping replicas, or from less work.
 """
 
 from __future__ import annotations

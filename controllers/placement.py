@@ -29,7 +29,7 @@ class HostedController:
         agnostic: Whether it is a carbon-agnostic baseline, which sees the mean of the carbon
             intensity in place of the intensity: it separates savings from when work runs from
             savings from running less.
-        decoy: Decoy of the carbon signal that it is shown in place of the signal; None for none.
+        decoy: Decoy of carbon intensity and sun that it is shown in their place; None for none.
     """
 
     name: str

@@ -17,7 +17,14 @@ from controllers.actuators import SITE, Settings
 from controllers.arrays import FloatArray
 from controllers.base import SiteContext
 from controllers.decoy import Decoy
-from controllers.forecast import Forecaster, Forecasts, Perfect, Persistence, SameHourYesterday
+from controllers.forecast import (
+    DAY_S,
+    Forecaster,
+    Forecasts,
+    Perfect,
+    Persistence,
+    SameHourYesterday,
+)
 from controllers.observation import SiteObservation
 from controllers.placement import HostedController
 from controllers.site_views import (
@@ -28,6 +35,9 @@ from controllers.site_views import (
     PoolView,
     SiteReport,
 )
+
+SUPPLY = ("carbon_intensity", "solar")
+"""Signals that tell when the supply is clean, of which a decoy tells nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,34 +101,41 @@ class Viewer:
             for site, context in contexts.items()
         }
         self._forecasters: dict[tuple[str, str, bool, bool, Decoy | None], Forecaster] = {}
-        self._others: dict[tuple[str, Decoy | None], tuple[FloatArray, FloatArray]] = {}
+        self._others: dict[tuple[str, str, Decoy | None], tuple[FloatArray, FloatArray]] = {}
 
     def context(self, entry: HostedController, site: str) -> SiteContext:
         """Return the controller context of a site."""
         context = self._contexts[site]
         if not entry.is_blind and entry.decoy is None:
             return context
-        past, _ = self._carbon(entry, site)
+        past, _ = self._seen(entry, site, "carbon_intensity")
         if entry.is_blind:
             past = np.full_like(
                 context.past_carbon_intensity_g_per_kwh, self._signals[site].mean_g_per_kwh
             )
         return replace(context, past_carbon_intensity_g_per_kwh=past)
 
-    def _carbon(self, entry: HostedController, site: str) -> tuple[FloatArray, FloatArray]:
-        """Return the carbon intensity as a controller sees it: before the run, and in its steps."""
-        key = (site, None if entry.is_blind else entry.decoy)
+    def _seen(
+        self, entry: HostedController, site: str, signal: str
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return a signal as a controller sees it: before the run, and in its steps."""
+        is_mean = entry.is_blind and signal == "carbon_intensity"
+        if not is_mean and (entry.decoy is None or signal not in SUPPLY):
+            signals = self._signals[site]
+            return signals.past.get(signal, np.empty(0)), signals.values(signal)
+        key = (site, signal, None if is_mean else entry.decoy)
         if key not in self._others:
             signals = self._signals[site]
-            values = signals.carbon_intensity_g_per_kwh
-            past = signals.past.get("carbon_intensity", np.empty(0))
-            if entry.is_blind:
+            values = signals.values(signal)
+            past = signals.past.get(signal, np.empty(0))
+            if is_mean:
                 mean = signals.mean_g_per_kwh
                 self._others[key] = np.full_like(past, mean), np.full_like(values, mean)
             elif entry.decoy is not None:
-                self._others[key] = entry.decoy.of(past, values, self._contexts[site].step_s)
-            else:
-                return past, values
+                step_s = self._contexts[site].step_s
+                count = len(signals.past.get("carbon_intensity", ()))  # the same order for both
+                past = _as_long(past, values, count, max(1, round(DAY_S / step_s)))
+                self._others[key] = entry.decoy.of(past, values, step_s)
         return self._others[key]
 
     def observe(
@@ -180,11 +197,12 @@ class Viewer:
     def view(self, entry: HostedController, observation: SiteObservation) -> SiteObservation:
         """Return an observation as one controller may see it."""
         if entry.is_blind or entry.decoy is not None:
-            _, values = self._carbon(entry, observation.site)
-            seen = float(values[observation.step])
-            observation = replace(
-                observation, grid=replace(observation.grid, carbon_intensity_g_per_kwh=seen)
+            intensity, sun = (
+                float(self._seen(entry, observation.site, signal)[1][observation.step])
+                for signal in SUPPLY
             )
+            grid = replace(observation.grid, carbon_intensity_g_per_kwh=intensity, solar_w=sun)
+            observation = replace(observation, grid=grid)
         declared = frozenset(entry.controller.forecasts)
         if declared:
             ahead = max(1, round(entry.controller.forecast_horizon_h * 3600 / observation.step_s))
@@ -205,10 +223,11 @@ class Viewer:
         signals, step_s = self._signals[site], self._contexts[site].step_s
         values = signals.values(signal)
         past = signals.past.get(signal, np.empty(0))
-        other = signal == "carbon_intensity" and (entry.is_blind or entry.decoy is not None)
+        is_mean = entry.is_blind and signal == "carbon_intensity"
+        other = is_mean or (entry.decoy is not None and signal in SUPPLY)
         if other:
-            past, values = self._carbon(entry, site)
-            if entry.is_blind:
+            past, values = self._seen(entry, site, signal)
+            if is_mean:
                 return Persistence(past, values, step_s)
         if entry.clairvoyant:
             return Perfect(past, values, step_s)
@@ -216,6 +235,15 @@ class Viewer:
         if forecaster is None:
             return SameHourYesterday(past, values, step_s)
         return forecaster.of_other(past, values) if other else forecaster
+
+
+def _as_long(past: FloatArray, values: FloatArray, count: int, day: int) -> FloatArray:
+    """Return the history of a signal in `count` steps; what is not known is as a day later."""
+    series = np.concatenate([past, values])
+    rows = np.arange(-count, 0) + len(past)
+    rows += np.maximum(0, -(rows // day)) * day  # the first ones that are there, by their hours
+    longer: FloatArray = series[np.minimum(rows, len(series) - 1)]
+    return longer
 
 
 def _pools(context: SiteContext) -> set[str]:

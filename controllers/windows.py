@@ -10,6 +10,9 @@ As many replicas serve as the interactive load and the work that waits need, whi
 when a window opens. They are woken before it does. Between windows only those stay awake that the
 interactive load needs (`controllers.replicas`); the others finish their requests and sleep.
 
+Hours are clean by what the work of a window adds to the import, F (import at full load - import at
+the interactive load) / (power at full load - power at the interactive load): surplus sun is free.
+
 Work that cannot wait for the next window is served in time for its latest start, at the lowest rate
 at which all starts in time (`controllers.cohorts`).
 """
@@ -46,18 +49,28 @@ class WindowPolicy(Controller):
             may take [0 to 1].
         wake_s: Time that a replica takes to wake up [s].
         horizon_h: How far it looks ahead [h].
+        sun: Whether it counts the solar power on site where it looks at the intensity.
     """
 
     forecasts = frozenset({"arrivals", "deferrable_arrivals"})
 
     def __init__(
-        self, *, replicas: bool, utilisation: float, wake_s: float, horizon_h: float
+        self,
+        *,
+        replicas: bool,
+        utilisation: float,
+        wake_s: float,
+        horizon_h: float,
+        sun: bool = False,
     ) -> None:
         self.actuators = frozenset({ACTUATOR, *([_REPLICAS] if replicas else [])})
         self.forecast_horizon_h = max(horizon_h, _LOOKAHEAD_S / 3600)
         self._scales = replicas
         self._utilisation = utilisation
         self._wake_s = wake_s
+        self._sun = sun
+        if sun:
+            self.forecasts = self.forecasts | {"solar"}
 
     def reset(self, context: SiteContext) -> None:
         """Begin with no window open.
@@ -67,6 +80,9 @@ class WindowPolicy(Controller):
         """
         if ACTUATOR not in context.limits:
             raise ValueError(f"site '{context.site}' has no {ACTUATOR}: no class is deferrable")
+        if context.service is None:
+            raise ValueError(f"site '{context.site}' has no cluster to scale")
+        self._service = context.service
         self._split = LoadSplit.of(context.classes)
         self._base = BaseReplicas(
             context,
@@ -125,7 +141,7 @@ class WindowPolicy(Controller):
 
         Work that may wait for longer than the forecast reaches is due at its end.
         """
-        intensity = observation.forecasts["carbon_intensity"].mean
+        intensity = self.supply_g_per_kwh(observation)
         step_s = observation.step_s
         next_ends_s = step_s * np.arange(2.0, len(intensity) + 2)
         due = self._cohorts.due_by(next_ends_s)  # a slot counts if it ends before they must start
@@ -133,6 +149,26 @@ class WindowPolicy(Controller):
         load_per_s = self._base.coming_per_s(observation)
         room_per_s = np.maximum(self._base.most * self._base.each_per_s - load_per_s, 0.0)
         return cleanest_slots(intensity, room_per_s * step_s / self._split.deferrable_weight, due)
+
+    def supply_g_per_kwh(self, observation: SiteObservation) -> FloatArray:
+        """Return the emissions of what the work of a window adds, by step ahead, shape (steps,)."""
+        intensity = observation.forecasts["carbon_intensity"].mean
+        if not self._sun:
+            return intensity
+        load_per_s = self._base.coming_per_s(observation)
+        full_per_s = self._base.most * self._base.each_per_s
+        replicas = self._base.holding(load_per_s)
+        base_w = np.array(
+            [
+                float(self._service.draw_w(load, int(count)))
+                for load, count in zip(load_per_s, replicas, strict=True)
+            ]
+        )
+        full_w = np.maximum(float(self._service.draw_w(full_per_s, self._base.most)), base_w + 1.0)
+        sun_w = observation.forecasts["solar"].mean
+        imported_w = np.maximum(full_w - sun_w, 0.0) - np.maximum(base_w - sun_w, 0.0)
+        supply: FloatArray = intensity * imported_w / (full_w - base_w)
+        return supply
 
     def _room_per_s(self, replicas: int, load_per_s: float) -> float:
         """Return the rate of deferrable requests that replicas can serve beside a load."""

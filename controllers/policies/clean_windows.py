@@ -45,6 +45,7 @@ class CleanWindows(WindowPolicy):
             may take [0 to 1].
         wake_s: Time that a replica takes to wake up [s].
         horizon_h: How far it looks ahead [h].
+        sun: Whether it counts the solar power on site.
     """
 
     forecasts = WindowPolicy.forecasts | {"carbon_intensity"}
@@ -70,9 +71,14 @@ class CleanWindows(WindowPolicy):
             float, Field(ge=0, description="time that a replica takes to wake up [s]")
         ] = 300,
         horizon_h: Annotated[float, Field(gt=0, description="how far it looks ahead [h]")] = 24,
+        sun: Annotated[bool, Field(description="whether it counts the solar power on site")] = True,
     ) -> None:
         super().__init__(
-            replicas=replicas, utilisation=utilisation, wake_s=wake_s, horizon_h=horizon_h
+            replicas=replicas,
+            utilisation=utilisation,
+            wake_s=wake_s,
+            horizon_h=horizon_h,
+            sun=sun,
         )
         self._share = share
 
@@ -86,7 +92,7 @@ class CleanWindows(WindowPolicy):
         """Return which of the steps ahead are clean."""
         if self._share is None:
             return self.cleanest(observation)
-        intensity = observation.forecasts["carbon_intensity"].mean[: self._steps]
+        intensity = self.supply_g_per_kwh(observation)[: self._steps]
         bound = float(np.quantile(intensity, self._share))
         clean: NDArray[np.bool_] = intensity <= bound + _ROUNDING * abs(bound)
         return clean

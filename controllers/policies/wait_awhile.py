@@ -32,6 +32,7 @@ class WaitAwhile(WindowPolicy):
         utilisation: Share of the capacity at the SLO for the time per token that all work together
             may take [0 to 1].
         horizon_h: How far it looks ahead [h]; all work is taken to be due by then.
+        sun: Whether it counts the solar power on site.
     """
 
     forecasts = WindowPolicy.forecasts | {"carbon_intensity"}
@@ -43,8 +44,11 @@ class WaitAwhile(WindowPolicy):
             float, Field(gt=0, le=1, description="share of the capacity that all work may take")
         ] = 0.85,
         horizon_h: Annotated[float, Field(gt=0, description="how far it looks ahead [h]")] = 24,
+        sun: Annotated[bool, Field(description="whether it counts the solar power on site")] = True,
     ) -> None:
-        super().__init__(replicas=False, utilisation=utilisation, wake_s=0, horizon_h=horizon_h)
+        super().__init__(
+            replicas=False, utilisation=utilisation, wake_s=0, horizon_h=horizon_h, sun=sun
+        )
 
     def windows(self, observation: SiteObservation) -> NDArray[np.bool_]:
         """Return which of the steps ahead are the cleanest that the waiting work needs."""

@@ -21,16 +21,16 @@ PLACE = ("type", "site", "every", "clairvoyant", "agnostic", "decoy")
 
 
 class MovedDecoy(StrictModel):
-    """The carbon signal at other hours."""
+    """Carbon intensity and sun at other hours."""
 
     type: Literal["moved"]
-    """The signal comes later."""
+    """They come later."""
     by: Annotated[DurationS, Field(gt=0)]
-    """Time by which it comes later."""
+    """Time by which they come later."""
 
 
 class ReorderedDecoy(StrictModel):
-    """The carbon signal in another order."""
+    """Carbon intensity and sun in another order."""
 
     type: Literal["other_days", "noise"]
     """other_days: each day is that of another one, of the run or of the week before it. noise: the
@@ -67,8 +67,8 @@ class ControllerEntry(StrictModel):
     """Whether it sees the mean of the carbon intensity in place of the intensity: a carbon-agnostic
     baseline, which separates savings from when work runs from savings from running less."""
     decoy: DecoyKeys | None = None
-    """Decoy that it sees in place of the carbon intensity: it acts as on the truth, at the wrong
-    times; `cosim evaluate` compares each policy with its decoys."""
+    """Decoy that it sees in place of carbon intensity and sun: it acts as on the truth, at the
+    wrong times; `cosim evaluate` compares each policy with its decoys."""
 
 
 class _BuiltEntry(ControllerEntry):

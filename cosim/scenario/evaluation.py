@@ -34,11 +34,11 @@ class EvaluationKeys(StrictModel):
     of: Annotated[int, Field(ge=1970, le=2100)] | None = None
     """The year of the `weeks`; that of the scenario's start by default."""
     decoys: list[Annotated[DurationS, Field(gt=0)]] = [6 * 3600.0, 12 * 3600.0, 18 * 3600.0]
-    """Run every policy that looks at the carbon intensity also on the signal moved by so much time:
-    the saving beyond those is due to timing. None: []."""
+    """Run every policy that looks at the carbon intensity also on intensity and sun moved by so
+    much time: the saving beyond those is due to timing. None: []."""
     other_days: Annotated[int, Field(ge=0, le=20)] = 1
-    """Run it also on so many signals of other days: the saving beyond those comes from knowing the
-    day, and not only the hour."""
+    """Run it also on those of other days, in so many orders: the saving beyond those comes from
+    knowing the day, and not only the hour."""
     baselines: bool = True
     """Whether to add baselines that are blind to carbon: right-sized replicas, and deferrable work
     in bulk at the best fixed hour."""

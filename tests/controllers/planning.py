@@ -68,6 +68,8 @@ def seen(step: int, **changes: Any) -> SiteObservation:
     Of the requests that come, `BATCH` has its share.
     """
     told: dict[str, Sequence[float]] = dict(changes.pop("forecasts", {}))
+    if "carbon_intensity" in told:
+        told.setdefault("solar", [0.0] * len(told["carbon_intensity"]))
     if "arrivals" in told:
         told.setdefault("deferrable_arrivals", [BATCH.share * rate for rate in told["arrivals"]])
     if "arrived" in changes:

@@ -73,6 +73,17 @@ def test_a_decoy_is_all_that_a_controller_sees_of_the_intensity(
     assert said(seen[2])["carbon_intensity"] == list(ahead)
 
 
+def test_the_sun_is_moved_with_the_intensity() -> None:
+    """Else a policy that looks at the sun would know when the supply is clean all the same."""
+    decoy = Decoy("moved", by_s=5 * HOUR_S)
+    day = np.arange(24, dtype=float)
+    signals = site_signals(np.tile(day, 2), solar_w=np.tile(10 * day, 2))
+    _, seen = shown(signals, decoy=decoy)
+    for one in seen:
+        assert one.solar_w == 10 * ((one.step - 5) % 24)
+        assert one.solar_w == said(one)["solar"][0]
+
+
 def test_one_that_does_not_look_at_carbon_is_shown_the_mean() -> None:
     class Blind(Scripted):
         actuators = frozenset[str]()

@@ -97,7 +97,7 @@ def _columns(evaluation: Evaluation) -> str:
         )
     if any(row.timing is not None for row in evaluation.rows):
         texts.append(
-            "by timing: saving beyond that of the same policy shown the carbon signal moved in "
+            "by timing: saving beyond that of the same policy shown intensity and sun moved in "
             f"time, in percent of {noop}: the same actions, at the wrong hours."
         )
     if any(row.by_day is not None for row in evaluation.rows):
