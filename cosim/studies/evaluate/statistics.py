@@ -67,6 +67,7 @@ class PolicyRow:
         ttft_p99_s, tpot_p99_s, wait_s: Means; None where there was nothing.
         completed, backlog, late: Means [requests].
         guard_s, mattered_s: Mean time for which the guard held, and its settings mattered [s].
+        mattered_s_by_actuator: The latter by actuator.
         peak_import_w: Mean of the highest import [W].
         cost: Mean price of the import; None without one.
         failures: Runs that broke off.
@@ -103,6 +104,7 @@ class PolicyRow:
     late: float
     guard_s: float
     mattered_s: float
+    mattered_s_by_actuator: Mapping[str, float]
     peak_import_w: float
     cost: float | None
     failures: int
@@ -167,7 +169,7 @@ class _Table:
             freedom=freedom,
             marginal_saving=self._marginal(runs, self._saving),
             attainment=_mean([run.attainment for run in runs]),
-            attainment_by_class=_by_class(runs),
+            attainment_by_class=_by_name([run.attainment_by_class for run in runs]),
             ttft_p99_s=_mean([run.ttft_p99_s for run in runs]),
             tpot_p99_s=_mean([run.tpot_p99_s for run in runs]),
             wait_s=_mean([run.wait_s for run in runs]),
@@ -176,6 +178,7 @@ class _Table:
             late=math.fsum(run.late for run in runs) / len(runs),
             guard_s=math.fsum(run.guard_s for run in runs) / len(runs),
             mattered_s=math.fsum(run.mattered_s for run in runs) / len(runs),
+            mattered_s_by_actuator=_by_name([run.mattered_s_by_actuator for run in runs]),
             peak_import_w=math.fsum(run.peak_import_w for run in runs) / len(runs),
             cost=_mean([run.cost for run in runs]),
             failures=sum(bool(run.failure) for run in runs),
@@ -315,10 +318,10 @@ def _shares(own_g: Sequence[float], other_g: Sequence[float]) -> Interval:
     )
 
 
-def _by_class(runs: Sequence[RunFigures]) -> dict[str, float]:
-    """Return the mean attainment by class, of those that have any."""
-    names = dict.fromkeys(name for run in runs for name in run.attainment_by_class)
-    means = {name: _mean([run.attainment_by_class.get(name) for run in runs]) for name in names}
+def _by_name(values: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
+    """Return the means of figures by name, of those that have any."""
+    names = dict.fromkeys(name for of_run in values for name in of_run)
+    means = {name: _mean([of_run.get(name) for of_run in values]) for name in names}
     return {name: mean for name, mean in means.items() if mean is not None}
 
 

@@ -45,7 +45,7 @@ def cells(row: PolicyRow) -> tuple[str, ...]:
         _beyond(row, row.by_day),
         "" if row.of_bound is None or row.no_saving else interval(row.of_bound, 100.0, 0),
         _beyond(row, row.marginal_saving),
-        number(row.attainment, 100.0, 2),
+        _attainment(row),
         f"{row.late:.0f}",
         f"{row.backlog:.0f}" + (f", {row.failures} failed" if row.failures else ""),
         interval(row.facility_kwh, 1.0, 1),
@@ -57,7 +57,7 @@ def cells(row: PolicyRow) -> tuple[str, ...]:
         number(row.ttft_p99_s, 1.0, 3),
         number(row.tpot_p99_s, 1e3, 1),
         f"{row.guard_s / 3600:.1f}",
-        f"{row.mattered_s / 3600:.1f}",
+        _mattered(row),
     )
 
 
@@ -68,6 +68,22 @@ def _beyond(row: PolicyRow, saving: Interval | None) -> str:
 def _share(saving: Interval, *, sure: bool) -> str:
     """Return a share; a star where it is sure to differ from zero."""
     return interval(saving, 100.0, 1, star=sure)
+
+
+def _attainment(row: PolicyRow) -> str:
+    """Return the share of the requests that met their SLOs; by class where there are several."""
+    if len(row.attainment_by_class) < 2:
+        return number(row.attainment, 100.0, 2)
+    return ", ".join(f"{name} {100 * met:.2f}" for name, met in row.attainment_by_class.items())
+
+
+def _mattered(row: PolicyRow) -> str:
+    """Return how long settings mattered; by actuator where there are several."""
+    if len(row.mattered_s_by_actuator) < 2:
+        return f"{row.mattered_s / 3600:.1f}"
+    return ", ".join(
+        f"{name} {seconds / 3600:.1f}" for name, seconds in row.mattered_s_by_actuator.items()
+    )
 
 
 def label(row: PolicyRow) -> str:

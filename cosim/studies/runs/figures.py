@@ -47,7 +47,8 @@ class RunFigures:
         facility_power_w: Mean power of the facility [W].
         guard_s: Time for which the guard of the SLOs was active [s].
         changes: Changes of actuators.
-        mattered_s: Time for which what controllers set made a difference, by their actuators [s].
+        mattered_s: Time for which what controllers set made a difference, over their actuators [s].
+        mattered_s_by_actuator: The same by actuator.
         actuators: Names of the actuators that controllers may set, with commas between.
         load_state: stable, backlogged or overloaded; empty without a cluster.
         failure: Why the run broke off; empty if it did not.
@@ -89,6 +90,7 @@ class RunFigures:
     guard_s: float = 0.0
     changes: int = 0
     mattered_s: float = 0.0
+    mattered_s_by_actuator: Mapping[str, float] = field(default_factory=dict)
     actuators: str = ""
     load_state: str = ""
     failure: str = ""

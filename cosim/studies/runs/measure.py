@@ -48,6 +48,10 @@ def measure(result: Result, latencies: Latencies) -> RunFigures:
     requests = serving.requests if serving else None
     classes = serving.attribution.by_class if serving else {}
     deferrable = latencies.deferrable_classes
+    mattered: dict[str, float] = {}
+    for entry in summary.controllers:
+        for name, use in entry.settings.items():
+            mattered[name] = mattered.get(name, 0.0) + use.mattered_s
     stored = _stored(result)
     costs = [site.cost for site in summary.sites.values() if site.cost is not None]
     currencies = {cost.currency for cost in costs}
@@ -98,9 +102,8 @@ def measure(result: Result, latencies: Latencies) -> RunFigures:
         facility_power_w=energy.facility * J_PER_KWH / summary.time.duration_s,
         guard_s=sum(guard.active_s for guard in run.host.guards.values()),
         changes=len(run.host.changes),
-        mattered_s=math.fsum(
-            use.mattered_s for entry in summary.controllers for use in entry.settings.values()
-        ),
+        mattered_s=math.fsum(mattered.values()),
+        mattered_s_by_actuator=mattered,
         actuators=actuators,
         load_state=serving.load_state if serving else "",
         failure=failure,
