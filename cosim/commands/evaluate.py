@@ -66,12 +66,15 @@ def evaluate(
     Runs that were made before are not made again, so a stopped evaluation goes on when it is
     started anew.
     """
+    from cosim.errors import ScenarioError
     from cosim.studies.evaluate.bulk import trial_runs, with_best_hour
     from cosim.studies.evaluate.evaluation import evaluation_of, needed_runs
     from cosim.studies.evaluate.outcome import EVALUATION, shown
     from cosim.studies.evaluate.variants import comparison, policies_setting
     from cosim.studies.kinds import check_place
 
+    if twins and controllers is None:
+        raise ScenarioError("--twins goes with --controllers; a scenario says `twin: true`")
     settings = list(overrides or [])
     if controllers is not None:
         names = [name.strip() for name in controllers.split(",") if name.strip()]
@@ -81,13 +84,13 @@ def evaluate(
     compared = comparison(scenario, settings, seeds, decoys=decoys)
     folder = out if out is not None else Path("results") / f"{compared.name}-evaluation"
     check_place(folder, EVALUATION.kind)
-    if not quiet:
-        for note in compared.notes:
-            print(f"note: {note}", file=sys.stderr)
     if compared.trials:
         trials = trial_runs(compared)
         tried = make_runs("bulk", trials, folder, workers=workers, executor=executor, quiet=quiet)
         compared = with_best_hour(compared, tried.figures)
+    if not quiet:
+        for note in compared.notes:
+            print(f"note: {note}", file=sys.stderr)
     carry_out(
         EVALUATION,
         needed_runs(compared),

@@ -25,10 +25,13 @@ Controllers = Sequence[Mapping[str, Any]]
 
 def right_sized(plan: Plan) -> Controllers | None:
     """Return the controllers of as few replicas as the load needs; None where each site has one."""
-    if all(site.cluster is None or site.cluster.pool.replicas == 1 for site in plan.sites):
-        return None
     step_s = plan.scenario.time.step
-    return [{"type": "autoscale", "every": math.ceil(_PERIOD_S / step_s) * step_s}]
+    every_s = math.ceil(_PERIOD_S / step_s) * step_s
+    return [
+        {"type": "autoscale", "site": site.name, "every": every_s}
+        for site in plan.sites
+        if site.cluster is not None and site.cluster.pool.replicas > 1
+    ] or None
 
 
 def in_bulk(plan: Plan, hour_utc: int) -> Controllers | None:
@@ -38,8 +41,13 @@ def in_bulk(plan: Plan, hour_utc: int) -> Controllers | None:
         plan: A plan of the scenario.
         hour_utc: Hour of the day [h, UTC].
     """
-    sites = [site for site in plan.sites if site.cluster is not None]
-    if not any("deferrable_rate" in plan.contexts[site.name].limits for site in sites):
-        return None
-    sleeps = all(site.cluster is not None and site.cluster.pool.replicas > 1 for site in sites)
-    return [{"type": "fixed_hours", "hour_utc": hour_utc, "replicas": sleeps}]
+    return [
+        {
+            "type": "fixed_hours",
+            "site": site.name,
+            "hour_utc": hour_utc,
+            "replicas": site.cluster.pool.replicas > 1,
+        }
+        for site in plan.sites
+        if site.cluster is not None and "deferrable_rate" in plan.contexts[site.name].limits
+    ] or None

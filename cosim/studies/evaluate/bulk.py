@@ -14,6 +14,7 @@ from functools import partial
 from operator import attrgetter
 
 from cosim.studies.evaluate.baselines import BULK
+from cosim.studies.evaluate.statistics import meets_objectives
 from cosim.studies.evaluate.variants import Case, Comparison, case_document
 from cosim.studies.frame.cases import CaseRuns
 from cosim.studies.runs.figures import LEAST_SERVED, RunFigures
@@ -43,6 +44,9 @@ def trial_runs(compared: Comparison) -> CaseRuns[Case]:
 def with_best_hour(compared: Comparison, by_case: Sequence[tuple[RunFigures, ...]]) -> Comparison:
     """Return the comparison with the baseline of the best hour, the last of the baselines.
 
+    An hour at which work is left or objectives are missed is none; where all are so, a note says
+    that the baseline is left out.
+
     Args:
         compared: The comparison.
         by_case: The runs of each trial.
@@ -51,13 +55,18 @@ def with_best_hour(compared: Comparison, by_case: Sequence[tuple[RunFigures, ...
     grams = {}
     for number, hour in enumerate(compared.trials):
         runs = [run for case in by_case[number * weeks :][:weeks] for run in case]
-        served = all(
-            not run.failure and run.completed >= LEAST_SERVED * run.arrived for run in runs
-        )
-        emitted_g = math.fsum(run.equal_work_g for run in runs)
-        grams[hour] = (not served, emitted_g)
+        if not any(run.failure for run in runs) and all(_is_fit(run) for run in runs):
+            grams[hour] = math.fsum(run.equal_work_g for run in runs)
+    if not grams:
+        note = f"{BULK}: at no hour did it serve all in time; there is no such baseline"
+        return replace(compared, notes=(*compared.notes, note))
     best = min(grams, key=lambda hour: grams[hour])
     after = sum(variant.kind == "baseline" for variant in compared.variants)
     variants = list(compared.variants)
-    variants.insert(after, replace(compared.trials[best], name=BULK))
+    variants.insert(after, replace(compared.trials[best], name=compared.bulk_name))
     return replace(compared, variants=tuple(variants), bulk_hour_utc=best)
+
+
+def _is_fit(run: RunFigures) -> bool:
+    """Return whether a run served all, and met its objectives."""
+    return run.completed >= LEAST_SERVED * run.arrived and meets_objectives(run)

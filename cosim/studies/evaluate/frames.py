@@ -17,9 +17,8 @@ RUN_COLUMNS = (
     "seed", "import_g", "stored_g", "stored_low_g", "stored_high_g", "left_g", "marginal_g",
     "embodied_g", "facility_kwh", "import_kwh", "peak_import_w", "cost", "attainment",
     "attainment_by_class", "ttft_p99_s", "tpot_p99_s", "arrived", "completed", "backlog",
-    "left_by_class", "late", "wait_s", "output_tokens", "guard_s", "changes", "mattered_s",
-    "mattered_s_by_actuator",
-    "actuators", "load_state", "failure",
+    "left_by_class", "late", "late_by_class", "wait_s", "output_tokens", "guard_s", "changes",
+    "mattered_s", "mattered_s_by_actuator", "actuators", "load_state", "failure",
 )  # fmt: skip
 """Figures of a run that an evaluation writes."""
 _MAY_BE_MISSING = (

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from cosim.accounting.words import percent
 from cosim.studies.evaluate.baselines import BULK, RIGHT_SIZED
 from cosim.studies.evaluate.evaluation import Evaluation
-from cosim.studies.evaluate.statistics import BATTERY, LEFT_WORK, PolicyRow
+from cosim.studies.evaluate.statistics import BATTERY, LEFT_WORK, MISSED, PolicyRow
 from cosim.studies.evaluate.table import label
 from cosim.studies.runs.figures import LEAST_SERVED, MUCH_STORED
 
@@ -40,18 +40,28 @@ def notes(evaluation: Evaluation) -> Iterator[str]:
         )
     if filled := _named(shown, BATTERY):
         yield (
-            f"Battery: {filled}. The imports emitted no less than without controllers; only what "
-            "the batteries hold at the end would make a saving of it."
+            f"Battery: {filled}. More than half of what would be saved is the difference of what "
+            "the batteries hold at the end: begin and end with the same charge, or run for longer."
         )
-    if missed := ", ".join(label(row) for row in shown if row.missed):
+    for policy in evaluation.policies:
+        if reason := next((run.failure for run in policy.runs if run.failure), ""):
+            yield f"Failed: {policy.variant.label}, {reason}"
+    if broke := _named(shown, MISSED):
+        yield (
+            f"Objectives: {broke}. More than {percent(1 - LEAST_SERVED)} of the requests broke "
+            "their SLOs, or of a class came too late, which without controllers they did not: "
+            "the row has no saving and no rank."
+        )
+    if missed := ", ".join(label(row) for row in shown if row.missed and not row.no_saving):
         yield (
             f"Missed objectives: {missed}. More than {percent(1 - LEAST_SERVED)} of the requests "
-            "with SLOs broke them in some run, or as many of all came too late: the bounds, which "
-            "are those of meeting them, do not hold there."
+            "with SLOs broke them in some run, or as many of a class came too late, as without "
+            "controllers: the bounds, which are those of meeting them, do not hold there."
         )
-    left_decoys = _named([row for row in evaluation.rows if row.variant.decoy], LEFT_WORK)
-    if left_decoys:
-        yield f"Decoys that left work, so that the policy has no saving by timing: {left_decoys}."
+    decoys = [row for row in evaluation.rows if row.variant.decoy is not None and row.no_saving]
+    if decoys:
+        listed = ", ".join(f"{label(row)}: {row.no_saving}" for row in decoys)
+        yield f"Decoys without a saving, so that the policy has none by timing either: {listed}."
 
 
 def _named(rows: Sequence[PolicyRow], reason: str) -> str:
@@ -171,6 +181,7 @@ def idle_policies(evaluation: Evaluation) -> list[str]:
         policy.variant.name
         for policy in evaluation.policies
         if policy.variant.kind == "policy"
+        and all(run.completed for run in policy.runs)
         and any(run.changes for run in policy.runs)
         and not any(run.mattered_s for run in policy.runs)
     ]

@@ -91,6 +91,17 @@ def _evaluation(content: Any) -> Evaluation:
         by_variant.setdefault(Variant(of.policy, -1, of.kind, of.decoy), []).append(run)
     policies = tuple(PolicyRuns(variant, tuple(runs)) for variant, runs in by_variant.items())
     units = Units(max(1, len(written.weeks)), len(written.seeds))
+    expected = units.weeks * units.seeds
+    for policy in policies:
+        if len(policy.runs) != expected:
+            raise ValueError(
+                f"runs: expected {expected} of '{policy.variant.label}', one for each week and "
+                f"seed (got {len(policy.runs)})"
+            )
+    if len(written.bounds) != expected:
+        raise ValueError(f"bounds: expected {expected} (got {len(written.bounds)})")
+    if policies[0].variant.kind != "baseline":
+        raise ValueError("runs: expected those of the policy that does nothing first")
     return Evaluation(
         name=written.scenario,
         seeds=written.seeds,

@@ -19,8 +19,11 @@ from cosim.studies.runs.interval import Interval
 
 Figure = Callable[[RunFigures], float]
 
+FAILED = "failed"
 LEFT_WORK = "left work"
+MISSED = "objectives"
 BATTERY = "battery"
+_MOST_STORED = 0.5  # of a saving: beyond that it is the batteries' content, not a saving
 _WORTH = 0.01  # of the emissions of doing nothing: a share of less would say nothing
 
 
@@ -53,8 +56,8 @@ class PolicyRow:
         saving_sure: Whether zero lies outside the interval of the saving, whatever the batteries'
             change is worth.
         against_blind: Share that it saves against the best baseline that is blind to carbon.
-        timing: Saving beyond that of the policy shown the signal moved in time; None without such
-            decoys, or where one left work.
+        timing: Saving beyond that of the policy shown the signals moved in time; None without such
+            decoys, or where one has no saving itself.
         by_day: Saving beyond that of the policy shown signals of other days; likewise.
         against_flat: Share that it saves against its carbon-agnostic twin; None without one.
         of_bound: Its saving over that of the least emissions possible with its freedom, if the
@@ -72,9 +75,10 @@ class PolicyRow:
         cost: Mean price of the import; None without one.
         failures: Runs that broke off.
         missed: Runs that missed their objectives: more than 1 % of the requests with SLOs broke
-            them, or as many came too late.
-        no_saving: Why the row has no saving and no rank; empty if it has: requests that it did not
-            serve, or a battery without whose content at the end it would save nothing.
+            them, or as many of a class came too late.
+        no_saving: Why the row has no saving and no rank; empty if it has: a run that broke off,
+            requests that it did not serve, objectives that it missed, or a battery whose content at
+            the end makes most of the saving.
     """
 
     variant: Variant
@@ -207,7 +211,7 @@ class _Table:
 
     def _beyond(self, row: PolicyRow, decoys: Sequence[PolicyRow]) -> Interval | None:
         """Return the saving beyond the mean saving of decoys, over the emissions of noop."""
-        if not decoys or any(decoy.no_saving == LEFT_WORK for decoy in decoys):
+        if not decoys or any(decoy.no_saving for decoy in decoys):
             return None
         own_g, noop_g = self._carbon_g(row.variant), self._grams(self._noop)
         others = [self._carbon_g(decoy.variant) for decoy in decoys]
@@ -261,13 +265,16 @@ class _Table:
 
     def _no_saving(self, runs: Sequence[RunFigures]) -> str:
         """Return why emissions that are lower than those of doing nothing are not a saving."""
-        if any(left_work(run, noop) for run, noop in zip(runs, self._noop, strict=True)):
+        pairs = list(zip(runs, self._noop, strict=True))
+        if any(run.failure for run in runs):
+            return FAILED
+        if any(left_work(run, noop) for run, noop in pairs):
             return LEFT_WORK
+        if any(missed_more(run, noop) for run, noop in pairs):
+            return MISSED
         saved_g = math.fsum(self._grams(self._noop)) - math.fsum(self._grams(runs))
-        imported_g = math.fsum(run.import_g + run.left_g for run in runs)
-        if saved_g > 0 and imported_g >= math.fsum(run.import_g + run.left_g for run in self._noop):
-            return BATTERY
-        return ""
+        stored_g = math.fsum(noop.stored_g - run.stored_g for run, noop in pairs)
+        return BATTERY if saved_g > 0 and stored_g > _MOST_STORED * saved_g else ""
 
     def _of_bound(self, runs: Sequence[RunFigures], freedom: str) -> Interval | None:
         """Return a saving over the most that is possible; None if that is not known, or little."""
@@ -291,12 +298,23 @@ class _Table:
 def meets_objectives(run: RunFigures) -> bool:
     """Return whether a run met its objectives, as the least emissions possible take it."""
     met = run.attainment is None or run.attainment >= LEAST_SERVED
-    return met and run.late <= (1 - LEAST_SERVED) * run.arrived
+    return met and max(run.late_by_class.values(), default=0.0) <= 1 - LEAST_SERVED
+
+
+def missed_more(run: RunFigures, noop: RunFigures) -> bool:
+    """Return whether a run missed objectives that the run without controllers met, or nearly."""
+    most = 1 - LEAST_SERVED
+    attained = 1.0 if noop.attainment is None else noop.attainment
+    broke = run.attainment is not None and run.attainment < min(LEAST_SERVED, attained - most)
+    return broke or any(
+        late > max(most, noop.late_by_class.get(name, 0.0) + most)
+        for name, late in run.late_by_class.items()
+    )
 
 
 def left_work(run: RunFigures, noop: RunFigures) -> bool:
     """Return whether a run left more of the work of a class than the run without controllers."""
-    if run.failure or (run.arrived and not run.completed):
+    if run.arrived and not run.completed:
         return True
     most = 1 - LEAST_SERVED
     return any(

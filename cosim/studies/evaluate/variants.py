@@ -14,6 +14,7 @@ import numpy as np
 
 from controllers import Decoy
 from cosim.errors import Problem, ScenarioError
+from cosim.scenario.control import RecordedForecast
 from cosim.scenario.evaluation import EvaluationKeys
 from cosim.scenario.loading import (
     DataPath,
@@ -103,7 +104,8 @@ class Comparison:
         trials: Deferrable work in bulk, by the hour of the day; the best one becomes a baseline,
             see `bulk`. None where it is none.
         trial_starts: Starts of the weeks of these trials, as `starts`.
-        bulk_hour_utc: Hour of that baseline [h]; None before the trials, or without it.
+        bulk_name: Name of that baseline.
+        bulk_hour_utc: Its hour [h]; None before the trials, or without it.
         notes: Notes on the signals and the forecasts of the policies.
     """
 
@@ -116,6 +118,7 @@ class Comparison:
     working_dir: Path
     trials: Mapping[int, Variant] = field(hash=False)
     trial_starts: tuple[datetime | None, ...]
+    bulk_name: str = BULK
     bulk_hour_utc: int | None = None
     notes: tuple[str, ...] = ()
 
@@ -173,12 +176,12 @@ def comparison(
     if all(site.cluster is None for site in plans[first].sites):
         raise ScenarioError("no site serves requests: there is nothing to evaluate")
     listed = {variant for variant in others if _is_baseline(variant, plans[variant])}
-    variants = [first, *_added(evaluation, RIGHT_SIZED, right_sized(plans[first]))]
+    variants = [first, *_added(evaluation, RIGHT_SIZED, right_sized(plans[first]), listed)]
     variants += [replace(variant, kind="baseline") for variant in others if variant in listed]
-    trials = {
-        hour: replace(variant, name=f"{BULK} at {hour}:00 UTC")
+    bulk = {
+        hour: variant
         for hour in TRIAL_HOURS
-        for variant in _added(evaluation, BULK, in_bulk(plans[first], hour))
+        for variant in _added(evaluation, BULK, in_bulk(plans[first], hour), listed)
     }
     for variant in (variant for variant in others if variant not in listed):
         variants += [variant, *(_decoys(variant, plans[variant], evaluation) if decoys else ())]
@@ -188,11 +191,15 @@ def comparison(
         overrides=tuple(overrides),
         name=scenario.name,
         seeds=tuple(range(scenario.seed, scenario.seed + count)),
-        starts=_starts(document, scenario, evaluation, evaluation.weeks, "test"),
+        starts=_starts(document, scenario, evaluation),
         variants=tuple(variants),
         working_dir=Path.cwd(),
-        trials=trials,
-        trial_starts=_starts(document, scenario, evaluation, TRIAL_WEEKS, "tune"),
+        trials={
+            hour: replace(variant, name=f"{BULK} at {hour}:00 UTC")
+            for hour, variant in bulk.items()
+        },
+        trial_starts=_trial_starts(scenario, evaluation),
+        bulk_name=next((variant.name for variant in bulk.values()), BULK),
         notes=tuple(dict.fromkeys(note for plan in plans.values() for note in _notes(plan))),
     )
 
@@ -207,6 +214,11 @@ def _notes(plan: Plan) -> Iterator[str]:
     for site in plan.sites:
         for note in site.signal_notes:
             yield f"{site.name}: {note}"
+    if _has_recorded(plan):
+        yield (
+            "policies with recorded forecasts of the carbon intensity have no decoys, of which "
+            "nothing was recorded, and no saving by timing"
+        )
 
 
 def _listed(document: Document, evaluation: EvaluationKeys) -> list[Variant]:
@@ -226,26 +238,40 @@ def _listed(document: Document, evaluation: EvaluationKeys) -> list[Variant]:
 
 
 def _added(
-    evaluation: EvaluationKeys, name: str, controllers: Controllers | None
+    evaluation: EvaluationKeys, name: str, controllers: Controllers | None, listed: set[Variant]
 ) -> Iterator[Variant]:
-    """Yield a baseline, unless the scenario has none such or lists it itself."""
+    """Yield a baseline, unless the scenario has none such or lists it itself.
+
+    A policy of that name that is another one keeps it.
+    """
     if controllers is None or not evaluation.baselines:
         return
-    if all(
-        policy.name != name and policy.controllers != controllers for policy in evaluation.policies
-    ):
-        yield Variant(name, -1, "baseline", added=json.dumps(controllers))
+    if name not in {variant.name for variant in listed}:
+        taken = any(policy.name == name for policy in evaluation.policies)
+        free_name = f"{name} (blind)" if taken else name
+        yield Variant(free_name, -1, "baseline", added=json.dumps(controllers))
 
 
 def _decoys(variant: Variant, plan: Plan, evaluation: EvaluationKeys) -> Iterator[Variant]:
     """Yield the decoys of a policy, if it looks at the carbon intensity."""
     if variant.kind != "policy" or all(entry.is_blind for entry in plan.controllers):
         return
+    if _has_recorded(plan):
+        return
     candidates = [Decoy("moved", by_s=by_s) for by_s in evaluation.decoys]
     candidates += [Decoy("other_days", draw=draw + 1) for draw in range(evaluation.other_days)]
     for decoy in candidates:
         if _differs(decoy, plan):
             yield replace(variant, kind="decoy", decoy=decoy)
+
+
+def _has_recorded(plan: Plan) -> bool:
+    """Return whether a controller sees recorded forecasts of the intensity: no decoy has those."""
+    recorded = isinstance(plan.scenario.forecasts.carbon_intensity, RecordedForecast)
+    return recorded and any(
+        "carbon_intensity" in entry.controller.forecasts and not entry.clairvoyant
+        for entry in plan.controllers
+    )
 
 
 def _differs(decoy: Decoy, plan: Plan) -> bool:
@@ -263,18 +289,32 @@ def _differs(decoy: Decoy, plan: Plan) -> bool:
 
 
 def _starts(
-    document: Document, scenario: Scenario, evaluation: EvaluationKeys, count: int | None, use: Use
+    document: Document, scenario: Scenario, evaluation: EvaluationKeys
 ) -> tuple[datetime | None, ...]:
-    """Return the starts of weeks of the evaluation's year; one None where it has none."""
-    if evaluation.weeks is None or count is None:
+    """Return the starts of the evaluation's weeks; one None where it has none."""
+    if evaluation.weeks is None:
         return (None,)
-    time = scenario.time
-    year = time.start.year if evaluation.of is None else evaluation.of
     try:
-        return tuple(weeks(year, time.start, time.horizon_s, count, use))
+        return tuple(_weeks(scenario, evaluation, evaluation.weeks, "test"))
     except ValueError as error:
         place = ("evaluation", "weeks")
         raise ScenarioError(problem_at(document, place, str(error))) from error
+
+
+def _trial_starts(scenario: Scenario, evaluation: EvaluationKeys) -> tuple[datetime | None, ...]:
+    """Return the starts of the weeks of trials, as many as there are; one None without weeks."""
+    for count in range(TRIAL_WEEKS if evaluation.weeks is not None else 0, 0, -1):
+        try:
+            return tuple(_weeks(scenario, evaluation, count, "tune"))
+        except ValueError:  # the year has fewer
+            continue
+    return (None,)
+
+
+def _weeks(scenario: Scenario, evaluation: EvaluationKeys, count: int, use: Use) -> list[datetime]:
+    time = scenario.time
+    year = time.start.year if evaluation.of is None else evaluation.of
+    return weeks(year, time.start, time.horizon_s, count, use)
 
 
 def case_document(compared: Comparison, case: Case) -> Document:

@@ -30,7 +30,7 @@ class RunFigures:
         gross_g: Emissions that the facility would have caused without solar and batteries [g].
         facility_kwh, import_kwh, export_kwh, solar_kwh: Energies [kWh].
         battery_cycles: Full cycles of the batteries.
-        peak_import_w: Highest import of a step, of each site [W].
+        peak_import_w: Highest import of a step, of each site, and their sum [W].
         cost, currency: Price of the import.
         attainment: Share of the requests with SLOs that met them.
         attainment_by_class: The same by class with an SLO; None of those without a request.
@@ -40,6 +40,7 @@ class RunFigures:
             end, and were turned away.
         left_by_class: Share of the requests of each class that were not served [0 to 1].
         late: Deferrable requests completed after their deadline, or never.
+        late_by_class: Share of the requests of each deferrable class that were late [0 to 1].
         wait_s: Mean time that deferrable requests waited before their first prefill [s]; None
             without any.
         output_tokens: Tokens given out.
@@ -83,6 +84,7 @@ class RunFigures:
     rejected: int = 0
     left_by_class: Mapping[str, float] = field(default_factory=dict)
     late: int = 0
+    late_by_class: Mapping[str, float] = field(default_factory=dict)
     wait_s: float | None = None
     output_tokens: int = 0
     mfu: float | None = None

@@ -48,6 +48,11 @@ def measure(result: Result, latencies: Latencies) -> RunFigures:
     requests = serving.requests if serving else None
     classes = serving.attribution.by_class if serving else {}
     deferrable = latencies.deferrable_classes
+    late = {
+        name: share.late + share.requests - share.completed
+        for name, share in classes.items()
+        if name in deferrable
+    }
     mattered: dict[str, float] = {}
     for entry in summary.controllers:
         for name, use in entry.settings.items():
@@ -90,12 +95,12 @@ def measure(result: Result, latencies: Latencies) -> RunFigures:
             for name, share in classes.items()
             if share.requests
         },
-        late=sum(share.late for share in classes.values())
-        + sum(
-            share.requests - share.completed
-            for name, share in classes.items()
-            if name in deferrable
-        ),
+        late=sum(late.values()),
+        late_by_class={
+            name: count / classes[name].requests
+            for name, count in late.items()
+            if classes[name].requests
+        },
         wait_s=latencies.mean_wait_s,
         output_tokens=serving.tokens.output if serving else 0,
         mfu=serving.gpu.mfu_mean if serving else None,

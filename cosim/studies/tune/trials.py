@@ -81,7 +81,7 @@ def best_of(trials: Sequence[Trial]) -> Trial:
 def missed_runs(runs: Sequence[RunFigures], noop: Sequence[RunFigures]) -> int:
     """Return the number of runs that missed their objectives, or left work that noop did not."""
     return sum(
-        left_work(run, still) or not meets_objectives(run)
+        bool(run.failure) or left_work(run, still) or not meets_objectives(run)
         for run, still in zip(runs, noop, strict=True)
     )
 

@@ -90,5 +90,7 @@ def test_one_that_serves_all_is_preferred(compared: Comparison, short: RunFigure
     served = replace(SERVED, import_g=990.0)
     assert tried(compared, {9: short, 12: served}).bulk_hour_utc == 12
     assert tried(compared, {9: replace(SERVED, import_g=10.0)}, last=short).bulk_hour_utc == 0
-    everywhere = dict.fromkeys(compared.trials, short) | {15: replace(short, import_g=-1.0)}
-    assert tried(compared, everywhere).bulk_hour_utc == 15
+    nowhere = tried(compared, dict.fromkeys(compared.trials, short), last=short)
+    assert nowhere.bulk_hour_utc is None
+    assert nowhere.variants == compared.variants
+    assert "bulk: at no hour did it serve all in time" in nowhere.notes[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -104,22 +105,25 @@ def test_a_policy_that_is_in_nobodys_way_is_named() -> None:
     assert "Never mattered" not in text_of(evaluation([RUN, binds, BETTER]))
 
 
-@pytest.mark.parametrize("missed", [{"late": 2}, {"attainment": 0.9}])
-def test_missed_objectives_are_named(missed: dict[str, float]) -> None:
+@pytest.mark.parametrize("missed", [{"late_by_class": {"batch": 0.02}}, {"attainment": 0.9}])
+def test_missed_objectives_are_named(missed: dict[str, Any]) -> None:
     hasty = replace(POLICY, policy="hasty", **missed)
-    assert "Missed objectives: hasty." in text_of(evaluation([RUN, hasty, BETTER]))
-    assert "Missed objectives" not in text_of(evaluation([RUN, BETTER]))
+    assert "Objectives: hasty." in text_of(evaluation([RUN, hasty, BETTER]))
+    assert "Objectives:" not in text_of(evaluation([RUN, BETTER]))
+    both = text_of(evaluation([replace(RUN, **missed), hasty]))
+    assert "Missed objectives: noop, hasty." in both
 
 
 def test_work_that_is_left_is_named_of_policies_and_of_decoys() -> None:
     lazy = replace(BETTER, policy="lazy", left_by_class={"batch": 0.5})
     text = text_of(evaluation([RUN, lazy, BETTER]))
     assert "Left work: lazy. More than 1 % of the requests of a class" in text
-    assert "Decoys that left work" not in text
+    assert "Decoys without a saving" not in text
     shown = decoy_of(BETTER, Decoy("moved", by_s=43200.0), 900.0)
     shown = replace(shown, left_by_class={"batch": 0.5})
     text = text_of(evaluation([RUN, BETTER, shown]))
     assert (
-        "Decoys that left work, so that the policy has no saving by timing: better (moved by 12 h)"
+        "Decoys without a saving, so that the policy has none by timing either: better (moved by "
+        "12 h): left work."
     ) in text
     assert "Left work:" not in text

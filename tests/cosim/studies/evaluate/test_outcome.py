@@ -184,7 +184,9 @@ def dropped(key: str) -> Callable[[dict[str, Any]], object]:
         (dropped("runs"), "runs: Field required"),  # what earlier versions wrote
         (dropped("versions"), "versions: Field required"),
         (lambda content: content["runs"].clear(), "runs: expected at least one (got 0)"),
-        (lambda content: content["runs"].pop(), "was not run with the seeds [0, 1]"),
+        (lambda content: content["runs"].pop(), "one for each week and seed (got 1)"),
+        (lambda content: content["bounds"].pop(), "bounds: expected 2 (got 1)"),
+        (lambda content: content.update(seeds=[1]), "runs: expected 1 of 'noop'"),
         (lambda content: content["runs"][3].pop("import_g"), "runs.3.import_g: Field required"),
         (lambda content: content["runs"][3].update(import_g="much"), "runs.3.import_g: "),
         (lambda content: content["runs"][3].update(kind="foe"), "kind: "),

@@ -5,12 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from controllers import Decoy
-from cosim.studies.evaluate.statistics import BATTERY, LEFT_WORK, Interval, PolicyRow
+from cosim.studies.evaluate.statistics import (
+    BATTERY,
+    FAILED,
+    LEFT_WORK,
+    MISSED,
+    Interval,
+    PolicyRow,
+)
 from cosim.studies.evaluate.units import Units
 from tests.cosim.studies.evaluate.figures import POLICY, RUN, PolicyRun, bound, decoy_of, rows_of
 
@@ -122,7 +130,17 @@ class TestEqualWork:
 
     def test_a_run_that_broke_off_has_no_saving(self) -> None:
         row = row_of(replace(POLICY, policy="p", import_g=1.0, failure="no disk"))
-        assert (row.no_saving, row.failures) == (LEFT_WORK, 1)
+        assert (row.no_saving, row.failures) == (FAILED, 1)
+
+    @pytest.mark.parametrize(
+        "missed", [{"attainment": 0.5}, {"late": 5, "late_by_class": {"batch": 0.05}}]
+    )
+    def test_objectives_that_doing_nothing_met(self, missed: dict[str, Any]) -> None:
+        """Holding the chat back until the grid is clean is no saving."""
+        policy = replace(POLICY, policy="p", import_g=500.0, **missed)
+        assert row_of(policy).no_saving == MISSED
+        noop = replace(RUN, **missed)
+        assert rows_of([noop, policy])[1].no_saving == ""
 
     def test_work_left_is_neither_a_rank_nor_a_baseline(self) -> None:
         """The best baseline is the best of those that served all."""
@@ -144,8 +162,10 @@ class TestBattery:
     def test_a_filled_one_alone_is_none_either(self) -> None:
         filled = replace(POLICY, policy="p", import_g=1290.0, stored_g=-900.0)
         assert row_of(filled).no_saving == BATTERY
-        imports_less = replace(filled, import_g=990.0)
-        assert row_of(imports_less).no_saving == ""
+        imports_less = replace(filled, import_g=990.0)  # nearly all is in the battery
+        assert row_of(imports_less).no_saving == BATTERY
+        mostly_saved = replace(filled, import_g=700.0, stored_g=-200.0)
+        assert row_of(mostly_saved).no_saving == ""
         emits_more = replace(filled, stored_g=-100.0)
         assert row_of(emits_more).no_saving == ""
 
@@ -295,15 +315,15 @@ class TestBounds:
 
     @pytest.mark.parametrize(
         "missed",
-        [{"attainment": 0.98}, {"late": 2}],
+        [{"attainment": 0.985}, {"late_by_class": {"batch": 0.02}}],
         ids=["SLOs", "deadlines"],
     )
-    def test_only_where_the_objectives_are_met(self, missed: dict[str, float]) -> None:
+    def test_only_where_the_objectives_are_met(self, missed: dict[str, Any]) -> None:
         policy = replace(POLICY, policy="p", import_g=800.0)
         row = bounded(RUN, replace(policy, **missed))[1]
         assert (row.of_bound, row.missed) == (None, 1)
         assert row.bound_g == 600
-        row = bounded(RUN, replace(policy, attainment=0.99, late=1))[1]
+        row = bounded(RUN, replace(policy, attainment=0.99, late_by_class={"batch": 0.01}))[1]
         assert row.missed == 0
         assert row.of_bound is not None
 

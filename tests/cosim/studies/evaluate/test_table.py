@@ -145,9 +145,9 @@ def test_runs_that_broke_off_and_work_that_is_left_are_said() -> None:
     of_row = dict(zip(HEADER, cells(found.rows[1]), strict=True))
     assert of_row["left"] == "50, 1 failed"
     assert of_row["late"] == "40"
-    assert of_row["saving %"] == "left work"
+    assert of_row["saving %"] == "failed"
     assert of_row["of bound %"] == ""
-    assert "Left work: bad." in markdown(found)
+    assert "Failed: bad, OSError" in markdown(found)
 
 
 def test_json_has_no_number_that_is_none() -> None:

@@ -145,14 +145,15 @@ class TestBaselines:
     ) -> None:
         trials = compared_of(tmp_path, text, "{name: still}").trials
         assert json.loads(trials[21].added) == [
-            {"type": "fixed_hours", "hour_utc": 21, "replicas": sleeps}
+            {"type": "fixed_hours", "site": "dc", "hour_utc": 21, "replicas": sleeps}
         ]
 
     def test_what_is_listed_is_not_added_again(self, tmp_path: Path) -> None:
         policies = "{name: right_sized, controllers: [{type: autoscale, utilisation: 0.5}]}"
         assert labels(compared_of(tmp_path, REPLICAS, policies)) == ["noop", "right_sized"]
-        policies = "{name: mine, controllers: [{type: autoscale, every: 900.0}]}"
-        assert labels(compared_of(tmp_path, REPLICAS, policies)) == ["noop", "mine"]
+        policies = "{name: right_sized, controllers: [{type: suspend_resume}]}"
+        others = compared_of(tmp_path, REPLICAS_AND_DEFERRABLE, policies, decoys=False)
+        assert labels(others)[:3] == ["noop", "right_sized (blind)", "right_sized"]
         policies = "{name: bulk, controllers: [{type: slo_clock}]}"
         assert compared_of(tmp_path, REPLICAS_AND_DEFERRABLE, policies).trials == {}
 

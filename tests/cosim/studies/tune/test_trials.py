@@ -12,7 +12,7 @@ from cosim.studies.tune.tuning import Tuning
 from tests.cosim.studies.tune.figures import NOOP, trial, tuning
 
 SLOW = replace(NOOP, attainment=0.98)
-LATE = replace(NOOP, late=2)
+LATE = replace(NOOP, late=2, late_by_class={"batch": 0.02})
 LEFT = replace(NOOP, left_by_class={"chat": 0.0, "batch": 0.02})
 FAILED = replace(NOOP, failure="no disk")
 DEFAULTS = trial(0, 0.5, [900.0, 900.0])
@@ -32,7 +32,8 @@ def test_trials_that_missed_come_after_all_others(run: object) -> None:
 
 
 def test_one_percent_is_allowed() -> None:
-    run = replace(NOOP, attainment=0.99, late=1, left_by_class={"chat": 0.01, "batch": 0.0})
+    left = {"chat": 0.01, "batch": 0.0}
+    run = replace(NOOP, attainment=0.99, late_by_class={"batch": 0.01}, left_by_class=left)
     assert trial(1, 0.4, [800.0], run).missed == 0
 
 
