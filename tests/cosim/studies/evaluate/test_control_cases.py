@@ -219,7 +219,9 @@ def test_the_whole_case(
         pytest.skip(f"the case {name}.yaml is not here: expected it in {CASES}")
     for path in (*CASES.iterdir(), SCENARIOS / "evaluate_policies.yaml"):
         shutil.copy(path, tmp_path)
-    answer = cosim("evaluate", f"{name}.yaml", "-o", "out", "--quiet")
+    # the decoys that dry makes by hand are of an observation that is no more
+    own = ("--controllers", "suspend_resume,lowest_window") if name == "dry" else ()
+    answer = cosim("evaluate", f"{name}.yaml", "-o", "out", "--quiet", *own)
     assert answer.code == 0, answer.err
     rows = {row.variant.label: row for row in EVALUATION.read(tmp_path / "out").rows}
     print(json.dumps({label: [row.saving.mean, row.no_saving] for label, row in rows.items()}))
