@@ -162,7 +162,9 @@ class TestNoisy:
         again.issue(max(0, step - 1), 33)
         assert one.issue(step, ahead).mean.tobytes() == again.issue(step, ahead).mean.tobytes()
         if ahead > 1:
-            assert (one.issue(step, ahead).mean[1:] != other.issue(step, ahead).mean[1:]).all()
+            mine, others = (each.issue(step, ahead).mean[1:] for each in (one, other))
+            above_zero = (mine > 0) | (others > 0)  # below it both are cut off
+            assert (mine != others)[above_zero].all()
 
     @given(st.integers(0, 40), st.integers(0, 5), st.integers(2, 30))
     def test_it_stands_until_the_next_issue(self, issue: int, lead: int, ahead: int) -> None:
