@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from inference_sim.models import find_model
 from tests.cosim.builders import edited, write
 from tests.cosim.signals.formats.examples import EXAMPLES, Example
 from tests.fuzz.calls import called, check_answer
@@ -28,7 +29,9 @@ QUANTIZED = [
     LLAMA,
     LLAMA | {"quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 128}},
     LLAMA | {"rope_scaling": {"type": "yarn", "factor": 4.0}},
-    LLAMA | {"num_local_experts": 8, "num_experts_per_tok": 2, "torch_dtype": "bfloat16"},
+    LLAMA
+    | {"num_hidden_layers": 8, "num_local_experts": 8, "num_experts_per_tok": 2}
+    | {"torch_dtype": "bfloat16"},
 ]
 CARBON = "{type: typical_day, area: CISO}"
 
@@ -83,6 +86,7 @@ def test_any_file_is_taken_or_refused_with_its_place(files: tuple[str, str]) -> 
     write("s.yaml", scenario)
     for name in ("f.txt", "f.json"):
         Path(name).write_bytes(content.encode("utf-8", "surrogatepass"))
+    find_model.cache_clear()  # a model is read once in a process
     check_answer(called("validate", "s.yaml"))
 
 
@@ -95,5 +99,6 @@ def test_the_examples_are_taken() -> None:
         write("s.yaml", scenario)
         write("f.txt", content)
         write("f.json", content)
+        find_model.cache_clear()
         answer = called("validate", "s.yaml")
         assert answer.code == 0, answer.err
