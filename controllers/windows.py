@@ -23,9 +23,11 @@ import heapq
 import math
 from abc import abstractmethod
 from collections import deque
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from controllers.arrays import FloatArray
 from controllers.base import Controller, SiteAction, SiteContext
@@ -35,6 +37,13 @@ from controllers.release import ACTUATOR
 from controllers.replicas import BaseReplicas
 from controllers.service import LoadSplit
 
+Replicas = Annotated[bool, Field(description="whether it also sets the replicas that serve")]
+Utilisation = Annotated[
+    float, Field(gt=0, le=1, description="share of the capacity that all work may take")
+]
+WakeS = Annotated[float, Field(ge=0, description="time that a replica takes to wake up [s]")]
+HorizonH = Annotated[float, Field(gt=0, description="how far it looks ahead [h]")]
+Sun = Annotated[bool, Field(description="whether it counts the solar power on site")]
 _REPLICAS = "active_replicas"
 _LOOKAHEAD_S = 900.0
 _ROUNDING = 1e-9

@@ -29,7 +29,7 @@ from pydantic import Field
 
 from controllers.base import SiteContext
 from controllers.observation import SiteObservation
-from controllers.windows import WindowPolicy
+from controllers.windows import HorizonH, Replicas, Sun, Utilisation, WakeS, WindowPolicy
 
 _ROUNDING = 1e-9  # relative: a quantile of equal values may differ from them in the last digit
 
@@ -61,17 +61,11 @@ class CleanWindows(WindowPolicy):
                 description="share of the hours ahead that are clean; default: as the work needs",
             ),
         ] = None,
-        replicas: Annotated[
-            bool, Field(description="whether it also sets the replicas that serve")
-        ] = True,
-        utilisation: Annotated[
-            float, Field(gt=0, le=1, description="share of the capacity that all work may take")
-        ] = 0.85,
-        wake_s: Annotated[
-            float, Field(ge=0, description="time that a replica takes to wake up [s]")
-        ] = 300,
-        horizon_h: Annotated[float, Field(gt=0, description="how far it looks ahead [h]")] = 24,
-        sun: Annotated[bool, Field(description="whether it counts the solar power on site")] = True,
+        replicas: Replicas = True,
+        utilisation: Utilisation = 0.85,
+        wake_s: WakeS = 300,
+        horizon_h: HorizonH = 24,
+        sun: Sun = True,
     ) -> None:
         super().__init__(
             replicas=replicas,

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from controllers.base import SiteContext
 from controllers.observation import SiteObservation
-from controllers.windows import WindowPolicy
+from controllers.windows import Replicas, Utilisation, WakeS, WindowPolicy
 
 _DAY_S = 86400.0
 
@@ -41,15 +41,9 @@ class FixedHours(WindowPolicy):
         hour_utc: Annotated[
             float, Field(ge=0, lt=24, description="hour of the day at which it begins, UTC [h]")
         ] = 0,
-        replicas: Annotated[
-            bool, Field(description="whether it also sets the replicas that serve")
-        ] = True,
-        utilisation: Annotated[
-            float, Field(gt=0, le=1, description="share of the capacity that all work may take")
-        ] = 0.85,
-        wake_s: Annotated[
-            float, Field(ge=0, description="time that a replica takes to wake up [s]")
-        ] = 300,
+        replicas: Replicas = True,
+        utilisation: Utilisation = 0.85,
+        wake_s: WakeS = 300,
     ) -> None:
         super().__init__(replicas=replicas, utilisation=utilisation, wake_s=wake_s, horizon_h=0)
         self._hour_utc = hour_utc

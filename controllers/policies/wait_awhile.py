@@ -15,14 +15,11 @@ References:
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from controllers.observation import SiteObservation
-from controllers.windows import WindowPolicy
+from controllers.windows import HorizonH, Sun, Utilisation, WindowPolicy
 
 
 class WaitAwhile(WindowPolicy):
@@ -40,11 +37,9 @@ class WaitAwhile(WindowPolicy):
     def __init__(
         self,
         *,
-        utilisation: Annotated[
-            float, Field(gt=0, le=1, description="share of the capacity that all work may take")
-        ] = 0.85,
-        horizon_h: Annotated[float, Field(gt=0, description="how far it looks ahead [h]")] = 24,
-        sun: Annotated[bool, Field(description="whether it counts the solar power on site")] = True,
+        utilisation: Utilisation = 0.85,
+        horizon_h: HorizonH = 24,
+        sun: Sun = True,
     ) -> None:
         super().__init__(
             replicas=False, utilisation=utilisation, wake_s=0, horizon_h=horizon_h, sun=sun

@@ -9,11 +9,12 @@ from typing import Annotated
 
 import typer
 
+from cosim.commands.options import Overrides, ScenarioFile
 from cosim.commands.study import AsJson, ExecutorName, Quiet, Workers, carry_out, make_runs
 
 
 def evaluate(
-    scenario: Annotated[Path, typer.Argument(help="Scenario file (YAML).", show_default=False)],
+    scenario: ScenarioFile,
     controllers: Annotated[
         str | None,
         typer.Option(
@@ -54,10 +55,7 @@ def evaluate(
     ] = None,
     workers: Workers = None,
     executor: ExecutorName = "processes",
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="PATH=VALUE", help="Set a value. Repeatable."),
-    ] = None,
+    overrides: Overrides = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:

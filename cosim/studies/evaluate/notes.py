@@ -9,7 +9,6 @@ from cosim.accounting.words import percent
 from cosim.studies.evaluate.baselines import BULK, RIGHT_SIZED
 from cosim.studies.evaluate.evaluation import Evaluation
 from cosim.studies.evaluate.statistics import BATTERY, LEFT_WORK, MISSED, PolicyRow
-from cosim.studies.evaluate.table import label
 from cosim.studies.runs.figures import LEAST_SERVED, MUCH_STORED
 
 
@@ -52,7 +51,7 @@ def notes(evaluation: Evaluation) -> Iterator[str]:
             "their SLOs, or of a class came too late, which without controllers they did not: "
             "the row has no saving and no rank."
         )
-    if missed := ", ".join(label(row) for row in shown if row.missed and not row.no_saving):
+    if missed := ", ".join(row.variant.label for row in shown if row.missed and not row.no_saving):
         yield (
             f"Missed objectives: {missed}. More than {percent(1 - LEAST_SERVED)} of the requests "
             "with SLOs broke them in some run, or as many of a class came too late, as without "
@@ -60,12 +59,12 @@ def notes(evaluation: Evaluation) -> Iterator[str]:
         )
     decoys = [row for row in evaluation.rows if row.variant.decoy is not None and row.no_saving]
     if decoys:
-        listed = ", ".join(f"{label(row)}: {row.no_saving}" for row in decoys)
+        listed = ", ".join(f"{row.variant.label}: {row.no_saving}" for row in decoys)
         yield f"Decoys without a saving, so that the policy has none by timing either: {listed}."
 
 
 def _named(rows: Sequence[PolicyRow], reason: str) -> str:
-    return ", ".join(label(row) for row in rows if row.no_saving == reason)
+    return ", ".join(row.variant.label for row in rows if row.no_saving == reason)
 
 
 def _replication(evaluation: Evaluation) -> str:
@@ -122,6 +121,8 @@ def _columns(evaluation: Evaluation) -> str:
 def _bounds(evaluation: Evaluation) -> Iterator[str]:
     """Yield the least emissions possible, by freedom."""
     bounds = [bound for bound in evaluation.bounds if bound is not None]
+    if missing := len(evaluation.bounds) - len(bounds):
+        yield f"No bound could be found for {missing} of {len(evaluation.bounds)} runs."
     if not bounds:
         return
     means = {
@@ -154,7 +155,7 @@ def _ranking(evaluation: Evaluation) -> Iterator[str]:
         yield "By the marginal intensity the policies rank as by the average one."
         return
     moved = [
-        f"{label(row)} {by_average.index(row) + 1} and {by_marginal.index(row) + 1}"
+        f"{row.variant.label} {by_average.index(row) + 1} and {by_marginal.index(row) + 1}"
         for row in by_average
         if by_average.index(row) != by_marginal.index(row)
     ]

@@ -11,7 +11,7 @@ from cosim.report.page import Page, Section, cards, paragraph, preformatted, tab
 from cosim.studies.evaluate.evaluation import Evaluation
 from cosim.studies.evaluate.notes import notes
 from cosim.studies.evaluate.statistics import PolicyRow
-from cosim.studies.evaluate.table import evaluation_table, label
+from cosim.studies.evaluate.table import evaluation_table
 from cosim.studies.runs.interval import interval
 from inference_sim.files.yaml_text import write_yaml
 
@@ -86,7 +86,7 @@ def _decoys(rows: Sequence[PolicyRow]) -> list[str]:
     """Return the table of the policies that were shown a decoy."""
     lines = [
         (
-            label(row),
+            row.variant.label,
             interval(row.carbon_g, 1e-3, 3),
             row.no_saving or interval(row.saving, 100.0, 1, star=row.saving_sure),
             f"{row.backlog:.0f}",
@@ -110,7 +110,7 @@ def _cards(evaluation: Evaluation) -> list[tuple[str, str, str]]:
     best, noop = _best(evaluation), evaluation.rows[0]
     shown = [
         ("Doing nothing", _mass(noop), "CO2e from grid imports"),
-        ("Least", _mass(best), label(best)),
+        ("Least", _mass(best), best.variant.label),
     ]
     if not math.isnan(best.saving.mean):
         shown.append(("Saved", _share(best.saving.mean, 1), "of the emissions of doing nothing"))
@@ -141,8 +141,8 @@ def _sentence(evaluation: Evaluation) -> str:
         return "No policy emits less than doing nothing."
     sure = "significantly " if best.saving_sure and math.isfinite(best.saving.half_width) else ""
     text = (
-        f"{label(best)} emits {sure}less than doing nothing: {_share(best.saving.mean, 1)} less "
-        "from grid imports, for the same work."
+        f"{best.variant.label} emits {sure}less than doing nothing: "
+        f"{_share(best.saving.mean, 1)} less from grid imports, for the same work."
     )
     if best.variant.kind == "baseline":
         text += " It does not look at the carbon intensity: no policy that does emits less."

@@ -37,7 +37,7 @@ def _says(texts: tuple[str, ...]) -> bool:
 def cells(row: PolicyRow) -> tuple[str, ...]:
     """Return a row as text, in the order of `HEADER`."""
     return (
-        label(row),
+        row.variant.label,
         interval(row.carbon_g, 1e-3, 3),
         row.no_saving or _share(row.saving, sure=row.saving_sure),
         _beyond(row, row.against_blind),
@@ -84,11 +84,6 @@ def _mattered(row: PolicyRow) -> str:
     return ", ".join(
         f"{name} {seconds / 3600:.1f}" for name, seconds in row.mattered_s_by_actuator.items()
     )
-
-
-def label(row: PolicyRow) -> str:
-    """Return the name of a row, marked if it is not a policy as it is."""
-    return row.variant.label
 
 
 def number(value: float | None, factor: float, digits: int) -> str:

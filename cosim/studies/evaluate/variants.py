@@ -206,7 +206,8 @@ def comparison(
 
 def _is_baseline(variant: Variant, plan: Plan) -> bool:
     """Return whether the scenario lists a baseline itself, by its name."""
-    return variant.name in (RIGHT_SIZED, BULK) and all(entry.is_blind for entry in plan.controllers)
+    by_name = variant.kind == "policy" and variant.name in (RIGHT_SIZED, BULK)
+    return by_name and all(entry.is_blind for entry in plan.controllers)
 
 
 def _notes(plan: Plan) -> Iterator[str]:
@@ -343,11 +344,12 @@ def case_plan(compared: Comparison, case: Case, seed: int) -> Plan:
 def variant_document(document: Document, variant: Variant) -> Document:
     """Return the scenario with the keys of a policy in place of its own."""
     keys = document.data["evaluation"]
-    policy = {} if variant.index < 0 else keys["policies"][variant.index]
+    if variant.index < 0:
+        policy = read_settings([f"controllers={variant.added}"]).data
+    else:
+        policy = keys["policies"][variant.index]
     data = {key: value for key, value in document.data.items() if key != "evaluation"}
-    added = read_settings([f"controllers={variant.added}"]).data
-    entries = (added if variant.index < 0 else policy).get("controllers", [])
-    shown = _shown(variant)
+    entries, shown = policy.get("controllers", []), _shown(variant)
     if keys.get("drain", True):
         data = drained(data)
     data["controllers"] = [

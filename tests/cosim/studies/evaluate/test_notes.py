@@ -48,6 +48,8 @@ def test_columns_that_are_there_are_explained_and_no_others() -> None:
     assert "bulk: deferrable work in bulk from 9:00 UTC on" in text
     assert "by timing: saving beyond that of the same policy" in text
     assert "by the day: beyond" in text
+    assert "No bound could be found" not in text
+    assert "No bound could be found for 1 of 1 runs." in text_of(evaluation([RUN, BETTER]))
     assert (
         "Bounds: no policy emits less than 0.600 kg by the timing of the work, 0.300 kg by setting "
         "the battery too, 0.150 kg with replicas that sleep, 0.075 kg with clocks"

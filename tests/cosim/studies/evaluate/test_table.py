@@ -16,7 +16,7 @@ from cosim.results.folder import to_json
 from cosim.studies.evaluate.evaluation import Evaluation
 from cosim.studies.evaluate.outcome import shown, to_dict
 from cosim.studies.evaluate.statistics import Interval
-from cosim.studies.evaluate.table import HEADER, cells, evaluation_table, interval, label
+from cosim.studies.evaluate.table import HEADER, cells, evaluation_table, interval
 from cosim.studies.frame.table import markdown_page
 from tests.cosim.studies.evaluate.figures import POLICY, RUN, bound, evaluation, many
 
@@ -76,7 +76,7 @@ def test_no_figure_is_cut_on_a_narrow_terminal(
     for name in named[1:]:
         assert sum(name in line for line in heads) == 1, name
     for row in found.rows:
-        of_row = "\n".join(line for line in lines if line.startswith(f"{label(row)} "))
+        of_row = "\n".join(line for line in lines if line.startswith(f"{row.variant.label} "))
         assert bool(of_row) == (row.variant.kind != "decoy")
         for name, cell in zip(HEADER, cells(row), strict=True):
             assert cell in of_row or not of_row or name in NOT_THERE

@@ -154,6 +154,9 @@ class TestBaselines:
         policies = "{name: right_sized, controllers: [{type: suspend_resume}]}"
         others = compared_of(tmp_path, REPLICAS_AND_DEFERRABLE, policies, decoys=False)
         assert labels(others)[:3] == ["noop", "right_sized (blind)", "right_sized"]
+        policies = "{name: bulk, twin: true, controllers: [{type: suspend_resume}]}"
+        twins = compared_of(tmp_path, DEFERRABLE, policies, decoys=False)
+        assert [variant.kind for variant in twins.variants] == ["baseline", "policy", "twin"]
         policies = "{name: bulk, controllers: [{type: slo_clock}]}"
         assert compared_of(tmp_path, REPLICAS_AND_DEFERRABLE, policies).trials == {}
 
