@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from inference_sim.errors import TraceError, UnknownName
 from inference_sim.workload import open_trace, read_trace, text_blocks
 from inference_sim.workload.text_blocks import LONGEST_LINE_BYTES, Block, read_blocks
+from inference_sim.workload.trace_arrow import parsed_at_once
 from inference_sim.workload.trace_formats import FORMATS
 from inference_sim.workload.trace_lines import LineParser
 from inference_sim.workload.trace_opening import OpenedTrace, open_as, recognise_format
-from inference_sim.workload.trace_rows import parsed_at_once
 from tests.samples import examples
 
 AZURE = "TIMESTAMP,ContextTokens,GeneratedTokens\r\n"

@@ -58,7 +58,7 @@ class TestUnits:
         with pytest.raises(TraceError) as error:
             read_trace(path, skip_invalid=skip_invalid)
         assert str(error.value).startswith(f"{path}{message}")
-        assert "set `time_unit` to one of s, ms, us, ns (got" in str(error.value)
+        assert "set `time_unit` to one of s, ms, us, ns, epoch, iso (got" in str(error.value)
 
     @pytest.mark.parametrize(
         ("text", "unit", "last_s"),
