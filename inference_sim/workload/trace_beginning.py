@@ -122,7 +122,7 @@ class Beginning:
 
     def _of_spans(self, candidate: TraceFormat) -> TraceFormat | None:
         """Return the format of spans with the names that the first request among them has."""
-        for content in self.objects:
+        for content in self.objects if b"gen_ai" in self.block.text else ():
             for span in spans_of(content):
                 times = [name for name in SPAN_TIMES if name in span]
                 for prompt, output in zip(SPAN_PROMPTS, SPAN_OUTPUTS, strict=True):

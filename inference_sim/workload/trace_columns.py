@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from inference_sim.errors import TraceError
+from inference_sim.errors import TraceError, did_you_mean
 from inference_sim.workload.trace_beginning import Beginning
 from inference_sim.workload.trace_formats import MAPPED, TalkColumns, TraceFormat
 from inference_sim.workload.trace_paths import value_at
@@ -48,10 +48,13 @@ def mapped_format(
     Raises:
         TraceError: If the map lacks a column, or names one twice.
     """
+    if unknown := [kind for kind in columns if kind not in KINDS]:
+        raise TraceError(
+            f"the columns can be {', '.join(KINDS)} (got {unknown[0]}"
+            f"{did_you_mean(unknown[0], KINDS)})"
+        )
     if missing := [kind for kind in KINDS[:3] if kind not in columns]:
         raise TraceError(f"the columns lack {', '.join(missing)} (got {', '.join(columns)})")
-    if unknown := [kind for kind in columns if kind not in KINDS]:
-        raise TraceError(f"columns can name {', '.join(KINDS)} (got {', '.join(unknown)})")
     needed = (columns["time"], columns["prompt"], columns["output"])
     if len(set(needed)) < 3:
         raise TraceError(f"time, prompt and output are different columns (got {', '.join(needed)})")

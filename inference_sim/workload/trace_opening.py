@@ -59,8 +59,28 @@ def recognise_format(path: Path) -> TraceFormat:
     Raises:
         TraceError: If it is in none of the formats, or cannot be read.
     """
-    with closing(open_as(path)) as trace:
+    return format_as_read(path)
+
+
+def format_as_read(
+    path: Path, name: str | TraceFormat | None = None, time_unit: str | None = None
+) -> TraceFormat:
+    """Return the format of a trace with the columns that it has; see :func:`open_as`."""
+    with closing(open_as(path, name, time_unit)) as trace:
         return trace.format
+
+
+def map_of_file(path: Path) -> str:
+    """Return advice to name the columns of a file, with a guess which they are.
+
+    Raises:
+        TraceError: If it cannot be read, or its first line is neither a header nor an object.
+    """
+    with closing(read_blocks(path)) as blocks:
+        for block in blocks:
+            if (beginning := block.without_leading_empty_lines) is not None:
+                return map_to_write(path, Beginning.of(path, beginning))
+    raise TraceError(f"{path}: is empty")
 
 
 def open_as(

@@ -69,10 +69,9 @@ def read_rows(
     Raises:
         TraceError: At the first wrong row; the message names file and line.
     """
-    names = trace.format.talk.names
     more = {
         kind: name
-        for kind, name in names.items()
+        for kind, name in trace.format.talk.names.items()
         if (classes is not None if kind == "class" else talk)
     }
     parser = LineParser(path, trace, skip_invalid=skip_invalid, more=more)
@@ -97,8 +96,9 @@ def read_rows(
         told = follower.talk(columns.more, columns.lines, served) if talk else None
         class_ids = None
         if classes is not None and "class" in more:
-            values = columns.more["class"].tolist()  # type: ignore[union-attr]
-            class_ids = classes.of(path, more["class"], values, columns.lines)[served]
+            names = columns.more["class"][served].tolist()  # type: ignore[index]
+            lines = np.asarray(columns.lines)[served].tolist()
+            class_ids = classes.of(path, more["class"], names, lines)
         if failures:
             ticks, prompt, output = ticks[served], prompt[served], output[served]
         yield Rows(ticks, prompt, output, failures, columns.skipped, class_ids, told)

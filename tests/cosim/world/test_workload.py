@@ -16,7 +16,8 @@ from cosim.results.folder import resolved_scenario
 from cosim.scenario.lengths import Empirical
 from cosim.scenario.loading import read_document, validate_document
 from cosim.scenario.scenario import Scenario
-from cosim.scenario.workload import Trace, Workload
+from cosim.scenario.trace import Trace
+from cosim.scenario.workload import Workload
 from cosim.world.plan import load_plan
 from cosim.world.workload import WorkloadSource, workload_source
 from inference_sim.files.catalogue import read_data
