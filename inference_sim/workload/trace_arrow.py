@@ -132,7 +132,8 @@ def _json(trace: OpenedTrace, block: Block, parser: LineParser) -> pa.Table:
     time, *tokens = trace.format.columns
     kinds = {time: pa.float64()} | dict.fromkeys(tokens, pa.int64())
     for kind, name in parser.more.items():
-        plain = pa.int64() if type(trace.first[name]) is int else pa.string()
+        is_number = kind == "turn" or type(trace.first[name]) is int
+        plain = pa.int64() if is_number else pa.string()
         kinds[name] = pa.list_(pa.int64()) if kind == "prefix" else plain
     return pyarrow.json.read_json(
         pa.BufferReader(block.text),

@@ -251,7 +251,7 @@ class LineParser:
             except KeyError:
                 missing.append(name)
         if missing:
-            raise ValueError(f"the object lacks {', '.join(missing)}")
+            raise ValueError(f"the object lacks {', '.join(missing)}{_SKIP}")
         for name in self.more.values():
             try:
                 values.append(value_at(content, name))

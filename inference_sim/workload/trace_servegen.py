@@ -174,6 +174,7 @@ class ServeGen:
             ends = np.cumsum(client.gaps(rng, window, count + 1))
             whole = ends[-1] if ends[-1] > 0 else 1.0
             times_s = start_s + (end_s - start_s) * ends[:-1] / whole
+            times_s = np.minimum(times_s, np.nextafter(end_s, start_s))
             drawn.append((times_s, prompts.draw(rng, count), outputs.draw(rng, count)))
         times_s, prompt, output = (np.concatenate(columns) for columns in zip(*drawn, strict=True))
         order = np.argsort(times_s, kind="stable")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
@@ -193,7 +194,9 @@ class TestTrace:
 
     def test_the_unit_of_times_can_be_set(self) -> None:
         write("trace.csv", "TIMESTAMP,ContextTokens,GeneratedTokens\n1000,5,5\n3500,5,5\n")
-        assert "set `time_unit` to one of s, ms, us, ns (got '1000'" in refused(with_trace(""))
+        assert "set `time_unit` to one of s, ms, us, ns, epoch, iso (got '1000'" in refused(
+            with_trace("")
+        )
         trace = source(with_trace(", time_unit: ms"))
         assert [arrival.time_s for arrival in trace.stream()] == [0, 2.5]
 
@@ -300,10 +303,13 @@ def test_what_a_run_writes_out_can_be_run_again(arrivals: str) -> None:
     assert ("peak_to_mean" in written["arrivals"]) is ("hourly_weights" not in arrivals)
 
 
-def test_every_example_of_the_page_is_a_workload(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_example_of_the_page_is_a_workload() -> None:
     """And its tables name all types of arrivals and lengths."""
-    monkeypatch.chdir(SCENARIOS)
+    shutil.copytree(SCENARIOS / "data", "data")
     page = (REPOSITORY / "docs" / "workloads.md").read_text(encoding="utf-8")
+    files = re.findall(r"^<!-- file: (\S+) -->\n```\w+\n(.*?)^```$", page, re.M | re.S)
+    for name, text in files:
+        write(name, text)
     examples = re.findall(r"^```yaml\n(.*?)^```$", page, re.M | re.S)
     keys = [yaml.safe_load(text) for text in examples]  # some are of the cluster
     found = [Workload.model_validate(each["workload"]) for each in keys if "workload" in each]
