@@ -56,6 +56,10 @@ class Columns:
     more: Mapping[str, Column] = field(default_factory=dict)
 
 
+class _LacksValue(ValueError):
+    """An object that is whole, but without a value that a request has."""
+
+
 class LineParser:
     """Parser of the lines of one trace.
 
@@ -106,7 +110,8 @@ class LineParser:
                 if self._skip_invalid:
                     continue
                 ends = block.is_last and number == block.first_line + block.line_count - 1
-                cut = "; the file ends here and may have been cut off" if ends else ""
+                whole = isinstance(fields, _LacksValue)
+                cut = "; the file ends here and may have been cut off" if ends and not whole else ""
                 misshapen = TraceError(f"{self._path}:{number}: {fields}{cut}")
                 break
             if misshapen is not None:
@@ -251,7 +256,7 @@ class LineParser:
             except KeyError:
                 missing.append(name)
         if missing:
-            raise ValueError(f"the object lacks {', '.join(missing)}{_SKIP}")
+            raise _LacksValue(f"the object lacks {', '.join(missing)}{_SKIP}")
         for name in self.more.values():
             try:
                 values.append(value_at(content, name))

@@ -147,6 +147,8 @@ def _opened(
             f"{shown(beginning.text)}; known: {', '.join(formats)}); "
             f"{map_to_write(path, beginning)}"
         )
+    if wanted is not None:
+        _check_not_another(beginning, wanted, formats)
     most = max(len(fitted.telling) for fitted in fitting)
     fitting = [fitted for fitted in fitting if len(fitted.telling) == most]  # the most specific
     if len(fitting) > 1:
@@ -163,3 +165,17 @@ def _opened(
             f"{beginning.location}: the header has {', '.join(repeated)} more than once"
         )
     return OpenedTrace(chosen, beginning.names, block.without_first_line, blocks)
+
+
+def _check_not_another(
+    beginning: Beginning, wanted: TraceFormat, formats: Mapping[str, TraceFormat]
+) -> None:
+    """Refuse a format whose columns a file has, but with those of one in another unit beside."""
+    for other in formats.values():
+        alike = other.columns == wanted.columns and other.ticks_per_s != wanted.ticks_per_s
+        if alike and len(other.telling) > len(wanted.telling) and beginning.fitted(other):
+            raise TraceError(
+                f"{beginning.location}: has {', '.join(other.telling)}, as format '{other.name}' "
+                f"has, whose times are in {other.time_unit} (got format '{wanted.name}', in "
+                f"{wanted.time_unit})"
+            )

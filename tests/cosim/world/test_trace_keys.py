@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,26 @@ class TestClasses:
     )
     def test_refused(self, cosim: Cli, trace: str, message: str) -> None:
         assert message in refused(cosim, trace)
+
+
+class TestLeftOut:
+    def test_is_counted_and_said(self, cosim: Cli) -> None:
+        """By validate, by run, and in the summary; the shares are of the others."""
+        write("t.csv", LOG + "10,chat,0,5\n11,bulk,5\n")
+        skipping = MAPPED.replace("path:", "skip: invalid, path:") + CLASSES
+        write("s.yaml", edited((GENERATED, skipping)))
+        assert "2 rows of t.csv left out as invalid" in cosim("validate", "s.yaml").out
+        answer = cosim("run", "s.yaml", "-o", "results")
+        assert answer.code == 0
+        assert "2 rows of t.csv left out as invalid" in answer.out + answer.err
+        summary = json.loads(Path("results/summary.json").read_text())
+        (site,) = summary["sites"].values()
+        assert site["trace_left_out"] == {"failed": 0, "invalid": 2}
+        assert source(skipping).config.classes[0].share == 0.75
+
+    def test_is_an_error_otherwise(self, cosim: Cli) -> None:
+        write("t.csv", LOG + "10,chat,0,5\n")
+        assert "t.csv:6: column in is not a whole number" in refused(cosim, MAPPED + CLASSES)
 
 
 class TestKeys:
