@@ -16,7 +16,7 @@ from inference_sim.errors import TraceError
 from inference_sim.workload import Replay, open_trace, text_blocks
 from inference_sim.workload.trace_arrow import parsed_at_once
 from inference_sim.workload.trace_columns import mapped_format
-from inference_sim.workload.trace_lines import LineParser
+from inference_sim.workload.trace_lines import Columns, LineParser
 from inference_sim.workload.trace_opening import open_as
 from inference_sim.workload.trace_talk import Prefixes, Talk
 from tests.inference_sim.test_trace_formats import BURSTGPT_3, GOOD, written
@@ -207,6 +207,29 @@ def test_both_parsers_agree(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
             return
         by_line = LineParser(path, trace, more=more).parsed(block)
     assert at_once.more.keys() == by_line.more.keys() == more.keys()
+    assert_same(at_once, by_line)
+
+
+FIELDS = st.sampled_from(["", "a", "-1", "é", '"', '"x"', " b", "1 2", "[3]", "1.5", "\\"])
+TURNS = st.sampled_from(["", "1", "-1", "07", "+2", "2.0", "x"])
+
+
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(*[FIELDS] * 4, TURNS), min_size=1, max_size=5))
+def test_both_parsers_agree_on_csv(tmp_path: Path, rows: list[tuple[str, ...]]) -> None:
+    text = "ts,in,out,s,c,p,b,n\n" + "".join(f"1,2,3,{','.join(row)}\n" for row in rows)
+    path = written(tmp_path, text)
+    columns = {"time": "ts", "prompt": "in", "output": "out", "class": "c"}
+    others = {"session": "s", "turn": "n", "request": "b", "parent": "p"}
+    with closing(open_as(path, mapped_format("csv", columns | others, "s"))) as trace:
+        more = trace.format.talk.names
+        (block,) = trace.rows()
+        at_once = parsed_at_once(trace, block, LineParser(path, trace, more=more))
+        if at_once is not None:
+            assert_same(at_once, LineParser(path, trace, more=more).parsed(block))
+
+
+def assert_same(at_once: Columns, by_line: Columns) -> None:
     for kind, column in at_once.more.items():
         plain = by_line.more[kind]
         if isinstance(column, Prefixes):
