@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import product
 
 from cosim.errors import Problem, ScenarioError
-from cosim.scenario.loading import Document, Setting, place_order, read_document
+from cosim.scenario.loading import Document, place_order, read_document
+from cosim.scenario.settings import Setting
 from cosim.studies.sweep.axes import Axis, AxisValue
 from cosim.studies.sweep.study import Study
 from cosim.world.plan import plan_document

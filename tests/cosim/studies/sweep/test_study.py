@@ -257,6 +257,13 @@ class TestErrors:
         (found,) = error.value.problems
         assert found.where.startswith(f"{base}:17:")
 
+    def test_of_one_value_by_name_and_by_index(self, tmp_path: Path) -> None:
+        text = f"{HEAD}grid:\n  sites.0.cluster.pue: [1.1]\n  sites.dc.cluster: [{{}}]\n"
+        (found,) = problems(tmp_path, text)
+        assert found.startswith("study.yaml:4:3 grid.sites.0.cluster.pue: this is varied by")
+        (found,) = problems(tmp_path, STUDY, "sites.dc.cluster.gpu=a40")
+        assert "the study varies sites.0.cluster.gpu, which would overwrite this" in found
+
     def test_of_the_command_line(self, tmp_path: Path) -> None:
         (found,) = problems(tmp_path, STUDY, "sites.0.cluster.gpu=a40")
         assert found == (
