@@ -260,7 +260,7 @@ class TestErrors:
     def test_of_one_value_by_name_and_by_index(self, tmp_path: Path) -> None:
         text = f"{HEAD}grid:\n  sites.0.cluster.pue: [1.1]\n  sites.dc.cluster: [{{}}]\n"
         (found,) = problems(tmp_path, text)
-        assert found.startswith("study.yaml:4:3 grid.sites.0.cluster.pue: this is varied by")
+        assert found.startswith("study.yaml:5:3 grid.sites.dc.cluster: this is varied by sites.0")
         (found,) = problems(tmp_path, STUDY, "sites.dc.cluster.gpu=a40")
         assert "the study varies sites.0.cluster.gpu, which would overwrite this" in found
 
