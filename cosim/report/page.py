@@ -84,16 +84,19 @@ class Page:
             "</main>",
             f"<footer>Written by cosim {escape(cosim.__version__)}. Times are UTC.</footer>",
         ]
+        sortable = any('<table class="sortable">' in text for text in body)
         data = json.dumps(values, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
         return (
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
-            f"<title>{escape(self.title)}</title>\n<style>\n{_style()}</style>\n</head>\n<body>\n"
+            f"<title>{escape(self.title)}</title>\n<style>\n{_style()}"
+            f"{_resource('bar_table.css') if sortable else ''}</style>\n</head>\n<body>\n"
             + "\n".join(filter(None, body))
             + f'\n<script type="application/json" id="chart-data">{data}</script>\n'
-            f"<script>\n{_resource('page.js')}</script>\n</body>\n</html>\n"
+            f"<script>\n{_resource('page.js')}{_resource('sort.js') if sortable else ''}</script>\n"
+            "</body>\n</html>\n"
         )
 
     def write(self, folder: Path) -> Path:

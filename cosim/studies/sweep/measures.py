@@ -71,6 +71,19 @@ HARDWARE = (
 MEASURES = {measure.figure: measure for measure in (*CARBON, *ENERGY, *SERVICE, *HARDWARE)}
 
 
+NOISE = 0.005
+"""Figures that differ by no more than this share of the largest are as good as the same."""
+
+
+def differs(figure: str, every: Sequence[CaseRow]) -> bool:
+    """Return whether a figure differs between cases by more than noise."""
+    values = [row.mean(figure) for row in every]
+    known = [value for value in values if not math.isnan(value)]
+    if not known or len(known) < len(values):
+        return bool(known)
+    return max(known) - min(known) > NOISE * max(map(abs, known))
+
+
 def in_unit(measure: Measure, every: Sequence[CaseRow]) -> Measure:
     """Return a measure in g in place of kg where that suits the cases."""
     values = [abs(row.mean(measure.figure)) for row in every]

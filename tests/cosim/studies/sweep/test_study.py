@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cosim.errors import ScenarioError
 from cosim.scenario.yaml_reader import parse_yaml
 from cosim.studies.sweep.axes import axis_of
-from cosim.studies.sweep.cases import cases, first_seed
+from cosim.studies.sweep.cases import cases, first_seed, with_baseline
 from cosim.studies.sweep.study import MAX_CASES, is_study, read_study
 from cosim.world.plan import load_plan
 from tests.conftest import Cli
@@ -162,6 +162,21 @@ def test_the_baseline_among_the_cases(tmp_path: Path, baseline: str, named: str)
     study = read_study(Path(write(tmp_path / "study.yaml", text + baseline)))
     case = cases(study.axes)[study.baseline]
     assert " ".join(value.text for value in case.values) == named
+
+
+def test_a_baseline_of_the_command_line(tmp_path: Path) -> None:
+    """By the name that the tables give it."""
+    study = read_study(study_file(tmp_path))
+    assert study.baseline == 0
+    assert with_baseline(study, "solar 600 W, gpu h100-sxm-80gb").baseline == 2
+    with pytest.raises(ScenarioError) as error:
+        with_baseline(study, "solar 600 W, gpu h100")
+    assert str(error.value) == (
+        "--baseline: no case has this name (got 'solar 600 W, gpu h100'); did you mean 'solar 600 "
+        "W, gpu h100-sxm-80gb'?"
+    )
+    with pytest.raises(ScenarioError, match="the cases are: solar 0 W, gpu h100-sxm-80gb; solar"):
+        with_baseline(study, "x")
 
 
 class TestErrors:
