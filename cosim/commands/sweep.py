@@ -63,7 +63,7 @@ def sweep(
     if baseline is not None:
         read = with_baseline(read, baseline)
     folder = out if out is not None else Path("results") / f"{read.name}-sweep"
-    check_place(folder, SWEEPS.kind)
+    check_place(folder, SWEEPS.kind, [read.name])
     carry_out(
         SWEEPS,
         needed_runs(read),

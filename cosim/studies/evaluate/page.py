@@ -20,7 +20,8 @@ _DECOYS = (
     "true one. What they save comes from larger batches and sleeping replicas, not from timing."
 )
 _SCENARIO = (
-    "With every default written out. Each policy's controllers take the place of the scenario's."
+    "With every default written out, and the `until` of deferrable requests that `drain` sets. "
+    "Each policy's controllers take the place of the scenario's."
 )
 
 
