@@ -56,6 +56,10 @@ def evaluate(
     workers: Workers = None,
     executor: ExecutorName = "processes",
     overrides: Overrides = None,
+    wide: Annotated[
+        bool,
+        typer.Option("--wide", help="Print all columns, those that do not fit below the others."),
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -104,4 +108,5 @@ def evaluate(
         executor=executor,
         as_json=as_json,
         quiet=quiet,
+        wide=wide,
     )

@@ -56,6 +56,7 @@ def carry_out(
     as_json: bool,
     quiet: bool,
     announcement: str = "",
+    wide: bool = True,
 ) -> None:
     """Execute the runs of a study with a progress bar, write its folder and print its table.
 
@@ -71,6 +72,7 @@ def carry_out(
         quiet: Whether to print nothing but errors.
         announcement: A line to print before the first run; the number of runs that were kept
             follows at the end. Empty for neither.
+        wide: Whether to print columns that do not fit too.
 
     Raises:
         Stopped: If Ctrl-C or SIGTERM ends it before the last run.
@@ -94,7 +96,7 @@ def carry_out(
     if as_json:
         print((folder / study.kind.marker).read_text(encoding="utf-8"), end="")
     elif not quiet:
-        print_study(*shown(outcome), folder)
+        print_study(*shown(outcome), folder, wide=wide)
     if any(run.failure for runs in made.figures for run in runs):
         print("error: some runs failed; the files under runs/ say why", file=sys.stderr)
         raise typer.Exit(1)

@@ -11,7 +11,7 @@ from cosim.report.page import Page, Section, cards, paragraph, preformatted, tab
 from cosim.studies.evaluate.evaluation import Evaluation
 from cosim.studies.evaluate.notes import notes
 from cosim.studies.evaluate.statistics import PolicyRow
-from cosim.studies.evaluate.table import evaluation_table
+from cosim.studies.evaluate.table import TableUnits, evaluation_table
 from cosim.studies.runs.interval import interval
 from inference_sim.files.yaml_text import write_yaml
 
@@ -85,16 +85,22 @@ def _about(evaluation: Evaluation) -> list[Section]:
 
 def _decoys(rows: Sequence[PolicyRow]) -> list[str]:
     """Return the table of the policies that were shown a decoy."""
+    units = TableUnits.of(rows)
     lines = [
         (
             row.variant.label,
-            interval(row.carbon_g, 1e-3, 3),
+            interval(row.carbon_g, 1 / units.mass.size, 3),
             row.no_saving or interval(row.saving, 100.0, 1, star=row.saving_sure),
-            f"{row.backlog:.0f}",
+            f"{row.backlog:,.0f}",
         )
         for row in rows
     ]
-    head = ("policy, and the signal that it was shown", "carbon kg", "saving %", "left")
+    head = (
+        "policy, and the signal that it was shown",
+        f"carbon {units.mass.name}",
+        "saving %",
+        "left",
+    )
     return [
         paragraph(_DECOYS, kind="note"),
         table(head, lines, numbers=(1, 2, 3), named=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from cosim.accounting.words import unit_for
 from cosim.studies.runs.figures import LEAST_SERVED, MUCH_STORED
 from cosim.studies.runs.interval import Interval
 from cosim.studies.sweep.axes import Axis
@@ -53,7 +54,8 @@ def carbon_text(row: CaseRow, figure: str) -> str:
     value = row.mean(figure)
     if figure == "per_1k_tokens_g":
         return f"{value:.4g} g per 1,000 output tokens"
-    return f"{value / 1000:.4g} kg" if abs(value) >= 1000 else f"{value:.4g} g"
+    unit = unit_for("g", max(abs(value), 1.0))
+    return f"{value / unit.size:.4g} {unit.name}"
 
 
 def seconds_text(seconds: float) -> str:

@@ -17,7 +17,7 @@ from cosim.studies.sweep.sweep import Sweep
 SHORT = {
     "total_g": "carbon",
     "per_1k_tokens_g": "g per 1k\ntokens",
-    "import_kwh": "grid\nkWh",
+    "import_kwh": "grid",
     "self_sufficiency": "self-\nsuff. %",
     "cost": "cost",
     "ttft_p99_s": "TTFT\np99 s",
@@ -39,8 +39,8 @@ def short_table(sweep: Sweep, every: Sequence[CaseRow], choice: Choice) -> TextT
         if _is_known(figure, every)
         and (figure == choice.figure or figure not in ("total_g", "per_1k_tokens_g"))
     }
-    if "total_g" in titles:
-        titles["total_g"] += f"\n{in_unit(MEASURES['total_g'], every).unit}"
+    for figure in {"total_g", "import_kwh"} & titles.keys():
+        titles[figure] += f"\n{in_unit(MEASURES[figure], every).unit}"
     if "cost" in titles and (unit := currency(every)):
         titles["cost"] = f"cost\n{unit}"
     heads = [axis.title.replace(" [", "\n[") for axis in sweep.axes]
