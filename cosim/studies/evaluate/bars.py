@@ -22,11 +22,11 @@ def policy_table(rows: Sequence[PolicyRow], best: PolicyRow) -> str:
     """
     units = TableUnits.of(rows)
     header, lines = units.header(), [cells(row, units) for row in rows]
-    columns = []
+    columns: list[BarColumn] = []
     for name, figure in _figures(units).items():
         place = HEADER.index(name)
         shown = [
-            _cell(lines[number][place], figure(row), row is rows[0])
+            _cell(lines[number][place], figure(row), row is rows[0] and not columns)
             for number, row in enumerate(rows)
         ]
         if any(math.isfinite(cell.value) for cell in shown[name not in _OF_ALL :]):
