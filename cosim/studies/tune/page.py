@@ -115,7 +115,7 @@ def _over(tuning: Tuning, axis: int, parameter: Parameter) -> ScatterChart | Non
                 trial.label,
                 float(value),
                 percent_points(tuning.saving(trial)),
-                color="red" if trial.missed else "blue",
+                color="vermilion" if trial.missed else "blue",
                 label=None if trial in (best, tuning.trials[0]) else "",
             )
         )
