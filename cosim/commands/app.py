@@ -11,6 +11,7 @@ from cosim import __version__
 from cosim.commands import calibrate, controllers, signals, traces
 from cosim.commands.capacity import capacity
 from cosim.commands.catalogues import gpus, models, routers, schedulers, schema
+from cosim.commands.compare import compare
 from cosim.commands.evaluate import evaluate
 from cosim.commands.report import report
 from cosim.commands.reproduce import reproduce
@@ -37,6 +38,7 @@ app.command()(evaluate)
 app.command()(tune)
 app.command()(sweep)
 app.command()(reproduce)
+app.command()(compare)
 app.command()(report)
 app.command()(schema)
 app.command()(models)
