@@ -52,7 +52,8 @@ def compare(
         print_comparison(comparison)
     page = out
     if page is None and not as_json and len(comparison.runs) <= MOST_ON_A_PAGE:
-        page = folders[0].resolve().parent / COMPARISON
+        first = folders[0] if folders[0].name else folders[0].resolve()
+        page = first.parent / COMPARISON
     if csv is not None:
         put_text(csv, comparison.table.to_csv())
     if page is not None:

@@ -218,7 +218,7 @@ def _per_work(runs: Sequence[ComparedRun]) -> Iterator[Measure]:
         "energy per request",
         "energy_per_request_wh",
         lambda totals: totals.energy_per_work.wh_per_request,
-        lambda wh: energy(wh / 1000),
+        lambda wh: f"{number(wh)} Wh",
     )
     yield row(
         "carbon per request, embodied included",

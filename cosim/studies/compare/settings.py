@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from cosim.accounting.words import number
 
 _APART = ("schema_version", "name", "description", "evaluation")
 """Keys without effect on a run."""
@@ -70,9 +67,8 @@ def _words(value: Any) -> str:
         return _NONE
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, int | float):
-        exact = isinstance(value, int) or not math.isfinite(value)
-        return f"{value}" if exact else number(value)
+    if isinstance(value, float):
+        return f"{value:.10g}"  # 500, not 500.0
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {_words(part)}" for key, part in value.items()) + "}"
     if isinstance(value, list):
