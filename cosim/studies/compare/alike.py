@@ -20,11 +20,11 @@ OTHER_WORK = "other work"
 
 def why_no_saving(run: ComparedRun, baseline: ComparedRun) -> str:
     """Return why lower emissions than the baseline's are not a saving; empty if they are."""
-    if reason := no_saving([run.figures], [baseline.figures]):
-        return reason
-    if baseline.figures.failure:
+    if run.figures.failure or baseline.figures.failure:
         return FAILED
-    return OTHER_WORK if next(_other_work(run, baseline), "") else ""
+    if next(_other_work(run, baseline), ""):
+        return OTHER_WORK
+    return no_saving([run.figures], [baseline.figures])
 
 
 def warnings(run: ComparedRun, baseline: ComparedRun) -> Iterator[str]:

@@ -94,15 +94,14 @@ def sentences(comparison: Comparison) -> Iterator[str]:
     if saving is None:
         yield f"That is not a saving: {against.reasons[1]}."
         return
-    met = controlled.figures.attainment
-    late = controlled.figures.late
-    held = "" if met is None else f" {exact_percent(met)} of the chat is within its objectives,"
-    held += f" {count(late) if late else 'no'} batch request{'' if late == 1 else 's'} late."
     yield (
-        f"Both runs serve the same requests.{held} With the controller the grid emits {percent(saving)} less for them. The price: "
-        f"{_price(without, controlled)}. Most of the saving needs no signal of the grid: GPUs use "
-        "less energy in large batches, and replicas that sleep use little. It is one pair of days "
-        "with one seed; cosim evaluate tells both apart, over more of them."
+        f"Both runs serve the same requests. {_held(controlled)}, and the grid emits "
+        f"{percent(saving)} less. The price: {_price(without, controlled)}."
+    )
+    yield (
+        "Most of the saving needs no signal of the grid: GPUs use less energy in large batches, "
+        "and replicas that sleep use little. This is one pair of days with one seed; cosim "
+        "evaluate tells what is due to timing, against policies that are blind to the grid."
     )
 
 
@@ -120,8 +119,18 @@ def _simulated(run: ComparedRun) -> Iterator[str]:
     )
 
 
+def _held(run: ComparedRun) -> str:
+    """Return how far the objectives are met."""
+    met, late = run.figures.attainment or 0.0, run.figures.late
+    word = "request is" if late == 1 else "requests are"
+    text = f"{late:,} batch {word} late" if late else "no batch request is late"
+    return f"With the controller {exact_percent(met)} of the chat meets its objectives, {text}"
+
+
 def _price(without: ComparedRun, controlled: ComparedRun) -> str:
-    before, after = (run.latencies["batch"]["e2e"].quantiles([0.5])[0] for run in (without, controlled))
+    before, after = (
+        run.latencies["batch"]["e2e"].quantiles([0.5])[0] for run in (without, controlled)
+    )
     return (
         f"half of the batch requests take more than {latency(after)}, where it was "
         f"{latency(before)}"

@@ -27,6 +27,7 @@ _WIDTHS_S = (
 _VALUES = 2900  # of a quantity, over all runs and sites: it bounds the size of the page
 _FEWEST = 120  # of a line
 _MOST = 720
+_COARSER = 2.5  # than needed: the most that a bucket of a round length may be
 _WIDE_RANGE = 100  # between least and greatest, above which an axis is logarithmic
 
 Columns = Mapping[str, FloatArray]
@@ -240,10 +241,9 @@ def bucket_width_s(steps_s: Sequence[float], duration_s: float, most: int) -> fl
     common = math.lcm(*(round(step_s) for step_s in steps_s))
     if duration_s <= most * common:
         return float(common)
-    for width_s in _WIDTHS_S:
-        if width_s % common == 0 and duration_s <= most * width_s:
-            return float(width_s)
-    return float(common * math.ceil(duration_s / most / common))
+    least_s = common * math.ceil(duration_s / most / common)
+    round_s = [width_s for width_s in _WIDTHS_S if width_s % common == 0 and width_s >= least_s]
+    return float(round_s[0] if round_s and round_s[0] <= _COARSER * least_s else least_s)
 
 
 def _is_wide(lines: Sequence[ChartLine]) -> bool:

@@ -49,7 +49,9 @@ def picture(without: RunData, with_control: RunData) -> LineChart:
     ]
     panels = [
         Panel("power", "kW", [solar, *load], height=170),
-        Panel("carbon intensity of the grid", "g/kWh", [replace(intensity, filled=True)], height=80),
+        Panel(
+            "carbon intensity of the grid", "g/kWh", [replace(intensity, filled=True)], height=80
+        ),
         Panel("carbon from the grid so far", "kg", emitted, height=110),
     ]
     before, after = (float(_emitted_kg(run)[-1]) for run in (without, with_control))
