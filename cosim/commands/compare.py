@@ -36,6 +36,9 @@ def compare(
         Path | None,
         typer.Option("--csv", help="Write the figures as a table too.", metavar="FILE"),
     ] = None,
+    brief: Annotated[
+        bool, typer.Option("--brief", help="Print the main figures and warnings only.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the comparison as JSON; a page only with -o.")
     ] = False,
@@ -49,7 +52,7 @@ def compare(
     if as_json:
         print(to_json(comparison.to_dict()))
     else:
-        print_comparison(comparison)
+        print_comparison(comparison, brief=brief)
     page = out
     if page is None and not as_json and len(comparison.runs) <= MOST_ON_A_PAGE:
         first = folders[0] if folders[0].name else folders[0].resolve()

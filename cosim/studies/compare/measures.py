@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from cosim.accounting.words import count, energy, exact_percent, latency, mass, number
@@ -17,6 +17,20 @@ has none."""
 
 _LATENCY_NAMES = {"ttft": "TTFT", "tpot": "TPOT", "e2e": "whole request"}
 _PERCENTILES = (50, 99)
+_MAIN = {
+    "operational_carbon_at_equal_work_kg",
+    "operational_carbon_kg",
+    "grid_import_kwh",
+    "import_intensity_g_per_kwh",
+    "battery_gain_kwh",
+    "requests_completed",
+    "requests_late",
+    "ttft_p99_s",
+    "tpot_p99_s",
+    "e2e_p99_s",
+    "queue_mean_s",
+    "slo_attainment",
+}
 _MANY_TIMES = 10
 
 
@@ -32,6 +46,7 @@ class Measure:
         write: Returns a value in words.
         kind: How values differ.
         detail: Whether it stands only on pages and in files, not on the terminal.
+        main: Whether it stands in a brief table too.
     """
 
     group: str
@@ -41,6 +56,7 @@ class Measure:
     write: Callable[[float], str]
     kind: Kind = "amount"
     detail: bool = False
+    main: bool = False
 
     def text(self, index: int) -> str:
         """Return the value of a run in words; a dash where it has none."""
@@ -62,7 +78,7 @@ class Measure:
         if not before:
             return ""
         if value / before >= _MANY_TIMES:
-            return f"× {value / before:,.0f}"
+            return f"× {float(f'{value / before:.3g}'):,.0f}"
         return _signed((value - before) / abs(before) * 100, "%")
 
 
@@ -73,7 +89,11 @@ def _signed(value: float, unit: str) -> str:
 def measures(runs: Sequence[ComparedRun]) -> list[Measure]:
     """Return the figures that at least one of the runs has."""
     rows = (*_carbon(runs), *_energy(runs), *_work(runs), *_latencies(runs), *_per_work(runs))
-    return [row for row in rows if any(value is not None for value in row.values)]
+    return [
+        replace(row, main=row.column in _MAIN)
+        for row in rows
+        if any(value is not None for value in row.values)
+    ]
 
 
 def _carbon(runs: Sequence[ComparedRun]) -> Iterator[Measure]:
@@ -104,6 +124,19 @@ def _energy(runs: Sequence[ComparedRun]) -> Iterator[Measure]:
 
     yield row("used", "facility_energy_kwh", lambda run: run.totals.energy_kwh.facility)
     yield row("grid import", "grid_import_kwh", lambda run: run.totals.energy_kwh.import_)
+    intensities = [
+        run.totals.carbon_g.import_ / run.totals.energy_kwh.import_
+        if run.totals.energy_kwh.import_
+        else None
+        for run in runs
+    ]
+    yield Measure(
+        "Energy",
+        "intensity of the import",
+        "import_intensity_g_per_kwh",
+        intensities,
+        lambda intensity: f"{intensity:.0f} g/kWh",
+    )
     yield row("solar used", "solar_used_kwh", lambda run: _some(run.totals.energy_kwh.solar_used))
     yield row("solar exported", "grid_export_kwh", lambda run: _some(run.totals.energy_kwh.export))
     cycles = [run.battery_cycles for run in runs]
@@ -152,6 +185,12 @@ def _latencies(runs: Sequence[ComparedRun]) -> Iterator[Measure]:
                 known = None if run.serving is None else getattr(run.serving.latency_s, key)
                 values.append(None if known is None else getattr(known, f"p{percent}"))
             yield Measure("Latency", f"{name} p{percent}", f"{key}_p{percent}_s", values, latency)
+    waits = [
+        None if run.serving is None or run.serving.latency_s.queue is None
+        else run.serving.latency_s.queue.mean
+        for run in runs
+    ]  # fmt: skip
+    yield Measure("Latency", "time in line, mean", "queue_mean_s", waits, latency)
     for of_class in request_classes(runs):
         yield from _of_class(runs, of_class)
     attainments = [run.figures.attainment for run in runs]

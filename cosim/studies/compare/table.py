@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cosim.studies.compare.measures import Measure
 from cosim.studies.compare.side_by_side import SideBySide
 from cosim.studies.frame.table import TextTable
 
 _LONGEST = 60  # characters of a setting, which may be a whole controller
 
 
-def figures_table(comparison: SideBySide) -> TextTable:
-    """Return the figures, a row each; beside each run but the baseline its differences."""
+def figures_table(comparison: SideBySide, *, brief: bool = False) -> TextTable:
+    """Return the figures, a row each; beside each run but the baseline its differences.
+
+    Args:
+        comparison: The runs.
+        brief: Whether only the main figures are shown, without headings.
+    """
     baseline = comparison.baseline
     head = [f"against {comparison.names[baseline]}"]
     for index, name in enumerate(comparison.names):
@@ -19,18 +25,25 @@ def figures_table(comparison: SideBySide) -> TextTable:
     lines = []
     group = ""
     for row in comparison.measures:
-        if row.detail:
+        if row.detail or (brief and not row.main):
             continue
-        if row.group != group:
+        if row.group != group and not brief:
             group = row.group
             lines.append([group, *[""] * (len(head) - 1)])
-        line = [f"  {row.title}"]
+        line = [_title(row, brief=brief)]
         for index in range(len(comparison.runs)):
             line.append(row.text(index))
             if index != baseline:
                 line.append(row.difference(index, baseline))
         lines.append(line)
     return TextTable(head, lines)
+
+
+def _title(row: Measure, *, brief: bool) -> str:
+    """Return the name of a row, which without headings has to say what it is of."""
+    if not brief:
+        return f"  {row.title}"
+    return f"carbon, {row.title}" if row.group == "Carbon" else row.title
 
 
 def settings_table(comparison: SideBySide) -> TextTable:
@@ -44,11 +57,9 @@ def settings_table(comparison: SideBySide) -> TextTable:
 
 
 def notes(comparison: SideBySide) -> Iterator[str]:
-    """Yield the warnings, and how the table is to be read."""
-    against = comparison.against(comparison.baseline)
-    for warning in against.warnings:
+    """Yield the warnings, each a paragraph."""
+    for warning in comparison.against(comparison.baseline).warnings:
         yield f"Warning: {warning}"
-    yield reading(comparison)
 
 
 def reading(comparison: SideBySide) -> str:
