@@ -49,12 +49,17 @@
     return csv([["run", ...rows.map((row) => row.dataset.column)],
       ...names.map((name, k) => [name, ...cells.map((values) => values[k])])]);
   };
+  const named = (name, unit) => (unit ? `${name} [${unit}]` : name);
+  const scaled = (value, per) => (typeof value === "number" && per ? value / per : value);
   const ofChart = (chart) => {
     const time = chart.origin !== undefined;
-    const first = chart.along === "y" ? "share of requests" : time ? "time" : chart.label;
-    const head = [first, ...chart.series.map((line) => line.unit ? `${line.name} [${line.unit}]` : line.name)];
-    const at = (x) => time ? new Date((chart.origin + x) * 1000).toISOString().replace(".000", "") : x;
-    return csv([head, ...chart.at.map((x, k) => [at(x), ...chart.series.map((line) => line.mean[k])])]);
+    const first = chart.along === "y" ? "share of requests" : time ? "time" : named(chart.label, chart.unit);
+    const place = (x) => time ? new Date((chart.origin + x) * 1000).toISOString().replace(".000", "")
+      : chart.along === "y" ? x : scaled(x, chart.per);
+    return csv([
+      [first, ...chart.series.map((line) => named(line.name, line.unit))],
+      ...chart.at.map((x, k) => [place(x), ...chart.series.map((line) => scaled(line.mean[k], line.per))]),
+    ]);
   };
   const button = (name, content) => {
     const made = document.createElement("button");

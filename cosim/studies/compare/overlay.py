@@ -24,7 +24,7 @@ _WIDTHS_S = (
     *(_HOUR_S * hours for hours in (1, 2, 3, 4, 6, 8, 12)),
     *(_DAY_S * days for days in (1, 2, 7, 14, 28)),
 )
-_VALUES = 2900  # of a quantity, over all runs and sites: it bounds the size of the page
+_VALUES = 2960  # of a quantity, over all runs and sites: it bounds the size of the page
 _FEWEST = 120  # of a line
 _MOST = 720
 _COARSER = 2.5  # than needed: the most that a bucket of a round length may be

@@ -27,6 +27,8 @@ from cosim.studies.compare.table import reading
 
 _BESIDE = 4
 """Most runs of a table whose differences stand beside the values, not below."""
+_IN_WORDS = 3
+"""Most runs whose differences are told in sentences too."""
 Block = Chart | str
 
 
@@ -68,7 +70,8 @@ def _lead(comparison: SideBySide) -> Iterator[str]:
         if len(comparison.runs) == 2:
             run, base = comparison.runs[1 - number], comparison.runs[number]
             parts.append(cards(figure_cards(run.data.summary, base.data.summary, base.name)))
-        parts += [paragraph(text) for text in against.sentences]
+        if len(comparison.runs) <= _IN_WORDS:
+            parts += [paragraph(text) for text in against.sentences]
         hidden = "" if number == comparison.baseline else " hidden"
         yield f'<div data-against="{number}"{hidden}>{"".join(parts)}</div>'
 

@@ -99,7 +99,8 @@ def test_the_data_as_files(browser: Browser, page: Path) -> None:
     assert rows[1][0] == "2022-06-08T00:00:00Z"
     steps = pd.read_parquet(page.parent / "windows" / "steps.parquet")
     assert len(rows) - 1 == len(steps)
-    assert float(rows[5][2]) == pytest.approx(steps["facility_power_w"][4], rel=1e-6)
+    watts = {"windows [W]": 1.0, "windows [kW]": 1000.0}[rows[0][2]]
+    assert float(rows[5][2]) * watts == pytest.approx(steps["facility_power_w"][4], rel=1e-6)
     table = list(
         csv.DictReader(
             browser.evaluate(save.replace("SELECTOR", "#figures button.csv")).splitlines()
