@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from importlib.resources import files
 
 _NEAR = 0.5
 _LEAST_REACH = 0.05
@@ -137,6 +138,20 @@ def bar_table(
         '<div class="wide-table bars" tabindex="0"><table class="sortable"><thead><tr>'
         f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
+
+
+def style() -> str:
+    """Return the rules that a page with such a table needs."""
+    return _resource("bar_table.css")
+
+
+def script() -> str:
+    """Return the script that sorts."""
+    return _resource("sort.js")
+
+
+def _resource(name: str) -> str:
+    return files("cosim.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _name(column: NameColumn, number: int, *, first: bool) -> str:

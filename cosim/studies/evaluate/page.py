@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cosim.accounting.words import mass
+from cosim.report import bar_table
 from cosim.report.charts import BarChart, Point, ScatterChart, bar_chart, scatter_chart
 from cosim.report.page import Page, Section, cards, paragraph, preformatted, table
 from cosim.studies.evaluate.bars import policy_table
@@ -43,6 +44,8 @@ def evaluation_page(evaluation: Evaluation) -> Page:
         [*_charts(evaluation), *_about(evaluation)],
         subtitle=f"{_counted(evaluation)}. {description}".strip(),
         lead=[cards(_cards(evaluation)), paragraph(_sentence(evaluation))],
+        style=bar_table.style(),
+        script=bar_table.script(),
     )
 
 

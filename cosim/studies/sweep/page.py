@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from cosim.accounting.words import number, percent
+from cosim.report import bar_table
 from cosim.report.charts import Chart
 from cosim.report.page import (
     Page,
@@ -57,7 +58,14 @@ def sweep_page(sweep: Sweep) -> Page:
         *_about(sweep, every, choice),
     ]
     subtitle = f"{_counted(sweep, every)}. {sweep.description}".strip()
-    return Page(f"{sweep.name}: cases compared", sections, subtitle, lead)
+    return Page(
+        f"{sweep.name}: cases compared",
+        sections,
+        subtitle,
+        lead,
+        style=bar_table.style(),
+        script=bar_table.script(),
+    )
 
 
 def _counted(sweep: Sweep, every: Sequence[CaseRow]) -> str:
