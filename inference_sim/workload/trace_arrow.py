@@ -12,8 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.json
 
+from inference_sim.arrays import FloatArray
 from inference_sim.workload.text_blocks import Block
-from inference_sim.workload.trace_lines import Columns, LineParser
+from inference_sim.workload.trace_formats import TraceFormat
+from inference_sim.workload.trace_lines import EPOCHS_S, Columns, LineParser
 from inference_sim.workload.trace_opening import OpenedTrace
 from inference_sim.workload.trace_talk import Column, Prefixes
 from inference_sim.workload.trace_values import MOST_TOKENS, has_offset
@@ -36,11 +38,7 @@ def parsed_at_once(trace: OpenedTrace, block: Block, parser: LineParser) -> Colu
     ticks, prompt, output = (column.to_numpy() for column in columns)
     if trace.format.stamps:
         ticks = ticks.astype("datetime64[ns]").view(np.int64)
-    elif (
-        not (np.isfinite(ticks) & (ticks >= 0)).all()
-        or trace.format.epoch
-        or (trace.format.whole_ticks and (ticks != np.floor(ticks)).any())
-    ):
+    elif not _plain_times(trace.format, ticks):
         return None
     served = (prompt >= 1) & (output >= 1)
     if trace.format.fails_at_zero:
@@ -49,6 +47,14 @@ def parsed_at_once(trace: OpenedTrace, block: Block, parser: LineParser) -> Colu
         return None
     lines = range(block.first_line, block.first_line + table.num_rows)
     return Columns(lines, ticks, prompt, output, more=more)
+
+
+def _plain_times(trace_format: TraceFormat, ticks: FloatArray) -> bool:
+    """Return whether all times are as the format has them."""
+    if trace_format.whole_ticks and (ticks != np.floor(ticks)).any():
+        return False
+    least, most = EPOCHS_S if trace_format.epoch else (0.0, np.inf)
+    return bool((np.isfinite(ticks) & (ticks >= least) & (ticks < most)).all())
 
 
 def _plain(trace: OpenedTrace, block: Block, parser: LineParser) -> bool:

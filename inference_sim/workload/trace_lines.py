@@ -33,7 +33,8 @@ from inference_sim.workload.trace_values import (
 _Bad = tuple[NDArray[np.bool_], str]
 _SET_UNIT = f"set `time_unit` to one of {', '.join(TIME_UNITS)}"
 _SKIP = "; `skip: invalid` leaves such rows out"
-_EPOCHS_S = (946_684_800, 4_102_444_800)  # the years 2000 to 2099
+EPOCHS_S = (946_684_800.0, 4_102_444_800.0)
+"""Seconds since 1970 that are taken for a time of a trace: the years 2000 to 2099."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ class LineParser:
             (finite & (numbers < 0), "is negative"),
         ]
         if self._format.epoch:
-            other = finite & ((numbers < _EPOCHS_S[0]) | (numbers >= _EPOCHS_S[1]))
+            other = finite & ((numbers < EPOCHS_S[0]) | (numbers >= EPOCHS_S[1]))
             problems.append((other, f"is not in seconds since 1970; {_SET_UNIT}"))
         if self._format.whole_ticks:
             fraction = finite & (numbers != np.floor(numbers))
