@@ -69,12 +69,12 @@ def spans_of(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     The attributes of a span stand beside its own keys. Nanoseconds, which OTLP/JSON writes as text,
     are numbers.
     """
-    found: list[Any] = [content]
+    level: list[Any] = [content]
     if _ENVELOPE[0] in content:
         for key in _ENVELOPE:
-            lists = [outer.get(key) for outer in found if isinstance(outer, dict)]
-            found = [inner for each in lists if isinstance(each, list) for inner in each]
-    return [_flat(span) for span in found if isinstance(span, dict)]
+            lists = [outer.get(key) for outer in level if isinstance(outer, dict)]
+            level = [inner for each in lists if isinstance(each, list) for inner in each]
+    return [_flat(span) for span in level if isinstance(span, dict)]
 
 
 def _flat(span: dict[str, Any]) -> dict[str, Any]:

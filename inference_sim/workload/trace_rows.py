@@ -93,7 +93,7 @@ def read_rows(
         latest = ticks[-1]
         served = output > 0
         failures = len(served) - int(np.count_nonzero(served))
-        told = follower.talk(columns.more, columns.lines, served) if talk else None
+        rows_talk = follower.talk(columns.more, columns.lines, served) if talk else None
         class_ids = None
         if classes is not None and "class" in more:
             names = columns.more["class"][served].tolist()  # type: ignore[index]
@@ -101,7 +101,7 @@ def read_rows(
             class_ids = classes.of(path, more["class"], names, lines)
         if failures:
             ticks, prompt, output = ticks[served], prompt[served], output[served]
-        yield Rows(ticks, prompt, output, failures, columns.skipped, class_ids, told)
+        yield Rows(ticks, prompt, output, failures, columns.skipped, class_ids, rows_talk)
 
 
 def sorted_columns(parts: Sequence[Columns]) -> Columns:

@@ -77,8 +77,8 @@ def weibull_shape(cv: FloatArray) -> FloatArray:
     """
     logs = np.array([math.lgamma(1 + 2 / k) - 2 * math.lgamma(1 + 1 / k) for k in _WEIBULL_SHAPES])
     log_cvs = np.log(np.expm1(logs)) / 2  # falling
-    found: FloatArray = np.exp(np.interp(np.log(cv), log_cvs[::-1], np.log(_WEIBULL_SHAPES)[::-1]))
-    return found
+    shapes: FloatArray = np.exp(np.interp(np.log(cv), log_cvs[::-1], np.log(_WEIBULL_SHAPES)[::-1]))
+    return shapes
 
 
 def _windows(path: Path) -> tuple[FloatArray, FloatArray, FloatArray, NDArray[np.bool_]]:

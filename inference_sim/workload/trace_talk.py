@@ -157,17 +157,17 @@ class TurnFollower:
         Raises:
             TraceError: If a request continues one that comes later, such as itself.
         """
-        told: dict[str, Any] = {
+        talk: dict[str, Any] = {
             "sessions": columns.get("session"),
             "turns": columns.get("turn"),
             "prefixes": columns.get("prefix"),
         }
         if "parent" in columns:
-            found = self._followed(columns, lines, served)
-            told["parents"] = np.array([number for number, _ in found], dtype=np.int64)
-            if told["sessions"] is None:
-                told["sessions"] = np.array([session for _, session in found], dtype=object)
-        return Talk(**told).picked(served)
+            followed = self._followed(columns, lines, served)
+            talk["parents"] = np.array([number for number, _ in followed], dtype=np.int64)
+            if talk["sessions"] is None:
+                talk["sessions"] = np.array([session for _, session in followed], dtype=object)
+        return Talk(**talk).picked(served)
 
     def _followed(
         self, columns: Mapping[str, Column], lines: Sequence[int], served: NDArray[np.bool_]

@@ -35,8 +35,13 @@ def reading_of(
         sort: Whether it is sorted by time.
 
     Raises:
-        ScenarioError: If the options do not go together.
+        ScenarioError: If the options do not go together, or it is a folder of ServeGen.
     """
+    if path.is_dir() and any(path.glob("chunk-*-trace.csv")):
+        raise ScenarioError(
+            f"{path}: is a folder of clients, which send requests as a run goes on: "
+            f"`workload.trace: {{type: servegen, path: {path}}}`"
+        )
     try:
         chosen = _format(path, trace_format, columns, time_unit, prefix_block_tokens)
     except InferenceSimError as error:

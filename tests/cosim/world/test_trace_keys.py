@@ -167,6 +167,13 @@ class TestServeGen:
         other = source(self.TRACE.replace("10min", "10min, loop: true"))
         assert next(iter(other.stream())).time_s == times[0]
 
+    def test_is_not_shown_as_a_file(self, cosim: Cli) -> None:
+        Path("clients").mkdir()
+        folder_of(Path("clients"), {1: WINDOWS})
+        answer = cosim("traces", "show", "clients")
+        assert answer.code == 2
+        assert "`workload.trace: {type: servegen, path: clients}`" in answer.err
+
     def test_a_run(self, cosim: Cli) -> None:
         """And its results name the folder by the hash of its files."""
         Path("clients").mkdir()
