@@ -76,7 +76,7 @@ def _panel(chart: LineChart, panel: Panel, ax: Any) -> None:
                 x, y, marker="o" if chart.dots and line.shape == "line" else None, ms=3, **style
             )
         step = "post" if held else None
-        if line.low is not None and line.high is not None:
+        if panel.banded and line.low is not None and line.high is not None:
             low, high = (_extended(chart, line, edge, held)[1] for edge in (line.low, line.high))
             high = np.where(np.isposinf(high), scale.high, high)
             ax.fill_between(x, low, high, color=LIGHT[line.color], alpha=0.22, lw=0, step=step)

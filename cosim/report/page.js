@@ -21,18 +21,28 @@
     if (typeof v !== "number") return value(v, one.infinite);
     return value(one.per ? v / one.per : v);
   };
-  const moment = (chart, s) => {
-    const t = new Date((chart.origin + s) * 1000);
-    const seconds = chart.seconds ? ":" + two(t.getUTCSeconds()) : "";
-    return `${t.getUTCDate()} ${MONTHS[t.getUTCMonth()]} ${two(t.getUTCHours())}:${two(t.getUTCMinutes())}${seconds}`;
+  const clock = (chart, t) => `${two(t.getUTCHours())}:${two(t.getUTCMinutes())}${chart.seconds ? ":" + two(t.getUTCSeconds()) : ""}`;
+  const day = (t) => `${t.getUTCDate()} ${MONTHS[t.getUTCMonth()]}`;
+  const ahead = (chart, s) => {
+    let offset = 0;
+    for (const [from, seconds] of chart.offsets || []) if (from <= s) offset = seconds;
+    return offset;
+  };
+  const span = (chart, k, local) => {
+    const at = chart.at[k];
+    const end = k + 1 < chart.at.length ? chart.at[k + 1] : Math.min(at + chart.width, chart.end);
+    const date = (s) => new Date((chart.origin + s + (local ? ahead(chart, s) : 0)) * 1000);
+    const [from, to] = [date(at), date(end)];
+    const first = `${day(from)} ${clock(chart, from)}`;
+    if (!chart.bucket) return first;
+    return day(from) === day(to) ? `${first} to ${clock(chart, to)}` : `${first} to ${day(to)} ${clock(chart, to)}`;
   };
   const place = (chart, k) => {
     const at = chart.at[k];
     if (chart.along === "y") return `${value(at * 100)} % of requests within`;
     if (chart.origin === undefined) return `${chart.label}: ${shown(chart, at)} ${chart.unit || ""}`.trimEnd();
-    if (!chart.bucket) return moment(chart, at) + " UTC";
-    const end = Math.min(at + chart.width, chart.end);
-    return `${moment(chart, at)} to ${moment(chart, end)} UTC`;
+    const utc = `${span(chart, k, false)} UTC`;
+    return chart.zone ? `${span(chart, k, true)} ${chart.zone} = ${utc}` : utc;
   };
   const find = (chart, x) => {
     const at = chart.at;

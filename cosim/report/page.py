@@ -83,7 +83,8 @@ class Page:
             "<main>",
             *(_section(section) for section in self.sections),
             "</main>",
-            f"<footer>Written by cosim {escape(cosim.__version__)}. Times are UTC.</footer>",
+            f"<footer>Written by cosim {escape(cosim.__version__)}. Times are UTC "
+            "where no other zone is named.</footer>",
         ]
         data = json.dumps(values, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
         return (
@@ -218,6 +219,9 @@ def _data(chart: LineChart) -> dict[str, Any]:
         data["bucket"] = any(
             line.low is not None for panel in chart.panels for line in panel.series
         )
+        if not chart.axis.clock.is_utc:
+            data["zone"] = chart.axis.clock.name
+            data["offsets"] = chart.axis.clock.offsets(chart.axis.origin, chart.at)
         data["seconds"] = bool(chart.width % 60)
     data["series"] = []
     for panel in chart.panels:

@@ -13,6 +13,7 @@ import numpy as np
 from controllers import ACTUATORS, ActuatorChange
 from cosim.accounting.quantiles import Quantiles
 from cosim.accounting.words import duration, infinite, setting
+from cosim.report.clock import UTC_CLOCK, Clock
 from cosim.report.lines import Axis, ChartLine, LineChart, Mark, Panel
 from cosim.report.run_data import LATENCIES, RunData
 from cosim.report.thin import Buckets
@@ -23,6 +24,10 @@ MOST_CHANGES = 500
 
 _BUCKETS = 720
 _SITES_IN_FULL = 3
+_DAY_S = 86400.0
+_DAILY_FROM_S = 31 * _DAY_S
+_MOST_BANDS = 2
+_EACH = {"1 day": "day", "1 h": "hour", "1 min": "minute"}
 
 _SHARES = np.concatenate(
     [np.linspace(0, 0.95, 96), np.linspace(0.955, 0.99, 8), np.linspace(0.991, 1, 10)]
@@ -40,11 +45,13 @@ class SiteCharts:
         run: The run.
         site: The site.
         suffix: Suffix of the keys of its charts, if there are several sites.
+        clock: Its clock.
     """
 
     run: RunData
     site: str
     suffix: str
+    clock: Clock = UTC_CLOCK
 
     @property
     def _columns(self) -> Mapping[str, FloatArray]:
@@ -54,7 +61,18 @@ class SiteCharts:
     def _buckets(self) -> Buckets:
         sites = len(self.run.steps)
         most = _BUCKETS if sites <= _SITES_IN_FULL else max(120, _BUCKETS * _SITES_IN_FULL // sites)
-        return Buckets.at_most(len(self._columns["time_s"]), most)
+        return Buckets.of_time(
+            len(self._columns["time_s"]),
+            most,
+            self.run.step_s,
+            self.clock.past_midnight_s(self.run.start),
+            _DAY_S if self._is_long else 0.0,
+        )
+
+    @property
+    def _is_long(self) -> bool:
+        """Whether lines are means of days at least: heat maps show the hours."""
+        return self.run.duration_s > _DAILY_FROM_S
 
     def power(self) -> LineChart:
         """Return the flows of power over the grid's intensity."""
@@ -73,7 +91,13 @@ class SiteCharts:
             "carbon intensity", "carbon_intensity_g_per_kwh", "vermilion", filled=True
         )
         panels = [
-            Panel("power", "W", lines, height=220),
+            Panel(
+                "power",
+                "W",
+                lines,
+                height=220,
+                banded=not (self._is_long and len(lines) > _MOST_BANDS),
+            ),
             Panel("carbon intensity of the grid", "g/kWh", [intensity], height=100),
         ]
         if "price_per_kwh" in columns:
@@ -172,12 +196,13 @@ class SiteCharts:
     def _chart(self, key: str, title: str, panels: list[Panel], note: str = "") -> LineChart:
         buckets, step_s = self._buckets, self.run.step_s
         if buckets.size > 1:
-            thinned = (
-                f"Line: mean of each {duration(buckets.size * step_s)}; band: its least and "
-                "greatest value."
-            )
-            note = f"{thinned} {note}".strip()
-        axis = Axis("time", "time, UTC", 0.0, self.run.duration_s, self.run.start)
+            length = _EACH.get(duration(buckets.size * step_s)) or duration(buckets.size * step_s)
+            drawn = any(panel.banded for panel in panels)
+            rest = "band: its" if drawn else "point at it for its"
+            note = f"Line: mean of each {length}; {rest} least and greatest value. {note}".strip()
+        axis = Axis(
+            "time", self.clock.axis_label, 0.0, self.run.duration_s, self.run.start, self.clock
+        )
         at = buckets.starts.astype(np.float64) * step_s
         width = buckets.size * step_s
         return LineChart(key + self.suffix, title, axis, at, panels, note, held=True, width=width)

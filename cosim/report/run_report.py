@@ -11,6 +11,7 @@ from cosim.accounting.words import duration, number, plural, setting
 from cosim.errors import ScenarioError
 from cosim.report.breakdown import breakdown_charts
 from cosim.report.charts import Chart
+from cosim.report.clock import site_clocks
 from cosim.report.headline import headline
 from cosim.report.page import (
     Page,
@@ -134,7 +135,8 @@ def _charts(run: RunData, baseline: Baseline | None) -> list[Section]:
     names = list(run.summary.sites)
     suffixes = slugs(names)
     latencies = run.latencies()
-    sites = {name: SiteCharts(run, name, suffixes[name]) for name in names}
+    clocks = site_clocks(run.scenario["sites"])
+    sites = {name: SiteCharts(run, name, suffixes[name], clocks[name]) for name in names}
 
     def by_site(make: Callable[[str], list[Block]]) -> list[Block]:
         blocks: list[Block] = []

@@ -10,6 +10,14 @@ from numpy.typing import NDArray
 from cosim.report.lines import ChartLine
 from inference_sim.arrays import FloatArray
 
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_LENGTHS_S = (
+    *(1, 2, 5, 10, 15, 30),
+    *(_MINUTE * count for count in (1, 2, 3, 5, 10, 15, 30)),
+    *(_HOUR * count for count in (1, 2, 3, 4, 6, 8, 12)),
+    *(_DAY * count for count in (1, 7, 28)),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Thin:
@@ -27,25 +35,58 @@ class Thin:
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """Consecutive steps put together, so many in each but the last.
+    """Consecutive steps put together, so many in each but the first and the last.
 
     Attributes:
         count: Steps there are.
         size: Steps of a bucket; 1 if nothing is put together.
+        first: Steps of the first bucket if it has fewer; 0 if it is as long as the others.
     """
 
     count: int
     size: int
+    first: int = 0
 
     @classmethod
     def at_most(cls, count: int, most: int) -> Buckets:
         """Return the smallest buckets of which `most` hold `count` steps."""
         return cls(count, max(1, -(-count // most)))
 
+    @classmethod
+    def of_time(
+        cls, count: int, most: int, step_s: float, past_midnight_s: float, least_s: float = 0.0
+    ) -> Buckets:
+        """Return the smallest buckets of a round length, about `most` of which hold all steps.
+
+        The lengths divide a day or are whole days, and a bucket begins at midnight: others would
+        beat with the daily cycle. Where no such length is a whole number of steps, it is
+        :meth:`at_most`.
+
+        Args:
+            count: Steps there are.
+            most: About how many buckets there may be; one more where the first is cut.
+            step_s: Length of a step [s].
+            past_midnight_s: Time of day at which the first step begins [s].
+            least_s: Least length of a bucket [s].
+        """
+        if count <= most and step_s >= least_s:
+            return cls(count, 1)
+        for length_s in _LENGTHS_S:
+            size, rest = divmod(length_s, step_s)
+            if rest or length_s < least_s or count > most * size:
+                continue
+            return cls(count, int(size), round(-past_midnight_s % length_s / step_s) % int(size))
+        return cls.at_most(count, most)
+
     @property
     def starts(self) -> NDArray[np.int64]:
         """First step of each bucket."""
-        return np.arange(0, self.count, self.size)
+        return np.maximum(np.arange(-self._lacking, self.count, self.size), 0)
+
+    @property
+    def _lacking(self) -> int:
+        """Steps that the first bucket has fewer than others."""
+        return self.size - self.first if self.first else 0
 
     def thin(self, values: FloatArray) -> Thin:
         """Return the buckets of `values`, shape (count,). NaN is a missing value."""
@@ -53,7 +94,7 @@ class Buckets:
             return Thin(values, values, values)
         whole = len(self.starts) * self.size
         padded = np.full(whole, np.nan)
-        padded[: self.count] = values
+        padded[self._lacking : self._lacking + self.count] = values
         rows = padded.reshape(-1, self.size)
         known = ~np.isnan(rows)
         counts = known.sum(axis=1)
