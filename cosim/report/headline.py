@@ -93,11 +93,15 @@ def _cards(
     remark = "of requests met their SLOs"
     if met is not None and met_before is not None:
         remark = f"of requests; {points(met, met_before, name)}"
-    yield (
-        "SLO attainment",
-        "none set" if met is None else exact_percent(met),
-        "no class has an SLO" if met is None else remark,
-    )
+    if met is not None:
+        yield "SLO attainment", exact_percent(met), remark
+    elif totals.latency_s.ttft is not None:
+        ttft = totals.latency_s.ttft
+        yield (
+            "First token",
+            latency(ttft.p50),
+            f"at the median; {latency(ttft.p99)} at the 99th percentile",
+        )
     requests = totals.requests
     remark = f"of {requests.arrived:,} that arrived"
     if isinstance(before, ServingTotals):

@@ -55,6 +55,17 @@
     return !chart.held && nearer ? low + 1 : low;
   };
 
+  const beside = (tip, figure, event) => {
+    tip.style.left = "0";
+    tip.hidden = false;
+    const home = figure.getBoundingClientRect();
+    const at = event.clientX - home.left;
+    const room = home.width - tip.offsetWidth;
+    const left = at + 16 > room ? at - tip.offsetWidth - 16 : at + 16;
+    tip.style.left = `${Math.max(0, Math.min(left, room))}px`;
+    tip.style.top = `${event.clientY - home.top + 18}px`;
+  };
+
   for (const svg of document.querySelectorAll("svg[data-chart]")) {
     const chart = charts[svg.dataset.chart];
     const figure = svg.closest("figure");
@@ -107,14 +118,42 @@
         const unit = typeof own === "number" && !timed ? one.unit : "";
         row.appendChild(document.createTextNode(`${one.name} ${text} ${unit}`.trimEnd()));
       }
-      tip.style.left = "0";
-      tip.hidden = false;
-      const home = figure.getBoundingClientRect();
-      const at = event.clientX - home.left;
-      const room = home.width - tip.offsetWidth;
-      const beside = at + 16 > room ? at - tip.offsetWidth - 16 : at + 16;
-      tip.style.left = `${Math.max(0, Math.min(beside, room))}px`;
-      tip.style.top = `${event.clientY - home.top + 18}px`;
+      beside(tip, figure, event);
+    };
+    svg.addEventListener("pointermove", show);
+    svg.addEventListener("pointerdown", show);
+    svg.addEventListener("pointerleave", hide);
+  }
+
+  for (const svg of document.querySelectorAll("svg[data-heat]")) {
+    const chart = charts[svg.dataset.heat];
+    const figure = svg.closest("figure");
+    const tip = figure.querySelector(".tip");
+    const [left, right, top, bottom] = ["left", "right", "top", "bottom"].map((name) => +svg.dataset[name]);
+    const wide = (right - left) / chart.days, high = (bottom - top) / 24;
+    const mark = svg.appendChild(document.createElementNS(NS, "path"));
+    mark.setAttribute("class", "rule");
+    const hide = () => { tip.hidden = true; mark.removeAttribute("d"); };
+    const show = (event) => {
+      const box = svg.getBoundingClientRect();
+      const scale = box.width / svg.viewBox.baseVal.width;
+      const day_ = Math.floor(((event.clientX - box.left) / scale - left) / wide);
+      const hour = Math.floor(((event.clientY - box.top) / scale - top) / high);
+      if (day_ < 0 || day_ >= chart.days || hour < 0 || hour > 23) return hide();
+      const k = day_ * 24 + hour;
+      const x = left + day_ * wide, y = top + hour * high;
+      mark.setAttribute("d", `M${x} ${y}h${wide}v${high}h${-wide}z`);
+      tip.textContent = "";
+      tip.dataset.index = k;
+      const when = new Date((chart.first + day_ * 86400) * 1000);
+      tip.appendChild(document.createElement("b")).textContent =
+        `${day(when)} ${when.getUTCFullYear()}, ${two(hour)}:00 to ${two(hour + 1)}:00 ${chart.zone}`;
+      const row = tip.appendChild(document.createElement("div"));
+      row.dataset.series = chart.label;
+      row.dataset.mean = chart.cells[k];
+      const unit = chart.cells[k] === null ? "" : chart.unit;
+      row.textContent = `${chart.label} ${shown(chart, chart.cells[k])} ${unit}`.trimEnd();
+      beside(tip, figure, event);
     };
     svg.addEventListener("pointermove", show);
     svg.addEventListener("pointerdown", show);

@@ -77,6 +77,7 @@ class SiteCharts:
     def power(self) -> LineChart:
         """Return the flows of power over the grid's intensity."""
         columns = self._columns
+        imported = np.array_equal(columns["import_w"], columns["facility_power_w"])
         lines = [self._series("load", "facility_power_w", "ink")]
         if columns["solar_w"].any():
             lines.append(self._series("solar", "solar_w", "orange"))
@@ -84,7 +85,8 @@ class SiteCharts:
             lines.append(
                 self._series("battery, charging positive", "battery_power_w", "green", "6 3")
             )
-        lines.append(self._series("grid import", "import_w", "blue", "8 3 2 3"))
+        if not imported:
+            lines.append(self._series("grid import", "import_w", "blue", "8 3 2 3"))
         if columns["export_w"].any():
             lines.append(self._series("grid export", "export_w", "purple", "2 2"))
         intensity = self._series(
@@ -92,7 +94,7 @@ class SiteCharts:
         )
         panels = [
             Panel(
-                "power",
+                "power" if len(lines) > 1 else "load, all of it from the grid",
                 "W",
                 lines,
                 height=220,
@@ -197,9 +199,10 @@ class SiteCharts:
         buckets, step_s = self._buckets, self.run.step_s
         if buckets.size > 1:
             length = _EACH.get(duration(buckets.size * step_s)) or duration(buckets.size * step_s)
-            drawn = any(panel.banded for panel in panels)
-            rest = "band: its" if drawn else "point at it for its"
-            note = f"Line: mean of each {length}; {rest} least and greatest value. {note}".strip()
+            rest = "" if all(panel.banded for panel in panels) else " (of power under the pointer)"
+            note = (
+                f"Line: mean of each {length}; band: its least and greatest value{rest}. {note}"
+            ).strip()
         axis = Axis(
             "time", self.clock.axis_label, 0.0, self.run.duration_s, self.run.start, self.clock
         )

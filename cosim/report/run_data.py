@@ -92,15 +92,22 @@ class RunData:
     def latencies(self) -> Latencies:
         """Return the latencies of completed requests, of every class."""
         by_site: Latencies = {}
-        names = ["site", "class", "outcome", "output_tokens", *_TIMES]
+        for batch in self.requests(["site", "class", "outcome", "output_tokens", *_TIMES]):
+            _add(by_site, batch)
+        return by_site
+
+    def requests(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield the requests, many at a time.
+
+        Raises:
+            CosimError: If their file is damaged.
+        """
         path = self.path / "requests.parquet"
         try:
             file = pq.ParquetFile(path)
-            for batch in file.iter_batches(batch_size=1 << 17, columns=names):
-                _add(by_site, batch)
+            yield from file.iter_batches(batch_size=1 << 17, columns=list(columns))
         except (OSError, pa.ArrowException) as error:
             raise _damaged(path, error) from error
-        return by_site
 
 
 Latencies = dict[str, dict[str, dict[str, Quantiles]]]

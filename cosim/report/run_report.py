@@ -33,7 +33,11 @@ from cosim.report.run_charts import (
     slugs,
 )
 from cosim.report.run_data import RunData, read_summary
+from cosim.report.run_heat import heat_maps
+from cosim.report.run_tables import hours_table, months_table, site_tables
+from cosim.report.sites_table import sites_table
 from cosim.results.summary import Failure, Summary
+from cosim.results.totals import ServingTotals
 
 _OBSERVED = {
     "carbon_intensity_g_per_kwh": "intensity [g/kWh]",
@@ -44,6 +48,9 @@ _OBSERVED = {
     "replica_waiting": "queued in replicas",
     "running": "running",
 }
+_BY_HOUR = (
+    "Local time. Powers and intensity are means over all days, the rest are totals of that hour."
+)
 Block = Chart | str
 
 
@@ -106,6 +113,8 @@ def run_page(run: RunData, baseline: Baseline | None = None) -> Page:
         warnings = [*head.warnings, *_signal_notes(run)]
         lead += [alarm("Read with care", *warnings)] if warnings else []
         lead.append(cards(head.cards))
+        if len(summary.sites) > 1:
+            lead.append(sites_table(summary))
         lead += [paragraph(text) for text in head.sentences]
     sections = [*_charts(run, baseline), *_about(run)]
     return Page(summary.scenario.name, sections, subtitle.strip(), lead)
@@ -164,8 +173,22 @@ def _charts(run: RunData, baseline: Baseline | None) -> list[Section]:
             )
         return [chart for chart in charts if chart is not None]
 
+    tables = {site.site: site for site in site_tables(run)}
+
+    def hours(name: str) -> list[Block]:
+        site = tables[name]
+        blocks: list[Block] = list(heat_maps(site, suffixes[name]))
+        if site.has_hours:
+            blocks += [paragraph(_BY_HOUR, kind="note"), hours_table(site)]
+        return blocks
+
+    def months(name: str) -> list[Block]:
+        return [months_table(tables[name])] if tables[name].has_months else []
+
     sections = [
         Section("power", "Power", by_site(lambda name: [sites[name].power()])),
+        Section("hours", "By hour of the day", by_site(hours)),
+        Section("months", "By month", by_site(months)),
         Section("charge", "Battery", by_site(lambda name: _given(sites[name].charge()))),
         Section(
             "serving", "Serving and control", by_site(lambda name: _given(sites[name].serving()))
@@ -197,7 +220,10 @@ def _breakdown(run: RunData, baseline: Baseline | None, suffixes: dict[str, str]
             pair = {names[0]: [totals]}
             if site in others:
                 pair[names[1]] = [others[site]]
-            blocks += [subheading(site), *breakdown_charts(pair, suffixes[site])]
+            charts = breakdown_charts(pair, suffixes[site])
+            if not isinstance(totals, ServingTotals) and not others:  # a bar alone says nothing
+                charts = [chart for chart in charts if len(chart.categories) > 1]
+            blocks += [subheading(site), *charts] if charts else []
     return blocks
 
 

@@ -35,12 +35,13 @@ class Thin:
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """Consecutive steps put together, so many in each but the first and the last.
+    """Consecutive steps put together, so many in each, but for the first and the last.
 
     Attributes:
         count: Steps there are.
         size: Steps of a bucket; 1 if nothing is put together.
-        first: Steps of the first bucket if it has fewer; 0 if it is as long as the others.
+        first: Steps before the first whole bucket, which they join, as those after the last one
+            join that: a part of a day says little of it.
     """
 
     count: int
@@ -81,26 +82,21 @@ class Buckets:
     @property
     def starts(self) -> NDArray[np.int64]:
         """First step of each bucket."""
-        return np.maximum(np.arange(-self._lacking, self.count, self.size), 0)
-
-    @property
-    def _lacking(self) -> int:
-        """Steps that the first bucket has fewer than others."""
-        return self.size - self.first if self.first else 0
+        starts = np.arange(self.first, self.count, self.size)
+        if self.first and len(starts) > 1 and self.count - starts[-1] < self.size:
+            starts = starts[:-1]
+        return np.concatenate([[0], starts[1:]]).astype(np.int64)
 
     def thin(self, values: FloatArray) -> Thin:
         """Return the buckets of `values`, shape (count,). NaN is a missing value."""
         if self.size == 1:
             return Thin(values, values, values)
-        whole = len(self.starts) * self.size
-        padded = np.full(whole, np.nan)
-        padded[self._lacking : self._lacking + self.count] = values
-        rows = padded.reshape(-1, self.size)
-        known = ~np.isnan(rows)
-        counts = known.sum(axis=1)
-        sums = np.where(known, rows, 0.0).sum(axis=1)
-        mean = np.divide(sums, counts, out=np.full(len(rows), np.nan), where=counts > 0)
-        low, high = np.fmin.reduce(rows, axis=1), np.fmax.reduce(rows, axis=1)
+        starts = self.starts
+        known = ~np.isnan(values)
+        counts = np.add.reduceat(known.astype(np.int64), starts)
+        sums = np.add.reduceat(np.where(known, values, 0.0), starts)
+        mean = np.divide(sums, counts, out=np.full(len(starts), np.nan), where=counts > 0)
+        low, high = np.fmin.reduceat(values, starts), np.fmax.reduceat(values, starts)
         return Thin(np.clip(mean, low, high), low, high)  # a mean is rounded, its bounds are not
 
     def series(

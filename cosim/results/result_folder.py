@@ -20,6 +20,8 @@ MANIFEST = "manifest.json"
 _FIGURES = "figures"
 _FILES = {
     "actions.parquet",
+    "by_hour.csv",
+    "by_month.csv",
     EXPERIMENT,
     FAILED,
     _FIGURES,

@@ -70,6 +70,9 @@ def test_buckets_divide_a_day_and_begin_at_midnight(
     if buckets.size == 1:
         return
     assert 86400 % length_s == 0 or length_s % 86400 == 0
+    lengths = np.diff([*buckets.starts, count])
+    assert all(lengths[1:-1] == buckets.size)
+    assert all(lengths < 3 * buckets.size)
     wall_s = past_s + buckets.starts * step_s
     assert all(wall_s[1:] % min(length_s, 86400) == 0)
     steps = np.arange(count, dtype=np.float64)
