@@ -39,7 +39,7 @@ _LADDERS: Mapping[str, Sequence[tuple[str, float, float]]] = {
 }
 """Units by the one that values are in: name, size, and the least value that is shown in it."""
 
-_HEAD = re.compile(r"(\w+)((?: (?:CO2e|per) ?.*)?)")  # a unit, and of or per what it is
+_HEAD = re.compile(r"(\w+)((?:/h| (?:CO2e|per) ?.*)?)")  # a unit, and of or per what it is
 
 
 def unit_for(unit: str, largest: float) -> Unit:

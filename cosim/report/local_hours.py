@@ -48,10 +48,6 @@ class LocalHours:
         """Return the mean of each hour of the day, shape (24,); NaN where there is none."""
         return _means(values, self.hour, HOURS)
 
-    def sums_by_hour(self, values: FloatArray) -> FloatArray:
-        """Return the sum of each hour of the day, shape (24,)."""
-        return _sums(values, self.hour, HOURS)
-
     @property
     def months(self) -> list[date]:
         """First days of the months that the run touches."""

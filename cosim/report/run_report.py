@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cosim.accounting.words import duration, number, plural, setting
+from cosim.accounting.words import duration, plural
 from cosim.errors import ScenarioError
 from cosim.report.breakdown import breakdown_charts
+from cosim.report.changes_table import changes_table
 from cosim.report.charts import Chart
 from cosim.report.clock import site_clocks
 from cosim.report.headline import headline
+from cosim.report.heat_map import HeatMap
 from cosim.report.page import (
     Page,
     Section,
@@ -24,9 +25,7 @@ from cosim.report.page import (
     table,
 )
 from cosim.report.run_charts import (
-    MOST_CHANGES,
     SiteCharts,
-    change_key,
     latency_chart,
     moment,
     pooled,
@@ -39,18 +38,7 @@ from cosim.report.sites_table import sites_table
 from cosim.results.summary import Failure, Summary
 from cosim.results.totals import ServingTotals
 
-_OBSERVED = {
-    "carbon_intensity_g_per_kwh": "intensity [g/kWh]",
-    "solar_w": "solar [W]",
-    "battery_soc": "state of charge [%]",
-    "facility_power_w": "load [W]",
-    "gateway_waiting": "queued at the gateway",
-    "replica_waiting": "queued in replicas",
-    "running": "running",
-}
-_BY_HOUR = (
-    "Local time. Powers and intensity are means over all days, the rest are totals of that hour."
-)
+_BY_HOUR = "Means over all days, by {}."
 Block = Chart | str
 
 
@@ -179,7 +167,10 @@ def _charts(run: RunData, baseline: Baseline | None) -> list[Section]:
         site = tables[name]
         blocks: list[Block] = list(heat_maps(site, suffixes[name]))
         if site.has_hours:
-            blocks += [paragraph(_BY_HOUR, kind="note"), hours_table(site)]
+            blocks += [
+                paragraph(_BY_HOUR.format(site.clock.axis_label), kind="note"),
+                hours_table(site),
+            ]
         return blocks
 
     def months(name: str) -> list[Block]:
@@ -187,16 +178,21 @@ def _charts(run: RunData, baseline: Baseline | None) -> list[Section]:
 
     sections = [
         Section("power", "Power", by_site(lambda name: [sites[name].power()])),
-        Section("hours", "By hour of the day", by_site(hours)),
-        Section("months", "By month", by_site(months)),
         Section("charge", "Battery", by_site(lambda name: _given(sites[name].charge()))),
         Section(
             "serving", "Serving and control", by_site(lambda name: _given(sites[name].serving()))
         ),
-        Section("changes", "Controller actions", _changes(run)),
+        Section("changes", "Controller actions", changes_table(run)),
         Section("latency", "Latency", by_site(latency)),
         Section("breakdown", "Breakdown of energy and carbon", _breakdown(run, baseline, suffixes)),
     ]
+    by_time = [
+        Section("hours", "By hour of the day", by_site(hours)),
+        Section("months", "By month", by_site(months)),
+    ]
+    is_long = any(isinstance(block, HeatMap) for block in by_time[0].blocks)
+    place = 1 if is_long else len(sections) - 1
+    sections[place:place] = by_time
     return [part for part in sections if part.blocks]
 
 
@@ -224,42 +220,6 @@ def _breakdown(run: RunData, baseline: Baseline | None, suffixes: dict[str, str]
             if not isinstance(totals, ServingTotals) and not others:  # a bar alone says nothing
                 charts = [chart for chart in charts if len(chart.categories) > 1]
             blocks += [subheading(site), *charts] if charts else []
-    return blocks
-
-
-def _changes(run: RunData) -> list[Block]:
-    actions = run.actions
-    if not run.summary.controllers:
-        return []
-    if not actions:
-        return [paragraph("No actuator was changed.")]
-    several = len(run.summary.sites) > 1
-    head = ["time, UTC", *(["site"] if several else []), "controller", "actuator"]
-    head += ["from", "to", "reason", *_OBSERVED.values()]
-    rows = []
-    for change in actions[:MOST_CHANGES]:
-        row = [moment(run, change.time_s), *([change.site] if several else [])]
-        row += [change.controller, change.label, setting(change.actuator, change.old)]
-        row += [setting(change.actuator, change.new), change.reason]
-        for name in _OBSERVED:
-            value = getattr(change, name)
-            known = math.nan if value is None else float(value)
-            row.append(number(known * 100 if name == "battery_soc" else known))
-        rows.append(row)
-    reason = head.index("reason")
-    numbers = [k for k in range(reason - 2, len(head)) if k != reason]
-    keys = [change_key(index) for index in range(len(rows))]
-    note = (
-        "Each change with the observation of its controller: the signals of the step that begins, "
-        "and the state of its site after the step before."
-    )
-    blocks: list[Block] = [
-        paragraph(note, kind="note"),
-        table(head, rows, numbers=numbers, wide=[reason], keys=keys),
-    ]
-    if len(actions) > len(rows):
-        more = f"And {len(actions) - len(rows):,} more in actions.parquet."
-        blocks.append(paragraph(more, kind="note"))
     return blocks
 
 

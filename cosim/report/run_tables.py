@@ -36,6 +36,8 @@ _SHOWN = {
     "solar_kwh": ("solar", "kWh"),
     "carbon_intensity_g_per_kwh": ("carbon intensity", "g/kWh"),
     "import_carbon_g": ("emissions", "g"),
+    "import_carbon_g_per_h": ("emissions", "g/h"),
+    "completed_per_h": ("requests completed", "1/h"),
     "completed": ("requests completed", ""),
     "slo_attainment": ("SLO attainment", "%"),
 }
@@ -80,7 +82,7 @@ class SiteTables:
         return LocalHours.of(self.run.start, self.run.step_s, count, self.clock)
 
     def by_hour(self) -> pd.DataFrame:
-        """Return a row for each hour of the day: means of the powers, sums of the rest."""
+        """Return a row for each hour of the day, of means over the days."""
         hours, columns = self.hours(), self._columns
         frame = pd.DataFrame({"hour": np.arange(HOURS)})
         frame["load_w"] = hours.by_hour(columns["facility_power_w"])
@@ -88,9 +90,10 @@ class SiteTables:
         frame["solar_w"] = hours.by_hour(columns["solar_w"])
         intensity = columns["carbon_intensity_g_per_kwh"]
         frame["carbon_intensity_g_per_kwh"] = hours.by_hour(intensity)
-        frame["import_carbon_g"] = hours.sums_by_hour(self._emissions_g())
+        each_h = self.run.step_s / HOUR_S
+        frame["import_carbon_g_per_h"] = hours.by_hour(self._emissions_g() / each_h)
         if "completed" in columns:
-            frame["completed"] = hours.sums_by_hour(columns["completed"]).astype(np.int64)
+            frame["completed_per_h"] = hours.by_hour(columns["completed"] / each_h)
         return frame.dropna(subset="load_w")
 
     def by_month(self) -> pd.DataFrame:
