@@ -77,9 +77,9 @@ def _cards(
     totals: RunTotals, before: RunTotals | None, name: str
 ) -> Iterator[tuple[str, str, str]]:
     carbon, used = totals.carbon_g, totals.energy_kwh
-    remark = f"{mass(carbon.import_)} from grid imports"
+    remark = "all of it from grid imports"
     if carbon.embodied:
-        remark += f", {mass(carbon.embodied)} embodied"
+        remark = f"{mass(carbon.import_)} from grid imports, {mass(carbon.embodied)} embodied"
     if before is not None:
         remark = Difference(carbon.total, before.carbon_g.total).less_than(name)
     yield "Carbon (CO2e)", mass(carbon.total), remark

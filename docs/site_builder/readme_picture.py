@@ -21,7 +21,7 @@ from cosim.report.run_data import RunData
 from cosim.report.thin import Buckets
 
 IMAGES = Path(__file__).parents[1] / "images"
-_LINES = 240  # values of a line: 12 minutes each, so that the file stays small
+_LINES = 240  # values of a line: 15 minutes each, so that the file stays small
 
 
 def picture(run: RunData) -> LineChart:
@@ -31,7 +31,7 @@ def picture(run: RunData) -> LineChart:
         run: A run with one site that has solar panels, a battery and an admission rate.
     """
     (columns,) = run.steps.values()
-    buckets = Buckets.at_most(len(columns["time_s"]), _LINES)
+    buckets = Buckets.of_time(len(columns["time_s"]), _LINES, run.step_s, 0.0)
 
     def line(
         name: str, column: str, color: str, dash: str = "", *, filled: bool = False
