@@ -119,9 +119,9 @@ class SiteTables:
     def in_all(self, months: pd.DataFrame) -> pd.DataFrame:
         """Return the row below the months: their sums, and the means of the run."""
         row = months.sum(numeric_only=True)
-        intensity = self._columns["carbon_intensity_g_per_kwh"]
-        row["carbon_intensity_g_per_kwh"] = np.nanmean(intensity)
         totals = self.run.summary.sites[self.site]
+        if totals.grid is not None:
+            row["carbon_intensity_g_per_kwh"] = totals.grid.ci_mean_g_per_kwh
         if "slo_attainment" in months and isinstance(totals, ServingTotals):
             attainment = totals.slo.attainment
             row["slo_attainment"] = np.nan if attainment is None else attainment
@@ -164,7 +164,7 @@ def _table(first: str, names: list[str], frame: pd.DataFrame) -> str:
             head.append(quantity)
             columns.append(["–" if np.isnan(value) else exact_percent(value) for value in values])
             continue
-        shown = unit_for(unit, float(np.nanmax(np.abs(values))))
+        shown = unit_for(unit, float(np.nan_to_num(np.abs(values)).max()))
         head.append(f"{quantity} [{shown.name}]" if shown.name else quantity)
         columns.append(aligned(values / shown.size, whole=name == "completed"))
     rows = list(zip(*columns, strict=True))

@@ -31,6 +31,7 @@ from tests.browser import CHROMIUM, WHY_NOT, chromium
 from tests.conftest import Cli, Runs
 from tests.cosim.builders import SCENARIOS
 from tests.cosim.report.folders import PLAIN, ran, two_classes
+from tests.cosim.report.pages import check_whole
 
 DAYS_40 = ("time.duration=40d", "time.step=1h", "sites.0.timezone=Europe/Berlin")
 BERLIN = Clock("Europe/Berlin", ZoneInfo("Europe/Berlin"))
@@ -182,7 +183,7 @@ def test_the_value_of_a_cell_is_under_the_pointer(tmp_path: Path) -> None:
             (1280, 10, 5, "7 Mar 2022, 05:00 to 06:00 UTC\nload 24.5 kW"),
             (390, 3, 7, "28 Feb 2022, 07:00 to 08:00 UTC\nload –"),
         ):
-            browser.open(file.as_uri(), width=width)
+            check_whole(browser, file.as_uri(), width, width < 600, ("heat",))
             x, y = browser.evaluate(
                 f"""(() => {{
                     const svg = [...document.querySelectorAll('svg[data-heat]')]
