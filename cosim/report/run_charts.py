@@ -32,6 +32,13 @@ _EACH = {"1 day": "day", "1 h": "hour", "1 min": "minute"}
 _SHARES = np.concatenate(
     [np.linspace(0, 0.95, 96), np.linspace(0.955, 0.99, 8), np.linspace(0.991, 1, 10)]
 )
+_QUEUES = (
+    ("deferred", "deferrable_waiting", "purple", "2 2"),
+    ("queued at the gateway", "gateway_waiting", "vermilion", ""),
+    ("queued in replicas", "replica_waiting", "orange", "6 3"),
+    ("running", "running", "blue", "8 3 2 3"),
+)
+"""Lines of requests; those of a queue that is always empty would lie on the axis."""
 _LATENCY_COLORS = {"ttft": "blue", "tpot": "orange", "e2e": "green", "queue": "vermilion"}
 _LATENCY_DASHES = {"ttft": "", "tpot": "6 3", "e2e": "8 3 2 3", "queue": "2 2"}
 _LEAST_S = 1e-3
@@ -135,13 +142,12 @@ class SiteCharts:
         if "running" not in columns:
             return
         queue = [
-            self._series("queued at the gateway", "gateway_waiting", "vermilion"),
-            self._series("queued in replicas", "replica_waiting", "orange", "6 3"),
-            self._series("running", "running", "blue", "8 3 2 3"),
+            self._series(name, column, color, dash)
+            for name, column, color, dash in _QUEUES
+            if column == "running" or columns[column].any()
         ]
-        if columns["deferrable_waiting"].any():
-            queue.insert(0, self._series("deferred", "deferrable_waiting", "purple", "2 2"))
-        yield Panel("requests", "requests", queue, height=150)
+        label = "requests" if len(queue) > 1 else "requests running, none queued"
+        yield Panel(label, "requests", queue, height=150)
         batch = self._series("mean batch", "batch_mean", "blue")
         yield Panel("mean batch", "sequences", [batch], height=90)
         for name, title in (("ttft_p99_s", "TTFT p99"), ("tpot_p99_s", "TPOT p99")):
@@ -203,9 +209,9 @@ class SiteCharts:
             note = (
                 f"Line: mean of each {length}; band: its least and greatest value{rest}. {note}"
             ).strip()
-        axis = Axis(
-            "time", self.clock.axis_label, 0.0, self.run.duration_s, self.run.start, self.clock
-        )
+        first = self.clock.local(self.run.start)
+        label = f"{self.clock.axis_label}, from {first.day} {first:%b %Y}"
+        axis = Axis("time", label, 0.0, self.run.duration_s, self.run.start, self.clock)
         at = buckets.starts.astype(np.float64) * step_s
         width = buckets.size * step_s
         return LineChart(key + self.suffix, title, axis, at, panels, note, held=True, width=width)
