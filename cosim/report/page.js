@@ -37,12 +37,12 @@
     if (!chart.bucket) return first;
     return day(from) === day(to) ? `${first} to ${clock(chart, to)}` : `${first} to ${day(to)} ${clock(chart, to)}`;
   };
+  const utc = (chart, k) => `${span(chart, k, false)} UTC`;
   const place = (chart, k) => {
     const at = chart.at[k];
     if (chart.along === "y") return `${value(at * 100)} % of requests within`;
     if (chart.origin === undefined) return `${chart.label}: ${shown(chart, at)} ${chart.unit || ""}`.trimEnd();
-    const utc = `${span(chart, k, false)} UTC`;
-    return chart.zone ? `${span(chart, k, true)} ${chart.zone} = ${utc}` : utc;
+    return chart.zone ? `${span(chart, k, true)} ${chart.zone}` : utc(chart, k);
   };
   const find = (chart, x) => {
     const at = chart.at;
@@ -101,6 +101,7 @@
       tip.textContent = "";
       tip.dataset.index = k;
       tip.appendChild(document.createElement("b")).textContent = place(chart, k);
+      if (chart.zone) tip.appendChild(document.createElement("div")).textContent = utc(chart, k);
       for (const one of chart.series) {
         const row = tip.appendChild(document.createElement("div"));
         row.dataset.series = one.name;
