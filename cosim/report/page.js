@@ -105,6 +105,7 @@
       for (const one of chart.series) {
         const row = tip.appendChild(document.createElement("div"));
         row.dataset.series = one.name;
+        row.dataset.color = one.color;
         row.dataset.mean = one.mean[k];
         const own = one.mean[k];
         const timed = chart.along === "y" && one.unit === "s" && typeof own === "number";

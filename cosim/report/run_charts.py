@@ -29,9 +29,10 @@ _DAILY_FROM_S = 31 * _DAY_S
 _MOST_BANDS = 2
 _EACH = {"1 day": "day", "1 h": "hour", "1 min": "minute"}
 
-_SHARES = np.concatenate(
+SHARES = np.concatenate(
     [np.linspace(0, 0.95, 96), np.linspace(0.955, 0.99, 8), np.linspace(0.991, 1, 10)]
 )
+"""Shares of the requests at which distributions of latencies are drawn."""
 _QUEUES = (
     ("deferred", "deferrable_waiting", "purple", "2 2"),
     ("queued at the gateway", "gateway_waiting", "vermilion", ""),
@@ -235,7 +236,7 @@ def latency_chart(
     known = {name: times for name, times in latencies.items() if times.count}
     if not known:
         return None
-    marks = {name: np.array(times.quantiles(_SHARES.tolist())) for name, times in known.items()}
+    marks = {name: np.array(times.quantiles(SHARES.tolist())) for name, times in known.items()}
     if by_class:
         from cosim.report.palette import series_color, series_dash
 
@@ -246,7 +247,7 @@ def latency_chart(
             for name in marks
         }
     series = [
-        ChartLine(style[name][0], style[name][1], _SHARES, x=values, dash=style[name][2])
+        ChartLine(style[name][0], style[name][1], SHARES, x=values, dash=style[name][2])
         for name, values in marks.items()
     ]
     least = min(float(values[1]) for values in marks.values())
@@ -259,7 +260,7 @@ def latency_chart(
         note += f" Times below {_LEAST_S * 1000:g} ms stand at the left edge."
     if how := next((times.how() for times in known.values() if not times.exact), ""):
         note += f" Quantiles: {how}."
-    return LineChart(key, title, axis, _SHARES, [panel], note, along="y")
+    return LineChart(key, title, axis, SHARES, [panel], note, along="y")
 
 
 def pooled(by_class: Mapping[str, Mapping[str, Quantiles]]) -> dict[str, Quantiles]:
