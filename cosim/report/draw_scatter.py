@@ -29,6 +29,7 @@ def draw_scatter(chart: ScatterChart, size: Size, top: float) -> Drawn:
     points = sorted(chart.points, key=lambda point: (point.color != "grey", point.x, point.y))
     places = [(across.pixel(point.x), down.pixel(point.y)) for point in points]
     taken = [(px - 6, px + 6, py) for px, py in places]
+    taken += [(0.0, left, down.pixel(tick.at)) for tick in ticks]
     for point, (px, py) in zip(points, places, strict=True):
         if point.x_interval is not None:
             x0, x1 = map(across.pixel, point.x_interval)
@@ -41,7 +42,7 @@ def draw_scatter(chart: ScatterChart, size: Size, top: float) -> Drawn:
         dot = element("circle", hint, cx=px, cy=py, r=5, class_=f"solid {point.color}")
         body.append(dot)
         if label := point.name if point.label is None else point.label:
-            anchor, middle = _place(px, py, size.text_width(label), size, taken)
+            anchor, middle = _place(px, py, size.text_width(label), size, taken, y + height)
             x, at = px + 9 if anchor == "start" else px - 9, middle + size.font * 0.35
             body.append(text(label, x, at, size.font, text_anchor=anchor))
     y += 4 + height + size.font * 2.9
@@ -66,12 +67,18 @@ def _in_words(value: float, interval: tuple[float, float] | None, unit: Unit) ->
 
 
 def _place(
-    px: float, py: float, width: float, size: Size, taken: list[tuple[float, float, float]]
+    px: float,
+    py: float,
+    width: float,
+    size: Size,
+    taken: list[tuple[float, float, float]],
+    bottom: float,
 ) -> tuple[str, float]:
     """Return the side of a point on which its label stands, and the middle of its height [px].
 
     That is the nearest place that is free of what is `taken` (from, to, middle), to which it is
-    added: to the right or left, at the point's height, below or above.
+    added: to the right or left, at the point's height, below or above; not below `bottom` as long
+    as there is room above it.
     """
     sides = {"start": (px + 9, px + 9 + width), "end": (px - 9 - width, px - 9)}
     held = {
@@ -82,7 +89,7 @@ def _place(
         for side, (a, b) in (held or sides).items():
             for middle in (py + shift, py - shift):
                 free = all(b <= c or d <= a or abs(middle - at) >= size.font for c, d, at in taken)
-                if free and middle > size.font * 2.5:
+                if free and middle > size.font * 2.5 and (middle < bottom or shift > bottom):
                     taken.append((a, b, middle))
                     return side, middle
         shift += size.font / 2
