@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from cosim.report.clock import site_clock
 from cosim.report.thin import Buckets
 from cosim.report.ticks import domain, duration_ticks, linear_ticks, log_ticks, time_ticks
+from cosim.scenario.scenario import MAX_HORIZON_S
 
 values = st.lists(st.floats(-1e9, 1e9) | st.just(math.nan), min_size=1, max_size=200).map(
     lambda xs: np.array(xs, dtype=np.float64)
@@ -63,6 +64,7 @@ def test_buckets_divide_a_day_and_begin_at_midnight(
     count: int, step_s: int, past_s: int, least_s: int
 ) -> None:
     past_s -= past_s % step_s
+    count = min(count, MAX_HORIZON_S // step_s)
     buckets = Buckets.of_time(count, 720, step_s, past_s, least_s)
     length_s = buckets.size * step_s
     assert length_s >= least_s
