@@ -58,7 +58,7 @@ def write_results(folder: Path, run: Run, summary: Summary, manifest: Mapping[st
     Raises:
         OSError: If something cannot be written.
     """
-    resolved = write_yaml(resolved_scenario(run.plan))
+    resolved = scenario_text(run.plan)
     writers: tuple[Callable[[], object], ...] = (
         lambda: _write_json(folder / "summary.json", summary.to_dict()),
         lambda: (folder / "scenario.resolved.yaml").write_text(resolved, encoding="utf-8"),
@@ -128,6 +128,11 @@ def resolved_scenario(plan: HasScenario) -> dict[str, Any]:
         if (file := _controller_file(plan, index)) is not None:
             entry["type"] = f"{file}:{entry['type'].rpartition(':')[2]}"
     return resolved
+
+
+def scenario_text(plan: HasScenario) -> str:
+    """Return the content of scenario.resolved.yaml."""
+    return write_yaml(resolved_scenario(plan))
 
 
 def _controller_file(plan: HasScenario, index: int) -> Path | None:

@@ -9,12 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import pyarrow as pa
+
 from cosim.errors import ScenarioError
 from cosim.loop.live import Live, live_sites
 from cosim.loop.observer import RunObserver
 from cosim.loop.record import Run
 from cosim.loop.run import run
 from cosim.loop.stop import StopRequest
+from cosim.report.run_data import RunData
 from cosim.report.run_report import folder_page
 from cosim.results.folder import (
     file_hash,
@@ -39,11 +42,13 @@ class Result:
         summary: Its summary; ``to_dict`` gives the content of ``summary.json``.
         folder: The result folder, which may have another name than was asked for where good results
             stood; None if none was asked for.
+        data: Its content in memory; None if that was not asked for.
     """
 
     run: Run
     summary: Summary
     folder: Path | None
+    data: RunData | None = None
 
 
 def execute(
@@ -53,6 +58,7 @@ def execute(
     observers: Sequence[RunObserver] = (),
     live: Live | None = None,
     coupling: Literal["mosaik", "native"] = "native",
+    in_memory: bool = False,
 ) -> Result:
     """Run a plan, and write its results if `out` is given.
 
@@ -64,6 +70,7 @@ def execute(
         observers: Observers of the run, called in this order.
         live: Makes it go in real time.
         coupling: How the parts are coupled where the scenario does not say so; the results say it.
+        in_memory: Whether a run without a folder keeps in memory all that it would write.
 
     Raises:
         RunFailed: If a live signal has no value to begin with.
@@ -82,10 +89,11 @@ def execute(
         )
     hashes = {place: file_hash(path) for place, path in input_files(plan).items()}
     folder = ResultFolder(out) if out is not None else None
+    kept = pa.BufferOutputStream() if in_memory and folder is None else None
     # without a folder, as in the workers of a study, signals go where they would
     with StopRequest(at_once=live is not None) if folder else nullcontext(StopRequest()) as stop:
         try:
-            with RequestLog(plan, folder.requests_path if folder else None) as log:
+            with RequestLog(plan, folder.requests_path if folder else kept) as log:
                 began = time.perf_counter()
                 done = run(plan, observers=(log, *observers), live=live, stop=stop)
                 stop.write()
@@ -94,7 +102,11 @@ def execute(
             if folder is not None:
                 folder.discard()
             raise
-    return Result(done, summary, written)
+    data = None
+    if kept is not None:
+        manifest = make_manifest(done.plan, hashes, summary.wall)
+        data = RunData.of_run(done, summary, manifest, kept.getvalue())
+    return Result(done, summary, written, data)
 
 
 def _results(
