@@ -89,7 +89,7 @@ def evaluation_of(
     )
     bounds = _bounds(compared, workers)
     units = Units(weeks, len(compared.seeds))
-    document = read_document(compared.path, compared.overrides)
+    document = read_document(compared.source, compared.overrides)
     first = case_plan(compared, compared.cases[0], compared.seeds[0])
     return Evaluation(
         name=compared.name,

@@ -19,6 +19,8 @@ from cosim.scenario.evaluation import EvaluationKeys
 from cosim.scenario.loading import (
     DataPath,
     Document,
+    ScenarioTree,
+    Setting,
     problem_at,
     read_document,
     read_settings,
@@ -94,7 +96,7 @@ class Comparison:
     """Policies to compare on a scenario.
 
     Attributes:
-        path: The scenario file.
+        source: The scenario: its file, or as it was read.
         overrides: Settings on top of it.
         name: Name of the scenario.
         seeds: Seeds of the first week; each week has as many of its own, the same for all policies.
@@ -109,8 +111,8 @@ class Comparison:
         notes: Notes on the signals and the forecasts of the policies.
     """
 
-    path: Path
-    overrides: tuple[str, ...]
+    source: Path | ScenarioTree
+    overrides: tuple[str | Setting, ...] = field(hash=False)
     name: str
     seeds: tuple[int, ...]
     starts: tuple[datetime | None, ...]
@@ -137,8 +139,8 @@ class Comparison:
 
 
 def comparison(
-    path: Path,
-    overrides: Sequence[str] = (),
+    source: Path | ScenarioTree,
+    overrides: Sequence[str | Setting] = (),
     seeds: int | None = None,
     *,
     decoys: bool = True,
@@ -146,7 +148,7 @@ def comparison(
     """Return the policies that a scenario's ``evaluation`` compares, everything checked.
 
     Args:
-        path: The scenario file.
+        source: The scenario: its file, or as it was read.
         overrides: Settings on top of it.
         seeds: Number of seeds in place of the scenario's.
         decoys: Whether to run decoys at all.
@@ -154,7 +156,7 @@ def comparison(
     Raises:
         ScenarioError: If it has no ``evaluation``, or anything is wrong with a policy.
     """
-    document = read_document(path, overrides)
+    document = read_document(source, overrides)
     scenario = validate_document(document, Scenario)
     evaluation = scenario.evaluation
     if evaluation is None:
@@ -187,7 +189,7 @@ def comparison(
         variants += [variant, *(_decoys(variant, plans[variant], evaluation) if decoys else ())]
     count = evaluation.seeds if seeds is None else seeds
     return Comparison(
-        path=path.resolve(),
+        source=source.resolve() if isinstance(source, Path) else source,
         overrides=tuple(overrides),
         name=scenario.name,
         seeds=tuple(range(scenario.seed, scenario.seed + count)),
@@ -327,7 +329,7 @@ def case_document(compared: Comparison, case: Case) -> Document:
 def _week_document(compared: Comparison, start: datetime | None) -> Document:
     """Return the scenario in one of the weeks."""
     week = () if start is None else (f"time.start={start.isoformat()}",)
-    return read_document(compared.path, (*compared.overrides, *week))
+    return read_document(compared.source, (*compared.overrides, *week))
 
 
 def case_plan(compared: Comparison, case: Case, seed: int) -> Plan:
