@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, final
 
 from controllers import Controller, FleetController
 from cosim.accounting.words import duration
+from cosim.errors import ScenarioError
 from cosim.results.folder import resolved_scenario, scenario_text
 from cosim.scenario.loading import ScenarioTree, document_of, read_tree, with_settings
 from cosim.scenario.python_data import settings_of, tree_of
@@ -104,7 +105,7 @@ class Scenario:
         """
         values: dict[str, Any] = dict(set or {})
         if controllers is not None:
-            values["controllers"] = list(controllers)
+            values["controllers"] = controllers
         if seed is not None:
             values["seed"] = seed
         return Scenario(with_settings(self._tree, settings_of(values)))
@@ -174,6 +175,8 @@ def load(
     Raises:
         ScenarioError: With every problem that could be found, each with its place in the file.
     """
+    if isinstance(source, str) and "\n" in source:
+        raise ScenarioError("a text is the path of a file: give the content of one as a mapping")
     if isinstance(source, Scenario):
         return source.with_(set=set, seed=seed) if set or seed is not None else source
     tree = tree_of(source) if isinstance(source, Mapping) else read_tree(Path(source))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from cosim.api.scenario import ControllerSpec, ScenarioSource, load, tree_of_scenario
-from cosim.errors import ScenarioError
+from cosim.errors import RunInterrupted, ScenarioError
 from cosim.report.page import Page
 from cosim.results.files import put_text
 from cosim.scenario.loading import Setting
@@ -66,6 +66,11 @@ class StudyResult:
     notes: tuple[str, ...]
     _page: Callable[[], Page]
     _write: Callable[[Path], None]
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Why runs broke off, each reason once; empty if none did."""
+        return tuple(dict.fromkeys(text for text in self.runs["failure"] if text))
 
     def report(self, path: str | PathLike[str]) -> Path:
         """Write its page of charts and tables into one HTML file, and return the file."""
@@ -245,11 +250,13 @@ def _write(frame: StudyFrame[O], outcome: O, folder: Path) -> None:
     frame.write(outcome, folder)
 
 
-def _figures(needed: CaseRuns[C], *, folder: Path, workers: int | None) -> list[Any]:
-    figures: list[tuple[RunFigures, ...]] = run_cases(
-        needed, folder / "runs", pool=Processes(workers)
-    )
-    return figures
+def _figures(
+    needed: CaseRuns[C], *, folder: Path, workers: int | None
+) -> list[tuple[RunFigures, ...]]:
+    try:
+        return run_cases(needed, folder / "runs", pool=Processes(workers))
+    except RunInterrupted as interrupt:  # in this process, where Ctrl-C went to the run
+        raise KeyboardInterrupt(str(interrupt)) from interrupt
 
 
 @contextmanager

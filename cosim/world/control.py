@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from controllers import FleetController, HostedController, resolve
+from controllers import Controller, FleetController, HostedController, resolve
 from controllers.errors import error_text, where_raised
 from controllers.placement import Declaration
 from controllers.registry import complete
@@ -120,9 +120,10 @@ def _read_entry(
         )
         raise ScenarioError(problem_at(document, place, message))
     try:
-        instances = [controller(**values) if given is None else given for _ in sites]
-        for instance in instances:
-            Declaration.of(instance)  # anybody's too, if it is a property
+        instances: list[Controller | FleetController] = []
+        for _ in sites:
+            instances.append(controller(**values) if given is None else given)
+            Declaration.of(instances[-1])  # anybody's too, if it is a property
         return [
             HostedController(name, instance, each, every_s, clairvoyant, agnostic, decoy_of(decoy))
             for instance, each in zip(instances, sites, strict=True)
