@@ -130,16 +130,17 @@ _NAMES_OF = {
     "cosim.results.summary": ("Summary",),
     "cosim.results.totals": ("LoadTotals", "RunTotals", "ServingTotals"),
 }
-_MODULES = {name: module for module, names in _NAMES_OF.items() for name in names}
+MODULES = {name: module for module, names in _NAMES_OF.items() for name in names}
+"""The modules that the names come from."""
 
 
 if not TYPE_CHECKING:  # or every name would seem to exist
 
     def __getattr__(name: str) -> object:
         """Import a name of the API when it is first used."""
-        if name not in _MODULES:
+        if name not in MODULES:
             raise AttributeError(f"module 'cosim' has no attribute '{name}'")
-        value = getattr(import_module(_MODULES[name]), name)
+        value = getattr(import_module(MODULES[name]), name)
         globals()[name] = value
         return value
 
