@@ -8,6 +8,7 @@ Functions:
 - `load`: a scenario, read and checked.
 - `run`: run one, and get its result.
 - `evaluate`, `sweep`, `sweep_file`: compare policies, or variants of a scenario.
+- `compare`: runs side by side.
 - `open_result`: the result in a folder.
 - `shipped_scenario`: the file of a scenario that comes with the package.
 
@@ -15,6 +16,7 @@ Types of scenarios and results:
 
 - `Scenario`, `ScenarioSource`, `ControllerSpec`: scenarios, and what stands for them.
 - `Result`, `Summary`, `RunTotals`, `ServingTotals`, `LoadTotals`: a run and its figures.
+- `Comparison`, `RunSource`: runs side by side, and what stands for one.
 - `StudyResult`: many runs.
 - `World`, `SiteEntities`: a mosaik world to connect further simulators to.
 
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from controllers.forecast import Forecast, Forecasts
     from controllers.observation import Observation, SiteObservation
     from controllers.site_views import BatteryView, GridView, LatencyView, PoolView, QueueView
+    from cosim.api.comparison import Comparison, RunSource, compare
     from cosim.api.result import Result, open_result
     from cosim.api.runs import run
     from cosim.api.scenario import ControllerSpec, Scenario, ScenarioSource, load
@@ -64,6 +67,7 @@ __all__ = [
     "Action",
     "ActuatorLimits",
     "BatteryView",
+    "Comparison",
     "Controller",
     "ControllerSpec",
     "CosimError",
@@ -79,6 +83,7 @@ __all__ = [
     "QueueView",
     "Result",
     "RunFailed",
+    "RunSource",
     "RunTotals",
     "Scenario",
     "ScenarioError",
@@ -92,6 +97,7 @@ __all__ = [
     "StudyResult",
     "Summary",
     "World",
+    "compare",
     "evaluate",
     "load",
     "open_result",
@@ -120,6 +126,7 @@ _NAMES_OF = {
         "SiteContext",
         "SiteObservation",
     ),
+    "cosim.api.comparison": ("Comparison", "RunSource", "compare"),
     "cosim.api.result": ("Result", "open_result"),
     "cosim.api.runs": ("run",),
     "cosim.api.scenario": ("ControllerSpec", "Scenario", "ScenarioSource", "load"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, final
 from cosim.errors import CosimError, RunFailed
 from cosim.report.headline import headline
 from cosim.report.run_data import ACTIONS, REQUESTS, STEPS, RunData
-from cosim.report.run_report import Baseline, run_page
+from cosim.report.run_report import run_page
 from cosim.results.files import put_text
 from cosim.results.folder import FROM_PYTHON
 from cosim.results.result_folder import copy_results
@@ -129,17 +129,11 @@ class Result:
         """Whether its scenario alone can repeat it: Python gave it no controller."""
         return FROM_PYTHON not in self.data.manifest
 
-    def report(self, path: str | PathLike[str], *, baseline: Result | None = None) -> Path:
-        """Write its page of charts and tables into one HTML file, and return the file.
-
-        Args:
-            path: The file.
-            baseline: The run that it is compared with; None for none.
-        """
-        against = None if baseline is None else Baseline(baseline.name, baseline.summary)
+    def report(self, path: str | PathLike[str]) -> Path:
+        """Write its page of charts and tables into one HTML file, and return the file."""
         file = Path(path)
         file.parent.mkdir(parents=True, exist_ok=True)
-        put_text(file, run_page(self.data, against).html())
+        put_text(file, run_page(self.data).html())
         return file
 
     def save(self, path: str | PathLike[str]) -> Path:
