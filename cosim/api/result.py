@@ -33,7 +33,7 @@ class Result:
     ``cosim.run`` makes one, and ``cosim.open_result`` reads one from a folder::
 
         result = cosim.run("scenario.yaml")
-        result.summary.totals.carbon_g.total  # [g]
+        result.totals.carbon_g.total  # [g]
         result.steps["facility_power_w"].plot()
 
     Attributes:

@@ -15,6 +15,7 @@ STABLE = "api/stable.md"
 """The page of the names that `import cosim` has."""
 _OF_THE_COMMAND_LINE = ("cli", "printing")
 """Modules that nobody imports."""
+_SHOWN = "{show_root_heading: true, show_root_full_path: false, show_root_toc_entry: true}"
 _INSIDE = (
     "These modules are for those who change the project, and may change with any version; "
     "[the stable names](stable.md) are those of `import cosim`."
@@ -41,7 +42,7 @@ def stable_page() -> str:
     """Return the page of the stable names, with signatures and docstrings."""
     parts = ["# Names of `import cosim`\n\n[The Python API](../api.md) has examples of them."]
     for name in cosim.__all__:
-        parts.append(f"## {name}\n\n::: {_definition(name)}\n    options: {{heading_level: 3}}")
+        parts.append(f"::: {_definition(name)}\n    options: {_SHOWN}")
     return "\n\n".join(parts) + "\n"
 
 
