@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import cosim
@@ -15,7 +16,6 @@ STABLE = "api/stable.md"
 """The page of the names that `import cosim` has."""
 _OF_THE_COMMAND_LINE = ("cli", "printing")
 """Modules that nobody imports."""
-_SHOWN = "{show_root_heading: true, show_root_full_path: false, show_root_toc_entry: true}"
 _INSIDE = (
     "These modules are for those who change the project, and may change with any version; "
     "[the stable names](stable.md) are those of `import cosim`."
@@ -42,8 +42,22 @@ def stable_page() -> str:
     """Return the page of the stable names, with signatures and docstrings."""
     parts = ["# Names of `import cosim`\n\n[The Python API](../api.md) has examples of them."]
     for name in cosim.__all__:
-        parts.append(f"::: {_definition(name)}\n    options: {_SHOWN}")
+        parts.append(f"## {name}")
+        if inspect.isfunction(function := getattr(cosim, name)):
+            parts.append(f"```python\n{_signature(name, function)}\n```")
+        parts.append(f"::: {_definition(name)}\n    options: {{heading_level: 3}}")
     return "\n\n".join(parts) + "\n"
+
+
+def _signature(name: str, function: Callable[..., object]) -> str:
+    """Return the signature of a function, a parameter on each line."""
+    signature = inspect.signature(function)
+    starred = [str(parameter) for parameter in signature.parameters.values()]
+    kinds = [parameter.kind for parameter in signature.parameters.values()]
+    if inspect.Parameter.KEYWORD_ONLY in kinds and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        starred.insert(kinds.index(inspect.Parameter.KEYWORD_ONLY), "*")
+    lines = "".join(f"    {text},\n" for text in starred).replace("'", "")
+    return f"cosim.{name}(\n{lines}) -> {signature.return_annotation}"
 
 
 def _definition(name: str) -> str:
