@@ -17,8 +17,8 @@ from cosim.api.scenario import ControllerSpec, ScenarioSource, load, tree_of_sce
 from cosim.errors import RunInterrupted, ScenarioError
 from cosim.report.page import Page
 from cosim.results.files import put_text
-from cosim.scenario.loading import Setting
 from cosim.scenario.python_data import node_of
+from cosim.scenario.settings import Setting
 from cosim.studies.evaluate.bulk import trial_runs, with_best_hour
 from cosim.studies.evaluate.evaluation import Evaluation, evaluation_of
 from cosim.studies.evaluate.evaluation import needed_runs as runs_of_evaluation
@@ -141,7 +141,7 @@ def evaluate(
         settings.append(Setting("evaluation.baselines", Node(False, "", "")))
     tree = tree_of_scenario(load(scenario))
     compared = comparison(tree, settings, seeds, decoys=decoys)
-    with _folder(results, EVALUATION) as folder:
+    with _folder(results, EVALUATION, compared.name) as folder:
         make = partial(_figures, folder=folder, workers=workers)
         if compared.trials:
             compared = with_best_hour(compared, make(trial_runs(compared)))
@@ -214,7 +214,7 @@ def sweep_file(
 
 
 def _swept(study: Study, results: str | PathLike[str] | None, workers: int | None) -> StudyResult:
-    with _folder(results, SWEEPS) as folder:
+    with _folder(results, SWEEPS, study.name) as folder:
         outcome = sweep_of(study, _figures(needed_runs(study), folder=folder, workers=workers))
         if results is not None:
             SWEEPS.write(outcome, folder)
@@ -229,7 +229,7 @@ def _of_evaluation(evaluation: Evaluation) -> StudyResult:
         runs_of_policies(evaluation),
         tuple(notes),
         partial(EVALUATION.page, evaluation),
-        partial(_write, EVALUATION, evaluation),
+        partial(_write, EVALUATION, evaluation, evaluation.name),
     )
 
 
@@ -241,12 +241,12 @@ def _of_sweep(outcome: Sweep) -> StudyResult:
         runs_of_cases(outcome),
         tuple(notes),
         partial(SWEEPS.page, outcome),
-        partial(_write, SWEEPS, outcome),
+        partial(_write, SWEEPS, outcome, outcome.name),
     )
 
 
-def _write(frame: StudyFrame[O], outcome: O, folder: Path) -> None:
-    check_place(folder, frame.kind)
+def _write(frame: StudyFrame[O], outcome: O, name: str, folder: Path) -> None:
+    check_place(folder, frame.kind, [name])
     frame.write(outcome, folder)
 
 
@@ -260,13 +260,15 @@ def _figures(
 
 
 @contextmanager
-def _folder(results: str | PathLike[str] | None, frame: StudyFrame[Any]) -> Iterator[Path]:
+def _folder(
+    results: str | PathLike[str] | None, frame: StudyFrame[Any], name: str
+) -> Iterator[Path]:
     """Give the folder of a study; one that goes away where there is none."""
     if results is None:
-        with tempfile.TemporaryDirectory() as name:
-            yield Path(name)
+        with tempfile.TemporaryDirectory() as passing:
+            yield Path(passing)
         return
-    check_place(Path(results), frame.kind)
+    check_place(Path(results), frame.kind, [name])
     yield Path(results)
 
 

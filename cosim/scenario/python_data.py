@@ -19,7 +19,8 @@ from controllers import Controller, FleetController
 from cosim.errors import Problem, ScenarioError
 from cosim.scenario.fields import ScenarioText
 from cosim.scenario.given_controller import GivenController
-from cosim.scenario.loading import ScenarioTree, Setting, over_bases
+from cosim.scenario.loading import ScenarioTree, over_bases
+from cosim.scenario.settings import Setting
 from inference_sim.files.yaml_text import Node
 
 _PLAIN = (bool, int, float, type(None))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,13 @@ from cosim.errors import Problem, ScenarioError
 from cosim.scenario.loading import (
     Document,
     ScenarioTree,
-    Setting,
     document_of,
-    parse_setting,
     problem_at,
+    read_document,
     shown_path,
     validate_document,
 )
+from cosim.scenario.settings import Setting, indexed, parse_setting
 from cosim.scenario.study import StudyKeys, VariedKeys
 from cosim.scenario.yaml_reader import read_mapping
 from cosim.studies.sweep.axes import Axis, AxisValue, axis_of, case_axis
@@ -116,7 +116,7 @@ def _study(
     seeds: int | None = None,
 ) -> Study:
     given = [parse_setting(override) for override in overrides]
-    problems = list(dict.fromkeys(_problems(document, keys, given)))
+    problems = list(dict.fromkeys(_problems(document, keys, scenario, given)))
     if problems:
         raise ScenarioError(problems)
     return Study(
@@ -174,7 +174,9 @@ def _settings(node: Node | None) -> Iterator[Setting]:
             yield Setting(path, value)
 
 
-def _problems(document: Document, keys: VariedKeys, given: Sequence[Setting]) -> Iterator[Problem]:
+def _problems(
+    document: Document, keys: VariedKeys, source: Path | ScenarioTree, given: Sequence[Setting]
+) -> Iterator[Problem]:
     """Yield problems of the values that are varied."""
     if not keys.grid and not keys.cases:
         yield problem_at(
@@ -193,7 +195,7 @@ def _problems(document: Document, keys: VariedKeys, given: Sequence[Setting]) ->
             yield problem_at(document, place, "a key of this path is empty", key=True)
         elif place[0] != "set" and place[-1] == "seed":
             yield problem_at(document, place, "seeds are varied by `seeds: N`", key=True)
-    yield from _overlaps(document, keys, given)
+    yield from _overlaps(document, keys, source, given)
     yield from _names(document, keys)
     yield from baseline_problems(document, keys)
     count = math.prod(len(_values(axis)) for axis in keys.grid.values())
@@ -203,32 +205,47 @@ def _problems(document: Document, keys: VariedKeys, given: Sequence[Setting]) ->
         yield problem_at(document, ("grid",), message, key=True)
 
 
-def _overlaps(document: Document, keys: VariedKeys, given: Sequence[Setting]) -> Iterator[Problem]:
+def _overlaps(
+    document: Document, keys: VariedKeys, source: Path | ScenarioTree, given: Sequence[Setting]
+) -> Iterator[Problem]:
     """Yield settings that the varied values would overwrite, and keys that are varied twice."""
+    scenario = _scenario_data(source)
     varied = {path: ("grid", path) for path in keys.grid}
     by_case: dict[str, tuple[str | int, ...]] = {}
     for k, case in enumerate(keys.cases):
         for path in case.set:
             by_case.setdefault(path, ("cases", k, "set", path))
+    same = {
+        path: indexed(scenario, path)
+        for path in (*keys.grid, *by_case, *keys.set, *(setting.path for setting in given))
+    }
+
+    def within(path: str, other: str) -> bool:
+        return f"{same[path]}.".startswith(f"{same[other]}.")
+
     for k, path in enumerate(keys.grid):
         for other in (*list(keys.grid)[:k], *by_case):
-            if _within(path, other) or _within(other, path):
+            if within(path, other) or within(other, path):
                 where = "`cases`" if other in by_case else f"{other}"
                 message = f"this is varied by {where} too, and one would overwrite the other"
                 yield problem_at(document, varied[path], message, key=True)
     for path in (*keys.grid, *by_case):
         for other in keys.set:
-            if _within(other, path):
+            if within(other, path):
                 message = f"this is varied by {path} and would be overwritten"
                 yield problem_at(document, ("set", other), message, key=True)
         for setting in given:
-            if _within(setting.path, path):
+            if within(setting.path, path):
                 message = f"the study varies {path}, which would overwrite this"
                 yield Problem(message, path=setting.path, where=setting.value.mark)
 
 
-def _within(path: str, other: str) -> bool:
-    return path == other or path.startswith(f"{other}.")
+def _scenario_data(source: Path | ScenarioTree) -> Mapping[str, Any]:
+    """Return the scenario that is varied, in plain values; nothing of one that cannot be read."""
+    try:
+        return read_document(source).data
+    except ScenarioError:  # said when its cases are checked
+        return {}
 
 
 def _values(axis: Any) -> list[Any]:
