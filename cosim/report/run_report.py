@@ -33,6 +33,7 @@ from cosim.report.run_data import RunData
 from cosim.report.run_heat import heat_maps
 from cosim.report.run_tables import hours_table, months_table, site_tables
 from cosim.report.sites_table import sites_table
+from cosim.results.folder import FROM_PYTHON
 from cosim.results.summary import Failure
 from cosim.results.totals import ServingTotals
 
@@ -194,13 +195,14 @@ def _about(run: RunData) -> list[Section]:
     if inputs:
         versions += [subheading("Input files"), table(("for", "file", "SHA-256"), inputs)]
     return [
-        Section("scenario", "Scenario", [_scenario_note(), preformatted(run.scenario_text)]),
+        Section("scenario", "Scenario", [_scenario_note(run), preformatted(run.scenario_text)]),
         Section("versions", "Versions and seed", versions),
     ]
 
 
-def _scenario_note() -> str:
-    return paragraph(
-        "With every default written out, as in scenario.resolved.yaml; it can be run again.",
-        kind="note",
-    )
+def _scenario_note(run: RunData) -> str:
+    text = "With every default written out, as in scenario.resolved.yaml"
+    again = "it can be run again."
+    if FROM_PYTHON in run.manifest:
+        again = "it cannot be run again by itself, since Python gave it a controller."
+    return paragraph(f"{text}; {again}", kind="note")
