@@ -56,7 +56,7 @@ smoke: setup
 
 # MkDocs and what it needs come on top, when they are first wanted; the package itself is not built again.
 $(INSTALLED_DOCS): $(INSTALLED)
-	@$(BIN)/python -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; print(*(one for one in extras["docs"] if not one.startswith("cosim")), sep="\n")' > $@.txt
+	@$(BIN)/python -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; print(*(one for one in extras["docs"] if not one.startswith("carbon-cosim")), sep="\n")' > $@.txt
 	@$(BIN)/python -m pip install --quiet --requirement $@.txt
 	@touch $@
 

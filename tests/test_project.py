@@ -20,7 +20,7 @@ import yaml
 
 import cosim
 import inference_sim
-from cosim.errors import CosimError
+from cosim.errors import DISTRIBUTION, CosimError, install_hint
 from cosim.world.plan import load_plan
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +48,40 @@ def test_one_version() -> None:
     assert cosim.__version__ == pyproject()["project"]["version"]
     assert cosim.__version__ == read_yaml("CITATION.cff")["version"]
     assert f"## [{cosim.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_one_name_for_pip() -> None:
+    """`cosim` is the name of the module and of the command; for pip it is a stranger's package."""
+    assert pyproject()["project"]["name"] == DISTRIBUTION == "carbon-cosim"
+    assert install_hint("plots") == "pip install 'carbon-cosim[plots]'"
+    for extra, needed in pyproject()["project"]["optional-dependencies"].items():
+        assert not [name for name in needed if re.match(r"cosim\b", name)], extra
+    wrong = re.compile(
+        r"(?<![\w./-])cosim\\?\[[a-z]"  # cosim[plots]
+        r"|pip3?\s+(?:install|download|show|uninstall)\s[^\n`]*?(?<![\w./-])cosim(?![\w./-])"
+        r"|(?:version|distribution|metadata|requires|files)\(['\"]cosim['\"]"
+        r"|\bcosim-\d"  # cosim-0.1.0.dist-info
+    )
+    files = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT).stdout
+    texts = [name for name in files.splitlines() if not name.endswith((".gz", ".png"))]
+    assert texts or not (ROOT / ".git").exists()
+    for name in texts:
+        if (ROOT / name) != Path(__file__) and (ROOT / name).is_file():
+            found = wrong.search((ROOT / name).read_text(encoding="utf-8"))
+            assert found is None, f"{name}: {found}"
+
+
+def test_every_extra_that_is_named_is_there() -> None:
+    """`pip` only warns of an extra that it does not know."""
+    extras = set(pyproject()["project"]["optional-dependencies"])
+    named = {
+        extra
+        for name in (*MODULES, *map(str, (ROOT / "docs").rglob("*.md")), "README.md")
+        for extra in re.findall(
+            r"(?:carbon-cosim\[|install_hint\([\"'])(\w+)", (ROOT / name).read_text("utf-8")
+        )
+    }
+    assert {"plots", "solar"} <= named <= extras
 
 
 def test_console_command() -> None:
