@@ -119,6 +119,15 @@ def test_make_builds_again_when_a_compiled_module_changes() -> None:
     assert rule.split() == ["pyproject.toml", "setup.py", *compiled_modules()]
 
 
+def test_make_installs_the_package_once_and_the_tools_for_those_who_need_them() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert makefile.count("--editable .") == 1
+    assert "\ndemo: $(INSTALLED)\n" in makefile
+    assert "\nsetup: $(INSTALLED_TOOLS)\n" in makefile
+    assert "\n$(INSTALLED_TOOLS): pyproject.toml | $(INSTALLED)\n" in makefile
+    assert f"'{DISTRIBUTION}[dev]'" in makefile
+
+
 def test_one_base_of_errors() -> None:
     """Whatever cosim raises on purpose is a CosimError, with an exit code."""
     from cosim import errors

@@ -24,7 +24,6 @@ app = typer.Typer(
     name="cosim",
     help="Simulate the energy and carbon of LLM serving, and the effect of carbon-aware "
     "controllers.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
