@@ -27,7 +27,7 @@ SHIPPED = [
     for pattern in ("*.yaml", "*.py", "schema.json", "data/*.csv", "studies/*.yaml")
     for path in sorted((ROOT / "scenarios").glob(pattern))
 ]
-"""The scenarios, and the files beside them that they read."""
+"""The scenarios, and the files that stand beside them."""
 PACKED = Path("cosim", "authoring")
 """The folder of a wheel that holds them."""
 
