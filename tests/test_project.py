@@ -128,6 +128,35 @@ def test_make_installs_the_package_once_and_the_tools_for_those_who_need_them() 
     assert f"'{DISTRIBUTION}[dev]'" in makefile
 
 
+def test_type_checkers_follow_an_editable_install() -> None:
+    """It is a line with the folder; setuptools' other kind is a finder in Python."""
+    for links in Path(importlib.import_module("pip").__file__).parents[1].glob("__editable__*.pth"):
+        if "cosim" in links.name:
+            assert links.read_text(encoding="utf-8").strip() == str(ROOT)
+
+
+@pytest.mark.nightly("mypy --strict on a script outside the project; every day the link alone")
+def test_mypy_finds_the_types_from_outside(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        "import cosim\n"
+        "from controllers import Controller, SiteAction, SiteContext, SiteObservation\n"
+        "from inference_sim.errors import Problem\n\n\n"
+        "class Night(Controller):\n"
+        "    def reset(self, context: SiteContext) -> None: ...\n\n"
+        "    def step(self, observation: SiteObservation) -> SiteAction:\n"
+        "        return SiteAction(reason=observation.carbon_intensity_g_per_kwh)\n\n\n"
+        "print(cosim.__version__, Problem('here'))\n"
+    )
+    answer = subprocess.run(
+        [Path(sys.executable).with_name("mypy"), "--strict", "script.py"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    (error, _) = answer.stdout.splitlines()  # the one that only its type tells
+    assert error.startswith('script.py:10: error: Argument "reason" to "SiteAction" has')
+
+
 def test_one_base_of_errors() -> None:
     """Whatever cosim raises on purpose is a CosimError, with an exit code."""
     from cosim import errors
