@@ -297,6 +297,8 @@ def test_ci_runs_the_oldest_and_the_newest_python() -> None:
     versions = [one.rpartition(" ")[2] for one in project["classifiers"] if " :: 3." in one]
     assert job["strategy"]["matrix"]["python-version"] == [versions[0], versions[-1]]
     assert project["requires-python"] == f">={versions[0]}"
+    wheels = [f"cp{version.replace('.', '')}-*" for version in versions]
+    assert pyproject()["tool"]["cibuildwheel"]["build"].split() == wheels
 
 
 def test_lint_and_pre_commit_run_the_same_tools() -> None:
