@@ -21,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup demo test nightly smoke docs lint format clean
 
 help:
-	@echo "make demo     set up the package alone, and run a scenario without and with a controller"
+	@echo "make demo     set up the package alone, and run the demo: two days without and with a controller"
 	@echo "make setup    make $(VENV) with the package and its tools (PYTHON=... picks the interpreter)"
 	@echo "make test     check style, types and imports, and run the tests"
 	@echo "make nightly  run larger samples of what make test checks"
@@ -49,7 +49,7 @@ $(INSTALLED_TOOLS): pyproject.toml | $(INSTALLED)
 	@touch $@
 
 demo: $(INSTALLED)
-	@$(BIN)/cosim run scenarios/quickstart.yaml
+	@$(BIN)/cosim demo
 
 # A file of tests stays with one worker, so that what its tests share is made once.
 PYTEST := $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
