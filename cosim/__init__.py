@@ -61,7 +61,11 @@ if TYPE_CHECKING:
     from cosim.results.summary import Summary
     from cosim.results.totals import LoadTotals, RunTotals, ServingTotals
 
+from cosim._own_packages import take_names
+
 __version__ = "0.1.0"
+
+take_names()
 
 __all__ = [
     "Action",
