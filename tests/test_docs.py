@@ -3,8 +3,8 @@
 The blocks of a page are taken in order, in one empty folder that holds the scenarios, as a reader
 would. How a block is taken depends on its language:
 
-- ``sh``: ``cosim`` and ``pytest`` commands are run, and must exit with 0; so is ``python`` on a
-  file of the page. ``make`` commands must name a target. Runs of the larger scenarios are shortened
+- ``sh``: ``cosim`` and ``pytest`` commands are run, and must exit with 0; so are ``python`` on a
+  file of the page, and ``sed`` into a file. ``make`` commands must name a target. Runs of the larger scenarios are shortened
   by the settings in `SHORTER`.
 - ``python`` and ``yaml``: a block that begins with ``# some_file.py`` is written to that file, for
   later blocks to use. Other Python is executed; a YAML file must validate when it is run.
@@ -81,6 +81,9 @@ LONG = {
     "docs/recipes.md": {
         "my_load.yaml": {"duration: 2d": "duration: 12h", "requests: 13000": "requests: 1500"},
         "big_battery.yaml": {"duration: 3d": "duration: 1d", "requests: 22000": "requests: 3000"},
+        "my_service.yaml": {"until: drained, max_duration: 25h": "duration: 2min"},
+        "three_countries.yaml": {"duration: 365d": "duration: 6h"},
+        "seasons.yaml": {"duration: 1d": "duration: 1h", "per_s: 12": "per_s: 0.1"},
     },
     "docs/tuning.md": {
         "year.yaml": {"duration: 2d": "duration: 13h", "requests: 8000": "requests: 40"},
@@ -160,6 +163,10 @@ def reader(tmp_path: Path, cosim: Callable[..., Any]) -> Callable[[Block], None]
             return
         if words[0] == "python":
             run_python(where, words)
+            return
+        if words[0] == "sed":
+            done = subprocess.run(words[: words.index(">")], capture_output=True, check=True)
+            (tmp_path / words[-1]).write_bytes(done.stdout)
             return
         assert words[0] == "cosim", f"{where}: cannot check {words[0]!r}; mark it with 'not run'"
         words = words[: words.index(">")] if ">" in words else words
