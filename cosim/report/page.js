@@ -75,6 +75,7 @@
       for (const one of chart.series) {
         const row = tip.appendChild(document.createElement("div"));
         row.dataset.series = one.name;
+        row.dataset.color = one.color;
         row.dataset.mean = one.mean[k];
         let text = value(one.mean[k], one.infinite);
         if (one.low) {

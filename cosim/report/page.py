@@ -53,12 +53,17 @@ class Page:
         sections: Its parts; each is linked to from the top.
         subtitle: A line below the heading.
         lead: Markup at the top, before the first part: the headline.
+        bar: Markup between the top and the first part, which may stay in sight.
+        style, script: Further rules and a further script, for what this page alone can do.
     """
 
     title: str
     sections: Sequence[Section]
     subtitle: str = ""
     lead: Sequence[str] = ()
+    bar: str = ""
+    style: str = ""
+    script: str = ""
 
     @property
     def charts(self) -> list[Chart]:
@@ -79,6 +84,7 @@ class Page:
             *self.lead,
             f"<nav>{links}</nav>",
             "</header>",
+            self.bar,
             "<main>",
             *(_section(section) for section in self.sections),
             "</main>",
@@ -90,10 +96,10 @@ class Page:
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
-            f"<title>{escape(self.title)}</title>\n<style>\n{_style()}</style>\n</head>\n<body>\n"
+            f"<title>{escape(self.title)}</title>\n<style>\n{_style()}{self.style}</style>\n</head>\n<body>\n"
             + "\n".join(filter(None, body))
             + f'\n<script type="application/json" id="chart-data">{data}</script>\n'
-            f"<script>\n{_resource('page.js')}</script>\n</body>\n</html>\n"
+            f"<script>\n{_resource('page.js')}{self.script}</script>\n</body>\n</html>\n"
         )
 
     def write(self, folder: Path) -> Path:

@@ -20,8 +20,7 @@ class Kind:
     Attributes:
         command: The command that writes it.
         marker: A file that every such folder has, and no other.
-        module: Module with ``folder_page(folder) -> Page``, imported when it is needed. That of a
-            run also takes a baseline.
+        module: Module with ``folder_page(folder) -> Page``, imported when it is needed.
         compares: Comparison that it already makes, so that it takes no baseline; empty for a run.
         keeps_runs: Whether the figures of its runs are kept in ``runs/``.
     """
@@ -32,21 +31,26 @@ class Kind:
     compares: str = ""
     keeps_runs: bool = False
 
-    def page(self, folder: Path, baseline: Path | None = None) -> Page:
-        """Return the page of a folder, compared with another if there is one.
+    def page(self, folder: Path) -> Page:
+        """Return the page of a folder.
 
         Raises:
-            ScenarioError: If there is a baseline, and it takes none.
             CosimError: If a file in it is damaged.
         """
-        if baseline is not None and self.compares:
+        page: Page = import_module(self.module).folder_page(folder)
+        return page
+
+    def check_baseline(self) -> None:
+        """Check that a folder can be set beside a baseline.
+
+        Raises:
+            ScenarioError: If it is not of a run.
+        """
+        if self.compares:
             raise ScenarioError(
                 "--baseline goes with the report of a run; this folder is of "
                 f"{self.command}, whose {self.compares}"
             )
-        folders = (folder,) if baseline is None else (folder, baseline)
-        page: Page = import_module(self.module).folder_page(*folders)
-        return page
 
 
 RUN = Kind("cosim run", "summary.json", "cosim.report.run_report")
