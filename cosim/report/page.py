@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import cosim
+from cosim.accounting.words import Unit
 from cosim.report.charts import Chart
 from cosim.report.draw_svg import to_svg
 from cosim.report.lines import LineChart
@@ -212,10 +213,12 @@ def _data(chart: LineChart) -> dict[str, Any]:
         "at": chart.at.tolist(),
         "along": chart.along,
         "held": chart.held,
-        "label": chart.axis.label,
+        "label": chart.axis.quantity,
         "width": chart.width,
         "end": chart.axis.high,
     }
+    if chart.axis.unit:
+        data["unit"], data["per"] = chart.axis.shown.name, chart.axis.shown.size
     if chart.axis.origin is not None:
         data["origin"] = chart.axis.origin.timestamp()
         data["bucket"] = any(
@@ -224,9 +227,12 @@ def _data(chart: LineChart) -> dict[str, Any]:
         data["seconds"] = bool(chart.width % 60)
     data["series"] = []
     for panel in chart.panels:
+        unit = Unit(panel.unit, 1.0) if along_y else panel.shown
         for line in panel.series:
             shown = line.x if along_y and line.x is not None else line.y
-            entry: dict[str, Any] = {"name": line.name, "color": line.color, "unit": panel.unit}
+            entry: dict[str, Any] = {"name": line.name, "color": line.color, "unit": unit.name}
+            if unit.size != 1:
+                entry["per"] = unit.size
             entry["column"] = line.column
             entry["mean"] = _plain(shown)
             if "inf" in entry["mean"]:

@@ -219,7 +219,7 @@ def latency_chart(
     least = min(float(values[1]) for values in marks.values())
     low = max(_LEAST_S, least * 0.9)
     high = max(*(float(values[-1]) for values in marks.values()), low * 10) * 1.05
-    axis = Axis("log", "seconds", low, high)
+    axis = Axis("log", "latency [s]", low, high)
     panel = Panel("requests within", "s", series, height=230, percent=True)
     note = "Completed requests."
     if least < _LEAST_S:
