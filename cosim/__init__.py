@@ -36,6 +36,8 @@ Errors:
 
 from importlib import import_module
 
+from cosim._own_packages import take_names
+
 TYPE_CHECKING = False  # as type checkers know it; `typing` takes longer to import than all of this
 if TYPE_CHECKING:
     from controllers.actuators import ActuatorLimits
@@ -60,8 +62,6 @@ if TYPE_CHECKING:
     from cosim.loop.participants import SiteEntities, World
     from cosim.results.summary import Summary
     from cosim.results.totals import LoadTotals, RunTotals, ServingTotals
-
-from cosim._own_packages import take_names
 
 __version__ = "0.1.0"
 
