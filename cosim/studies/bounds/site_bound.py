@@ -9,6 +9,8 @@ from functools import cache
 import numpy as np
 
 from controllers.lp import BatterySpec
+from cosim.scenario.site import ClcBattery
+from cosim.studies.bounds.automatic_battery import most_stored_wh, tapering_h
 from cosim.studies.bounds.demand import MISSING, Requests
 from cosim.studies.bounds.facility import facility_lines
 from cosim.studies.bounds.machine import Machine
@@ -209,7 +211,7 @@ def plain_g(plan: Plan, site: SitePlan) -> tuple[float, ...]:
     periods = _periods(plan, _requests(plan))
     supply = _supply(plan, site, periods, site.load_w)
     load_wh = np.where(supply.certain, periods.wh(site.load_w), 0.0)
-    return (least_of_load_g(supply, load_wh),) * 4
+    return (least_of_load_g(supply, load_wh, battery_set=False)[0],) * 4
 
 
 def _supply(plan: Plan, site: SitePlan, periods: Periods, least_w: FloatArray) -> Supply:
@@ -218,9 +220,10 @@ def _supply(plan: Plan, site: SitePlan, periods: Periods, least_w: FloatArray) -
     means = np.cumsum(intensity) / np.arange(1, len(intensity) + 1)
     first_end = min(int(periods.certain_s // plan.scenario.time.step), len(means) - 1)
     ends = means[first_end:]  # of a run that ends after any of these steps
-    battery, spec = site.config.microgrid.battery, None
+    battery, spec, automatic_wh = site.config.microgrid.battery, None, None
+    full_h = empty_h = 0.0
     if battery is not None:
-        step_s = float(periods.hours.sum()) * 3600 / len(intensity)
+        step_s = plan.scenario.time.step
         charge_w, discharge_w = battery_limits_w(battery, step_s)
         charging, discharging = plan.contexts[site.name].battery_efficiency
         spec = BatterySpec(
@@ -232,6 +235,10 @@ def _supply(plan: Plan, site: SitePlan, periods: Periods, least_w: FloatArray) -
             charge_efficiency=charging,
             discharge_efficiency=discharging,
         )
+        stored_wh = most_stored_wh(battery, spec, least_w - site.solar_w, step_s)
+        automatic_wh = np.where(periods.certain, periods.last(stored_wh), np.inf)
+        if isinstance(battery, ClcBattery):
+            full_h, empty_h = tapering_h(battery)
     return Supply(
         hours=periods.hours,
         certain=periods.certain,
@@ -240,4 +247,8 @@ def _supply(plan: Plan, site: SitePlan, periods: Periods, least_w: FloatArray) -
         surplus_wh=periods.wh(np.maximum(site.solar_w - least_w, 0.0)),
         means_g_per_kwh=tuple({float(ends.min()), float(ends.max())}),
         battery=spec,
+        automatic_wh=automatic_wh,
+        # powers of several steps may differ, and their mean says nothing of the last one
+        full_h=np.where(periods.counts == 1, full_h, 0.0),
+        empty_h=np.where(periods.counts == 1, empty_h, 0.0),
     )
