@@ -58,7 +58,13 @@ def holds(figures: RunFigures) -> bool:
     return attained and served and figures.late == 0 and not figures.failure
 
 
-def best_found(plan: Plan, freedom: str, runs: int = 40, seed: int = 0) -> Found | None:
+def best_found(
+    plan: Plan,
+    freedom: str,
+    runs: int = 40,
+    seed: int = 0,
+    bounds: Mapping[str, SiteBound] | None = None,
+) -> Found | None:
     """Return the best plan of a search; None where no run held its objectives.
 
     Args:
@@ -66,9 +72,10 @@ def best_found(plan: Plan, freedom: str, runs: int = 40, seed: int = 0) -> Found
         freedom: The freedom that schedules may take.
         runs: Most runs.
         seed: Seed of the changes at random.
+        bounds: The plan's `site_bounds`, where they are known: finding their prices takes seconds.
     """
     rng = np.random.default_rng(seed)
-    bounds = site_bounds(plan)
+    bounds = site_bounds(plan) if bounds is None else bounds
     sites = {site.name: site for site in plan.sites if site.name in bounds}
     best: Found | None = None
     first = {name: open_schedule(plan, bound) for name, bound in bounds.items()}

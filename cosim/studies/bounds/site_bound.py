@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from controllers.lp import BatterySpec
+from cosim.scenario.scenario import Time
 from cosim.scenario.site import ClcBattery
 from cosim.studies.bounds.automatic_battery import most_stored_wh, tapering_h
 from cosim.studies.bounds.demand import MISSING, Requests
@@ -71,6 +73,7 @@ class SiteBound:
         own_clocks, free_clocks: Clocks without a controller of them, and with one.
         periods: The periods of the programmes.
         deferrable: Numbers of the classes that may wait, of those with requests.
+        has_slo: Steps in which requests with SLOs come, shape (steps,).
     """
 
     supply: Supply
@@ -80,6 +83,7 @@ class SiteBound:
     free_clocks: tuple[float, ...]
     periods: Periods
     deferrable: tuple[int, ...]
+    has_slo: NDArray[np.bool_]
 
     @classmethod
     def of(
@@ -157,6 +161,7 @@ class SiteBound:
             free_clocks=free_clocks,
             periods=periods,
             deferrable=_deferrable(site, requests),
+            has_slo=_has_slo(requests, time),
         )
 
     def least_g(self) -> tuple[float, ...]:
@@ -191,6 +196,13 @@ def _deferrable(site: SitePlan, requests: Requests) -> tuple[int, ...]:
     classes = site.workload.config.classes if site.workload is not None else []
     present = np.unique(requests.class_id)
     return tuple(place for place, number in enumerate(present) if classes[number].deferrable)
+
+
+def _has_slo(requests: Requests, time: Time) -> NDArray[np.bool_]:
+    """Return the steps in which requests with SLOs come, shape (steps,)."""
+    has_slo = np.zeros(time.steps, dtype=bool)
+    has_slo[(requests.arrival_s[requests.has_slo] // time.step).astype(np.int64)] = True
+    return has_slo
 
 
 def _clocks(machine: Machine) -> tuple[float, ...]:

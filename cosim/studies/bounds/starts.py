@@ -3,6 +3,8 @@
 They are the release that the bound's programme chose, releases in bulk at steps no further apart
 than the deadlines allow (the shortest path through the run, by the intensity), and the cleanest
 hours in several numbers, each with the battery left automatic and as the programme dispatched it.
+Queues are first come, first served: a request with SLOs that comes behind a release in bulk misses
+them. So releases also go where no such request comes for long.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ _OVERHEADS_H = (0.03, 0.1, 0.3, 1.0)
 """Work of a release in bulk beside that of its requests, in hours of the mean work that comes."""
 _SERVED = (0.05, 0.5)
 """Shares of the highest work of a period above which the programme's release is followed."""
+_GAPS = ((True, 4), (True, 12), (False, 8))
+"""Times without a request with SLOs in which the search releases work: all at once, or steadily."""
 
 
 def starts(
@@ -42,6 +46,15 @@ def starts(
     for least in _SERVED:
         yield {
             name: replace(schedule, windows=_served(bounds[name], solved[name], plan, least))
+            for name, schedule in dispatched.items()
+        }
+    for all_at_once, count in _GAPS:
+        yield {
+            name: replace(
+                schedule,
+                windows=_between(bounds[name].has_slo, count, all_at_once=all_at_once),
+                share=math.inf if all_at_once else schedule.share,
+            )
             for name, schedule in dispatched.items()
         }
     for overhead_h in _OVERHEADS_H:
@@ -119,6 +132,24 @@ def _in_bulk(plan: Plan, site: SitePlan, overhead_h: float) -> NDArray[np.bool_]
     while step > 0:
         windows[step - 1] = True
         step = int(before[step])
+    return windows
+
+
+def _between(has_slo: NDArray[np.bool_], count: int, *, all_at_once: bool) -> NDArray[np.bool_]:
+    """Return the longest times without a request with SLOs: their first steps, or all but the last.
+
+    Args:
+        has_slo: Steps in which such requests come, shape (steps,).
+        count: Number of the times.
+        all_at_once: Whether their first steps are asked for.
+    """
+    free = ~has_slo
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], free, [False]]).astype(np.int8)))
+    begins, ends = edges[::2], edges[1::2]
+    windows = np.zeros(len(has_slo), dtype=bool)
+    for place in np.argsort(begins - ends, kind="stable")[:count]:
+        last = begins[place] + 1 if all_at_once else max(ends[place] - 1, begins[place] + 1)
+        windows[begins[place] : last] = True
     return windows
 
 
