@@ -116,3 +116,27 @@ def test_evicted_chat_may_wait_beside_a_batch() -> None:
     cluster = deployment(batch_cap=2, kv_blocks=4)  # of 16 tokens
     assert Machine.of(cluster, 20, 32).together == 2
     assert Machine.of(cluster, 20, 33).together == math.inf
+
+
+@settings(max_examples=examples(10), deadline=None)
+@given(st.integers(0, 2**16), st.integers(1, 3), st.integers(1, 3))
+def test_a_cluster_is_at_work_as_long_as_it_must(seed: int, batch_cap: int, replicas: int) -> None:
+    """With the objective for the first token that the run has just held."""
+    rng = np.random.default_rng(seed)
+    cluster = deployment(batch_cap=batch_cap, replicas=replicas)
+    arrivals_s = np.sort(rng.uniform(0, 4, 40))
+    stream = [
+        Arrival(float(at_s), int(rng.integers(20, 300)), int(rng.integers(2, 200)), 0)
+        for at_s in arrivals_s
+    ]
+    served = Cluster(cluster, iter(stream))
+    busy_s, end_s = 0.0, 0.0
+    while not served.drained:
+        end_s += 10.0
+        busy_s += served.step(end_s).busy_fraction * replicas * 10.0
+    waited_s = max(each.first_token_s - each.arrival_s for each in served.take_ended())
+    just = [RequestClass(name="chat", share=1.0, slo=Slo(ttft_s=waited_s * (1 + 1e-9)))]
+    requests = Requests.of(stream, just, end_s, Cluster(cluster, iter(())))
+    must = MustRun.of(requests, Machine.of(cluster, 20, 500))
+    must_s = float(must.hours(np.array([0.0, end_s])).sum()) * 3600
+    assert must_s <= busy_s * (1 + 1e-9)
