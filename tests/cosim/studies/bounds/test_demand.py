@@ -124,9 +124,11 @@ def test_a_cluster_is_at_work_as_long_as_it_must(seed: int, batch_cap: int, repl
     """With the objective for the first token that the run has just held."""
     rng = np.random.default_rng(seed)
     cluster = deployment(batch_cap=batch_cap, replicas=replicas)
-    arrivals_s = np.sort(rng.uniform(0, 4, 40))
+    # bursts that fill all batches, and little beside them
+    bursts_s = np.repeat(np.arange(5) * 20.0, replicas * batch_cap)
+    arrivals_s = np.sort(np.append(bursts_s + rng.uniform(0, 0.05), rng.uniform(0, 100, 3)))
     stream = [
-        Arrival(float(at_s), int(rng.integers(20, 300)), int(rng.integers(2, 200)), 0)
+        Arrival(float(at_s), int(rng.integers(20, 60)), int(rng.integers(300, 440)), 0)
         for at_s in arrivals_s
     ]
     served = Cluster(cluster, iter(stream))
