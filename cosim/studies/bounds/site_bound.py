@@ -124,7 +124,9 @@ class SiteBound:
         must_run = MustRun.of(requests, machine)
         # on a pipeline at least one of the stages is at work, of whose times the mean counts
         edges_s = np.concatenate([[0.0], periods.ends_s])
-        busy_h = must_run.hours(edges_s) / pool.pipeline_parallel
+        # more than there are: then no run holds its objectives, and any bound is one
+        busy_h = np.minimum(must_run.hours(edges_s), pool.replicas * periods.hours)
+        busy_h /= pool.pipeline_parallel
         missed_h = float(must_run.longest_s[:may_miss].sum()) / 3600 / pool.pipeline_parallel
         free_clocks = _clocks(machine)
         # a power cap of the scenario lets the GPUs choose their clocks
