@@ -13,6 +13,8 @@ of it above that of being awake, waking replicas w, facility power, import and t
                 facility_t >= fixed h_t + slope_t IT_t                               (`facility`)
                 import_t >= facility_t - solar_t + charge_t - discharge_t,  import_t >= 0
                 e_t = e_(t-1) + eta_c charge_t - discharge_t / eta_d
+                empty discharge_t / h_t <= e_t <= capacity - full charge_t / h_t
+                e_t <= automatic_t                     where no controller sets the battery
 
 A replica wakes for its start-up before it serves: by any time w has summed up to the start-up
 times of all that began to serve, sum (n_s - n_(s-1))+. Numbers of replicas are continuous. Export
