@@ -156,6 +156,10 @@ def lines(truths: Sequence[Truth]) -> list[str]:
         f"objectives, {sum(len(each.below) for each in truths)} below their bound",
         *(f"left out, {reason}: {sum(e.left_out == reason for e in truths)}" for reason in reasons),
     ]
+    unset = sum(each.left_out == "nothing to set" for each in truths)
+    if compared and unset:
+        as_none = [each.share for each in compared] + [0.0] * unset
+        text.append(f"median with nothing saved where nothing is to set: {np.median(as_none):.2f}")
     for freedom in ("all", *FREEDOMS):
         of = [each for each in compared if freedom in ("all", each.freedom)]
         if of:
