@@ -43,11 +43,11 @@ import yaml
 from pydantic import TypeAdapter
 
 from controllers import ACTUATORS
-from cosim.report.run_data import RunData, read_summary
+from cosim.report.run_data import read_summary
 from cosim.results.summary import Summary
 from cosim.studies.runs.execute import execute
 from cosim.world.plan import load_plan
-from docs.site_builder.readme_picture import IMAGES, write_pictures
+from docs.site_builder.readme_picture import IMAGES
 from inference_sim.routing import ROUTERS
 from inference_sim.scheduling import SCHEDULERS
 from tests.warm import run_warm
@@ -59,8 +59,10 @@ PAGES = sorted(
     for page in ROOT.glob(pattern)
 )
 REAL_DATA = ROOT.parent / "shared" / "data" / "case_study"
-DEMO = "cosim run scenarios/quickstart.yaml"
-"""The command of ``make demo``; the quickstart page shows its output."""
+QUICKSTART = "cosim run scenarios/quickstart.yaml"
+"""The first command of the quickstart page, which shows its output."""
+OWN_TESTS = (f"output of: {QUICKSTART}", "output of: cosim demo")
+"""Notes of blocks that have tests of their own."""
 SIX_HOURS = ("coupling=native", "time.duration=6h", "workload.requests=2000")
 SHORTER = {
     "quickstart.yaml": SIX_HOURS,
@@ -187,7 +189,7 @@ def reader(tmp_path: Path, cosim: Callable[..., Any]) -> Callable[[Block], None]
         else:
             assert block.language == "text", f"{block.where}: a block needs a language"
             page = block.where.partition(":")[0]
-            if block.note == f"output of: {DEMO}":  # has a test below
+            if block.note in OWN_TESTS:
                 return
             if block.note.startswith("output of: "):
                 check_output(page, block, cosim, outputs)
@@ -412,20 +414,14 @@ def test_every_scenario_is_in_the_table() -> None:
         assert f"`cosim run scenarios/{scenario.name}`" in page
 
 
-def test_first_pages_show_what_the_demo_prints_and_saves(
+def test_the_quickstart_shows_what_it_prints_and_saves(
     cosim: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """Its output, its picture, and what its controllers save at equal completed work."""
+    """Its output, and what its controllers save at equal completed work."""
     shutil.copytree(ROOT / "scenarios", tmp_path / "scenarios")
     page = "docs/quickstart.md"
-    (shown,) = [block for block in blocks(page) if block.note == f"output of: {DEMO}"]
+    (shown,) = [block for block in blocks(page) if block.note == f"output of: {QUICKSTART}"]
     check_output(page, shown, cosim)
-    drawn = write_pictures(RunData.load(tmp_path / "results" / "quickstart"), tmp_path)
-    for path in drawn:
-        kept = IMAGES / path.name
-        if path.read_bytes() != kept.read_bytes():
-            assert os.environ.get("UPDATE_DOCS"), f"UPDATE_DOCS=1 renews {kept.name}"
-            shutil.copy(path, kept)
 
     controlled = read_summary(tmp_path / "results" / "quickstart").totals
     settings = ["coupling=native", "controllers=[]"]
@@ -433,8 +429,30 @@ def test_first_pages_show_what_the_demo_prints_and_saves(
     assert controlled.requests == free.requests
     assert controlled.tokens == free.tokens
     saving = 1 - controlled.carbon_g.import_ / free.carbon_g.import_
-    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    assert f"grid imports emit {saving * 100:.0f} % less" in readme
+    pages = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", page)]
+    assert f"grid imports emit {saving * 100:.0f} % less" in " ".join(" ".join(pages).split())
+
+
+def test_the_demo_prints_and_draws_what_the_first_pages_show(
+    cosim: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And at equal work it emits what the evaluation of the same scenario says."""
+    monkeypatch.setattr("cosim.studies.runs.processes.cores", lambda: 1)
+    answer = cosim("demo")
+    assert answer.code == 0, answer.err
+    page = "docs/comparing.md"
+    (shown,) = [block for block in blocks(page) if block.note == "output of: cosim demo"]
+    check_text(page, shown, answer.out.replace(f"{ROOT}/", ""))
+    made = tmp_path / "results" / "demo"
+    for stem in ("picture", "picture-dark"):
+        kept = IMAGES / f"{stem.replace('picture', 'demo')}.svg"
+        if (made / f"{stem}.svg").read_bytes() != kept.read_bytes():
+            assert os.environ.get("UPDATE_DOCS"), f"UPDATE_DOCS=1 renews {kept.name}"
+            shutil.copy(made / f"{stem}.svg", kept)
+    evaluated = (ROOT / "README.md").read_text(encoding="utf-8")
+    for policy, run in (("noop", "without"), ("clean_windows", "with")):
+        grams = read_summary(made / run).totals.carbon_g.import_
+        assert f"| {policy} | {grams / 1000:.3f} |" in evaluated
 
 
 def check_output(

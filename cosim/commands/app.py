@@ -11,6 +11,8 @@ from cosim import __version__
 from cosim.commands import calibrate, controllers, signals, traces
 from cosim.commands.capacity import capacity
 from cosim.commands.catalogues import gpus, models, routers, schedulers, schema
+from cosim.commands.compare import compare
+from cosim.commands.demo import demo
 from cosim.commands.evaluate import evaluate
 from cosim.commands.report import report
 from cosim.commands.reproduce import reproduce
@@ -30,6 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # Commands are listed by --help in this order.
+app.command()(demo)
 app.command()(run)
 app.command()(validate)
 app.command()(capacity)
@@ -37,6 +40,7 @@ app.command()(evaluate)
 app.command()(tune)
 app.command()(sweep)
 app.command()(reproduce)
+app.command()(compare)
 app.command()(report)
 app.command()(schema)
 app.command()(models)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +29,9 @@ def report(
     ],
     baseline: Annotated[
         Path | None,
-        typer.Option(help="Result folder of the run to compare a run with.", metavar="DIR"),
+        typer.Option(
+            help="Result folder of a run: write a page of this run beside it too.", metavar="DIR"
+        ),
     ] = None,
     figures: Annotated[
         Figures | None,
@@ -37,12 +40,24 @@ def report(
 ) -> None:
     """Write the report of a result folder: one HTML file with headline, charts and versions."""
     from cosim.report.figures import check_figures, write_figures
+    from cosim.results.files import COMPARISON, put_text
+    from cosim.studies.compare.compare import compare_folders
     from cosim.studies.kinds import kind_of
 
     if figures is not None:
         check_figures(figures)
-    page = kind_of(folder).page(folder, baseline)
+    kind = kind_of(folder)
+    beside = None
+    if baseline is not None:
+        kind.check_baseline()
+        beside = compare_folders([baseline, folder]).page()
+    page = kind.page(folder)
     print(page.write(folder))
+    charts = list(page.charts)
+    if beside is not None:
+        put_text(folder / COMPARISON, beside.html())
+        print(folder / COMPARISON)
+        charts += [replace(chart, key=f"comparison-{chart.key}") for chart in beside.charts]
     if figures is not None:
-        for path in write_figures(folder, figures, page.charts):
+        for path in write_figures(folder, figures, charts):
             print(path)

@@ -38,7 +38,7 @@ def draw_lines(chart: LineChart, size: Size, top: float, *, linked: bool) -> Dra
         body.append(element("g", "".join(inner), class_="panel", **place))
         y += panel.height + (size.font * 1.6 if last else _GAP)
     y += size.font * 1.3
-    body.append(text(chart.axis.label, right, y - 4, size.font, text_anchor="end", class_="quiet"))
+    body.append(text(across.label, right, y - 4, size.font, text_anchor="end", class_="quiet"))
     low, high = across.low, across.high
     data: dict[str, str | float] = {
         "data_chart": chart.key,

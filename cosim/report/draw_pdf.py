@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cosim.report.charts import BarChart, Chart, ScatterChart
+from cosim.accounting.words import Unit
+from cosim.report.charts import BarChart, Bars, Chart, ScatterChart
 from cosim.report.lines import Axis, ChartLine, LineChart, Panel
 from cosim.report.palette import LIGHT
 from cosim.report.scales import panel_scale, x_scale
+from cosim.report.ticks import domain, linear_ticks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -123,7 +125,7 @@ def _x_axis(ax: Any, axis: Axis) -> None:
         ax.minorticks_off()
     ax.set_xlim(axis.low, axis.high)
     ax.set_xticks([tick.at for tick in scale.ticks], [tick.label for tick in scale.ticks])
-    ax.set_xlabel(axis.label)
+    ax.set_xlabel(scale.label)
 
 
 def _bars(chart: BarChart) -> Figure:
@@ -131,13 +133,16 @@ def _bars(chart: BarChart) -> Figure:
     figure, (ax,) = _figure(90 + count * (14 + 16 * groups), 1, [1.0])
     thick = 0.8 / groups
     places = np.arange(count)
+    unit = chart.shown
     for k, group in enumerate(chart.groups):
         drawn = ax.barh(
             places + (k - (groups - 1) / 2) * thick,
-            group.values,
+            group.values / unit.size,
             thick,
             color=LIGHT[group.color],
             label=group.name,
+            xerr=_errors(group, unit),
+            error_kw={"lw": 0.8, "capsize": 2},
         )
         ax.bar_label(drawn, fmt="{:,.4g}", padding=3, fontsize=7)
     ax.set_yticks(places, chart.categories)
@@ -145,23 +150,41 @@ def _bars(chart: BarChart) -> Figure:
     ax.margins(x=0.12)
     ax.axvline(0, color=LIGHT["grey"], lw=0.8)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.set_xlabel(f"{chart.label} [{chart.unit}]")
+    ax.set_xlabel(f"{chart.label} [{unit.name}]" if unit.name else chart.label)
     ax.set_title(chart.title, fontsize=9, loc="left")
     if groups > 1:
         ax.legend(fontsize=7)
     return figure
 
 
+def _errors(group: Bars, unit: Unit) -> Any:
+    """Return the lengths of error bars to both sides, 0 for a bar without; None for none."""
+    if group.low is None or group.high is None:
+        return None
+    lengths = np.array([group.values - group.low, group.high - group.values]) / unit.size
+    return np.where(np.isfinite(lengths), np.maximum(lengths, 0.0), 0.0)
+
+
 def _scatter(chart: ScatterChart) -> Figure:
     figure, (ax,) = _figure(380, 1, [1.0])
     for point in chart.points:
         ax.plot(point.x, point.y, "o", color=LIGHT[point.color], ms=5)
+        whiskers = {"color": LIGHT["ink"], "lw": 0.8, "zorder": 1}
+        if point.x_interval is not None:
+            ax.plot(point.x_interval, (point.y, point.y), **whiskers)
+        if point.y_interval is not None:
+            ax.plot((point.x, point.x), point.y_interval, **whiskers)
         label = point.name if point.label is None else point.label
         ax.annotate(
             label, (point.x, point.y), xytext=(5, 3), textcoords="offset points", fontsize=7
         )
     _x_axis(ax, chart.axis)
-    ax.set_ylabel(f"{chart.label} [{chart.unit}]" if chart.unit else chart.label)
+    low, high = domain(chart.heights, zero=chart.zero)
+    ticks = linear_ticks(low, high, _TICKS, chart.shown.size)
+    ax.set_ylim(low, high)
+    ax.set_yticks([tick.at for tick in ticks], [tick.label for tick in ticks])
+    unit = chart.shown.name
+    ax.set_ylabel(f"{chart.label} [{unit}]" if unit else chart.label)
     ax.set_title(chart.title, fontsize=9, loc="left")
     ax.grid(alpha=0.3)
     ax.spines[["top", "right"]].set_visible(False)

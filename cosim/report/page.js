@@ -13,6 +13,14 @@
     if (size !== 0 && (size < 1e-4 || size >= 1e9)) return v.toPrecision(5);
     return (Number(v.toPrecision(5)) + 0).toLocaleString("en-US", { maximumFractionDigits: 9 });
   };
+  const latency = (s) => {
+    const [size, unit] = s < 1 ? [0.001, "ms"] : s < 120 ? [1, "s"] : s < 7200 ? [60, "min"] : [3600, "h"];
+    return `${value(Number((s / size).toPrecision(4)))} ${unit}`;
+  };
+  const shown = (one, v) => {
+    if (typeof v !== "number") return value(v, one.infinite);
+    return value(one.per ? v / one.per : v);
+  };
   const moment = (chart, s) => {
     const t = new Date((chart.origin + s) * 1000);
     const seconds = chart.seconds ? ":" + two(t.getUTCSeconds()) : "";
@@ -21,7 +29,7 @@
   const place = (chart, k) => {
     const at = chart.at[k];
     if (chart.along === "y") return `${value(at * 100)} % of requests within`;
-    if (chart.origin === undefined) return `${chart.label}: ${value(at)}`;
+    if (chart.origin === undefined) return `${chart.label}: ${shown(chart, at)} ${chart.unit || ""}`.trimEnd();
     if (!chart.bucket) return moment(chart, at) + " UTC";
     const end = Math.min(at + chart.width, chart.end);
     return `${moment(chart, at)} to ${moment(chart, end)} UTC`;
@@ -75,16 +83,19 @@
       for (const one of chart.series) {
         const row = tip.appendChild(document.createElement("div"));
         row.dataset.series = one.name;
+        row.dataset.color = one.color;
         row.dataset.mean = one.mean[k];
-        let text = value(one.mean[k], one.infinite);
+        const own = one.mean[k];
+        const timed = chart.along === "y" && one.unit === "s" && typeof own === "number";
+        let text = timed ? latency(own) : shown(one, own);
         if (one.low) {
           row.dataset.low = one.low[k];
           row.dataset.high = one.high[k];
-          if (one.low[k] !== one.high[k]) text += ` (${value(one.low[k])} to ${value(one.high[k], one.infinite)})`;
+          if (one.low[k] !== one.high[k]) text += ` (${shown(one, one.low[k])} to ${shown(one, one.high[k])})`;
         }
         const swatch = row.appendChild(document.createElement("i"));
         swatch.style.background = `var(--${one.color})`;
-        const unit = typeof one.mean[k] === "number" ? one.unit : "";
+        const unit = typeof own === "number" && !timed ? one.unit : "";
         row.appendChild(document.createTextNode(`${one.name} ${text} ${unit}`.trimEnd()));
       }
       tip.style.left = "0";

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import cosim
+from cosim.accounting.words import Unit
 from cosim.report.charts import Chart
 from cosim.report.draw_svg import to_svg
 from cosim.report.lines import LineChart
@@ -53,12 +54,17 @@ class Page:
         sections: Its parts; each is linked to from the top.
         subtitle: A line below the heading.
         lead: Markup at the top, before the first part: the headline.
+        bar: Markup between the top and the first part, which may stay in sight.
+        style, script: Further rules and a further script, for what this page alone can do.
     """
 
     title: str
     sections: Sequence[Section]
     subtitle: str = ""
     lead: Sequence[str] = ()
+    bar: str = ""
+    style: str = ""
+    script: str = ""
 
     @property
     def charts(self) -> list[Chart]:
@@ -79,6 +85,7 @@ class Page:
             *self.lead,
             f"<nav>{links}</nav>",
             "</header>",
+            self.bar,
             "<main>",
             *(_section(section) for section in self.sections),
             "</main>",
@@ -90,10 +97,10 @@ class Page:
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
-            f"<title>{escape(self.title)}</title>\n<style>\n{_style()}</style>\n</head>\n<body>\n"
+            f"<title>{escape(self.title)}</title>\n<style>\n{_style()}{self.style}</style>\n</head>\n<body>\n"
             + "\n".join(filter(None, body))
             + f'\n<script type="application/json" id="chart-data">{data}</script>\n'
-            f"<script>\n{_resource('page.js')}</script>\n</body>\n</html>\n"
+            f"<script>\n{_resource('page.js')}{self.script}</script>\n</body>\n</html>\n"
         )
 
     def write(self, folder: Path) -> Path:
@@ -206,10 +213,12 @@ def _data(chart: LineChart) -> dict[str, Any]:
         "at": chart.at.tolist(),
         "along": chart.along,
         "held": chart.held,
-        "label": chart.axis.label,
+        "label": chart.axis.quantity,
         "width": chart.width,
         "end": chart.axis.high,
     }
+    if chart.axis.unit:
+        data["unit"], data["per"] = chart.axis.shown.name, chart.axis.shown.size
     if chart.axis.origin is not None:
         data["origin"] = chart.axis.origin.timestamp()
         data["bucket"] = any(
@@ -218,9 +227,12 @@ def _data(chart: LineChart) -> dict[str, Any]:
         data["seconds"] = bool(chart.width % 60)
     data["series"] = []
     for panel in chart.panels:
+        unit = Unit(panel.unit, 1.0) if along_y else panel.shown
         for line in panel.series:
             shown = line.x if along_y and line.x is not None else line.y
-            entry: dict[str, Any] = {"name": line.name, "color": line.color, "unit": panel.unit}
+            entry: dict[str, Any] = {"name": line.name, "color": line.color, "unit": unit.name}
+            if unit.size != 1:
+                entry["per"] = unit.size
             entry["column"] = line.column
             entry["mean"] = _plain(shown)
             if "inf" in entry["mean"]:

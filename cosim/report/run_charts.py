@@ -24,9 +24,10 @@ MOST_CHANGES = 500
 _BUCKETS = 720
 _SITES_IN_FULL = 3
 
-_SHARES = np.concatenate(
+SHARES = np.concatenate(
     [np.linspace(0, 0.95, 96), np.linspace(0.955, 0.99, 8), np.linspace(0.991, 1, 10)]
 )
+"""Shares of the requests at which distributions of latencies are drawn."""
 _LATENCY_COLORS = {"ttft": "blue", "tpot": "orange", "e2e": "green", "queue": "vermilion"}
 _LATENCY_DASHES = {"ttft": "", "tpot": "6 3", "e2e": "8 3 2 3", "queue": "2 2"}
 _LEAST_S = 1e-3
@@ -201,7 +202,7 @@ def latency_chart(
     known = {name: times for name, times in latencies.items() if times.count}
     if not known:
         return None
-    marks = {name: np.array(times.quantiles(_SHARES.tolist())) for name, times in known.items()}
+    marks = {name: np.array(times.quantiles(SHARES.tolist())) for name, times in known.items()}
     if by_class:
         from cosim.report.palette import series_color, series_dash
 
@@ -212,20 +213,20 @@ def latency_chart(
             for name in marks
         }
     series = [
-        ChartLine(style[name][0], style[name][1], _SHARES, x=values, dash=style[name][2])
+        ChartLine(style[name][0], style[name][1], SHARES, x=values, dash=style[name][2])
         for name, values in marks.items()
     ]
     least = min(float(values[1]) for values in marks.values())
     low = max(_LEAST_S, least * 0.9)
     high = max(*(float(values[-1]) for values in marks.values()), low * 10) * 1.05
-    axis = Axis("log", "seconds", low, high)
+    axis = Axis("log", "latency [s]", low, high)
     panel = Panel("requests within", "s", series, height=230, percent=True)
     note = "Completed requests."
     if least < _LEAST_S:
         note += f" Times below {_LEAST_S * 1000:g} ms stand at the left edge."
     if how := next((times.how() for times in known.values() if not times.exact), ""):
         note += f" Quantiles: {how}."
-    return LineChart(key, title, axis, _SHARES, [panel], note, along="y")
+    return LineChart(key, title, axis, SHARES, [panel], note, along="y")
 
 
 def pooled(by_class: Mapping[str, Mapping[str, Quantiles]]) -> dict[str, Quantiles]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from cosim.accounting.words import duration, number, plural, setting
-from cosim.errors import ScenarioError
 from cosim.report.breakdown import breakdown_charts
 from cosim.report.charts import Chart
 from cosim.report.headline import headline
@@ -31,8 +29,8 @@ from cosim.report.run_charts import (
     pooled,
     slugs,
 )
-from cosim.report.run_data import RunData, read_summary
-from cosim.results.summary import Failure, Summary
+from cosim.report.run_data import RunData
+from cosim.results.summary import Failure
 
 _OBSERVED = {
     "carbon_intensity_g_per_kwh": "intensity [g/kWh]",
@@ -46,47 +44,17 @@ _OBSERVED = {
 Block = Chart | str
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """The run that another is compared with.
-
-    Attributes:
-        name: Its name.
-        summary: Its summary.
-    """
-
-    name: str
-    summary: Summary
-
-    @classmethod
-    def load(cls, path: Path) -> Baseline:
-        """Read the summary of another result folder.
-
-        Raises:
-            ScenarioError: If it is not a result folder, or its run took no step.
-        """
-        summary = read_summary(path)
-        if not summary.sites:
-            raise ScenarioError(f"'{path}' is not a baseline: its run failed before the first step")
-        return cls(path.resolve().name, summary)
-
-
-def folder_page(folder: Path, baseline: Path | None = None) -> Page:
+def folder_page(folder: Path) -> Page:
     """Return the report of a result folder.
 
-    Args:
-        folder: The result folder.
-        baseline: That of the run to compare with; None for none.
-
     Raises:
-        ScenarioError: If one of them is not a result folder.
+        ScenarioError: If it is not one.
         CosimError: If a file in it is damaged.
     """
-    against = Baseline.load(baseline) if baseline is not None else None
-    return run_page(RunData.load(folder), against)
+    return run_page(RunData.load(folder))
 
 
-def run_page(run: RunData, baseline: Baseline | None = None) -> Page:
+def run_page(run: RunData) -> Page:
     """Return the page of a run."""
     summary, scenario = run.summary, run.scenario
     subtitle = (
@@ -97,16 +65,12 @@ def run_page(run: RunData, baseline: Baseline | None = None) -> Page:
     if summary.failure is not None:
         lead.append(_failure(run, summary.failure))
     if summary.sites:
-        head = headline(
-            summary,
-            baseline.summary if baseline else None,
-            baseline.name if baseline else "",
-        )
+        head = headline(summary)
         warnings = [*head.warnings, *_signal_notes(run)]
         lead += [alarm("Read with care", *warnings)] if warnings else []
         lead.append(cards(head.cards))
         lead += [paragraph(text) for text in head.sentences]
-    sections = [*_charts(run, baseline), *_about(run)]
+    sections = [*_charts(run), *_about(run)]
     return Page(summary.scenario.name, sections, subtitle.strip(), lead)
 
 
@@ -128,7 +92,7 @@ def _failure(run: RunData, failure: Failure) -> str:
     )
 
 
-def _charts(run: RunData, baseline: Baseline | None) -> list[Section]:
+def _charts(run: RunData) -> list[Section]:
     if not run.summary.sites:
         return []
     names = list(run.summary.sites)
@@ -170,7 +134,7 @@ def _charts(run: RunData, baseline: Baseline | None) -> list[Section]:
         ),
         Section("changes", "Controller actions", _changes(run)),
         Section("latency", "Latency", by_site(latency)),
-        Section("breakdown", "Breakdown of energy and carbon", _breakdown(run, baseline, suffixes)),
+        Section("breakdown", "Breakdown of energy and carbon", _breakdown(run, suffixes)),
     ]
     return [part for part in sections if part.blocks]
 
@@ -179,23 +143,13 @@ def _given(chart: Chart | None) -> list[Block]:
     return [] if chart is None else [chart]
 
 
-def _breakdown(run: RunData, baseline: Baseline | None, suffixes: dict[str, str]) -> list[Block]:
-    own = run.summary.sites
-    others = baseline.summary.sites if baseline else {}
-    names = (run.summary.scenario.name, baseline.name if baseline else "")
-    if names[0] == names[1]:
-        names = (names[0], f"{names[1]} (baseline)")
-    both = {names[0]: list(own.values())}
-    if others:
-        both[names[1]] = list(others.values())
-    blocks: list[Block] = list(breakdown_charts(both))
-    if len(own) > 1:
+def _breakdown(run: RunData, suffixes: dict[str, str]) -> list[Block]:
+    sites, name = run.summary.sites, run.summary.scenario.name
+    blocks: list[Block] = list(breakdown_charts({name: list(sites.values())}))
+    if len(sites) > 1:
         blocks.insert(0, subheading("all sites"))
-        for site, totals in own.items():
-            pair = {names[0]: [totals]}
-            if site in others:
-                pair[names[1]] = [others[site]]
-            blocks += [subheading(site), *breakdown_charts(pair, suffixes[site])]
+        for site, totals in sites.items():
+            blocks += [subheading(site), *breakdown_charts({name: [totals]}, suffixes[site])]
     return blocks
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cosim.errors import CosimError, ScenarioError
-from cosim.results.files import REPORT
+from cosim.results.files import COMPARISON, REPORT
 from cosim.results.partial_folder import PartialFolder
 from cosim.results.vessim_record import EXPERIMENT, TIMESERIES
 
@@ -20,6 +20,7 @@ MANIFEST = "manifest.json"
 _FIGURES = "figures"
 _FILES = {
     "actions.parquet",
+    COMPARISON,
     EXPERIMENT,
     FAILED,
     _FIGURES,

@@ -39,6 +39,7 @@ from cosim.studies.evaluate.weeks import Use, weeks
 from cosim.world.plan import Plan, plan_document
 
 NOOP = "noop"
+_POLICIES = "evaluation.policies"
 Kind = Literal["baseline", "policy", "twin", "decoy"]
 
 
@@ -323,6 +324,14 @@ def case_document(compared: Comparison, case: Case) -> Document:
     return variant_document(_week_document(compared, case.start), case.variant)
 
 
+def compared_document(compared: Comparison) -> Document:
+    """Return the scenario as its policies are compared: without the end that `drain` takes off."""
+    document = read_document(compared.path, compared.overrides)
+    if not document.data["evaluation"].get("drain", True):
+        return document
+    return replace(document, data=drained(document.data))
+
+
 @lru_cache(maxsize=4)
 def _week_document(compared: Comparison, start: datetime | None) -> Document:
     """Return the scenario in one of the weeks."""
@@ -395,8 +404,20 @@ def policies_setting(names: Sequence[str], *, twins: bool) -> str:
         twins: Whether the carbon-agnostic baseline of each is run too.
     """
     policies = []
-    for name in names:
+    for name in dict.fromkeys(names):
         label = name.rpartition(":")[2] if ":" in name else name
         entry = {"name": label, "twin": twins and name != NOOP}
         policies.append(entry | {"controllers": [] if name == NOOP else [{"type": name}]})
-    return f"evaluation.policies={json.dumps(policies)}"
+    return f"{_POLICIES}={json.dumps(policies)}"
+
+
+def at_option(error: ScenarioError) -> ScenarioError:
+    """Return an error with the problems of policies at ``--controllers``, which named them."""
+    return ScenarioError(
+        [
+            Problem(problem.message, where="--controllers")
+            if problem.where == f"--set {_POLICIES}"
+            else problem
+            for problem in error.problems
+        ]
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,13 @@ from cosim.accounting.words import plural
 from cosim.errors import Problem, ScenarioError
 from cosim.scenario.loading import (
     Document,
-    Setting,
     document_of,
-    parse_setting,
     problem_at,
+    read_document,
     shown_path,
     validate_document,
 )
+from cosim.scenario.settings import Setting, indexed, parse_setting
 from cosim.scenario.study import StudyKeys
 from cosim.scenario.yaml_reader import read_mapping
 from cosim.studies.sweep.axes import Axis, AxisValue, axis_of, case_axis
@@ -175,30 +175,43 @@ def _problems(document: Document, keys: StudyKeys, given: Sequence[Setting]) -> 
 
 def _overlaps(document: Document, keys: StudyKeys, given: Sequence[Setting]) -> Iterator[Problem]:
     """Yield settings that the varied values would overwrite, and keys that are varied twice."""
+    scenario = _scenario_data(keys)
     varied = {path: ("grid", path) for path in keys.grid}
     by_case: dict[str, tuple[str | int, ...]] = {}
     for k, case in enumerate(keys.cases):
         for path in case.set:
             by_case.setdefault(path, ("cases", k, "set", path))
+    same = {
+        path: indexed(scenario, path)
+        for path in (*keys.grid, *by_case, *keys.set, *(setting.path for setting in given))
+    }
+
+    def within(path: str, other: str) -> bool:
+        return f"{same[path]}.".startswith(f"{same[other]}.")
+
     for k, path in enumerate(keys.grid):
         for other in (*list(keys.grid)[:k], *by_case):
-            if _within(path, other) or _within(other, path):
+            if within(path, other) or within(other, path):
                 where = "`cases`" if other in by_case else f"{other}"
                 message = f"this is varied by {where} too, and one would overwrite the other"
                 yield problem_at(document, varied[path], message, key=True)
     for path in (*keys.grid, *by_case):
         for other in keys.set:
-            if _within(other, path):
+            if within(other, path):
                 message = f"this is varied by {path} and would be overwritten"
                 yield problem_at(document, ("set", other), message, key=True)
         for setting in given:
-            if _within(setting.path, path):
+            if within(setting.path, path):
                 message = f"the study varies {path}, which would overwrite this"
                 yield Problem(message, path=setting.path, where=setting.value.mark)
 
 
-def _within(path: str, other: str) -> bool:
-    return path == other or path.startswith(f"{other}.")
+def _scenario_data(keys: StudyKeys) -> Mapping[str, Any]:
+    """Return the scenario that is varied, in plain values; nothing of one that cannot be read."""
+    try:
+        return read_document(shown_path(keys.scenario)).data
+    except ScenarioError:  # said when its cases are checked
+        return {}
 
 
 def _values(axis: Any) -> list[Any]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cosim.report.thin import Buckets
-from cosim.report.ticks import domain, linear_ticks, log_ticks, time_ticks
+from cosim.report.ticks import domain, duration_ticks, linear_ticks, log_ticks, time_ticks
 
 values = st.lists(st.floats(-1e9, 1e9) | st.just(math.nan), min_size=1, max_size=200).map(
     lambda xs: np.array(xs, dtype=np.float64)
@@ -63,6 +63,45 @@ def test_linear_ticks_stand_on_the_axis(low: float, span: float, most: int) -> N
     ticks = linear_ticks(low, low + span, most)
     assert 1 <= len(ticks) <= most + 2
     assert all(low - span * 1e-6 <= tick.at <= low + span * (1 + 1e-6) for tick in ticks)
+
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(finite, finite, st.integers(2, 10), st.sampled_from([1.0, 0.01, 60.0, 1e3, 1e6]))
+def test_no_two_ticks_have_the_same_label(a: float, b: float, most: int, size: float) -> None:
+    """Whatever the range, however narrow, and whatever the unit."""
+    low, high = min(a, b), max(a, b)
+    for ticks in (
+        linear_ticks(low, high, most, size),
+        linear_ticks(*domain([a, b], zero=False), 6),
+    ):
+        labels = [tick.label for tick in ticks]
+        assert len(set(labels)) == len(labels) >= 1
+
+
+def test_ticks_have_the_decimals_of_their_step() -> None:
+    assert [tick.label for tick in linear_ticks(1.4168, 1.4184, 4)] == [
+        "1.4170",
+        "1.4175",
+        "1.4180",
+    ]
+    assert [tick.label for tick in linear_ticks(0, 70_000, 4, 1000)] == ["0", "20", "40", "60"]
+    assert [tick.label for tick in linear_ticks(0, 3e9, 3)] == ["0", "1e9", "2e9", "3e9"]
+
+
+@given(st.floats(1, 1e6), st.floats(0, 1e-5))
+def test_an_axis_is_not_stretched_to_noise(value: float, noise: float) -> None:
+    low, high = domain([value, value * (1 + noise)], zero=False)
+    assert (high - low) / value >= 0.01
+
+
+@given(st.floats(1e-3, 10), st.floats(1e3, 1e9))
+def test_durations_have_ticks_in_their_own_units(low: float, factor: float) -> None:
+    ticks = duration_ticks(low, low * factor, 8)
+    labels = [tick.label for tick in ticks]
+    assert 2 < len(set(labels)) == len(labels) <= 8
+    assert all(low * 0.999 <= tick.at <= low * factor for tick in ticks)
 
 
 @given(st.integers(0, 2**52), st.integers(2, 10))
