@@ -163,7 +163,7 @@ def lines(truths: Sequence[Truth]) -> list[str]:
     for freedom in ("all", *FREEDOMS):
         of = [each for each in compared if freedom in ("all", each.freedom)]
         if of:
-            saved = [1 - each.bound_g / each.plain_g for each in of if each.plain_g]
+            saved = [(e.plain_g - e.bound_g) / abs(e.plain_g) for e in of if e.plain_g]
             quarters = np.percentile([each.share for each in of], [25, 50, 75])
             text.append(
                 f"{freedom}: {len(of)} compared, best plan's saving over the bound's "
