@@ -24,7 +24,8 @@ def evaluate(
         ),
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Runs of each policy [default: the scenario's, or 5].")
+        int | None,
+        typer.Option(min=1, max=1000, help="Runs of each policy [default: the scenario's, or 5]."),
     ] = None,
     twins: Annotated[
         bool,

@@ -25,7 +25,8 @@ def sweep(
         ),
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Runs of each case [default: the study's, or 1].")
+        int | None,
+        typer.Option(min=1, max=1000, help="Runs of each case [default: the study's, or 1]."),
     ] = None,
     baseline: Annotated[
         str | None,

@@ -49,7 +49,7 @@ def tune(
             min=2, help="Other parts, of the report [default: the evaluation's weeks, or 10]."
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Runs in each part.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Runs in each part.")] = 1,
     sampler: Annotated[
         Samplers,
         typer.Option(help="Even spread over the ranges, or TPE, which goes where trials are good."),

@@ -24,6 +24,7 @@ from cosim.scenario.fields import (
     Positive,
     StrictModel,
     resolve_path,
+    up_to,
 )
 from cosim.scenario.parts import RouterName, SchedulerName, router_of, scheduler_of
 from cosim.scenario.power import Power, PueKeys, TwoResourcePower
@@ -32,6 +33,7 @@ from cosim.scenario.signals import CarbonIntensity, Load, MarginalIntensity, Pri
 from cosim.scenario.solar import Panels
 from cosim.scenario.workload import Workload
 from inference_sim.deployment import ClusterConfig, GatewayConfig, PoolConfig
+from inference_sim.errors import cut
 from inference_sim.execution import EngineProfile, ExecutionModel, Roofline, Stage, find_engine
 from inference_sim.execution.profile import ProfileFiles, profile_execution
 from inference_sim.execution.vidur import vidur_blocks
@@ -41,6 +43,9 @@ from inference_sim.models import ModelSpec, find_model
 from inference_sim.power.pue import ConstantPue
 
 Count = Annotated[int, Field(ge=1)]
+MAX_REPLICAS = 100_000
+MAX_GPUS = 1_000_000
+"""Most GPUs of a cluster: five times the largest that is known."""
 
 
 class Location(StrictModel):
@@ -62,7 +67,7 @@ class SchedulerKeys(StrictModel):
     the same as Vidur models it, which `execution: vidur` takes for vllm. sarathi: chunks of 512
     tokens. orca: prompts whole and mixed in. static: FasterTransformer. Or `./file.py:Class` for
     one of your own (`cosim schedulers` lists those that have a name)."""
-    batch_cap: Count = 128
+    batch_cap: Annotated[Count, up_to(1_000_000, "engines run some thousands at most")] = 128
     """Most sequences that run at once on a replica (max_num_seqs)."""
     max_batch_tokens: Count | None = None
     """Most tokens of one iteration (max_num_batched_tokens): 8192 for vllm_v1 and 512 for sarathi
@@ -179,7 +184,9 @@ class ClusterKeys(StrictModel):
     ] = None
     """Precision of the weights, whatever the model's files say; the model's own by default. int8
     and int4 count the bytes; all but bf16 compute at the speed of bf16."""
-    replicas: Count = 1
+    replicas: Annotated[
+        Count, up_to(MAX_REPLICAS, "split them over several sites, or take fewer for less work")
+    ] = 1
     """Copies of the model."""
     startup: DurationS = 60.0
     """Time that a replica takes to wake up from sleep, at idle power."""
@@ -238,6 +245,12 @@ class ClusterKeys(StrictModel):
 
     @model_validator(mode="after")
     def _deployable(self) -> ClusterKeys:
+        gpus = self.replicas * self.tensor_parallel * self.pipeline_parallel
+        if gpus > MAX_GPUS:
+            raise ValueError(
+                f"a cluster may have {MAX_GPUS:,} GPUs (got {cut(f'{gpus:,}', 30)}: replicas x "
+                "tensor_parallel x pipeline_parallel); split them over several sites"
+            )
         self.config().check()
         return self
 
