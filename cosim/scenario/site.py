@@ -426,8 +426,9 @@ class Site(StrictModel):
     location: Location | None = None
     """Its location; needed for computed solar power."""
     timezone: Annotated[str, AfterValidator(known_timezone)] | None = None
-    """IANA time zone of its charts and tables, such as ``Europe/Berlin``. By default that of the
-    area of a built-in carbon intensity, else the hours from UTC by longitude, else UTC."""
+    """IANA time zone of its charts and tables, such as ``Europe/Berlin``. By default the hours
+    from UTC by the longitude of its location, else those of the area of a built-in carbon
+    intensity, else UTC."""
     cluster: ClusterKeys | None = None
     """The serving deployment."""
     load: Load | None = None
