@@ -31,6 +31,11 @@ def test_what_it_says() -> None:
     ]
 
 
+def test_a_run_without_grid_is_not_compared_with_itself() -> None:
+    carbon = replace(CARBON, import_=0.0, gross=25.8)
+    assert "the grid would have caused 25.8 g." in headline(with_(carbon_g=carbon)).sentences[0]
+
+
 def test_cards_against_a_baseline() -> None:
     carbon = replace(CARBON, total=500.0, import_=400.0)
     slo = SloAttainment(attainment=0.95, by_class={})
