@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cosim.commands.options import Overrides, planned
+from cosim.commands.options import Overrides, check_there, planned
 from cosim.errors import Problem, ScenarioError
 
 
@@ -29,6 +29,7 @@ def validate(
     for path in scenarios:
         try:
             notes: list[str] = []
+            check_there(path)
             if is_study(path):
                 first_seed(read_study(path, overrides or ()))
             else:
