@@ -1,1 +1,1 @@
-"""Writing a controller: a start for a new one, and the checks of any."""
+"""A start: the scenarios that come with the package, a new controller, and the checks of any."""

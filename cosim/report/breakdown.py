@@ -1,4 +1,4 @@
-"""The breakdown of energy and carbon, as bars: of one run, or of a run beside its baseline."""
+"""The breakdown of energy and carbon, as bars: of one run, or of several beside each other."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def breakdown_charts(runs: Mapping[str, Sequence[RunTotals]], suffix: str = "") 
     """Return the bars of a site, or of all sites together.
 
     Args:
-        runs: The totals of sites by name of the run: of one, or of one and a baseline.
+        runs: The totals of sites by name of the run.
         suffix: Suffix of the keys of the charts.
     """
     kinds = {site.carbon_g.kind for sites in runs.values() for site in sites}

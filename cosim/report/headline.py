@@ -1,4 +1,4 @@
-"""The headline of a run: carbon, energy and SLOs in words; and against a baseline."""
+"""The headline of a run: carbon, energy and SLOs in words; its cards also against a baseline."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cosim.accounting.energy import Energy
-from cosim.accounting.words import duration, energy, exact_percent, latency, mass, number, plural
+from cosim.accounting.words import energy, exact_percent, latency, mass, number, plural
 from cosim.report.difference import Difference, points
 from cosim.results.summary import Summary
 from cosim.results.totals import RunTotals, ServingTotals
@@ -27,22 +27,11 @@ class Headline:
     warnings: list[str]
 
 
-def headline(summary: Summary, baseline: Summary | None = None, name: str = "baseline") -> Headline:
-    """Return the headline of a run that took at least one step.
-
-    Args:
-        summary: Of the run.
-        baseline: Of the run that it is compared with, which took a step too; None for nothing.
-        name: The name of that run.
-    """
+def headline(summary: Summary) -> Headline:
+    """Return the headline of a run that took at least one step."""
     totals = _totals(summary)
-    before = None if baseline is None else _totals(baseline)
     warnings = [warning] if (warning := load_warning(totals)) else []
-    sentences = list(_sentences(summary, totals))
-    if baseline is not None and before is not None:
-        sentences.insert(0, _comparison(totals, before, name))
-        warnings += _unlike(summary, baseline, name)
-    return Headline(list(_cards(totals, before, name)), sentences, warnings)
+    return Headline(list(figure_cards(summary)), list(_sentences(summary, totals)), warnings)
 
 
 def load_warning(totals: RunTotals) -> str:
@@ -73,13 +62,23 @@ def _attainment(totals: RunTotals | None) -> float | None:
     return totals.slo.attainment if isinstance(totals, ServingTotals) else None
 
 
-def _cards(
-    totals: RunTotals, before: RunTotals | None, name: str
+def figure_cards(
+    summary: Summary, baseline: Summary | None = None, name: str = "baseline"
 ) -> Iterator[tuple[str, str, str]]:
+    """Yield the main figures of a run that took a step, each as a name, a value and a remark.
+
+    Args:
+        summary: Of the run.
+        baseline: Of the run that the remarks compare it with, which took a step too; None for no
+            comparison.
+        name: The name of that run.
+    """
+    totals = _totals(summary)
+    before = None if baseline is None else _totals(baseline)
     carbon, used = totals.carbon_g, totals.energy_kwh
-    remark = f"{mass(carbon.import_)} from grid imports"
+    remark = "all of it from grid imports"
     if carbon.embodied:
-        remark += f", {mass(carbon.embodied)} embodied"
+        remark = f"{mass(carbon.import_)} from grid imports, {mass(carbon.embodied)} embodied"
     if before is not None:
         remark = Difference(carbon.total, before.carbon_g.total).less_than(name)
     yield "Carbon (CO2e)", mass(carbon.total), remark
@@ -93,11 +92,15 @@ def _cards(
     remark = "of requests met their SLOs"
     if met is not None and met_before is not None:
         remark = f"of requests; {points(met, met_before, name)}"
-    yield (
-        "SLO attainment",
-        "none set" if met is None else exact_percent(met),
-        "no class has an SLO" if met is None else remark,
-    )
+    if met is not None:
+        yield "SLO attainment", exact_percent(met), remark
+    elif totals.latency_s.ttft is not None:
+        ttft = totals.latency_s.ttft
+        yield (
+            "First token",
+            latency(ttft.p50),
+            f"at the median; {latency(ttft.p99)} at the 99th percentile",
+        )
     requests = totals.requests
     remark = f"of {requests.arrived:,} that arrived"
     if isinstance(before, ServingTotals):
@@ -160,52 +163,6 @@ def _serving(totals: ServingTotals) -> str:
             used_wh = number(totals.energy_per_work.wh_per_request)
             text += f" and {used_wh} Wh of the facility's energy"
     return text + "."
-
-
-def _comparison(totals: RunTotals, old: RunTotals, name: str) -> str:
-    carbon, before = totals.carbon_g, old.carbon_g
-    parts = [
-        f"carbon {Difference(carbon.total, before.total).lower()} "
-        f"({mass(carbon.total)} against {mass(before.total)}; from grid imports "
-        f"{Difference(carbon.import_, before.import_).lower()})",
-        f"energy {Difference(totals.energy_kwh.facility, old.energy_kwh.facility).lower()}",
-    ]
-    met, met_before = _attainment(totals), _attainment(old)
-    if met is not None and met_before is not None:
-        parts.append(f"SLO attainment {exact_percent(met)} against {exact_percent(met_before)}")
-    elif isinstance(totals, ServingTotals):
-        parts.append("no SLOs to compare")
-    return f"Against {name}: {'; '.join(parts)}."
-
-
-def _unlike(summary: Summary, baseline: Summary, name: str) -> Iterator[str]:
-    """Yield why a comparison may not be of like with like."""
-    if baseline.status != "completed":
-        yield f"{name} failed: its figures cover only the steps until then."
-    for title, ours, theirs in (
-        ("start", summary.time.start, baseline.time.start),
-        (
-            "simulated time",
-            duration(summary.time.duration_s),
-            duration(baseline.time.duration_s),
-        ),
-        ("seed", summary.scenario.seed, baseline.scenario.seed),
-    ):
-        if ours != theirs:
-            yield f"The two runs differ in {title}: {ours} here, {theirs} in {name}."
-    own, other = summary.totals, baseline.totals
-    if isinstance(own, ServingTotals) != isinstance(other, ServingTotals):
-        yield "Only one of the two runs serves requests."
-    elif isinstance(own, ServingTotals) and isinstance(other, ServingTotals):
-        for verb, count, before in (
-            ("arrived", own.requests.arrived, other.requests.arrived),
-            ("completed", own.requests.completed, other.requests.completed),
-        ):
-            if count != before:
-                yield (
-                    f"The two runs did not do the same work: {count:,} requests {verb} here, "
-                    f"{before:,} in {name}."
-                )
 
 
 def _grid_share(used: Energy) -> float:

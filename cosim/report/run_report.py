@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from cosim.accounting.words import duration, number, plural, setting
-from cosim.errors import ScenarioError
+from cosim.accounting.words import duration, plural
 from cosim.report.breakdown import breakdown_charts
+from cosim.report.changes_table import changes_table
 from cosim.report.charts import Chart
+from cosim.report.clock import site_clocks
 from cosim.report.headline import headline
+from cosim.report.heat_map import HeatMap
 from cosim.report.page import (
     Page,
     Section,
@@ -23,70 +23,35 @@ from cosim.report.page import (
     table,
 )
 from cosim.report.run_charts import (
-    MOST_CHANGES,
     SiteCharts,
-    change_key,
     latency_chart,
     moment,
     pooled,
     slugs,
 )
-from cosim.report.run_data import RunData, read_summary
-from cosim.results.summary import Failure, Summary
+from cosim.report.run_data import RunData
+from cosim.report.run_heat import heat_maps
+from cosim.report.run_tables import hours_table, months_table, site_tables
+from cosim.report.sites_table import sites_table
+from cosim.results.folder import FROM_PYTHON
+from cosim.results.summary import Failure
+from cosim.results.totals import ServingTotals
 
-_OBSERVED = {
-    "carbon_intensity_g_per_kwh": "intensity [g/kWh]",
-    "solar_w": "solar [W]",
-    "battery_soc": "state of charge [%]",
-    "facility_power_w": "load [W]",
-    "gateway_waiting": "queued at the gateway",
-    "replica_waiting": "queued in replicas",
-    "running": "running",
-}
+_BY_HOUR = "Means over all days, by {}."
 Block = Chart | str
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """The run that another is compared with.
-
-    Attributes:
-        name: Its name.
-        summary: Its summary.
-    """
-
-    name: str
-    summary: Summary
-
-    @classmethod
-    def load(cls, path: Path) -> Baseline:
-        """Read the summary of another result folder.
-
-        Raises:
-            ScenarioError: If it is not a result folder, or its run took no step.
-        """
-        summary = read_summary(path)
-        if not summary.sites:
-            raise ScenarioError(f"'{path}' is not a baseline: its run failed before the first step")
-        return cls(path.resolve().name, summary)
-
-
-def folder_page(folder: Path, baseline: Path | None = None) -> Page:
+def folder_page(folder: Path) -> Page:
     """Return the report of a result folder.
 
-    Args:
-        folder: The result folder.
-        baseline: That of the run to compare with; None for none.
-
     Raises:
-        ScenarioError: If one of them is not a result folder.
+        ScenarioError: If it is not one.
         CosimError: If a file in it is damaged.
     """
-    against = Baseline.load(baseline) if baseline is not None else None
-    return run_page(RunData.load(folder), against)
+    return run_page(RunData.load(folder))
 
 
-def run_page(run: RunData, baseline: Baseline | None = None) -> Page:
+def run_page(run: RunData) -> Page:
     """Return the page of a run."""
     summary, scenario = run.summary, run.scenario
     subtitle = (
@@ -97,16 +62,14 @@ def run_page(run: RunData, baseline: Baseline | None = None) -> Page:
     if summary.failure is not None:
         lead.append(_failure(run, summary.failure))
     if summary.sites:
-        head = headline(
-            summary,
-            baseline.summary if baseline else None,
-            baseline.name if baseline else "",
-        )
+        head = headline(summary)
         warnings = [*head.warnings, *_signal_notes(run)]
         lead += [alarm("Read with care", *warnings)] if warnings else []
         lead.append(cards(head.cards))
+        if len(summary.sites) > 1:
+            lead.append(sites_table(summary))
         lead += [paragraph(text) for text in head.sentences]
-    sections = [*_charts(run, baseline), *_about(run)]
+    sections = [*_charts(run), *_about(run)]
     return Page(summary.scenario.name, sections, subtitle.strip(), lead)
 
 
@@ -128,13 +91,14 @@ def _failure(run: RunData, failure: Failure) -> str:
     )
 
 
-def _charts(run: RunData, baseline: Baseline | None) -> list[Section]:
+def _charts(run: RunData) -> list[Section]:
     if not run.summary.sites:
         return []
     names = list(run.summary.sites)
     suffixes = slugs(names)
     latencies = run.latencies()
-    sites = {name: SiteCharts(run, name, suffixes[name]) for name in names}
+    clocks = site_clocks(run.scenario["sites"])
+    sites = {name: SiteCharts(run, name, suffixes[name], clocks[name]) for name in names}
 
     def by_site(make: Callable[[str], list[Block]]) -> list[Block]:
         blocks: list[Block] = []
@@ -162,16 +126,38 @@ def _charts(run: RunData, baseline: Baseline | None) -> list[Section]:
             )
         return [chart for chart in charts if chart is not None]
 
+    tables = {site.site: site for site in site_tables(run)}
+
+    def hours(name: str) -> list[Block]:
+        site = tables[name]
+        blocks: list[Block] = list(heat_maps(site, suffixes[name]))
+        if site.has_hours:
+            blocks += [
+                paragraph(_BY_HOUR.format(site.clock.axis_label), kind="note"),
+                hours_table(site),
+            ]
+        return blocks
+
+    def months(name: str) -> list[Block]:
+        return [months_table(tables[name])] if tables[name].has_months else []
+
     sections = [
         Section("power", "Power", by_site(lambda name: [sites[name].power()])),
         Section("charge", "Battery", by_site(lambda name: _given(sites[name].charge()))),
         Section(
             "serving", "Serving and control", by_site(lambda name: _given(sites[name].serving()))
         ),
-        Section("changes", "Controller actions", _changes(run)),
+        Section("changes", "Controller actions", changes_table(run)),
         Section("latency", "Latency", by_site(latency)),
-        Section("breakdown", "Breakdown of energy and carbon", _breakdown(run, baseline, suffixes)),
+        Section("breakdown", "Breakdown of energy and carbon", _breakdown(run, suffixes)),
     ]
+    by_time = [
+        Section("hours", "By hour of the day", by_site(hours)),
+        Section("months", "By month", by_site(months)),
+    ]
+    is_long = any(isinstance(block, HeatMap) for block in by_time[0].blocks)
+    place = 1 if is_long else len(sections) - 1
+    sections[place:place] = by_time
     return [part for part in sections if part.blocks]
 
 
@@ -179,59 +165,16 @@ def _given(chart: Chart | None) -> list[Block]:
     return [] if chart is None else [chart]
 
 
-def _breakdown(run: RunData, baseline: Baseline | None, suffixes: dict[str, str]) -> list[Block]:
-    own = run.summary.sites
-    others = baseline.summary.sites if baseline else {}
-    names = (run.summary.scenario.name, baseline.name if baseline else "")
-    if names[0] == names[1]:
-        names = (names[0], f"{names[1]} (baseline)")
-    both = {names[0]: list(own.values())}
-    if others:
-        both[names[1]] = list(others.values())
-    blocks: list[Block] = list(breakdown_charts(both))
-    if len(own) > 1:
+def _breakdown(run: RunData, suffixes: dict[str, str]) -> list[Block]:
+    sites, name = run.summary.sites, run.summary.scenario.name
+    blocks: list[Block] = list(breakdown_charts({name: list(sites.values())}))
+    if len(sites) > 1:
         blocks.insert(0, subheading("all sites"))
-        for site, totals in own.items():
-            pair = {names[0]: [totals]}
-            if site in others:
-                pair[names[1]] = [others[site]]
-            blocks += [subheading(site), *breakdown_charts(pair, suffixes[site])]
-    return blocks
-
-
-def _changes(run: RunData) -> list[Block]:
-    actions = run.actions
-    if not run.summary.controllers:
-        return []
-    if not actions:
-        return [paragraph("No actuator was changed.")]
-    several = len(run.summary.sites) > 1
-    head = ["time, UTC", *(["site"] if several else []), "controller", "actuator"]
-    head += ["from", "to", "reason", *_OBSERVED.values()]
-    rows = []
-    for change in actions[:MOST_CHANGES]:
-        row = [moment(run, change.time_s), *([change.site] if several else [])]
-        row += [change.controller, change.label, setting(change.actuator, change.old)]
-        row += [setting(change.actuator, change.new), change.reason]
-        for name in _OBSERVED:
-            value = getattr(change, name)
-            known = math.nan if value is None else float(value)
-            row.append(number(known * 100 if name == "battery_soc" else known))
-        rows.append(row)
-    reason = head.index("reason")
-    numbers = [k for k in range(reason - 2, len(head)) if k != reason]
-    keys = [change_key(index) for index in range(len(rows))]
-    note = (
-        "Each change with the observation of its controller: the signals of the step that begins, "
-        "and the state of its site after the step before."
-    )
-    blocks: list[Block] = [
-        paragraph(note, kind="note"),
-        table(head, rows, numbers=numbers, wide=[reason], keys=keys),
-    ]
-    if len(actions) > len(rows):
-        more = f"And {len(actions) - len(rows):,} more in actions.parquet."
-        blocks.append(paragraph(more, kind="note"))
+        for site, totals in sites.items():
+            charts = breakdown_charts({name: [totals]}, suffixes[site])
+            if not isinstance(totals, ServingTotals):  # a bar alone says nothing
+                charts = [chart for chart in charts if len(chart.categories) > 1]
+            blocks += [subheading(site), *charts] if charts else []
     return blocks
 
 
@@ -252,13 +195,14 @@ def _about(run: RunData) -> list[Section]:
     if inputs:
         versions += [subheading("Input files"), table(("for", "file", "SHA-256"), inputs)]
     return [
-        Section("scenario", "Scenario", [_scenario_note(), preformatted(run.scenario_text)]),
+        Section("scenario", "Scenario", [_scenario_note(run), preformatted(run.scenario_text)]),
         Section("versions", "Versions and seed", versions),
     ]
 
 
-def _scenario_note() -> str:
-    return paragraph(
-        "With every default written out, as in scenario.resolved.yaml; it can be run again.",
-        kind="note",
-    )
+def _scenario_note(run: RunData) -> str:
+    text = "With every default written out, as in scenario.resolved.yaml"
+    again = "it can be run again."
+    if FROM_PYTHON in run.manifest:
+        again = "it cannot be run again by itself, since Python gave it a controller."
+    return paragraph(f"{text}; {again}", kind="note")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 REPORT = "report.html"
 """Name of the page in a folder of results."""
+COMPARISON = "comparison.html"
+"""Name of the page of a run beside others."""
 
 
 def put_file(path: Path, write: Callable[[Path], object]) -> None:

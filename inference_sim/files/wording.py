@@ -250,7 +250,7 @@ def _explain(place: _Place, details: Any) -> Found:
     path, value = place.path, place.value
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         keys = [key for option in place.around for key in _fields(option)]
-        nearest = did_you_mean(str(path[-1]), keys)
+        nearest = did_you_mean(str(path[-1]), keys, value)
         return Found(path, f"unknown key{nearest or f' (keys: {_listed(keys)})'}", at_key=True)
     if kind == "missing":
         message = f"missing key '{path[-1]}'{_purpose(place.around, path[-1])}"

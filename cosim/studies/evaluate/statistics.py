@@ -187,7 +187,7 @@ class _Table:
             cost=_mean([run.cost for run in runs]),
             failures=sum(bool(run.failure) for run in runs),
             missed=sum(not meets_objectives(run) for run in runs),
-            no_saving=self._no_saving(runs),
+            no_saving=no_saving(runs, self._noop),
         )
 
     def against(self, row: PolicyRow, other: PolicyRow) -> PolicyRow:
@@ -263,19 +263,6 @@ class _Table:
         signs = {math.copysign(1.0, saving.mean) for saving in worst}
         return len(signs) == 1 and not any(saving.is_zero for saving in worst)
 
-    def _no_saving(self, runs: Sequence[RunFigures]) -> str:
-        """Return why emissions that are lower than those of doing nothing are not a saving."""
-        pairs = list(zip(runs, self._noop, strict=True))
-        if any(run.failure for run in runs):
-            return FAILED
-        if any(left_work(run, noop) for run, noop in pairs):
-            return LEFT_WORK
-        if any(missed_more(run, noop) for run, noop in pairs):
-            return MISSED
-        saved_g = math.fsum(self._grams(self._noop)) - math.fsum(self._grams(runs))
-        stored_g = math.fsum(noop.stored_g - run.stored_g for run, noop in pairs)
-        return BATTERY if saved_g > 0 and stored_g > _MOST_STORED * saved_g else ""
-
     def _of_bound(self, runs: Sequence[RunFigures], freedom: str) -> Interval | None:
         """Return a saving over the most that is possible; None if that is not known, or little."""
         known = [bound.of(freedom) for bound in self._bounds if bound is not None]
@@ -293,6 +280,25 @@ class _Table:
                 for own, noop, possible in zip(own_g, noop_g, possible_g, strict=True)
             ]
         )
+
+
+def no_saving(runs: Sequence[RunFigures], noop: Sequence[RunFigures]) -> str:
+    """Return why emissions that are lower than those of other runs are not a saving; or nothing.
+
+    Args:
+        runs: The runs.
+        noop: Those that they are compared with, pair by pair.
+    """
+    pairs = list(zip(runs, noop, strict=True))
+    if any(run.failure for run in runs):
+        return FAILED
+    if any(left_work(*pair) for pair in pairs):
+        return LEFT_WORK
+    if any(missed_more(*pair) for pair in pairs):
+        return MISSED
+    saved_g = math.fsum(other.equal_work_g - run.equal_work_g for run, other in pairs)
+    stored_g = math.fsum(other.stored_g - run.stored_g for run, other in pairs)
+    return BATTERY if saved_g > 0 and stored_g > _MOST_STORED * saved_g else ""
 
 
 def meets_objectives(run: RunFigures) -> bool:

@@ -66,7 +66,7 @@ def measure(result: Result, latencies: Latencies) -> RunFigures:
         stored_g=stored.mean_g,
         stored_low_g=stored.low_g,
         stored_high_g=stored.high_g,
-        left_g=math.fsum(_left_g(share) for share in classes.values()),
+        left_g=math.fsum(left_g(share) for share in classes.values()),
         marginal_g=_marginal_g(totals, stored),
         embodied_g=carbon.embodied,
         gross_g=carbon.gross,
@@ -115,7 +115,7 @@ def measure(result: Result, latencies: Latencies) -> RunFigures:
     )
 
 
-def _left_g(share: ClassTotals) -> float:
+def left_g(share: ClassTotals) -> float:
     """Return the emissions of the requests of a class that were left, as of those served [g]."""
     if not share.completed:
         return 0.0

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from cosim.report.headline import headline
-from cosim.results.summary import ScenarioName, SimulatedTime
-from cosim.results.totals import LoadTotals, SloAttainment
-from tests.cosim.summaries import CARBON, ENERGY, SUMMARY, TOTALS, with_
+from cosim.report.headline import figure_cards, headline
+from cosim.results.totals import SloAttainment
+from tests.cosim.summaries import CARBON, SUMMARY, with_
 
 
 def test_what_it_says() -> None:
@@ -32,37 +31,16 @@ def test_what_it_says() -> None:
     ]
 
 
-def test_against_a_baseline() -> None:
+def test_cards_against_a_baseline() -> None:
     carbon = replace(CARBON, total=500.0, import_=400.0)
     slo = SloAttainment(attainment=0.95, by_class={})
-    said = headline(SUMMARY, with_(carbon_g=carbon, slo=slo), "base")
-    assert said.sentences[0] == (
-        "Against base: carbon 20.0 % lower (400 g against 500 g; from grid imports 25.0 % "
-        "lower); energy the same; SLO attainment 90.0 % against 95.0 %."
-    )
-    remarks = [card[2] for card in said.cards]
-    assert remarks == [
+    shown = figure_cards(SUMMARY, with_(carbon_g=carbon, slo=slo), "base")
+    assert [card[2] for card in shown] == [
         "20.0 % less than base",
         "the same as base",
         "of requests; 5.0 points below base",
         "the same as base",
     ]
-    assert said.warnings == []
-
-
-def test_unlike_runs_are_not_compared_in_silence() -> None:
-    other = replace(
-        with_(requests=replace(TOTALS.requests, completed=90)),
-        status="failed",
-        scenario=ScenarioName(name="two", seed=2, hash="0"),
-        time=SimulatedTime(start="2022-06-09T00:00:00Z", duration_s=120, step_s=60, steps=2),
-    )
-    warnings = headline(SUMMARY, other, "base").warnings
-    for word in ("failed", "start", "simulated time", "seed", "100 requests completed here, 90 in"):
-        assert any(word in text for text in warnings), word
-    load = LoadTotals(energy_kwh=ENERGY, carbon_g=CARBON, battery=None, grid=None)
-    plain = replace(SUMMARY, totals=load)
-    assert "Only one of the two runs serves requests." in headline(SUMMARY, plain, "base").warnings
 
 
 @pytest.mark.parametrize(("state", "word"), [("overloaded", "Overloaded"), ("backlogged", "still")])

@@ -1,0 +1,1 @@
+"""``cosim compare``: result folders of runs side by side."""
