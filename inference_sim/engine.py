@@ -44,6 +44,7 @@ class Engine:
         ended: Requests that completed, or were dropped, since they were last collected.
         first_tokens: Requests that got their first token since then.
         preemptions: Number of evictions so far.
+        prefilled_tokens: Tokens of prefills computed so far [tokens].
         on_idle: Called when no request is left to serve; may be None.
         on_end: Called with each request that completes or is dropped; may be None.
     """
@@ -69,6 +70,7 @@ class Engine:
         self.ended: list[Request] = []
         self.first_tokens: list[Request] = []
         self.preemptions = 0
+        self.prefilled_tokens = 0
         self.on_idle: Callable[[], None] | None = None
         self.on_end: Callable[[Request], None] | None = None
         self._stepwise = stepwise
@@ -296,6 +298,7 @@ class Engine:
                 prefill_tokens += chunk.tokens
                 if math.isnan(chunk.request.scheduled_s):
                     chunk.request.scheduled_s = self.env.now
+        self.prefilled_tokens += prefill_tokens
         self.chunks, self._beside = chunks, decoding
         under_way = self._under_way = []
         end_s = 0.0

@@ -19,16 +19,20 @@ class KvCache:
     Attributes:
         blocks: Number of blocks.
         free: Blocks that no sequence holds.
+        hit_tokens: Tokens of prefills that were found in it, in all [tokens].
         watermark: Blocks that admission leaves free, so that running sequences can grow.
     """
 
-    __slots__ = ("_classes", "block_size", "blocks", "free", "sequences", "watermark")
+    __slots__ = (
+        "_classes", "block_size", "blocks", "free", "hit_tokens", "sequences", "watermark",
+    )  # fmt: skip
 
     def __init__(self, blocks: int, block_size: int = BLOCK_SIZE, watermark: float = 0.01) -> None:
         self.blocks = blocks
         self.block_size = block_size
         self.watermark = int(watermark * blocks)
         self.free = blocks
+        self.hit_tokens = 0
         self.sequences = 0
         self._classes = [0] * block_size
 

@@ -106,7 +106,7 @@ def _serving_totals(
 ) -> ServingTotals:
     """Return the totals of a site that serves: `plain` are those of its facility as a load."""
     requests = _requests(cluster)
-    tokens = TokenCounts(prompt=latencies.prompt_tokens, output=latencies.output_tokens)
+    tokens = _tokens(cluster, latencies)
     gpu_kwh = flows.kwh(record.column("gpu_power_w"))
     host_kwh = flows.kwh(record.column("host_power_w"))
     marginal = plain.marginal_carbon_g
@@ -174,6 +174,17 @@ def _requests(cluster: Cluster) -> RequestCounts:
         waiting=waiting,
         running=cluster.in_flight - waiting,
         preemptions=sum(replica.preemptions for replica in cluster.replicas),
+    )
+
+
+def _tokens(cluster: Cluster, latencies: SiteLatencies) -> TokenCounts:
+    tokens = TokenCounts(prompt=latencies.prompt_tokens, output=latencies.output_tokens)
+    if not any(pool.prefix_caching for pool in cluster.config.pools):
+        return tokens
+    return replace(
+        tokens,
+        prefilled=sum(replica.prefilled_tokens for replica in cluster.replicas),
+        cached=sum(replica.cached_tokens for replica in cluster.replicas),
     )
 
 

@@ -28,6 +28,7 @@ from cosim.results.totals import (
     RunTotals,
     ServingCarbon,
     ServingTotals,
+    TokenCounts,
 )
 from inference_sim.deployment import ClusterConfig
 
@@ -86,9 +87,17 @@ def work(totals: ServingTotals) -> str:
         parts.append(plural(requests.preemptions, "preemption"))
     return (
         ", ".join(parts)
-        + f"; {count(tokens.prompt)} prompt and "
-        + (f"{count(tokens.output)} output tokens")
+        + f"; {count(tokens.prompt)} prompt and {count(tokens.output)} output tokens"
+        + _cached(tokens)
     )
+
+
+def _cached(tokens: TokenCounts) -> str:
+    """Return the share of prompts that was found in KV caches; empty where none are kept."""
+    if tokens.cached is None or not tokens.prefilled:
+        return ""
+    share = tokens.cached / (tokens.cached + tokens.prefilled)
+    return f"; {share * 100:.1f} % of the prompts found in KV caches"
 
 
 def _latency(latencies: RequestLatencies) -> str:
