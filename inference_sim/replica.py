@@ -29,7 +29,7 @@ class Replica:
     @property
     def waiting(self) -> int:
         """Requests not yet in a batch."""
-        return sum(len(engine.waiting) for engine in self.engines)
+        return sum(engine.queued for engine in self.engines)
 
     @property
     def running(self) -> int:
@@ -89,5 +89,5 @@ class Replica:
             served = [*engine.running, *engine.prefilling]
             for request in served:
                 request.outcome = Outcome.RUNNING
-            requests += [*engine.waiting, *served]
+            requests += [*engine.waiting, *engine.arrived, *served]
         return requests

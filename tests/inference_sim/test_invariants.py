@@ -32,7 +32,7 @@ def blocks_held(engine: Engine) -> int:
     ahead = ahead and (len(under_way) > 1 or under_way[0].prefill_tokens > 0)
     blocks = engine.kv.blocks_for
     running = sum(blocks(one.context_at(engine.iteration) - 1 + ahead) for one in engine.running)
-    computed = {chunk.request: chunk.before + chunk.tokens for chunk in engine._chunks}
+    computed = {chunk.request: chunk.before + chunk.tokens for chunk in engine.chunks}
     whole = not isinstance(engine.scheduler, VllmV1Scheduler)
     return running + sum(
         blocks(one.prefill_tokens if whole else computed.get(one, one.computed_tokens))
