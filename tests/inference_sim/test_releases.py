@@ -10,7 +10,7 @@ from inference_sim.workload import Arrival
 from tests.inference_sim.builders import config, serve
 
 
-@pytest.mark.parametrize("release, iterations", [("0.11", 1), ("0.33", 2)])
+@pytest.mark.parametrize(("release", "iterations"), [("0.11", 1), ("0.33", 2)])
 def test_a_request_that_arrives_in_an_iteration(release: str, iterations: int) -> None:
     """0.33 has planned the next iteration by then: it starts in the second one after it."""
     deployment = config(scheduler="vllm_v1", release=release)

@@ -204,7 +204,7 @@ def test_a_window_that_never_fills_changes_nothing(contexts: list[int], wanted: 
 
 
 @pytest.mark.parametrize(
-    "name, groups",
+    ("name", "groups"),
     [
         ("openai/gpt-oss-120b", KvGroups(1, 1, 128, 18)),
         ("openai/gpt-oss-20b", KvGroups(1, 1, 128, 12)),
