@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
@@ -47,15 +47,41 @@ class Location(StrictModel):
     """Height above the sea [m]: thinner air lets more of the sun through."""
 
 
+def _release_text(value: Any) -> Any:
+    """Return a release written without quotes, which is a number, as text."""
+    return f"{value:g}" if isinstance(value, float) else value
+
+
+_SCHEDULER_FLAGS = {
+    "max_num_seqs": "batch_cap",
+    "max_num_batched_tokens": "max_batch_tokens",
+    "enable_prefix_caching": "prefix_caching",
+    "num_gpu_blocks_override": "kv_blocks",
+}
+_CLUSTER_FLAGS = {
+    "gpu_memory_utilization": "memory_utilisation",
+    "tensor_parallel_size": "tensor_parallel",
+    "pipeline_parallel_size": "pipeline_parallel",
+    "data_parallel_size": "replicas",
+    "quantization": "precision",
+}
+_SAME_FLAGS = ("max_model_len", "kv_cache_dtype", "block_size")
+"""Flags of vLLM whose names the keys of a scheduler have."""
+
+
 class SchedulerKeys(StrictModel):
     """Rules by which a replica forms its batches."""
+
+    names_elsewhere: ClassVar[Mapping[str, str]] = _SCHEDULER_FLAGS | {
+        flag: f"cluster.{key}" for flag, key in _CLUSTER_FLAGS.items()
+    }
 
     type: SchedulerName = "vllm_v1"
     """vllm_v1: today's vLLM, chunked prefill mixed with decodes. vllm: v0, prompts first. vidur:
     the same as Vidur models it, which `execution: vidur` takes for vllm. sarathi: chunks of 512
     tokens. orca: prompts whole and mixed in. static: FasterTransformer. Or `./file.py:Class` for
     one of your own (`cosim schedulers` lists those that have a name)."""
-    release: Literal["0.11", "0.33"] | None = None
+    release: Annotated[Literal["0.11", "0.33"] | None, BeforeValidator(_release_text)] = None
     """Release of vLLM that vllm_v1 follows: its rules, its plan of the GPU's memory, and its
     defaults for prefix_caching, batch_cap, max_batch_tokens and memory_utilisation. 0.33 admits a
     prompt only if all of it fits into the KV cache, and plans an iteration while the one before
@@ -178,6 +204,11 @@ class GatewayKeys(StrictModel):
 
 class ClusterKeys(StrictModel):
     """An LLM serving deployment."""
+
+    names_elsewhere: ClassVar[Mapping[str, str]] = _CLUSTER_FLAGS | {
+        flag: f"scheduler.{key}"
+        for flag, key in [*_SCHEDULER_FLAGS.items(), *zip(_SAME_FLAGS, _SAME_FLAGS, strict=True)]
+    }
 
     model: CatalogueName
     """Model, by its Hugging Face name (`cosim models` lists them), or the path of its
