@@ -68,17 +68,20 @@ _LONGEST_NAME = 80
 """Longer texts are not names: nobody mistypes them, and an error should not show them."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str], value: object = None) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest of `known`, or an empty string.
 
-    Where the nearest is in another unit, the suggestion gives the factor between the units.
+    Where the nearest is in another unit, the suggestion gives the factor between the units, and
+    `value` in the other one if it is a number.
     """
     names = [candidate for candidate in known if len(candidate) <= _LONGEST_NAME]
     nearest = difflib.get_close_matches(name[:_LONGEST_NAME], names, n=1, cutoff=0.6)
-    return f"; did you mean '{nearest[0]}'?{_conversion(name, nearest[0])}" if nearest else ""
+    return (
+        f"; did you mean '{nearest[0]}'?{_conversion(name, nearest[0], value)}" if nearest else ""
+    )
 
 
-def _conversion(name: str, other: str) -> str:
+def _conversion(name: str, other: str, value: object) -> str:
     """Return ``" (1 kWh = 1000 Wh)"`` for a key in kWh and one in Wh; "" in the same unit."""
     units, other_units = _unit(name), _unit(other)
     if not units or not other_units or units == other_units:
@@ -93,7 +96,9 @@ def _conversion(name: str, other: str) -> str:
             return f" (in {_written(other_units)})"
         ratio = _UNITS[unit][1] / _UNITS[other_unit][1]
         factor = factor / ratio if position else factor * ratio
-    return f" (1 {_written(units)} = {factor:.12g} {_written(other_units)})"
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    written = f": write {value * factor:.12g}" if number else ""  # type: ignore[operator]
+    return f" (1 {_written(units)} = {factor:.12g} {_written(other_units)}{written})"
 
 
 def _unit(key: str) -> tuple[str, ...]:

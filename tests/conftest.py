@@ -93,7 +93,7 @@ def cosim(
 ) -> Cli:
     """Call the command line as the console script does, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setattr("cosim.commands.app._debug", False)
 
     def call(*args: str | Path) -> Answer:

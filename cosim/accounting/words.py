@@ -6,11 +6,60 @@ Each is in the unit that suits it, rounded before its sign is written, so that z
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from controllers.actuators import ACTUATORS
 
 UNLIMITED = "unlimited"
 """Word for an infinite value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit in which values are shown: ``Unit("kW", 1000.0)`` for values in W.
+
+    Attributes:
+        name: Its name.
+        size: How many of the unit of the values it is.
+    """
+
+    name: str
+    size: float
+
+
+_LADDERS: Mapping[str, Sequence[tuple[str, float, float]]] = {
+    "W": (("W", 1, 0), ("kW", 1e3, 1e3), ("MW", 1e6, 1e6), ("GW", 1e9, 1e9)),
+    "Wh": (("Wh", 1, 0), ("kWh", 1e3, 1e3), ("MWh", 1e6, 1e7), ("GWh", 1e9, 1e10)),
+    "kWh": (("Wh", 1e-3, 0), ("kWh", 1, 1), ("MWh", 1e3, 1e4), ("GWh", 1e6, 1e7)),
+    "g": (("mg", 1e-3, 0), ("g", 1, 1), ("kg", 1e3, 1e3), ("t", 1e6, 1e6), ("kt", 1e9, 1e9)),
+    "kg": (("g", 1e-3, 0), ("kg", 1, 1), ("t", 1e3, 1e3), ("kt", 1e6, 1e6)),
+    "s": (("ms", 1e-3, 0), ("s", 1, 1), ("min", 60, 120), ("h", 3600, 7200)),
+}
+"""Units by the one that values are in: name, size, and the least value that is shown in it."""
+
+_HEAD = re.compile(r"(\w+)((?:/h| (?:CO2e|per) ?.*)?)")  # a unit, and of or per what it is
+
+
+def unit_for(unit: str, largest: float) -> Unit:
+    """Return the unit that suits values of up to `largest` in size.
+
+    >>> unit_for("W", 70_000)
+    Unit(name='kW', size=1000.0)
+    >>> unit_for("g CO2e", 1.8e8)
+    Unit(name='t CO2e', size=1000000.0)
+
+    Args:
+        unit: The unit that the values are in; one that has no others stays.
+        largest: The largest of their absolute values.
+    """
+    parts = _HEAD.fullmatch(unit)
+    if parts is None or parts[1] not in _LADDERS or not 0 < largest < math.inf:
+        return Unit(unit, 1.0)
+    fitting = [step for step in _LADDERS[parts[1]] if largest >= step[2] * (1 - 1e-9)]
+    name, size, _ = fitting[-1]
+    return Unit(name + parts[2], float(size))
 
 
 def number(value: float) -> str:
@@ -26,6 +75,21 @@ def number(value: float) -> str:
     decimals = max(0, 3 - math.floor(math.log10(abs(value))))
     text = f"{value:,.{decimals}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def aligned(values: Iterable[float], *, whole: bool = False) -> list[str]:
+    """Return numbers of a column: as many decimals in each as the largest has by :func:`number`.
+
+    Args:
+        values: The numbers; a dash for NaN.
+        whole: Whether they are counts, without decimals.
+    """
+    numbers = list(values)
+    largest = max((abs(value) for value in numbers if math.isfinite(value)), default=0.0)
+    decimals = 0 if whole or not largest else min(6, max(0, 3 - math.floor(math.log10(largest))))
+    return [
+        f"{value:z,.{decimals}f}" if math.isfinite(value) else number(value) for value in numbers
+    ]
 
 
 def mass(grams: float) -> str:

@@ -28,6 +28,7 @@ def capacity(
     """
     plan = planned(scenario, overrides, seed)
 
+    from cosim.accounting.words import number
     from cosim.results.folder import to_json
     from cosim.studies.capacity import criterion, describe, find_capacity, to_dict
 
@@ -41,6 +42,6 @@ def capacity(
     else:
         rate, own = result.held.rate_per_s, result.scenario_rate_per_s
         print(
-            f"capacity of {result.site}: {rate:.4g} requests/s, {rate / own:.3g} times the "
+            f"capacity of {result.site}: {number(rate)} requests/s, {rate / own:.3g} times the "
             f"scenario's\n({criterion(result.held)})"
         )

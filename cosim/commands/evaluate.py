@@ -56,6 +56,10 @@ def evaluate(
     workers: Workers = None,
     executor: ExecutorName = "processes",
     overrides: Overrides = None,
+    wide: Annotated[
+        bool,
+        typer.Option("--wide", help="Print all columns, those that do not fit below the others."),
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -68,7 +72,7 @@ def evaluate(
     from cosim.studies.evaluate.bulk import trial_runs, with_best_hour
     from cosim.studies.evaluate.evaluation import evaluation_of, needed_runs
     from cosim.studies.evaluate.outcome import EVALUATION, shown
-    from cosim.studies.evaluate.variants import comparison, policies_setting
+    from cosim.studies.evaluate.variants import at_option, comparison, policies_setting
     from cosim.studies.kinds import check_place
 
     if twins and controllers is None:
@@ -79,9 +83,14 @@ def evaluate(
         settings.append(policies_setting(names, twins=twins))
     if not baselines:
         settings.append("evaluation.baselines=false")
-    compared = comparison(scenario, settings, seeds, decoys=decoys)
+    try:
+        compared = comparison(scenario, settings, seeds, decoys=decoys)
+    except ScenarioError as error:
+        if controllers is None:
+            raise
+        raise at_option(error) from error
     folder = out if out is not None else Path("results") / f"{compared.name}-evaluation"
-    check_place(folder, EVALUATION.kind)
+    check_place(folder, EVALUATION.kind, [compared.name])
     if compared.trials:
         trials = trial_runs(compared)
         tried = make_runs("bulk", trials, folder, workers=workers, executor=executor, quiet=quiet)
@@ -99,4 +108,5 @@ def evaluate(
         executor=executor,
         as_json=as_json,
         quiet=quiet,
+        wide=wide,
     )

@@ -1,4 +1,7 @@
-"""The one bar that a run shows on a terminal: simulated time, speed, time left, carbon so far."""
+"""Progress of a run: simulated time, speed, time left, carbon so far.
+
+One bar on a terminal, and some lines elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from rich.table import Column
 
 from cosim.accounting.energy import J_PER_KWH
 from cosim.accounting.words import duration, duration_unit, mass
+from cosim.commands.milestones import Milestones, has_bar, say, time_left
 from cosim.loop.observer import RunObserver
 from cosim.loop.record import Run
 from cosim.world.plan import Plan
@@ -50,46 +54,63 @@ class RunProgress(RunObserver):
     """An observer that shows how far a run has got.
 
     Args:
-        bar: Progress bar; None to show nothing.
+        bar: Progress bar; None for none.
         plan: Plan of the run.
         clock: The time in seconds, from any moment on.
+        stream: Where lines are printed to if there is no bar; None for nowhere.
     """
 
     def __init__(
-        self, bar: Progress | None, plan: Plan, clock: Callable[[], float] = time.monotonic
+        self,
+        bar: Progress | None,
+        plan: Plan,
+        clock: Callable[[], float] = time.monotonic,
+        stream: TextIO | None = None,
     ) -> None:
         self._bar, self._time, self._clock = bar, plan.scenario.time, clock
+        self._name, self._stream = plan.scenario.name, stream
+        self._milestones: Milestones | None = None
         self._task: TaskID | None = None
         self._carbon: ImportCarbon | None = None
         self._began_s = self._shown_s = 0.0
 
     def on_start(self, run: Run) -> None:
-        """Show the bar of a run that is about to take its first step."""
-        if self._bar is None:
+        """Show the bar of a run that is about to take its first step, or wait for a line's time."""
+        if self._bar is None and self._stream is None:
             return
         self._carbon = ImportCarbon(run)
         self._began_s = self._shown_s = self._clock()
+        if self._bar is None:
+            self._milestones = Milestones(self._clock)
+            return
         self._task = self._bar.add_task("", total=self._time.steps, text="")
 
     def on_step(self, steps: int) -> None:
-        """Update the bar with the number of steps done; most calls only read the clock."""
-        if self._bar is None or self._task is None or self._carbon is None:
+        """Report the number of steps done; most calls only read the clock."""
+        if self._milestones is not None:
+            if self._milestones.due(share := steps / self._time.steps):
+                text = self._text(steps, self._clock())
+                say(f"{self._name}: {share:.0%}, {text}", self._stream)
+            return
+        if self._bar is None or self._task is None:
             return
         now_s = self._clock()
         if now_s - self._shown_s < _EVERY_S and steps < self._time.steps:
             return
         self._shown_s = now_s
-        text = progress_text(
+        self._bar.update(self._task, completed=steps, text=self._text(steps, now_s))
+
+    def _text(self, steps: int, now_s: float) -> str:
+        return progress_text(
             steps * self._time.step_s,
             self._time.steps * self._time.step_s,
             now_s - self._began_s,
-            self._carbon.grams(),
+            0.0 if self._carbon is None else self._carbon.grams(),
         )
-        self._bar.update(self._task, completed=steps, text=text)
 
 
 def progress_text(simulated_s: float, whole_s: float, wall_s: float, grams: float) -> str:
-    """Return the text beside the bar.
+    """Return the text beside the bar, and of a line.
 
     Args:
         simulated_s: Time simulated so far, more than 0 [s].
@@ -98,11 +119,10 @@ def progress_text(simulated_s: float, whole_s: float, wall_s: float, grams: floa
         grams: Emissions of the import so far [g].
     """
     _, size = duration_unit(whole_s)
-    left_s = round(wall_s * (whole_s - simulated_s) / simulated_s)
     speed = simulated_s / max(wall_s, 1e-9)
     return (
         f"{simulated_s / size:.2f} of {duration(whole_s)}  {speed:,.0f} x real time  "
-        f"{left_s // 3600}:{left_s // 60 % 60:02}:{left_s % 60:02} left  {mass(grams)} CO2e"
+        f"{time_left(wall_s, simulated_s, whole_s - simulated_s)}  {mass(grams)} CO2e"
     )
 
 
@@ -110,16 +130,16 @@ def progress_text(simulated_s: float, whole_s: float, wall_s: float, grams: floa
 def progress(
     plan: Plan, *, quiet: bool = False, stream: TextIO | None = None
 ) -> Iterator[RunProgress]:
-    """Show one bar while a run goes, and take it away at the end.
+    """Show one bar while a run goes, and take it away at the end; elsewhere print lines.
 
     Args:
         plan: Plan of the run.
         quiet: Whether to show nothing.
-        stream: Where to; None for standard error. Nothing is shown unless it is a terminal.
+        stream: Where to; None for standard error. A bar is shown on a terminal only.
     """
     stream = sys.stderr if stream is None else stream
-    if quiet or not stream.isatty():
-        yield RunProgress(None, plan)
+    if quiet or not has_bar(stream):
+        yield RunProgress(None, plan, stream=None if quiet else stream)
         return
     columns = (
         BarColumn(bar_width=None, table_column=Column(ratio=1)),

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cosim.commands.study import ExecutorName, share_bar
+from cosim.commands.study import ExecutorName
 
 
 class Experiment(StrEnum):
@@ -70,6 +70,7 @@ def reproduce(
     """
     from rich.console import Console
 
+    from cosim.commands.bars import share_bar
     from cosim.commands.printing.reproduction import LEAST_WIDTH, print_rows
     from cosim.results.partial_folder import PartialFolder
     from cosim.studies.reproduce.cases import SERVING, SHOWN
@@ -104,7 +105,7 @@ def reproduce(
             study = run_table2(data)
             rows += study.rows
             remarks.append(f"Table 2 with {study.signals}.")
-        with share_bar(f"{len(cases)} cases", shown=bool(cases) and sys.stderr.isatty()) as advance:
+        with share_bar(f"{len(cases)} cases") as advance:
             figures_of = run_cases(cases, workers, advance, Executor.parse(executor))
     serving = [row_of(case, measured) for case, measured in zip(cases, figures_of, strict=True)]
     rows += sorted(serving, key=lambda row: chosen.index(row.exp))

@@ -1,20 +1,16 @@
-"""Parts that the commands of studies share: options, bars, and the way from runs to a folder."""
+"""Parts that the commands of studies share: options, and the way from runs to a folder."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
-    from rich.progress import ProgressColumn
-
     from cosim.studies.frame.cases import CaseRuns, EndedRun
     from cosim.studies.frame.study import StudyFrame
     from cosim.studies.frame.table import TextTable
@@ -60,6 +56,7 @@ def carry_out(
     as_json: bool,
     quiet: bool,
     announcement: str = "",
+    wide: bool = True,
 ) -> None:
     """Execute the runs of a study with a progress bar, write its folder and print its table.
 
@@ -75,6 +72,7 @@ def carry_out(
         quiet: Whether to print nothing but errors.
         announcement: A line to print before the first run; the number of runs that were kept
             follows at the end. Empty for neither.
+        wide: Whether to print columns that do not fit too.
 
     Raises:
         Stopped: If Ctrl-C or SIGTERM ends it before the last run.
@@ -98,7 +96,7 @@ def carry_out(
     if as_json:
         print((folder / study.kind.marker).read_text(encoding="utf-8"), end="")
     elif not quiet:
-        print_study(*shown(outcome), folder)
+        print_study(*shown(outcome), folder, wide=wide)
     if any(run.failure for runs in made.figures for run in runs):
         print("error: some runs failed; the files under runs/ say why", file=sys.stderr)
         raise typer.Exit(1)
@@ -126,25 +124,23 @@ def make_runs(
     executor: str,
     quiet: bool,
 ) -> MadeRuns:
-    """Execute runs with a progress bar, and keep their figures in a result folder.
+    """Execute runs, report their progress, and keep their figures in a result folder.
 
     Raises:
         Stopped: If Ctrl-C or SIGTERM ends it before the last run.
     """
+    from cosim.commands.bars import run_bar
     from cosim.studies.frame.cases import run_cases
     from cosim.studies.runs.executor import Executor
     from cosim.studies.runs.interrupt import stopping
 
     executed = 0
-    with (
-        stopping(_kept(folder)),
-        run_bar(title, len(needed), shown=not quiet and sys.stderr.isatty()) as advance,
-    ):
+    with stopping(_kept(folder)), run_bar(title, len(needed), quiet=quiet) as advance:
 
         def on_run(run: EndedRun) -> None:
             nonlocal executed
             executed += run.made
-            advance(run.case)
+            advance(run)
 
         with Executor.parse(executor).opened(workers) as pool:
             figures = run_cases(needed, folder / "runs", pool=pool, on_run=on_run)
@@ -154,46 +150,3 @@ def make_runs(
 def _kept(folder: Path) -> str:
     kept = folder / "runs"
     return f"the runs that ended are kept in '{kept}'; the same command goes on from there"
-
-
-@contextmanager
-def run_bar(title: str, total: int, *, shown: bool) -> Iterator[Callable[[str], None]]:
-    """Yield a callback for the name of each ended run; it moves one bar on standard error.
-
-    Args:
-        title: Text beside the bar until the first run has ended.
-        total: Number of runs.
-        shown: Whether to show anything.
-    """
-    if not shown:
-        yield lambda name: None
-        return
-    from rich.progress import MofNCompleteColumn, TextColumn
-
-    with _bar(title, total, MofNCompleteColumn(), TextColumn("runs")) as update:
-        yield lambda name: update(advance=1, description=name)
-
-
-@contextmanager
-def share_bar(title: str, *, shown: bool) -> Iterator[Callable[[float], None]]:
-    """Yield a callback for the share of the work done; it moves one bar on standard error."""
-    if not shown:
-        yield lambda share: None
-        return
-    from rich.progress import TaskProgressColumn
-
-    with _bar(title, 1.0, TaskProgressColumn()) as update:
-        yield lambda share: update(completed=share)
-
-
-@contextmanager
-def _bar(title: str, total: float, *columns: ProgressColumn) -> Iterator[Callable[..., None]]:
-    """Yield the update of a bar that is cleared at the end."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    text = TextColumn("{task.description}", markup=False)
-    shown = (text, BarColumn(), *columns, TimeRemainingColumn())
-    with Progress(*shown, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=total)
-        yield partial(bar.update, task)

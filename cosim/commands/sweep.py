@@ -27,6 +27,14 @@ def sweep(
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Runs of each case [default: the study's, or 1].")
     ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            help="The case that the others are compared with, as the tables name it [default: the "
+            "study's, or the first].",
+            metavar="CASE",
+        ),
+    ] = None,
     workers: Workers = None,
     executor: ExecutorName = "processes",
     overrides: Annotated[
@@ -46,13 +54,16 @@ def sweep(
     stopped sweep continues when it is started again.
     """
     from cosim.studies.kinds import check_place
+    from cosim.studies.sweep.cases import with_baseline
     from cosim.studies.sweep.outcome import SWEEPS, shown
     from cosim.studies.sweep.study import read_study
     from cosim.studies.sweep.sweep import needed_runs, sweep_of
 
     read = read_study(study, overrides or (), seeds=seeds)
+    if baseline is not None:
+        read = with_baseline(read, baseline)
     folder = out if out is not None else Path("results") / f"{read.name}-sweep"
-    check_place(folder, SWEEPS.kind)
+    check_place(folder, SWEEPS.kind, [read.name])
     carry_out(
         SWEEPS,
         needed_runs(read),

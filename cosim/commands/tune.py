@@ -102,7 +102,7 @@ def tune(
     )
     default = Path("results") / f"{search.name}-tune-{search.policy.name}"
     folder = default if out is None else out
-    check_place(folder, TUNING.kind)
+    check_place(folder, TUNING.kind, [search.name, search.policy.name])
     if not quiet:
         print(search.extent, file=sys.stderr, flush=True)
 

@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from cosim.accounting.words import Unit, unit_for
+from cosim.report.heat_map import HeatMap
 from cosim.report.lines import Axis, ChartLine, LineChart, Panel
 from cosim.report.palette import series_color, series_dash
+from cosim.report.ticks import domain
 from inference_sim.arrays import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Bars of one colour, one a category; NaN leaves one out."""
+    """Bars of one colour, one a category.
+
+    Attributes:
+        name: Their name.
+        color: A name of the palette.
+        values: Their values, shape (categories,); NaN leaves one out.
+        low, high: Ends of the interval of each, drawn as error bars; NaN for one without, None
+            for none.
+    """
 
     name: str
     color: str
     values: FloatArray
+    low: FloatArray | None = None
+    high: FloatArray | None = None
+
+    def interval(self, index: int) -> tuple[float, float] | None:
+        """Return the interval of a bar; None without one."""
+        if self.low is None or self.high is None:
+            return None
+        ends = (float(self.low[index]), float(self.high[index]))
+        return ends if math.isfinite(ends[0]) and math.isfinite(ends[1]) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +61,12 @@ class BarChart:
     groups: Sequence[Bars]
     note: str = ""
 
+    @property
+    def shown(self) -> Unit:
+        """The unit in which values are written, by the largest of them."""
+        values = [abs(float(value)) for group in self.groups for value in group.values]
+        return unit_for(self.unit, max(filter(math.isfinite, values), default=0.0))
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -50,6 +77,7 @@ class Point:
         x, y: Its place.
         color: A name of the palette.
         label: Text beside it; its name if None, empty for no text.
+        x_interval, y_interval: Intervals of `x` and `y`, drawn as error bars; None for none.
     """
 
     name: str
@@ -57,6 +85,8 @@ class Point:
     y: float
     color: str = "blue"
     label: str | None = None
+    x_interval: tuple[float, float] | None = None
+    y_interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +110,18 @@ class ScatterChart:
     note: str = ""
     zero: bool = False
 
+    @property
+    def shown(self) -> Unit:
+        """The unit in which values are written on the vertical axis, by the largest of them."""
+        return unit_for(self.unit, max(abs(point.y) for point in self.points))
 
-Chart = LineChart | BarChart | ScatterChart
+    @property
+    def heights(self) -> list[float]:
+        """All that the vertical axis must hold: the points and their intervals."""
+        return [y for point in self.points for y in (point.y, *(point.y_interval or ()))]
+
+
+Chart = LineChart | BarChart | ScatterChart | HeatMap
 
 
 def line_chart(
@@ -138,6 +178,7 @@ def bar_chart(
     label: str,
     unit: str,
     note: str = "",
+    intervals: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
 ) -> BarChart:
     """Return bars by category.
 
@@ -149,15 +190,25 @@ def bar_chart(
         label: Quantity of the bars.
         unit: Unit of the values.
         note: Explanation beside the chart.
+        intervals: Lower and upper ends of the error bars by name of the group; NaN for none.
 
     Raises:
-        ValueError: If a group has not one value a category.
+        ValueError: If a group has not one value, or one interval, a category.
     """
+    ends = intervals or {}
     for name, values in groups.items():
-        if len(values) != len(categories):
-            raise ValueError(f"'{name}' must have {len(categories)} values (got {len(values)})")
+        for numbers in (values, *ends.get(name, ())):
+            if len(numbers) != len(categories):
+                raise ValueError(
+                    f"'{name}' must have {len(categories)} values (got {len(numbers)})"
+                )
     bars = [
-        Bars(name, series_color(k), np.asarray(values, np.float64))
+        Bars(
+            name,
+            series_color(k),
+            np.asarray(values, np.float64),
+            *(np.asarray(end, np.float64) for end in ends.get(name, ())),
+        )
         for k, (name, values) in enumerate(groups.items())
     ]
     return BarChart(key, title, label, unit, list(categories), bars, note)
@@ -191,11 +242,12 @@ def scatter_chart(
     """
     if not points:
         raise ValueError("a scatter chart needs at least one point (got none)")
-    places = [point.x for point in points]
-    low, high = min(places), max(places)
+    places = [x for point in points for x in (point.x, *(point.x_interval or ()))]
     if log_x:
-        axis = Axis("log", x_label, low / 1.3, high * 1.3)
+        above = [place for place in places if place > 0]
+        axis = Axis("log", x_label, min(above) / 1.3, max(above) * 1.3)
     else:
-        room = (high - low) * 0.08 or abs(low) * 0.1 or 1.0
+        low, high = domain(places, zero=False)
+        room = (high - low) * 0.03  # for the names beside the points
         axis = Axis("linear", x_label, low - room, high + room)
     return ScatterChart(key, title, axis, y_label, unit, list(points), note)

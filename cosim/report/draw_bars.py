@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from cosim.accounting.words import number
-from cosim.report.charts import BarChart
+from cosim.accounting.words import Unit, number
+from cosim.report.charts import BarChart, Bars
 from cosim.report.scales import Scale
 from cosim.report.size import Drawn, Size
-from cosim.report.svg import element, text, titled
+from cosim.report.svg import element, text, titled, whisker
 
 
 def draw_bars(chart: BarChart, size: Size, top: float) -> Drawn:
@@ -16,9 +16,11 @@ def draw_bars(chart: BarChart, size: Size, top: float) -> Drawn:
     body: list[str] = []
     row = size.font * 1.45
     y = top + row
-    body.append(text(f"{chart.label} [{chart.unit}]", 4, y - 4, size.font, class_="strong"))
+    unit = chart.shown
+    title = f"{chart.label} [{unit.name}]" if unit.name else chart.label
+    body.append(text(title, 4, y - 4, size.font, class_="strong"))
     if len(chart.groups) > 1:
-        x = size.text_width(f"{chart.label} [{chart.unit}]") * 1.08 + 18
+        x = size.text_width(title) * 1.08 + 18
         for group in chart.groups:
             needed = 17 + size.text_width(group.name) + 12
             if x + needed > size.width:
@@ -28,9 +30,9 @@ def draw_bars(chart: BarChart, size: Size, top: float) -> Drawn:
             )
             body += [swatch, text(group.name, x + 17, y - 4, size.font)]
             x += needed
-    values = [float(v) for group in chart.groups for v in group.values if math.isfinite(v)]
-    low, high = min([0.0, *values]), max([0.0, *values])
-    longest = max((size.text_width(number(v)) for v in values), default=0.0) + 12
+    ends = [end for group in chart.groups for end in _ends(group)]
+    low, high = min([0.0, *ends]), max([0.0, *ends])
+    longest = max((size.text_width(_value(end, unit)) for end in ends), default=0.0) + 12
     across = Scale("linear", low, high or 1.0, ()).to(4 + (longest if low < 0 else 0), 0)
     across = across.to(across.start, size.width - longest - 4)
     thick = 16 if len(chart.groups) == 1 else 12
@@ -41,11 +43,9 @@ def draw_bars(chart: BarChart, size: Size, top: float) -> Drawn:
         y += 2
         bars_top = y
         for group in chart.groups:
-            value = float(group.values[k])
-            if math.isnan(value):
+            if math.isnan(group.values[k]):
                 continue  # and takes no room
-            hint = f"{category}, {group.name}: {number(value)} {chart.unit}"
-            body += _bar(across, y, thick, size, value, hint, group.color)
+            body += _bar(across, y, thick, size, group, k, unit, category)
             y += thick + 2
         zero = across.pixel(0.0)
         body.append(element("path", d=f"M{zero:.1f} {bars_top - 2:.1f}V{y:.1f}", class_="axis"))
@@ -53,20 +53,50 @@ def draw_bars(chart: BarChart, size: Size, top: float) -> Drawn:
     return body, y + 4, {"data_bars": chart.key}
 
 
+def _ends(group: Bars) -> list[float]:
+    """Return the ends of the bars, and of their intervals."""
+    ends = [float(value) for value in group.values if math.isfinite(value)]
+    for k in range(len(group.values)):
+        ends += group.interval(k) or ()
+    return ends
+
+
+def _value(value: float, unit: Unit) -> str:
+    return number(value / unit.size)
+
+
 def _bar(
-    across: Scale, y: float, thick: int, size: Size, value: float, hint: str, color: str
+    across: Scale,
+    y: float,
+    thick: int,
+    size: Size,
+    group: Bars,
+    index: int,
+    unit: Unit,
+    category: str,
 ) -> list[str]:
-    """Return a bar and its value beside it; `hint` is shown where the pointer rests."""
+    """Return a bar, its error bar, and its value beside them."""
+    value, interval = float(group.values[index]), group.interval(index)
+    hint = f"{category}, {group.name}: {_value(value, unit)} {unit.name}".rstrip()
+    if interval is not None:
+        hint += f" ({_value(interval[0], unit)} to {_value(interval[1], unit)})"
     zero, x = across.pixel(0.0), across.pixel(value)
-    rect = element(
-        "rect",
-        titled(hint),
-        x=min(zero, x),
-        y=y,
-        width=max(abs(x - zero), 1.0),
-        height=thick,
-        class_=f"solid {color}",
-        data_value=repr(value + 0.0),
-    )
-    place, anchor = (x - 5, "end") if value < 0 else (x + 5, "start")
-    return [rect, text(number(value), place, y + thick - 3, size.font, text_anchor=anchor)]
+    parts = [
+        element(
+            "rect",
+            titled(hint),
+            x=min(zero, x),
+            y=y,
+            width=max(abs(x - zero), 1.0),
+            height=thick,
+            class_=f"solid {group.color}",
+            data_value=repr(value + 0.0),
+        )
+    ]
+    reach = [x]
+    if interval is not None:
+        reach += [across.pixel(end) for end in interval]
+        parts.append(whisker(reach[1], y + thick / 2, reach[2], y + thick / 2))
+    place, anchor = (min(reach) - 5, "end") if value < 0 else (max(reach) + 5, "start")
+    label = text(_value(value, unit), place, y + thick - 3, size.font, text_anchor=anchor)
+    return [*parts, label]

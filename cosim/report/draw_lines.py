@@ -38,7 +38,7 @@ def draw_lines(chart: LineChart, size: Size, top: float, *, linked: bool) -> Dra
         body.append(element("g", "".join(inner), class_="panel", **place))
         y += panel.height + (size.font * 1.6 if last else _GAP)
     y += size.font * 1.3
-    body.append(text(chart.axis.label, right, y - 4, size.font, text_anchor="end", class_="quiet"))
+    body.append(text(across.label, right, y - 4, size.font, text_anchor="end", class_="quiet"))
     low, high = across.low, across.high
     data: dict[str, str | float] = {
         "data_chart": chart.key,
@@ -114,7 +114,7 @@ def _curves(
             floor = np.full_like(y, down.pixel(max(0.0, down.low)))
             d = area_path(x, y, np.where(np.isnan(y), np.nan, floor), end, held=held)
             yield element("path", d=d, class_=f"solid area {line.color}")
-        if line.low is not None and line.high is not None:
+        if panel.banded and line.low is not None and line.high is not None:
             d = area_path(x, down.pixels(line.high), down.pixels(line.low), end, held=held)
             yield element("path", d=d, class_=f"solid band {line.color}")
         if line.shape == "points":

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cosim.report.charts import BarChart, Chart, ScatterChart
+from cosim.accounting.words import Unit
+from cosim.report.charts import BarChart, Bars, Chart, ScatterChart
+from cosim.report.heat_map import HeatMap
 from cosim.report.lines import Axis, ChartLine, LineChart, Panel
-from cosim.report.palette import LIGHT
+from cosim.report.local_hours import DAY_S, HOURS
+from cosim.report.palette import HEAT, LIGHT
 from cosim.report.scales import panel_scale, x_scale
+from cosim.report.ticks import domain, linear_ticks, time_ticks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,6 +35,8 @@ def write_pdf(chart: Chart, path: Path) -> None:
             figure = _lines(chart)
         elif isinstance(chart, BarChart):
             figure = _bars(chart)
+        elif isinstance(chart, HeatMap):
+            figure = _heat(chart)
         else:
             figure = _scatter(chart)
         figure.savefig(path, metadata={"CreationDate": None})
@@ -74,7 +80,7 @@ def _panel(chart: LineChart, panel: Panel, ax: Any) -> None:
                 x, y, marker="o" if chart.dots and line.shape == "line" else None, ms=3, **style
             )
         step = "post" if held else None
-        if line.low is not None and line.high is not None:
+        if panel.banded and line.low is not None and line.high is not None:
             low, high = (_extended(chart, line, edge, held)[1] for edge in (line.low, line.high))
             high = np.where(np.isposinf(high), scale.high, high)
             ax.fill_between(x, low, high, color=LIGHT[line.color], alpha=0.22, lw=0, step=step)
@@ -123,7 +129,7 @@ def _x_axis(ax: Any, axis: Axis) -> None:
         ax.minorticks_off()
     ax.set_xlim(axis.low, axis.high)
     ax.set_xticks([tick.at for tick in scale.ticks], [tick.label for tick in scale.ticks])
-    ax.set_xlabel(axis.label)
+    ax.set_xlabel(scale.label)
 
 
 def _bars(chart: BarChart) -> Figure:
@@ -131,13 +137,16 @@ def _bars(chart: BarChart) -> Figure:
     figure, (ax,) = _figure(90 + count * (14 + 16 * groups), 1, [1.0])
     thick = 0.8 / groups
     places = np.arange(count)
+    unit = chart.shown
     for k, group in enumerate(chart.groups):
         drawn = ax.barh(
             places + (k - (groups - 1) / 2) * thick,
-            group.values,
+            group.values / unit.size,
             thick,
             color=LIGHT[group.color],
             label=group.name,
+            xerr=_errors(group, unit),
+            error_kw={"lw": 0.8, "capsize": 2},
         )
         ax.bar_label(drawn, fmt="{:,.4g}", padding=3, fontsize=7)
     ax.set_yticks(places, chart.categories)
@@ -145,10 +154,37 @@ def _bars(chart: BarChart) -> Figure:
     ax.margins(x=0.12)
     ax.axvline(0, color=LIGHT["grey"], lw=0.8)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.set_xlabel(f"{chart.label} [{chart.unit}]")
+    ax.set_xlabel(f"{chart.label} [{unit.name}]" if unit.name else chart.label)
     ax.set_title(chart.title, fontsize=9, loc="left")
     if groups > 1:
         ax.legend(fontsize=7)
+    return figure
+
+
+def _errors(group: Bars, unit: Unit) -> Any:
+    """Return the lengths of error bars to both sides, 0 for a bar without; None for none."""
+    if group.low is None or group.high is None:
+        return None
+    lengths = np.array([group.values - group.low, group.high - group.values]) / unit.size
+    return np.where(np.isfinite(lengths), np.maximum(lengths, 0.0), 0.0)
+
+
+def _heat(chart: HeatMap) -> Figure:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    figure, (ax,) = _figure(260, 1, [1.0])
+    days = len(chart.cells)
+    low, high = (bound / chart.shown.size for bound in chart.bounds)
+    colors = LinearSegmentedColormap.from_list("heat", HEAT)
+    shown = np.ma.masked_invalid(chart.cells.T / chart.shown.size)
+    frame = (0, days, HOURS, 0)
+    drawn = ax.imshow(shown, colors, aspect="auto", vmin=low, vmax=high, extent=frame)
+    figure.colorbar(drawn, ax=ax, label=chart.heading)
+    ticks = time_ticks(chart.midnight, days * DAY_S, _TICKS)
+    ax.set_xticks([tick.at / DAY_S for tick in ticks], [tick.label for tick in ticks])
+    ax.set_yticks(range(0, HOURS + 1, 6), [f"{hour:02d}:00" for hour in range(0, HOURS + 1, 6)])
+    ax.set_xlabel(chart.clock.axis_label)
+    ax.set_title(chart.title, fontsize=9, loc="left")
     return figure
 
 
@@ -156,12 +192,22 @@ def _scatter(chart: ScatterChart) -> Figure:
     figure, (ax,) = _figure(380, 1, [1.0])
     for point in chart.points:
         ax.plot(point.x, point.y, "o", color=LIGHT[point.color], ms=5)
+        whiskers = {"color": LIGHT["ink"], "lw": 0.8, "zorder": 1}
+        if point.x_interval is not None:
+            ax.plot(point.x_interval, (point.y, point.y), **whiskers)
+        if point.y_interval is not None:
+            ax.plot((point.x, point.x), point.y_interval, **whiskers)
         label = point.name if point.label is None else point.label
         ax.annotate(
             label, (point.x, point.y), xytext=(5, 3), textcoords="offset points", fontsize=7
         )
     _x_axis(ax, chart.axis)
-    ax.set_ylabel(f"{chart.label} [{chart.unit}]" if chart.unit else chart.label)
+    low, high = domain(chart.heights, zero=chart.zero)
+    ticks = linear_ticks(low, high, _TICKS, chart.shown.size)
+    ax.set_ylim(low, high)
+    ax.set_yticks([tick.at for tick in ticks], [tick.label for tick in ticks])
+    unit = chart.shown.name
+    ax.set_ylabel(f"{chart.label} [{unit}]" if unit else chart.label)
     ax.set_title(chart.title, fontsize=9, loc="left")
     ax.grid(alpha=0.3)
     ax.spines[["top", "right"]].set_visible(False)

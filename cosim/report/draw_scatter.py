@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from cosim.accounting.words import number
-from cosim.report.charts import ScatterChart
+from cosim.accounting.words import Unit, number
+from cosim.report.charts import Point, ScatterChart
 from cosim.report.draw_lines import grid
 from cosim.report.scales import Scale, x_scale
 from cosim.report.size import RIGHT, Drawn, Size
-from cosim.report.svg import element, text, titled
+from cosim.report.svg import element, text, titled, whisker
 from cosim.report.ticks import domain, linear_ticks
 
 
 def draw_scatter(chart: ScatterChart, size: Size, top: float) -> Drawn:
     """Return the elements of a scatter chart that begins at `top` [px]."""
-    low, high = domain([point.y for point in chart.points], zero=chart.zero)
-    ticks = tuple(linear_ticks(low, high, 6))
+    low, high = domain(chart.heights, zero=chart.zero)
+    unit = chart.shown
+    ticks = tuple(linear_ticks(low, high, 6, unit.size))
     left = max(size.text_width(tick.label) for tick in ticks) + 12
     right = size.width - RIGHT
     across = x_scale(chart.axis, size.ticks).to(left, right)
-    title = f"{chart.label} [{chart.unit}]" if chart.unit else chart.label
+    title = f"{chart.label} [{unit.name}]" if unit.name else chart.label
     y = top + size.font * 1.45
     body = [text(title, 4, y - 4, size.font, class_="strong")]
     height = 280
@@ -28,27 +29,56 @@ def draw_scatter(chart: ScatterChart, size: Size, top: float) -> Drawn:
     points = sorted(chart.points, key=lambda point: (point.color != "grey", point.x, point.y))
     places = [(across.pixel(point.x), down.pixel(point.y)) for point in points]
     taken = [(px - 6, px + 6, py) for px, py in places]
+    taken += [(0.0, left, down.pixel(tick.at)) for tick in ticks]
     for point, (px, py) in zip(points, places, strict=True):
-        place = f"{chart.axis.label} {number(point.x)}, {chart.label} {number(point.y)}"
-        hint = titled(f"{point.name}: {place}")
+        if point.x_interval is not None:
+            x0, x1 = map(across.pixel, point.x_interval)
+            body.append(whisker(x0, py, x1, py))
+        if point.y_interval is not None:
+            y0, y1 = map(down.pixel, point.y_interval)
+            body.append(whisker(px, y0, px, y1))
+    for point, (px, py) in zip(points, places, strict=True):
+        hint = titled(f"{point.name}: {_hint(chart, point)}")
         dot = element("circle", hint, cx=px, cy=py, r=5, class_=f"solid {point.color}")
         body.append(dot)
         if label := point.name if point.label is None else point.label:
-            anchor, middle = _place(px, py, size.text_width(label), size, taken)
+            anchor, middle = _place(px, py, size.text_width(label), size, taken, y + height)
             x, at = px + 9 if anchor == "start" else px - 9, middle + size.font * 0.35
             body.append(text(label, x, at, size.font, text_anchor=anchor))
     y += 4 + height + size.font * 2.9
-    body.append(text(chart.axis.label, right, y - 4, size.font, text_anchor="end", class_="quiet"))
+    body.append(text(across.label, right, y - 4, size.font, text_anchor="end", class_="quiet"))
     return body, y + 4, {"data_scatter": chart.key}
 
 
+def _hint(chart: ScatterChart, point: Point) -> str:
+    """Return a point in words, with its intervals."""
+    across, down = chart.axis.shown, chart.shown
+    x = _in_words(point.x, point.x_interval, across)
+    y = _in_words(point.y, point.y_interval, down)
+    return f"{chart.axis.quantity} {x}, {chart.label} {y}"
+
+
+def _in_words(value: float, interval: tuple[float, float] | None, unit: Unit) -> str:
+    shown = f"{number(value / unit.size)} {unit.name}".rstrip()
+    if interval is None:
+        return shown
+    low, high = (number(end / unit.size) for end in interval)
+    return f"{shown} ({low} to {high})"
+
+
 def _place(
-    px: float, py: float, width: float, size: Size, taken: list[tuple[float, float, float]]
+    px: float,
+    py: float,
+    width: float,
+    size: Size,
+    taken: list[tuple[float, float, float]],
+    bottom: float,
 ) -> tuple[str, float]:
     """Return the side of a point on which its label stands, and the middle of its height [px].
 
     That is the nearest place that is free of what is `taken` (from, to, middle), to which it is
-    added: to the right or left, at the point's height, below or above.
+    added: to the right or left, at the point's height, below or above; not below `bottom` as long
+    as there is room above it.
     """
     sides = {"start": (px + 9, px + 9 + width), "end": (px - 9 - width, px - 9)}
     held = {
@@ -59,7 +89,7 @@ def _place(
         for side, (a, b) in (held or sides).items():
             for middle in (py + shift, py - shift):
                 free = all(b <= c or d <= a or abs(middle - at) >= size.font for c, d, at in taken)
-                if free and middle > size.font * 2.5:
+                if free and middle > size.font * 2.5 and (middle < bottom or shift > bottom):
                     taken.append((a, b, middle))
                     return side, middle
         shift += size.font / 2

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from cosim.accounting.words import UNLIMITED
+import numpy as np
+
+from cosim.accounting.words import UNLIMITED, Unit, unit_for
+from cosim.report.clock import UTC_CLOCK, Clock
 from inference_sim.arrays import FloatArray
 
 Kind = Literal["time", "linear", "log"]
 Shape = Literal["line", "points", "guide"]
+
+_BRACKETED = re.compile(r"(.+) \[(.+)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +27,10 @@ class Axis:
 
     Attributes:
         kind: ``time`` (seconds since `origin`), ``linear`` or ``log``.
-        label: Its quantity and unit.
+        label: Its quantity, and its unit in brackets: ``capacity [Wh]``.
         low, high: Its ends.
         origin: UTC time of 0, of a time axis.
+        clock: Clock by which a time axis is labelled.
     """
 
     kind: Kind
@@ -30,6 +38,25 @@ class Axis:
     low: float
     high: float
     origin: datetime | None = None
+    clock: Clock = UTC_CLOCK
+
+    @property
+    def quantity(self) -> str:
+        """The label without the unit."""
+        parts = _BRACKETED.fullmatch(self.label)
+        return parts[1] if parts else self.label
+
+    @property
+    def unit(self) -> str:
+        """The unit of places on it; empty for none."""
+        parts = _BRACKETED.fullmatch(self.label)
+        return parts[2] if parts else ""
+
+    @property
+    def shown(self) -> Unit:
+        """The unit in which places are written."""
+        ends = (self.low, self.high)
+        return unit_for(self.unit, _middle(*ends) if self.kind == "log" else max(map(abs, ends)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +121,7 @@ class Panel:
         percent: Whether fractions are written as percentages at the ticks.
         infinite: Meaning of an infinite value.
         log: Whether the axis is logarithmic; values that are not above 0 stand at its foot.
+        banded: Whether the bands of lines are drawn; else they are only under the pointer.
     """
 
     label: str
@@ -105,12 +133,38 @@ class Panel:
     percent: bool = False
     infinite: str = UNLIMITED
     log: bool = False
+    banded: bool = True
+
+    @property
+    def shown(self) -> Unit:
+        """The unit in which values are written, by the largest of them."""
+        if self.percent:
+            return Unit("%", 0.01)
+        least, largest = _bounds(
+            values
+            for line in self.series
+            for values in (line.y, *((line.low, line.high) if self.banded else ()))
+            if values is not None
+        )
+        return unit_for(self.unit, _middle(least, largest) if self.log else largest)
 
     @property
     def title(self) -> str:
         """Label and unit."""
-        shown = "%" if self.percent else self.unit
+        shown = self.shown.name
         return f"{self.label} [{shown}]" if shown not in ("", self.label) else self.label
+
+
+def _middle(low: float, high: float) -> float:
+    """Return the middle of a logarithmic axis."""
+    return math.sqrt(low) * math.sqrt(high)
+
+
+def _bounds(arrays: Iterable[FloatArray]) -> tuple[float, float]:
+    """Return the least and the largest size of the finite values but 0; zeros for none."""
+    sizes = np.abs(np.concatenate([np.empty(0), *arrays]))
+    sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
+    return (float(sizes.min()), float(sizes.max())) if len(sizes) else (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cosim.report.lines import Axis, Kind, Panel
-from cosim.report.ticks import Tick, domain, linear_ticks, log_ticks, time_ticks
+from cosim.report.ticks import (
+    Tick,
+    domain,
+    duration_ticks,
+    linear_ticks,
+    log_ticks,
+    time_ticks,
+)
 from inference_sim.arrays import FloatArray
 
 _TICK_DISTANCE = 26  # of a vertical axis [px]
@@ -24,6 +31,7 @@ class Scale:
         low, high: Values at its ends.
         ticks: Its ticks.
         start, end: Pixels of `low` and `high`.
+        label: Its quantity, and the unit of the ticks in brackets if they do not have it.
     """
 
     kind: Kind
@@ -32,6 +40,7 @@ class Scale:
     ticks: Sequence[Tick]
     start: float = 0.0
     end: float = 1.0
+    label: str = ""
 
     def to(self, start: float, end: float) -> Scale:
         """Return the same axis over other pixels."""
@@ -52,13 +61,20 @@ class Scale:
 
 def x_scale(axis: Axis, most: int) -> Scale:
     """Return a horizontal axis with at most about `most` ticks."""
+    shown, label = axis.shown, axis.label
     if axis.kind == "time" and axis.origin is not None:
-        ticks = time_ticks(axis.origin, axis.high, most)
-    elif axis.kind == "log":
-        ticks = log_ticks(axis.low, axis.high, most + 1)
+        ticks = time_ticks(axis.clock.local(axis.origin), axis.high, most)
+    elif (
+        axis.kind == "log"
+        and axis.unit == "s"
+        and (round_ones := duration_ticks(axis.low, axis.high, most + 1))
+    ):
+        ticks, label = round_ones, axis.quantity
     else:
-        ticks = linear_ticks(axis.low, axis.high, most)
-    return Scale(axis.kind, axis.low, axis.high, ticks)
+        make = log_ticks if axis.kind == "log" else linear_ticks
+        ticks = make(axis.low, axis.high, most + (axis.kind == "log"), shown.size)
+        label = f"{axis.quantity} [{shown.name}]" if shown.name else axis.label
+    return Scale(axis.kind, axis.low, axis.high, ticks, label=label)
 
 
 def panel_scale(panel: Panel) -> Scale:
@@ -66,7 +82,7 @@ def panel_scale(panel: Panel) -> Scale:
     bounds: list[float] = []
     unlimited = False
     for line in panel.series:
-        for values in (line.y, line.low, line.high):
+        for values in (line.y, *((line.low, line.high) if panel.banded else ())):
             if values is not None and len(values):
                 unlimited = unlimited or bool(np.isposinf(values).any())
                 finite = values[np.isfinite(values)]
@@ -74,16 +90,12 @@ def panel_scale(panel: Panel) -> Scale:
                     bounds += [float(finite.min()), float(finite.max())]
     most = max(4, panel.height // _TICK_DISTANCE)
     if panel.log:
-        return _log_scale([bound for bound in bounds if bound > 0], most)
+        return _log_scale([bound for bound in bounds if bound > 0], most, panel.shown.size)
     if panel.percent and all(0 <= value <= 1 for value in bounds):
         low, high = 0.0, 1.0
     else:
         low, high = domain(bounds or [0.0, 1.0], zero=panel.zero)
-    factor = 100.0 if panel.percent else 1.0
-    ticks = [
-        Tick(tick.at / factor, tick.label)
-        for tick in linear_ticks(low * factor, high * factor, most)
-    ]
+    ticks = linear_ticks(low, high, most, panel.shown.size)
     if unlimited:
         edge = high + (high - low) * 0.3
         ticks = [*(tick for tick in ticks if tick.at <= high), Tick(edge, panel.infinite)]
@@ -91,7 +103,7 @@ def panel_scale(panel: Panel) -> Scale:
     return Scale("linear", low, high, ticks)
 
 
-def _log_scale(bounds: Sequence[float], most: int) -> Scale:
+def _log_scale(bounds: Sequence[float], most: int, size: float) -> Scale:
     """Return a logarithmic axis that holds positive values, with a little room at both ends."""
     low, high = (min(bounds) / 1.3, max(bounds) * 1.3) if bounds else (0.1, 10.0)
-    return Scale("log", low, high, log_ticks(low, high, most))
+    return Scale("log", low, high, log_ticks(low, high, most, size))

@@ -23,6 +23,9 @@ svg.chart .band{opacity:.22;stroke:none}
 svg.chart .area{opacity:.16;stroke:none}
 svg.chart .quiet{fill:var(--quiet)}
 svg.chart .strong{font-weight:600}
+svg.chart .whisker{stroke:var(--text);stroke-width:1.2;fill:none}
+svg.chart .cells{image-rendering:pixelated}
+svg.chart .blended{image-rendering:auto}
 svg.chart .guide{stroke:var(--faint);stroke-width:1;stroke-dasharray:2 3}
 """
 
@@ -89,6 +92,13 @@ def text(content: str, x: float, y: float, size: float, **attributes: str | floa
 def titled(content: str) -> str:
     """Return the text that a browser shows when the pointer rests on an element."""
     return element("title", escape(content))
+
+
+def whisker(x0: float, y0: float, x1: float, y1: float) -> str:
+    """Return an error bar between two places on a horizontal or a vertical."""
+    cap = "m0 -3.5v7" if y0 == y1 else "m-3.5 0h7"
+    d = f"M{_px(x0)} {_px(y0)}{cap}M{_px(x1)} {_px(y1)}{cap}M{_px(x0)} {_px(y0)}"
+    return element("path", d=f"{d}L{_px(x1)} {_px(y1)}", class_="whisker")
 
 
 def line_path(x: FloatArray, y: FloatArray, end: float, *, held: bool) -> str:

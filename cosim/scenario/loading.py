@@ -16,7 +16,8 @@ from pydantic import BaseModel, ValidationError
 
 from cosim.errors import Problem, ScenarioError
 from cosim.scenario.fields import ScenarioText, resolve_path
-from cosim.scenario.yaml_reader import parse_yaml, read_mapping
+from cosim.scenario.settings import Setting, parse_setting, set_value
+from cosim.scenario.yaml_reader import read_mapping
 from inference_sim.files.wording import explain
 from inference_sim.files.yaml_text import Node
 
@@ -44,40 +45,64 @@ class Document:
     base_dir: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """A value to be set in a scenario.
+@dataclass(frozen=True, slots=True, eq=False)
+class ScenarioTree:
+    """A scenario that has been read and merged with the files it extends, to be set and checked.
 
     Attributes:
-        path: Its place, such as ``sites.0.cluster.replicas``.
-        value: The value, with the place where it was written.
+        root: The mapping, with the place of each value.
+        base_dir: Folder of its file.
     """
 
-    path: str
-    value: Node
+    root: Node
+    base_dir: Path
 
 
-def read_document(path: Path, overrides: Sequence[str | Setting] = ()) -> Document:
-    """Return a scenario file, merged with the files it extends and with `overrides` set.
+def read_tree(path: Path) -> ScenarioTree:
+    """Return a scenario file, merged with the files it extends.
+
+    Raises:
+        ScenarioError: If a file cannot be read.
+    """
+    return ScenarioTree(_read_with_bases(path, ()), path.parent.absolute())
+
+
+def with_settings(tree: ScenarioTree, overrides: Sequence[str | Setting]) -> ScenarioTree:
+    """Return a scenario with `overrides` set.
+
+    Raises:
+        ScenarioError: If one cannot be set.
+    """
+    root = copy.deepcopy(tree.root)
+    if problems := _override(root, overrides):
+        raise ScenarioError(problems)
+    return ScenarioTree(root, tree.base_dir)
+
+
+def read_document(source: Path | ScenarioTree, overrides: Sequence[str | Setting] = ()) -> Document:
+    """Return a scenario, merged with the files it extends and with `overrides` set.
 
     Args:
-        path: The file.
+        source: The file, or the scenario that was read before.
         overrides: Settings such as ``sites.0.cluster.replicas=2``, whose value is YAML, or as
             another file has them; a later one goes over an earlier one.
 
     Raises:
         ScenarioError: If a file cannot be read, or an override cannot be set.
     """
+    if isinstance(source, ScenarioTree):
+        tree = with_settings(source, overrides)
+        return document_of(tree.root, tree.base_dir)
     problems: list[Problem] = []
     root: Node | None = None
     try:
-        root = _read_with_bases(path, ())
+        root = _read_with_bases(source, ())
     except ScenarioError as error:
         problems.extend(error.problems)
     problems += _override(root, overrides)
     if problems or root is None:
         raise ScenarioError(problems)
-    return document_of(root, path.parent.absolute())
+    return document_of(root, source.parent.absolute())
 
 
 def read_settings(settings: Sequence[str]) -> Document:
@@ -100,7 +125,7 @@ def _override(root: Node | None, overrides: Sequence[str | Setting]) -> list[Pro
             setting = parse_setting(override) if isinstance(override, str) else override
             if root is not None:
                 # A copy, for a later setting may go into it.
-                _set(root, setting.path.split("."), copy.deepcopy(setting.value))
+                set_value(root, setting.path, copy.deepcopy(setting.value))
         except ScenarioError as error:
             problems.extend(error.problems)
     return problems
@@ -183,7 +208,7 @@ def _flatten(node: Node, place: DataPath) -> Iterator[tuple[DataPath, Node]]:
 
 
 def _read_with_bases(path: Path, readers: tuple[Path, ...]) -> Node:
-    """Return the mapping in `path`, merged over the files it extends.
+    """Return the mapping in `path`, merged over the files it extends but for their description.
 
     `readers` are the files that led here.
     """
@@ -194,6 +219,19 @@ def _read_with_bases(path: Path, readers: tuple[Path, ...]) -> Node:
         raise ScenarioError(f"extends runs in a circle: {shown}")
     if len(readers) > MAX_EXTENDS:
         raise ScenarioError(f"extends goes through more than {MAX_EXTENDS} files: {shown}")
+    return over_bases(node, chain)
+
+
+def over_bases(node: Node, chain: tuple[Path, ...]) -> Node:
+    """Return a mapping merged over the files it extends.
+
+    Args:
+        node: The mapping.
+        chain: The files that led here, its own last; none for one that is in no file.
+
+    Raises:
+        ScenarioError: If a file cannot be read.
+    """
     extends = node.value.pop("extends", None)
     if extends is None:
         return node
@@ -211,6 +249,8 @@ def _read_with_bases(path: Path, readers: tuple[Path, ...]) -> Node:
                 for problem in error.problems
             ]
         ) from None
+    # A description is of one file: it may be false of another that changes what it describes.
+    base.value.pop("description", None)
     return _merge(base, node)
 
 
@@ -235,56 +275,3 @@ def _merge(base: Node, over: Node) -> Node:
 
 def _type(node: Node) -> Any:
     return node.value["type"].value if "type" in node.value else None
-
-
-def parse_setting(text: str) -> Setting:
-    """Return a setting of the command line, such as ``seed=7``; its place is ``--set seed``.
-
-    Raises:
-        ScenarioError: If it is not one.
-    """
-    path, equals, written = text.partition("=")
-    path = path.strip()
-    mark = f"--set {path}"
-    if not equals:
-        raise ScenarioError(f"--set {text}: expected key=value, such as seed=7")
-    if not all(path.split(".")):
-        raise ScenarioError(f"--set {text}: a key is empty")
-    return Setting(path, parse_yaml(written, Path.cwd(), lambda _line, _column: mark))
-
-
-def _set(root: Node, keys: list[str], value: Node) -> None:
-    parent = root
-    for depth, key in enumerate(keys[:-1], start=1):
-        child = _child(parent, key, keys[:depth], value.mark)
-        if child is None or child.value is None:
-            child = Node({}, value.mark, value.mark)
-            _put(parent, key, child)
-        parent = child
-    _child(parent, keys[-1], keys, value.mark)
-    _put(parent, keys[-1], value)
-
-
-def _put(parent: Node, key: str, child: Node) -> None:
-    if isinstance(parent.value, dict):
-        parent.value[key] = child
-    elif int(key) == len(parent.value):
-        parent.value.append(child)
-    else:
-        parent.value[int(key)] = child
-
-
-def _child(parent: Node, key: str, path: list[str], where: str) -> Node | None:
-    """Return the child of `parent` at `key`, or None where there is a place for one."""
-    if isinstance(parent.value, dict):
-        return parent.value.get(key)
-    above, size = ".".join(path[:-1]), len(parent.value) if isinstance(parent.value, list) else 0
-    if not isinstance(parent.value, list):
-        message = f"'{above}' is a single value, it has no '{key}'"
-    elif not (key.isascii() and key.isdecimal()):
-        message = f"'{above}' is a list: expected an index (got '{key}')"
-    elif len(key) > len(str(size)) or int(key) > size:
-        message = f"index {key} is out of range: '{above}' has {size} entries, {size} appends"
-    else:
-        return parent.value[int(key)] if int(key) < size else None
-    raise ScenarioError(Problem(message, where=where))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from cosim.accounting.quantiles import Quantiles
-from cosim.accounting.words import percent
+from cosim.accounting.words import number, percent
 from cosim.errors import ScenarioError, did_you_mean
 from cosim.results.requests import RequestLog
 from cosim.scenario.loading import DataPath, problem_at
@@ -162,7 +162,7 @@ def criterion(probe: Probe) -> str:
 def describe(probe: Probe) -> str:
     """Return a line on a probe."""
     verdict = "holds" if probe.holds else "fails"
-    return f"{probe.rate_per_s:>10.4g} requests/s  {verdict}  {_outcome(probe)}"
+    return f"{number(probe.rate_per_s):>10} requests/s  {verdict}  {_outcome(probe)}"
 
 
 def _outcome(probe: Probe) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cosim.errors import ScenarioError
 
@@ -23,6 +25,7 @@ class Kind:
         module: Module with ``folder_page(folder) -> Page``, imported when it is needed.
         compares: Comparison that it already makes, so that it takes no baseline; empty for a run.
         keeps_runs: Whether the figures of its runs are kept in ``runs/``.
+        named: Keys of the marker, in JSON, by whose values a study is known.
     """
 
     command: str
@@ -30,6 +33,7 @@ class Kind:
     module: str
     compares: str = ""
     keeps_runs: bool = False
+    named: Sequence[str] = ()
 
     def page(self, folder: Path) -> Page:
         """Return the page of a folder.
@@ -56,7 +60,7 @@ class Kind:
 RUN = Kind("cosim run", "summary.json", "cosim.report.run_report")
 EVALUATE = Kind(
     "cosim evaluate", "evaluation.json", "cosim.studies.evaluate.outcome",
-    "policies are compared with doing nothing", keeps_runs=True,
+    "policies are compared with doing nothing", keeps_runs=True, named=("scenario",),
 )  # fmt: skip
 REPRODUCE = Kind(
     "cosim reproduce", "rows.json", "cosim.studies.reproduce.outcome",
@@ -64,11 +68,11 @@ REPRODUCE = Kind(
 )  # fmt: skip
 SWEEP = Kind(
     "cosim sweep", "sweep.json", "cosim.studies.sweep.outcome",
-    "cases are compared with each other", keeps_runs=True,
+    "cases are compared with each other", keeps_runs=True, named=("name",),
 )  # fmt: skip
 TUNE = Kind(
     "cosim tune", "tuning.json", "cosim.studies.tune.outcome",
-    "tuned policy is compared with its defaults", keeps_runs=True,
+    "tuned policy is compared with its defaults", keeps_runs=True, named=("scenario", "policy"),
 )  # fmt: skip
 KINDS = (RUN, EVALUATE, REPRODUCE, SWEEP, TUNE)
 
@@ -91,15 +95,18 @@ def kind_of(folder: Path) -> Kind:
     )
 
 
-def check_place(folder: Path, own: Kind) -> None:
+def check_place(folder: Path, own: Kind, names: Sequence[str]) -> None:
     """Check that results can be written to a folder file by file.
+
+    Results of the same study may be there: it goes on, or is made anew.
 
     Args:
         folder: The folder, which need not exist.
         own: The kind that is to be written.
+        names: The values of its keys `named`.
 
     Raises:
-        ScenarioError: If it is a file, or holds results of another kind.
+        ScenarioError: If it is a file, or holds results of another kind or of another study.
     """
     if folder.exists() and not folder.is_dir():
         raise ScenarioError(f"'{folder}' is a file; choose another folder with -o")
@@ -108,3 +115,22 @@ def check_place(folder: Path, own: Kind) -> None:
             raise ScenarioError(
                 f"'{folder}' holds results of {kind.command}; choose another folder with -o"
             )
+    there = _names(folder / own.marker, own)
+    if there is not None and there != list(names):
+        raise ScenarioError(
+            f"'{folder}' holds results of {own.command} for {_listed(there)}, not for "
+            f"{_listed(names)}; choose another folder with -o"
+        )
+
+
+def _names(marker: Path, kind: Kind) -> list[Any] | None:
+    """Return the names of the study that a folder holds; None for none, or a damaged one."""
+    try:
+        content = json.loads(marker.read_text(encoding="utf-8"))
+        return [content[key] for key in kind.named]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)

@@ -22,8 +22,9 @@ that are out of bounds are errors, with file, line and column.
 - A **path** is relative to the file that it stands in, and in `--set` to the working directory.
 - Units stand in the names of keys: `_w` is watts, `_wh` watt-hours, `_g_per_kwh` grams of
   CO₂-equivalent per kilowatt-hour.
-- `cosim run FILE --set sites.0.cluster.replicas=2` sets any key from the command line; items of
-  lists are counted from 0.
+- `cosim run FILE --set sites.frankfurt.cluster.replicas=2` sets any key from the command line; an
+  item of a list has its name, if it has one, or its number from 0 (`sites.0.cluster.replicas`).
+- `extends: other.yaml` takes the keys of another file, but for its `description`.
 """
 
 

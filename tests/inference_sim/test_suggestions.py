@@ -55,3 +55,11 @@ def test_gpus_of_the_same_number(name: str, suggested: str) -> None:
 )  # fmt: skip
 def test_units(key: str, known: str, hint: str) -> None:
     assert did_you_mean(key, [known]) == hint
+
+
+@pytest.mark.parametrize(("value", "written"), [(100, ": write 100000"), (0.5, ": write 500"),
+                                                ("100", ""), (True, ""), (None, "")])  # fmt: skip
+def test_a_value_in_the_other_unit(value: object, written: str) -> None:
+    assert did_you_mean("capacity_kwh", ["capacity_wh"], value) == (
+        f"; did you mean 'capacity_wh'? (1 kWh = 1000 Wh{written})"
+    )

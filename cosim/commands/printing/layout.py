@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import textwrap
 
@@ -34,5 +35,10 @@ def wrapped(console: Console, text: str, before: int) -> list[str]:
 
 
 def line_width(console: Console) -> int:
-    """Return how many characters a line may have."""
-    return min(console.width, _WIDTH) if console.is_terminal else _WIDTH
+    """Return how many characters a line of text may have."""
+    return min(console.width, _WIDTH) if has_edge(console) else _WIDTH
+
+
+def has_edge(console: Console) -> bool:
+    """Return whether lines must end somewhere: on a terminal, or where COLUMNS says so."""
+    return console.is_terminal or os.environ.get("COLUMNS", "").isdecimal()

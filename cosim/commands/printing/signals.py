@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cosim.accounting.words import duration
+from cosim.accounting.words import duration, unit_for
 from cosim.commands.printing.traces import print_rows
 from cosim.data_sets.signals.summary import SignalSummary
 from cosim.data_sets.traces.chart import bar_lines
@@ -50,21 +50,22 @@ def _print_summary(console: Console, summary: SignalSummary, *, blocks: bool) ->
     rows["Notes"] = "; ".join(series.notes) or "none"
     print_rows(console, rows)
 
-    table = Table(summary.unit or "value", box=None, pad_edge=False)
+    shown_unit = unit_for(summary.unit, max(map(abs, summary.figures.values())))
+    table = Table(shown_unit.name or "value", box=None, pad_edge=False)
     for name in summary.figures:
         table.add_column(name, justify="right")
-    table.add_row("", *(f"{value:z,.4g}" for value in summary.figures.values()))
+    table.add_row("", *(f"{value / shown_unit.size:z,.4g}" for value in summary.figures.values()))
     console.print()
     console.print(table)
 
-    unit = f"{summary.unit}, " if summary.unit else ""
+    unit = f"{shown_unit.name}, " if summary.unit else ""
     if (day := summary.mean_day()) is not None:
         console.print(f"\n{unit}mean by hour of the day in UTC")
-        bars = np.repeat(day["mean"], _COLUMNS_AN_HOUR)
+        bars = np.repeat(day["mean"] / shown_unit.size, _COLUMNS_AN_HOUR)
         for line in bar_lines(bars, "0:00", "24:00", blocks=blocks):
             console.print(Text(line), soft_wrap=True)
     width_s, means = summary.over_time(_COLUMNS)
     console.print(f"\n{unit}mean in intervals of {duration(width_s)}")
     shown = 10 if summary.span_s >= _DATES_FROM_S else 16
-    for line in bar_lines(means, start[:shown], end[:shown], blocks=blocks):
+    for line in bar_lines(means / shown_unit.size, start[:shown], end[:shown], blocks=blocks):
         console.print(Text(line), soft_wrap=True)

@@ -16,6 +16,7 @@ from cosim.accounting.words import (
     percent,
     plural,
     power,
+    unit_for,
 )
 from cosim.results.totals import (
     BatchSizes,
@@ -68,7 +69,7 @@ def deployment(cluster: ClusterConfig, described: Deployment) -> str:
         if reason
     ]
     return (
-        f"{pool.model.name} on {pool.gpus} x {pool.gpu.name}, {pool.scheduler_name} "
+        f"{pool.model.name} on {pool.gpus:,} x {pool.gpu.name}, {pool.scheduler_name} "
         f"scheduler, PUE {cluster.pue}, host power {host}" + "".join(reasons)
     )
 
@@ -113,7 +114,7 @@ def _slo(attainment: float, by_class: Mapping[str, float | None]) -> str:
 
 def _gpus(gpu: GpuUse, batch: BatchSizes | None) -> str:
     text = (
-        f"{gpu.count} x {gpu.power_mean_w:.0f} W on average, busy {percent(gpu.busy_fraction)}, "
+        f"{gpu.count:,} x {gpu.power_mean_w:,.0f} W on average, busy {percent(gpu.busy_fraction)}, "
         f"MFU {percent(gpu.mfu_mean, 1)}"
     )
     if batch is not None:
@@ -136,7 +137,7 @@ def _battery(battery: BatteryUse, loss_kwh: float) -> str:
     return (
         f"state of charge {percent(battery.soc_mean)} on average "
         f"({percent(battery.soc_min)} to {percent(battery.soc_max)}), "
-        f"{battery.cycles:.2f} full cycles, {energy(loss_kwh)} lost"
+        f"{battery.cycles:,.2f} full cycles, {energy(loss_kwh)} lost"
     )
 
 
@@ -156,16 +157,17 @@ def _grid(grid: GridUse) -> str:
 
 def energy_balance(used: Energy) -> str:
     """Return where the energy came from."""
-    unit, scale = ("kWh", 1.0) if used.facility >= 1 else ("Wh", 1000.0)
-    terms = f"{used.import_ * scale:z.2f} from the grid"
+    unit = unit_for("kWh", max(abs(used.facility), 1e-3))
+    scale = 1 / unit.size
+    terms = f"{used.import_ * scale:z,.2f} from the grid"
     if used.solar:
-        terms += f" + {used.solar_used * scale:z.2f} of solar"
+        terms += f" + {used.solar_used * scale:z,.2f} of solar"
     stored = used.battery_charge - used.battery_discharge
     if abs(stored) > 1e-9:
-        kept = "- {:.2f} into the battery" if stored > 0 else "+ {:.2f} from the battery"
+        kept = "- {:,.2f} into the battery" if stored > 0 else "+ {:,.2f} from the battery"
         terms += " " + kept.format(abs(stored) * scale)
-    exported = f"; {used.export * scale:z.2f} of solar exported" if used.export else ""
-    return f"{used.facility * scale:z.2f} {unit} used = {terms}{exported}"
+    exported = f"; {used.export * scale:z,.2f} of solar exported" if used.export else ""
+    return f"{used.facility * scale:z,.2f} {unit.name} used = {terms}{exported}"
 
 
 def _per_work(used: EnergyPerWork) -> str:
@@ -201,10 +203,10 @@ def _carbon(carbon: Carbon, *, has_supply: bool) -> str:
 
 def _paper(paper: PaperTable2) -> str:
     text = (
-        f"by the paper's definitions: demand {paper.demand_kwh:.2f} kWh, solar "
-        f"{paper.solar_kwh:.2f} kWh, grid {paper.grid_kwh:.2f} kWh, renewable share "
-        f"{percent(paper.renewable_share, 1)}, emissions {paper.total_emissions_kg:.2f} kg, offset "
-        f"{paper.offset_kg:.2f} kg, net {paper.net_g:z.1f} g"
+        f"by the paper's definitions: demand {paper.demand_kwh:,.2f} kWh, solar "
+        f"{paper.solar_kwh:,.2f} kWh, grid {paper.grid_kwh:,.2f} kWh, renewable share "
+        f"{percent(paper.renewable_share, 1)}, emissions {paper.total_emissions_kg:,.2f} kg, "
+        f"offset {paper.offset_kg:,.2f} kg, net {paper.net_g:z,.1f} g"
     )
     shares = {
         "SoC": paper.soc_mean,

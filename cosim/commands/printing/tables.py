@@ -1,4 +1,4 @@
-"""Tables that keep to the terminal's width."""
+"""Tables that keep to a width: that of the terminal, or of COLUMNS."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Literal
 from rich.console import Console
 from rich.table import Table
 
+from cosim.commands.printing.layout import has_edge
 from cosim.studies.frame.table import TextTable
 
 _WIDTH = 100
@@ -17,19 +18,27 @@ _BETWEEN = 2  # between two columns
 
 
 class TableConsole:
-    """Printer of tables and notes; a table that is too wide continues in a second one below.
+    """Printer of tables and notes.
 
-    A file has no edge to wrap at.
+    A table that is too wide continues in a second one below, or leaves out its last columns. A file
+    has no edge to end at, unless COLUMNS sets one.
     """
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=True, markup=False)
-        self._width = self._console.width if self._console.is_terminal else _ENDLESS
+        self._width = self._console.width if has_edge(self._console) else _ENDLESS
         self._console.width = _ENDLESS  # what does not fit is split here
 
-    def table(self, table: TextTable) -> None:
-        """Print a table and an empty line; its columns of names stand in every part."""
-        for columns in _split([table.head, *table.lines], self._width, table.names):
+    def table(self, table: TextTable, *, whole: bool = True) -> list[str]:
+        """Print a table and an empty line; return the titles of columns that were left out.
+
+        Args:
+            table: The table; its columns of names stand in every part.
+            whole: Whether columns that do not fit stand in further parts below; else the first ones
+                stand alone.
+        """
+        parts = list(_split([table.head, *table.lines], self._width, table.names))
+        for columns in parts if whole else parts[:1]:
             part = Table(box=None, pad_edge=False, header_style="bold")
             for index in columns:
                 justify: Literal["left", "right"] = "left" if index in table.left else "right"
@@ -39,6 +48,8 @@ class TableConsole:
                 part.add_row(*(line[index] for index in columns), style="dim" if pale else None)
             self._console.print(part)
             self._console.print()
+        left_out = [] if whole else [index for part in parts[1:] for index in part[table.names :]]
+        return [table.head[index].replace("\n", " ") for index in left_out]
 
     def notes(self, notes: Iterable[str]) -> None:
         """Print notes, each with an empty line after it."""

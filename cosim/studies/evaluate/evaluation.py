@@ -10,12 +10,18 @@ from operator import attrgetter
 from typing import Any
 
 from cosim.results.folder import versions
-from cosim.scenario.loading import read_document, validate_document
+from cosim.scenario.loading import validate_document
 from cosim.scenario.scenario import Scenario
 from cosim.studies.bounds.bound import Bound, bound_of
 from cosim.studies.evaluate.statistics import PolicyRow, PolicyRuns, rows
 from cosim.studies.evaluate.units import Units
-from cosim.studies.evaluate.variants import Case, Comparison, case_document, case_plan
+from cosim.studies.evaluate.variants import (
+    Case,
+    Comparison,
+    case_document,
+    case_plan,
+    compared_document,
+)
 from cosim.studies.frame.cases import CaseRuns
 from cosim.studies.runs.figures import RunFigures
 from cosim.studies.runs.processes import Processes, cores
@@ -34,7 +40,8 @@ class Evaluation:
         bounds: The least emissions of each week and seed, in the order of the runs.
         rows: A row for each variant.
         bulk_hour_utc: Hour of the baseline that serves in bulk [h]; None without it.
-        scenario: The scenario with what it compares, and every default.
+        scenario: The scenario with what it compares, every default, and the `until` of deferrable
+            requests that `drain` sets.
         versions: Versions of the libraries that it was made with.
     """
 
@@ -89,7 +96,7 @@ def evaluation_of(
     )
     bounds = _bounds(compared, workers)
     units = Units(weeks, len(compared.seeds))
-    document = read_document(compared.path, compared.overrides)
+    document = compared_document(compared)
     first = case_plan(compared, compared.cases[0], compared.seeds[0])
     return Evaluation(
         name=compared.name,

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cosim.accounting.words import mass
+from cosim.report import bar_table
 from cosim.report.charts import BarChart, Point, ScatterChart, bar_chart, scatter_chart
 from cosim.report.page import Page, Section, cards, paragraph, preformatted, table
+from cosim.studies.evaluate.bars import policy_table
 from cosim.studies.evaluate.evaluation import Evaluation
 from cosim.studies.evaluate.notes import notes
 from cosim.studies.evaluate.statistics import PolicyRow
-from cosim.studies.evaluate.table import evaluation_table
-from cosim.studies.runs.interval import interval
+from cosim.studies.evaluate.table import TableUnits, evaluation_table
+from cosim.studies.runs.interval import Interval, interval
 from inference_sim.files.yaml_text import write_yaml
 
+_NAMED = 12
+"""Most points that all have their names; of more, those close together share one."""
+_COLORS = {"baseline": "grey"}
 _DECOYS = (
     "The same policies, shown a carbon signal that tells nothing of the grid, and accounted by the "
     "true one. What they save comes from larger batches and sleeping replicas, not from timing."
 )
+_BARS = (
+    "Lines at the ends of bars: 95 % intervals. Bars begin at 0, or at doing nothing, the "
+    "upright line, where all lie near it. * where zero lies outside the interval. A click on a "
+    "head sorts; all columns are below."
+)
 _SCENARIO = (
-    "With every default written out. Each policy's controllers take the place of the scenario's."
+    "With every default written out, and the `until` of deferrable requests that `drain` sets. "
+    "Each policy's controllers take the place of the scenario's."
 )
 
 
@@ -32,6 +44,8 @@ def evaluation_page(evaluation: Evaluation) -> Page:
         [*_charts(evaluation), *_about(evaluation)],
         subtitle=f"{_counted(evaluation)}. {description}".strip(),
         lead=[cards(_cards(evaluation)), paragraph(_sentence(evaluation))],
+        style=bar_table.style(),
+        script=bar_table.script(),
     )
 
 
@@ -57,7 +71,13 @@ def _known(evaluation: Evaluation) -> list[PolicyRow]:
 def _charts(evaluation: Evaluation) -> list[Section]:
     rows = _known(evaluation)
     pareto = _pareto(rows)
+    shown = [row for row in evaluation.rows if row.variant.kind != "decoy"]
     return [
+        Section(
+            "policies",
+            "The policies",
+            [policy_table(shown, _best(evaluation)), paragraph(_BARS, kind="note")],
+        ),
         *([Section("waiting", "Carbon against latency", [pareto])] if pareto else []),
         Section("savings", "Savings by policy", [_savings(rows, evaluation.rows)]),
     ]
@@ -84,16 +104,22 @@ def _about(evaluation: Evaluation) -> list[Section]:
 
 def _decoys(rows: Sequence[PolicyRow]) -> list[str]:
     """Return the table of the policies that were shown a decoy."""
+    units = TableUnits.of(rows)
     lines = [
         (
             row.variant.label,
-            interval(row.carbon_g, 1e-3, 3),
+            interval(row.carbon_g, 1 / units.mass.size, 3),
             row.no_saving or interval(row.saving, 100.0, 1, star=row.saving_sure),
-            f"{row.backlog:.0f}",
+            f"{row.backlog:,.0f}",
         )
         for row in rows
     ]
-    head = ("policy, and the signal that it was shown", "carbon kg", "saving %", "left")
+    head = (
+        "policy, and the signal that it was shown",
+        f"carbon {units.mass.name}",
+        "saving %",
+        "left",
+    )
     return [
         paragraph(_DECOYS, kind="note"),
         table(head, lines, numbers=(1, 2, 3), named=True),
@@ -160,28 +186,22 @@ def _sentence(evaluation: Evaluation) -> str:
 def _pareto(rows: list[PolicyRow]) -> ScatterChart | None:
     """Return carbon against latency; None where no request had to be served at once.
 
-    Of points close together the first is named, or the lowest.
+    Of many points that lie close together the first is named, or the lowest.
     """
     shown = [
-        (row.ttft_p99_s, row.carbon_g.mean / 1000, row.variant.name)
+        Point(
+            row.variant.name,
+            row.ttft_p99_s,
+            row.carbon_g.mean / 1000,
+            color=_COLORS.get(row.variant.kind, "blue"),
+            y_interval=_ends(row.carbon_g, 1e-3),
+        )
         for row in (*rows[:1], *sorted(rows[1:], key=lambda row: row.carbon_g.mean))
         if row.ttft_p99_s is not None
     ]
     if not shown:
         return None
-    carbon_kg = [place[1] for place in shown]
-    spread_kg = max(carbon_kg) - min(carbon_kg)
-    groups: list[list[tuple[float, float, str]]] = []
-    for place in shown:
-        near = next((group for group in groups if _is_near(group[0], place, spread_kg)), None)
-        if near is None:
-            groups.append([place])
-        else:
-            near.append(place)
-    points = []
-    for (x, y, name), *others in groups:
-        points.append(Point(name, x, y, label=f"{name} + {len(others)}" if others else name))
-        points += [Point(name, x, y, label="") for x, y, name in others]
+    points = shown if len(shown) <= _NAMED else _grouped(shown)
     return scatter_chart(
         "pareto",
         "Carbon against the time to the first token",
@@ -191,15 +211,44 @@ def _pareto(rows: list[PolicyRow]) -> ScatterChart | None:
         unit="kg",
         log_x=True,
         note="Better is lower and further left. Only requests that may not be deferred count: the "
-        "delay of the others is not included. Of points close together, one is named.",
+        "delay of the others is not included. In grey: baselines that do not look at the carbon "
+        "intensity."
+        + (" Upright lines: 95 % intervals." if any(p.y_interval for p in points) else "")
+        + (" Of points close together, one is named." if len(shown) > _NAMED else ""),
     )
 
 
-def _is_near(
-    place: tuple[float, float, str], other: tuple[float, float, str], spread_kg: float
-) -> bool:
+def _ends(figure: Interval, factor: float) -> tuple[float, float] | None:
+    """Return the ends of an interval; None without one."""
+    if not math.isfinite(figure.half_width):
+        return None
+    return tuple(  # type: ignore[return-value]
+        (figure.mean + sign * figure.half_width) * factor for sign in (-1, 1)
+    )
+
+
+def _grouped(points: Sequence[Point]) -> list[Point]:
+    """Return points of which those close together have one name, with the number of the others."""
+    heights = [point.y for point in points]
+    spread = max(heights) - min(heights)
+    groups: list[list[Point]] = []
+    for point in points:
+        near = next((group for group in groups if _is_near(group[0], point, spread)), None)
+        if near is None:
+            groups.append([point])
+        else:
+            near.append(point)
+    named = []
+    for first, *others in groups:
+        label = f"{first.name} + {len(others)}" if others else first.name
+        named.append(replace(first, label=label))
+        named += [replace(point, label="") for point in others]
+    return named
+
+
+def _is_near(point: Point, other: Point, spread: float) -> bool:
     """Return whether the names of two points would stand in each other's way."""
-    return abs(place[1] - other[1]) <= 0.05 * spread_kg and 0.85 < place[0] / other[0] < 1.18
+    return abs(point.y - other.y) <= 0.05 * spread and 0.85 < point.x / other.x < 1.18
 
 
 def _savings(rows: Sequence[PolicyRow], everything: Sequence[PolicyRow]) -> BarChart:
@@ -210,6 +259,8 @@ def _savings(rows: Sequence[PolicyRow], everything: Sequence[PolicyRow]) -> BarC
         for row in ordered
         if (others := _moved(row, everything))
     }
+    ends = [_ends(row.saving, 100.0) or (math.nan, math.nan) for row in ordered]
+    has_ends = any(math.isfinite(low) for low, _ in ends)
     return bar_chart(
         "savings",
         "Saving against doing nothing",
@@ -224,7 +275,11 @@ def _savings(rows: Sequence[PolicyRow], everything: Sequence[PolicyRow]) -> BarC
         label="Emissions saved",
         unit="%",
         note="Savings beyond those at other hours are due to timing. Rows without a saving, which "
-        "left work or filled a battery, are not drawn.",
+        "left work or filled a battery, are not drawn."
+        + (" Lines: 95 % intervals." if has_ends else ""),
+        intervals={"the policy": ([low for low, _ in ends], [high for _, high in ends])}
+        if has_ends
+        else None,
     )
 
 

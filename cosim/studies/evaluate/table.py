@@ -2,16 +2,51 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cosim.accounting.words import Unit, unit_for
 from cosim.studies.evaluate.evaluation import Evaluation
 from cosim.studies.evaluate.statistics import PolicyRow
 from cosim.studies.frame.table import TextTable
 from cosim.studies.runs.interval import Interval, interval
 
 HEADER = (
-    "policy", "carbon kg", "saving %", "against blind %", "by timing %", "by the day %",
-    "of bound %", "marginal %", "SLO %", "late", "left", "energy kWh", "import kg", "battery kg",
-    "cost", "peak kW", "wait h", "TTFT p99 s", "TPOT p99 ms", "guard h", "mattered h",
+    "policy", "carbon {mass}", "saving %", "against blind %", "by timing %", "of bound %",
+    "SLO %", "late", "left", "wait h", "TTFT p99 s", "TPOT p99 ms", "energy {energy}",
+    "by the day %", "marginal %", "cost", "peak {power}", "import {mass}", "battery {mass}",
+    "guard h", "mattered h",
 )  # fmt: skip
+"""Titles of the columns, the most important first; a narrow terminal shows as many as fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableUnits:
+    """Units of a table, by the size of what is in it."""
+
+    mass: Unit
+    energy: Unit
+    power: Unit
+
+    @classmethod
+    def of(cls, rows: Sequence[PolicyRow]) -> TableUnits:
+        """Return the units that suit rows; never less than kg, kWh and kW."""
+        return cls(
+            unit_for("g", _largest([row.carbon_g.mean for row in rows], 1e3)),
+            unit_for("kWh", _largest([row.facility_kwh.mean for row in rows], 1.0)),
+            unit_for("W", _largest([row.peak_import_w for row in rows], 1e3)),
+        )
+
+    def header(self) -> list[str]:
+        """Return the titles of the columns."""
+        names = {"mass": self.mass.name, "energy": self.energy.name, "power": self.power.name}
+        return [title.format(**names) for title in HEADER]
+
+
+def _largest(values: Sequence[float | None], least: float) -> float:
+    known = (abs(value) for value in values if value is not None and math.isfinite(value))
+    return max([least, *known])
 
 
 def evaluation_table(evaluation: Evaluation) -> TextTable:
@@ -21,10 +56,12 @@ def evaluation_table(evaluation: Evaluation) -> TextTable:
     by a marginal intensity that is not given, and so on.
     """
     rows = [row for row in evaluation.rows if row.variant.kind != "decoy"]
-    lines = [cells(row) for row in rows]
+    units = TableUnits.of(rows)
+    header = units.header()
+    lines = [cells(row, units) for row in rows]
     used = [number for number, texts in enumerate(zip(*lines, strict=True)) if _says(texts)]
     return TextTable(
-        [HEADER[number] for number in used],
+        [header[number] for number in used],
         [[line[number] for number in used] for line in lines],
         pale=[row.variant.kind != "policy" for row in rows],
     )
@@ -34,29 +71,30 @@ def _says(texts: tuple[str, ...]) -> bool:
     return any(text not in ("", "-") for text in texts)
 
 
-def cells(row: PolicyRow) -> tuple[str, ...]:
+def cells(row: PolicyRow, units: TableUnits) -> tuple[str, ...]:
     """Return a row as text, in the order of `HEADER`."""
+    per_g = 1 / units.mass.size
     return (
         row.variant.label,
-        interval(row.carbon_g, 1e-3, 3),
+        interval(row.carbon_g, per_g, 3),
         row.no_saving or _share(row.saving, sure=row.saving_sure),
         _beyond(row, row.against_blind),
         _beyond(row, row.timing),
-        _beyond(row, row.by_day),
         "" if row.of_bound is None or row.no_saving else interval(row.of_bound, 100.0, 0),
-        _beyond(row, row.marginal_saving),
         _attainment(row),
-        f"{row.late:.0f}",
-        f"{row.backlog:.0f}" + (f", {row.failures} failed" if row.failures else ""),
-        interval(row.facility_kwh, 1.0, 1),
-        interval(row.import_g, 1e-3, 3),
-        interval(row.stored_g, 1e-3, 3) if row.stored_g.mean else "",
-        number(row.cost, 1.0, 2),
-        number(row.peak_import_w, 1e-3, 2),
+        f"{row.late:,.0f}",
+        f"{row.backlog:,.0f}" + (f", {row.failures} failed" if row.failures else ""),
         number(row.wait_s, 1 / 3600, 2),
         number(row.ttft_p99_s, 1.0, 3),
         number(row.tpot_p99_s, 1e3, 1),
-        f"{row.guard_s / 3600:.1f}",
+        interval(row.facility_kwh, 1 / units.energy.size, 1),
+        _beyond(row, row.by_day),
+        _beyond(row, row.marginal_saving),
+        number(row.cost, 1.0, 2),
+        number(row.peak_import_w, 1 / units.power.size, 2),
+        interval(row.import_g, per_g, 3),
+        interval(row.stored_g, per_g, 3) if row.stored_g.mean else "",
+        f"{row.guard_s / 3600:,.1f}",
         _mattered(row),
     )
 
@@ -88,4 +126,4 @@ def _mattered(row: PolicyRow) -> str:
 
 def number(value: float | None, factor: float, digits: int) -> str:
     """Return a number, or a dash for none."""
-    return "-" if value is None else f"{value * factor:.{digits}f}"
+    return "-" if value is None else f"{value * factor:,.{digits}f}"

@@ -53,8 +53,8 @@ def interval(value: Interval, factor: float, digits: int, *, star: bool = False)
     if math.isnan(value.mean):
         return "-"
     mean = round(value.mean * factor, digits) + 0.0  # and no zero below zero
-    text = f"{mean:.{digits}f}"
+    text = f"{mean:,.{digits}f}"
     if math.isfinite(value.half_width):
-        text += f" ± {value.half_width * factor:.{digits}f}"
+        text += f" ± {value.half_width * factor:,.{digits}f}"
         text += "*" if star and mean and not value.is_zero else ""
     return text

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cosim.scenario.fields import parse_duration_s
-from cosim.scenario.loading import Setting
+from cosim.scenario.settings import Setting
 from inference_sim.files.yaml_text import Node
 
 CASE = "case"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
-from cosim.errors import Problem, ScenarioError
-from cosim.scenario.loading import Document, Setting, place_order, read_document
+from cosim.errors import Problem, ScenarioError, did_you_mean
+from cosim.scenario.loading import Document, place_order, read_document
+from cosim.scenario.settings import Setting
 from cosim.studies.sweep.axes import Axis, AxisValue
 from cosim.studies.sweep.study import Study
 from cosim.world.plan import plan_document
@@ -48,6 +49,21 @@ def case_name(axes: Sequence[Axis], values: Sequence[AxisValue]) -> str:
 def case_text(study: Study, case: Case) -> str:
     """Return a case of a study in words."""
     return case_name(study.axes, case.values)
+
+
+def with_baseline(study: Study, name: str) -> Study:
+    """Return a study that is compared with the case of a name.
+
+    Raises:
+        ScenarioError: If no case has that name.
+    """
+    names = {case_text(study, case): case.number for case in cases(study.axes)}
+    if name not in names:
+        known = did_you_mean(name, names) or f"; the cases are: {'; '.join(names)}"
+        raise ScenarioError(
+            Problem(f"no case has this name (got '{name}'){known}", where="--baseline")
+        )
+    return replace(study, baseline=names[name])
 
 
 def case_document(study: Study, case: Case) -> Document:

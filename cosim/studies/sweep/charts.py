@@ -1,7 +1,7 @@
 """The charts of a sweep: each figure over the varied values, and carbon against latency.
 
 Over the first axis of numbers, with a line for each value of the next axis and a panel for each
-combination of the others; bars where nothing that varies is a number.
+combination of the others. Where nothing that varies is a number, the table of cases says it all.
 """
 
 from __future__ import annotations
@@ -12,20 +12,21 @@ from itertools import product
 
 import numpy as np
 
-from cosim.report.charts import BarChart, Chart, Point, ScatterChart, bar_chart, scatter_chart
+from cosim.accounting.words import percent
+from cosim.report.charts import Chart, Point, ScatterChart, scatter_chart
 from cosim.report.lines import Axis as LineAxis
 from cosim.report.lines import ChartLine, LineChart, Panel
-from cosim.report.palette import CYCLE, series_color, series_dash
+from cosim.report.palette import series_color, series_dash
 from cosim.studies.sweep.axes import Axis, AxisValue
 from cosim.studies.sweep.cases import case_name
 from cosim.studies.sweep.headline import is_same
-from cosim.studies.sweep.measures import CARBON, ENERGY, MEASURES, Measure, in_unit
-from cosim.studies.sweep.rows import CaseRow, Choice
+from cosim.studies.sweep.measures import MEASURES, Measure, differs, in_unit
+from cosim.studies.sweep.rows import LEAST_FASTER, CaseRow, Choice
 
+_NAMED = 12  # most points that all have names; of more the front and the baseline
 _LOG_FROM = 30.0  # times that the largest value on the axis is of the least
 _ROOM = 0.02  # beside the first and the last place, as a share of the axis
 _LATENCY = "ttft_p99_s"
-_OF_WORK = {measure.figure for measure in (*CARBON, *ENERGY)}
 _ONE = Axis("", (AxisValue(""),))  # in place of the axis of the lines where there is none
 _LEFT_OUT = "Cases that left work behind are not shown: work not done is not a saving."
 _HOLLOW = "Open circles: cases that left work behind."
@@ -35,17 +36,14 @@ _BAND = "Bands: 95 % intervals over the seeds."
 def measure_charts(
     axes: Sequence[Axis], every: Sequence[CaseRow], measures: Sequence[Measure]
 ) -> list[Chart]:
-    """Return a chart of each measure that is not the same in every case."""
+    """Return a chart of each measure that differs along an axis of numbers."""
     charts: list[Chart] = []
     for measure in (in_unit(measure, every) for measure in measures):
-        known = [value for row in every if not math.isnan(value := row.mean(measure.figure))]
-        if not known or (len(every) > 1 and len(known) == len(every) and is_same(known)):
+        if not differs(measure.figure, every):
             continue
         varied = [axis for axis in axes if _matters(axis, measure, axes, every)]
         across = next((axis for axis in varied if axis.numbers is not None), None)
-        if across is None:
-            charts.append(_bars(measure, axes, varied, every))
-        else:
+        if across is not None:
             others = [axis for axis in varied if axis is not across]
             charts.append(_lines(measure, axes, across, others, every))
     return charts
@@ -159,36 +157,6 @@ def _row(axes: Sequence[Axis], every: Sequence[CaseRow], chosen: dict[str, AxisV
     return every[number]
 
 
-def _bars(
-    measure: Measure, axes: Sequence[Axis], varied: Sequence[Axis], every: Sequence[CaseRow]
-) -> BarChart:
-    *first, last = varied or axes
-    grouped = bool(first) and len(last.values) <= len(CYCLE)
-    leads = first if grouped else [*first, last]
-    categories, groups = [], [last] if grouped else []
-    hidden = measure.figure in _OF_WORK and not all(row.whole for row in every)
-    names = [last.name(value) for value in last.values] if grouped else [measure.label]
-    values: dict[str, list[float]] = {name: [] for name in names}
-    for chosen in product(*(axis.values for axis in leads)):
-        categories.append(case_name(leads, chosen) if varied else chosen[0].text)
-        fixed = dict(zip((axis.label for axis in leads), chosen, strict=True))
-        for name, value in zip(names, groups[0].values if groups else (None,), strict=True):
-            own = fixed if value is None else fixed | {last.label: value}
-            row = _row(axes, every, own)
-            shown = row.mean(measure.figure) * measure.factor
-            values[name].append(math.nan if hidden and not row.whole else shown)
-    by = " and ".join(axis.label for axis in varied)
-    return bar_chart(
-        measure.figure,
-        f"{_capital(measure.label)} by {by}" if by else _capital(measure.label),
-        categories,
-        values,
-        label=measure.label,
-        unit=measure.unit,
-        note=" ".join(filter(None, [_alike(axes, varied), _LEFT_OUT if hidden else ""])),
-    )
-
-
 def pareto_chart(
     axes: Sequence[Axis], every: Sequence[CaseRow], choice: Choice
 ) -> ScatterChart | None:
@@ -204,15 +172,12 @@ def pareto_chart(
     points = []
     for row, latency_s in zip(shown, latencies, strict=True):
         in_front = any(row is best for best in choice.front)
-        points.append(
-            Point(
-                case_name(axes, row.values),
-                latency_s,
-                row.mean(choice.figure) * measure.factor,
-                color="vermilion" if in_front else "grey",
-                label=None if in_front else "",
-            )
-        )
+        name = case_name(axes, row.values)
+        is_named = in_front or row is choice.baseline or len(shown) <= _NAMED
+        color = "vermilion" if in_front else "blue" if row is choice.baseline else "grey"
+        label = f"{name} (baseline)" if row is choice.baseline else name
+        grams = row.mean(choice.figure) * measure.factor
+        points.append(Point(name, latency_s, grams, color, label if is_named else ""))
     left_out = f" {_LEFT_OUT}" if len(shown) < len(every) else ""
     return scatter_chart(
         "pareto",
@@ -222,7 +187,8 @@ def pareto_chart(
         y_label=_capital(measure.label),
         unit=measure.unit,
         log_x=min(latencies) > 0 and max(latencies) / min(latencies) >= _LOG_FROM,
-        note="Better is lower and further left. Named, in red: the Pareto front. Latency is "
+        note="Better is lower and further left. In red: the Pareto front, of which each case is "
+        f"faster by more than {percent(LEAST_FASTER)}. In blue: the baseline. Latency is "
         f"that of requests that may not be deferred.{left_out}",
     )
 

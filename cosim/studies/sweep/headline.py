@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from cosim.accounting.words import unit_for
 from cosim.studies.runs.figures import LEAST_SERVED, MUCH_STORED
 from cosim.studies.runs.interval import Interval
 from cosim.studies.sweep.axes import Axis
 from cosim.studies.sweep.cases import case_name
-from cosim.studies.sweep.measures import MEASURES
-from cosim.studies.sweep.rows import CaseRow, Choice
+from cosim.studies.sweep.measures import MEASURES, differs
+from cosim.studies.sweep.rows import LEAST_FASTER, CaseRow, Choice
 
 _GOOD = 0.99  # least SLO attainment that needs no remark
 _NAMED = 6
@@ -26,7 +27,7 @@ def headline(axes: Sequence[Axis], every: Sequence[CaseRow], choice: Choice) -> 
         yield _least(axes, choice, best)
         if choice.runner_up is not None and choice.lead is not None:
             yield _lead(choice.lead, case_name(axes, choice.runner_up.values))
-        yield from _latency(axes, every, best)
+        yield from _latency(axes, every, best, choice.baseline)
         yield from _slos(axes, every, choice, best)
         if len(choice.front) > 1:
             yield _front(axes, choice)
@@ -53,7 +54,8 @@ def carbon_text(row: CaseRow, figure: str) -> str:
     value = row.mean(figure)
     if figure == "per_1k_tokens_g":
         return f"{value:.4g} g per 1,000 output tokens"
-    return f"{value / 1000:.4g} kg" if abs(value) >= 1000 else f"{value:.4g} g"
+    unit = unit_for("g", max(abs(value), 1.0))
+    return f"{value / unit.size:.4g} {unit.name}"
 
 
 def seconds_text(seconds: float) -> str:
@@ -101,7 +103,9 @@ def _lead(lead: Interval, name: str) -> str:
     return f"{text} (± {_percent(lead.half_width)}, seed by seed)."
 
 
-def _latency(axes: Sequence[Axis], every: Sequence[CaseRow], best: CaseRow) -> Iterator[str]:
+def _latency(
+    axes: Sequence[Axis], every: Sequence[CaseRow], best: CaseRow, baseline: CaseRow | None
+) -> Iterator[str]:
     own = best.mean("ttft_p99_s")
     if math.isnan(own):
         return
@@ -112,7 +116,10 @@ def _latency(axes: Sequence[Axis], every: Sequence[CaseRow], best: CaseRow) -> I
     whole = [row for row in every if row.whole and not math.isnan(row.mean("ttft_p99_s"))]
     fastest = min(whole, key=lambda row: row.mean("ttft_p99_s"))
     least = fastest.mean("ttft_p99_s")
-    if own <= least * 1.005:
+    base = math.nan if baseline is None else baseline.mean("ttft_p99_s")
+    if baseline not in (best, fastest) and abs(own - base) > LEAST_FASTER * base:
+        text += f" (the baseline's {seconds_text(base)} to the first)"
+    if own <= least * (1 + LEAST_FASTER):
         yield f"{text}: no case is faster to the first token."
     else:
         yield (
@@ -164,14 +171,14 @@ def _listed(texts: Sequence[str]) -> str:
     return "; ".join(texts[:_NAMED]) + more
 
 
-def same_everywhere(every: Sequence[CaseRow]) -> dict[str, float]:
-    """Return the shown figures that are the same in every case, with their value."""
-    same = {}
-    for figure in MEASURES:
-        values = [row.mean(figure) for row in every]
-        if not any(map(math.isnan, values)) and is_same(values):
-            same[figure] = values[0]
-    return same
+def alike(every: Sequence[CaseRow]) -> dict[str, tuple[float, float]]:
+    """Return the shown figures that do not differ by more than noise: least and largest value."""
+    figures = {}
+    for name in MEASURES:
+        values = [row.mean(name) for row in every]
+        if not any(map(math.isnan, values)) and not differs(name, every):
+            figures[name] = (min(values), max(values))
+    return figures
 
 
 def is_same(values: Sequence[float]) -> bool:

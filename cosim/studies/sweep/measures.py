@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from cosim.accounting.words import unit_for
 from cosim.studies.runs.interval import interval
 from cosim.studies.sweep.rows import CaseRow
 
@@ -71,11 +72,27 @@ HARDWARE = (
 MEASURES = {measure.figure: measure for measure in (*CARBON, *ENERGY, *SERVICE, *HARDWARE)}
 
 
+NOISE = 0.005
+"""Figures that differ by no more than this share of the largest are as good as the same."""
+
+
+def differs(figure: str, every: Sequence[CaseRow]) -> bool:
+    """Return whether a figure differs between cases by more than noise."""
+    values = [row.mean(figure) for row in every]
+    known = [value for value in values if not math.isnan(value)]
+    if not known or len(known) < len(values):
+        return bool(known)
+    return max(known) - min(known) > NOISE * max(map(abs, known))
+
+
 def in_unit(measure: Measure, every: Sequence[CaseRow]) -> Measure:
-    """Return a measure in g in place of kg where that suits the cases."""
-    values = [abs(row.mean(measure.figure)) for row in every]
-    small = measure.unit == "kg" and not any(value >= 1000 for value in values)
-    return replace(measure, unit="g", factor=1.0) if small else measure
+    """Return a measure in the unit that suits the cases: g or t for kg, MWh for kWh, kW for W."""
+    if measure.unit not in ("kg", "kWh", "W"):
+        return measure
+    values = [abs(row.mean(measure.figure)) * measure.factor for row in every]
+    least = 0.1 if measure.unit == "kg" else 1.0  # no mg, and no Wh
+    unit = unit_for(measure.unit, max([least, *filter(math.isfinite, values)]))
+    return replace(measure, unit=unit.name, factor=measure.factor / unit.size)
 
 
 def texts(measure: Measure, every: Sequence[CaseRow]) -> list[str]:

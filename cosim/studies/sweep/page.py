@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from cosim.accounting.words import number, percent
+from cosim.report import bar_table
 from cosim.report.charts import Chart
 from cosim.report.page import (
     Page,
@@ -16,12 +17,13 @@ from cosim.report.page import (
     preformatted,
     table,
 )
+from cosim.studies.sweep.bars import case_table, shown_measures
 from cosim.studies.sweep.cases import case_name
 from cosim.studies.sweep.charts import measure_charts, pareto_chart
 from cosim.studies.sweep.headline import (
+    alike,
     carbon_text,
     headline,
-    same_everywhere,
     seconds_text,
     undone,
 )
@@ -30,13 +32,14 @@ from cosim.studies.sweep.measures import (
     ENERGY,
     HARDWARE,
     MEASURES,
+    NOISE,
     SERVICE,
     Measure,
     in_unit,
 )
 from cosim.studies.sweep.rows import CaseRow, Choice, choose, rows
 from cosim.studies.sweep.sweep import Sweep
-from cosim.studies.sweep.table import full_table, reading
+from cosim.studies.sweep.table import currency, full_table, reading
 
 
 def sweep_page(sweep: Sweep) -> Page:
@@ -49,9 +52,20 @@ def sweep_page(sweep: Sweep) -> Page:
         cards(_cards(sweep, every, choice)),
         *(paragraph(text) for text in headline(sweep.axes, every, choice) if text not in behind),
     ]
-    sections = [*_charts(sweep, every, choice), *_about(sweep, every, choice)]
+    sections = [
+        Section("cases", "The cases", list(_cases(sweep, every, choice))),
+        *_charts(sweep, every, choice),
+        *_about(sweep, every, choice),
+    ]
     subtitle = f"{_counted(sweep, every)}. {sweep.description}".strip()
-    return Page(f"{sweep.name}: cases compared", sections, subtitle, lead)
+    return Page(
+        f"{sweep.name}: cases compared",
+        sections,
+        subtitle,
+        lead,
+        style=bar_table.style(),
+        script=bar_table.script(),
+    )
 
 
 def _counted(sweep: Sweep, every: Sequence[CaseRow]) -> str:
@@ -71,9 +85,13 @@ def _cards(
             name = case_name(sweep.axes, baseline.values)
             yield "Saved", percent(share), f"against the baseline, {name}"
         if not math.isnan(latency_s := best.mean("ttft_p99_s")):
-            yield "First token, p99", seconds_text(latency_s), "of the case with least carbon"
+            base_s = math.nan if baseline is None else baseline.mean("ttft_p99_s")
+            remark = "of the case with least carbon"
+            if baseline is not best and not math.isnan(base_s):
+                remark += f"; {seconds_text(base_s)} with the baseline"
+            yield "First token, p99", seconds_text(latency_s), remark
         if not math.isnan(met := best.mean("attainment")):
-            yield "SLO attainment", f"{met:.2%}", "of its requests met their SLOs"
+            yield "SLO attainment", percent(met, 2), "of its requests met their SLOs"
     done = sum(row.whole for row in every)
     yield (
         "Cases",
@@ -87,17 +105,15 @@ def _cards(
 def _charts(sweep: Sweep, every: Sequence[CaseRow], choice: Choice) -> list[Section]:
     pareto = pareto_chart(sweep.axes, every, choice)
 
-    def charts(measures: Sequence[Measure]) -> list[Chart | str]:
-        return list(measure_charts(sweep.axes, every, measures))
+    shown = {measure.figure for measure in shown_measures(every, choice)}
 
-    carbon = [
-        measure
-        for measure in CARBON
-        if measure.figure != "per_1k_tokens_g" or measure.figure == choice.figure
-    ]
+    def charts(measures: Sequence[Measure]) -> list[Chart | str]:
+        of_columns = [measure for measure in measures if measure.figure in shown]
+        return list(measure_charts(sweep.axes, every, of_columns))
+
     sections = [
         Section("choice", "Carbon against latency", [pareto] if pareto is not None else []),
-        Section("carbon", "Carbon", charts(carbon)),
+        Section("carbon", "Carbon", charts(CARBON)),
         Section("energy", "Energy and battery", charts(ENERGY)),
         Section("service", "Latency and service", charts(SERVICE)),
         Section("hardware", "Power and utilisation", charts(HARDWARE)),
@@ -105,15 +121,32 @@ def _charts(sweep: Sweep, every: Sequence[CaseRow], choice: Choice) -> list[Sect
     return [section for section in sections if section.blocks]
 
 
+def _cases(sweep: Sweep, every: Sequence[CaseRow], choice: Choice) -> Iterator[str]:
+    yield case_table(sweep, every, choice, currency(every))
+    if len(every) > 1:
+        yield paragraph(
+            "Only figures that differ by more than "
+            f"{percent(NOISE, 1)} have a column. Bars begin at 0; where the cases lie near each "
+            "other they begin at the baseline, the upright line, and show the difference from it. "
+            "A click on a head sorts.",
+            kind="note",
+        )
+    for note in reading(sweep, choice):
+        yield paragraph(note, kind="note")
+
+
+def _range(measure: Measure, low: float, high: float) -> str:
+    """Return the values of a figure that hardly differs."""
+    texts = dict.fromkeys(number(value * measure.factor) for value in (low, high))
+    return f"{' to '.join(texts)} {measure.unit}".strip()
+
+
 def _about(sweep: Sweep, every: Sequence[CaseRow], choice: Choice) -> Iterator[Section]:
-    notes = [paragraph(note, kind="note") for note in reading(sweep, choice)]
-    yield Section("cases", "All cases", [full_table(sweep, every, choice).html(), *notes])
-    if len(every) > 1 and (same := same_everywhere(every)):
+    yield Section("figures", "All figures", [full_table(sweep, every, choice).html()])
+    if len(every) > 1 and (same := alike(every)):
         lines = [
-            (measure.label, f"{number(value * measure.factor)} {measure.unit}".strip())
-            for measure, value in (
-                (in_unit(MEASURES[name], every), value) for name, value in same.items()
-            )
+            (in_unit(MEASURES[name], every).label, _range(in_unit(MEASURES[name], every), *ends))
+            for name, ends in same.items()
         ]
         yield Section("same", "The same in every case", [table((), lines)])
     settings = [paragraph(f"With --set {text}", kind="note") for text in sweep.settings]

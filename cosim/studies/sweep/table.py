@@ -17,7 +17,7 @@ from cosim.studies.sweep.sweep import Sweep
 SHORT = {
     "total_g": "carbon",
     "per_1k_tokens_g": "g per 1k\ntokens",
-    "import_kwh": "grid\nkWh",
+    "import_kwh": "grid",
     "self_sufficiency": "self-\nsuff. %",
     "cost": "cost",
     "ttft_p99_s": "TTFT\np99 s",
@@ -39,10 +39,10 @@ def short_table(sweep: Sweep, every: Sequence[CaseRow], choice: Choice) -> TextT
         if _is_known(figure, every)
         and (figure == choice.figure or figure not in ("total_g", "per_1k_tokens_g"))
     }
-    if "total_g" in titles:
-        titles["total_g"] += f"\n{in_unit(MEASURES['total_g'], every).unit}"
-    if "cost" in titles and (currency := _currency(every)):
-        titles["cost"] = f"cost\n{currency}"
+    for figure in {"total_g", "import_kwh"} & titles.keys():
+        titles[figure] += f"\n{in_unit(MEASURES[figure], every).unit}"
+    if "cost" in titles and (unit := currency(every)):
+        titles["cost"] = f"cost\n{unit}"
     heads = [axis.title.replace(" [", "\n[") for axis in sweep.axes]
     return _table(sweep, every, choice, heads, titles)
 
@@ -54,8 +54,8 @@ def full_table(sweep: Sweep, every: Sequence[CaseRow], choice: Choice) -> TextTa
         for measure in MEASURES.values()
         if _is_known(measure.figure, every)
     }
-    if "cost" in titles and (currency := _currency(every)):
-        titles["cost"] += f" [{currency}]"
+    if "cost" in titles and (unit := currency(every)):
+        titles["cost"] += f" [{unit}]"
     for figure in ("backlog", "rejected"):  # in the last column
         titles.pop(figure, None)
     return _table(sweep, every, choice, [axis.title for axis in sweep.axes], titles)
@@ -80,7 +80,7 @@ def _table(
     names = [*heads, *titles.values()]
     if any(row.left or row.failures or not row.whole for row in every):
         names.append("left")
-        columns.append([_left(row) for row in every])
+        columns.append([left_text(row) for row in every])
     return TextTable(
         names,
         list(zip(*columns, strict=True)),
@@ -98,12 +98,14 @@ def _is_known(figure: str, every: Sequence[CaseRow]) -> bool:
     return figure not in ("late", "solar_kwh", "export_kwh", "embodied_g") or any(values)
 
 
-def _left(row: CaseRow) -> str:
+def left_text(row: CaseRow) -> str:
+    """Return how many requests a case left; a ! where it did not do its work."""
     failed = f", {row.failures} failed" if row.failures else ""
     return f"{row.left:,.0f}{'' if row.whole else ' !'}{failed}"
 
 
-def _currency(every: Sequence[CaseRow]) -> str:
+def currency(every: Sequence[CaseRow]) -> str:
+    """Return the currency of the costs; empty if there is none, or several."""
     currencies = {run.currency for row in every for run in row.runs if run.cost is not None}
     return currencies.pop() if len(currencies) == 1 else ""
 

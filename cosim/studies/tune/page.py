@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from cosim.report.charts import BarChart, Point, ScatterChart, bar_chart, scatter_chart
 from cosim.report.page import Page, Section, cards, paragraph, preformatted, table
-from cosim.studies.runs.interval import interval
+from cosim.studies.runs.interval import Interval, interval
 from cosim.studies.tune.space import Parameter
 from cosim.studies.tune.table import (
     percent_points,
@@ -70,18 +72,24 @@ def _share(no_saving: str, share: float) -> str:
 
 
 def _by_week(tuning: Tuning) -> BarChart:
-    defaults, tuned = tuning.savings
+    names = ("defaults", f"tuned ({tuning.best.label})")
+    bars, intervals = {}, {}
+    for name, shares in zip(names, tuning.savings, strict=True):
+        mean = Interval.of(shares)
+        bars[name] = [percent_points(share) for share in (*shares, mean.mean)]
+        none = [math.nan] * len(shares)
+        low, high = (100 * (mean.mean + sign * mean.half_width) for sign in (-1, 1))
+        intervals[name] = ([*none, low], [*none, high])
     return bar_chart(
         "savings",
         "Saving against doing nothing",
-        list(tuning.test_weeks),
-        {
-            "defaults": [percent_points(share) for share in defaults],
-            f"tuned ({tuning.best.label})": [percent_points(share) for share in tuned],
-        },
+        [*tuning.test_weeks, "mean of all"],
+        bars,
         label="Emissions saved",
         unit="%",
-        note="By the first day of each part of the year.",
+        note="By the first day of each part of the year. Lines at the mean: 95 % intervals over "
+        "the parts.",
+        intervals=intervals,
     )
 
 
@@ -107,7 +115,7 @@ def _over(tuning: Tuning, axis: int, parameter: Parameter) -> ScatterChart | Non
                 trial.label,
                 float(value),
                 percent_points(tuning.saving(trial)),
-                color="red" if trial.missed else "blue",
+                color="vermilion" if trial.missed else "blue",
                 label=None if trial in (best, tuning.trials[0]) else "",
             )
         )

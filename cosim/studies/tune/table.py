@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from cosim.accounting.words import percent, plural
+from cosim.accounting.words import percent, plural, unit_for
+from cosim.studies.evaluate.table import TableUnits
 from cosim.studies.frame.table import TextTable
 from cosim.studies.runs.figures import LEAST_SERVED
 from cosim.studies.runs.interval import interval
@@ -24,12 +25,13 @@ def trials_table(tuning: Tuning) -> TextTable:
     if tuning.trials[0] not in shown:
         shown.append(tuning.trials[0])
     names = [parameter.name for parameter in tuning.parameters]
-    head = ["trial", *names, "carbon\nkg", "saving\n%", "objectives"]
+    unit = unit_for("g", max([1e3, *(trial.carbon_g for trial in shown if not trial.failures)]))
+    head = ["trial", *names, f"carbon\n{unit.name}", "saving\n%", "objectives"]
     lines = [
         [
             trial.label.removeprefix("trial "),
             *map(value_text, trial.values),
-            "-" if trial.failures else f"{trial.carbon_g / 1000:.3f}",
+            "-" if trial.failures else f"{trial.carbon_g / unit.size:,.3f}",
             "-" if trial.failures else f"{percent_points(tuning.saving(trial)):.2f}",
             _objectives(trial),
         ]
@@ -40,7 +42,8 @@ def trials_table(tuning: Tuning) -> TextTable:
 
 def report_table(tuning: Tuning) -> TextTable:
     """Return the defaults and the best trial in the weeks of the report."""
-    head = ["policy", "carbon kg", "saving %", "SLO %", "late", "left", "missed"]
+    unit = TableUnits.of(tuning.rows).mass
+    head = ["policy", f"carbon {unit.name}", "saving %", "SLO %", "late", "left", "missed"]
     lines = []
     for row, missed in zip(tuning.rows, (0, *tuning.missed), strict=True):
         name = row.variant.name
@@ -48,11 +51,11 @@ def report_table(tuning: Tuning) -> TextTable:
         lines.append(
             [
                 f"tuned ({tuning.best.label})" if name == "tuned" else name,
-                interval(row.carbon_g, 1e-3, 3),
+                interval(row.carbon_g, 1 / unit.size, 3),
                 row.no_saving or interval(row.saving, 100.0, 1, star=row.saving_sure),
                 attainment,
-                f"{row.late:.0f}",
-                f"{row.backlog:.0f}",
+                f"{row.late:,.0f}",
+                f"{row.backlog:,.0f}",
                 f"{missed} of {len(tuning.tested[0])}",
             ]
         )

@@ -113,7 +113,7 @@ def test_a_run_whose_process_dies_is_a_failed_one(cosim: Cli, tmp_path: Path) ->
     policies = f"[{{name: noop}}, {{name: deadly, controllers: [{entry}]}}]"
     text = controlled() + f"evaluation: {{seeds: 1, decoys: [], policies: {policies}}}\n"
     write(tmp_path / "s.yaml", text)
-    answer = cosim("evaluate", "s.yaml", "-o", "out", "--workers", "2")
+    answer = cosim("evaluate", "s.yaml", "-o", "out", "--workers", "2", "--quiet")
     assert answer.err == "error: some runs failed; the files under runs/ say why\n"
     assert answer.code == 1
     runs = [json.loads(path.read_text()) for path in kept(tmp_path)]

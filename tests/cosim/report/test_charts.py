@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cosim.report.charts import Chart, Point, bar_chart, line_chart, scatter_chart
+from cosim.report.clock import UTC_CLOCK
 from cosim.report.draw_pdf import write_pdf
 from cosim.report.draw_svg import to_svg
+from cosim.report.heat_map import HeatMap
 from cosim.report.lines import Axis, ChartLine, LineChart, Mark, Panel
-from cosim.report.page import Page, Section, alarm, cards, paragraph, table
+from cosim.report.page import Page, Section, _data, alarm, cards, paragraph, table
 from cosim.report.size import NARROW, WIDE
 
 NAN = float("nan")
@@ -42,7 +46,16 @@ POINTS = scatter_chart(
     y_label="carbon",
     unit="g",
 )
-CHARTS: list[Chart] = [LINES, BARS, POINTS]
+HEAT = HeatMap(
+    "heat",
+    "Load & hours",
+    "load",
+    "W",
+    date(2022, 6, 8),
+    np.arange(480.0).reshape(20, 24),
+    UTC_CLOCK,
+)
+CHARTS: list[Chart] = [LINES, BARS, POINTS, HEAT]
 
 
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.key)
@@ -117,11 +130,67 @@ def test_the_values_under_the_pointer_are_rounded_as_those_beside_the_bars() -> 
     scatter = scatter_chart("s", "t", points, x_label="x [s]", y_label="y", unit="kg")
     hints = re.findall("<title>(.*?)</title>", to_svg(bars) + to_svg(scatter))
     assert [hint for hint in hints if ": " in hint] == [
-        "p, g: 0.3 kg",
-        "q, g: 0 kg",
-        "a: x [s] 0.3, y 12,346",
-        "b: x [s] 0.3333, y 0",
+        "p, g: 300 g",
+        "q, g: 0 g",
+        "a: x 300 ms, y 12.35 t",
+        "b: x 333.3 ms, y 0 t",
     ]
+
+
+def test_units_suit_the_size_of_what_is_shown() -> None:
+    """On axes, beside bars and under the pointer; the values themselves stay."""
+    loads = line_chart("k", "t", [0, 1], {"a": [7e4, 1e3]}, x_label="t [s]", y_label="p", unit="W")
+    assert "p [kW]" in to_svg(loads)
+    (series,) = _data(loads)["series"]
+    assert (series["mean"], series["unit"], series["per"]) == ([7e4, 1e3], "kW", 1000)
+    grams = bar_chart("k", "t", ["a"], {"g": [1.8e8]}, label="carbon", unit="g CO2e")
+    assert ">carbon [t CO2e]<" in to_svg(grams)
+    assert ">180<" in to_svg(grams)
+    waits = scatter_chart(
+        "k",
+        "t",
+        [Point("a", 7200, 1), Point("b", 0.01, 2)],
+        x_label="wait [s]",
+        y_label="y",
+        log_x=True,
+    )
+    for label in (">10 ms<", ">1 s<", ">1 min<", ">1 h<", ">wait<"):
+        assert label in to_svg(waits)
+
+
+def test_error_bars_end_where_their_intervals_do(tmp_path: Path) -> None:
+    bars = bar_chart(
+        "b",
+        "t",
+        ["p", "q"],
+        {"g": [4.0, 2.0]},
+        label="y",
+        unit="kg",
+        intervals={"g": ([3.0, NAN], [5.0, NAN])},
+    )
+    svg = to_svg(bars)
+    (d,) = re.findall(r'<path d="([^"]+)" class="whisker"', svg)
+    low, high = (float(x) for x in re.findall(r"M([\d.]+)", d)[:2])
+    left = float(re.findall(r'<path d="M([\d.]+)', svg)[1])  # the axis of the second category
+    width = float(re.findall(r'width="([\d.]+)" height="16"', svg)[0])
+    assert (low - left, high - left) == pytest.approx((width * 3 / 4, width * 5 / 4), abs=0.3)
+    assert "p, g: 4 kg (3 to 5)" in svg
+    point = Point("a", 2.0, 10.0, x_interval=(1.0, 3.0), y_interval=(9.0, 11.0))
+    points = scatter_chart("s", "t", [point], x_label="x", y_label="y", unit="kg")
+    drawn = to_svg(points)
+    across, up = re.findall(r'<path d="([^"]+)" class="whisker"', drawn)
+    cx, cy = (float(re.findall(rf'{c}="([\d.]+)"', drawn)[0]) for c in ("cx", "cy"))
+    ends = [float(x) for x in re.findall(r"M([\d.]+)", across)[:2]]
+    assert sum(ends) / 2 == pytest.approx(cx, abs=0.2)
+    bottom, top = (float(y) for y in re.findall(r"M[\d.]+ ([\d.]+)", up)[:2])
+    assert bottom > cy > top
+    assert "x 2 (1 to 3), y 10 kg (9 to 11)" in drawn
+    for chart in (bars, points):
+        write_pdf(chart, tmp_path / "chart.pdf")
+    with pytest.raises(ValueError, match=r"'g' must have 2 values \(got 1\)"):
+        bar_chart(
+            "b", "t", ["p", "q"], {"g": [1, 2]}, label="", unit="", intervals={"g": ([1], [1])}
+        )
 
 
 def test_marks_lead_to_what_they_tell_of_and_close_ones_are_one() -> None:

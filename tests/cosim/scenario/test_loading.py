@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, Field, ValidationError, field_validator, mod
 from cosim.errors import Problem, ScenarioError
 from cosim.scenario.fields import DurationS, InputFile, Positive, ScenarioText, StrictModel
 from cosim.scenario.loading import find_mark, problem_at, read_document, validate_document
+from cosim.scenario.settings import indexed
 from tests.samples import examples
 
 
@@ -234,6 +235,15 @@ def test_extends_in_steps_and_by_absolute_path(tmp_path: Path) -> None:
     assert document.marks["x",] == f"deep{os.sep}a.yaml:1:4"
 
 
+def test_a_description_is_of_its_own_file() -> None:
+    write("base.yaml", "name: base\ndescription: two GPUs\nsite: {description: kept}\n")
+    over = write("s.yaml", "extends: base.yaml\nname: s\n")
+    assert read_document(over).data == {"name": "s", "site": {"description": "kept"}}
+    write("t.yaml", "extends: s.yaml\ndescription: three GPUs\n")
+    assert read_document(Path("t.yaml")).data["description"] == "three GPUs"
+    assert read_document(Path("base.yaml")).data["description"] == "two GPUs"
+
+
 def test_a_circle_of_extends_prints_the_chain() -> None:
     write("a.yaml", "extends: b.yaml\n")
     write("b.yaml", "extends: a.yaml\n")
@@ -292,6 +302,47 @@ def test_overrides_reach_into_lists() -> None:
         "sites": [{"name": "a", "cluster": {"gpu": "a100"}}, {}, {"name": "c"}],
         "empty": {"x": 1},
     }
+
+
+NAMED = "sites: [{name: berlin, pue: 1}, {name: '1', pue: 2}, {name: frankfurt}]"
+
+
+@pytest.mark.parametrize(
+    ("override", "index", "site"),
+    [
+        ("sites.berlin.pue=3", 0, {"name": "berlin", "pue": 3}),
+        ("sites.frankfurt.cluster.gpu=a100", 2, {"name": "frankfurt", "cluster": {"gpu": "a100"}}),
+        ("sites.frankfurt={name: paris}", 2, {"name": "paris"}),
+        ("sites.1.pue=4", 1, {"name": "1", "pue": 4}),
+    ],
+)
+def test_entries_of_lists_by_their_names(override: str, index: int, site: object) -> None:
+    assert data(NAMED, override)["sites"][index] == site
+
+
+def test_a_name_that_no_entry_has() -> None:
+    path = write("s.yaml", NAMED)
+    assert reading_problems(path, "sites.frankfort.pue=1", "sites.x=1") == [
+        "--set sites.frankfort.pue: 'sites' has no entry of this name: expected berlin, 1, "
+        "frankfurt, or an index (got 'frankfort'); did you mean 'frankfurt'?",
+        "--set sites.x: 'sites' has no entry of this name: expected berlin, 1, frankfurt, or an "
+        "index (got 'x')",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "same"),
+    [
+        ("sites.frankfurt.pue", "sites.2.pue"),
+        ("sites.1.pue", "sites.1.pue"),
+        ("sites.paris.pue", "sites.paris.pue"),
+        ("sites.99999999999999999999.pue", "sites.99999999999999999999.pue"),
+        ("sites.0.name.x", "sites.0.name.x"),
+        ("seed", "seed"),
+    ],
+)
+def test_two_paths_to_one_value_read_the_same(path: str, same: str) -> None:
+    assert indexed(data(NAMED), path) == same
 
 
 def test_a_changed_type_keeps_the_other_keys() -> None:

@@ -66,9 +66,11 @@ def test_the_balance_of_energy() -> None:
     assert energy_balance(ENERGY) == "2.00 kWh used = 1.00 from the grid + 1.00 of solar"
     stored = replace(ENERGY, facility=0.5, import_=-0.0, battery_discharge=0.25, export=0.1)
     assert energy_balance(stored) == (
-        "500.00 Wh used = 0.00 from the grid + 1000.00 of solar + 250.00 from the battery; "
+        "500.00 Wh used = 0.00 from the grid + 1,000.00 of solar + 250.00 from the battery; "
         "100.00 of solar exported"
     )
+    year = replace(ENERGY, facility=438_000.0, import_=437_000.0, solar_used=1_000.0)
+    assert energy_balance(year) == "438.00 MWh used = 437.00 from the grid + 1.00 of solar"
 
 
 def test_slos_are_all_met_only_if_they_are() -> None:

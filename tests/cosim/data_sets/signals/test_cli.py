@@ -50,6 +50,13 @@ class TestShow:
             assert text in shown, text
         assert max(map(len, answer.out.splitlines())) <= 80
 
+    def test_large_values_are_in_large_units(self, cosim: Cli) -> None:
+        """A field of panels in kW; JSON keeps the unit of the scenario."""
+        write("s.yaml", edited(("peak_power_w: 600", "peak_power_w: 80000")))
+        answer = cosim("signals", "show", "s.yaml")
+        assert answer.code == 0, answer.err
+        assert "kW, mean in intervals" in answer.out
+
     def test_the_charts(self, cosim: Cli) -> None:
         """Bars as high as the values, to an eighth of a line, over a foot of 0."""
         write("w.csv", hourly())

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from cosim.scenario.loading import validate_document
+from cosim.scenario.scenario import Scenario
 from cosim.studies.evaluate.drain import drained
-from cosim.studies.evaluate.variants import case_plan, comparison
+from cosim.studies.evaluate.variants import case_plan, compared_document, comparison
 from cosim.studies.runs.measure import run_figures
 from tests.cosim.builders import controlled, write
 
@@ -48,6 +50,23 @@ def test_deferrable_requests_come_until_their_deadline_before_the_end() -> None:
 )
 def test_what_is_as_it_was(as_it_was: dict[str, Any]) -> None:
     assert drained(as_it_was) == as_it_was
+
+
+@pytest.mark.parametrize(("drain", "until"), [("true", 36 * 3600.0), ("false", None)])
+def test_the_scenario_of_the_page_has_the_end(tmp_path: Path, drain: str, until: object) -> None:
+    classes = "[{name: batch, share: 1, deferrable: true, deadline: 12h}]"
+    path = write(tmp_path / "s.yaml", controlled())
+    compared = comparison(
+        path,
+        [
+            "time.duration=2d",
+            f"workload.classes={classes}",
+            f"evaluation={{policies: [{{name: noop}}], drain: {drain}}}",
+        ],
+    )
+    shown = validate_document(compared_document(compared), Scenario)
+    assert shown.workload is not None
+    assert [request_class.until for request_class in shown.workload.classes] == [until]
 
 
 def test_sites_with_workloads_of_their_own() -> None:

@@ -208,6 +208,24 @@ def test_a_policy_that_fails_at_once_is_said_too(cosim: Cli) -> None:
     assert "failed" not in rows["suspend_resume"]
 
 
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            "noop,suspend_resum",
+            "no controller 'suspend_resum'; did you mean 'suspend_resume'?",
+        ),
+        ("noop,./none.py:Mine", "no such file"),
+        ("noop,a b", "must match the pattern"),
+    ],
+)
+def test_wrong_controllers_are_placed_at_their_option(cosim: Cli, names: str, message: str) -> None:
+    answer = cosim("evaluate", write("s.yaml", STUDY), "--controllers", names)
+    assert answer.code == 2
+    assert all(line.startswith("error: --controllers: ") for line in answer.err.splitlines())
+    assert message in answer.err
+
+
 def test_a_plain_load_cannot_be_evaluated(cosim: Cli) -> None:
     answer = cosim("evaluate", write("s.yaml", PLAIN), "--controllers", "noop", "-o", "out")
     assert (answer.code, answer.err) == (

@@ -17,6 +17,7 @@ from controllers import Decoy
 from cosim.errors import CosimError
 from cosim.studies.evaluate.evaluation import Evaluation
 from cosim.studies.evaluate.outcome import EVALUATION, folder_page
+from cosim.studies.kinds import EVALUATE, SWEEP, check_place
 from tests.conftest import Cli
 from tests.cosim.builders import controlled, write
 from tests.cosim.studies.evaluate.figures import POLICY, RUN, bound, decoy_of, evaluation, many
@@ -227,6 +228,26 @@ def test_results_of_something_else_are_left_alone(cosim: Cli, name: str) -> None
     assert answer.code == 2
     assert "'other' holds results of cosim r" in answer.err
     assert [one.name for one in Path("other").iterdir()] == [name]
+
+
+def test_results_of_another_scenario_are_left_alone(cosim: Cli, folder: Path) -> None:
+    """A run of the same one goes on there."""
+    before = (folder / "evaluation.json").read_bytes()
+    name = json.loads(before)["scenario"]
+    answer = cosim("evaluate", write("s.yaml", SCENARIO), "-o", folder, "--set", "name=another")
+    assert answer.code == 2
+    assert (
+        f"holds results of cosim evaluate for '{name}', not for 'another'; choose another folder "
+        "with -o" in answer.err
+    )
+    assert (folder / "evaluation.json").read_bytes() == before
+    check_place(folder, EVALUATE, [name])
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"name": "a"}'])
+def test_a_folder_whose_study_is_not_known_can_be_made_anew(tmp_path: Path, content: str) -> None:
+    write(tmp_path / "sweep.json", content)
+    check_place(tmp_path, SWEEP, ["a"])
 
 
 def test_a_file_is_no_folder(cosim: Cli) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
@@ -11,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from controllers import Decoy
+from cosim.report.charts import BarChart, ScatterChart
 from cosim.studies.evaluate.evaluation import Evaluation
 from cosim.studies.evaluate.page import evaluation_page
-from cosim.studies.evaluate.table import cells
+from cosim.studies.evaluate.table import HEADER, TableUnits, cells
 from tests.browser import CHROMIUM, WHY_NOT, Browser, chromium
 from tests.cosim.report.pages import LOOKS, check_whole
 from tests.cosim.studies.evaluate.figures import POLICY, RUN, bound, decoy_of, evaluation, many
@@ -84,9 +86,14 @@ def test_no_saving_with_work_left_or_only_in_the_battery() -> None:
     assert "No policy emits less than doing nothing." in page
     assert "Left work: leaves." in page
     assert "Battery: fills." in page
-    cells_of = {row[0]: row for row in map(cells, found.rows)}
-    assert cells_of["leaves"][2:8] == ("left work", "", "", "", "", "")
-    assert cells_of["fills"][2:8] == ("battery", "", "", "", "", "")
+    units = TableUnits.of(found.rows)
+    cells_of = {
+        row.variant.label: dict(zip(HEADER, cells(row, units), strict=True)) for row in found.rows
+    }
+    for name, reason in (("leaves", "left work"), ("fills", "battery")):
+        assert cells_of[name]["saving %"] == reason
+        for beyond in ("against blind", "by timing", "by the day", "of bound", "marginal"):
+            assert cells_of[name][f"{beyond} %"] == ""
 
 
 def test_almost_all_is_not_all() -> None:
@@ -106,7 +113,41 @@ def test_nothing_was_done_at_all() -> None:
     assert "No policy emits less" in page
 
 
-def test_every_policy_is_a_point_and_close_ones_share_a_name() -> None:
+def test_every_policy_is_a_point_with_its_name_and_interval() -> None:
+    found = many(policies=3)
+    chart = next(chart for chart in evaluation_page(found).charts if chart.key == "pareto")
+    assert isinstance(chart, ScatterChart)
+    assert all(point.label is None for point in chart.points)
+    for point in chart.points:
+        (row,) = [row for row in found.rows if row.variant.label == point.name]
+        low, high = point.y_interval or (0.0, 0.0)
+        assert (low + high) / 2 == pytest.approx(row.carbon_g.mean / 1000)
+        assert high - low == pytest.approx(2 * row.carbon_g.half_width / 1000)
+
+
+def test_savings_have_intervals_where_there_are_several_runs() -> None:
+    chart = next(chart for chart in evaluation_page(many()).charts if chart.key == "savings")
+    assert isinstance(chart, BarChart)
+    assert chart.groups[0].interval(1) is not None
+    assert chart.groups[1].interval(1) is None
+    single = evaluation_page(evaluation([RUN, BETTER])).charts[-1]
+    assert isinstance(single, BarChart)
+    assert single.groups[0].low is None
+    assert "95 %" not in single.note
+
+
+def test_the_table_of_policies_has_what_matters() -> None:
+    html = html_of(many()).partition('id="policies"')[2].partition("</section>")[0]
+    heads = re.findall(r'<th scope="col"[^>]*>([^<]+)', html)
+    assert heads == [
+        "policy", "carbon kg", "saving %", "by timing %", "of bound %", "SLO %", "wait h",
+        "TTFT p99 s", "energy kWh",
+    ]  # fmt: skip
+    assert 'class="interval"' in html
+    assert html.count("<small>baseline</small>") >= 1
+
+
+def test_of_many_policies_close_ones_share_a_name() -> None:
     found = many()
     page = html_of(found)
     for row in found.rows:

@@ -11,15 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from cosim.accounting.words import Unit
 from cosim.commands.printing.study import print_study
 from cosim.results.folder import to_json
 from cosim.studies.evaluate.evaluation import Evaluation
 from cosim.studies.evaluate.outcome import shown, to_dict
 from cosim.studies.evaluate.statistics import Interval
-from cosim.studies.evaluate.table import HEADER, cells, evaluation_table, interval
+from cosim.studies.evaluate.table import TableUnits, cells, evaluation_table, interval
 from cosim.studies.frame.table import markdown_page
 from tests.cosim.studies.evaluate.figures import POLICY, RUN, bound, evaluation, many
 
+KG = TableUnits(Unit("kg", 1e3), Unit("kWh", 1.0), Unit("kW", 1e3))
+HEADER = KG.header()
 NOT_THERE = ("against blind %", "battery kg", "cost")
 """Columns that nothing of `many` is in."""
 
@@ -78,7 +81,7 @@ def test_no_figure_is_cut_on_a_narrow_terminal(
     for row in found.rows:
         of_row = "\n".join(line for line in lines if line.startswith(f"{row.variant.label} "))
         assert bool(of_row) == (row.variant.kind != "decoy")
-        for name, cell in zip(HEADER, cells(row), strict=True):
+        for name, cell in zip(HEADER, cells(row, KG), strict=True):
             assert cell in of_row or not of_row or name in NOT_THERE
     assert (len(heads) == 1) == (columns == 300)
     assert all(len(line) <= min(columns, 100) for line in lines[-12:])  # the notes
@@ -87,7 +90,7 @@ def test_no_figure_is_cut_on_a_narrow_terminal(
 def test_a_file_has_one_table_without_colours(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("COLUMNS", raising=False)
     found = many()
     count = sum(row.variant.kind != "decoy" for row in found.rows)
     print_study(*shown(found), Path("results"))
@@ -97,6 +100,33 @@ def test_a_file_has_one_table_without_colours(
     assert len({len(line) for line in lines[: count + 1]}) == 1  # in line
     assert all(len(line) <= 100 for line in lines[count + 1 :])
     assert not any(ord(letter) < 32 for line in lines for letter in line)
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_a_narrow_table_has_the_most_important_columns_and_names_the_others(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """COLUMNS is respected in a pipe too."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    found = many()
+    print_study(*shown(found), Path("results"), wide=False)
+    text = capsys.readouterr().out
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= max(columns, 50)
+    head = [name for name in HEADER if name in lines[0]]
+    there = [name for name in HEADER if name not in NOT_THERE]
+    assert head == there[: len(head)]
+    assert len(head) >= (2 if columns == 40 else 4)
+    assert sum(line.startswith("policy ") for line in lines) == 1
+    left_out = " ".join(text.split()).partition("Not shown: ")[2].partition(". --wide")[0]
+    assert left_out.split(", ") == there[len(head) :]
+
+
+def test_large_figures_are_in_large_units() -> None:
+    grams = {"import_g": 4.2e8, "facility_kwh": 2.5e6, "peak_import_w": 3.4e6}
+    table = evaluation_table(evaluation([replace(RUN, **grams), replace(POLICY, **grams)]))
+    row = dict(zip(table.head, table.lines[0], strict=True))
+    assert (row["carbon t"], row["energy MWh"], row["peak MW"]) == ("420.000", "2,500.0", "3.40")
 
 
 def test_the_page_of_markdown_says_what_the_table_does() -> None:
@@ -131,18 +161,18 @@ def test_a_star_of_a_saving_is_that_of_all_values_of_the_battery() -> None:
         replace(run, policy="p", kind="policy", import_g=900.0, marginal_g=900.0) for run in runs
     ]
     row = evaluation([*runs, *saves]).rows[1]
-    of_row = dict(zip(HEADER, cells(row), strict=True))
+    of_row = dict(zip(HEADER, cells(row, KG), strict=True))
     assert (of_row["saving %"], of_row["marginal %"]) == ("10.0 ± 0.0*", "10.0 ± 0.0*")
     at_stake = [replace(run, stored_low_g=-200.0, stored_high_g=200.0) for run in saves]
     row = evaluation([*runs, *at_stake]).rows[1]
-    of_row = dict(zip(HEADER, cells(row), strict=True))
+    of_row = dict(zip(HEADER, cells(row, KG), strict=True))
     assert (of_row["saving %"], of_row["marginal %"]) == ("10.0 ± 0.0", "10.0 ± 0.0*")
 
 
 def test_runs_that_broke_off_and_work_that_is_left_are_said() -> None:
     broken = replace(POLICY, policy="bad", failure="OSError", completed=50, backlog=50, late=40)
     found = evaluation([RUN, broken], [bound(500.0)])
-    of_row = dict(zip(HEADER, cells(found.rows[1]), strict=True))
+    of_row = dict(zip(HEADER, cells(found.rows[1], KG), strict=True))
     assert of_row["left"] == "50, 1 failed"
     assert of_row["late"] == "40"
     assert of_row["saving %"] == "failed"

@@ -211,7 +211,7 @@ class TestListed:
             compared_of(tmp_path, DEFERRABLE, text.replace("persistence", "cloudy"))
 
     def test_controllers_by_name(self) -> None:
-        setting = policies_setting(["noop", "mpc", "./mine.py:Mine"], twins=True)
+        setting = policies_setting(["noop", "mpc", "noop", "./mine.py:Mine"], twins=True)
         key, _, value = setting.partition("=")
         assert key == "evaluation.policies"
         assert json.loads(value) == [

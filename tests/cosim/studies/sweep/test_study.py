@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cosim.errors import ScenarioError
 from cosim.scenario.yaml_reader import parse_yaml
 from cosim.studies.sweep.axes import axis_of
-from cosim.studies.sweep.cases import cases, first_seed
+from cosim.studies.sweep.cases import cases, first_seed, with_baseline
 from cosim.studies.sweep.study import MAX_CASES, is_study, read_study
 from cosim.world.plan import load_plan
 from tests.conftest import Cli
@@ -164,6 +164,21 @@ def test_the_baseline_among_the_cases(tmp_path: Path, baseline: str, named: str)
     assert " ".join(value.text for value in case.values) == named
 
 
+def test_a_baseline_of_the_command_line(tmp_path: Path) -> None:
+    """By the name that the tables give it."""
+    study = read_study(study_file(tmp_path))
+    assert study.baseline == 0
+    assert with_baseline(study, "solar 600 W, gpu h100-sxm-80gb").baseline == 2
+    with pytest.raises(ScenarioError) as error:
+        with_baseline(study, "solar 600 W, gpu h100")
+    assert str(error.value) == (
+        "--baseline: no case has this name (got 'solar 600 W, gpu h100'); did you mean 'solar 600 "
+        "W, gpu h100-sxm-80gb'?"
+    )
+    with pytest.raises(ScenarioError, match="the cases are: solar 0 W, gpu h100-sxm-80gb; solar"):
+        with_baseline(study, "x")
+
+
 class TestErrors:
     @pytest.mark.parametrize(
         ("rest", "message"),
@@ -256,6 +271,13 @@ class TestErrors:
             first_seed(read_study(path))
         (found,) = error.value.problems
         assert found.where.startswith(f"{base}:17:")
+
+    def test_of_one_value_by_name_and_by_index(self, tmp_path: Path) -> None:
+        text = f"{HEAD}grid:\n  sites.0.cluster.pue: [1.1]\n  sites.dc.cluster: [{{}}]\n"
+        (found,) = problems(tmp_path, text)
+        assert found.startswith("study.yaml:5:3 grid.sites.dc.cluster: this is varied by sites.0")
+        (found,) = problems(tmp_path, STUDY, "sites.dc.cluster.gpu=a40")
+        assert "the study varies sites.0.cluster.gpu, which would overwrite this" in found
 
     def test_of_the_command_line(self, tmp_path: Path) -> None:
         (found,) = problems(tmp_path, STUDY, "sites.0.cluster.gpu=a40")

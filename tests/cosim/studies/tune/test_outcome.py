@@ -9,7 +9,10 @@ import pandas as pd
 import pytest
 
 from cosim.errors import CosimError
+from cosim.report.charts import BarChart
+from cosim.studies.runs.interval import Interval
 from cosim.studies.tune.outcome import TUNING
+from cosim.studies.tune.page import tuning_page
 from cosim.studies.tune.tuning import Tuning
 from tests.cosim.studies.tune.figures import trial, tuning
 
@@ -34,6 +37,21 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     assert frame["share"].tolist() == [0.5, 0.25]
     assert frame["rank"].tolist() == [2, 1]
     assert "share: 0.25" in (first / "tuned.yaml").read_text()
+
+
+def test_the_mean_over_the_weeks_has_an_interval() -> None:
+    tuned = found()
+    chart = next(chart for chart in tuning_page(tuned).charts if chart.key == "savings")
+    assert isinstance(chart, BarChart)
+    assert list(chart.categories) == [*tuned.test_weeks, "mean of all"]
+    for group, shares in zip(chart.groups, tuned.savings, strict=True):
+        mean = Interval.of(shares)
+        *weeks, last = [group.interval(k) for k in range(len(chart.categories))]
+        assert weeks == [None] * len(shares)
+        assert last == pytest.approx(
+            [100 * (mean.mean - mean.half_width), 100 * (mean.mean + mean.half_width)]
+        )
+        assert group.values[-1] == pytest.approx(100 * mean.mean, abs=0.005)
 
 
 @pytest.mark.parametrize(
