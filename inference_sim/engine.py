@@ -41,10 +41,11 @@ class Engine:
         chunks: Prompts, or parts of them, of the iteration under way.
         iteration: Decode iterations done so far.
         context: Tokens that the running sequences hold, newest ones included.
-        ended: Requests that completed since they were last collected.
+        ended: Requests that completed, or were dropped, since they were last collected.
         first_tokens: Requests that got their first token since then.
         preemptions: Number of evictions so far.
         on_idle: Called when no request is left to serve; may be None.
+        on_end: Called with each request that completes or is dropped; may be None.
     """
 
     def __init__(
@@ -69,7 +70,9 @@ class Engine:
         self.first_tokens: list[Request] = []
         self.preemptions = 0
         self.on_idle: Callable[[], None] | None = None
+        self.on_end: Callable[[Request], None] | None = None
         self._stepwise = stepwise
+        self._cancelled: list[Request] = []
         self._ahead = scheduler.release.schedules_ahead and len(pipeline.stages) == 1
         self._seen_s = 0.0  # start of the iteration that ended last, when the next was planned
         self._submitted_s: deque[float] = deque()  # when those in `arrived` came
@@ -113,6 +116,29 @@ class Engine:
             self._call_back(0.0, self._on_wake)
         elif len(self.waiting) == 1:
             self._cut_if_admissible(request)
+
+    def holds(self, request: Request) -> bool:
+        """Return whether a request waits or is served here."""
+        return (
+            request in self.running
+            or request in self.prefilling
+            or request in self.waiting
+            or request in self.arrived
+        )
+
+    def cancel(self, request: Request) -> None:
+        """Drop a request: at once if it waits, or with the iteration under way."""
+        if request in self.waiting:
+            self.waiting.remove(request)
+            self._end(request, Outcome.TIMED_OUT)
+        elif request in self.arrived:
+            del self._submitted_s[self.arrived.index(request)]
+            self.arrived.remove(request)
+            self._end(request, Outcome.TIMED_OUT)
+        else:
+            self._cancelled.append(request)
+            if self._cuttable:
+                self._cut()
 
     def set_batch_cap(self, batch_cap: int) -> None:
         """Allow `batch_cap` running sequences from the next iteration; none is evicted for it."""
@@ -226,6 +252,8 @@ class Engine:
         self.iteration += done
         self.context += done * len(self.running)
         self._complete_due()
+        if self._cancelled:
+            self._drop_cancelled()
         self._go_on()
 
     def _take_prompts(self) -> list[Chunk]:
@@ -308,6 +336,8 @@ class Engine:
                 chunk.request.computed_tokens = chunk.before + chunk.tokens
                 self._partial = chunk.request
                 self.prefilling = [chunk.request]
+        if self._cancelled:
+            self._drop_cancelled()
 
     def _emit_first(self, request: Request) -> None:
         """Take the token that a prefill ends with."""
@@ -338,7 +368,7 @@ class Engine:
             )
         ):
             wanted = 1
-        iterations = self.kv.affordable_iterations(self.iteration, wanted)
+        iterations = self._affordable_iterations(wanted)
         cost = self.pipeline.stages[0].decode(batch, context)
         if context < cost.context_limit < math.inf:  # attention windows fill up
             iterations = min(iterations, math.ceil((cost.context_limit - context) / batch))
@@ -405,12 +435,35 @@ class Engine:
 
     def _complete(self, request: Request) -> None:
         request.finish_s = self.env.now
-        request.outcome = Outcome.COMPLETED
+        self._end(request, Outcome.COMPLETED)
+
+    def _end(self, request: Request, outcome: Outcome) -> None:
+        request.outcome = outcome
         self.ended.append(request)
+        if self.on_end is not None:
+            self.on_end(request)
+
+    def _drop_cancelled(self) -> None:
+        """Drop the requests whose clients gave up during the iteration that has just ended."""
+        for request in self._cancelled:
+            if request is self._partial:
+                self._partial, self.prefilling = None, []
+                self.kv.release(request, self.scheduler.held_tokens(request), True)
+            elif request in self.running:
+                request.generated_tokens = request.output_tokens - (
+                    request.finish_iteration - self.iteration
+                )
+                self._leave(request, True)
+            else:
+                continue  # it was served in time
+            self._end(request, Outcome.TIMED_OUT)
+        self._cancelled = []
 
     def _make_room(self) -> bool:
         """Evict the youngest until the next decodes have blocks; return whether any still run."""
-        while self.running and self.kv.blocks_needed(self.iteration, 1) > self.kv.free:
+        while self.running and (
+            self.kv.blocks_needed(self.iteration, 1) + self._spare(self.iteration) > self.kv.free
+        ):
             if self._partial is not None:
                 self._evict_begun(self._partial)
                 continue
@@ -421,6 +474,28 @@ class Engine:
             self._leave(victim, False)
             self._return(victim)
         return bool(self.running)
+
+    def _affordable_iterations(self, wanted: int) -> int:
+        """Return how many of the next `wanted` decode iterations there are blocks for."""
+        affordable = self.kv.affordable_iterations(self.iteration, wanted)
+        if not self.scheduler.needs_a_free_block:
+            return affordable
+        # The blocks taken so far only grow: just the last ones may leave none free.
+        while affordable and (
+            self.kv.blocks_needed(self.iteration, affordable)
+            + self._spare(self.iteration + affordable - 1)
+            > self.kv.free
+        ):
+            affordable -= 1
+        return affordable
+
+    def _spare(self, iteration: int) -> int:
+        """Return the blocks that must be free beyond those taken: 1 if the youngest takes none."""
+        if not self.scheduler.needs_a_free_block:
+            return 0
+        youngest = next(reversed(self.running))
+        takes = (youngest.context_at(iteration) - 1) % self.kv.block_size == 0
+        return 0 if takes else 1
 
     def _evict_begun(self, victim: Request) -> None:
         """Evict the request whose prompt is computed in part: it is the youngest."""

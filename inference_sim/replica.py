@@ -51,6 +51,10 @@ class Replica:
         """Share of the KV blocks in use."""
         return sum(engine.kv_utilisation for engine in self.engines) / len(self.engines)
 
+    def hit(self, request: Request) -> int:
+        """Return the most tokens of a prompt that one of its caches would find now."""
+        return max(engine.kv.hit(request) for engine in self.engines)
+
     def submit(self, request: Request) -> None:
         """Give a request to the engine with the fewest outstanding requests."""
         request.replica = self.index
@@ -59,6 +63,12 @@ class Replica:
         if len(engines) > 1:
             chosen = min(engines, key=lambda engine: engine.outstanding)
         chosen.submit(request)
+
+    def cancel(self, request: Request) -> None:
+        """Drop a request: at once if it waits, or with the iteration under way."""
+        for engine in self.engines:
+            if engine.holds(request):
+                engine.cancel(request)
 
     def set_batch_cap(self, batch_cap: int) -> None:
         """Share a new batch cap among the engines, at least one sequence each."""

@@ -15,6 +15,8 @@ class Outcome(StrEnum):
     COMPLETED = "completed"
     REJECTED = "rejected"
     """Rejected by the gateway, or longer than the engine's context."""
+    TIMED_OUT = "timed_out"
+    """Its client gave up before it was served."""
     WAITING = "waiting"
     """The run ended while it was queued at the gateway or at a replica."""
     RUNNING = "running"
@@ -31,6 +33,7 @@ class Request:
         content: Its prompt as runs (stream, tokens), the first tokens of a stream of text each; two
             prompts share a prefix as far as their runs are equal. None if it shares with none.
         answer_stream: The stream of its answer, as later prompts name it.
+        session: Number of its session; -1 for none.
         kv_copies: KV blocks that it holds although the cache has the same text already.
         generated_tokens: Tokens emitted when it last left the running batch (0 before the first).
         computed_tokens: Tokens of its prefill that are computed, while it is cut into chunks.
@@ -67,6 +70,7 @@ class Request:
         "replica",
         "request_id",
         "scheduled_s",
+        "session",
     )
 
     def __init__(
@@ -89,6 +93,7 @@ class Request:
         self.finish_s = nan
         self.content: tuple[tuple[int, int], ...] | None = None
         self.answer_stream = 0
+        self.session = -1
         self.kv_copies: list[Copy] = []
         self.generated_tokens = 0
         self.computed_tokens = 0

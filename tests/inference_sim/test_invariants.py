@@ -60,7 +60,7 @@ class Watch:
         assert env.now >= self.now
         self.now = env.now
         held = len(cluster.gateway.waiting) + len(cluster.deferral.waiting)
-        waiting = held + sum(len(one.waiting) for one in cluster.engines)
+        waiting = held + sum(one.queued for one in cluster.engines)
         ended = sum(len(one.ended) for one in cluster.engines)
         rejected = len(cluster.gateway.rejected) + len(cluster._refused)
         serving = 0
@@ -75,7 +75,7 @@ class Watch:
             self.over_cap |= size > cap
             self.sizes[index] = size
             entrance = engine.pipeline.entrance  # another engine's batch may be in it
-            if engine.waiting and not size and not entrance.held:  # about to wake up
+            if engine.queued and not size and not entrance.held:  # about to wake up
                 assert env.peek() == env.now, "idles while a request waits"
         assert cluster.in_flight - ended - rejected == waiting + serving
 
