@@ -99,8 +99,16 @@ def test_vllm_does_not_start(keys: dict[str, Any], missing: float) -> None:
     assert "lower batch_cap, raise memory_utilisation (gpu_memory_utilization)" in text
     gib = float(text.split(" GiB are missing")[0].rsplit(" ", 1)[1])
     assert gib == pytest.approx(missing, abs=0.2)
-    lower = pool(**keys, batch_cap=64, max_model_len=4096)
-    lower.check()  # fewer logits to sort
+    pool(**keys, batch_cap=64, max_model_len=4096).check()  # fewer logits to sort
+
+
+def test_gpt_oss_120b_starts_on_one_h100_with_fewer_sequences_or_a_shorter_context() -> None:
+    gpt = pool("openai/gpt-oss-120b", batch_cap=256)
+    gpt.check()
+    more = pool("openai/gpt-oss-120b", memory_utilisation=0.95, max_model_len=87_472)
+    more.check()
+    with pytest.raises(ModelDoesNotFit, match="set max_model_len to 87,472 or less"):
+        replace(more, max_model_len=None).check()
 
 
 def test_a_request_of_the_longest_length_must_fit() -> None:
