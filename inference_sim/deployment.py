@@ -220,7 +220,7 @@ class PoolConfig:
             ModelDoesNotFit: If a GPU cannot hold its share of the model and one request.
         """
         blocks = self.blocks()
-        most = self._most_blocks(self.max_context_tokens)
+        most = self.most_blocks(self.max_context_tokens)
         return KvCacheSize(
             gib_per_gpu=blocks * self.block_bytes / GIB,
             tokens=blocks // self.kv_groups.count * self.block_size,
@@ -235,7 +235,7 @@ class PoolConfig:
             return self.blocks() * self.block_size / tokens
         return self.blocks() / groups.decoding_blocks(tokens, self.block_size)
 
-    def _most_blocks(self, tokens: int) -> int:
+    def most_blocks(self, tokens: int) -> int:
         """Return the most KV blocks that a request of so many tokens holds."""
         ahead = self.release is not None and find_release(self.release).schedules_ahead
         in_flight = self.batch_tokens * (2 if ahead else 1)
@@ -314,11 +314,9 @@ class PoolConfig:
             ModelDoesNotFit: If it cannot.
         """
         blocks, longest = self.blocks(), self.max_context_tokens
-        if self._most_blocks(longest) <= blocks + 1:
+        if self.most_blocks(longest) <= blocks + 1:
             return
-        fits = bisect_right(
-            range(1, longest), blocks + 1, key=lambda tokens: self._most_blocks(tokens)
-        )
+        fits = bisect_right(range(1, longest), blocks + 1, key=self.most_blocks)
         size = self.kv_cache_size()
         raise ModelDoesNotFit(
             f"one request of {longest:,} tokens does not fit into the KV cache of "

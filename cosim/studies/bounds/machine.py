@@ -116,9 +116,11 @@ class Machine:
         cap = max(1, pool.batch_cap // depth)
         cache = engine_cache(cluster)
         sequences, room = _room(pool, blocks, shortest, cache)
+        windowed = pool.kv_groups.windowed > 0
+        most = pool.most_blocks(longest) if windowed else cache.blocks_for(longest)
         rules = set(pool.scheduling.__mro__)
         chunked, counting = ChunkedScheduler in rules, VllmScheduler in rules
-        fit = cap * cache.blocks_for(longest) <= blocks
+        fit = cap * most <= blocks
         whole = counting or bool({OrcaScheduler, StaticScheduler} & rules)
         return cls(
             stages=tuple(pool.execution_stages()),
