@@ -265,7 +265,7 @@ class PoolConfig:
             )
         self._check_lengths()
         if not self.scheduling.follows_releases and (self.prefix_caching or self.release):
-            key = "prefix_caching" if self.prefix_caching else "release"
+            key = "release" if self.release else "prefix_caching"
             raise InferenceSimError(
                 f"{key} goes with scheduler vllm_v1, or one made from it "
                 f"(got '{self.scheduler_name}')"

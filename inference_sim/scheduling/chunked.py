@@ -99,12 +99,12 @@ class VllmV1Scheduler(ChunkedScheduler):
         """Return a paged cache that admission may fill."""
         groups, size = self.kv_groups, self.block_size
         empty_first = self.release.takes_empty_blocks_first
-        if groups is None or not self.prefix_caching:
-            if groups is not None:
-                return WindowedKvCache(blocks, groups, self._in_flight_tokens, size)
+        if groups is None:
             if self.prefix_caching:
                 return PrefixCache(blocks, size, empty_first)
             return KvCache(blocks, size, watermark=0.0)
+        if not self.prefix_caching:
+            return WindowedKvCache(blocks, groups, self._in_flight_tokens, size)
         if groups.full == 1:
             return WindowedPrefixCache(blocks, groups, self._in_flight_tokens, size, empty_first)
         # Found by what all layers hold, so that all of them keep the whole context.

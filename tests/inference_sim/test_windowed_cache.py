@@ -182,6 +182,40 @@ def test_a_prompt_in_chunks(groups: KvGroups, chunks: list[int]) -> None:
     assert cache.free == 1000
 
 
+@pytest.mark.parametrize(
+    ("groups", "chunks", "held"),
+    [
+        (
+            KvGroups(1, 1, 128, 1),
+            (300, 57),
+            "38 36 10x32 31 15x33 32 15x34 33 15x35 34 36",
+        ),
+        (KvGroups(1, 5, 17, 1), (16, 40), "6 24 8x14 16x15 16x16 16x17 4x18"),
+        (KvGroups(1, 6, 1024, 1), (2000,), "875 15x516 510 15x517 511 15x518 512 12x519"),
+    ],
+)
+def test_blocks_that_vllm_holds(groups: KvGroups, chunks: tuple[int, ...], held: str) -> None:
+    """After each allocation of a request by the KV cache manager of vLLM 0.11.0, caching off."""
+    pairs = [entry.rpartition("x") for entry in held.split()]
+    expected = [int(blocks) for times, _, blocks in pairs for _ in range(int(times or 1))]
+    cache = WindowedKvCache(1000, groups, 8192, 16)
+    request = Request(0, 0.0, sum(chunks), 1000)
+    before, allocated = 0, list[int]()
+    for tokens in chunks:
+        if before:
+            cache.grow(request, before, tokens)
+        else:
+            cache.start(request, 0, tokens)
+        allocated.append(1000 - cache.free)
+        cache.end_chunk(before, tokens)
+        before += tokens
+    cache.join(before + 1, 0)
+    for iteration in range(60):
+        allocated.append(1000 - cache.free + cache.blocks_needed(iteration, 1))
+        cache.advance(iteration, 1)
+    assert allocated == expected
+
+
 @settings(max_examples=examples(100))
 @given(contexts=st.lists(st.integers(2, 90), min_size=1, max_size=9), wanted=st.integers(1, 200))
 def test_a_window_that_never_fills_changes_nothing(contexts: list[int], wanted: int) -> None:
