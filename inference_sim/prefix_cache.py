@@ -115,12 +115,13 @@ class PrefixCache(KvCache):
             self._hold(request, 0, tokens)
         for node, end in reversed(self._parts(request, tokens)):
             used = end
-            for copy in reversed(request.kv_copies):
-                if copy.node is node:
-                    used = copy.block
-                    copy.holder = None
-                    self._order.append_copy(copy)
-                    freed += 1
+            copies: list[Copy] = [copy for copy in request.kv_copies if copy.node is node]
+            copies.reverse()
+            for copy in copies:
+                used = copy.block
+                copy.holder = None
+                self._order.append_copy(copy)
+                freed += 1
             if used > node.first:
                 node.leave(used)
                 pinned = node.pinned
