@@ -265,8 +265,11 @@ class Cluster:
         self.exhausted = True
 
     def _let_in(self, arrival: Arrival, now_s: float) -> None:
-        _, prompt, output, class_id = arrival
+        _, prompt, output, class_id, content, answer_stream, session = arrival
         request = Request(self.arrived, now_s, prompt, output, class_id)
+        if content is not None:
+            request.content, request.answer_stream = content, answer_stream
+        request.session = session
         self.arrived += 1
         may_wait = bool(self._may_wait) and self._may_wait[class_id]
         self.deferrable_arrived += may_wait

@@ -26,6 +26,7 @@ from inference_sim.power.pue import ConstantPue, Pue
 from inference_sim.power_cap import LOWEST_CLOCK
 from inference_sim.routing import RouterFactory, find_router
 from inference_sim.scheduling import Scheduler, find_scheduler
+from inference_sim.scheduling.releases import find_release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,8 @@ class PoolConfig:
         stages: Makes the execution model of a pipeline stage; the roofline by default.
         router: Name of the router, or the function that makes it; see ``routing``.
         scheduler: Name of the scheduler, or its class; see ``scheduling``.
+        release: Release of vLLM whose rules the scheduler follows, if it knows several.
+        prefix_caching: Whether its KV cache finds blocks again by what they hold.
         batch_cap: Largest batch of a replica [sequences].
         max_batch_tokens: Most tokens of one iteration; None for the scheduler's default, or the
             model's context.
@@ -61,6 +64,8 @@ class PoolConfig:
     pipeline_parallel: int = 1
     router: str | RouterFactory = "round_robin"
     scheduler: str | type[Scheduler] = "vllm_v1"
+    release: str | None = None
+    prefix_caching: bool = False
     batch_cap: int = 128
     max_batch_tokens: int | None = None
     max_model_len: int | None = None
@@ -102,6 +107,18 @@ class PoolConfig:
     def scheduler_name(self) -> str:
         """Name of the scheduler, or of its class."""
         return self.scheduler if isinstance(self.scheduler, str) else self.scheduler.__name__
+
+    def make_scheduler(self, batch_cap: int) -> Scheduler:
+        """Return a scheduler of an engine.
+
+        Args:
+            batch_cap: Most sequences that run at once on it [sequences].
+        """
+        scheduler = self.scheduling(batch_cap, self.batch_tokens)
+        scheduler.prefix_caching = self.prefix_caching
+        if self.release is not None:
+            scheduler.release = find_release(self.release)
+        return scheduler
 
     @property
     def routing(self) -> RouterFactory:
@@ -159,6 +176,12 @@ class PoolConfig:
                 f"{self.pipeline_parallel} pipeline stages"
             )
         self._check_lengths()
+        if not self.scheduling.follows_releases and (self.prefix_caching or self.release):
+            key = "prefix_caching" if self.prefix_caching else "release"
+            raise InferenceSimError(
+                f"{key} goes with scheduler vllm_v1, or one made from it "
+                f"(got '{self.scheduler_name}')"
+            )
         stages = self.execution_stages()
         self.check_power_cap(self.power_cap_w)
         if self.power_cap_w < self.power.max_w:

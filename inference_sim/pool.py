@@ -93,7 +93,7 @@ class Pool:
         make_engine = Engine if count == 1 else PipelinedEngine
         engines: list[Engine] = []
         for _ in range(count):
-            scheduler = config.scheduling(max(1, config.batch_cap // count), config.batch_tokens)
+            scheduler = config.make_scheduler(max(1, config.batch_cap // count))
             cache = scheduler.make_cache(blocks // count, self.max_context_tokens)
             engines.append(
                 make_engine(self.env, pipeline, scheduler, cache, Meter(), stepwise=config.stepwise)

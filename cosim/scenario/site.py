@@ -54,6 +54,13 @@ class SchedulerKeys(StrictModel):
     the same as Vidur models it, which `execution: vidur` takes for vllm. sarathi: chunks of 512
     tokens. orca: prompts whole and mixed in. static: FasterTransformer. Or `./file.py:Class` for
     one of your own (`cosim schedulers` lists those that have a name)."""
+    release: Literal["0.11", "0.33"] | None = None
+    """Release of vLLM whose rules vllm_v1 follows, 0.11 by default. 0.33 admits a prompt only if
+    all of it fits into the KV cache, and plans an iteration while the one before runs: a request
+    that arrives in an iteration starts in the second one after it."""
+    prefix_caching: bool = False
+    """Whether vllm_v1 finds KV blocks of earlier prompts again by what they hold, until others
+    take them (enable_prefix_caching)."""
     batch_cap: Count = 128
     """Most sequences that run at once on a replica (max_num_seqs)."""
     max_batch_tokens: Count | None = None
@@ -64,6 +71,9 @@ class SchedulerKeys(StrictModel):
     max_model_len: Count | None = None
     """Longest request, prompt and output [tokens]; the model's context by default. The KV cache
     must hold one of them."""
+    kv_blocks: Count | None = None
+    """KV blocks of 16 tokens on a replica (num_gpu_blocks_override); as many as fit beside the
+    weights by default."""
 
 
 FILE_ENDINGS = (".json", ".yaml", ".yml")
@@ -257,13 +267,13 @@ class ClusterKeys(StrictModel):
             scheduler=scheduler_of(
                 "vidur" if vidur and self.scheduler.type == "vllm" else self.scheduler.type
             ),
+            release=self.scheduler.release,
+            prefix_caching=self.scheduler.prefix_caching,
             batch_cap=self.scheduler.batch_cap,
             max_batch_tokens=self.scheduler.max_batch_tokens,
             max_model_len=self.scheduler.max_model_len,
             memory_utilisation=self.memory_utilisation,
-            kv_blocks=vidur_blocks(model, gpu, self.tensor_parallel, self.pipeline_parallel)
-            if vidur
-            else None,
+            kv_blocks=self._kv_blocks(model, gpu),
             host_power_w=self.host_power_w,
             stepwise=self.execution.stepwise,
         )
@@ -278,6 +288,12 @@ class ClusterKeys(StrictModel):
             if isinstance(self.pue, float)
             else self.pue.model(pool.gpus * (power.max_w + self.host_power_w)),
         )
+
+    def _kv_blocks(self, model: ModelSpec, gpu: GpuSpec) -> int | None:
+        """Return the KV blocks of a replica; None to plan them."""
+        if self.scheduler.kv_blocks is not None or self.execution.type != "vidur":
+            return self.scheduler.kv_blocks
+        return vidur_blocks(model, gpu, self.tensor_parallel, self.pipeline_parallel)
 
     def _stages(self, model: ModelSpec, gpu: GpuSpec) -> Callable[[Stage], ExecutionModel]:
         node = find_node(self.node) if self.node else None

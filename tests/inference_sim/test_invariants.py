@@ -32,7 +32,7 @@ def blocks_held(engine: Engine) -> int:
     ahead = ahead and (len(under_way) > 1 or under_way[0].prefill_tokens > 0)
     blocks = engine.kv.blocks_for
     running = sum(blocks(one.context_at(engine.iteration) - 1 + ahead) for one in engine.running)
-    computed = {chunk.request: chunk.before + chunk.tokens for chunk in engine._chunks}
+    computed = {chunk.request: chunk.before + chunk.tokens for chunk in engine.chunks}
     whole = not isinstance(engine.scheduler, VllmV1Scheduler)
     return running + sum(
         blocks(one.prefill_tokens if whole else computed.get(one, one.computed_tokens))
@@ -60,7 +60,7 @@ class Watch:
         assert env.now >= self.now
         self.now = env.now
         held = len(cluster.gateway.waiting) + len(cluster.deferral.waiting)
-        waiting = held + sum(len(one.waiting) for one in cluster.engines)
+        waiting = held + sum(one.queued for one in cluster.engines)
         ended = sum(len(one.ended) for one in cluster.engines)
         rejected = len(cluster.gateway.rejected) + len(cluster._refused)
         serving = 0
@@ -75,7 +75,7 @@ class Watch:
             self.over_cap |= size > cap
             self.sizes[index] = size
             entrance = engine.pipeline.entrance  # another engine's batch may be in it
-            if engine.waiting and not size and not entrance.held:  # about to wake up
+            if engine.queued and not size and not entrance.held:  # about to wake up
                 assert env.peek() == env.now, "idles while a request waits"
         assert cluster.in_flight - ended - rejected == waiting + serving
 
