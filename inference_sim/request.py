@@ -34,6 +34,7 @@ class Request:
             prompts share a prefix as far as their runs are equal. None if it shares with none.
         answer_stream: The stream of its answer, as later prompts name it.
         session: Number of its session; -1 for none.
+        retries: How often its client had sent it before.
         kv_copies: KV blocks that it holds although the cache has the same text already.
         generated_tokens: Tokens emitted when it last left the running batch (0 before the first).
         computed_tokens: Tokens of its prefill that are computed, while it is cut into chunks.
@@ -69,6 +70,7 @@ class Request:
         "reason",
         "replica",
         "request_id",
+        "retries",
         "scheduled_s",
         "session",
     )
@@ -94,6 +96,7 @@ class Request:
         self.content: tuple[tuple[int, int], ...] | None = None
         self.answer_stream = 0
         self.session = -1
+        self.retries = 0
         self.kv_copies: list[Copy] = []
         self.generated_tokens = 0
         self.computed_tokens = 0
