@@ -19,6 +19,7 @@ from inference_sim.workload.lengths import (
     FixedLengths,
     LognormalLengths,
     LognormalTokens,
+    SpreadLengths,
     UniformLengths,
     ZipfLengths,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "Replay",
     "RequestTrace",
     "Sessions",
+    "SpreadLengths",
     "StaticArrivals",
     "TraceFile",
     "Turns",
