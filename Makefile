@@ -1,15 +1,19 @@
-# make demo and make test are all that a fresh clone needs; both set up what they use.
+# make demo and make test are all that a fresh clone needs; both set up what they use: the demo the
+# package alone, the tests its tools on top.
 # They need Python 3.11 or newer, and no network but the package registry.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+INSTALLED_TOOLS := $(VENV)/.installed_tools
 # Lines of [tool.cosim.compiled]: make has to name them before there is a Python to read TOML with.
 COMPILED := $(shell sed -n '/^\[tool.cosim.compiled\]/,/^\]/s/^ *"\(.*\)",*$$/\1/p' pyproject.toml)
 INSTALLED_DOCS := $(VENV)/.installed_docs
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Python compiles a module when it is first imported; of all that pip installs that is one in four.
+export PIP_COMPILE := 0
 # Or every process of the tests would compile all sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -17,8 +21,8 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup demo test nightly smoke docs lint format clean
 
 help:
+	@echo "make demo     set up the package alone, and run the demo: two days without and with a controller"
 	@echo "make setup    make $(VENV) with the package and its tools (PYTHON=... picks the interpreter)"
-	@echo "make demo     run scenarios/quickstart.yaml through the whole loop"
 	@echo "make test     check style, types and imports, and run the tests"
 	@echo "make nightly  run larger samples of what make test checks"
 	@echo "make smoke    check that the speed has not fallen by half"
@@ -27,19 +31,25 @@ help:
 	@echo "make format   format the code, and mend what ruff can"
 	@echo "make clean    remove $(VENV), results and caches"
 
-setup: $(INSTALLED)
+setup: $(INSTALLED_TOOLS)
 	@:
 
 # The package is installed in place: again only when its dependencies or its compiled modules change.
 $(INSTALLED): pyproject.toml setup.py $(COMPILED)
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("cosim needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] + "; try make setup PYTHON=python3.11")'
-	@test -x $(BIN)/pip || { echo "Setting up $(VENV) (once; a minute or two) ..." && $(PYTHON) -m venv $(VENV); }
-	@$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@test -x $(BIN)/pip || { echo "Setting up cosim in $(VENV), once: 440 MB of libraries, and the simulator in C where there is a compiler. It takes about a minute ..." && $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/python -m pip install --quiet --editable .
 	@$(BIN)/python -c 'import inference_sim; inference_sim.is_compiled() or print("The simulator runs as plain Python here, at less than half the speed; pip install -v . says why.")'
 	@touch $@
 
-demo: setup
-	@$(BIN)/cosim run scenarios/quickstart.yaml
+# The tools come on top: pip adds what the extra names, and does not build the package again.
+$(INSTALLED_TOOLS): pyproject.toml | $(INSTALLED)
+	@test -e $@ || echo "Adding the tools of its tests and checks, once: 280 MB. It takes about half a minute ..."
+	@$(BIN)/python -m pip install --quiet 'carbon-cosim[dev]'
+	@touch $@
+
+demo: $(INSTALLED)
+	@$(BIN)/cosim demo
 
 # A file of tests stays with one worker, so that what its tests share is made once.
 PYTEST := $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
@@ -54,10 +64,9 @@ nightly: setup
 smoke: setup
 	@$(BIN)/python -m benchmarks --smoke --repeat 3
 
-# MkDocs and what it needs come on top, when they are first wanted; the package itself is not built again.
-$(INSTALLED_DOCS): $(INSTALLED)
-	@$(BIN)/python -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; print(*(one for one in extras["docs"] if not one.startswith("cosim")), sep="\n")' > $@.txt
-	@$(BIN)/python -m pip install --quiet --requirement $@.txt
+# MkDocs and what it needs come on top too, when they are first wanted.
+$(INSTALLED_DOCS): pyproject.toml | $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet 'carbon-cosim[docs]'
 	@touch $@
 
 docs: $(INSTALLED_DOCS)

@@ -91,7 +91,7 @@ def resolve(type_name: str, base_dir: Path) -> ControllerType:
             f"{', '.join(known)}, or a class of yours as ./file.py:Class"
         )
     part, source = read_part("controller", type_name, base_dir, _is_controller)
-    return _complete(part, source)
+    return complete(part, source)
 
 
 def _load_installed(points: Sequence[EntryPoint]) -> ControllerType:
@@ -113,11 +113,19 @@ def _load_installed(points: Sequence[EntryPoint]) -> ControllerType:
             f"importing {source} raised {type(error).__name__}: {error_text(error)} "
             f"({where_raised(error)})"
         ) from error
-    return _complete(part, source)
+    return complete(part, source)
 
 
-def _complete(part: object, source: str) -> ControllerType:
-    """Return `part` if it is a controller with all its methods."""
+def complete(part: object, source: str) -> ControllerType:
+    """Return `part` if it is a controller with all its methods.
+
+    Args:
+        part: The part.
+        source: Its origin, for errors.
+
+    Raises:
+        ValueError: If it is not.
+    """
     if not _is_controller(part):
         raise ValueError(
             f"{source} must be a subclass of controllers.Controller or "

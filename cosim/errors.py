@@ -22,6 +22,14 @@ from inference_sim.errors import Problem as Problem
 from inference_sim.errors import did_you_mean as did_you_mean
 from inference_sim.errors import one_line
 
+DISTRIBUTION = "carbon-cosim"
+"""The name by which pip knows cosim; `cosim` alone is somebody else's package."""
+
+
+def install_hint(extra: str) -> str:
+    """Return the command that installs an extra: ``pip install 'carbon-cosim[plots]'``."""
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
+
 
 class CosimError(Exception):
     """Base of all errors that are shown to the user as a message, without a traceback."""

@@ -375,7 +375,7 @@ class Engine:
             )
         ):
             wanted = 1
-        iterations = self.kv.affordable_iterations(self.iteration, wanted)
+        iterations = self._affordable_iterations(wanted)
         cost = self.pipeline.stages[0].decode(batch, context)
         if context < cost.context_limit < math.inf:  # attention windows fill up
             iterations = min(iterations, math.ceil((cost.context_limit - context) / batch))
@@ -461,7 +461,9 @@ class Engine:
 
     def _make_room(self) -> bool:
         """Evict the youngest until the next decodes have blocks; return whether any still run."""
-        while self.running and self.kv.blocks_needed(self.iteration, 1) > self.kv.free:
+        while self.running and (
+            self.kv.blocks_needed(self.iteration, 1) + self._spare(self.iteration) > self.kv.free
+        ):
             if self._partial is not None:
                 self._evict_begun(self._partial)
                 continue
@@ -472,6 +474,28 @@ class Engine:
             self._leave(victim, False)
             self._return(victim)
         return bool(self.running)
+
+    def _affordable_iterations(self, wanted: int) -> int:
+        """Return how many of the next `wanted` decode iterations there are blocks for."""
+        affordable = self.kv.affordable_iterations(self.iteration, wanted)
+        if not self.scheduler.needs_a_free_block:
+            return affordable
+        # The blocks taken so far only grow: just the last ones may leave none free.
+        while affordable and (
+            self.kv.blocks_needed(self.iteration, affordable)
+            + self._spare(self.iteration + affordable - 1)
+            > self.kv.free
+        ):
+            affordable -= 1
+        return affordable
+
+    def _spare(self, iteration: int) -> int:
+        """Return the blocks that must be free beyond those taken: 1 if the youngest takes none."""
+        if not self.scheduler.needs_a_free_block:
+            return 0
+        youngest = next(reversed(self.running))
+        takes = (youngest.context_at(iteration) - 1) % self.kv.block_size == 0
+        return 0 if takes else 1
 
     def _evict_begun(self, victim: Request) -> None:
         """Evict the request whose prompt is computed in part: it is the youngest."""

@@ -20,7 +20,7 @@ import yaml
 
 import cosim
 import inference_sim
-from cosim.errors import CosimError
+from cosim.errors import DISTRIBUTION, CosimError, install_hint
 from cosim.world.plan import load_plan
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +48,40 @@ def test_one_version() -> None:
     assert cosim.__version__ == pyproject()["project"]["version"]
     assert cosim.__version__ == read_yaml("CITATION.cff")["version"]
     assert f"## [{cosim.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_one_name_for_pip() -> None:
+    """`cosim` is the name of the module and of the command; for pip it is a stranger's package."""
+    assert pyproject()["project"]["name"] == DISTRIBUTION == "carbon-cosim"
+    assert install_hint("plots") == "pip install 'carbon-cosim[plots]'"
+    for extra, needed in pyproject()["project"]["optional-dependencies"].items():
+        assert not [name for name in needed if re.match(r"cosim\b", name)], extra
+    wrong = re.compile(
+        r"(?<![\w./-])cosim\\?\[[a-z]"  # cosim[plots]
+        r"|pip3?\s+(?:install|download|show|uninstall)\s[^\n`]*?(?<![\w./-])cosim(?![\w./-])"
+        r"|(?:version|distribution|metadata|requires|files)\(['\"]cosim['\"]"
+        r"|\bcosim-\d"  # cosim-0.1.0.dist-info
+    )
+    files = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT).stdout
+    texts = [name for name in files.splitlines() if not name.endswith((".gz", ".png"))]
+    assert texts or not (ROOT / ".git").exists()
+    for name in texts:
+        if (ROOT / name) != Path(__file__) and (ROOT / name).is_file():
+            found = wrong.search((ROOT / name).read_text(encoding="utf-8"))
+            assert found is None, f"{name}: {found}"
+
+
+def test_every_extra_that_is_named_is_there() -> None:
+    """`pip` only warns of an extra that it does not know."""
+    extras = set(pyproject()["project"]["optional-dependencies"])
+    named = {
+        extra
+        for name in (*MODULES, *map(str, (ROOT / "docs").rglob("*.md")), "README.md")
+        for extra in re.findall(
+            r"(?:carbon-cosim\[|install_hint\([\"'])(\w+)", (ROOT / name).read_text("utf-8")
+        )
+    }
+    assert {"plots", "solar"} <= named <= extras
 
 
 def test_console_command() -> None:
@@ -83,6 +117,44 @@ def test_make_builds_again_when_a_compiled_module_changes() -> None:
     )
     (rule,) = re.findall(r"^\.venv/\.installed: (.*)$", answer.stdout, re.MULTILINE)
     assert rule.split() == ["pyproject.toml", "setup.py", *compiled_modules()]
+
+
+def test_make_installs_the_package_once_and_the_tools_for_those_who_need_them() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert makefile.count("--editable .") == 1
+    assert "\ndemo: $(INSTALLED)\n" in makefile
+    assert "\nsetup: $(INSTALLED_TOOLS)\n" in makefile
+    assert "\n$(INSTALLED_TOOLS): pyproject.toml | $(INSTALLED)\n" in makefile
+    assert f"'{DISTRIBUTION}[dev]'" in makefile
+
+
+def test_type_checkers_follow_an_editable_install() -> None:
+    """It is a line with the folder; setuptools' other kind is a finder in Python."""
+    for links in Path(importlib.import_module("pip").__file__).parents[1].glob("__editable__*.pth"):
+        if "cosim" in links.name:
+            assert links.read_text(encoding="utf-8").strip() == str(ROOT)
+
+
+@pytest.mark.nightly("mypy --strict on a script outside the project; every day the link alone")
+def test_mypy_finds_the_types_from_outside(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        "import cosim\n"
+        "from controllers import Controller, SiteAction, SiteContext, SiteObservation\n"
+        "from inference_sim.errors import Problem\n\n\n"
+        "class Night(Controller):\n"
+        "    def reset(self, context: SiteContext) -> None: ...\n\n"
+        "    def step(self, observation: SiteObservation) -> SiteAction:\n"
+        "        return SiteAction(reason=observation.carbon_intensity_g_per_kwh)\n\n\n"
+        "print(cosim.__version__, Problem('here'))\n"
+    )
+    answer = subprocess.run(
+        [Path(sys.executable).with_name("mypy"), "--strict", "script.py"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    (error, _) = answer.stdout.splitlines()  # the one that only its type tells
+    assert error.startswith('script.py:10: error: Argument "reason" to "SiteAction" has')
 
 
 def test_one_base_of_errors() -> None:
@@ -182,7 +254,7 @@ def test_import_directions() -> None:
 def test_every_room_stands_on_a_floor() -> None:
     """A folder or module of cosim that no layer names would escape the contract."""
     rooms = {path.stem for path in (ROOT / "cosim").iterdir() if path.suffix in ("", ".py")}
-    rooms -= {"__pycache__", "__init__", "__main__", "py"}
+    rooms -= {"__pycache__", "__init__", "__main__", "_own_packages", "py"}
     (layers,) = (
         contract["layers"]
         for contract in pyproject()["tool"]["importlinter"]["contracts"]
@@ -225,6 +297,8 @@ def test_ci_runs_the_oldest_and_the_newest_python() -> None:
     versions = [one.rpartition(" ")[2] for one in project["classifiers"] if " :: 3." in one]
     assert job["strategy"]["matrix"]["python-version"] == [versions[0], versions[-1]]
     assert project["requires-python"] == f">={versions[0]}"
+    wheels = [f"cp{version.replace('.', '')}-*" for version in versions]
+    assert pyproject()["tool"]["cibuildwheel"]["build"].split() == wheels
 
 
 def test_lint_and_pre_commit_run_the_same_tools() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from controllers.actuators import ACTUATORS
@@ -39,7 +39,7 @@ _LADDERS: Mapping[str, Sequence[tuple[str, float, float]]] = {
 }
 """Units by the one that values are in: name, size, and the least value that is shown in it."""
 
-_HEAD = re.compile(r"(\w+)((?: (?:CO2e|per) ?.*)?)")  # a unit, and of or per what it is
+_HEAD = re.compile(r"(\w+)((?:/h| (?:CO2e|per) ?.*)?)")  # a unit, and of or per what it is
 
 
 def unit_for(unit: str, largest: float) -> Unit:
@@ -75,6 +75,21 @@ def number(value: float) -> str:
     decimals = max(0, 3 - math.floor(math.log10(abs(value))))
     text = f"{value:,.{decimals}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def aligned(values: Iterable[float], *, whole: bool = False) -> list[str]:
+    """Return numbers of a column: as many decimals in each as the largest has by :func:`number`.
+
+    Args:
+        values: The numbers; a dash for NaN.
+        whole: Whether they are counts, without decimals.
+    """
+    numbers = list(values)
+    largest = max((abs(value) for value in numbers if math.isfinite(value)), default=0.0)
+    decimals = 0 if whole or not largest else min(6, max(0, 3 - math.floor(math.log10(largest))))
+    return [
+        f"{value:z,.{decimals}f}" if math.isfinite(value) else number(value) for value in numbers
+    ]
 
 
 def mass(grams: float) -> str:

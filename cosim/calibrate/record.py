@@ -21,7 +21,7 @@ from statistics import fmean, pstdev
 from typing import Any, TextIO
 
 from cosim.calibrate.output import writing
-from cosim.errors import CosimError, ScenarioError
+from cosim.errors import CosimError, ScenarioError, install_hint
 
 COLUMNS = (
     "time", "gpu", "name", "power_w", "power_limit_w", "sm_clock_mhz", "memory_clock_mhz",
@@ -99,8 +99,8 @@ def _start() -> Any:
         nvml = importlib.import_module("pynvml")
     except ImportError:
         raise CosimError(
-            "recording needs the package nvidia-ml-py: pip install '.[nvml]' (and a machine with "
-            "an NVIDIA GPU and its driver)"
+            f"recording needs the package nvidia-ml-py: {install_hint('nvml')} (and a machine "
+            "with an NVIDIA GPU and its driver)"
         ) from None
     try:
         nvml.nvmlInit()

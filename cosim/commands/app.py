@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from cosim import __version__
-from cosim.commands import calibrate, controllers, signals, traces
+from cosim.commands import calibrate, controllers, scenarios, signals, traces
 from cosim.commands.capacity import capacity
 from cosim.commands.catalogues import gpus, models, routers, schedulers, schema
 from cosim.commands.compare import compare
@@ -26,7 +26,6 @@ app = typer.Typer(
     name="cosim",
     help="Simulate the energy and carbon of LLM serving, and the effect of carbon-aware "
     "controllers.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -47,6 +46,7 @@ app.command()(models)
 app.command()(gpus)
 app.command()(schedulers)
 app.command()(routers)
+app.add_typer(scenarios.app, name="scenarios")
 app.add_typer(controllers.app, name="controllers")
 app.add_typer(calibrate.app, name="calibrate")
 app.add_typer(signals.app, name="signals")

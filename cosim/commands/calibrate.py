@@ -179,8 +179,8 @@ def record(
 ) -> None:
     """Sample power, clocks, utilisation, temperature and memory of this machine's NVIDIA GPUs.
 
-    Needs a driver and the extra: pip install '.[nvml]'. Ctrl-C ends it early and keeps the samples
-    in FILE.partial.
+    Needs a driver and the extra: pip install 'carbon-cosim[nvml]'. Ctrl-C ends it early and keeps
+    the samples in FILE.partial.
     """
     from cosim.calibrate.record import record_gpus
 

@@ -17,6 +17,12 @@ class Figures(StrEnum):
     PDF = "pdf"
 
 
+class Tables(StrEnum):
+    """Kinds of files of tables."""
+
+    CSV = "csv"
+
+
 def report(
     folder: Annotated[
         Path,
@@ -37,16 +43,28 @@ def report(
         Figures | None,
         typer.Option(help="Write its charts as files too, into DIR/figures."),
     ] = None,
+    tables: Annotated[
+        Tables | None,
+        typer.Option(
+            help="Write the tables of a run too, by hour of the day and by month: by_hour.csv and "
+            "by_month.csv in DIR."
+        ),
+    ] = None,
 ) -> None:
     """Write the report of a result folder: one HTML file with headline, charts and versions."""
+    from cosim.errors import ScenarioError
     from cosim.report.figures import check_figures, write_figures
     from cosim.results.files import COMPARISON, put_text
     from cosim.studies.compare.compare import compare_folders
-    from cosim.studies.kinds import kind_of
+    from cosim.studies.kinds import RUN, kind_of
 
     if figures is not None:
         check_figures(figures)
     kind = kind_of(folder)
+    if tables is not None and kind is not RUN:
+        raise ScenarioError(
+            f"--tables goes with the report of a run; this folder is of {kind.command}"
+        )
     beside = None
     if baseline is not None:
         kind.check_baseline()
@@ -60,4 +78,10 @@ def report(
         charts += [replace(chart, key=f"comparison-{chart.key}") for chart in beside.charts]
     if figures is not None:
         for path in write_figures(folder, figures, charts):
+            print(path)
+    if tables is not None:
+        from cosim.report.run_data import RunData
+        from cosim.report.run_tables import write_tables
+
+        for path in write_tables(RunData.load(folder), folder):
             print(path)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from cosim.errors import FetchError, did_you_mean
+from cosim.errors import FetchError, did_you_mean, install_hint
 from inference_sim.files.catalogue import read_data, with_bases
 
 _TIMEOUT_S = 30.0  # without a byte
@@ -204,7 +204,7 @@ def _download(
         import pooch
     except ImportError as error:
         raise FetchError(
-            "downloads need pooch, which is not installed: pip install 'cosim[fetch]'"
+            f"downloads need pooch, which is not installed: {install_hint('fetch')}"
         ) from error
     pooch.get_logger().setLevel("WARNING")  # our own messages say more
     try:

@@ -8,12 +8,17 @@ from typing import ClassVar
 import vessim
 
 from cosim.loop.coupling import Coupling
+from cosim.loop.participants import SiteEntities, World
 from cosim.world.microgrid import MicrogridState, initial_state
 from cosim.world.observe import microgrid_report, site_report
 
 
 class MosaikCoupling(Coupling):
-    """A mosaik world: controllers -> clusters -> microgrids, and back one step later."""
+    """A mosaik world: controllers -> clusters -> microgrids, and back one step later.
+
+    Attributes:
+        world: The world with all parts connected, once they are.
+    """
 
     simulators: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "Cluster": {"python": "inference_sim.participant:ClusterSimulator"},
@@ -23,9 +28,11 @@ class MosaikCoupling(Coupling):
     def connect(self, environment: vessim.Environment) -> None:
         """Start the simulators, one of which resets the controllers, and connect them."""
         environment.prepare()
+        world = environment.world
+        sites = {name: SiteEntities(grid) for name, grid in environment.entities.items()}
+        self.world = World(world, self._step_s, sites)
         if not self._clusters:
             return
-        world = environment.world
         serving = world.start(
             "Cluster", clusters=self._clusters, step_s=self._step_s, telemetry=self.telemetry
         )
@@ -40,6 +47,7 @@ class MosaikCoupling(Coupling):
             control = controlling.SiteController(site=name)
             if name in self._clusters:
                 cluster = serving.Cluster(name=name)
+                sites[name] = SiteEntities(microgrid, cluster, control)
                 world.connect(control, cluster, *self._host.actuators(name))
                 world.connect(cluster, microgrid, "power")
                 world.connect(

@@ -23,12 +23,13 @@ from loguru import logger
 
 import cosim
 import inference_sim
-from cosim.errors import RunFailed, RunInterrupted
+from cosim.errors import RunFailed, RunInterrupted, ScenarioError
 from cosim.loop.coupling import Coupling
 from cosim.loop.live import Live
 from cosim.loop.mosaik_coupling import MosaikCoupling
 from cosim.loop.native_coupling import NativeCoupling
 from cosim.loop.observer import Observers, RunObserver
+from cosim.loop.participants import Connect
 from cosim.loop.record import Recorder, Run
 from cosim.loop.stop import StopRequest
 from cosim.world.microgrid import MicrogridState, add_microgrid, initial_state
@@ -44,6 +45,7 @@ def run(
     observers: Sequence[RunObserver] = (),
     live: Live | None = None,
     stop: StopRequest | None = None,
+    connect: Connect | None = None,
 ) -> Run:
     """Run a plan to its end.
 
@@ -55,6 +57,11 @@ def run(
         observers: Observers of the run, called in this order.
         live: Makes it go in real time; its first values must be there.
         stop: Tells after which step to stop, and why.
+        connect: Connects further simulators to the mosaik world of the run; an error of it goes to
+            the caller.
+
+    Raises:
+        ScenarioError: If simulators are to be connected, and the run does not go by mosaik.
     """
     stop = stop or StopRequest()
     for library in ("mosaik", "mosaik_api_v3", "vessim"):
@@ -63,7 +70,10 @@ def run(
     started = Run(plan, Recorder(plan), _clusters(plan), plan.host(), live)
     backend = plan.scenario.coupling or "native"
     coupling = _COUPLINGS[backend](started.host, started.clusters, time.step_s)
+    if connect is not None and not isinstance(coupling, MosaikCoupling):
+        raise ScenarioError("further simulators need `coupling: mosaik` (got native)")
     environment = _environment(plan, backend, coupling, live)
+    is_connecting = False
     observer = Observers(observers)
     failure: RunFailed | None = None
     observer.on_start(started)
@@ -71,6 +81,10 @@ def run(
         _add_microgrids(environment, started, coupling)
         environment.add_controller(_Loop(started, coupling, observer, stop))
         coupling.connect(environment)
+        if connect is not None and isinstance(coupling, MosaikCoupling):
+            is_connecting = True
+            connect(coupling.world)
+            is_connecting = False
         environment.run(until=time.horizon_s)
         if live is not None:
             live.end()
@@ -80,6 +94,8 @@ def run(
         reason = stop.reason or str(interrupt) or "interrupted"
         failure = RunInterrupted(reason, step=started.recorder.steps)
     except Exception as error:
+        if is_connecting:
+            raise
         # mosaik may wrap the error of a controller, or lose it; the host has it.
         cause = started.host.failure or error
         kind = "" if started.host.failure else f"{type(cause).__name__}: "

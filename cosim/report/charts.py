@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cosim.accounting.words import Unit, unit_for
+from cosim.report.heat_map import HeatMap
 from cosim.report.lines import Axis, ChartLine, LineChart, Panel
 from cosim.report.palette import series_color, series_dash
 from cosim.report.ticks import domain
@@ -120,7 +121,7 @@ class ScatterChart:
         return [y for point in self.points for y in (point.y, *(point.y_interval or ()))]
 
 
-Chart = LineChart | BarChart | ScatterChart
+Chart = LineChart | BarChart | ScatterChart | HeatMap
 
 
 def line_chart(

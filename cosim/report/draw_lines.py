@@ -114,7 +114,7 @@ def _curves(
             floor = np.full_like(y, down.pixel(max(0.0, down.low)))
             d = area_path(x, y, np.where(np.isnan(y), np.nan, floor), end, held=held)
             yield element("path", d=d, class_=f"solid area {line.color}")
-        if line.low is not None and line.high is not None:
+        if panel.banded and line.low is not None and line.high is not None:
             d = area_path(x, down.pixels(line.high), down.pixels(line.low), end, held=held)
             yield element("path", d=d, class_=f"solid band {line.color}")
         if line.shape == "points":

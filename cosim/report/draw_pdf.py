@@ -9,10 +9,12 @@ import numpy as np
 
 from cosim.accounting.words import Unit
 from cosim.report.charts import BarChart, Bars, Chart, ScatterChart
+from cosim.report.heat_map import HeatMap
 from cosim.report.lines import Axis, ChartLine, LineChart, Panel
-from cosim.report.palette import LIGHT
+from cosim.report.local_hours import DAY_S, HOURS
+from cosim.report.palette import HEAT, LIGHT
 from cosim.report.scales import panel_scale, x_scale
-from cosim.report.ticks import domain, linear_ticks
+from cosim.report.ticks import domain, linear_ticks, time_ticks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,6 +35,8 @@ def write_pdf(chart: Chart, path: Path) -> None:
             figure = _lines(chart)
         elif isinstance(chart, BarChart):
             figure = _bars(chart)
+        elif isinstance(chart, HeatMap):
+            figure = _heat(chart)
         else:
             figure = _scatter(chart)
         figure.savefig(path, metadata={"CreationDate": None})
@@ -76,7 +80,7 @@ def _panel(chart: LineChart, panel: Panel, ax: Any) -> None:
                 x, y, marker="o" if chart.dots and line.shape == "line" else None, ms=3, **style
             )
         step = "post" if held else None
-        if line.low is not None and line.high is not None:
+        if panel.banded and line.low is not None and line.high is not None:
             low, high = (_extended(chart, line, edge, held)[1] for edge in (line.low, line.high))
             high = np.where(np.isposinf(high), scale.high, high)
             ax.fill_between(x, low, high, color=LIGHT[line.color], alpha=0.22, lw=0, step=step)
@@ -163,6 +167,25 @@ def _errors(group: Bars, unit: Unit) -> Any:
         return None
     lengths = np.array([group.values - group.low, group.high - group.values]) / unit.size
     return np.where(np.isfinite(lengths), np.maximum(lengths, 0.0), 0.0)
+
+
+def _heat(chart: HeatMap) -> Figure:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    figure, (ax,) = _figure(260, 1, [1.0])
+    days = len(chart.cells)
+    low, high = (bound / chart.shown.size for bound in chart.bounds)
+    colors = LinearSegmentedColormap.from_list("heat", HEAT)
+    shown = np.ma.masked_invalid(chart.cells.T / chart.shown.size)
+    frame = (0, days, HOURS, 0)
+    drawn = ax.imshow(shown, colors, aspect="auto", vmin=low, vmax=high, extent=frame)
+    figure.colorbar(drawn, ax=ax, label=chart.heading)
+    ticks = time_ticks(chart.midnight, days * DAY_S, _TICKS)
+    ax.set_xticks([tick.at / DAY_S for tick in ticks], [tick.label for tick in ticks])
+    ax.set_yticks(range(0, HOURS + 1, 6), [f"{hour:02d}:00" for hour in range(0, HOURS + 1, 6)])
+    ax.set_xlabel(chart.clock.axis_label)
+    ax.set_title(chart.title, fontsize=9, loc="left")
+    return figure
 
 
 def _scatter(chart: ScatterChart) -> Figure:

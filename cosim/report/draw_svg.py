@@ -9,8 +9,10 @@ from html import escape
 
 from cosim.report.charts import BarChart, Chart
 from cosim.report.draw_bars import draw_bars
+from cosim.report.draw_heat import draw_heat
 from cosim.report.draw_lines import draw_lines
 from cosim.report.draw_scatter import draw_scatter
+from cosim.report.heat_map import HeatMap
 from cosim.report.lines import LineChart
 from cosim.report.size import WIDE, Size
 from cosim.report.svg import CHAR_WIDTH, color_rules, element, paper, text
@@ -30,6 +32,8 @@ def to_svg(chart: Chart, size: Size = WIDE, *, alone: bool = False, dark: bool =
         body, height, data = draw_lines(chart, size, top, linked=not alone)
     elif isinstance(chart, BarChart):
         body, height, data = draw_bars(chart, size, top)
+    elif isinstance(chart, HeatMap):
+        body, height, data = draw_heat(chart, size, top)
     else:
         body, height, data = draw_scatter(chart, size, top)
     content = ""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from cosim.errors import CosimError
+from cosim.errors import CosimError, install_hint
 from cosim.report.charts import Chart
 from cosim.report.draw_svg import to_svg
 
@@ -21,7 +21,7 @@ def check_figures(kind: str) -> None:
     """
     if kind == "pdf" and find_spec("matplotlib") is None:
         raise CosimError(
-            "figures as PDF need Matplotlib, which is not installed: pip install 'cosim[plots]', "
+            f"figures as PDF need Matplotlib, which is not installed: {install_hint('plots')}, "
             "or take --figures svg"
         )
 

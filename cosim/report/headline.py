@@ -76,9 +76,9 @@ def figure_cards(
     totals = _totals(summary)
     before = None if baseline is None else _totals(baseline)
     carbon, used = totals.carbon_g, totals.energy_kwh
-    remark = f"{mass(carbon.import_)} from grid imports"
+    remark = "all of it from grid imports"
     if carbon.embodied:
-        remark += f", {mass(carbon.embodied)} embodied"
+        remark = f"{mass(carbon.import_)} from grid imports, {mass(carbon.embodied)} embodied"
     if before is not None:
         remark = Difference(carbon.total, before.carbon_g.total).less_than(name)
     yield "Carbon (CO2e)", mass(carbon.total), remark
@@ -92,11 +92,15 @@ def figure_cards(
     remark = "of requests met their SLOs"
     if met is not None and met_before is not None:
         remark = f"of requests; {points(met, met_before, name)}"
-    yield (
-        "SLO attainment",
-        "none set" if met is None else exact_percent(met),
-        "no class has an SLO" if met is None else remark,
-    )
+    if met is not None:
+        yield "SLO attainment", exact_percent(met), remark
+    elif totals.latency_s.ttft is not None:
+        ttft = totals.latency_s.ttft
+        yield (
+            "First token",
+            latency(ttft.p50),
+            f"at the median; {latency(ttft.p99)} at the 99th percentile",
+        )
     requests = totals.requests
     remark = f"of {requests.arrived:,} that arrived"
     if isinstance(before, ServingTotals):

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from cosim.accounting.words import UNLIMITED, Unit, unit_for
+from cosim.report.clock import UTC_CLOCK, Clock
 from inference_sim.arrays import FloatArray
 
 Kind = Literal["time", "linear", "log"]
@@ -29,6 +30,7 @@ class Axis:
         label: Its quantity, and its unit in brackets: ``capacity [Wh]``.
         low, high: Its ends.
         origin: UTC time of 0, of a time axis.
+        clock: Clock by which a time axis is labelled.
     """
 
     kind: Kind
@@ -36,6 +38,7 @@ class Axis:
     low: float
     high: float
     origin: datetime | None = None
+    clock: Clock = UTC_CLOCK
 
     @property
     def quantity(self) -> str:
@@ -118,6 +121,7 @@ class Panel:
         percent: Whether fractions are written as percentages at the ticks.
         infinite: Meaning of an infinite value.
         log: Whether the axis is logarithmic; values that are not above 0 stand at its foot.
+        banded: Whether the bands of lines are drawn; else they are only under the pointer.
     """
 
     label: str
@@ -129,6 +133,7 @@ class Panel:
     percent: bool = False
     infinite: str = UNLIMITED
     log: bool = False
+    banded: bool = True
 
     @property
     def shown(self) -> Unit:
@@ -138,7 +143,7 @@ class Panel:
         least, largest = _bounds(
             values
             for line in self.series
-            for values in (line.y, line.low, line.high)
+            for values in (line.y, *((line.low, line.high) if self.banded else ()))
             if values is not None
         )
         return unit_for(self.unit, _middle(least, largest) if self.log else largest)

@@ -21,18 +21,28 @@
     if (typeof v !== "number") return value(v, one.infinite);
     return value(one.per ? v / one.per : v);
   };
-  const moment = (chart, s) => {
-    const t = new Date((chart.origin + s) * 1000);
-    const seconds = chart.seconds ? ":" + two(t.getUTCSeconds()) : "";
-    return `${t.getUTCDate()} ${MONTHS[t.getUTCMonth()]} ${two(t.getUTCHours())}:${two(t.getUTCMinutes())}${seconds}`;
+  const clock = (chart, t) => `${two(t.getUTCHours())}:${two(t.getUTCMinutes())}${chart.seconds ? ":" + two(t.getUTCSeconds()) : ""}`;
+  const day = (t) => `${t.getUTCDate()} ${MONTHS[t.getUTCMonth()]}`;
+  const ahead = (chart, s) => {
+    let offset = 0;
+    for (const [from, seconds] of chart.offsets || []) if (from <= s) offset = seconds;
+    return offset;
   };
+  const span = (chart, k, local) => {
+    const at = chart.at[k];
+    const end = k + 1 < chart.at.length ? chart.at[k + 1] : Math.min(at + chart.width, chart.end);
+    const date = (s) => new Date((chart.origin + s + (local ? ahead(chart, s) : 0)) * 1000);
+    const [from, to] = [date(at), date(end)];
+    const first = `${day(from)} ${clock(chart, from)}`;
+    if (!chart.bucket) return first;
+    return day(from) === day(to) ? `${first} to ${clock(chart, to)}` : `${first} to ${day(to)} ${clock(chart, to)}`;
+  };
+  const utc = (chart, k) => `${span(chart, k, false)} UTC`;
   const place = (chart, k) => {
     const at = chart.at[k];
     if (chart.along === "y") return `${value(at * 100)} % of requests within`;
     if (chart.origin === undefined) return `${chart.label}: ${shown(chart, at)} ${chart.unit || ""}`.trimEnd();
-    if (!chart.bucket) return moment(chart, at) + " UTC";
-    const end = Math.min(at + chart.width, chart.end);
-    return `${moment(chart, at)} to ${moment(chart, end)} UTC`;
+    return chart.zone ? `${span(chart, k, true)} ${chart.zone}` : utc(chart, k);
   };
   const find = (chart, x) => {
     const at = chart.at;
@@ -43,6 +53,17 @@
     }
     const nearer = low + 1 < at.length && at[low + 1] - x < x - at[low];
     return !chart.held && nearer ? low + 1 : low;
+  };
+
+  const beside = (tip, figure, event) => {
+    tip.style.left = "0";
+    tip.hidden = false;
+    const home = figure.getBoundingClientRect();
+    const at = event.clientX - home.left;
+    const room = home.width - tip.offsetWidth;
+    const left = at + 16 > room ? at - tip.offsetWidth - 16 : at + 16;
+    tip.style.left = `${Math.max(0, Math.min(left, room))}px`;
+    tip.style.top = `${event.clientY - home.top + 18}px`;
   };
 
   for (const svg of document.querySelectorAll("svg[data-chart]")) {
@@ -80,6 +101,7 @@
       tip.textContent = "";
       tip.dataset.index = k;
       tip.appendChild(document.createElement("b")).textContent = place(chart, k);
+      if (chart.zone) tip.appendChild(document.createElement("div")).textContent = utc(chart, k);
       for (const one of chart.series) {
         const row = tip.appendChild(document.createElement("div"));
         row.dataset.series = one.name;
@@ -98,14 +120,42 @@
         const unit = typeof own === "number" && !timed ? one.unit : "";
         row.appendChild(document.createTextNode(`${one.name} ${text} ${unit}`.trimEnd()));
       }
-      tip.style.left = "0";
-      tip.hidden = false;
-      const home = figure.getBoundingClientRect();
-      const at = event.clientX - home.left;
-      const room = home.width - tip.offsetWidth;
-      const beside = at + 16 > room ? at - tip.offsetWidth - 16 : at + 16;
-      tip.style.left = `${Math.max(0, Math.min(beside, room))}px`;
-      tip.style.top = `${event.clientY - home.top + 18}px`;
+      beside(tip, figure, event);
+    };
+    svg.addEventListener("pointermove", show);
+    svg.addEventListener("pointerdown", show);
+    svg.addEventListener("pointerleave", hide);
+  }
+
+  for (const svg of document.querySelectorAll("svg[data-heat]")) {
+    const chart = charts[svg.dataset.heat];
+    const figure = svg.closest("figure");
+    const tip = figure.querySelector(".tip");
+    const [left, right, top, bottom] = ["left", "right", "top", "bottom"].map((name) => +svg.dataset[name]);
+    const wide = (right - left) / chart.days, high = (bottom - top) / 24;
+    const mark = svg.appendChild(document.createElementNS(NS, "path"));
+    mark.setAttribute("class", "rule");
+    const hide = () => { tip.hidden = true; mark.removeAttribute("d"); };
+    const show = (event) => {
+      const box = svg.getBoundingClientRect();
+      const scale = box.width / svg.viewBox.baseVal.width;
+      const day_ = Math.floor(((event.clientX - box.left) / scale - left) / wide);
+      const hour = Math.floor(((event.clientY - box.top) / scale - top) / high);
+      if (day_ < 0 || day_ >= chart.days || hour < 0 || hour > 23) return hide();
+      const k = day_ * 24 + hour;
+      const x = left + day_ * wide, y = top + hour * high;
+      mark.setAttribute("d", `M${x} ${y}h${wide}v${high}h${-wide}z`);
+      tip.textContent = "";
+      tip.dataset.index = k;
+      const when = new Date((chart.first + day_ * 86400) * 1000);
+      tip.appendChild(document.createElement("b")).textContent =
+        `${day(when)} ${when.getUTCFullYear()}, ${two(hour)}:00 to ${two(hour + 1)}:00 ${chart.zone}`;
+      const row = tip.appendChild(document.createElement("div"));
+      row.dataset.series = chart.label;
+      row.dataset.mean = chart.cells[k];
+      const unit = chart.cells[k] === null ? "" : chart.unit;
+      row.textContent = `${chart.label} ${shown(chart, chart.cells[k])} ${unit}`.trimEnd();
+      beside(tip, figure, event);
     };
     svg.addEventListener("pointermove", show);
     svg.addEventListener("pointerdown", show);

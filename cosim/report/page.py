@@ -19,6 +19,7 @@ import cosim
 from cosim.accounting.words import Unit
 from cosim.report.charts import Chart
 from cosim.report.draw_svg import to_svg
+from cosim.report.heat_map import HeatMap
 from cosim.report.lines import LineChart
 from cosim.report.size import NARROW, WIDE
 from cosim.report.svg import color_rules, variables
@@ -74,7 +75,12 @@ class Page:
 
     def html(self) -> str:
         """Return the page as HTML."""
-        values = {chart.key: _data(chart) for chart in self.charts if isinstance(chart, LineChart)}
+        values: dict[str, Any] = {}
+        for chart in self.charts:
+            if isinstance(chart, LineChart):
+                values[chart.key] = _data(chart)
+            elif isinstance(chart, HeatMap):
+                values[chart.key] = _heat_data(chart)
         links = "".join(
             f'<a href="#{section.key}">{escape(section.title)}</a>' for section in self.sections
         )
@@ -89,7 +95,8 @@ class Page:
             "<main>",
             *(_section(section) for section in self.sections),
             "</main>",
-            f"<footer>Written by cosim {escape(cosim.__version__)}. Times are UTC.</footer>",
+            f"<footer>Written by cosim {escape(cosim.__version__)}. Times are UTC "
+            "where no other zone is named.</footer>",
         ]
         data = json.dumps(values, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
         return (
@@ -144,6 +151,7 @@ def table(
     wide: Sequence[int] = (),
     keys: Sequence[str] = (),
     named: bool = False,
+    whole: bool = False,
 ) -> str:
     """Return a table of plain text.
 
@@ -154,6 +162,7 @@ def table(
         wide: Columns of running text, which keep a readable width.
         keys: Identifiers of the rows, to link to.
         named: Whether the first column names the rows, and stays in sight.
+        whole: Whether all rows are in sight; otherwise a long table scrolls within its box.
 
     Of a long one the first rows are printed, which is said there.
     """
@@ -181,6 +190,7 @@ def table(
             f"The first {_PRINTED} of {len(lines):,} rows; the page has all.", kind="note printed"
         )
     kind = "wide-table" if head else "wide-table pairs"
+    kind += " whole" if whole else ""
     return f'<div class="{kind}" tabindex="0"><table>{header}{body}</table></div>{note}'
 
 
@@ -224,6 +234,9 @@ def _data(chart: LineChart) -> dict[str, Any]:
         data["bucket"] = any(
             line.low is not None for panel in chart.panels for line in panel.series
         )
+        if not chart.axis.clock.is_utc:
+            data["zone"] = chart.axis.clock.name
+            data["offsets"] = chart.axis.clock.offsets(chart.axis.origin, chart.at)
         data["seconds"] = bool(chart.width % 60)
     data["series"] = []
     for panel in chart.panels:
@@ -241,6 +254,21 @@ def _data(chart: LineChart) -> dict[str, Any]:
                 entry |= {"low": _plain(line.low), "high": _plain(line.high)}
             data["series"].append(entry)
     return data
+
+
+def _heat_data(chart: HeatMap) -> dict[str, Any]:
+    """Return the values of a heat map for the script, to five digits, day after day."""
+    unit = chart.shown
+    cells = [None if math.isnan(v) else float(f"{v:.5g}") for v in chart.cells.ravel().tolist()]
+    return {
+        "first": chart.midnight.timestamp(),
+        "days": len(chart.cells),
+        "zone": chart.clock.name,
+        "label": chart.label,
+        "unit": unit.name,
+        "per": unit.size,
+        "cells": cells,
+    }
 
 
 def _plain(values: FloatArray) -> list[float | str | None]:

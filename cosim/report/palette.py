@@ -18,6 +18,14 @@ LIGHT = {
 }
 DARK = LIGHT | {"ink": "#f2f2f2", "blue": "#3D9BE0", "green": "#20B78C", "grey": "#9a9a9a"}
 
+HEAT = (
+    *("#00224e", "#1a386f", "#434e6c", "#61656f", "#7d7c78"),
+    *("#9b9476", "#bcae6c", "#dec958", "#fee838"),
+)
+"""Colours of heat maps from the least to the greatest value, evenly spaced; between them they are
+mixed. They get lighter evenly, also for the colour-blind, and read on light and on dark ground.
+Source: cividis, J. R. Nunez, C. R. Anderton and R. S. Renslow, PLoS ONE 13, e0199239 (2018)."""
+
 CYCLE = ("blue", "vermilion", "green", "orange", "purple", "ink", "sky", "grey")
 """Colours of series that have none of their own, in order."""
 DASHES = ("", "6 3", "2 2", "8 3 2 3")

@@ -13,6 +13,7 @@ import numpy as np
 from controllers import ACTUATORS, ActuatorChange
 from cosim.accounting.quantiles import Quantiles
 from cosim.accounting.words import duration, infinite, setting
+from cosim.report.clock import UTC_CLOCK, Clock
 from cosim.report.lines import Axis, ChartLine, LineChart, Mark, Panel
 from cosim.report.run_data import LATENCIES, RunData
 from cosim.report.thin import Buckets
@@ -23,11 +24,22 @@ MOST_CHANGES = 500
 
 _BUCKETS = 720
 _SITES_IN_FULL = 3
+_DAY_S = 86400.0
+_DAILY_FROM_S = 31 * _DAY_S
+_MOST_BANDS = 2
+_EACH = {"1 day": "day", "1 h": "hour", "1 min": "minute"}
 
 SHARES = np.concatenate(
     [np.linspace(0, 0.95, 96), np.linspace(0.955, 0.99, 8), np.linspace(0.991, 1, 10)]
 )
 """Shares of the requests at which distributions of latencies are drawn."""
+_QUEUES = (
+    ("deferred", "deferrable_waiting", "purple", "2 2"),
+    ("queued at the gateway", "gateway_waiting", "vermilion", ""),
+    ("queued in replicas", "replica_waiting", "orange", "6 3"),
+    ("running", "running", "blue", "8 3 2 3"),
+)
+"""Lines of requests; those of a queue that is always empty would lie on the axis."""
 _LATENCY_COLORS = {"ttft": "blue", "tpot": "orange", "e2e": "green", "queue": "vermilion"}
 _LATENCY_DASHES = {"ttft": "", "tpot": "6 3", "e2e": "8 3 2 3", "queue": "2 2"}
 _LEAST_S = 1e-3
@@ -41,11 +53,13 @@ class SiteCharts:
         run: The run.
         site: The site.
         suffix: Suffix of the keys of its charts, if there are several sites.
+        clock: Its clock.
     """
 
     run: RunData
     site: str
     suffix: str
+    clock: Clock = UTC_CLOCK
 
     @property
     def _columns(self) -> Mapping[str, FloatArray]:
@@ -55,11 +69,23 @@ class SiteCharts:
     def _buckets(self) -> Buckets:
         sites = len(self.run.steps)
         most = _BUCKETS if sites <= _SITES_IN_FULL else max(120, _BUCKETS * _SITES_IN_FULL // sites)
-        return Buckets.at_most(len(self._columns["time_s"]), most)
+        return Buckets.of_time(
+            len(self._columns["time_s"]),
+            most,
+            self.run.step_s,
+            self.clock.past_midnight_s(self.run.start),
+            _DAY_S if self._is_long else 0.0,
+        )
+
+    @property
+    def _is_long(self) -> bool:
+        """Whether lines are means of days at least: heat maps show the hours."""
+        return self.run.duration_s > _DAILY_FROM_S
 
     def power(self) -> LineChart:
         """Return the flows of power over the grid's intensity."""
         columns = self._columns
+        imported = np.array_equal(columns["import_w"], columns["facility_power_w"])
         lines = [self._series("load", "facility_power_w", "ink")]
         if columns["solar_w"].any():
             lines.append(self._series("solar", "solar_w", "orange"))
@@ -67,14 +93,21 @@ class SiteCharts:
             lines.append(
                 self._series("battery, charging positive", "battery_power_w", "green", "6 3")
             )
-        lines.append(self._series("grid import", "import_w", "blue", "8 3 2 3"))
+        if not imported:
+            lines.append(self._series("grid import", "import_w", "blue", "8 3 2 3"))
         if columns["export_w"].any():
             lines.append(self._series("grid export", "export_w", "purple", "2 2"))
         intensity = self._series(
             "carbon intensity", "carbon_intensity_g_per_kwh", "vermilion", filled=True
         )
         panels = [
-            Panel("power", "W", lines, height=220),
+            Panel(
+                "power" if len(lines) > 1 else "load, all of it from the grid",
+                "W",
+                lines,
+                height=220,
+                banded=not (self._is_long and len(lines) > _MOST_BANDS),
+            ),
             Panel("carbon intensity of the grid", "g/kWh", [intensity], height=100),
         ]
         if "price_per_kwh" in columns:
@@ -110,13 +143,12 @@ class SiteCharts:
         if "running" not in columns:
             return
         queue = [
-            self._series("queued at the gateway", "gateway_waiting", "vermilion"),
-            self._series("queued in replicas", "replica_waiting", "orange", "6 3"),
-            self._series("running", "running", "blue", "8 3 2 3"),
+            self._series(name, column, color, dash)
+            for name, column, color, dash in _QUEUES
+            if column == "running" or columns[column].any()
         ]
-        if columns["deferrable_waiting"].any():
-            queue.insert(0, self._series("deferred", "deferrable_waiting", "purple", "2 2"))
-        yield Panel("requests", "requests", queue, height=150)
+        label = "requests" if len(queue) > 1 else "requests running, none queued"
+        yield Panel(label, "requests", queue, height=150)
         batch = self._series("mean batch", "batch_mean", "blue")
         yield Panel("mean batch", "sequences", [batch], height=90)
         for name, title in (("ttft_p99_s", "TTFT p99"), ("tpot_p99_s", "TPOT p99")):
@@ -173,12 +205,14 @@ class SiteCharts:
     def _chart(self, key: str, title: str, panels: list[Panel], note: str = "") -> LineChart:
         buckets, step_s = self._buckets, self.run.step_s
         if buckets.size > 1:
-            thinned = (
-                f"Line: mean of each {duration(buckets.size * step_s)}; band: its least and "
-                "greatest value."
-            )
-            note = f"{thinned} {note}".strip()
-        axis = Axis("time", "time, UTC", 0.0, self.run.duration_s, self.run.start)
+            length = _EACH.get(duration(buckets.size * step_s)) or duration(buckets.size * step_s)
+            rest = "" if all(panel.banded for panel in panels) else " (of power under the pointer)"
+            note = (
+                f"Line: mean of each {length}; band: its least and greatest value{rest}. {note}"
+            ).strip()
+        first = self.clock.local(self.run.start)
+        label = f"{self.clock.axis_label}, from {first.day} {first:%b %Y}"
+        axis = Axis("time", label, 0.0, self.run.duration_s, self.run.start, self.clock)
         at = buckets.starts.astype(np.float64) * step_s
         width = buckets.size * step_s
         return LineChart(key + self.suffix, title, axis, at, panels, note, held=True, width=width)

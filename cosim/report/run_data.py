@@ -1,4 +1,4 @@
-"""A result folder read back, as much of it as its report shows."""
+"""A run as its report shows it: a result folder read back, or a run that is still in memory."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -18,6 +19,8 @@ from pydantic import ValidationError
 from controllers import ActuatorChange
 from cosim.accounting.quantiles import Quantiles
 from cosim.errors import CosimError, ScenarioError
+from cosim.loop.record import Run
+from cosim.results.folder import actions_frame, scenario_text, steps_frame
 from cosim.results.summary import Summary
 from inference_sim.arrays import FloatArray
 from inference_sim.files.yaml_text import parse_yaml
@@ -31,28 +34,34 @@ LATENCIES = {
 }
 """Latencies by key: their name, and the two columns of requests.parquet that they lie between."""
 
+STEPS, REQUESTS, ACTIONS = "steps.parquet", "requests.parquet", "actions.parquet"
+ParquetFile: TypeAlias = Path | pa.Buffer
+"""A Parquet file: its path, or its bytes in memory."""
+
 _TIMES = ("arrival_s", "scheduled_s", "first_token_s", "finish_s")
 
 
 @dataclass(frozen=True, slots=True)
 class RunData:
-    """Content of a result folder.
+    """Content of a run: of its result folder, or of what would be written into one.
 
     Attributes:
-        path: The folder.
+        path: The folder; None for a run in memory.
         summary, manifest, scenario: The contents of these files.
         scenario_text: The scenario as it is written.
         steps: Columns of steps.parquet by site and name, shape (steps,).
         actions: Changes of actuators, in order.
+        tables: The Parquet files, by name.
     """
 
-    path: Path
+    path: Path | None
     summary: Summary
     manifest: Mapping[str, Any]
     scenario: Mapping[str, Any]
     scenario_text: str
     steps: Mapping[str, Mapping[str, FloatArray]]
     actions: Sequence[ActuatorChange]
+    tables: Mapping[str, ParquetFile]
 
     @classmethod
     def load(cls, path: Path) -> RunData:
@@ -62,17 +71,67 @@ class RunData:
             ScenarioError: If it is not a result folder.
             CosimError: If a file of it is damaged.
         """
-        summary, manifest = read_summary(path), _read(path, MANIFEST, json.loads)
-        text = _read(path, SCENARIO, str)
-        return cls(
-            path=path,
-            summary=summary,
-            manifest=manifest,
+        return cls._of(
+            path,
+            read_summary(path),
+            _read(path, MANIFEST, json.loads),
+            _read(path, SCENARIO, str),
             scenario=_read(path, SCENARIO, _plain_yaml),
-            scenario_text=text,
-            steps={site: StepColumns(path / "steps.parquet", site) for site in summary.sites},
-            actions=_actions(path / "actions.parquet"),
+            tables={name: path / name for name in (STEPS, REQUESTS, ACTIONS)},
         )
+
+    @classmethod
+    def of_run(
+        cls, run: Run, summary: Summary, manifest: Mapping[str, Any], requests: pa.Buffer
+    ) -> RunData:
+        """Return the content of a run that has ended, with the values that its files would have.
+
+        Args:
+            run: The run.
+            summary: Its summary.
+            manifest: Its manifest.
+            requests: The bytes of its requests.parquet.
+        """
+        text = scenario_text(run.plan)
+        return cls._of(
+            None,
+            summary,
+            manifest,
+            text,
+            scenario=_plain_yaml(text),
+            tables={
+                STEPS: _encoded(steps_frame(run)),
+                REQUESTS: requests,
+                ACTIONS: _encoded(actions_frame(run)),
+            },
+        )
+
+    @classmethod
+    def _of(
+        cls,
+        path: Path | None,
+        summary: Summary,
+        manifest: Mapping[str, Any],
+        text: str,
+        *,
+        scenario: Mapping[str, Any],
+        tables: Mapping[str, ParquetFile],
+    ) -> RunData:
+        steps = {site: StepColumns(tables[STEPS], site) for site in summary.sites}
+        actions = _actions(tables[ACTIONS])
+        return cls(path, summary, manifest, scenario, text, steps, actions, tables)
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """Return a table as pandas reads it from the folder, such as ``steps.parquet``.
+
+        Raises:
+            CosimError: If the file is damaged.
+        """
+        file = self.tables[name]
+        try:
+            return pd.read_parquet(_readable(file))
+        except (OSError, pa.ArrowException) as error:
+            raise _damaged(file, error) from error
 
     @property
     def start(self) -> datetime:
@@ -92,15 +151,22 @@ class RunData:
     def latencies(self) -> Latencies:
         """Return the latencies of completed requests, of every class."""
         by_site: Latencies = {}
-        names = ["site", "class", "outcome", "output_tokens", *_TIMES]
-        path = self.path / "requests.parquet"
-        try:
-            file = pq.ParquetFile(path)
-            for batch in file.iter_batches(batch_size=1 << 17, columns=names):
-                _add(by_site, batch)
-        except (OSError, pa.ArrowException) as error:
-            raise _damaged(path, error) from error
+        for batch in self.requests(["site", "class", "outcome", "output_tokens", *_TIMES]):
+            _add(by_site, batch)
         return by_site
+
+    def requests(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield the requests, many at a time.
+
+        Raises:
+            CosimError: If their file is damaged.
+        """
+        requests = self.tables[REQUESTS]
+        try:
+            file = pq.ParquetFile(_readable(requests))
+            yield from file.iter_batches(batch_size=1 << 17, columns=list(columns))
+        except (OSError, pa.ArrowException) as error:
+            raise _damaged(requests, error) from error
 
 
 Latencies = dict[str, dict[str, dict[str, Quantiles]]]
@@ -145,15 +211,26 @@ def _plain_yaml(text: str) -> Any:
     return parse_yaml(text, lambda line, column: f"line {line}, column {column}").plain()
 
 
-def _damaged(path: Path, error: Exception) -> CosimError:
-    return CosimError(f"'{path}' cannot be read: {error}; run its scenario again")
+def _damaged(file: ParquetFile, error: Exception) -> CosimError:
+    name = file if isinstance(file, Path) else "a table in memory"
+    return CosimError(f"'{name}' cannot be read: {error}; run its scenario again")
 
 
-def _parquet(path: Path, **selected: Any) -> pa.Table:
+def _encoded(frame: pd.DataFrame) -> pa.Buffer:
+    """Return a table as the bytes of the Parquet file that the folder would hold."""
+    return pa.py_buffer(frame.to_parquet(index=False))
+
+
+def _readable(file: ParquetFile) -> Any:
+    """Return a file as what pyarrow and pandas read from its beginning."""
+    return pa.BufferReader(file) if isinstance(file, pa.Buffer) else file
+
+
+def _parquet(file: ParquetFile, **selected: Any) -> pa.Table:
     try:
-        return pq.read_table(path, **selected)
+        return pq.read_table(_readable(file), **selected)
     except (OSError, pa.ArrowException) as error:
-        raise _damaged(path, error) from error
+        raise _damaged(file, error) from error
 
 
 class StepColumns(Mapping[str, FloatArray]):
@@ -163,23 +240,23 @@ class StepColumns(Mapping[str, FloatArray]):
     only a part.
 
     Args:
-        path: The file.
+        file: The file.
         site: The site.
 
     Raises:
         CosimError: If the file is damaged; later too.
     """
 
-    def __init__(self, path: Path, site: str) -> None:
-        self._path, self._site = path, site
-        self._names = _numeric_columns(path)
+    def __init__(self, file: ParquetFile, site: str) -> None:
+        self._file, self._site = file, site
+        self._names = _numeric_columns(file)
         self._known: dict[str, FloatArray] = {}
 
     def __getitem__(self, name: str) -> FloatArray:
         if name not in self._known:
             if name not in self._names:
                 raise KeyError(name)
-            mine = _parquet(self._path, columns=[name], filters=[("site", "=", self._site)])[name]
+            mine = _parquet(self._file, columns=[name], filters=[("site", "=", self._site)])[name]
             if mine.null_count == len(mine):
                 raise KeyError(name)
             self._known[name] = mine.to_numpy(zero_copy_only=False).astype(np.float64)
@@ -192,11 +269,11 @@ class StepColumns(Mapping[str, FloatArray]):
         return sum(1 for _ in self)
 
 
-def _numeric_columns(path: Path) -> list[str]:
+def _numeric_columns(file: ParquetFile) -> list[str]:
     try:
-        schema = pq.read_schema(path)
+        schema = pq.read_schema(_readable(file))
     except (OSError, pa.ArrowException) as error:
-        raise _damaged(path, error) from error
+        raise _damaged(file, error) from error
     return [
         field.name
         for field in schema
@@ -204,11 +281,11 @@ def _numeric_columns(path: Path) -> list[str]:
     ]
 
 
-def _actions(path: Path) -> list[ActuatorChange]:
+def _actions(file: ParquetFile) -> list[ActuatorChange]:
     try:
-        return [ActuatorChange(**row) for row in _parquet(path).to_pylist()]
+        return [ActuatorChange(**row) for row in _parquet(file).to_pylist()]
     except TypeError as error:  # other columns than ours
-        raise _damaged(path, error) from error
+        raise _damaged(file, error) from error
 
 
 def _add(latencies: Latencies, batch: pa.RecordBatch) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from cosim.accounting.words import duration, number, plural, setting
+from cosim.accounting.words import duration, plural
 from cosim.report.breakdown import breakdown_charts
+from cosim.report.changes_table import changes_table
 from cosim.report.charts import Chart
+from cosim.report.clock import site_clocks
 from cosim.report.headline import headline
+from cosim.report.heat_map import HeatMap
 from cosim.report.page import (
     Page,
     Section,
@@ -21,26 +23,21 @@ from cosim.report.page import (
     table,
 )
 from cosim.report.run_charts import (
-    MOST_CHANGES,
     SiteCharts,
-    change_key,
     latency_chart,
     moment,
     pooled,
     slugs,
 )
 from cosim.report.run_data import RunData
+from cosim.report.run_heat import heat_maps
+from cosim.report.run_tables import hours_table, months_table, site_tables
+from cosim.report.sites_table import sites_table
+from cosim.results.folder import FROM_PYTHON
 from cosim.results.summary import Failure
+from cosim.results.totals import ServingTotals
 
-_OBSERVED = {
-    "carbon_intensity_g_per_kwh": "intensity [g/kWh]",
-    "solar_w": "solar [W]",
-    "battery_soc": "state of charge [%]",
-    "facility_power_w": "load [W]",
-    "gateway_waiting": "queued at the gateway",
-    "replica_waiting": "queued in replicas",
-    "running": "running",
-}
+_BY_HOUR = "Means over all days, by {}."
 Block = Chart | str
 
 
@@ -69,6 +66,8 @@ def run_page(run: RunData) -> Page:
         warnings = [*head.warnings, *_signal_notes(run)]
         lead += [alarm("Read with care", *warnings)] if warnings else []
         lead.append(cards(head.cards))
+        if len(summary.sites) > 1:
+            lead.append(sites_table(summary))
         lead += [paragraph(text) for text in head.sentences]
     sections = [*_charts(run), *_about(run)]
     return Page(summary.scenario.name, sections, subtitle.strip(), lead)
@@ -98,7 +97,8 @@ def _charts(run: RunData) -> list[Section]:
     names = list(run.summary.sites)
     suffixes = slugs(names)
     latencies = run.latencies()
-    sites = {name: SiteCharts(run, name, suffixes[name]) for name in names}
+    clocks = site_clocks(run.scenario["sites"])
+    sites = {name: SiteCharts(run, name, suffixes[name], clocks[name]) for name in names}
 
     def by_site(make: Callable[[str], list[Block]]) -> list[Block]:
         blocks: list[Block] = []
@@ -126,16 +126,38 @@ def _charts(run: RunData) -> list[Section]:
             )
         return [chart for chart in charts if chart is not None]
 
+    tables = {site.site: site for site in site_tables(run)}
+
+    def hours(name: str) -> list[Block]:
+        site = tables[name]
+        blocks: list[Block] = list(heat_maps(site, suffixes[name]))
+        if site.has_hours:
+            blocks += [
+                paragraph(_BY_HOUR.format(site.clock.axis_label), kind="note"),
+                hours_table(site),
+            ]
+        return blocks
+
+    def months(name: str) -> list[Block]:
+        return [months_table(tables[name])] if tables[name].has_months else []
+
     sections = [
         Section("power", "Power", by_site(lambda name: [sites[name].power()])),
         Section("charge", "Battery", by_site(lambda name: _given(sites[name].charge()))),
         Section(
             "serving", "Serving and control", by_site(lambda name: _given(sites[name].serving()))
         ),
-        Section("changes", "Controller actions", _changes(run)),
+        Section("changes", "Controller actions", changes_table(run)),
         Section("latency", "Latency", by_site(latency)),
         Section("breakdown", "Breakdown of energy and carbon", _breakdown(run, suffixes)),
     ]
+    by_time = [
+        Section("hours", "By hour of the day", by_site(hours)),
+        Section("months", "By month", by_site(months)),
+    ]
+    is_long = any(isinstance(block, HeatMap) for block in by_time[0].blocks)
+    place = 1 if is_long else len(sections) - 1
+    sections[place:place] = by_time
     return [part for part in sections if part.blocks]
 
 
@@ -149,43 +171,10 @@ def _breakdown(run: RunData, suffixes: dict[str, str]) -> list[Block]:
     if len(sites) > 1:
         blocks.insert(0, subheading("all sites"))
         for site, totals in sites.items():
-            blocks += [subheading(site), *breakdown_charts({name: [totals]}, suffixes[site])]
-    return blocks
-
-
-def _changes(run: RunData) -> list[Block]:
-    actions = run.actions
-    if not run.summary.controllers:
-        return []
-    if not actions:
-        return [paragraph("No actuator was changed.")]
-    several = len(run.summary.sites) > 1
-    head = ["time, UTC", *(["site"] if several else []), "controller", "actuator"]
-    head += ["from", "to", "reason", *_OBSERVED.values()]
-    rows = []
-    for change in actions[:MOST_CHANGES]:
-        row = [moment(run, change.time_s), *([change.site] if several else [])]
-        row += [change.controller, change.label, setting(change.actuator, change.old)]
-        row += [setting(change.actuator, change.new), change.reason]
-        for name in _OBSERVED:
-            value = getattr(change, name)
-            known = math.nan if value is None else float(value)
-            row.append(number(known * 100 if name == "battery_soc" else known))
-        rows.append(row)
-    reason = head.index("reason")
-    numbers = [k for k in range(reason - 2, len(head)) if k != reason]
-    keys = [change_key(index) for index in range(len(rows))]
-    note = (
-        "Each change with the observation of its controller: the signals of the step that begins, "
-        "and the state of its site after the step before."
-    )
-    blocks: list[Block] = [
-        paragraph(note, kind="note"),
-        table(head, rows, numbers=numbers, wide=[reason], keys=keys),
-    ]
-    if len(actions) > len(rows):
-        more = f"And {len(actions) - len(rows):,} more in actions.parquet."
-        blocks.append(paragraph(more, kind="note"))
+            charts = breakdown_charts({name: [totals]}, suffixes[site])
+            if not isinstance(totals, ServingTotals):  # a bar alone says nothing
+                charts = [chart for chart in charts if len(chart.categories) > 1]
+            blocks += [subheading(site), *charts] if charts else []
     return blocks
 
 
@@ -206,13 +195,14 @@ def _about(run: RunData) -> list[Section]:
     if inputs:
         versions += [subheading("Input files"), table(("for", "file", "SHA-256"), inputs)]
     return [
-        Section("scenario", "Scenario", [_scenario_note(), preformatted(run.scenario_text)]),
+        Section("scenario", "Scenario", [_scenario_note(run), preformatted(run.scenario_text)]),
         Section("versions", "Versions and seed", versions),
     ]
 
 
-def _scenario_note() -> str:
-    return paragraph(
-        "With every default written out, as in scenario.resolved.yaml; it can be run again.",
-        kind="note",
-    )
+def _scenario_note(run: RunData) -> str:
+    text = "With every default written out, as in scenario.resolved.yaml"
+    again = "it can be run again."
+    if FROM_PYTHON in run.manifest:
+        again = "it cannot be run again by itself, since Python gave it a controller."
+    return paragraph(f"{text}; {again}", kind="note")

@@ -63,7 +63,7 @@ def x_scale(axis: Axis, most: int) -> Scale:
     """Return a horizontal axis with at most about `most` ticks."""
     shown, label = axis.shown, axis.label
     if axis.kind == "time" and axis.origin is not None:
-        ticks = time_ticks(axis.origin, axis.high, most)
+        ticks = time_ticks(axis.clock.local(axis.origin), axis.high, most)
     elif (
         axis.kind == "log"
         and axis.unit == "s"
@@ -82,7 +82,7 @@ def panel_scale(panel: Panel) -> Scale:
     bounds: list[float] = []
     unlimited = False
     for line in panel.series:
-        for values in (line.y, line.low, line.high):
+        for values in (line.y, *((line.low, line.high) if panel.banded else ())):
             if values is not None and len(values):
                 unlimited = unlimited or bool(np.isposinf(values).any())
                 finite = values[np.isfinite(values)]

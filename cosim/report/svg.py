@@ -24,6 +24,8 @@ svg.chart .area{opacity:.16;stroke:none}
 svg.chart .quiet{fill:var(--quiet)}
 svg.chart .strong{font-weight:600}
 svg.chart .whisker{stroke:var(--text);stroke-width:1.2;fill:none}
+svg.chart .cells{image-rendering:pixelated}
+svg.chart .blended{image-rendering:auto}
 svg.chart .guide{stroke:var(--faint);stroke-width:1;stroke-dasharray:2 3}
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from cosim.accounting.words import latency, number
@@ -119,18 +119,35 @@ def _round_duration(seconds: float) -> str:
 
 
 def time_ticks(start: datetime, duration_s: float, most: int) -> list[Tick]:
-    """Return ticks at round UTC times; places are seconds since `start`."""
-    midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    """Return ticks at round times of the zone of `start`; places are seconds since `start`."""
+    midnight = start.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     for step_s in _TIME_STEPS_S:
         if duration_s / step_s <= most:
-            past_s = (start - midnight).total_seconds()
-            first = math.ceil(past_s / step_s)
-            ticks = []
-            while (at := first * step_s - past_s) <= duration_s:
-                ticks.append(Tick(at, _time_label(start + timedelta(seconds=at), step_s)))
-                first += 1
-            return ticks
+            past_s = (start.replace(tzinfo=None) - midnight).total_seconds()
+            index = math.ceil(past_s / step_s) - 1
+            ticks: list[Tick] = []
+            while True:
+                index += 1
+                wall = midnight + timedelta(seconds=index * step_s)
+                at = _place_s(wall, start)
+                if at is None:
+                    continue
+                if at > duration_s:
+                    return ticks
+                if at >= 0:
+                    ticks.append(Tick(at, _time_label(wall, step_s)))
     return _month_ticks(midnight, start, duration_s, most)
+
+
+def _place_s(wall: datetime, start: datetime) -> float | None:
+    """Return the seconds from `start` until clocks of its zone show a time; None if they skip it.
+
+    A time that they show twice counts when it is first shown.
+    """
+    then = wall.replace(tzinfo=start.tzinfo).astimezone(UTC)
+    if then.astimezone(start.tzinfo).replace(tzinfo=None) != wall:
+        return None
+    return (then - start.astimezone(UTC)).total_seconds()
 
 
 def _month_ticks(midnight: datetime, start: datetime, duration_s: float, most: int) -> list[Tick]:
@@ -139,12 +156,12 @@ def _month_ticks(midnight: datetime, start: datetime, duration_s: float, most: i
     ticks: list[Tick] = []
     month = midnight.year * 12
     while True:
-        then = midnight.replace(year=month // 12, month=month % 12 + 1, day=1)
-        at = (then - start).total_seconds()
-        if at > duration_s:
+        wall = midnight.replace(year=month // 12, month=month % 12 + 1, day=1)
+        at = _place_s(wall, start)
+        if at is not None and at > duration_s:
             return ticks
-        if at >= 0:
-            ticks.append(Tick(at, f"{then:%b %Y}" if then.month == 1 else f"{then:%b}"))
+        if at is not None and at >= 0:
+            ticks.append(Tick(at, f"{wall:%b %Y}" if wall.month == 1 else f"{wall:%b}"))
         month += step
 
 

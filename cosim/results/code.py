@@ -15,6 +15,8 @@ LIBRARIES = ("mosaik", "vessim", "simpy", "numpy", "pandas", "pyarrow", "pydanti
 """Libraries that results depend on, besides cosim itself and Python."""
 _PACKAGES = ("controllers", "cosim", "inference_sim")
 _SUFFIXES = (".py", ".yaml", ".csv", ".gz")  # pages' styles and scripts change no figure
+_NO_CODE = "authoring/scenarios/"
+"""The scenarios that a wheel holds, and a checkout keeps elsewhere."""
 
 
 @cache
@@ -33,6 +35,8 @@ def code_hash() -> str:
             if path.suffix in _SUFFIXES
         )
         for name in names:
+            if name.startswith(_NO_CODE):
+                continue
             content = hashlib.sha256((root / name).read_bytes()).hexdigest()
             digest.update(f"{package}/{name} {content}\n".encode())
     return digest.hexdigest()[:16]

@@ -24,6 +24,7 @@ from cosim.results.code import LIBRARIES
 from cosim.results.result_folder import MANIFEST
 from cosim.results.summary import Summary, WallTime
 from cosim.results.vessim_record import write_vessim_record
+from cosim.scenario.given_controller import given_controllers
 from cosim.scenario.loading import Document
 from cosim.scenario.parts import part_file
 from cosim.scenario.scenario import Scenario
@@ -34,6 +35,8 @@ from inference_sim import is_compiled
 from inference_sim.files.yaml_text import write_yaml
 from inference_sim.telemetry import COUNTS
 
+FROM_PYTHON = "controllers_from_python"
+"""Key of the manifest for controllers that Python gave."""
 _NAMED = (".cluster.model", ".cluster.gpu", ".execution.engine")  # by name, or by a file
 _PARTS = (".scheduler.type", ".cluster.router")  # by name, or as ./file.py:Class
 
@@ -58,7 +61,7 @@ def write_results(folder: Path, run: Run, summary: Summary, manifest: Mapping[st
     Raises:
         OSError: If something cannot be written.
     """
-    resolved = write_yaml(resolved_scenario(run.plan))
+    resolved = scenario_text(run.plan)
     writers: tuple[Callable[[], object], ...] = (
         lambda: _write_json(folder / "summary.json", summary.to_dict()),
         lambda: (folder / "scenario.resolved.yaml").write_text(resolved, encoding="utf-8"),
@@ -130,6 +133,18 @@ def resolved_scenario(plan: HasScenario) -> dict[str, Any]:
     return resolved
 
 
+def scenario_text(plan: HasScenario) -> str:
+    """Return the content of scenario.resolved.yaml."""
+    text = write_yaml(resolved_scenario(plan))
+    if given := given_controllers(plan.document.data):
+        places = ", ".join(f"{index} ({name})" for index, name in given.items())
+        text = (
+            f"# Controllers that Python gave, and a file cannot name: {places}.\n"
+            f"# This file alone cannot repeat the run; {MANIFEST} says what they were.\n{text}"
+        )
+    return text
+
+
 def _controller_file(plan: HasScenario, index: int) -> Path | None:
     """Return the file of a user's own controller; None for a built-in one."""
     written = plan.document.data["controllers"][index]["type"]
@@ -199,12 +214,19 @@ def scenario_hash(plan: HasScenario, hashes: Mapping[str, str]) -> str:
         of_code = last in ("type", "router")  # ./file.py:Class
         name = str(target[last]).rpartition(":")[2] if of_code else ""
         target[last] = f"{digest}:{name}" if name else digest
+    for index, given in given_controllers(plan.document.data).items():
+        resolved["controllers"][index]["type"] = f"{given.origin.fingerprint}:{given}"
     text = json.dumps(resolved, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def make_manifest(plan: Plan, hashes: Mapping[str, str], wall: WallTime) -> dict[str, Any]:
-    """Return the data to reproduce the results: versions, seed, inputs."""
+    """Return the data to reproduce the results: versions, seed, inputs.
+
+    Controllers that Python gave are there too, which the scenario alone cannot repeat.
+    """
+    given = given_controllers(plan.document.data)
+    from_python = [{"entry": index, **part.origin.to_dict()} for index, part in given.items()]
     return {
         "cosim": cosim.__version__,
         "python": platform.python_version(),
@@ -217,4 +239,4 @@ def make_manifest(plan: Plan, hashes: Mapping[str, str], wall: WallTime) -> dict
         },
         "signal_notes": {site.name: list(site.signal_notes) for site in plan.sites},
         "wall": asdict(wall),
-    }
+    } | ({FROM_PYTHON: from_python} if from_python else {})

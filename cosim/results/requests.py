@@ -113,13 +113,13 @@ class RequestLog(RunObserver):
 
     Args:
         plan: Plan of the run.
-        path: The Parquet file to write; None to keep latencies only.
+        file: The Parquet file to write, or a stream in memory; None to keep latencies only.
 
     Attributes:
         fault: Why the file could not be written, after which there is none; None if it could.
     """
 
-    def __init__(self, plan: Plan, path: Path | None) -> None:
+    def __init__(self, plan: Plan, file: Path | pa.BufferOutputStream | None) -> None:
         self._classes = {
             site.name: site.workload.config.classes for site in plan.sites if site.workload
         }
@@ -132,8 +132,8 @@ class RequestLog(RunObserver):
         self._held: dict[str, list[Any]] = {name: [] for name in _GETTERS}
         self._batches: list[tuple[str, int, float]] = []  # of these: site, length, cut-off
         self._tables: list[pa.Table] = []
-        self._path = path
-        self._writer = pq.ParquetWriter(path, SCHEMA) if path else None
+        self._file = file
+        self._writer = None if file is None else pq.ParquetWriter(file, SCHEMA)
         self.fault: OSError | None = None
 
     @property
@@ -252,8 +252,8 @@ class RequestLog(RunObserver):
     def _give_up(self, error: OSError) -> None:
         """Go on without a file: a full disk need not cost the run its other results."""
         self.fault, self._writer = error, None
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
+        if isinstance(self._file, Path):
+            self._file.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

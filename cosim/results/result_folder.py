@@ -6,6 +6,7 @@ It is marked as failed from the beginning until it is whole.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,8 @@ MANIFEST = "manifest.json"
 _FIGURES = "figures"
 _FILES = {
     "actions.parquet",
+    "by_hour.csv",
+    "by_month.csv",
     COMPARISON,
     EXPERIMENT,
     FAILED,
@@ -122,6 +125,34 @@ class ResultFolder:
         place = self._partial.path
         good_results = place.exists() and not (place / FAILED).exists()
         return self._partial.put("failed" if failed and good_results else "")
+
+
+def copy_results(source: Path, path: Path) -> Path:
+    """Copy a result folder to another place, and return where that is.
+
+    Raises:
+        ScenarioError: If something else than earlier results stands there.
+        CosimError: If not all could be written.
+    """
+    folder = ResultFolder(path)
+    mark = source / FAILED
+    failure = mark.read_text(encoding="utf-8") if mark.exists() else ""
+
+    def write(place: Path) -> None:
+        for entry in _entries(source):
+            if entry.is_dir():
+                shutil.copytree(entry, place / entry.name)
+            elif entry.name not in (FAILED, folder.requests_path.name):
+                shutil.copyfile(entry, place / entry.name)
+
+    try:
+        shutil.copyfile(source / folder.requests_path.name, folder.requests_path)
+        return folder.finish(write, failure)
+    except OSError as error:
+        raise folder.unwritten(error) from error
+    except BaseException:
+        folder.discard()
+        raise
 
 
 def _not_ours(path: Path) -> str:

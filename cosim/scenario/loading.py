@@ -45,27 +45,64 @@ class Document:
     base_dir: Path
 
 
-def read_document(path: Path, overrides: Sequence[str | Setting] = ()) -> Document:
-    """Return a scenario file, merged with the files it extends and with `overrides` set.
+@dataclass(frozen=True, slots=True, eq=False)
+class ScenarioTree:
+    """A scenario that has been read and merged with the files it extends, to be set and checked.
+
+    Attributes:
+        root: The mapping, with the place of each value.
+        base_dir: Folder of its file.
+    """
+
+    root: Node
+    base_dir: Path
+
+
+def read_tree(path: Path) -> ScenarioTree:
+    """Return a scenario file, merged with the files it extends.
+
+    Raises:
+        ScenarioError: If a file cannot be read.
+    """
+    return ScenarioTree(_read_with_bases(path, ()), path.parent.absolute())
+
+
+def with_settings(tree: ScenarioTree, overrides: Sequence[str | Setting]) -> ScenarioTree:
+    """Return a scenario with `overrides` set.
+
+    Raises:
+        ScenarioError: If one cannot be set.
+    """
+    root = copy.deepcopy(tree.root)
+    if problems := _override(root, overrides):
+        raise ScenarioError(problems)
+    return ScenarioTree(root, tree.base_dir)
+
+
+def read_document(source: Path | ScenarioTree, overrides: Sequence[str | Setting] = ()) -> Document:
+    """Return a scenario, merged with the files it extends and with `overrides` set.
 
     Args:
-        path: The file.
+        source: The file, or the scenario that was read before.
         overrides: Settings such as ``sites.0.cluster.replicas=2``, whose value is YAML, or as
             another file has them; a later one goes over an earlier one.
 
     Raises:
         ScenarioError: If a file cannot be read, or an override cannot be set.
     """
+    if isinstance(source, ScenarioTree):
+        tree = with_settings(source, overrides)
+        return document_of(tree.root, tree.base_dir)
     problems: list[Problem] = []
     root: Node | None = None
     try:
-        root = _read_with_bases(path, ())
+        root = _read_with_bases(source, ())
     except ScenarioError as error:
         problems.extend(error.problems)
     problems += _override(root, overrides)
     if problems or root is None:
         raise ScenarioError(problems)
-    return document_of(root, path.parent.absolute())
+    return document_of(root, source.parent.absolute())
 
 
 def read_settings(settings: Sequence[str]) -> Document:
@@ -182,6 +219,19 @@ def _read_with_bases(path: Path, readers: tuple[Path, ...]) -> Node:
         raise ScenarioError(f"extends runs in a circle: {shown}")
     if len(readers) > MAX_EXTENDS:
         raise ScenarioError(f"extends goes through more than {MAX_EXTENDS} files: {shown}")
+    return over_bases(node, chain)
+
+
+def over_bases(node: Node, chain: tuple[Path, ...]) -> Node:
+    """Return a mapping merged over the files it extends.
+
+    Args:
+        node: The mapping.
+        chain: The files that led here, its own last; none for one that is in no file.
+
+    Raises:
+        ScenarioError: If a file cannot be read.
+    """
     extends = node.value.pop("extends", None)
     if extends is None:
         return node

@@ -6,7 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from cosim.scenario.fields import (
     DurationS,
@@ -20,6 +27,7 @@ from cosim.scenario.fields import (
 )
 from cosim.scenario.parts import RouterName, SchedulerName, router_of, scheduler_of
 from cosim.scenario.power import Power, PueKeys, TwoResourcePower
+from cosim.scenario.recorded import known_timezone
 from cosim.scenario.signals import CarbonIntensity, Load, MarginalIntensity, Price, Solar
 from cosim.scenario.solar import Panels
 from cosim.scenario.workload import Workload
@@ -420,6 +428,9 @@ class Site(StrictModel):
     """Name of the site."""
     location: Location | None = None
     """Its location; needed for computed solar power."""
+    timezone: Annotated[str, AfterValidator(known_timezone)] | None = None
+    """IANA time zone of its charts and tables, such as ``Europe/Berlin``. By default that of the
+    area of a built-in carbon intensity, else the hours from UTC by longitude, else UTC."""
     cluster: ClusterKeys | None = None
     """The serving deployment."""
     load: Load | None = None

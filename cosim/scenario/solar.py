@@ -104,7 +104,7 @@ class Weather(StrictModel):
 
 
 class PvlibSolar(FixedArray):
-    """Solar power by pvlib's ModelChain with PVWatts; needs ``pip install 'cosim[solar]'``."""
+    """Solar power by pvlib's ModelChain with PVWatts: ``pip install 'carbon-cosim[solar]'``."""
 
     type: Literal["pvlib"]
     """Compute it with pvlib; the site needs a ``location``."""

@@ -27,15 +27,13 @@ class CaseKeys(StrictModel):
     """Values of the scenario by their paths; none leaves it as it is."""
 
 
-class StudyKeys(StrictModel):
-    """A study, as its file has it."""
+class VariedKeys(StrictModel):
+    """A study, but for its scenario."""
 
     name: Name
     """Its name."""
     description: str = ""
     """Description of the study."""
-    scenario: InputFile
-    """The scenario that is varied; relative to the study."""
     seeds: Annotated[int, Field(ge=1, le=1000)] = 1
     """Runs of each case, with the scenario's seed and those after it; the same for all."""
     set: dict[str, Any] = {}
@@ -47,3 +45,10 @@ class StudyKeys(StrictModel):
     baseline: str | dict[str, Any] | None = None
     """The case that the others are compared with: the name of one of `cases`, or values of the grid
     by their paths, with `case` for a name. By default, and for what is left out, the first."""
+
+
+class StudyKeys(VariedKeys):
+    """A study, as its file has it."""
+
+    scenario: InputFile
+    """The scenario that is varied; relative to the study."""

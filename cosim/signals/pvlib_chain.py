@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from cosim.errors import Problem, SignalError
+from cosim.errors import Problem, SignalError, install_hint
 from cosim.scenario.solar import PvlibSolar, Weather, WeatherFormat
 from cosim.signals.series import Series
 from inference_sim.arrays import FloatArray
@@ -203,7 +203,7 @@ def _pvlib() -> Iterator[Any]:
         from pvlib import iotools, location, modelchain, pvsystem, temperature  # noqa: F401
     except ImportError as error:
         raise SignalError(
-            "solar of type pvlib needs pvlib, which is not installed; pip install 'cosim[solar]' "
+            f"solar of type pvlib needs pvlib, which is not installed; {install_hint('solar')} "
             "brings it, and type clear_sky does without"
         ) from error
     with warnings.catch_warnings():

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from controllers.errors import printable
-from cosim.errors import ScenarioError
+from cosim.errors import ScenarioError, install_hint
 
 if TYPE_CHECKING:
     import httpx
@@ -48,7 +48,7 @@ def get(url: str, timeout_s: float, authorization: str | None = None) -> bytes:
         import httpx
     except ImportError as error:
         raise ScenarioError(
-            "live signals need httpx: pip install '.[live]' (or pip install httpx)"
+            f"live signals need httpx: {install_hint('live')} (or pip install httpx)"
         ) from error
     headers = {"Accept": "application/json", "User-Agent": "cosim"}
     if authorization is not None:

@@ -8,9 +8,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from controllers import FleetController, HostedController, resolve
-from controllers.errors import error_text
+from controllers import Controller, FleetController, HostedController, resolve
+from controllers.errors import error_text, where_raised
 from controllers.placement import Declaration
+from controllers.registry import complete
+from cosim.accounting.words import plural
 from cosim.errors import Problem, ScenarioError
 from cosim.scenario.controllers import (
     PLACE,
@@ -20,6 +22,7 @@ from cosim.scenario.controllers import (
     parameters_model,
 )
 from cosim.scenario.fields import ScenarioText
+from cosim.scenario.given_controller import GivenController
 from cosim.scenario.loading import DataPath, Document, problem_at, validate_document
 from cosim.scenario.scenario import Scenario
 
@@ -65,11 +68,28 @@ def _check_entry(
     if not isinstance(type_name, ScenarioText):
         _validate_part(part, place, ControllerEntry)  # raises: `type` is missing or no text
     try:
-        controller = resolve(str(type_name), type_name.base_dir)
-        model = parameters_model(str(type_name), controller)
+        if isinstance(type_name, GivenController):
+            controller, model = _given(type_name)
+        else:
+            controller = resolve(str(type_name), type_name.base_dir)
+            model = parameters_model(str(type_name), controller)
     except ValueError as error:
         raise ScenarioError(problem_at(document, (*place, "type"), str(error))) from error
     return controller, _validate_part(part, place, model)
+
+
+def _given(given: GivenController) -> tuple[ControllerType, type[BaseModel]]:
+    """Return the class of a controller that was given, and the model of its entry.
+
+    That of an object has no parameters: its constructor has had them.
+
+    Raises:
+        ValueError: If it is not a complete controller.
+    """
+    if given.made is not None:
+        return type(given.made), ControllerEntry
+    controller = complete(given.part, given.origin.class_path)
+    return controller, parameters_model(str(given), controller)
 
 
 def _read_entry(
@@ -92,10 +112,18 @@ def _read_entry(
     if every_s <= 0 or every_s % scenario.time.step:
         message = f"must be a multiple of the step, {scenario.time.step:g} s (got {every_s:g} s)"
         raise ScenarioError(problem_at(document, (*place, "every"), message))
+    given = part.data["type"].made if isinstance(part.data["type"], GivenController) else None
+    if given is not None and len(sites) > 1:
+        message = (
+            f"an object stands at one site, and {plural(len(sites), 'site')} have clusters: give "
+            "its class, or one object with a `site` for each"
+        )
+        raise ScenarioError(problem_at(document, place, message))
     try:
-        instances = [controller(**values) for _ in sites]
-        for instance in instances:
-            Declaration.of(instance)  # anybody's too, if it is a property
+        instances: list[Controller | FleetController] = []
+        for _ in sites:
+            instances.append(controller(**values) if given is None else given)
+            Declaration.of(instances[-1])  # anybody's too, if it is a property
         return [
             HostedController(name, instance, each, every_s, clairvoyant, agnostic, decoy_of(decoy))
             for instance, each in zip(instances, sites, strict=True)
@@ -105,6 +133,8 @@ def _read_entry(
     except BaseException as error:  # the constructor may be anybody's, and call sys.exit
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
         text = error_text(error) or "no message"
+        if isinstance(part.data["type"], GivenController) and (line := where_raised(error)):
+            text += f" ({line})"
         raise ScenarioError(problem_at(document, place, f"{kind}{text}")) from error
 
 

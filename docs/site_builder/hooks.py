@@ -10,7 +10,7 @@ from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
 from docs.site_builder import policy_page, scenario_page
-from docs.site_builder.api_pages import api_pages
+from docs.site_builder.api_pages import STABLE, api_pages
 from docs.site_builder.links import COPIES, DOCS, ROOT, files_outside, relinked
 
 
@@ -20,7 +20,11 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     files.append(File.generated(config, scenario_page.PAGE, content=scenario_page.scenario_page()))
     files.append(File.generated(config, policy_page.PAGE, content=policy_page.policy_page()))
     for path, text in api_pages().items():
-        level = InclusionLevel.UNDEFINED if "-modules" in path else InclusionLevel.NOT_IN_NAV
+        level = (
+            InclusionLevel.UNDEFINED
+            if path == STABLE or "-modules" in path
+            else InclusionLevel.NOT_IN_NAV
+        )
         files.append(File.generated(config, path, content=text, inclusion=level))
     for path in files_outside(ours):
         source = str(ROOT / path)

@@ -59,6 +59,8 @@ class Scheduler(ABC):
     budget_covers_batch: ClassVar[bool] = False
     """Whether `max_batch_tokens` below `batch_cap` is refused, as vLLM does when it starts."""
 
+    needs_a_free_block: ClassVar[bool] = False
+    """Whether a sequence decodes only while a block is free, even if it needs none."""
     follows_releases: ClassVar[bool] = False
     """Whether it knows prefix caching and the releases of vLLM."""
 

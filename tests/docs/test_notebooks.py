@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+import cosim
 
 FOLDER = Path(__file__).parents[2] / "docs" / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -29,6 +33,21 @@ def test_is_kept_without_outputs(notebook: Path) -> None:
     for cell in cells(notebook):
         assert cell["outputs"] == []
         assert cell["execution_count"] is None
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_uses_the_public_api_alone(notebook: Path) -> None:
+    """``import cosim``, and nothing of its modules; only names that are documented as stable."""
+    source = "\n".join("".join(cell["source"]) for cell in cells(notebook))
+    tree = ast.parse(source)
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
+    imported = {alias.name for node in imports for alias in node.names}
+    from_modules = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    assert imported == {"cosim", "matplotlib.pyplot", "pandas"}
+    assert from_modules == []
+    used = set(re.findall(r"\bcosim\.(\w+)", source))
+    assert "run" in used
+    assert used <= set(cosim.__all__)
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)

@@ -1,4 +1,4 @@
-"""Catalogues to choose from: models, GPUs, schedulers, routers and controllers."""
+"""Catalogues to choose from: models, GPUs, schedulers, routers, controllers and scenarios."""
 
 from __future__ import annotations
 
@@ -92,6 +92,20 @@ def print_controllers() -> None:
 
     names = (*BUILTIN, *installed())
     _print_described("controller", names, lambda name: _first_line(resolve(name, Path())))
+
+
+def print_scenarios() -> None:
+    """Print the scenarios and studies that come with the package, a line each."""
+    from cosim.authoring.shipped import first_sentence, shipped_scenarios
+
+    scenarios = shipped_scenarios()
+    console = Console(highlight=False)
+    room = console.width - max(map(len, scenarios)) - 5  # columns are a blank apart from all else
+    table = Table("scenario", "subject", box=None)
+    for name, path in scenarios.items():
+        table.add_row(name, Text(textwrap.shorten(first_sentence(path), room, placeholder=" …")))
+    console.print(table)
+    console.print("\ncosim scenarios copy NAME [DIR] copies one, with the files that it reads.")
 
 
 def _print_described(kind: str, names: Iterable[str], describe: Callable[[str], str]) -> None:

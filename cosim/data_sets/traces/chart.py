@@ -14,7 +14,7 @@ import numpy as np
 from cosim.accounting.words import duration, duration_unit
 from cosim.data_sets.traces.rate import Rate
 from cosim.data_sets.traces.summary import TraceSummary
-from cosim.errors import CosimError, ScenarioError
+from cosim.errors import CosimError, ScenarioError, install_hint
 from inference_sim.arrays import FloatArray
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def check_picture(path: Path) -> None:
         raise ScenarioError(f"a picture ends in .svg or .png (got '{path}')")
     if find_spec("matplotlib") is None:
         raise CosimError(
-            "pictures need Matplotlib, which is not installed: pip install 'cosim[plots]'"
+            f"pictures need Matplotlib, which is not installed: {install_hint('plots')}"
         )
 
 

@@ -15,7 +15,7 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-from cosim.studies.bounds.site_bound import plain_g, site_bounds
+from cosim.studies.bounds.site_bound import SiteBound, plain_g, site_bounds
 from cosim.world.plan import Plan
 
 FREEDOMS = ("timing", "battery", "sleep", "clocks")
@@ -62,14 +62,19 @@ def freedom_of(actuators: Iterable[str]) -> str:
     return max(names, key=FREEDOMS.index, default="timing")
 
 
-def bound_of(plan: Plan) -> Bound:
+def bound_of(plan: Plan, bounds: Mapping[str, SiteBound] | None = None) -> Bound:
     """Return the bound of a plan, whatever its controllers; sites add up.
+
+    Args:
+        plan: The plan.
+        bounds: Its `site_bounds`, where they are known: finding their prices takes seconds.
 
     Raises:
         InferenceSimError: If a deployment cannot be simulated.
         ValueError: If a programme has no solution.
     """
-    sums = np.sum([bound.least_g() for bound in site_bounds(plan).values()], axis=0)
+    bounds = site_bounds(plan) if bounds is None else bounds
+    sums = np.sum([bound.least_g() for bound in bounds.values()], axis=0)
     sums += np.sum([plain_g(plan, site) for site in plan.sites if site.cluster is None], axis=0)
     lowered = sums - _ROUNDING * (1 + np.abs(sums).max())
     # a larger freedom can do all that a smaller one can: the tolerance must not say otherwise

@@ -16,6 +16,7 @@ over contexts from P + 1 on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -82,6 +83,8 @@ class Machine:
         peak_bytes_per_s: Peak bandwidth of a GPU.
         awake_w: Least power of a GPU that is awake, from which energies count [W].
         sequences: Most sequences of an engine.
+        together: Most requests that have begun and have not ended on the replica; infinite where
+            some may be evicted, for these wait without a place in the batch.
         room: Tokens that the KV cache of an engine holds.
         budget: Most prompt tokens of an iteration.
         mixes: Whether prompts and decodes share an iteration.
@@ -96,6 +99,7 @@ class Machine:
     peak_bytes_per_s: float
     awake_w: float
     sequences: int
+    together: float
     room: int
     budget: int
     mixes: bool
@@ -114,6 +118,7 @@ class Machine:
         room = blocks * cache.block_size
         rules = set(pool.scheduling.__mro__)
         chunked, counting = ChunkedScheduler in rules, VllmScheduler in rules
+        fit = cap * cache.blocks_for(longest) <= blocks
         whole = counting or bool({OrcaScheduler, StaticScheduler} & rules)
         return cls(
             stages=tuple(pool.execution_stages()),
@@ -122,6 +127,7 @@ class Machine:
             peak_bytes_per_s=pool.gpu.peak_bytes_per_s,
             awake_w=min(pool.power.idle_w, pool.power.static_w),
             sequences=max(1, min(cap, blocks // cache.blocks_for(shortest))),
+            together=depth * cap if fit else math.inf,
             room=room,
             budget=max(1, min(pool.batch_tokens, room) if chunked or counting else room),
             mixes=pool.scheduling.mixes,

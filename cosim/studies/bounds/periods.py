@@ -59,6 +59,11 @@ class Periods:
         least: FloatArray = np.minimum.reduceat(values, self.first)
         return least
 
+    def last(self, values: FloatArray) -> FloatArray:
+        """Return the values of each period's last step."""
+        last: FloatArray = values[self.first + self.counts - 1]
+        return last
+
     def least_lines(self, lines: Sequence[FacilityLine]) -> tuple[FacilityLine, ...]:
         """Return the least of lines by step in each period."""
         return tuple(FacilityLine(line.fixed_w, self.least(line.slope)) for line in lines)

@@ -13,6 +13,8 @@ of it above that of being awake, waking replicas w, facility power, import and t
                 facility_t >= fixed h_t + slope_t IT_t                               (`facility`)
                 import_t >= facility_t - solar_t + charge_t - discharge_t,  import_t >= 0
                 e_t = e_(t-1) + eta_c charge_t - discharge_t / eta_d
+                empty discharge_t / h_t <= e_t <= capacity - full charge_t / h_t
+                e_t <= automatic_t                     where no controller sets the battery
 
 A replica wakes for its start-up before it serves: by any time w has summed up to the start-up
 times of all that began to serve, sum (n_s - n_(s-1))+. Numbers of replicas are continuous. Export
@@ -56,6 +58,10 @@ class Supply:
         means_g_per_kwh: Mean intensity of the run, at which the battery's change counts; the least
             and the most where its length is not certain.
         battery: The battery; None without one.
+        automatic_wh: The most that it holds at the end of each where no controller sets it; None
+            without one.
+        full_h, empty_h: Content that it lacks to being full for each watt with which it charges,
+            and holds for each with which it discharges, at the end of each [Wh/W].
     """
 
     hours: FloatArray
@@ -65,6 +71,9 @@ class Supply:
     surplus_wh: FloatArray
     means_g_per_kwh: tuple[float, ...]
     battery: BatterySpec | None
+    automatic_wh: FloatArray | None
+    full_h: FloatArray
+    empty_h: FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -162,12 +171,20 @@ def least_g(
     return _solved(programme, supply)
 
 
-def least_of_load_g(supply: Supply, load_wh: FloatArray) -> float:
-    """Return the least emissions of a plain load, whose battery is automatic [g]."""
+def least_of_load_g(
+    supply: Supply, load_wh: FloatArray, *, battery_set: bool
+) -> tuple[float, Mapping[str, FloatArray]]:
+    """Return the least emissions of a load that is what it is [g], and a solution.
+
+    Args:
+        supply: Sun, grid and battery.
+        load_wh: The load in each period, shape (periods,).
+        battery_set: Whether the battery may charge from the grid.
+    """
     programme = Programme(len(load_wh))
     programme.column("facility", low=load_wh, high=load_wh)
-    _add_supply(programme, supply, battery_set=False)
-    return _solved(programme, supply)[0]
+    _add_supply(programme, supply, battery_set=battery_set)
+    return _solved(programme, supply)
 
 
 def _curves(work: Work) -> dict[str, Curve]:
@@ -220,7 +237,10 @@ def _add_supply(programme: Programme, supply: Supply, *, battery_set: bool) -> N
             "charge", high=most_wh if battery_set else np.minimum(most_wh, supply.surplus_wh)
         )
         programme.column("discharge", high=battery.discharge_w * hours)
-        programme.column("stored", low=least_wh, high=battery.capacity_wh)
+        most_stored_wh: Term = battery.capacity_wh
+        if supply.automatic_wh is not None and not battery_set:
+            most_stored_wh = np.clip(supply.automatic_wh, least_wh, battery.capacity_wh)
+        programme.column("stored", low=least_wh, high=most_stored_wh)
         start = np.zeros(len(hours))
         start[0] = battery.start_wh
         flows: dict[str, Term | Change] = {
@@ -229,6 +249,9 @@ def _add_supply(programme: Programme, supply: Supply, *, battery_set: bool) -> N
             "discharge": 1 / battery.discharge_efficiency,
         }
         programme.row(flows, least=start, most=start)
+        full: dict[str, Term | Change] = {"stored": 1.0, "charge": supply.full_h / hours}
+        programme.row(full, least=-np.inf, most=battery.capacity_wh)
+        programme.row({"stored": 1.0, "discharge": -supply.empty_h / hours})
         balance |= {"charge": -1.0, "discharge": 1.0}
     programme.row(balance, least=-supply.solar_wh)
 

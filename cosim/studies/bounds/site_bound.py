@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from controllers.lp import BatterySpec
+from cosim.scenario.scenario import Time
+from cosim.scenario.site import ClcBattery
+from cosim.studies.bounds.automatic_battery import most_stored_wh, tapering_h
 from cosim.studies.bounds.demand import MISSING, Requests
 from cosim.studies.bounds.facility import facility_lines
 from cosim.studies.bounds.machine import Machine
@@ -69,6 +73,7 @@ class SiteBound:
         own_clocks, free_clocks: Clocks without a controller of them, and with one.
         periods: The periods of the programmes.
         deferrable: Numbers of the classes that may wait, of those with requests.
+        has_slo: Steps in which requests with SLOs come, shape (steps,).
     """
 
     supply: Supply
@@ -78,6 +83,7 @@ class SiteBound:
     free_clocks: tuple[float, ...]
     periods: Periods
     deferrable: tuple[int, ...]
+    has_slo: NDArray[np.bool_]
 
     @classmethod
     def of(
@@ -118,7 +124,9 @@ class SiteBound:
         must_run = MustRun.of(requests, machine)
         # on a pipeline at least one of the stages is at work, of whose times the mean counts
         edges_s = np.concatenate([[0.0], periods.ends_s])
-        busy_h = must_run.hours(edges_s) / pool.pipeline_parallel
+        # more than there are: then no run holds its objectives, and any bound is one
+        busy_h = np.minimum(must_run.hours(edges_s), pool.replicas * periods.hours)
+        busy_h /= pool.pipeline_parallel
         missed_h = float(must_run.longest_s[:may_miss].sum()) / 3600 / pool.pipeline_parallel
         free_clocks = _clocks(machine)
         # a power cap of the scenario lets the GPUs choose their clocks
@@ -155,6 +163,7 @@ class SiteBound:
             free_clocks=free_clocks,
             periods=periods,
             deferrable=_deferrable(site, requests),
+            has_slo=_has_slo(requests, time),
         )
 
     def least_g(self) -> tuple[float, ...]:
@@ -191,6 +200,13 @@ def _deferrable(site: SitePlan, requests: Requests) -> tuple[int, ...]:
     return tuple(place for place, number in enumerate(present) if classes[number].deferrable)
 
 
+def _has_slo(requests: Requests, time: Time) -> NDArray[np.bool_]:
+    """Return the steps in which requests with SLOs come, shape (steps,)."""
+    has_slo = np.zeros(time.steps, dtype=bool)
+    has_slo[(requests.arrival_s[requests.has_slo] // time.step).astype(np.int64)] = True
+    return has_slo
+
+
 def _clocks(machine: Machine) -> tuple[float, ...]:
     """Return clocks over the range that may be set; the highest alone for profiles."""
     clocks = tuple(float(clock) for clock in np.linspace(LOWEST_CLOCK, 1.0, 8))
@@ -209,7 +225,7 @@ def plain_g(plan: Plan, site: SitePlan) -> tuple[float, ...]:
     periods = _periods(plan, _requests(plan))
     supply = _supply(plan, site, periods, site.load_w)
     load_wh = np.where(supply.certain, periods.wh(site.load_w), 0.0)
-    return (least_of_load_g(supply, load_wh),) * 4
+    return (least_of_load_g(supply, load_wh, battery_set=False)[0],) * 4
 
 
 def _supply(plan: Plan, site: SitePlan, periods: Periods, least_w: FloatArray) -> Supply:
@@ -218,9 +234,10 @@ def _supply(plan: Plan, site: SitePlan, periods: Periods, least_w: FloatArray) -
     means = np.cumsum(intensity) / np.arange(1, len(intensity) + 1)
     first_end = min(int(periods.certain_s // plan.scenario.time.step), len(means) - 1)
     ends = means[first_end:]  # of a run that ends after any of these steps
-    battery, spec = site.config.microgrid.battery, None
+    battery, spec, automatic_wh = site.config.microgrid.battery, None, None
+    full_h = empty_h = 0.0
     if battery is not None:
-        step_s = float(periods.hours.sum()) * 3600 / len(intensity)
+        step_s = plan.scenario.time.step
         charge_w, discharge_w = battery_limits_w(battery, step_s)
         charging, discharging = plan.contexts[site.name].battery_efficiency
         spec = BatterySpec(
@@ -232,6 +249,10 @@ def _supply(plan: Plan, site: SitePlan, periods: Periods, least_w: FloatArray) -
             charge_efficiency=charging,
             discharge_efficiency=discharging,
         )
+        stored_wh = most_stored_wh(battery, spec, least_w - site.solar_w, step_s)
+        automatic_wh = np.where(periods.certain, periods.last(stored_wh), np.inf)
+        if isinstance(battery, ClcBattery):
+            full_h, empty_h = tapering_h(battery)
     return Supply(
         hours=periods.hours,
         certain=periods.certain,
@@ -240,4 +261,8 @@ def _supply(plan: Plan, site: SitePlan, periods: Periods, least_w: FloatArray) -
         surplus_wh=periods.wh(np.maximum(site.solar_w - least_w, 0.0)),
         means_g_per_kwh=tuple({float(ends.min()), float(ends.max())}),
         battery=spec,
+        automatic_wh=automatic_wh,
+        # powers of several steps may differ, and their mean says nothing of the last one
+        full_h=np.where(periods.counts == 1, full_h, 0.0),
+        empty_h=np.where(periods.counts == 1, empty_h, 0.0),
     )

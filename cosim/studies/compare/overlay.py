@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cosim.accounting.words import duration
+from cosim.report.clock import UTC_CLOCK, Clock, site_clocks
 from cosim.report.lines import Axis, ChartLine, LineChart, Panel
 from cosim.report.palette import series_color
 from cosim.report.thin import Buckets
@@ -166,7 +167,17 @@ class TimeCharts:
                 if (values := self._values(run, quantity, site)) is not None
             ]  # fmt: skip
             if any(np.isfinite(line.y).any() for line in lines):
-                yield self._chart(quantity, lines, suffix)
+                yield self._chart(quantity, lines, suffix, self._clock(site))
+
+    def _clock(self, site: str | None) -> Clock:
+        """Return the clock of a site, or of all if they have the same; else that of UTC."""
+        clocks = {
+            clock
+            for run in self.runs
+            for name, clock in site_clocks(run.data.scenario["sites"]).items()
+            if site in (None, name)
+        }
+        return clocks.pop() if len(clocks) == 1 else UTC_CLOCK
 
     def _values(self, run: ComparedRun, quantity: Quantity, site: str | None) -> FloatArray | None:
         """Return a quantity of a run, shape (steps,)."""
@@ -198,14 +209,16 @@ class TimeCharts:
     def _count(self) -> int:
         return math.ceil(self._duration_s / self.width_s)
 
-    def _chart(self, quantity: Quantity, lines: Sequence[ChartLine], suffix: str) -> LineChart:
+    def _chart(
+        self, quantity: Quantity, lines: Sequence[ChartLine], suffix: str, clock: Clock
+    ) -> LineChart:
         at_s = np.arange(self._count, dtype=np.float64) * self.width_s
         note = ""
         if self.width_s > min(run.data.step_s for run in self.runs):
             word = "end" if quantity.runs_up else "mean"
             note = f"Each value is the {word} of {duration(self.width_s)}."
         starts = {run.data.start for run in self.runs}
-        axis = Axis("time", "time, UTC", 0.0, self._duration_s, min(starts))
+        axis = Axis("time", clock.axis_label, 0.0, self._duration_s, min(starts), clock)
         scale = 1.0
         if len(starts) > 1:
             scale = 1 / _HOUR_S

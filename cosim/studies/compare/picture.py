@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cosim.accounting.words import percent
+from cosim.report.clock import site_clocks
 from cosim.report.draw_svg import to_svg
 from cosim.report.lines import Axis, ChartLine, LineChart, Panel
 from cosim.report.run_data import RunData
@@ -27,7 +28,7 @@ def picture(without: RunData, with_control: RunData) -> LineChart:
         with_control: The run with them.
     """
     steps = without.summary.time.steps
-    buckets = Buckets.at_most(steps, _LINES)
+    buckets = Buckets.of_time(steps, _LINES, without.step_s, 0.0)
     ends = np.minimum(buckets.starts + buckets.size, steps) - 1
 
     def mean(name: str, color: str, values: FloatArray, dash: str = "") -> ChartLine:
@@ -54,11 +55,12 @@ def picture(without: RunData, with_control: RunData) -> LineChart:
         ),
         Panel("carbon from the grid so far", "kg", emitted, height=110),
     ]
+    clock, *_ = site_clocks(without.scenario["sites"]).values()
     before, after = (float(_emitted_kg(run)[-1]) for run in (without, with_control))
     return LineChart(
         "demo",
         f"The same requests served with {percent(1 - after / before)} less carbon from the grid",
-        Axis("time", "time, UTC", 0.0, without.duration_s, without.start),
+        Axis("time", clock.axis_label, 0.0, without.duration_s, without.start, clock),
         buckets.starts.astype(np.float64) * without.step_s,
         panels,
         held=True,

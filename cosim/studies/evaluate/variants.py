@@ -19,12 +19,14 @@ from cosim.scenario.evaluation import EvaluationKeys
 from cosim.scenario.loading import (
     DataPath,
     Document,
+    ScenarioTree,
     problem_at,
     read_document,
     read_settings,
     validate_document,
 )
 from cosim.scenario.scenario import Scenario
+from cosim.scenario.settings import Setting
 from cosim.studies.evaluate.baselines import (
     BULK,
     RIGHT_SIZED,
@@ -95,7 +97,7 @@ class Comparison:
     """Policies to compare on a scenario.
 
     Attributes:
-        path: The scenario file.
+        source: The scenario: its file, or as it was read.
         overrides: Settings on top of it.
         name: Name of the scenario.
         seeds: Seeds of the first week; each week has as many of its own, the same for all policies.
@@ -110,8 +112,8 @@ class Comparison:
         notes: Notes on the signals and the forecasts of the policies.
     """
 
-    path: Path
-    overrides: tuple[str, ...]
+    source: Path | ScenarioTree
+    overrides: tuple[str | Setting, ...] = field(hash=False)
     name: str
     seeds: tuple[int, ...]
     starts: tuple[datetime | None, ...]
@@ -138,8 +140,8 @@ class Comparison:
 
 
 def comparison(
-    path: Path,
-    overrides: Sequence[str] = (),
+    source: Path | ScenarioTree,
+    overrides: Sequence[str | Setting] = (),
     seeds: int | None = None,
     *,
     decoys: bool = True,
@@ -147,7 +149,7 @@ def comparison(
     """Return the policies that a scenario's ``evaluation`` compares, everything checked.
 
     Args:
-        path: The scenario file.
+        source: The scenario: its file, or as it was read.
         overrides: Settings on top of it.
         seeds: Number of seeds in place of the scenario's.
         decoys: Whether to run decoys at all.
@@ -155,7 +157,7 @@ def comparison(
     Raises:
         ScenarioError: If it has no ``evaluation``, or anything is wrong with a policy.
     """
-    document = read_document(path, overrides)
+    document = read_document(source, overrides)
     scenario = validate_document(document, Scenario)
     evaluation = scenario.evaluation
     if evaluation is None:
@@ -188,7 +190,7 @@ def comparison(
         variants += [variant, *(_decoys(variant, plans[variant], evaluation) if decoys else ())]
     count = evaluation.seeds if seeds is None else seeds
     return Comparison(
-        path=path.resolve(),
+        source=source.resolve() if isinstance(source, Path) else source,
         overrides=tuple(overrides),
         name=scenario.name,
         seeds=tuple(range(scenario.seed, scenario.seed + count)),
@@ -326,7 +328,7 @@ def case_document(compared: Comparison, case: Case) -> Document:
 
 def compared_document(compared: Comparison) -> Document:
     """Return the scenario as its policies are compared: without the end that `drain` takes off."""
-    document = read_document(compared.path, compared.overrides)
+    document = read_document(compared.source, compared.overrides)
     if not document.data["evaluation"].get("drain", True):
         return document
     return replace(document, data=drained(document.data))
@@ -336,7 +338,7 @@ def compared_document(compared: Comparison) -> Document:
 def _week_document(compared: Comparison, start: datetime | None) -> Document:
     """Return the scenario in one of the weeks."""
     week = () if start is None else (f"time.start={start.isoformat()}",)
-    return read_document(compared.path, (*compared.overrides, *week))
+    return read_document(compared.source, (*compared.overrides, *week))
 
 
 def case_plan(compared: Comparison, case: Case, seed: int) -> Plan:

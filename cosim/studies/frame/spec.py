@@ -14,6 +14,7 @@ from cosim.errors import ScenarioError
 from cosim.results.code import code_hash
 from cosim.results.folder import HasScenario, file_hash, input_files, scenario_hash
 from cosim.scenario.fields import ScenarioText
+from cosim.scenario.given_controller import given_controllers
 from cosim.scenario.loading import Document, validate_document
 from cosim.scenario.scenario import Scenario
 from cosim.studies.runs.figures import RunFigures
@@ -99,13 +100,16 @@ def run_key(loaded: HasScenario, hashes: Mapping[str, str]) -> str:
     """Return a hash of all that the figures of a run depend on.
 
     It covers the scenario, the files that it reads, the code of cosim with its coefficients, and
-    the names of the figures: a file with other figures than today's is not taken.
+    the names of the figures: a file with other figures than today's is not taken. A controller that
+    Python gave has a sign that no other has, since all its code cannot be known: its runs are made
+    anew each time.
 
     Args:
         loaded: The scenario of the run.
         hashes: Hashes of its files, by their place in it.
     """
-    parts = (scenario_hash(loaded, hashes), *_FIELDS, cosim.__version__, code_hash())
+    given = [part.token for part in given_controllers(loaded.document.data).values()]
+    parts = (scenario_hash(loaded, hashes), *given, *_FIELDS, cosim.__version__, code_hash())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

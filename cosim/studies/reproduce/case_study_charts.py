@@ -43,7 +43,9 @@ def case_study_charts(steps: Mapping[str, pd.DataFrame]) -> list[Chart]:
         steps: A row per step, with `COLUMNS`, by mode: ``paper_mode`` and ``corrected``.
     """
     times = steps["paper_mode"]
-    buckets = Buckets.at_most(len(times), _BUCKETS)
+    midnight = times["time"].iloc[0].normalize()
+    past_midnight_s = (times["time"].iloc[0] - midnight).total_seconds()
+    buckets = Buckets.of_time(len(times), _BUCKETS, _step_s(times), past_midnight_s)
     return [_flow(steps, buckets), *_charge(steps, buckets), _emissions(steps, buckets)]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cosim.errors import CosimError
+from cosim.errors import CosimError, install_hint
 from cosim.studies.reproduce.cases import paper
 from cosim.studies.reproduce.rows import Row
 
@@ -37,7 +37,7 @@ def need_matplotlib() -> None:
         import matplotlib  # noqa: F401
     except ImportError as error:
         raise CosimError(
-            "figures need matplotlib: pip install 'cosim[plots]', or add --no-figures"
+            f"figures need matplotlib: {install_hint('plots')}, or add --no-figures"
         ) from error
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal, cast
 
-from cosim.errors import CosimError, ScenarioError, did_you_mean
+from cosim.errors import CosimError, ScenarioError, did_you_mean, install_hint
 from cosim.studies.runs.cluster import Cluster, ClusterPool
 from cosim.studies.runs.pool import Pool
 from cosim.studies.runs.processes import Processes, cores
@@ -55,7 +55,7 @@ class Executor:
         if module is not None and find_spec(module) is None:
             raise CosimError(
                 f"--executor {kind} needs the package {module}, which is not installed: "
-                f"pip install '.[{kind}]'"
+                + install_hint(kind)
             )
         known = cast(Literal["processes", "dask", "ray"], kind)
         return cls(known, address if has_address else None)

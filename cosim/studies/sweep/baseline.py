@@ -7,12 +7,12 @@ from typing import Any
 
 from cosim.errors import Problem, did_you_mean
 from cosim.scenario.loading import Document, problem_at
-from cosim.scenario.study import StudyKeys
+from cosim.scenario.study import VariedKeys
 
 CASE = "case"
 
 
-def baseline_number(keys: StudyKeys) -> int:
+def baseline_number(keys: VariedKeys) -> int:
     """Return the number of the baseline among the cases; the last axis varies fastest."""
     given = _given(keys)
     number = 0
@@ -22,7 +22,7 @@ def baseline_number(keys: StudyKeys) -> int:
     return number
 
 
-def baseline_problems(document: Document, keys: StudyKeys) -> Iterator[Problem]:
+def baseline_problems(document: Document, keys: VariedKeys) -> Iterator[Problem]:
     """Yield the problems of a baseline that is not among the cases."""
     axes = _axes(keys)
     for name, value in _given(keys).items():
@@ -37,13 +37,13 @@ def baseline_problems(document: Document, keys: StudyKeys) -> Iterator[Problem]:
             yield problem_at(document, place, f"not among the values {known} (got {value!r})")
 
 
-def _given(keys: StudyKeys) -> dict[str, Any]:
+def _given(keys: VariedKeys) -> dict[str, Any]:
     if isinstance(keys.baseline, str):
         return {CASE: keys.baseline}
     return keys.baseline or {}
 
 
-def _axes(keys: StudyKeys) -> dict[str, Sequence[Any]]:
+def _axes(keys: VariedKeys) -> dict[str, Sequence[Any]]:
     """Return the values that are varied, by path, in the order of the axes."""
     axes: dict[str, Sequence[Any]] = {}
     if keys.cases:

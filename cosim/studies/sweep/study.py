@@ -12,6 +12,7 @@ from cosim.accounting.words import plural
 from cosim.errors import Problem, ScenarioError
 from cosim.scenario.loading import (
     Document,
+    ScenarioTree,
     document_of,
     problem_at,
     read_document,
@@ -19,7 +20,7 @@ from cosim.scenario.loading import (
     validate_document,
 )
 from cosim.scenario.settings import Setting, indexed, parse_setting
-from cosim.scenario.study import StudyKeys
+from cosim.scenario.study import StudyKeys, VariedKeys
 from cosim.scenario.yaml_reader import read_mapping
 from cosim.studies.sweep.axes import Axis, AxisValue, axis_of, case_axis
 from cosim.studies.sweep.baseline import baseline_number, baseline_problems
@@ -35,7 +36,7 @@ class Study:
 
     Attributes:
         name, description: As the file has them.
-        scenario: The scenario's file.
+        scenario: The scenario: its file, or as it was read.
         seeds: Number of runs of each case.
         axes: The axes that are varied, in the order of the file; `cases` first.
         baseline: Number of the case that the others are compared with.
@@ -47,7 +48,7 @@ class Study:
 
     name: str
     description: str
-    scenario: Path
+    scenario: Path | ScenarioTree
     seeds: int
     axes: tuple[Axis, ...]
     baseline: int
@@ -85,20 +86,49 @@ def read_study(path: Path, overrides: Sequence[str] = (), seeds: int | None = No
     root = read_mapping(path, "a study")
     document = document_of(root, path.parent.absolute())
     keys = validate_document(document, StudyKeys)
-    given = [parse_setting(text) for text in overrides]
-    problems = list(dict.fromkeys(_problems(document, keys, given)))
+    text = path.read_text(encoding="utf-8-sig")
+    return _study(root, document, keys, shown_path(keys.scenario), text, overrides, seeds)
+
+
+def study_of(root: Node, scenario: ScenarioTree, text: str) -> Study:
+    """Return a study of a scenario that has been read before.
+
+    Args:
+        root: The study, without its scenario.
+        scenario: The scenario.
+        text: The study as a file could have it, for the results.
+
+    Raises:
+        ScenarioError: With every problem that could be found in the study itself.
+    """
+    document = document_of(root, scenario.base_dir)
+    keys = validate_document(document, VariedKeys)
+    return _study(root, document, keys, scenario, text)
+
+
+def _study(
+    root: Node,
+    document: Document,
+    keys: VariedKeys,
+    scenario: Path | ScenarioTree,
+    text: str,
+    overrides: Sequence[str] = (),
+    seeds: int | None = None,
+) -> Study:
+    given = [parse_setting(override) for override in overrides]
+    problems = list(dict.fromkeys(_problems(document, keys, scenario, given)))
     if problems:
         raise ScenarioError(problems)
     return Study(
         name=keys.name,
         description=" ".join(keys.description.split()),
-        scenario=shown_path(keys.scenario),
+        scenario=scenario,
         seeds=keys.seeds if seeds is None else seeds,
         axes=tuple(_axes(root, keys)),
         baseline=baseline_number(keys),
         settings=(*_settings(root.value.get("set")), *given),
         overrides=tuple(overrides),
-        text=path.read_text(encoding="utf-8-sig"),
+        text=text,
         working_dir=Path.cwd(),
     )
 
@@ -112,7 +142,7 @@ def is_study(path: Path) -> bool:
     return "scenario" in keys and not keys.isdisjoint({"grid", "cases"})
 
 
-def _axes(root: Node, keys: StudyKeys) -> Iterator[Axis]:
+def _axes(root: Node, keys: VariedKeys) -> Iterator[Axis]:
     if keys.cases:
         yield case_axis(
             [
@@ -128,7 +158,7 @@ def _axes(root: Node, keys: StudyKeys) -> Iterator[Axis]:
         yield axis_of(labels[path], path, values.value)
 
 
-def _labels(keys: StudyKeys) -> dict[str, str]:
+def _labels(keys: VariedKeys) -> dict[str, str]:
     """Return the labels of the grid's axes: the last key, or the path where two share it."""
     lasts = [path.rpartition(".")[2] for path in keys.grid]
     labels = {}
@@ -144,7 +174,9 @@ def _settings(node: Node | None) -> Iterator[Setting]:
             yield Setting(path, value)
 
 
-def _problems(document: Document, keys: StudyKeys, given: Sequence[Setting]) -> Iterator[Problem]:
+def _problems(
+    document: Document, keys: VariedKeys, source: Path | ScenarioTree, given: Sequence[Setting]
+) -> Iterator[Problem]:
     """Yield problems of the values that are varied."""
     if not keys.grid and not keys.cases:
         yield problem_at(
@@ -163,7 +195,7 @@ def _problems(document: Document, keys: StudyKeys, given: Sequence[Setting]) -> 
             yield problem_at(document, place, "a key of this path is empty", key=True)
         elif place[0] != "set" and place[-1] == "seed":
             yield problem_at(document, place, "seeds are varied by `seeds: N`", key=True)
-    yield from _overlaps(document, keys, given)
+    yield from _overlaps(document, keys, source, given)
     yield from _names(document, keys)
     yield from baseline_problems(document, keys)
     count = math.prod(len(_values(axis)) for axis in keys.grid.values())
@@ -173,9 +205,11 @@ def _problems(document: Document, keys: StudyKeys, given: Sequence[Setting]) -> 
         yield problem_at(document, ("grid",), message, key=True)
 
 
-def _overlaps(document: Document, keys: StudyKeys, given: Sequence[Setting]) -> Iterator[Problem]:
+def _overlaps(
+    document: Document, keys: VariedKeys, source: Path | ScenarioTree, given: Sequence[Setting]
+) -> Iterator[Problem]:
     """Yield settings that the varied values would overwrite, and keys that are varied twice."""
-    scenario = _scenario_data(keys)
+    scenario = _scenario_data(source)
     varied = {path: ("grid", path) for path in keys.grid}
     by_case: dict[str, tuple[str | int, ...]] = {}
     for k, case in enumerate(keys.cases):
@@ -206,10 +240,10 @@ def _overlaps(document: Document, keys: StudyKeys, given: Sequence[Setting]) -> 
                 yield Problem(message, path=setting.path, where=setting.value.mark)
 
 
-def _scenario_data(keys: StudyKeys) -> Mapping[str, Any]:
+def _scenario_data(source: Path | ScenarioTree) -> Mapping[str, Any]:
     """Return the scenario that is varied, in plain values; nothing of one that cannot be read."""
     try:
-        return read_document(shown_path(keys.scenario)).data
+        return read_document(source).data
     except ScenarioError:  # said when its cases are checked
         return {}
 
@@ -219,7 +253,7 @@ def _values(axis: Any) -> list[Any]:
     return values
 
 
-def _names(document: Document, keys: StudyKeys) -> Iterator[Problem]:
+def _names(document: Document, keys: VariedKeys) -> Iterator[Problem]:
     """Yield names and values that stand twice."""
     names = [case.name for case in keys.cases]
     for k, name in enumerate(names):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from cosim.errors import CosimError
+from cosim.errors import CosimError, install_hint
 
 Point = tuple[float, ...]
 
@@ -82,7 +82,7 @@ def import_optuna() -> Any:
         import optuna
     except ImportError as error:
         raise CosimError(
-            "--sampler tpe needs optuna, which is not installed: pip install '.[tune]' (or pip "
-            "install optuna)"
+            f"--sampler tpe needs optuna, which is not installed: {install_hint('tune')} (or "
+            "pip install optuna)"
         ) from error
     return optuna

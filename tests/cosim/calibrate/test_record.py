@@ -177,7 +177,9 @@ def test_without_the_package(cosim: Cli, monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setitem(sys.modules, "pynvml", None)
     answer = cosim("calibrate", "record", "-o", "r.csv")
     assert (answer.code, answer.out) == (1, "")
-    assert "recording needs the package nvidia-ml-py: pip install '.[nvml]'" in answer.err
+    assert (
+        "recording needs the package nvidia-ml-py: pip install 'carbon-cosim[nvml]'" in answer.err
+    )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -92,6 +92,28 @@ def test_the_module_and_the_script_are_the_same_command(tmp_path: Path) -> None:
         assert done.stdout == module.stdout.replace("python -m cosim", "cosim")
 
 
+# Completion
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("cosim sc", {"schema", "scenarios", "schedulers"}), ("cosim run --se", {"--set", "--seed"})],
+)
+def test_a_shell_completes(
+    cosim: Cli, monkeypatch: pytest.MonkeyPatch, words: str, expected: set[str]
+) -> None:
+    monkeypatch.setenv("_COSIM_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
+    assert set(cosim().out.split()) == expected
+
+
+def test_completion_can_be_installed(cosim: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHELL", "/bin/bash")
+    options = re.findall(r"^  (--\w+-completion)", cosim("--help").out, re.MULTILINE)
+    assert options == ["--install-completion", "--show-completion"]
+
+
 # Catalogues
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cosim.report.charts import Chart, Point, bar_chart, line_chart, scatter_chart
+from cosim.report.clock import UTC_CLOCK
 from cosim.report.draw_pdf import write_pdf
 from cosim.report.draw_svg import to_svg
+from cosim.report.heat_map import HeatMap
 from cosim.report.lines import Axis, ChartLine, LineChart, Mark, Panel
 from cosim.report.page import Page, Section, _data, alarm, cards, paragraph, table
 from cosim.report.size import NARROW, WIDE
@@ -43,7 +46,16 @@ POINTS = scatter_chart(
     y_label="carbon",
     unit="g",
 )
-CHARTS: list[Chart] = [LINES, BARS, POINTS]
+HEAT = HeatMap(
+    "heat",
+    "Load & hours",
+    "load",
+    "W",
+    date(2022, 6, 8),
+    np.arange(480.0).reshape(20, 24),
+    UTC_CLOCK,
+)
+CHARTS: list[Chart] = [LINES, BARS, POINTS, HEAT]
 
 
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.key)

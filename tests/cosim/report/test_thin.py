@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cosim.report.clock import site_clock
 from cosim.report.thin import Buckets
 from cosim.report.ticks import domain, duration_ticks, linear_ticks, log_ticks, time_ticks
+from cosim.scenario.scenario import MAX_HORIZON_S
 
 values = st.lists(st.floats(-1e9, 1e9) | st.just(math.nan), min_size=1, max_size=200).map(
     lambda xs: np.array(xs, dtype=np.float64)
@@ -49,6 +52,39 @@ def test_a_peak_of_one_step_in_a_year_is_still_there() -> None:
     assert thin.high.max() == 1e6
     assert (thin.high == 1e6).sum() == 1
     assert thin.mean.mean() == pytest.approx(series.mean())
+
+
+@given(
+    st.integers(1, 600_000),
+    st.sampled_from([1, 10, 60, 300, 900, 3600, 86400]),
+    st.integers(0, 86399),
+    st.sampled_from([0, 86400]),
+)
+def test_buckets_divide_a_day_and_begin_at_midnight(
+    count: int, step_s: int, past_s: int, least_s: int
+) -> None:
+    past_s -= past_s % step_s
+    count = min(count, MAX_HORIZON_S // step_s)
+    buckets = Buckets.of_time(count, 720, step_s, past_s, least_s)
+    length_s = buckets.size * step_s
+    assert length_s >= least_s
+    assert len(buckets.starts) <= 721
+    if buckets.size == 1:
+        return
+    assert 86400 % length_s == 0 or length_s % 86400 == 0
+    lengths = np.diff([*buckets.starts, count])
+    assert all(lengths[1:-1] == buckets.size)
+    assert all(lengths < 3 * buckets.size)
+    wall_s = past_s + buckets.starts * step_s
+    assert all(wall_s[1:] % min(length_s, 86400) == 0)
+    steps = np.arange(count, dtype=np.float64)
+    thin = buckets.thin(steps)
+    np.testing.assert_array_equal(thin.low, buckets.starts)
+    np.testing.assert_array_equal(thin.high, [*(buckets.starts[1:] - 1), count - 1])
+
+
+def test_steps_that_do_not_divide_a_day_are_counted() -> None:
+    assert Buckets.of_time(100_000, 720, 77, 0) == Buckets.at_most(100_000, 720)
 
 
 def test_no_limit_stays_no_limit() -> None:
@@ -144,6 +180,35 @@ def test_times_are_round_however_a_run_begins() -> None:
         (4369.0, "07:00"),
         (6169.0, "07:30"),
     ]
+
+
+def test_times_are_those_of_the_place_also_when_its_clock_changes() -> None:
+    """On 27 March 2022 clocks in Berlin went from 2 to 3, on 30 October from 3 to 2."""
+    zone = ZoneInfo("Europe/Berlin")
+    march = time_ticks(datetime(2022, 3, 26, 23, tzinfo=UTC).astimezone(zone), 6 * 3600, 7)
+    assert [(tick.at / 3600, tick.label) for tick in march] == [
+        (0, "27 Mar"), (1, "01:00"), (2, "03:00"), (3, "04:00"), (4, "05:00"), (5, "06:00"),
+        (6, "07:00"),
+    ]  # fmt: skip
+    days = time_ticks(datetime(2022, 10, 29, 22, tzinfo=UTC).astimezone(zone), 2 * 86400, 3)
+    assert [(tick.at / 3600, tick.label) for tick in days] == [(0, "30 Oct"), (25, "31 Oct")]
+
+
+@pytest.mark.parametrize(
+    ("site", "name", "hour"),
+    [
+        ({"timezone": "Asia/Kolkata"}, "Asia/Kolkata", 17.5),
+        ({"microgrid": {"carbon_intensity": {"area": "CISO"}}}, "America/Los_Angeles", 5),
+        ({"location": {"latitude": 52, "longitude": 13}}, "UTC+1 by longitude", 13),
+        ({"location": {"latitude": 52, "longitude": 0}}, "UTC", 12),
+        ({"timezone": None}, "UTC", 12),
+    ],
+)
+def test_the_clock_of_a_site(site: dict[str, object], name: str, hour: float) -> None:
+    clock = site_clock(site)
+    start = datetime(2022, 6, 8, 12, tzinfo=UTC)
+    assert (clock.name, clock.past_midnight_s(start) / 3600) == (name, hour)
+    assert (clock.wall_s(start, np.array([0.0]))[0] / 3600 - 12) % 24 == (hour - 12) % 24
 
 
 @given(st.lists(st.floats(-1e9, 1e9), max_size=20), st.booleans())

@@ -51,6 +51,15 @@ def test_compiled_modules_are_not_read(installed_at: Path) -> None:
     assert hashed() == before
 
 
+def test_a_wheel_and_a_checkout_have_the_same(installed_at: Path) -> None:
+    """A wheel holds the scenarios too."""
+    before = hashed()
+    scenarios = installed_at / "cosim" / "authoring" / "scenarios"
+    scenarios.mkdir(parents=True)
+    (scenarios / "quickstart.yaml").write_text("name: quickstart\n")
+    assert hashed() == before
+
+
 def test_the_real_one_covers_the_coefficients() -> None:
     assert (code._folder("inference_sim") / "hardware" / "gpus.yaml").is_file()
     assert code.installed()["cosim's code"] == code.code_hash() == hashed()

@@ -71,6 +71,13 @@ def test_unknown_and_repeated_keys(cosim: Cli, old: str, new: str, message: str)
     assert refused(cosim, edited((old, new))).startswith(message)  # lists may grow
 
 
+def test_a_time_zone_that_there_is_not(cosim: Cli) -> None:
+    zone = edited(("  - name: dc\n", "  - name: dc\n    timezone: Europe/Berlim\n"))
+    message = refused(cosim, zone)
+    assert message.startswith("s.yaml:12:15 sites.0.timezone: expected an IANA time zone (got ")
+    assert "did you mean 'Europe/Berlin'?" in message
+
+
 def test_a_missing_key(cosim: Cli) -> None:
     message = refused(cosim, edited(("  - name: dc\n    location", "  - location")))
     assert message == "s.yaml:11:5 sites.0: missing key 'name' (Name of the site)"

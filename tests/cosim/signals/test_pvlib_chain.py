@@ -216,7 +216,7 @@ def test_without_pvlib_the_message_says_how_to_get_it(monkeypatch: pytest.Monkey
         return real(name, *args, **keys)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(SignalError, match=r"pip install 'cosim\[solar\]'"):
+    with pytest.raises(SignalError, match=r"pip install 'carbon-cosim\[solar\]'"):
         power(datetime(2023, 6, 8, tzinfo=UTC), 24)
 
 

@@ -145,7 +145,7 @@ class TestPicture:
         write("t.csv", burstgpt(10))
         answer = cosim("traces", "show", "t.csv", "-o", "a.svg")
         assert answer.code == 1
-        assert "pip install 'cosim[plots]'" in answer.err
+        assert "pip install 'carbon-cosim[plots]'" in answer.err
 
 
 class TestFetch:

@@ -181,3 +181,17 @@ def test_the_freedom_that_holds_some_actuators(actuators: tuple[str, ...], freed
 def test_bounds_are_taken_by_their_freedom() -> None:
     bound = Bound(timing_g=4.0, battery_g=3.0, sleep_g=2.0, clocks_g=1.0)
     assert [bound.of(freedom) for freedom in FREEDOMS] == list(np.arange(4.0, 0.0, -1.0))
+
+
+def test_chat_beyond_all_replicas_has_a_bound_all_the_same(tmp_path: Path) -> None:
+    """Sixty chats at once on two replicas that serve one each."""
+    text = CASE.format(
+        requests=60,
+        rate=60,
+        model="Qwen/Qwen3-14B",
+        replicas="2, scheduler: {type: vllm_v1, batch_cap: 1}",
+        lengths="""lengths: {type: fixed, prompt_tokens: 100, output_tokens: 1000}
+  classes:
+    - {name: chat, share: 1.0, slo: {ttft_s: 1.0}}""",
+    )
+    assert bound_of(planned(tmp_path, text)).clocks_g > 0

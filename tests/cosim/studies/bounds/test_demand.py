@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cosim.scenario.workload import RequestClass, Slo
 from cosim.studies.bounds.demand import Requests, most_apart
 from cosim.studies.bounds.machine import Machine
-from cosim.studies.bounds.must_run import MustRun, union
+from cosim.studies.bounds.must_run import MustRun, overlaps
 from cosim.studies.bounds.prices import Floor
 from inference_sim.cluster import Cluster
 from inference_sim.workload import Arrival
@@ -68,14 +70,15 @@ def test_most_apart_is_the_most(drawn: Intervals) -> None:
     assert apart(tuple(chosen.tolist()))
 
 
-@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 9)), max_size=8))
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 9)), min_size=1, max_size=8))
 @settings(max_examples=examples(50))
-def test_union_covers_what_its_intervals_cover(drawn: list[tuple[int, int]]) -> None:
+def test_overlaps_count_the_intervals_that_last(drawn: list[tuple[int, int]]) -> None:
     begins = np.array([start for start, _ in drawn], dtype=float)
     lengths = np.array([length for _, length in drawn], dtype=float)
-    covered = {x for start, length in drawn for x in range(start, start + length)}
-    first, last = union(begins, begins + lengths)
-    assert float((last - first).sum()) == len(covered)
+    times, count = overlaps(begins, begins + lengths)
+    for time, number in zip(times, count, strict=True):
+        assert number == sum(start <= time < start + length for start, length in drawn)
+    assert float((count[:-1] * np.diff(times)).sum()) == lengths.sum()
 
 
 def test_chat_keeps_a_replica_at_work_from_its_latest_start_on() -> None:
@@ -83,13 +86,59 @@ def test_chat_keeps_a_replica_at_work_from_its_latest_start_on() -> None:
     machine = Machine.of(deployment(), 20, 100)
     takes_s = 10 * machine.token_s(21)
     assert takes_s < 1.0
-    assert len(MustRun.of(requests(), machine).begins_s) == 0  # it may begin after that
+    assert len(MustRun.of(requests(), machine).times_s) == 0  # it may begin after that
     strict = [RequestClass(name="chat", share=1.0, slo=Slo(ttft_s=0.01))]
     at_once = Requests.of(
         [Arrival(10.0, 20, 11, 0)], strict, 200.0, Cluster(deployment(), iter(()))
     )
     must = MustRun.of(at_once, machine)
-    assert must.begins_s == [10.01]
-    assert must.ends_s == [10 + takes_s]
+    assert list(must.times_s) == [10.01, 10 + takes_s]
+    assert list(must.replicas) == [1, 0]
     hours = must.hours(np.array([0.0, 10.02, 100.0]))
     assert np.allclose(hours * 3600, [0.01, takes_s - 0.02], rtol=1e-6)
+
+
+def test_chat_beyond_a_batch_keeps_more_replicas_at_work() -> None:
+    """Five at a time, two of them in a batch: three replicas; one may miss, and saves one."""
+    cluster = deployment(batch_cap=2)
+    machine = Machine.of(cluster, 20, 40)
+    strict = [RequestClass(name="chat", share=1.0, slo=Slo(ttft_s=0.001))]
+    stream = [Arrival(10.0, 20, 11, 0)] * 5
+    must = MustRun.of(Requests.of(stream, strict, 200.0, Cluster(cluster, iter(()))), machine)
+    length_s = 10 * machine.token_s(21) - 0.001
+    assert list(must.replicas) == [3, 0]
+    assert must.hours(np.array([0.0, 200.0])) == pytest.approx([3 * length_s / 3600])
+    assert must.longest_s == pytest.approx([length_s] * 5)
+
+
+def test_evicted_chat_may_wait_beside_a_batch() -> None:
+    """Where the cache does not hold a batch of the longest, no more than one replica is certain."""
+    cluster = deployment(batch_cap=2, kv_blocks=4)  # of 16 tokens
+    assert Machine.of(cluster, 20, 32).together == 2
+    assert Machine.of(cluster, 20, 33).together == math.inf
+
+
+@settings(max_examples=examples(10), deadline=None)
+@given(st.integers(0, 2**16), st.integers(1, 3), st.integers(1, 3))
+def test_a_cluster_is_at_work_as_long_as_it_must(seed: int, batch_cap: int, replicas: int) -> None:
+    """With the objective for the first token that the run has just held."""
+    rng = np.random.default_rng(seed)
+    cluster = deployment(batch_cap=batch_cap, replicas=replicas)
+    # bursts that fill all batches, and little beside them
+    bursts_s = np.repeat(np.arange(5) * 20.0, replicas * batch_cap)
+    arrivals_s = np.sort(np.append(bursts_s + rng.uniform(0, 0.05), rng.uniform(0, 100, 3)))
+    stream = [
+        Arrival(float(at_s), int(rng.integers(20, 60)), int(rng.integers(300, 440)), 0)
+        for at_s in arrivals_s
+    ]
+    served = Cluster(cluster, iter(stream))
+    busy_s, end_s = 0.0, 0.0
+    while not served.drained:
+        end_s += 10.0
+        busy_s += served.step(end_s).busy_fraction * replicas * 10.0
+    waited_s = max(each.first_token_s - each.arrival_s for each in served.take_ended())
+    just = [RequestClass(name="chat", share=1.0, slo=Slo(ttft_s=waited_s * (1 + 1e-9)))]
+    requests = Requests.of(stream, just, end_s, Cluster(cluster, iter(())))
+    must = MustRun.of(requests, Machine.of(cluster, 20, 500))
+    must_s = float(must.hours(np.array([0.0, end_s])).sum()) * 3600
+    assert must_s <= busy_s * (1 + 1e-9)

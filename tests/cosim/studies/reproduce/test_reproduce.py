@@ -353,7 +353,7 @@ def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
         return really(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(CosimError, match=r"pip install 'cosim\[plots\]'"):
+    with pytest.raises(CosimError, match=r"pip install 'carbon-cosim\[plots\]'"):
         need_matplotlib()
 
 

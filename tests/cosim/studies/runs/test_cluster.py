@@ -149,8 +149,10 @@ def test_executors_that_there_are_not(text: str, message: str) -> None:
 
 def test_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cosim.studies.runs.executor.find_spec", lambda name: None)
-    with pytest.raises(CosimError, match=r"package distributed, .*: pip install '\.\[dask\]'"):
+    with pytest.raises(
+        CosimError, match=r"package distributed, .*: pip install 'carbon-cosim\[dask\]'"
+    ):
         Executor.parse("dask")
-    with pytest.raises(CosimError, match=r"package ray, .*: pip install '\.\[ray\]'"):
+    with pytest.raises(CosimError, match=r"package ray, .*: pip install 'carbon-cosim\[ray\]'"):
         Executor.parse("ray://head:10001")
     assert Executor.parse("processes") == Executor()

@@ -23,7 +23,7 @@ NIGHTLY = pytest.mark.nightly(
 
 def installed(executor: str) -> None:
     if find_spec(MODULES[executor]) is None:
-        pytest.skip(f"NOT TESTED, for want of the extra: pip install '.[{executor}]'")
+        pytest.skip(f"NOT TESTED, for want of the extra: pip install 'carbon-cosim[{executor}]'")
 
 
 def study(folder: Path, body: str = "return SiteAction(batch_cap=3 if step > 5 else 7)") -> None:

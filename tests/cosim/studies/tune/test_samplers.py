@@ -40,5 +40,7 @@ def test_tpe_draws_where_the_scores_are_low() -> None:
 
 def test_without_optuna(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(CosimError, match=r"pip install '\.\[tune\]' \(or pip install optuna\)"):
+    with pytest.raises(
+        CosimError, match=r"pip install 'carbon-cosim\[tune\]' \(or pip install optuna\)"
+    ):
         Tpe(2, 1)
