@@ -41,6 +41,7 @@ from cosim.results.totals import (
 )
 from cosim.world.site_plan import SitePlan
 from inference_sim.cluster import Cluster
+from inference_sim.prefix_cache import PrefixCache
 
 _MARGINAL = "marginal_carbon_intensity_g_per_kwh"
 
@@ -105,8 +106,12 @@ def _serving_totals(
     latencies: SiteLatencies,
 ) -> ServingTotals:
     """Return the totals of a site that serves: `plain` are those of its facility as a load."""
-    requests = _requests(cluster)
-    tokens = TokenCounts(prompt=latencies.prompt_tokens, output=latencies.output_tokens)
+    requests = _requests(cluster, record.site)
+    tokens = TokenCounts(
+        prompt=latencies.prompt_tokens,
+        output=latencies.output_tokens,
+        cached=_cached_tokens(cluster, record.site),
+    )
     gpu_kwh = flows.kwh(record.column("gpu_power_w"))
     host_kwh = flows.kwh(record.column("host_power_w"))
     marginal = plain.marginal_carbon_g
@@ -163,7 +168,16 @@ def _deployment(cluster: Cluster) -> Deployment:
     )
 
 
-def _requests(cluster: Cluster) -> RequestCounts:
+def _cached_tokens(cluster: Cluster, site: SitePlan) -> int | None:
+    if site.workload is None or site.workload.config.sessions is None:
+        return None
+    if not cluster.config.pool.prefix_caching:
+        return None
+    caches = (engine.kv for engine in cluster.engines)
+    return sum(cache.hit_tokens for cache in caches if isinstance(cache, PrefixCache))
+
+
+def _requests(cluster: Cluster, site: SitePlan) -> RequestCounts:
     queued = len(cluster.gateway.waiting) + len(cluster.deferral.waiting)
     waiting = queued + sum(replica.waiting for replica in cluster.replicas)
     return RequestCounts(
@@ -174,7 +188,23 @@ def _requests(cluster: Cluster) -> RequestCounts:
         waiting=waiting,
         running=cluster.in_flight - waiting,
         preemptions=sum(replica.preemptions for replica in cluster.replicas),
+        **_client_counts(cluster, site),
     )
+
+
+def _client_counts(cluster: Cluster, site: SitePlan) -> dict[str, int]:
+    """Return the counts that there are of clients who do not all wait, or go on by answers."""
+    clients, counts = cluster.clients, dict[str, int]()
+    if clients is None or site.workload is None:
+        return counts
+    keys = site.workload.config
+    if keys.timeout is not None or keys.retry is not None:
+        counts |= {"timed_out": cluster.timed_out, "given_up": clients.given_up}
+    if keys.retry is not None:
+        counts["retried"] = clients.retried
+    if keys.sessions is not None:
+        counts["cut_sessions"] = clients.cut
+    return counts
 
 
 def _batch(cluster: Cluster) -> BatchSizes:

@@ -145,7 +145,14 @@ def workload_source(scenario: Scenario, site_index: int) -> WorkloadSource:
     low, share = sum(sharing), site.share
     if whole.sessions is not None and whole.closed:
         clients = _clients_of(config, whole.sessions, low, low + share)
-        return replace(whole, stream=lambda: coming(clients(), until_s), share=share)
+        count = sum(1 for _ in clients())
+        if not count:
+            raise ValueError(
+                f"`share` {share:g} of {whole.sessions.clients:,} clients leaves site "
+                f"'{site.name}' without one"
+            )
+        loop = ClosedLoop(count, _mean_pause_s(whole.sessions))
+        return replace(whole, stream=lambda: coming(clients(), until_s), source=loop)
     return replace(
         whole,
         peak_rate_per_s=whole.peak_rate_per_s * share,
