@@ -94,7 +94,11 @@ def work(totals: ServingTotals) -> str:
         ", ".join(parts)
         + f"; {count(tokens.prompt)} prompt and "
         + (f"{count(tokens.output)} output tokens")
-        + ("" if tokens.cached is None else f", {count(tokens.cached)} of all prefills found in the cache")
+        + (
+            ""
+            if tokens.cached is None
+            else f", {count(tokens.cached)} of all prefills found in the cache"
+        )
     )
 
 

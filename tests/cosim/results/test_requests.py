@@ -40,7 +40,12 @@ CLASSES = {
 def plan() -> Plan:
     """What the log reads of a plan."""
     sites = [
-        SimpleNamespace(name=name, workload=SimpleNamespace(config=SimpleNamespace(classes=one)))
+        SimpleNamespace(
+            name=name,
+            workload=SimpleNamespace(
+                config=SimpleNamespace(classes=one, sessions=None, retry=None)
+            ),
+        )
         for name, one in CLASSES.items()
     ]
     return cast(Plan, SimpleNamespace(sites=sites))
