@@ -110,7 +110,7 @@ def counted(batches: list[tuple[str, list[Request]]], site: str) -> dict[str, An
             ]
             tally[kind.name][0] += all(met)
             tally[kind.name][1] += 1
-        elif request.outcome is Outcome.REJECTED:
+        elif request.outcome in (Outcome.REJECTED, Outcome.TIMED_OUT):
             tally[kind.name][1] += 1
         else:
             until_first = age if math.isnan(request.first_token_s) else first
