@@ -378,7 +378,7 @@ def test_results_page_has_every_key_of_the_typed_summary() -> None:
 
 
 def test_results_page_tells_every_key_and_column(tmp_path: Path) -> None:
-    """And none that does not exist: in a run with everything, and in one that fails."""
+    """And none that does not exist: in a run with everything, one that fails, and a replay."""
     settings = [
         *SIX_HOURS,
         "accounting=paper",
@@ -401,8 +401,13 @@ def test_results_page_tells_every_key_and_column(tmp_path: Path) -> None:
     result = execute(load_plan(quickstart, settings), tmp_path / "done")
     failed = execute(load_plan(quickstart, failing), tmp_path / "failed")
     assert failed.summary.status == "failed"
+    log = tmp_path / "log.csv"
+    log.write_text("arrived_at,num_prefill_tokens,num_decode_tokens\n0,5,0\n1,5,5\n")
+    recorded = [*settings, "workload.lengths=null", "workload.arrivals=null"]
+    recorded += [f"workload.trace={{path: {log}, skip: invalid}}"]
+    replayed = execute(load_plan(quickstart, recorded), tmp_path / "replayed")
 
-    summaries = [ended.summary.to_dict() for ended in (result, failed)]
+    summaries = [ended.summary.to_dict() for ended in (result, failed, replayed)]
     found = {_general(path, summary) for summary in summaries for path in _paths(summary)} - {
         "sites",
         "rejections",

@@ -18,6 +18,8 @@ class TimeUnit(StrEnum):
     MILLISECONDS = "ms"
     MICROSECONDS = "us"
     NANOSECONDS = "ns"
+    EPOCH = "epoch"
+    ISO = "iso"
 
 
 class Skip(StrEnum):
@@ -34,16 +36,44 @@ def show(
         typer.Option(
             "--format",
             metavar="NAME",
-            help="Its format: azure, bailian, burstgpt, mooncake, vidur, or what a package "
-            "offers [default: by its first line].",
+            help="Its format: azure, bailian, burstgpt, mooncake, otel, vidur, or what a package "
+            "offers [default: by its first line]; csv or jsonl with --column.",
+        ),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND=NAME",
+            help="A column of csv or jsonl: time, prompt and output are needed; class, session, "
+            "request, parent, turn, prefix.",
+            show_default=False,
         ),
     ] = None,
     time_unit: Annotated[
         TimeUnit | None,
-        typer.Option(help="Unit of its times, as plain numbers [default: that of the format]."),
+        typer.Option(
+            help="Unit of its times: of numbers, epoch for seconds since 1970, iso for stamps "
+            "[default: that of the format]."
+        ),
+    ] = None,
+    prefix_block_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="TOKENS", help="Tokens of a block of the column prefix."),
     ] = None,
     skip: Annotated[
         Skip | None, typer.Option(help="Rows to leave out, counted [default: none].")
+    ] = None,
+    sort: Annotated[bool, typer.Option("--sort", help="Sort the rows by time.")] = False,
+    cache: Annotated[
+        list[float] | None,
+        typer.Option(
+            min=1,
+            max=1e15,
+            metavar="TOKENS",
+            help="Size of a prefix cache whose hit rate is shown; several times for several "
+            "[default: 1e6, 3e6, 1e7].",
+            show_default=False,
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -51,15 +81,27 @@ def show(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Show the content of a trace: requests, rate, lengths, failures."""
+    """Show the content of a trace: requests, rate, lengths, failures, classes, prefix hits."""
     from cosim.commands.printing.traces import print_summary
     from cosim.data_sets.traces.chart import check_picture, draw
+    from cosim.data_sets.traces.columns import reading_of
+    from cosim.data_sets.traces.hit_rates import SIZES_TOKENS
     from cosim.data_sets.traces.summary import summarise_trace
     from cosim.results.folder import to_json
 
     if out is not None:
         check_picture(out)
-    summary = summarise_trace(trace, trace_format, time_unit, skip_invalid=skip is not None)
+    reading = reading_of(
+        trace,
+        trace_format,
+        column or [],
+        time_unit,
+        prefix_block_tokens=prefix_block_tokens,
+        skip_invalid=skip is not None,
+        sort=sort,
+    )
+    sizes_tokens = [round(size) for size in cache] if cache else SIZES_TOKENS
+    summary = summarise_trace(trace, reading, sizes_tokens)
     if out is not None:
         draw(summary, out)
     if as_json:

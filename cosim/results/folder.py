@@ -196,7 +196,14 @@ def versions(plan: Plan) -> dict[str, str]:
 
 
 def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file; it is read again when its size or time has changed."""
+    """Return the SHA-256 of a file; it is read again when its size or time has changed.
+
+    That of a folder is of the names and hashes of the files that stand in it.
+    """
+    if path.is_dir():
+        files = sorted(each for each in path.iterdir() if each.is_file())
+        listed = "\n".join(f"{each.name} {file_hash(each)}" for each in files)
+        return hashlib.sha256(listed.encode("utf-8", "surrogateescape")).hexdigest()
     status = path.stat()
     return _hash_of(path, status.st_size, status.st_mtime_ns)
 

@@ -38,6 +38,7 @@ from cosim.results.totals import (
     RunTotals,
     ServingTotals,
     TokenCounts,
+    TraceLeftOut,
 )
 from cosim.world.site_plan import SitePlan
 from inference_sim.cluster import Cluster
@@ -95,7 +96,8 @@ def site_totals(run: Run, site: SitePlan, latencies: SiteLatencies | None) -> Ru
     )
     if latencies is None:
         return plain
-    return _serving_totals(plain, record, flows, run.clusters[site.name], latencies)
+    totals = _serving_totals(plain, record, flows, run.clusters[site.name], latencies)
+    return replace(totals, trace_left_out=_trace_left_out(site))
 
 
 def _serving_totals(
@@ -138,6 +140,13 @@ def _serving_totals(
         cost=plain.cost,
         paper=plain.paper,
     )
+
+
+def _trace_left_out(site: SitePlan) -> TraceLeftOut | None:
+    source = site.workload
+    if source is None or not (source.trace_failures or source.trace_skipped):
+        return None
+    return TraceLeftOut(failed=source.trace_failures, invalid=source.trace_skipped)
 
 
 def _embodied_g(site: SitePlan, hours: float) -> float:

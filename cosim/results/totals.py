@@ -64,6 +64,19 @@ class RequestCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TraceLeftOut:
+    """Rows of a recorded trace that did not become requests.
+
+    Attributes:
+        failed: Requests that had failed when they were recorded.
+        invalid: Rows that `skip` leaves out.
+    """
+
+    failed: int
+    invalid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCounts:
     """Tokens of the completed requests: prompts and outputs.
 
@@ -248,6 +261,7 @@ class ServingTotals:
 
     Attributes:
         deployment: Model and GPUs; None for several sites.
+        trace_left_out: None unless rows of the trace were left out, and of several sites.
         rejections: Rejected requests by reason.
         batch: None of several sites.
         power_cap: None if no power cap was in force, and of several sites.
@@ -260,6 +274,7 @@ class ServingTotals:
 
     deployment: IfPresent[Deployment] = None
     requests: RequestCounts
+    trace_left_out: IfPresent[TraceLeftOut] = None
     rejections: Mapping[str, int]
     tokens: TokenCounts
     latency_s: RequestLatencies

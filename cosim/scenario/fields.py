@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -133,7 +134,7 @@ def resolve_path(value: Any) -> Any:
         raise ValueError(f"no such user (got '{value}')") from None
 
 
-def _existing_file(value: Any) -> Any:
+def _existing(value: Any, *, folder: bool) -> Any:
     path = resolve_path(value)
     if isinstance(path, (str, Path)):
         path = Path(path)
@@ -141,19 +142,30 @@ def _existing_file(value: Any) -> Any:
             is_folder, is_file = path.is_dir(), path.is_file()
         except OSError as error:
             raise ValueError(f"{error.strerror} (got '{path}')") from None
-        if is_folder:
+        if folder and not is_folder:
+            problem = "is a file, a folder is expected" if is_file else "no such folder"
+            raise ValueError(f"{problem} (got '{path}')")
+        if is_folder and not folder:
             raise ValueError(f"is a folder, a file is expected (got '{path}')")
         if is_irregular(path):
             raise ValueError(f"{NOT_REGULAR} (got '{path}')")
-        if not is_file:
+        if not folder and not is_file:
             raise ValueError(f"no such file (got '{path}')")
     return path
 
 
 InputFile = Annotated[
-    Path, BeforeValidator(_existing_file), WithJsonSchema({"type": "string", "format": "path"})
+    Path,
+    BeforeValidator(partial(_existing, folder=False)),
+    WithJsonSchema({"type": "string", "format": "path"}),
 ]
 """An existing file; relative to the scenario file that names it."""
+InputFolder = Annotated[
+    Path,
+    BeforeValidator(partial(_existing, folder=True)),
+    WithJsonSchema({"type": "string", "format": "path"}),
+]
+"""An existing folder; relative to the scenario file that names it."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 """A name that files and folders are called by."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from cosim.scenario.fields import (
     DurationS,
     Fraction,
-    InputFile,
     NonNegative,
     PlainName,
     Positive,
@@ -18,8 +17,8 @@ from cosim.scenario.fields import (
 )
 from cosim.scenario.lengths import Lengths
 from cosim.scenario.sessions import ClientKeys
+from cosim.scenario.trace import Trace, TraceSource
 from inference_sim.deferral import ServiceClass
-from inference_sim.workload.trace_formats import find_format
 
 _SHORTEST_STATE_S = 0.001
 HourOfDay = Annotated[float, Field(ge=0, lt=24)]
@@ -131,33 +130,6 @@ class Daily(StrictModel):
         return self
 
 
-def _known_format(value: str) -> str:
-    find_format(value)
-    return value
-
-
-class Trace(StrictModel):
-    """A recorded trace of requests."""
-
-    format: Annotated[str, AfterValidator(_known_format)] | None = None
-    """Format of the file: azure, bailian, burstgpt, mooncake, vidur, or what a package offers;
-    recognised by its first line by default."""
-    time_unit: Literal["s", "ms", "us", "ns"] | None = None
-    """Unit of its times, as plain numbers; that of the format by default."""
-    skip: Literal["invalid"] | None = None
-    """Rows to leave out: `invalid`, those without tokens or with a value that cannot be. They are
-    counted. By default such a row is an error."""
-    path: InputFile
-    """The file, in order of arrival. Above 200 MB it is not held in memory, but read again while
-    the run goes on."""
-    rate_scale: Annotated[float, Field(gt=0, le=1e6)] = 1.0
-    """Pace: 2 halves the time between requests."""
-    shift: DurationS = 0.0
-    """Time from the start of the run to the first request."""
-    loop: bool = False
-    """Begin again when the trace ends, until the run does."""
-
-
 class Slo(StrictModel):
     """Service level objectives of a class; a request meets them if all that are given hold."""
 
@@ -177,8 +149,9 @@ class RequestClass(StrictModel):
 
     name: PlainName
     """Name of the class."""
-    share: Fraction
-    """Share of the requests; the shares of all classes add up to 1."""
+    share: Fraction = 0.0
+    """Share of the requests; the shares of all classes add up to 1. They are left out with a trace
+    that tells the class of each request."""
     slo: Slo = Slo()
     """SLOs of the class."""
     lengths: Lengths | None = None
@@ -232,7 +205,7 @@ class Workload(ClientKeys):
     """Arrivals of the requests."""
     lengths: Lengths | None = None
     """Their lengths; may be left out where each class has lengths of its own."""
-    trace: Trace | None = None
+    trace: TraceSource | None = None
     """A recorded workload, in place of arrivals and lengths."""
     classes: Annotated[list[RequestClass], Field(min_length=1)] = [
         RequestClass(name="default", share=1.0)
@@ -263,12 +236,20 @@ class Workload(ClientKeys):
 
     @model_validator(mode="after")
     def _whole_shares(self) -> Workload:
-        total = sum(request_class.share for request_class in self.classes)
-        if abs(total - 1) > 1e-9:
-            raise ValueError(f"the shares of the classes must add up to 1 (got {total:g})")
         names = [request_class.name for request_class in self.classes]
         if len(set(names)) < len(names):
             raise ValueError(f"the classes must have different names (got {', '.join(names)})")
+        total = sum(request_class.share for request_class in self.classes)
+        if isinstance(self.trace, Trace) and self.trace.has_classes:
+            if "classes" in self.model_fields_set and total:
+                raise ValueError("the classes have no `share`: the trace tells the class of each")
+            if unknown := [name for name in self.trace.classes.values() if name not in names]:
+                raise ValueError(
+                    f"`trace.classes` names a class that there is not (got {unknown[0]}; the "
+                    f"workload has {', '.join(names)})"
+                )
+        elif abs(total - 1) > 1e-9:
+            raise ValueError(f"the shares of the classes must add up to 1 (got {total:g})")
         return self
 
     @property

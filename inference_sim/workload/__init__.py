@@ -41,7 +41,8 @@ from inference_sim.workload.stream import (
     thinned,
     trace_stream,
 )
-from inference_sim.workload.traces import RequestTrace, TraceFile, open_trace, read_trace
+from inference_sim.workload.trace_requests import RequestTrace
+from inference_sim.workload.traces import Reading, TraceFile, open_trace, read_trace
 
 __all__ = [
     "Arrival",
@@ -58,6 +59,7 @@ __all__ = [
     "LognormalLengths",
     "LognormalTokens",
     "PoissonArrivals",
+    "Reading",
     "Replay",
     "RequestTrace",
     "Sessions",

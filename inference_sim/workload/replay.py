@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 from inference_sim.errors import TraceError
-from inference_sim.workload.traces import Recording, RequestTrace
+from inference_sim.workload.trace_requests import RequestTrace
+from inference_sim.workload.traces import Recording
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,4 +57,4 @@ class Replay:
             start_s = self.shift_s + turn * self.period_s
             for part in self.trace.parts():
                 times_s = start_s + part.times_s / self.rate_scale
-                yield RequestTrace(times_s, part.prompt_tokens, part.output_tokens)
+                yield replace(part, times_s=times_s)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from inference_sim.workload.arrivals import CHUNK, Arrivals
 from inference_sim.workload.lengths import Lengths
-from inference_sim.workload.traces import RequestTrace
+from inference_sim.workload.trace_requests import RequestTrace
 
 
 class Recorded(Protocol):
@@ -89,17 +89,23 @@ def trace_stream(
     requests: int | None = None,
     class_shares: Sequence[float] = (1.0,),
 ) -> Iterator[Arrival]:
-    """Yield the requests of a recorded trace, or of a replay of one."""
+    """Yield the requests of a recorded trace, or of a replay of one.
+
+    Their classes are as recorded, or drawn by the shares where the trace does not tell them.
+    """
     class_rng = _generator(seed, 2)
 
     def recorded() -> Iterator[Arrival]:
         for part in trace.parts():
+            classes = part.class_ids
+            if classes is None:
+                classes = _draw_classes(class_rng, len(part.times_s), class_shares)
             yield from map(
                 Arrival,
                 part.times_s.tolist(),
                 part.prompt_tokens.tolist(),
                 part.output_tokens.tolist(),
-                _draw_classes(class_rng, len(part.times_s), class_shares).tolist(),
+                classes.tolist(),
             )
 
     return islice(recorded(), requests)

@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from inference_sim.errors import TraceError
+from inference_sim.workload.trace_arrow import parsed_at_once
 from inference_sim.workload.trace_formats import FORMATS, TIME_UNITS, TraceFormat
 from inference_sim.workload.trace_lines import LineParser
 from inference_sim.workload.trace_opening import open_among
-from inference_sim.workload.trace_rows import parsed_at_once, read_rows
+from inference_sim.workload.trace_rows import read_rows
 
 
 def check_format(trace_format: TraceFormat, sample: Path) -> list[str]:
@@ -55,7 +56,7 @@ def _of_sample(trace_format: TraceFormat, sample: Path) -> Iterator[str]:
     formats = {**FORMATS, trace_format.name: trace_format}
     try:
         with closing(open_among(sample, formats)) as trace:
-            if trace.format is not trace_format:
+            if trace.format.name != trace_format.name:
                 yield f"the sample is recognised as format '{trace.format.name}'"
                 return
             ticks = np.concatenate([rows.ticks for rows in read_rows(sample, trace)])

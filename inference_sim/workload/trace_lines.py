@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import math
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +17,24 @@ from inference_sim.arrays import FloatArray
 from inference_sim.errors import TraceError
 from inference_sim.workload.text_blocks import Block
 from inference_sim.workload.trace_formats import TIME_UNITS
-from inference_sim.workload.trace_opening import OpenedTrace, shown
+from inference_sim.workload.trace_opening import OpenedTrace
+from inference_sim.workload.trace_paths import spans_of, value_at
+from inference_sim.workload.trace_talk import Column, picked
+from inference_sim.workload.trace_values import (
+    MOST_TOKENS,
+    has_offset,
+    is_number,
+    is_stamp,
+    number_of,
+    other_column,
+    shown,
+)
 
 _Bad = tuple[NDArray[np.bool_], str]
-MOST_TOKENS = 2**31 - 1
-"""Longest prompt or output that is taken for one [tokens]."""
-_PLAIN_NUMBER = re.compile(r"\s*[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?\s*")
 _SET_UNIT = f"set `time_unit` to one of {', '.join(TIME_UNITS)}"
 _SKIP = "; `skip: invalid` leaves such rows out"
-_OFFSET = re.compile(r":.*(?:[Zz]|[+-]\d\d(?::?\d\d)?)$")
+EPOCHS_S = (946_684_800.0, 4_102_444_800.0)
+"""Seconds since 1970 that are taken for a time of a trace: the years 2000 to 2099."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,7 @@ class Columns:
         ticks: Times in the units of the format, from its own origin, of shape (lines,).
         prompt_tokens, output_tokens: Lengths [tokens], of shape (lines,).
         skipped: Number of invalid lines that were left out.
+        more: Other columns that are read, by kind (``TalkColumns.names``).
     """
 
     lines: Sequence[int]
@@ -46,6 +54,11 @@ class Columns:
     prompt_tokens: NDArray[np.int64]
     output_tokens: NDArray[np.int64]
     skipped: int = 0
+    more: Mapping[str, Column] = field(default_factory=dict)
+
+
+class _LacksValue(ValueError):
+    """An object that is whole, but without a value that a request has."""
 
 
 class LineParser:
@@ -55,12 +68,22 @@ class LineParser:
         path: The file, for errors.
         trace: The trace that was opened.
         skip_invalid: Whether invalid lines are left out.
+        more: Other columns to read: their names, by kind.
 
     Attributes:
         with_offset: Whether its stamps have an offset from UTC; None until the first is known.
+        more: The other columns.
     """
 
-    def __init__(self, path: Path, trace: OpenedTrace, *, skip_invalid: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        trace: OpenedTrace,
+        *,
+        skip_invalid: bool = False,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        self.more = more or {}
         self._path = path
         self._skip_invalid = skip_invalid
         self._format = trace.format
@@ -74,23 +97,26 @@ class LineParser:
             TraceError: At the first line with a wrong value, or without the shape of a row, unless
                 such lines are left out.
         """
-        fields = self._json_fields if self._format.json_lines else self._csv_fields
         lines: list[int] = []
         rows: list[tuple[Any, ...]] = []
         misshapen: TraceError | None = None
         skipped = 0
         for number, line in block.numbered_lines():
-            try:
-                rows.append(fields(line))
-            except ValueError as error:
+            for fields in self._fields(line):
+                if not isinstance(fields, ValueError):
+                    lines.append(number)
+                    rows.append(fields)
+                    continue
                 skipped += 1
                 if self._skip_invalid:
                     continue
                 ends = block.is_last and number == block.first_line + block.line_count - 1
-                cut = "; the file ends here and may have been cut off" if ends else ""
-                misshapen = TraceError(f"{self._path}:{number}: {error}{cut}")
+                whole = isinstance(fields, _LacksValue)
+                cut = "; the file ends here and may have been cut off" if ends and not whole else ""
+                misshapen = TraceError(f"{self._path}:{number}: {fields}{cut}")
+                break
+            if misshapen is not None:
                 break  # unless a line above it is wrong too
-            lines.append(number)
         columns = self._columns(lines, rows, skipped)
         if misshapen is not None:
             raise misshapen
@@ -99,7 +125,8 @@ class LineParser:
     def _columns(
         self, lines: Sequence[int], rows: Sequence[tuple[Any, ...]], skipped: int
     ) -> Columns:
-        times, prompts, outputs = zip(*rows, strict=True) if rows else ((), (), ())
+        read: list[Sequence[Any]] = [*zip(*rows, strict=True)] if rows else []
+        times, prompts, outputs, *others = read or [()] * (3 + len(self.more))
         ticks, problems = self._stamps(times) if self._format.stamps else self._seconds(times)
         output = self._numbers(outputs)
         least_output = np.full(len(lines), 0 if self._format.fails_at_zero else 1)
@@ -111,6 +138,10 @@ class LineParser:
             _not_tokens(names[0], prompts, prompt, least_prompt),
             _not_tokens(names[1], outputs, output, least_output),
         ]
+        more: dict[str, Column] = {}
+        for (kind, name), values in zip(self.more.items(), others, strict=True):
+            more[kind], bad, wrong = other_column(kind, values, self._format.talk.block_tokens)
+            problems_found.append(_Problem(name, values, bad, wrong, _SKIP))
         problems_found = [problem for problem in problems_found if problem.any]
         if problems_found and not self._skip_invalid:
             first = min(problems_found, key=lambda problem: problem.row)
@@ -123,12 +154,22 @@ class LineParser:
             skipped += len(lines) - int(np.count_nonzero(good))
             lines = np.asarray(lines)[good].tolist()
             ticks, prompt, output = ticks[good], prompt[good], output[good]
-        return Columns(lines, ticks, prompt.astype(np.int64), output.astype(np.int64), skipped)
+            more = picked(more, good)
+        return Columns(
+            lines, ticks, prompt.astype(np.int64), output.astype(np.int64), skipped, more
+        )
 
     def _seconds(self, values: Sequence[Any]) -> tuple[NDArray[Any], list[_Bad]]:
         numbers = self._numbers(values)
         finite = np.isfinite(numbers)
-        problems = [(~finite, "is not a finite number")]
+        unit = f"; {_SET_UNIT}" if values and is_stamp(values[0]) else ""
+        problems = [
+            (~finite, f"is not a finite number{unit}"),
+            (finite & (numbers < 0), "is negative"),
+        ]
+        if self._format.epoch:
+            other = finite & ((numbers < EPOCHS_S[0]) | (numbers >= EPOCHS_S[1]))
+            problems.append((other, f"is not in seconds since 1970; {_SET_UNIT}"))
         if self._format.whole_ticks:
             fraction = finite & (numbers != np.floor(numbers))
             unit = self._format.time_unit
@@ -144,7 +185,7 @@ class LineParser:
         texts = [value if isinstance(value, str) else repr(value) for value in values]
         column = pd.Series(texts, dtype=object)
         stamps = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
-        plain = np.array([_is_number(text) for text in texts], dtype=bool)
+        plain = np.array([is_number(text) for text in texts], dtype=bool)
         no_stamp = stamps.isna().to_numpy() | plain
         offsets = np.array([has_offset(text) for text in texts], dtype=bool)
         if self.with_offset is None and not no_stamp.all():
@@ -166,7 +207,23 @@ class LineParser:
     def _numbers(self, values: Sequence[Any]) -> FloatArray:
         """Return the values as floats; NaN for values that are not numbers."""
         kinds = (int, float) if self._format.json_lines else (str,)
-        return np.array([_number(value, kinds) for value in values], dtype=np.float64)
+        return np.array([number_of(value, kinds) for value in values], dtype=np.float64)
+
+    def _fields(self, line: bytes) -> Iterator[tuple[Any, ...] | ValueError]:
+        """Yield the values of the requests of a line, or the problem of one."""
+        try:
+            if not self._format.json_lines:
+                yield self._csv_fields(line)
+                return
+            content = self._object(line)
+        except ValueError as error:
+            yield error
+            return
+        for each in spans_of(content) if self._format.spans else [content]:
+            try:
+                yield self._json_fields(each)
+            except ValueError as error:
+                yield error
 
     def _csv_fields(self, line: bytes) -> tuple[Any, ...]:
         text = line.decode("utf-8", "backslashreplace")
@@ -179,18 +236,34 @@ class LineParser:
                 f"has {len(fields)} column{'' if len(fields) == 1 else 's'} where the header has "
                 f"{len(self._header)}"
             )
-        return tuple(fields[self._header.index(name)] for name in self._format.columns)
+        names = (*self._format.columns, *self.more.values())
+        return tuple(fields[self._header.index(name)] for name in names)
 
-    def _json_fields(self, line: bytes) -> tuple[Any, ...]:
+    def _object(self, line: bytes) -> dict[str, Any]:
         try:
             content = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"is not a JSON object of one line: {error}") from error
         if not isinstance(content, dict):
             raise ValueError(f"is not a JSON object (got {shown(content)})")
-        if missing := [name for name in self._format.columns if name not in content]:
-            raise ValueError(f"the object lacks {', '.join(missing)}")
-        return tuple(content[name] for name in self._format.columns)
+        return content
+
+    def _json_fields(self, content: dict[str, Any]) -> tuple[Any, ...]:
+        values: list[Any] = []
+        missing: list[str] = []
+        for name in self._format.columns:
+            try:
+                values.append(content[name] if name in content else value_at(content, name))
+            except KeyError:
+                missing.append(name)
+        if missing:
+            raise _LacksValue(f"the object lacks {', '.join(missing)}{_SKIP}")
+        for name in self.more.values():
+            try:
+                values.append(value_at(content, name))
+            except KeyError:
+                values.append(None)
+        return tuple(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,24 +303,3 @@ def _not_tokens(
     lowest = int(least[(~good).argmax()]) if len(least) else 1
     wrong = f"is not a whole number from {lowest} to {MOST_TOKENS:,}"
     return _Problem(name, values, ~good, wrong, _SKIP)
-
-
-def _is_number(stamp: str) -> bool:
-    """Return whether a text is a plain number; 20240510 too, a day in ISO 8601."""
-    return bool(_PLAIN_NUMBER.fullmatch(stamp))
-
-
-def has_offset(stamp: str) -> bool:
-    """Return whether a time stamp has an offset from UTC."""
-    return bool(_OFFSET.search(stamp.strip()))
-
-
-def _number(value: Any, kinds: tuple[type, ...]) -> float:
-    if type(value) not in kinds or (isinstance(value, str) and "_" in value):
-        return math.nan
-    try:
-        return float(value)
-    except ValueError:
-        return math.nan
-    except OverflowError:
-        return math.inf

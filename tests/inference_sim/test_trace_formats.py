@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from inference_sim.errors import TraceError, UnknownName
 from inference_sim.workload import open_trace, read_trace, text_blocks
 from inference_sim.workload.text_blocks import LONGEST_LINE_BYTES, Block, read_blocks
+from inference_sim.workload.trace_arrow import parsed_at_once
 from inference_sim.workload.trace_formats import FORMATS
 from inference_sim.workload.trace_lines import LineParser
 from inference_sim.workload.trace_opening import OpenedTrace, open_as, recognise_format
-from inference_sim.workload.trace_rows import parsed_at_once
 from tests.samples import examples
 
 AZURE = "TIMESTAMP,ContextTokens,GeneratedTokens\r\n"
@@ -47,12 +47,18 @@ GOOD = {
     '"hash_ids": [46, 47, 2353]}\n'
     '{"timestamp": 30535, "input_length": 6472, "output_length": 26, "hash_ids": [46, 2366]}\n'
     '{"output_length": 1, "hash_ids": [], "input_length": 2, "timestamp": 30536}\n',
+    "otel": '{"startTimeUnixNano": "1700000001500000000", "attributes": [{"key": '
+    '"gen_ai.usage.input_tokens", "value": {"intValue": "7"}}, {"key": '
+    '"gen_ai.usage.output_tokens", "value": {"intValue": 8}}]}\n'
+    '{"startTimeUnixNano": "1700000000000000000", "attributes": {"gen_ai.usage.input_tokens": 5, '
+    '"gen_ai.usage.output_tokens": 6}}\n',
     "vidur": VIDUR + "0.0,10,5\n1.5,20,6\n1.5,30,7\n",
 }
 EXPECTED = {
     "azure": ([0, 4.314579, 4.541877], [374, 396, 879], [44, 109, 55], 0),
     "burstgpt": ([0, 40, 113], [472, 1087, 1360], [18, 230, 276], 1),
     "mooncake": ([0, 3.053, 3.054], [6955, 6472, 2], [52, 26, 1], 0),
+    "otel": ([0, 1.5], [5, 7], [6, 8], 0),
     "vidur": ([0, 1.5, 1.5], [10, 20, 30], [5, 6, 7], 0),
 }
 

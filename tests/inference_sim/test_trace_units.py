@@ -38,6 +38,17 @@ class TestUnits:
         assert trace.times_s.tolist() == [0, 59.5]
         assert trace.prompt_tokens.tolist() == [30, 40]
 
+    def test_bailian_is_not_read_as_mooncake(self, tmp_path: Path) -> None:
+        """Also where it is called so, and all its seconds are whole."""
+        path = written(tmp_path, BAILIAN.replace("2.5", "2"))
+        assert read_trace(path).times_s.tolist() == [0, 60]
+        with pytest.raises(TraceError) as error:
+            read_trace(path, "mooncake")
+        assert str(error.value) == (
+            f"{path}:1: has chat_id, as format 'bailian' has, whose times are in seconds (got "
+            "format 'mooncake', in milliseconds)"
+        )
+
     @pytest.mark.parametrize(
         ("text", "message"),
         [
@@ -58,7 +69,7 @@ class TestUnits:
         with pytest.raises(TraceError) as error:
             read_trace(path, skip_invalid=skip_invalid)
         assert str(error.value).startswith(f"{path}{message}")
-        assert "set `time_unit` to one of s, ms, us, ns (got" in str(error.value)
+        assert "set `time_unit` to one of s, ms, us, ns, epoch, iso (got" in str(error.value)
 
     @pytest.mark.parametrize(
         ("text", "unit", "last_s"),

@@ -45,6 +45,25 @@ def print_summary(summary: TraceSummary, picture: Path | None) -> None:
         )
     if totals.skipped:
         rows["Left out"] = plural(totals.skipped, "invalid row")
+    if summary.classes:
+        rows["Classes"] = ", ".join(
+            f"{name or '(none)'} {share_text(count / totals.requests)}"
+            for name, count in summary.classes.items()
+        )
+    if summary.talk is not None:
+        talk = summary.talk
+        rows["Sessions"] = (
+            f"{talk.sessions:,}, with {talk.requests / max(talk.sessions, 1):.3g} requests on "
+            f"average and {talk.longest:,} at most"
+        )
+    if (hits := summary.hit_rates) is not None:
+        sizes = ", ".join(
+            f"{share_text(share)} in {size / 1e6:,.4g} M" for size, share in hits.by_size.items()
+        )
+        rows["Prefix hits"] = (
+            f"{share_text(hits.unbounded)} of the prompt tokens without bounds; {sizes} tokens "
+            f"(LRU, blocks of {hits.block_tokens:,})"
+        )
     if picture is not None:
         rows["Picture"] = str(picture)
     print_rows(console, rows)
@@ -63,6 +82,11 @@ def print_summary(summary: TraceSummary, picture: Path | None) -> None:
     console.print(f"\nrequests/s, in intervals of {duration(rate.width_s)}")
     for line in chart_lines(rate, blocks=blocks):
         console.print(Text(line), soft_wrap=True)
+
+
+def share_text(share: float) -> str:
+    """Return a share in percent."""
+    return f"{100 * share:.1f} %"
 
 
 def print_sets(sets: Iterable[PublicSet], kind: str = "trace") -> None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cosim.accounting.quantiles import Quantiles
+from cosim.data_sets.traces.hit_rates import SIZES_TOKENS, HitCounter, HitRates
 from cosim.data_sets.traces.rate import ArrivalCounts, Rate
+from cosim.data_sets.traces.sessions import SessionCounter, TalkCounts
 from cosim.errors import FetchError, ScenarioError
 from inference_sim.errors import InferenceSimError, TraceError
-from inference_sim.workload.trace_formats import TraceFormat, find_format
-from inference_sim.workload.trace_opening import recognise_format
-from inference_sim.workload.traces import Totals, read_pieces
+from inference_sim.workload.trace_classes import ClassNumbers
+from inference_sim.workload.trace_formats import TraceFormat
+from inference_sim.workload.trace_opening import format_as_read, recognise_format
+from inference_sim.workload.trace_requests import Totals
+from inference_sim.workload.traces import Reading, read_pieces
 
 PROBABILITIES = {"min": 0.0, "p10": 0.1, "p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
 
@@ -30,6 +34,9 @@ class TraceSummary:
         totals: Requests, failures, span and the busiest minute.
         arrivals: When the requests came.
         prompt_tokens, output_tokens: How long they are [tokens].
+        classes: Number of requests of each class; empty if the trace does not tell them.
+        talk: Sessions, and requests that continue others; None if it does not tell them.
+        hit_rates: Hit rates of prefix caches; None if it does not tell prefixes.
     """
 
     path: Path
@@ -38,6 +45,9 @@ class TraceSummary:
     arrivals: ArrivalCounts
     prompt_tokens: Quantiles
     output_tokens: Quantiles
+    classes: Mapping[str, int] = field(default_factory=dict)
+    talk: TalkCounts | None = None
+    hit_rates: HitRates | None = None
 
     @property
     def mean_rate_per_s(self) -> float | None:
@@ -71,6 +81,9 @@ class TraceSummary:
                 for name, lengths in self.lengths.items()
             },
             "quantiles": self.prompt_tokens.how(),
+            **({"classes": dict(self.classes)} if self.classes else {}),
+            **({"sessions": self.talk.to_dict()} if self.talk is not None else {}),
+            **({"prefix_hits": self.hit_rates.to_dict()} if self.hit_rates is not None else {}),
         }
 
 
@@ -80,36 +93,46 @@ def marks(lengths: Quantiles) -> dict[str, float]:
 
 
 def summarise_trace(
-    path: Path,
-    trace_format: str | None = None,
-    time_unit: str | None = None,
-    *,
-    skip_invalid: bool = False,
+    path: Path, reading: Reading | None = None, sizes_tokens: Sequence[int] = SIZES_TOKENS
 ) -> TraceSummary:
-    """Read a trace and return a summary of its content.
+    """Read a trace and return a summary of its content, with its classes and sessions.
 
     Args:
         path: The file.
-        trace_format: Its format; recognised by its first line if None.
-        time_unit: Unit of its times; that of the format if None.
-        skip_invalid: Whether rows that are wrong are left out and counted.
+        reading: How it is read; by its first line if None.
+        sizes_tokens: Sizes of prefix caches whose hit rates are counted [tokens].
 
     Raises:
         ScenarioError: If it cannot be read as a trace.
     """
     arrivals, prompt, output = ArrivalCounts(), Quantiles(), Quantiles()
-    totals = Totals()
+    totals, hits, sessions = Totals(), HitCounter(sizes_tokens), SessionCounter()
+    classes = ClassNumbers()
     try:
-        file_format = recognise_format(path) if trace_format is None else find_format(trace_format)
-        for piece in read_pieces(path, file_format.name, time_unit, skip_invalid=skip_invalid):
+        reading = replace(reading or Reading(), classes=classes, talk=True)
+        file_format = format_as_read(path, reading.trace_format, reading.time_unit)
+        for piece in read_pieces(path, reading):
             totals.add(piece)
             if piece.requests:
                 arrivals.add(piece.times_s)
                 prompt.add(piece.prompt_tokens.astype(np.float64))
                 output.add(piece.output_tokens.astype(np.float64))
+                hits.add(piece)
+                sessions.add(piece)
     except InferenceSimError as error:
         raise ScenarioError(str(error)) from error
-    return TraceSummary(path, file_format, totals, arrivals, prompt, output)
+    counts = dict(zip(classes.numbers, totals.class_counts, strict=True))
+    return TraceSummary(
+        path,
+        file_format,
+        totals,
+        arrivals,
+        prompt,
+        output,
+        counts,
+        sessions.counts,
+        hits.rates,
+    )
 
 
 def refuse_unless(trace_format: str | None, url: str) -> Callable[[Path], None]:

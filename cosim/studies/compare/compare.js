@@ -18,6 +18,7 @@
     if (now === then) return "same";
     if (kind === "share") return signed((now - then) * 100, "points");
     if (!then) return "";
+    if (now / then > 1000) return "over × 1,000";
     if (now / then >= 10) return `× ${fixed(Number((now / then).toPrecision(3)), 0)}`;
     return signed((now - then) / Math.abs(then) * 100, "%");
   };

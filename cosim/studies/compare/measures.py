@@ -32,6 +32,7 @@ _MAIN = {
     "slo_attainment",
 }
 _MANY_TIMES = 10
+_MOST_TIMES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class Measure:
             return _signed((value - before) * 100, "points")
         if not before:
             return ""
+        if value / before > _MOST_TIMES:
+            return f"over × {_MOST_TIMES:,}"
         if value / before >= _MANY_TIMES:
             return f"× {float(f'{value / before:.3g}'):,.0f}"
         return _signed((value - before) / abs(before) * 100, "%")

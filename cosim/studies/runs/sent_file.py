@@ -29,8 +29,13 @@ class SentFile:
         """Return its content.
 
         Raises:
-            CosimError: If it is no longer that of its hash.
+            CosimError: If it is no longer that of its hash, or is a folder.
         """
+        if self.path.is_dir():
+            raise CosimError(
+                f"'{self.path}' is a folder, which is not sent to the machines of a cluster; run "
+                "the study on this one"
+            )
         content = self.path.read_bytes()
         if hashlib.sha256(content).hexdigest() != self.sha256:
             raise CosimError(f"'{self.path}' was changed while the study ran; start it again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
@@ -16,7 +17,8 @@ from cosim.results.folder import resolved_scenario
 from cosim.scenario.lengths import Empirical
 from cosim.scenario.loading import read_document, validate_document
 from cosim.scenario.scenario import Scenario
-from cosim.scenario.workload import Trace, Workload
+from cosim.scenario.trace import Trace
+from cosim.scenario.workload import Workload
 from cosim.world.plan import load_plan
 from cosim.world.workload import WorkloadSource, workload_source
 from inference_sim.files.catalogue import read_data
@@ -192,7 +194,9 @@ class TestTrace:
 
     def test_the_unit_of_times_can_be_set(self) -> None:
         write("trace.csv", "TIMESTAMP,ContextTokens,GeneratedTokens\n1000,5,5\n3500,5,5\n")
-        assert "set `time_unit` to one of s, ms, us, ns (got '1000'" in refused(with_trace(""))
+        assert "set `time_unit` to one of s, ms, us, ns, epoch, iso (got '1000'" in refused(
+            with_trace("")
+        )
         trace = source(with_trace(", time_unit: ms"))
         assert [arrival.time_s for arrival in trace.stream()] == [0, 2.5]
 
@@ -299,10 +303,13 @@ def test_what_a_run_writes_out_can_be_run_again(arrivals: str) -> None:
     assert ("peak_to_mean" in written["arrivals"]) is ("hourly_weights" not in arrivals)
 
 
-def test_every_example_of_the_page_is_a_workload(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_example_of_the_page_is_a_workload() -> None:
     """And its tables name all types of arrivals and lengths."""
-    monkeypatch.chdir(SCENARIOS)
+    shutil.copytree(SCENARIOS / "data", "data")
     page = (REPOSITORY / "docs" / "workloads.md").read_text(encoding="utf-8")
+    files = re.findall(r"^<!-- file: (\S+) -->\n```\w+\n(.*?)^```$", page, re.M | re.S)
+    for name, text in files:
+        write(name, text)
     examples = re.findall(r"^```yaml\n(.*?)^```$", page, re.M | re.S)
     keys = [yaml.safe_load(text) for text in examples]  # some are of the cluster
     found = [Workload.model_validate(each["workload"]) for each in keys if "workload" in each]

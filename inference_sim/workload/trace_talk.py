@@ -1,0 +1,211 @@
+"""More than the lengths of a request: its session and turn, and the blocks that its prompt shares.
+
+A trace tells it by columns (``TalkColumns``). Whoever serves the requests can follow sessions, and
+find equal prefixes by their hash ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference_sim.errors import TraceError
+
+_NO_PARENT = ("", "-1")
+
+
+@dataclass(frozen=True, slots=True)
+class Prefixes:
+    """Hash ids of the prompts of n requests, one after the other.
+
+    An id stands for a block of tokens and all before it, so that equal ids at the beginning of two
+    prompts are a prefix that they share.
+
+    Attributes:
+        ids: All ids, of shape (offsets[n],).
+        offsets: Where the ids of each request begin, and where the last ones end; shape (n + 1,).
+        block_tokens: Tokens of a block; the last one of a prompt may be shorter.
+    """
+
+    ids: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    block_tokens: int
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def of(self, row: int) -> tuple[int, ...]:
+        """Return the ids of one request."""
+        return tuple(self.ids[self.offsets[row] : self.offsets[row + 1]].tolist())
+
+    def picked(self, rows: slice | NDArray[Any]) -> Prefixes:
+        """Return those of some requests, by a slice, a mask or numbers of rows."""
+        starts, counts = self.offsets[:-1][rows], np.diff(self.offsets)[rows]
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+        if isinstance(rows, slice) and rows.step in (None, 1):
+            first = int(starts[0]) if len(starts) else 0
+            return Prefixes(self.ids[first : first + offsets[-1]], offsets, self.block_tokens)
+        places = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], counts)
+        return Prefixes(self.ids[places], offsets, self.block_tokens)
+
+    @classmethod
+    def of_lists(cls, lists: Sequence[Sequence[int]], block_tokens: int) -> Prefixes:
+        """Return the prefixes of requests whose ids are in lists."""
+        offsets = np.cumsum([0, *map(len, lists)], dtype=np.int64)
+        ids = [each for ids in lists for each in ids]
+        return cls(np.array(ids, dtype=np.int64), offsets, block_tokens)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Prefixes]) -> Prefixes:
+        """Return the prefixes of all parts, of which there is one at least."""
+        counts = [np.diff(part.offsets) for part in parts]
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate(counts))])
+        return cls(np.concatenate([part.ids for part in parts]), offsets, parts[0].block_tokens)
+
+
+Column = NDArray[Any] | Prefixes
+
+
+def picked(columns: Mapping[str, Column], rows: slice | NDArray[Any]) -> dict[str, Column]:
+    """Return some rows of columns."""
+    return {
+        name: column.picked(rows) if isinstance(column, Prefixes) else column[rows]
+        for name, column in columns.items()
+    }
+
+
+def joined(parts: Sequence[Mapping[str, Column]]) -> dict[str, Column]:
+    """Return the columns of parts that have the same ones."""
+    columns: dict[str, Column] = {}
+    for name in parts[0] if parts else ():
+        pieces = [part[name] for part in parts]
+        prefixes = [piece for piece in pieces if isinstance(piece, Prefixes)]
+        arrays = [piece for piece in pieces if not isinstance(piece, Prefixes)]
+        columns[name] = Prefixes.joined(prefixes) if prefixes else np.concatenate(arrays)
+    return columns
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """Sessions and prefixes of n requests; each column is None where the trace does not tell it.
+
+    Attributes:
+        sessions: Name of the session of each, or None where it has none; shape (n,).
+        turns: Number of its turn as recorded, or -1; shape (n,).
+        parents: Number in the trace of the request of which it is the next turn, counted from 0
+            over those that are served, or -1; shape (n,).
+        prefixes: Hash ids of the blocks of its prompt.
+    """
+
+    sessions: NDArray[np.object_] | None = None
+    turns: NDArray[np.int64] | None = None
+    parents: NDArray[np.int64] | None = None
+    prefixes: Prefixes | None = None
+
+    def columns(self) -> dict[str, Column]:
+        """Return the columns that there are, by name."""
+        every = {
+            "sessions": self.sessions,
+            "turns": self.turns,
+            "parents": self.parents,
+            "prefixes": self.prefixes,
+        }
+        return {name: column for name, column in every.items() if column is not None}
+
+    def picked(self, rows: slice | NDArray[Any]) -> Talk:
+        """Return those of some requests."""
+        return Talk(**picked(self.columns(), rows))  # type: ignore[arg-type]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Talk]) -> Talk:
+        """Return those of all parts, of which there is one at least."""
+        return cls(**joined([part.columns() for part in parts]))  # type: ignore[arg-type]
+
+
+class TurnFollower:
+    """Follows the turns of a trace, whose requests come one part after the other.
+
+    A request without a parent begins a session that has its name. One whose parent is not in the
+    trace belongs to the session of that parent, as do others that continue it. Memory grows with
+    the requests that have names.
+
+    Args:
+        path: The file, for errors.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._served = 0
+        self._session: dict[str, tuple[int, str]] = {}  # number and session, by request
+        self._awaited: dict[str, tuple[str, int]] = {}  # who continues it, in which line
+
+    def talk(
+        self, columns: Mapping[str, Column], lines: Sequence[int], served: NDArray[np.bool_]
+    ) -> Talk:
+        """Return the talk of the rows of a part.
+
+        Args:
+            columns: Their columns, as read.
+            lines: Their lines in the file.
+            served: Whether each of them is served; others are in the lines alone.
+
+        Raises:
+            TraceError: If a request continues one that comes later, such as itself.
+        """
+        talk: dict[str, Any] = {
+            "sessions": columns.get("session"),
+            "turns": columns.get("turn"),
+            "prefixes": columns.get("prefix"),
+        }
+        if "parent" in columns:
+            followed = self._followed(columns, lines, served)
+            talk["parents"] = np.array([number for number, _ in followed], dtype=np.int64)
+            if talk["sessions"] is None:
+                talk["sessions"] = np.array([session for _, session in followed], dtype=object)
+        return Talk(**talk).picked(served)
+
+    def _followed(
+        self, columns: Mapping[str, Column], lines: Sequence[int], served: NDArray[np.bool_]
+    ) -> list[tuple[int, str | None]]:
+        names, parents = columns["request"], columns["parent"]
+        followed: list[tuple[int, str | None]] = []
+        for name, parent, line, is_served in zip(
+            _listed(names), _listed(parents), lines, served.tolist(), strict=True
+        ):
+            if parent is None or parent in _NO_PARENT:
+                number, session = -1, name
+            elif parent in self._session:
+                number, session = self._session[parent]
+            else:
+                number, session = -1, parent
+                self._awaited.setdefault(parent, (name or "", line))
+            if name is not None:
+                if name in self._awaited:
+                    raise TraceError(self._backwards(name, line, session))
+                self._session[name] = (self._served if is_served else -1, session or name)
+            followed.append((number, session))
+            self._served += is_served
+        return followed
+
+    def _backwards(self, name: str, line: int, session: str | None) -> str:
+        other, other_line = self._awaited[name]
+        if session == name:  # it goes back to itself
+            circle = "itself" if other_line == line else f"'{other}' of line {other_line}"
+            return (
+                f"{self._path}:{line}: a cycle of turns: '{name}' continues a session that begins "
+                f"with {circle}, which continues '{name}'"
+            )
+        return (
+            f"{self._path}:{line}: '{name}' comes after '{other}' of line {other_line}, which "
+            "continues it (a turn must come after its parent)"
+        )
+
+
+def _listed(column: Column) -> list[str | None]:
+    listed: list[str | None] = column.tolist() if not isinstance(column, Prefixes) else []
+    return listed
