@@ -24,6 +24,7 @@ import simpy
 from inference_sim.engine import Engine
 from inference_sim.execution import IterationCost
 from inference_sim.execution.cost import AffineCost
+from inference_sim.kv_groups import KvGroups
 from inference_sim.meter import Meter
 from inference_sim.pipeline import Pipeline
 from inference_sim.request import Request
@@ -222,6 +223,8 @@ def engine_of(schedule: dict[str, Any], *, stepwise: bool = False) -> Engine:
     scheduler = VllmV1Scheduler(schedule["max_num_seqs"], schedule["max_num_batched_tokens"])
     scheduler.release = replace(release, schedules_ahead=False)  # the schedules are synchronous
     scheduler.prefix_caching = schedule["prefix_caching"]
+    if "kv_groups" in schedule:  # layers with attention windows beside others
+        scheduler.kv_groups = KvGroups(**schedule["kv_groups"], layers=1)
     return Engine(
         env,
         Pipeline(env, [LinearTimes(**schedule["iteration_s"])]),

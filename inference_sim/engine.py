@@ -44,6 +44,7 @@ class Engine:
         ended: Requests that completed, or were dropped, since they were last collected.
         first_tokens: Requests that got their first token since then.
         preemptions: Number of evictions so far.
+        prefilled_tokens: Tokens of prefills computed so far [tokens].
         on_idle: Called when no request is left to serve; may be None.
         on_end: Called with each request that completes or is dropped; may be None.
     """
@@ -69,6 +70,7 @@ class Engine:
         self.ended: list[Request] = []
         self.first_tokens: list[Request] = []
         self.preemptions = 0
+        self.prefilled_tokens = 0
         self.on_idle: Callable[[], None] | None = None
         self.on_end: Callable[[Request], None] | None = None
         self._stepwise = stepwise
@@ -194,7 +196,11 @@ class Engine:
 
     def _cut_if_admissible(self, head: Request, ahead: int = 0) -> None:
         # Blocks only get fewer while a run lasts: a request that does not fit now must wait for it.
-        if self._cuttable and self.scheduler.can_admit(head, len(self.running), self.kv):
+        # Where windows give some back, the next run is planned for it.
+        if self._cuttable and (
+            self.kv.frees_while_decoding
+            or self.scheduler.can_admit(head, len(self.running), self.kv)
+        ):
             self._cut(ahead)
 
     def _cut(self, ahead: int = 0) -> None:
@@ -310,6 +316,7 @@ class Engine:
                 prefill_tokens += chunk.tokens
                 if math.isnan(chunk.request.scheduled_s):
                     chunk.request.scheduled_s = self.env.now
+        self.prefilled_tokens += prefill_tokens
         self.chunks, self._beside = chunks, decoding
         under_way = self._under_way = []
         end_s = 0.0
@@ -330,6 +337,8 @@ class Engine:
         self._close()
         chunks, self.chunks = self.chunks, []
         if self._beside:
+            if chunks:
+                self.kv.end_iteration(self.iteration)
             self.iteration += 1
             self.context += self._beside
             self._complete_due()
@@ -337,6 +346,7 @@ class Engine:
             self.prefilling = []
         for chunk in chunks:
             self.meter.credit_prefill(chunk.request, chunk.tokens)
+            self.kv.end_chunk(chunk.before, chunk.tokens)
             if chunk.completes:
                 self._emit_first(chunk.request)
             else:
@@ -371,7 +381,7 @@ class Engine:
             or self.arrived
             or (
                 # Not admitted because an eviction just made room: to be tried again at once.
-                self.waiting and self.scheduler.can_admit(self.waiting[0], batch, self.kv)
+                self.waiting and self._may_admit(self.waiting[0], wanted)
             )
         ):
             wanted = 1
@@ -395,6 +405,15 @@ class Engine:
             cost.hbm_bytes_per_context * batch,
             batch, batch, 0, cost.clock_fraction, cost.padding_flops,
         )  # fmt: skip
+
+    def _may_admit(self, head: Request, wanted: int) -> bool:
+        """Return whether a request may be admitted now, or within the next decode iterations."""
+        kv = self.kv
+        freed = kv.most_freed(self.iteration, wanted)
+        kv.free += freed
+        admitted = self.scheduler.can_admit(head, len(self.running), kv)
+        kv.free -= freed
+        return admitted
 
     def _close(self) -> None:
         if self._ahead:

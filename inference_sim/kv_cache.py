@@ -19,16 +19,23 @@ class KvCache:
     Attributes:
         blocks: Number of blocks.
         free: Blocks that no sequence holds.
+        hit_tokens: Tokens of prefills that were found in it, in all [tokens].
         watermark: Blocks that admission leaves free, so that running sequences can grow.
+        frees_while_decoding: Whether sequences that decode give blocks back, too.
     """
 
-    __slots__ = ("_classes", "block_size", "blocks", "free", "sequences", "watermark")
+    __slots__ = (
+        "_classes", "block_size", "blocks", "free", "frees_while_decoding", "hit_tokens",
+        "sequences", "watermark",
+    )  # fmt: skip
 
     def __init__(self, blocks: int, block_size: int = BLOCK_SIZE, watermark: float = 0.01) -> None:
         self.blocks = blocks
         self.block_size = block_size
         self.watermark = int(watermark * blocks)
         self.free = blocks
+        self.frees_while_decoding = False
+        self.hit_tokens = 0
         self.sequences = 0
         self._classes = [0] * block_size
 
@@ -88,6 +95,12 @@ class KvCache:
         """
         self.free += self.blocks_for(tokens)
 
+    def end_chunk(self, before: int, tokens: int) -> None:
+        """Note that `tokens` more of a prefill are computed, after `before`."""
+
+    def end_iteration(self, iteration: int) -> None:
+        """Note that the decodes beside the prompts of an iteration are done."""
+
     def join(self, context: int, iteration: int) -> None:
         """Count a prefilled sequence of `context` tokens into the decode batch."""
         self._classes[self._residue(context, iteration)] += 1
@@ -134,6 +147,10 @@ class KvCache:
                 return done
             done += 1
         return wanted
+
+    def most_freed(self, iteration: int, wanted: int) -> int:
+        """Return by how many blocks the free ones grow at most in the next `wanted` iterations."""
+        return 0
 
     def advance(self, iteration: int, iterations: int) -> None:
         """Take the blocks of `iterations` decode iterations."""

@@ -20,18 +20,14 @@ class PrefixCache(KvCache):
         blocks: Number of blocks.
         block_size: Tokens of a block [tokens].
         takes_empty_first: Whether blocks that can never be found again are taken before all others.
-
-    Attributes:
-        hit_tokens: Tokens of prefills that were found, in all [tokens].
     """
 
-    __slots__ = ("_ahead", "_order", "_root", "_takes_empty_first", "hit_tokens")
+    __slots__ = ("_ahead", "_order", "_root", "_takes_empty_first")
 
     def __init__(
         self, blocks: int, block_size: int = BLOCK_SIZE, takes_empty_first: bool = False
     ) -> None:
         super().__init__(blocks, block_size, watermark=0.0)
-        self.hit_tokens = 0
         self._takes_empty_first = takes_empty_first
         self._root = Node(None, (0, 0), 0)
         self._order = FreeBlocks(blocks)

@@ -47,6 +47,16 @@ class Replica:
         return sum(engine.preemptions for engine in self.engines)
 
     @property
+    def prefilled_tokens(self) -> int:
+        """Tokens of prefills computed so far [tokens]."""
+        return sum(engine.prefilled_tokens for engine in self.engines)
+
+    @property
+    def cached_tokens(self) -> int:
+        """Tokens of prefills found in the KV cache so far [tokens]."""
+        return sum(engine.kv.hit_tokens for engine in self.engines)
+
+    @property
     def kv_utilisation(self) -> float:
         """Share of the KV blocks in use."""
         return sum(engine.kv_utilisation for engine in self.engines) / len(self.engines)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from inference_sim.prefix_tree import Copy
+from typing import Any
 
 
 class Outcome(StrEnum):
@@ -35,7 +32,8 @@ class Request:
         answer_stream: The stream of its answer, as later prompts name it.
         session: Number of its session; -1 for none.
         retries: How often its client had sent it before.
-        kv_copies: KV blocks that it holds although the cache has the same text already.
+        kv_copies: KV blocks that it holds although the cache has the same text already: what
+            ``prefix_tree.Copy`` describes.
         generated_tokens: Tokens emitted when it last left the running batch (0 before the first).
         computed_tokens: Tokens of its prefill that are computed, while it is cut into chunks.
         energy_j: GPU energy attributed to it so far [J].
@@ -97,7 +95,7 @@ class Request:
         self.answer_stream = 0
         self.session = -1
         self.retries = 0
-        self.kv_copies: list[Copy] = []
+        self.kv_copies: list[Any] = []
         self.generated_tokens = 0
         self.computed_tokens = 0
         self.preemptions = 0

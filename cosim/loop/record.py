@@ -37,7 +37,11 @@ GRID_COLUMNS = (
     "marginal_carbon_intensity_g_per_kwh",
     "price_per_kwh",
 )
-CLUSTER_COLUMNS = tuple(name for name in NUMBERS if name != "facility_power_w")
+CACHE_COLUMNS = ("prefilled_tokens", "cached_tokens")
+"""Columns of a site where prefixes are cached."""
+CLUSTER_COLUMNS = tuple(
+    name for name in NUMBERS if name not in ("facility_power_w", *CACHE_COLUMNS)
+)
 SETTINGS = {
     name: actuator.field for name, actuator in ACTUATORS.items() if actuator.part == "cluster"
 }
@@ -58,6 +62,8 @@ class SiteRecord:
             names += CLUSTER_COLUMNS + tuple(SETTINGS.values())
             if site.workload is not None and site.workload.clients is not None:
                 names += CLIENT_COLUMNS
+            if any(pool.prefix_caching for pool in site.cluster.pools):
+                names += CACHE_COLUMNS
         self._columns = {name: array("d") for name in names}
         self.final_soc = float("nan")
         """State of charge at the end of the run; NaN without a battery."""

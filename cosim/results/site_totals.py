@@ -42,7 +42,6 @@ from cosim.results.totals import (
 )
 from cosim.world.site_plan import SitePlan
 from inference_sim.cluster import Cluster
-from inference_sim.prefix_cache import PrefixCache
 
 _MARGINAL = "marginal_carbon_intensity_g_per_kwh"
 
@@ -109,11 +108,7 @@ def _serving_totals(
 ) -> ServingTotals:
     """Return the totals of a site that serves: `plain` are those of its facility as a load."""
     requests = _requests(cluster, record.site)
-    tokens = TokenCounts(
-        prompt=latencies.prompt_tokens,
-        output=latencies.output_tokens,
-        cached=_cached_tokens(cluster, record.site),
-    )
+    tokens = _tokens(cluster, latencies)
     gpu_kwh = flows.kwh(record.column("gpu_power_w"))
     host_kwh = flows.kwh(record.column("host_power_w"))
     marginal = plain.marginal_carbon_g
@@ -177,15 +172,6 @@ def _deployment(cluster: Cluster) -> Deployment:
     )
 
 
-def _cached_tokens(cluster: Cluster, site: SitePlan) -> int | None:
-    if site.workload is None or site.workload.config.sessions is None:
-        return None
-    if not cluster.config.pool.prefix_caching:
-        return None
-    caches = (engine.kv for engine in cluster.engines)
-    return sum(cache.hit_tokens for cache in caches if isinstance(cache, PrefixCache))
-
-
 def _requests(cluster: Cluster, site: SitePlan) -> RequestCounts:
     queued = len(cluster.gateway.waiting) + len(cluster.deferral.waiting)
     waiting = queued + sum(replica.waiting for replica in cluster.replicas)
@@ -214,6 +200,17 @@ def _client_counts(cluster: Cluster, site: SitePlan) -> dict[str, int]:
     if keys.sessions is not None:
         counts["cut_sessions"] = clients.cut
     return counts
+
+
+def _tokens(cluster: Cluster, latencies: SiteLatencies) -> TokenCounts:
+    tokens = TokenCounts(prompt=latencies.prompt_tokens, output=latencies.output_tokens)
+    if not any(pool.prefix_caching for pool in cluster.config.pools):
+        return tokens
+    return replace(
+        tokens,
+        prefilled=sum(replica.prefilled_tokens for replica in cluster.replicas),
+        cached=sum(replica.cached_tokens for replica in cluster.replicas),
+    )
 
 
 def _batch(cluster: Cluster) -> BatchSizes:

@@ -78,16 +78,18 @@ class TraceLeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCounts:
-    """Tokens of the completed requests: prompts and outputs.
+    """Tokens.
 
     Attributes:
         prompt, output: Of the completed requests.
-        cached: Tokens of all prefills that the cache had; None without prefix caching of sessions.
+        prefilled, cached: Of prefills in the run, repeated ones included: that were computed, and
+            that were found in KV caches; None where no prefixes are cached.
     """
 
     prompt: int
     output: int
-    cached: IfPresent[int] = None
+    prefilled: int | None = None
+    cached: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

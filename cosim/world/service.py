@@ -28,7 +28,6 @@ from inference_sim.arrays import FloatArray
 from inference_sim.deployment import ClusterConfig, PoolConfig
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution import ExecutionModel, IterationCost
-from inference_sim.kv_cache import BLOCK_SIZE
 from inference_sim.power import Use
 from inference_sim.power.pue import Pue
 
@@ -162,8 +161,7 @@ def _load_curve(
 
 def _batches(pool: PoolConfig, lengths: _Lengths) -> FloatArray:
     """Return batches from 1 to the most that cap and KV cache allow, in even ratios."""
-    held = pool.blocks() * BLOCK_SIZE / lengths.context_tokens
-    most = max(1, min(pool.batch_cap, int(held)))
+    most = max(1, min(pool.batch_cap, int(pool.sequences_held(lengths.context_tokens))))
     steps = max(2, 4 * int(np.ceil(np.log2(most))) + 1)
     batches: FloatArray = (
         np.unique(np.round(np.geomspace(1, most, steps))) if most > 1 else np.ones(1)

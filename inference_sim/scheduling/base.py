@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from mypy_extensions import mypyc_attr
 
-from inference_sim.kv_cache import KvCache
+from inference_sim.kv_cache import BLOCK_SIZE, KvCache
+from inference_sim.kv_groups import KvGroups
 from inference_sim.request import Request
 from inference_sim.scheduling.releases import RELEASES
 
@@ -46,6 +47,8 @@ class Scheduler(ABC):
     Attributes:
         release: The release of vLLM whose rules hold, where the scheduler knows several.
         prefix_caching: Whether its cache finds blocks again by what they hold.
+        kv_groups: Groups of layers that share its cache; None where all layers keep all tokens.
+        block_size: Tokens of a block of its cache [tokens].
     """
 
     rules: ClassVar[str] = ""
@@ -69,6 +72,8 @@ class Scheduler(ABC):
         self.max_batch_tokens = max_batch_tokens
         self.release = RELEASES["0.11"]
         self.prefix_caching = False
+        self.kv_groups: KvGroups | None = None
+        self.block_size = BLOCK_SIZE
 
     @abstractmethod
     def make_cache(self, blocks: int, longest: int) -> KvCache:

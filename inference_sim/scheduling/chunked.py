@@ -16,6 +16,7 @@ from inference_sim.kv_cache import KvCache
 from inference_sim.prefix_cache import PrefixCache
 from inference_sim.request import Request
 from inference_sim.scheduling.base import Chunk, Scheduler
+from inference_sim.windowed_cache import WindowedKvCache, WindowedPrefixCache
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -96,9 +97,23 @@ class VllmV1Scheduler(ChunkedScheduler):
 
     def make_cache(self, blocks: int, longest: int) -> KvCache:
         """Return a paged cache that admission may fill."""
-        if self.prefix_caching:
-            return PrefixCache(blocks, takes_empty_first=self.release.takes_empty_blocks_first)
-        return KvCache(blocks, watermark=0.0)
+        groups, size = self.kv_groups, self.block_size
+        empty_first = self.release.takes_empty_blocks_first
+        if groups is None:
+            if self.prefix_caching:
+                return PrefixCache(blocks, size, empty_first)
+            return KvCache(blocks, size, watermark=0.0)
+        if not self.prefix_caching:
+            return WindowedKvCache(blocks, groups, self._in_flight_tokens, size)
+        if groups.full == 1:
+            return WindowedPrefixCache(blocks, groups, self._in_flight_tokens, size, empty_first)
+        # Found by what all layers hold, so that all of them keep the whole context.
+        return PrefixCache(blocks // groups.count, size, empty_first)
+
+    @property
+    def _in_flight_tokens(self) -> int:
+        """Most tokens that are computed, or planned to be, at once."""
+        return self.max_batch_tokens * (2 if self.release.schedules_ahead else 1)
 
     def evicts(self, partial: Request, running: int, kv: KvCache) -> bool:
         """Return whether its next chunk finds no block."""
@@ -134,7 +149,7 @@ class SarathiScheduler(ChunkedScheduler):
 
     def make_cache(self, blocks: int, longest: int) -> KvCache:
         """Return a paged cache; admission leaves 1 % of it free."""
-        return KvCache(blocks, watermark=0.01)
+        return KvCache(blocks, self.block_size, watermark=0.01)
 
     def held_tokens(self, partial: Request) -> int:
         """Return the whole prompt."""

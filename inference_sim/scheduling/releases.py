@@ -25,12 +25,15 @@ class Release:
             to be taken, instead of the last.
         schedules_ahead: Whether an iteration is planned while the one before runs, so that a
             request that arrives in iteration k starts in k + 2 (`async_scheduling`).
+        pads_nearly_even_groups: Whether layers with and without an attention window, if nearly as
+            many, share the KV cache as one group each.
     """
 
     name: str
     admits_whole_prompts: bool
     takes_empty_blocks_first: bool
     schedules_ahead: bool
+    pads_nearly_even_groups: bool
 
 
 RELEASES: Mapping[str, Release] = MappingProxyType(
@@ -40,12 +43,14 @@ RELEASES: Mapping[str, Release] = MappingProxyType(
             admits_whole_prompts=False,
             takes_empty_blocks_first=False,
             schedules_ahead=False,
+            pads_nearly_even_groups=False,
         ),
         "0.33": Release(
             "0.33",
             admits_whole_prompts=True,
             takes_empty_blocks_first=True,
             schedules_ahead=True,
+            pads_nearly_even_groups=True,
         ),
     }
 )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from typing import Any
 
 from calibration.schedules import Iteration, LinearTimes
+from inference_sim.kv_groups import KvGroups
 from inference_sim.request import Request
 from inference_sim.scheduling.releases import Release
 
@@ -122,7 +124,7 @@ class PlainVllm:
             while not self.allocate(one, new) and self.running[-1] is not one:
                 self.evict()
                 nobody_evicted = False
-            if len(one.blocks) * BLOCK < one.computed + new:
+            if not self.holds(one, one.computed + new):
                 self.evict()
                 nobody_evicted = False
                 break
@@ -136,7 +138,7 @@ class PlainVllm:
             new = min(len(one.text) - len(found) * BLOCK, budget)
             last = len(one.text) if self.release.admits_whole_prompts else len(found) * BLOCK + new
             free = sum(self.pool.references[block] == 0 for block in found)
-            if -(-last // BLOCK) - len(found) + free > len(self.pool.free):
+            if self.blocks_of(last) - len(found) + free > len(self.pool.free):
                 break
             for block in found:
                 self.pool.touch(block)
@@ -146,6 +148,12 @@ class PlainVllm:
             scheduled.append((one, new))
             budget -= new
         return scheduled
+
+    def blocks_of(self, tokens: int) -> int:
+        return -(-tokens // BLOCK)
+
+    def holds(self, one: Sequence, tokens: int) -> bool:
+        return len(one.blocks) * BLOCK >= tokens
 
     def allocate(self, one: Sequence, new: int) -> bool:
         needed = -(-(one.computed + new) // BLOCK) - len(one.blocks)
@@ -197,6 +205,56 @@ class PlainVllm:
         if len(one.tokens_s) == one.request.output_tokens:
             self.running.remove(one)
             self.free(one)
+
+
+class PlainWindowedVllm(PlainVllm):
+    """The same with groups of layers, each with a table of blocks; nothing is cached.
+
+    Attention windows leave blocks at the beginning of a step, before anything is scheduled in it.
+    vLLM does it sequence by sequence.
+    """
+
+    def __init__(self, groups: KvGroups, *arguments: Any) -> None:
+        super().__init__(*arguments, caching=False)
+        self.groups = groups
+        self.tables: dict[int, list[list[int | None]]] = {}
+
+    def table(self, one: Sequence) -> list[list[int | None]]:
+        empty = [list[int | None]() for _ in range(self.groups.count)]
+        return self.tables.setdefault(one.request.request_id, empty)
+
+    def schedule(self) -> list[tuple[Sequence, int]]:
+        for one in self.running:
+            first_seen = one.computed + 1 - self.groups.window_tokens
+            for blocks in self.table(one)[self.groups.full :]:
+                for index in range(max(0, first_seen) // BLOCK):
+                    block = blocks[index]
+                    if block is not None:
+                        self.pool.give_back([block], empty_first=False)
+                        blocks[index] = None
+        return super().schedule()
+
+    def blocks_of(self, tokens: int) -> int:
+        each = super().blocks_of(tokens)
+        in_flight = self.budget  # the schedules are synchronous
+        most = -(-(self.groups.window_tokens - 1 + in_flight) // BLOCK) + 1
+        return self.groups.full * each + self.groups.windowed * min(each, most)
+
+    def holds(self, one: Sequence, tokens: int) -> bool:
+        return all(len(blocks) * BLOCK >= tokens for blocks in self.table(one))
+
+    def allocate(self, one: Sequence, new: int) -> bool:
+        table = self.table(one)
+        last = -(-(one.computed + new) // BLOCK)
+        if sum(last - len(blocks) for blocks in table) > len(self.pool.free):
+            return False
+        for blocks in table:
+            blocks += [self.pool.take() for _ in range(last - len(blocks))]
+        return True
+
+    def free(self, one: Sequence) -> None:
+        for blocks in self.tables.pop(one.request.request_id):
+            self.pool.give_back([block for block in blocks if block is not None], False)
 
 
 def text_of(request: Request) -> list[tuple[int, int]]:

@@ -28,6 +28,7 @@ from cosim.results.totals import (
     RunTotals,
     ServingCarbon,
     ServingTotals,
+    TokenCounts,
 )
 from inference_sim.deployment import ClusterConfig
 
@@ -92,14 +93,17 @@ def work(totals: ServingTotals) -> str:
         parts.append(f"{plural(requests.cut_sessions, 'session')} ended before max_model_len")
     return (
         ", ".join(parts)
-        + f"; {count(tokens.prompt)} prompt and "
-        + (f"{count(tokens.output)} output tokens")
-        + (
-            ""
-            if tokens.cached is None
-            else f", {count(tokens.cached)} of all prefills found in the cache"
-        )
+        + f"; {count(tokens.prompt)} prompt and {count(tokens.output)} output tokens"
+        + _cached(tokens)
     )
+
+
+def _cached(tokens: TokenCounts) -> str:
+    """Return the share of prompts that was found in KV caches; empty where none are kept."""
+    if tokens.cached is None or not tokens.prefilled:
+        return ""
+    share = tokens.cached / (tokens.cached + tokens.prefilled)
+    return f"; {share * 100:.1f} % of the prompts found in KV caches"
 
 
 def _latency(latencies: RequestLatencies) -> str:
