@@ -109,8 +109,8 @@ class Engine:
         if self._ahead and self._under_way:
             self.arrived.append(request)
             self._submitted_s.append(self.env.now)
-            if len(self.arrived) == 1 and not self.waiting:
-                self._cut_if_admissible(request, 1)
+            if len(self.arrived) == 1:
+                self._cut_for_next()
             return
         self.waiting.append(request)
         if self._asleep:
@@ -133,10 +133,12 @@ class Engine:
         if request in self.waiting:
             self.waiting.remove(request)
             self._end(request, Outcome.TIMED_OUT)
+            self._cut_for_next()
         elif request in self.arrived:
             del self._submitted_s[self.arrived.index(request)]
             self.arrived.remove(request)
             self._end(request, Outcome.TIMED_OUT)
+            self._cut_for_next()
         else:
             self._cancelled.append(request)
             if self._cuttable:
@@ -145,8 +147,7 @@ class Engine:
     def set_batch_cap(self, batch_cap: int) -> None:
         """Allow `batch_cap` running sequences from the next iteration; none is evicted for it."""
         self.scheduler.batch_cap = batch_cap
-        if self.waiting:
-            self._cut_if_admissible(self.waiting[0])
+        self._cut_for_next()
 
     def change_pace(self) -> None:
         """Let the stages' new times hold from the next iteration."""
@@ -179,6 +180,19 @@ class Engine:
         event = simpy.Timeout(self.env, delay_s)
         event.callbacks.append(callback)
         self._ending = event
+
+    def _cut_for_next(self) -> None:
+        """End the run of decodes under way in time for the head of the queue, if it is admissible.
+
+        One that has come since the iteration under way began is seen an iteration later.
+        """
+        if self.waiting:
+            self._cut_if_admissible(self.waiting[0])
+        elif self.arrived and self._cuttable:
+            run = self._under_way[0]
+            done = run.first_boundary(self.env.now - run.start_s) - 1
+            unseen = self._submitted_s[0] > run.start_s + run.elapsed_s(done)
+            self._cut_if_admissible(self.arrived[0], 1 if unseen else 0)
 
     def _cut_if_admissible(self, head: Request, ahead: int = 0) -> None:
         # Blocks only get fewer while a run lasts: a request that does not fit now must wait for it.
@@ -457,6 +471,8 @@ class Engine:
                     request.finish_iteration - self.iteration
                 )
                 self._leave(request, True)
+            elif request in self.waiting:  # it was evicted meanwhile
+                self.waiting.remove(request)
             else:
                 continue  # it was served in time
             self._end(request, Outcome.TIMED_OUT)

@@ -138,6 +138,12 @@ class Pool:
         """Give a request to one of the replicas that serve."""
         self._route(request).submit(request)
 
+    def cancel(self, request: Request) -> None:
+        """Drop a request, if it is here."""
+        for replica in self.replicas:
+            if replica.index == request.replica:
+                replica.cancel(request)
+
     def flush(self, until_s: float) -> None:
         """Meter the segments since the last flush, up to `until_s` [s]."""
         since_s, self._metered_s = self._metered_s, until_s

@@ -31,6 +31,7 @@ class Request:
             prompts share a prefix as far as their runs are equal. None if it shares with none.
         answer_stream: The stream of its answer, as later prompts name it.
         session: Number of its session; -1 for none.
+        retries: How often its client had sent it before.
         kv_copies: KV blocks that it holds although the cache has the same text already: what
             ``prefix_tree.Copy`` describes.
         generated_tokens: Tokens emitted when it last left the running batch (0 before the first).
@@ -67,6 +68,7 @@ class Request:
         "reason",
         "replica",
         "request_id",
+        "retries",
         "scheduled_s",
         "session",
     )
@@ -92,6 +94,7 @@ class Request:
         self.content: tuple[tuple[int, int], ...] | None = None
         self.answer_stream = 0
         self.session = -1
+        self.retries = 0
         self.kv_copies: list[Any] = []
         self.generated_tokens = 0
         self.computed_tokens = 0

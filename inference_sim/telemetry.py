@@ -124,6 +124,7 @@ class StepTelemetry(PoolTelemetry):
         ttft_p99_s, tpot_p99_s: 99th percentiles over the last five minutes; NaN without data.
         latency_p99_s_by_class: The same two of each class of requests, by its name.
         settings: Knobs of the cluster itself, its gateway's and its deferral's, by name.
+        clients: Counts in the step where there are clients, by name: `timed_out`, `retried`.
         pools: Telemetry of each pool, by name.
     """
 
@@ -140,6 +141,7 @@ class StepTelemetry(PoolTelemetry):
     ttft_p99_s: float
     tpot_p99_s: float
     latency_p99_s_by_class: Mapping[str, tuple[float, float]]
+    clients: Mapping[str, int]
     pools: Mapping[str, PoolTelemetry]
 
     def as_dict(self) -> dict[str, float]:

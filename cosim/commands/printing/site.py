@@ -81,10 +81,16 @@ def work(totals: ServingTotals) -> str:
     parts = [f"{requests.arrived:,} requests arrived", f"{requests.completed:,} completed"]
     if reasons := ", ".join(reason.replace("_", " ") for reason in totals.rejections):
         parts.append(f"{requests.rejected:,} rejected ({reasons})")
+    if requests.timed_out:
+        parts.append(f"{requests.timed_out:,} timed out")
+    if requests.retried:
+        parts.append(f"{requests.retried:,} sent again")
     left = (("waiting", requests.waiting), ("running", requests.running))
     parts += [f"{amount:,} {name}" for name, amount in left if amount]
     if requests.preemptions:
         parts.append(plural(requests.preemptions, "preemption"))
+    if requests.cut_sessions:
+        parts.append(f"{plural(requests.cut_sessions, 'session')} ended before max_model_len")
     return (
         ", ".join(parts)
         + f"; {count(tokens.prompt)} prompt and {count(tokens.output)} output tokens"
