@@ -10,8 +10,10 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationInfo,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -341,6 +343,20 @@ class ClusterKeys(StrictModel):
             if isinstance(self.pue, float)
             else self.pue.model(pool.gpus * (power.max_w + self.host_power_w)),
         )
+
+    @model_serializer(mode="wrap")
+    def _with_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write out the defaults that depend on the release and the GPU."""
+        content: dict[str, Any] = handler(self)
+        serving = self._serving(find_gpu(self.gpu))
+        content["memory_utilisation"] = serving.memory_utilisation
+        content["scheduler"] |= {
+            "batch_cap": serving.batch_cap,
+            "prefix_caching": serving.prefix_caching,
+        }
+        if serving.max_batch_tokens is not None:
+            content["scheduler"]["max_batch_tokens"] = serving.max_batch_tokens
+        return content
 
     def _model(self) -> ModelSpec:
         model = find_model(self.model, self.precision)
