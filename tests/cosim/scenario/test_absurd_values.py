@@ -78,6 +78,12 @@ def refused(cosim: Cli, text: str) -> str:
             "engines run some thousands at most",
         ),
         (
+            "gpu: h100-sxm-80gb",
+            "gpu: h100-sxm-80gb\n      scheduler: {kv_blocks: 1e12}",
+            "16:30 sites.0.cluster.scheduler.kv_blocks: must be at most 100,000,000 (got "
+            "1,000,000,000,000); a replica's GPUs hold some millions at most",
+        ),
+        (
             "start: 2022-06-08T00:00:00Z",
             "start: 9999-12-31T23:50:00Z",
             "4:10 time.start: must be in the years 1900 to 2200 (got '9999-12-31T23:50:00Z')",
