@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cosim.commands.options import Overrides, ScenarioFile
+from cosim.commands.options import Overrides, ScenarioFile, check_scenario
 from cosim.commands.study import AsJson, ExecutorName, Quiet, Workers, carry_out, make_runs
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ def tune(
     from cosim.studies.tune.trials import tried
     from cosim.studies.tune.tuning import report_runs, tuning_of
 
+    check_scenario(scenario)
     search = read_search(
         scenario,
         overrides or (),

@@ -41,10 +41,11 @@ def test_a_name_that_is_nearly_one_in_a_folder(cosim: Cli) -> None:
     )
 
 
-@pytest.mark.parametrize("command", ["run", "capacity", "evaluate"])
+@pytest.mark.parametrize("command", ["run", "capacity", "evaluate", "tune"])
 def test_a_study_in_place_of_a_scenario(cosim: Cli, command: str) -> None:
     write("s.yaml", BASE)
-    answer = cosim(command, write("study.yaml", STUDY))
+    options = ("--policy", "mpc") if command == "tune" else ()
+    answer = cosim(command, write("study.yaml", STUDY), *options)
     assert answer.code == 2
     assert answer.err == (
         "error: 'study.yaml' is a study, which varies a scenario: `cosim sweep study.yaml` runs "
