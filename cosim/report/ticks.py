@@ -48,7 +48,7 @@ def linear_ticks(low: float, high: float, most: int, size: float = 1.0) -> list[
         size: Size of the unit that labels are in.
     """
     span = (high - low) / size
-    if not _LEAST_SPAN < span < math.inf:
+    if span <= _LEAST_SPAN or not all(map(math.isfinite, (span, low / size, high / size))):
         return [Tick(low, number(low / size))]
     digit, power = next(step for step in _steps(span / most) if span / _size(step) <= most + 0.5)
     step = _size((digit, power))
