@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cosim.report.headline import figure_cards, headline
 from cosim.results.totals import SloAttainment
-from tests.cosim.summaries import SUMMARY, with_
+from tests.cosim.summaries import CARBON, SUMMARY, with_
 
 
 def test_what_it_says() -> None:
