@@ -147,7 +147,8 @@ def _bounds(evaluation: Evaluation) -> Iterator[str]:
 def _depends_on_answers(evaluation: Evaluation) -> bool:
     """Return whether clients of some site react to how they are served."""
     scenario = evaluation.scenario
-    workloads = [scenario.get("workload"), *(site.get("workload") for site in scenario["sites"])]
+    sites = scenario.get("sites", ())
+    workloads = [scenario.get("workload"), *(site.get("workload") for site in sites)]
     keys = ("sessions", "timeout", "retry")
     return any(workload.get(key) for workload in workloads if workload for key in keys)
 
