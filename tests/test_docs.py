@@ -378,7 +378,7 @@ def test_results_page_has_every_key_of_the_typed_summary() -> None:
 
 
 def test_results_page_tells_every_key_and_column(tmp_path: Path) -> None:
-    """And none that does not exist: in a run with everything, one that fails, and a replay."""
+    """And none that does not exist: in a run with everything, and others where there is more."""
     settings = [
         *SIX_HOURS,
         "accounting=paper",
@@ -407,15 +407,26 @@ def test_results_page_tells_every_key_and_column(tmp_path: Path) -> None:
     recorded += [f"workload.trace={{path: {log}, skip: invalid}}"]
     replayed = execute(load_plan(quickstart, recorded), tmp_path / "replayed")
 
-    summaries = [ended.summary.to_dict() for ended in (result, failed, replayed)]
+    agents = load_plan(
+        ROOT / "scenarios" / "agents.yaml",
+        ["time.duration=10min", "workload.timeout=1s", "workload.retry={most: 1, backoff: 2s}"],
+    )
+    talked = execute(agents, tmp_path / "talked")
+
+    summaries = [ended.summary.to_dict() for ended in (result, failed, replayed, talked)]
     found = {_general(path, summary) for summary in summaries for path in _paths(summary)} - {
         "sites",
         "rejections",
+        "battery",
     }  # where there are none
     assert found == documented("summary.json")
     for name in ("steps", "requests", "actions"):
-        columns = pd.read_parquet(tmp_path / "done" / f"{name}.parquet").columns
-        assert set(columns) == documented(f"{name}.parquet"), name
+        columns = {
+            column
+            for folder in ("done", "talked")
+            for column in pd.read_parquet(tmp_path / folder / f"{name}.parquet").columns
+        }
+        assert columns == documented(f"{name}.parquet"), name
     manifest = json.loads((tmp_path / "done" / "manifest.json").read_text(encoding="utf-8"))
     assert set(manifest) == documented("manifest.json")
     page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
