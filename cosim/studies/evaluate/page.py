@@ -202,6 +202,7 @@ def _pareto(rows: list[PolicyRow]) -> ScatterChart | None:
     if not shown:
         return None
     points = shown if len(shown) <= _NAMED else _grouped(shown)
+    has_grey = any(point.color == "grey" for point in points)
     return scatter_chart(
         "pareto",
         "Carbon against the time to the first token",
@@ -211,8 +212,8 @@ def _pareto(rows: list[PolicyRow]) -> ScatterChart | None:
         unit="kg",
         log_x=True,
         note="Better is lower and further left. Only requests that may not be deferred count: the "
-        "delay of the others is not included. In grey: baselines that do not look at the carbon "
-        "intensity."
+        "delay of the others is not included."
+        + (" In grey: baselines that do not look at the carbon intensity." if has_grey else "")
         + (" Upright lines: 95 % intervals." if any(p.y_interval for p in points) else "")
         + (" Of points close together, one is named." if len(shown) > _NAMED else ""),
     )
