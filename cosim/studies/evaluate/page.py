@@ -21,6 +21,7 @@ from inference_sim.files.yaml_text import write_yaml
 _NAMED = 12
 """Most points that all have their names; of more, those close together share one."""
 _COLORS = {"baseline": "grey"}
+_COUNTS = ("late", "left")
 _DECOYS = (
     "The same policies, shown a carbon signal that tells nothing of the grid, and accounted by the "
     "true one. What they save comes from larger batches and sleeping replicas, not from timing."
@@ -84,7 +85,9 @@ def _charts(evaluation: Evaluation) -> list[Section]:
 
 
 def _about(evaluation: Evaluation) -> list[Section]:
-    figures = evaluation_table(evaluation).html()
+    count = len(evaluation.seeds) * max(len(evaluation.weeks), 1)
+    whole = evaluation_table(evaluation)
+    figures = replace(whole, head=[_of_runs(title, count) for title in whole.head]).html()
     remarks = [paragraph(note, kind="note") for note in notes(evaluation)]
     written = write_yaml(evaluation.scenario)
     seeds = [("seeds", ", ".join(map(str, evaluation.seeds)))]
@@ -92,7 +95,7 @@ def _about(evaluation: Evaluation) -> list[Section]:
     decoys = [row for row in evaluation.rows if row.variant.kind == "decoy"]
     return [
         Section("figures", "All figures", [figures, *remarks]),
-        *([Section("decoys", "Decoys", _decoys(decoys))] if decoys else []),
+        *([Section("decoys", "Decoys", _decoys(decoys, count))] if decoys else []),
         Section("scenario", "Scenario", [paragraph(_SCENARIO, kind="note"), preformatted(written)]),
         Section(
             "versions",
@@ -102,8 +105,13 @@ def _about(evaluation: Evaluation) -> list[Section]:
     ]
 
 
-def _decoys(rows: Sequence[PolicyRow]) -> list[str]:
-    """Return the table of the policies that were shown a decoy."""
+def _of_runs(title: str, count: int) -> str:
+    """Return the title of a column, which says of counts that they are means of several runs."""
+    return f"{title}, mean of {count:,} runs" if title in _COUNTS and count > 1 else title
+
+
+def _decoys(rows: Sequence[PolicyRow], count: int) -> list[str]:
+    """Return the table of the policies that were shown a decoy, each in so many runs."""
     units = TableUnits.of(rows)
     lines = [
         (
@@ -118,7 +126,7 @@ def _decoys(rows: Sequence[PolicyRow]) -> list[str]:
         "policy, and the signal that it was shown",
         f"carbon {units.mass.name}",
         "saving %",
-        "left",
+        _of_runs("left", count),
     )
     return [
         paragraph(_DECOYS, kind="note"),
@@ -277,7 +285,7 @@ def _savings(rows: Sequence[PolicyRow], everything: Sequence[PolicyRow]) -> BarC
         unit="%",
         note="Savings beyond those at other hours are due to timing. Rows without a saving, which "
         "left work or filled a battery, are not drawn."
-        + (" Lines: 95 % intervals." if has_ends else ""),
+        + (" Lines: 95 % intervals of the policies; those at other hours have none." * has_ends),
         intervals={"the policy": ([low for low, _ in ends], [high for _, high in ends])}
         if has_ends
         else None,
