@@ -82,6 +82,8 @@ class PoolView:
         kv_utilisation: Share of the KV cache in use at its end [0 to 1].
         batch_mean: Mean batch size of a replica while it worked.
         awake_replicas: Replicas not asleep at its end: serving, draining or waking up.
+        prefilled_tokens: Tokens of prompts that were computed [tokens].
+        cached_tokens: Tokens of prompts that were found in KV caches instead [tokens].
     """
 
     replica_waiting: int = 0
@@ -90,6 +92,8 @@ class PoolView:
     kv_utilisation: float = 0.0
     batch_mean: float = 0.0
     awake_replicas: int = 0
+    prefilled_tokens: int = 0
+    cached_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

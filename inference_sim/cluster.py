@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterable, Mapping
 
 import simpy
 
+from inference_sim.clients import Clients
 from inference_sim.clock import advance
 from inference_sim.deferral import DeferralLine
 from inference_sim.deployment import ClusterConfig
@@ -39,12 +40,14 @@ class Cluster:
             by :func:`inference_sim.clock.advance`, and then report.
         dispatch: Makes the function that chooses a pool for each request; by default there must be
             just one pool.
+        clients: Clients who send further requests, give up or try again; None if all requests come
+            with the stream, and wait.
 
     Attributes:
         pools: The pools by name.
         knobs: Knobs of the cluster beside the pools' knobs, by name.
         gateway, deferral: The queues on the way to a pool.
-        arrived, completed, rejected: Counts so far.
+        arrived, completed, rejected, timed_out: Counts so far.
         deferrable_arrived: Of the first, those that may be deferred.
         rejections: Rejected requests by reason.
         exhausted: Whether the whole stream has arrived.
@@ -60,6 +63,7 @@ class Cluster:
         stream: Iterable[Arrival],
         env: simpy.Environment | None = None,
         dispatch: DispatchFactory = to_only_pool,
+        clients: Clients | None = None,
     ) -> None:
         self.config = config
         self.env = env if env is not None else simpy.Environment()
@@ -88,16 +92,25 @@ class Cluster:
             )
         }
         self._may_wait = [service_class.deferrable for service_class in config.classes]
-        self.arrived = self.deferrable_arrived = self.completed = self.rejected = 0
+        self.arrived = self.deferrable_arrived = 0
+        self.completed = self.rejected = self.timed_out = 0
         self.rejections: Counter[str] = Counter()
         self.exhausted = False
         self._refused: list[Request] = []
+        self._dropped: list[Request] = []
+        self._cancels = False
         self._ended: list[Request] = []
         self._reported_s = self.env.now
         self._reported: Counter[str] = Counter()
         self._latencies: RollingLatencies | None = None
         self._stream = iter(stream)
         self._due: Arrival | None = None
+        self.clients = clients
+        if clients is not None:
+            clients.serve_by(self)
+            self.gateway.on_reject = clients.on_end
+            for engine in self.engines:
+                engine.on_end = clients.on_end
         self.env.process(self._open())
 
     @property
@@ -113,12 +126,13 @@ class Cluster:
     @property
     def in_flight(self) -> int:
         """Requests that have arrived and not ended."""
-        return self.arrived - self.completed - self.rejected
+        return self.arrived - self.completed - self.rejected - self.timed_out
 
     @property
     def drained(self) -> bool:
-        """Whether every request of the stream has arrived and ended."""
-        return self.exhausted and self.in_flight == 0
+        """Whether every request has arrived and ended, and no client will send another."""
+        thinking = self.clients is not None and self.clients.pending > 0
+        return self.exhausted and self.in_flight == 0 and not thinking
 
     def apply(self, settings: Settings) -> None:
         """Set knobs of the cluster and of its pools.
@@ -202,7 +216,17 @@ class Cluster:
                 service_class.name: (latencies.ttft_p99_s(number), latencies.tpot_p99_s(number))
                 for number, service_class in enumerate(self.config.classes)
             },
+            clients=self._clients_since_report(),
         )
+
+    def _clients_since_report(self) -> dict[str, int]:
+        """Return the counts of the clients in the step; none without clients."""
+        if self.clients is None:
+            return {}
+        return {
+            "timed_out": self._since_report("timed_out", self.timed_out),
+            "retried": self._since_report("retried", self.clients.retried),
+        }
 
     def _since_report(self, name: str, total: int) -> int:
         """Return by how much a running total has grown since the last report."""
@@ -221,7 +245,7 @@ class Cluster:
             engine.meter.attribution.settle_carbon(g_per_j)
 
     def take_ended(self) -> list[Request]:
-        """Return the requests that completed or were rejected since the last call."""
+        """Return the requests that ended since the last call, however they did."""
         ended, self._ended = self._ended, []
         return ended
 
@@ -252,35 +276,66 @@ class Cluster:
         """
         env = self.env
         now_s: float = env.now
+        if self.clients is not None and self.clients.full:
+            self._due, self._stream = None, iter(())
         if self._due is not None:
-            self._let_in(self._due, now_s)
+            self._let_in(self._due, now_s, 0)
         for arrival in self._stream:
             if arrival[0] > now_s:
                 self._due = arrival
                 event = simpy.Timeout(env, arrival[0] - now_s)
                 event.callbacks.append(self._on_arrival)
                 return
-            self._let_in(arrival, now_s)
+            self._let_in(arrival, now_s, 0)
         self._due = None
         self.exhausted = True
 
-    def _let_in(self, arrival: Arrival, now_s: float) -> None:
-        _, prompt, output, class_id = arrival
+    def send(self, arrival: Arrival, retries: int = 0) -> None:
+        """Let in a request of a client, now.
+
+        Args:
+            arrival: The request; its time is not read.
+            retries: How often it was sent before.
+        """
+        self._let_in(arrival, self.env.now, retries)
+
+    def cancel(self, request: Request) -> None:
+        """Drop a request whose client gave up, wherever it is."""
+        self._cancels = True
+        if self.deferral.cancel(request) or self.gateway.cancel(request):
+            request.outcome = Outcome.TIMED_OUT
+            self._dropped.append(request)
+            if self.clients is not None:
+                self.clients.on_end(request)
+            return
+        for pool in self.pools.values():
+            pool.cancel(request)
+
+    def _let_in(self, arrival: Arrival, now_s: float, retries: int) -> None:
+        _, prompt, output, class_id, content, answer_stream, session = arrival
         request = Request(self.arrived, now_s, prompt, output, class_id)
+        if content is not None:
+            request.content, request.answer_stream = content, answer_stream
+        request.session, request.retries = session, retries
         self.arrived += 1
         may_wait = bool(self._may_wait) and self._may_wait[class_id]
         self.deferrable_arrived += may_wait
-        reason = self._refusal(prompt + output)
+        clients = self.clients
+        if clients is not None:
+            clients.on_sent(arrival, request)
+        reason = self.refusal(prompt + output)
         if reason:
             request.outcome = Outcome.REJECTED
             request.reason = reason
             self._refused.append(request)
+            if clients is not None:
+                clients.on_end(request)
         elif may_wait:
             self.deferral.submit(request)
         else:
             self.gateway.submit(request)
 
-    def _refusal(self, tokens: int) -> str:
+    def refusal(self, tokens: int) -> str:
         """Return why no pool can ever serve a request of so many tokens; empty if one can."""
         reason = ""
         for pool in self.pools.values():
@@ -291,19 +346,24 @@ class Cluster:
 
     def _collect(self) -> tuple[list[Request], list[Request]]:
         """Take the requests that ended in the step, and those that got their first token."""
+        dropped, self._dropped = self._dropped, []
         rejected = self.gateway.rejected + self._refused
         self.gateway.rejected = []
         self._refused = []
-        completed: list[Request] = []
+        served: list[Request] = []
         first_tokens: list[Request] = []
         for pool in self.pools.values():
             ended, started = pool.take_ended()
-            completed += ended
+            served += ended
             first_tokens += started
-        self.completed += len(completed)
+        given_up = 0
+        if self._cancels:
+            given_up = sum(request.outcome is Outcome.TIMED_OUT for request in served)
+        self.completed += len(served) - given_up
+        self.timed_out += len(dropped) + given_up
         self.rejected += len(rejected)
         self.rejections.update(request.reason for request in rejected)
-        return completed + rejected, first_tokens
+        return served + dropped + rejected, first_tokens
 
 
 def _rate_knob(name: str, line: TokenLine) -> Knob:

@@ -92,6 +92,15 @@ class DeferralLine(TokenLine):
             self._schedule_wake()
         self._watch_deadline()
 
+    def cancel(self, request: Request) -> bool:
+        """Drop a deferred request; return whether it was there."""
+        kept = [entry for entry in self._line if entry[2] is not request]
+        found = len(kept) < len(self._line)
+        if found:
+            heapq.heapify(kept)
+            self._line = kept
+        return found
+
     def _length(self) -> int:
         return len(self._line)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -19,13 +20,33 @@ from inference_sim.execution import (
 )
 from inference_sim.hardware import GpuSpec
 from inference_sim.kv_cache import BLOCK_SIZE
-from inference_sim.memory_plan import plan_blocks
+from inference_sim.kv_groups import KvGroups, kv_groups
+from inference_sim.memory_plan import GIB, MemoryPlan, plan_blocks
 from inference_sim.models import ModelSpec
 from inference_sim.power import PowerModel
 from inference_sim.power.pue import ConstantPue, Pue
 from inference_sim.power_cap import LOWEST_CLOCK
 from inference_sim.routing import RouterFactory, find_router
 from inference_sim.scheduling import Scheduler, find_scheduler
+from inference_sim.scheduling.defaults import release_defaults
+from inference_sim.scheduling.releases import find_release
+
+
+@dataclass(frozen=True, slots=True)
+class KvCacheSize:
+    """Room for KV of a replica.
+
+    Attributes:
+        gib_per_gpu: Memory on each GPU [GiB].
+        tokens: Tokens of contexts without a window, as vLLM logs them [tokens].
+        sequences: Sequences of the longest length.
+        sequence_tokens: That length [tokens].
+    """
+
+    gib_per_gpu: float
+    tokens: int
+    sequences: float
+    sequence_tokens: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +60,15 @@ class PoolConfig:
         stages: Makes the execution model of a pipeline stage; the roofline by default.
         router: Name of the router, or the function that makes it; see ``routing``.
         scheduler: Name of the scheduler, or its class; see ``scheduling``.
+        release: Release of vLLM whose rules the scheduler follows, if it knows several, and which
+            plans the memory; None for the rules of 0.11 and a plain share of the memory.
+        prefix_caching: Whether its KV cache finds blocks again by what they hold.
         batch_cap: Largest batch of a replica [sequences].
         max_batch_tokens: Most tokens of one iteration; None for the scheduler's default, or the
             model's context.
         max_model_len: Longest request, prompt and output [tokens]; None for the model's context.
         memory_utilisation: Share of GPU memory for weights and KV cache [0 to 1].
+        block_size: Tokens of a KV block [tokens].
         kv_blocks: KV blocks per replica; None to plan them from the memory.
         host_power_w: Constant power of the host, per GPU [W].
         startup_s: Time that a replica takes to wake up [s].
@@ -61,10 +86,13 @@ class PoolConfig:
     pipeline_parallel: int = 1
     router: str | RouterFactory = "round_robin"
     scheduler: str | type[Scheduler] = "vllm_v1"
+    release: str | None = None
+    prefix_caching: bool = False
     batch_cap: int = 128
     max_batch_tokens: int | None = None
     max_model_len: int | None = None
     memory_utilisation: float = 0.9
+    block_size: int = BLOCK_SIZE
     kv_blocks: int | None = None
     host_power_w: float = 0.0
     startup_s: float = 60.0
@@ -103,6 +131,20 @@ class PoolConfig:
         """Name of the scheduler, or of its class."""
         return self.scheduler if isinstance(self.scheduler, str) else self.scheduler.__name__
 
+    def make_scheduler(self, batch_cap: int) -> Scheduler:
+        """Return a scheduler of an engine.
+
+        Args:
+            batch_cap: Most sequences that run at once on it [sequences].
+        """
+        scheduler = self.scheduling(batch_cap, self.batch_tokens)
+        scheduler.prefix_caching = self.prefix_caching
+        scheduler.block_size = self.block_size
+        if self.release is not None:
+            scheduler.release = find_release(self.release)
+            scheduler.kv_groups = self.kv_groups if self.kv_groups.windowed else None
+        return scheduler
+
     @property
     def routing(self) -> RouterFactory:
         """The function that makes its router."""
@@ -120,21 +162,84 @@ class PoolConfig:
         longest = self.max_model_len or self.model.max_context_tokens
         return min(longest, self.batch_tokens) if self.scheduling.whole_prompts else longest
 
+    @property
+    def kv_groups(self) -> KvGroups:
+        """The groups of layers that share the KV cache: one, unless a release tells windows."""
+        if self.release is None:
+            return KvGroups(1, 0, 0, self.model.layers)
+        return kv_groups(self.model, find_release(self.release).pads_nearly_even_groups)
+
+    @property
+    def block_bytes(self) -> float:
+        """Bytes of a KV block on each GPU."""
+        layers = self.kv_groups.layers / self.pipeline_parallel
+        per_token = self.model.kv_bytes_per_token_per_layer(self.tensor_parallel)
+        return layers * per_token * self.block_size
+
+    @property
+    def memory_plan(self) -> MemoryPlan | None:
+        """Memory of a GPU as its release of vLLM divides it; None without a release."""
+        if self.release is None:
+            return None
+        return MemoryPlan(
+            model=self.model,
+            gpu=self.gpu,
+            release=release_defaults(self.release),
+            memory_utilisation=self.memory_utilisation,
+            batch_cap=self.batch_cap,
+            batch_tokens=self.batch_tokens,
+            tensor_parallel=self.tensor_parallel,
+            pipeline_parallel=self.pipeline_parallel,
+        )
+
     def blocks(self) -> int:
-        """Return the number of KV blocks of a replica.
+        """Return the number of KV blocks of a replica that requests can hold.
 
         Raises:
             ModelDoesNotFit: If a GPU cannot hold its share of the model and one request.
         """
         if self.kv_blocks is not None:
             return self.kv_blocks
+        plan = self.memory_plan
+        if plan is not None:
+            plan.check()
+            return int(plan.kv_bytes // self.block_bytes) - 1  # vLLM keeps one, which is never used
         return plan_blocks(
             self.model,
             self.gpu,
             self.tensor_parallel,
             self.memory_utilisation,
             self.pipeline_parallel,
+            self.block_size,
         )
+
+    def kv_cache_size(self) -> KvCacheSize:
+        """Return the size of the KV cache of a replica.
+
+        Raises:
+            ModelDoesNotFit: If a GPU cannot hold its share of the model and one request.
+        """
+        blocks = self.blocks()
+        most = self.most_blocks(self.max_context_tokens)
+        return KvCacheSize(
+            gib_per_gpu=blocks * self.block_bytes / GIB,
+            tokens=blocks // self.kv_groups.count * self.block_size,
+            sequences=blocks / most,
+            sequence_tokens=self.max_context_tokens,
+        )
+
+    def sequences_held(self, tokens: float) -> float:
+        """Return how many sequences that decode at `tokens` the KV cache of a replica holds."""
+        groups = self.kv_groups
+        if not groups.windowed:
+            return self.blocks() * self.block_size / tokens
+        return self.blocks() / groups.decoding_blocks(tokens, self.block_size)
+
+    def most_blocks(self, tokens: int) -> int:
+        """Return the most KV blocks that a request of so many tokens holds."""
+        ahead = self.release is not None and find_release(self.release).schedules_ahead
+        in_flight = self.batch_tokens * (2 if ahead else 1)
+        return self.kv_groups.most_blocks(tokens, in_flight, self.block_size)
 
     def execution_stages(self) -> list[ExecutionModel]:
         """Return the execution models of a replica's pipeline stages, made anew."""
@@ -159,6 +264,12 @@ class PoolConfig:
                 f"{self.pipeline_parallel} pipeline stages"
             )
         self._check_lengths()
+        if not self.scheduling.follows_releases and (self.prefix_caching or self.release):
+            key = "release" if self.release else "prefix_caching"
+            raise InferenceSimError(
+                f"{key} goes with scheduler vllm_v1, or one made from it "
+                f"(got '{self.scheduler_name}')"
+            )
         stages = self.execution_stages()
         self.check_power_cap(self.power_cap_w)
         if self.power_cap_w < self.power.max_w:
@@ -184,7 +295,10 @@ class PoolConfig:
                 f"max_batch_tokens must be at least batch_cap: each sequence decodes a token "
                 f"(got {self.batch_tokens:,} and {self.batch_cap:,})"
             )
-        room, longest = self.blocks() * BLOCK_SIZE, self.max_context_tokens
+        if self.release is not None:
+            self._check_longest()
+            return
+        room, longest = self.blocks() * self.block_size, self.max_context_tokens
         if self.kv_blocks is None and room < longest:
             raise ModelDoesNotFit(
                 f"one request of {longest:,} tokens does not fit beside the weights of "
@@ -192,6 +306,25 @@ class PoolConfig:
                 f"room for {room:,}: set max_model_len to that or less, raise tensor_parallel, or "
                 "take a larger GPU"
             )
+
+    def _check_longest(self) -> None:
+        """Refuse a KV cache that cannot hold one request of the longest length, as vLLM does.
+
+        Raises:
+            ModelDoesNotFit: If it cannot.
+        """
+        blocks, longest = self.blocks(), self.max_context_tokens
+        if self.most_blocks(longest) <= blocks + 1:
+            return
+        fits = bisect_right(range(1, longest), blocks + 1, key=self.most_blocks)
+        size = self.kv_cache_size()
+        raise ModelDoesNotFit(
+            f"one request of {longest:,} tokens does not fit into the KV cache of "
+            f"'{self.model.name}' on {self.gpus_per_replica} x {self.gpu.name}, "
+            f"{size.gib_per_gpu:.2f} GiB on each GPU: set max_model_len to {fits:,} or less, raise "
+            "memory_utilisation (gpu_memory_utilization) or tensor_parallel, lower batch_cap "
+            "(max_num_seqs), or take a larger GPU"
+        )
 
     def check_power_cap(self, power_cap_w: float) -> None:
         """Check that a power cap can be held by a GPU with nothing to do.

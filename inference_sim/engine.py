@@ -34,14 +34,19 @@ class Engine:
 
     Attributes:
         waiting: Requests not yet in the batch; a preempted one goes to the front.
+        arrived: Requests that the scheduler has not seen, as it planned the iteration under way
+            before they came.
         running: The decode batch, oldest first.
         prefilling: Requests whose prompts are being computed, or have been in part.
+        chunks: Prompts, or parts of them, of the iteration under way.
         iteration: Decode iterations done so far.
         context: Tokens that the running sequences hold, newest ones included.
-        ended: Requests that completed since they were last collected.
+        ended: Requests that completed, or were dropped, since they were last collected.
         first_tokens: Requests that got their first token since then.
         preemptions: Number of evictions so far.
+        prefilled_tokens: Tokens of prefills computed so far [tokens].
         on_idle: Called when no request is left to serve; may be None.
+        on_end: Called with each request that completes or is dropped; may be None.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class Engine:
         self.env, self.pipeline = env, pipeline
         self.scheduler, self.kv, self.meter = scheduler, kv, meter
         self.waiting: deque[Request] = deque()
+        self.arrived: deque[Request] = deque()
         self.running: dict[Request, None] = {}
         self.prefilling: list[Request] = []
         self.iteration = 0
@@ -64,10 +70,16 @@ class Engine:
         self.ended: list[Request] = []
         self.first_tokens: list[Request] = []
         self.preemptions = 0
+        self.prefilled_tokens = 0
         self.on_idle: Callable[[], None] | None = None
+        self.on_end: Callable[[Request], None] | None = None
         self._stepwise = stepwise
+        self._cancelled: list[Request] = []
+        self._ahead = scheduler.release.schedules_ahead and len(pipeline.stages) == 1
+        self._seen_s = 0.0  # start of the iteration that ended last, when the next was planned
+        self._submitted_s: deque[float] = deque()  # when those in `arrived` came
         self._partial: Request | None = None
-        self._chunks: list[Chunk] = []
+        self.chunks: list[Chunk] = []
         self._beside = 0  # sequences that decode beside these chunks
         self._finishing: list[tuple[int, int, Request]] = []  # heap: (iteration, join, request)
         self._joins = 0
@@ -80,7 +92,12 @@ class Engine:
     @property
     def outstanding(self) -> int:
         """Requests waiting or being served."""
-        return len(self.waiting) + len(self.running) + len(self.prefilling)
+        return self.queued + len(self.running) + len(self.prefilling)
+
+    @property
+    def queued(self) -> int:
+        """Requests not yet in the batch."""
+        return len(self.waiting) + len(self.arrived)
 
     @property
     def kv_utilisation(self) -> float:
@@ -89,18 +106,48 @@ class Engine:
 
     def submit(self, request: Request) -> None:
         """Take a request; it is served when the scheduler admits it."""
+        if self._ahead and self._under_way:
+            self.arrived.append(request)
+            self._submitted_s.append(self.env.now)
+            if len(self.arrived) == 1:
+                self._cut_for_next()
+            return
         self.waiting.append(request)
         if self._asleep:
             self._asleep = False
             self._call_back(0.0, self._on_wake)
         elif len(self.waiting) == 1:
-            self._cut_if_admissible()
+            self._cut_if_admissible(request)
+
+    def holds(self, request: Request) -> bool:
+        """Return whether a request waits or is served here."""
+        return (
+            request in self.running
+            or request in self.prefilling
+            or request in self.waiting
+            or request in self.arrived
+        )
+
+    def cancel(self, request: Request) -> None:
+        """Drop a request: at once if it waits, or with the iteration under way."""
+        if request in self.waiting:
+            self.waiting.remove(request)
+            self._end(request, Outcome.TIMED_OUT)
+            self._cut_for_next()
+        elif request in self.arrived:
+            del self._submitted_s[self.arrived.index(request)]
+            self.arrived.remove(request)
+            self._end(request, Outcome.TIMED_OUT)
+            self._cut_for_next()
+        else:
+            self._cancelled.append(request)
+            if self._cuttable:
+                self._cut()
 
     def set_batch_cap(self, batch_cap: int) -> None:
         """Allow `batch_cap` running sequences from the next iteration; none is evicted for it."""
         self.scheduler.batch_cap = batch_cap
-        if self.waiting:
-            self._cut_if_admissible()
+        self._cut_for_next()
 
     def change_pace(self) -> None:
         """Let the stages' new times hold from the next iteration."""
@@ -119,7 +166,7 @@ class Engine:
         done = self.iteration + self._iterations_done()
         for request in self.running:
             request.generated_tokens = request.output_tokens - (request.finish_iteration - done)
-        self.meter.attribution.credit_in_flight(self.running, self._chunks)
+        self.meter.attribution.credit_in_flight(self.running, self.chunks)
 
     def _iterations_done(self) -> int:
         """Return the iterations that the run of decodes under way has done."""
@@ -134,18 +181,35 @@ class Engine:
         event.callbacks.append(callback)
         self._ending = event
 
-    def _cut_if_admissible(self) -> None:
-        # Blocks only get fewer while a run lasts: a request that does not fit now must wait for it.
-        if self._cuttable and self.scheduler.can_admit(self.waiting[0], len(self.running), self.kv):
-            self._cut()
+    def _cut_for_next(self) -> None:
+        """End the run of decodes under way in time for the head of the queue, if it is admissible.
 
-    def _cut(self) -> None:
-        """End the run of decodes under way with its present iteration."""
-        self._cuttable = False
+        One that has come since the iteration under way began is seen an iteration later.
+        """
+        if self.waiting:
+            self._cut_if_admissible(self.waiting[0])
+        elif self.arrived and self._cuttable:
+            run = self._under_way[0]
+            done = run.first_boundary(self.env.now - run.start_s) - 1
+            unseen = self._submitted_s[0] > run.start_s + run.elapsed_s(done)
+            self._cut_if_admissible(self.arrived[0], 1 if unseen else 0)
+
+    def _cut_if_admissible(self, head: Request, ahead: int = 0) -> None:
+        # Blocks only get fewer while a run lasts: a request that does not fit now must wait for it.
+        # Where windows give some back, the next run is planned for it.
+        if self._cuttable and (
+            self.kv.frees_while_decoding
+            or self.scheduler.can_admit(head, len(self.running), self.kv)
+        ):
+            self._cut(ahead)
+
+    def _cut(self, ahead: int = 0) -> None:
+        """End the run of decodes under way with its present iteration, or so many after it."""
+        self._cuttable = ahead > 0
         run = self._under_way[0]
         elapsed_s = self.env.now - run.start_s
-        done = run.first_boundary(elapsed_s)
-        if done < run.iterations:
+        done = run.first_boundary(elapsed_s) + ahead
+        if done < self._planned:
             self._planned = done
             self._call_back(max(run.elapsed_s(done) - elapsed_s, 0.0), self._on_decoded)
 
@@ -154,6 +218,8 @@ class Engine:
 
     def _go_on(self) -> None:
         """Begin the next activity: an iteration with prompts, a run of decodes, or a sleep."""
+        if self.arrived:
+            self._see_arrivals()
         while self.waiting or self.running or self._partial is not None:
             if self.waiting or self._partial is not None:
                 chunks = self._take_prompts()
@@ -171,6 +237,16 @@ class Engine:
                 self._call_back(run.elapsed_s(run.iterations), self._on_decoded)
                 return
         self._fall_asleep()
+
+    def _see_arrivals(self) -> None:
+        """Queue the requests that had come when the next iteration was planned.
+
+        That was when the one that has just ended began; or is now, if there was nothing to plan.
+        """
+        idle = not (self.waiting or self.running or self._partial is not None)
+        while self.arrived and (idle or self._submitted_s[0] <= self._seen_s):
+            self._submitted_s.popleft()
+            self.waiting.append(self.arrived.popleft())
 
     def _fall_asleep(self) -> None:
         self._asleep = True
@@ -192,6 +268,8 @@ class Engine:
         self.iteration += done
         self.context += done * len(self.running)
         self._complete_due()
+        if self._cancelled:
+            self._drop_cancelled()
         self._go_on()
 
     def _take_prompts(self) -> list[Chunk]:
@@ -202,11 +280,14 @@ class Engine:
         if beside:
             self._make_room()
         growth = kv.blocks_needed(self.iteration, 1) if beside and self.running else 0
-        kv.free -= growth
+        kv.begin_iteration(growth)
+        begun = self._partial
+        if begun is not None and scheduler.evicts(begun, len(self.running), kv):
+            self._evict_begun(begun)
         admit = self.preemptions == evicted or not self.running
         chunks = scheduler.take(self.waiting, self._partial, len(self.running), kv, admit)
         if not chunks:
-            kv.free += growth
+            kv.undo_iteration(growth)
         return chunks
 
     def _costs(self, chunks: list[Chunk], beside: int) -> list[IterationCost]:
@@ -235,7 +316,8 @@ class Engine:
                 prefill_tokens += chunk.tokens
                 if math.isnan(chunk.request.scheduled_s):
                     chunk.request.scheduled_s = self.env.now
-        self._chunks, self._beside = chunks, decoding
+        self.prefilled_tokens += prefill_tokens
+        self.chunks, self._beside = chunks, decoding
         under_way = self._under_way = []
         end_s = 0.0
         for start_s, cost in zip(starts_s, costs, strict=True):
@@ -252,9 +334,11 @@ class Engine:
         return end_s
 
     def _end_iteration(self) -> None:
-        chunks, self._chunks = self._chunks, []
         self._close()
+        chunks, self.chunks = self.chunks, []
         if self._beside:
+            if chunks:
+                self.kv.end_iteration(self.iteration)
             self.iteration += 1
             self.context += self._beside
             self._complete_due()
@@ -262,12 +346,15 @@ class Engine:
             self.prefilling = []
         for chunk in chunks:
             self.meter.credit_prefill(chunk.request, chunk.tokens)
+            self.kv.end_chunk(chunk.before, chunk.tokens)
             if chunk.completes:
                 self._emit_first(chunk.request)
             else:
                 chunk.request.computed_tokens = chunk.before + chunk.tokens
                 self._partial = chunk.request
                 self.prefilling = [chunk.request]
+        if self._cancelled:
+            self._drop_cancelled()
 
     def _emit_first(self, request: Request) -> None:
         """Take the token that a prefill ends with."""
@@ -278,7 +365,7 @@ class Engine:
             request.first_token_s = self.env.now
             self.first_tokens.append(request)
         if request.generated_tokens == request.output_tokens:
-            self.kv.release_prompt(tokens)
+            self.kv.release(request, tokens, True)
             self._complete(request)
         else:
             self._join(request, tokens + 1)
@@ -289,12 +376,16 @@ class Engine:
         while finishing[0][2].join_id != finishing[0][1]:
             heapq.heappop(finishing)  # left by a preemption
         wanted = finishing[0][0] - self.iteration
-        if self._stepwise or (
-            # Not admitted because an eviction just made room: to be tried again at once.
-            self.waiting and self.scheduler.can_admit(self.waiting[0], batch, self.kv)
+        if (
+            self._stepwise
+            or self.arrived
+            or (
+                # Not admitted because an eviction just made room: to be tried again at once.
+                self.waiting and self._may_admit(self.waiting[0], wanted)
+            )
         ):
             wanted = 1
-        iterations = self.kv.affordable_iterations(self.iteration, wanted)
+        iterations = self._affordable_iterations(wanted)
         cost = self.pipeline.stages[0].decode(batch, context)
         if context < cost.context_limit < math.inf:  # attention windows fill up
             iterations = min(iterations, math.ceil((cost.context_limit - context) / batch))
@@ -315,7 +406,19 @@ class Engine:
             batch, batch, 0, cost.clock_fraction, cost.padding_flops,
         )  # fmt: skip
 
+    def _may_admit(self, head: Request, wanted: int) -> bool:
+        """Return whether a request may be admitted now, or within the next decode iterations."""
+        kv = self.kv
+        freed = kv.most_freed(self.iteration, wanted)
+        kv.free += freed
+        admitted = self.scheduler.can_admit(head, len(self.running), kv)
+        kv.free -= freed
+        return admitted
+
     def _close(self) -> None:
+        if self._ahead:
+            last = self._under_way[0]
+            self._seen_s = last.start_s + last.elapsed_s(last.iterations - 1)
         self.meter.record(self._under_way)
         self._under_way = []
 
@@ -331,11 +434,10 @@ class Engine:
         self.kv.join(context, self.iteration)
         self.meter.start_decode(request)
 
-    def _leave(self, request: Request) -> None:
-        context = request.context_at(self.iteration)
+    def _leave(self, request: Request, ended: bool) -> None:
         del self.running[request]
-        self.context -= context
-        self.kv.leave(context, self.iteration)
+        self.context -= request.context_at(self.iteration)
+        self.kv.leave(request, self.iteration, ended)
         self.meter.stop_decode(request)
         request.join_id = -1
 
@@ -345,28 +447,84 @@ class Engine:
             _, join_id, request = heapq.heappop(finishing)
             if request.join_id == join_id:
                 request.generated_tokens = request.output_tokens
-                self._leave(request)
+                self._leave(request, True)
                 self._complete(request)
 
     def _complete(self, request: Request) -> None:
         request.finish_s = self.env.now
-        request.outcome = Outcome.COMPLETED
+        self._end(request, Outcome.COMPLETED)
+
+    def _end(self, request: Request, outcome: Outcome) -> None:
+        request.outcome = outcome
         self.ended.append(request)
+        if self.on_end is not None:
+            self.on_end(request)
+
+    def _drop_cancelled(self) -> None:
+        """Drop the requests whose clients gave up during the iteration that has just ended."""
+        for request in self._cancelled:
+            if request is self._partial:
+                self._partial, self.prefilling = None, []
+                self.kv.release(request, self.scheduler.held_tokens(request), True)
+            elif request in self.running:
+                request.generated_tokens = request.output_tokens - (
+                    request.finish_iteration - self.iteration
+                )
+                self._leave(request, True)
+            elif request in self.waiting:  # it was evicted meanwhile
+                self.waiting.remove(request)
+            else:
+                continue  # it was served in time
+            self._end(request, Outcome.TIMED_OUT)
+        self._cancelled = []
 
     def _make_room(self) -> bool:
         """Evict the youngest until the next decodes have blocks; return whether any still run."""
-        while self.running and self.kv.blocks_needed(self.iteration, 1) > self.kv.free:
+        while self.running and (
+            self.kv.blocks_needed(self.iteration, 1) + self._spare(self.iteration) > self.kv.free
+        ):
             if self._partial is not None:
-                victim, self._partial, self.prefilling = self._partial, None, []
-                self.kv.release_prompt(self.scheduler.held_tokens(victim))
-                victim.computed_tokens = 0
-            else:
-                victim = next(reversed(self.running))
-                victim.generated_tokens = victim.output_tokens - (
-                    victim.finish_iteration - self.iteration
-                )
-                self._leave(victim)
-            victim.preemptions += 1
-            self.preemptions += 1
-            self.waiting.appendleft(victim)
+                self._evict_begun(self._partial)
+                continue
+            victim = next(reversed(self.running))
+            victim.generated_tokens = victim.output_tokens - (
+                victim.finish_iteration - self.iteration
+            )
+            self._leave(victim, False)
+            self._return(victim)
         return bool(self.running)
+
+    def _affordable_iterations(self, wanted: int) -> int:
+        """Return how many of the next `wanted` decode iterations there are blocks for."""
+        affordable = self.kv.affordable_iterations(self.iteration, wanted)
+        if not self.scheduler.needs_a_free_block:
+            return affordable
+        # The blocks taken so far only grow: just the last ones may leave none free.
+        while affordable and (
+            self.kv.blocks_needed(self.iteration, affordable)
+            + self._spare(self.iteration + affordable - 1)
+            > self.kv.free
+        ):
+            affordable -= 1
+        return affordable
+
+    def _spare(self, iteration: int) -> int:
+        """Return the blocks that must be free beyond those taken: 1 if the youngest takes none."""
+        if not self.scheduler.needs_a_free_block:
+            return 0
+        youngest = next(reversed(self.running))
+        takes = (youngest.context_at(iteration) - 1) % self.kv.block_size == 0
+        return 0 if takes else 1
+
+    def _evict_begun(self, victim: Request) -> None:
+        """Evict the request whose prompt is computed in part: it is the youngest."""
+        self._partial, self.prefilling = None, []
+        self.kv.release(victim, self.scheduler.held_tokens(victim), False)
+        victim.computed_tokens = 0
+        self._return(victim)
+
+    def _return(self, victim: Request) -> None:
+        """Put an evicted request at the head of the queue."""
+        victim.preemptions += 1
+        self.preemptions += 1
+        self.waiting.appendleft(victim)

@@ -108,6 +108,7 @@ class Gateway(TokenLine):
         waiting: The queue.
         rejected: Requests rejected since this was last emptied.
         admitted: Requests that passed so far.
+        on_reject: Called with each request that is rejected; may be None.
     """
 
     def __init__(
@@ -123,6 +124,7 @@ class Gateway(TokenLine):
         self.waiting: deque[Request] = deque()
         self.rejected: list[Request] = []
         self.admitted = 0
+        self.on_reject: Callable[[Request], None] | None = None
         self._release, self._overflow = release, overflow
 
     def submit(self, request: Request) -> None:
@@ -138,6 +140,8 @@ class Gateway(TokenLine):
             request.outcome = Outcome.REJECTED
             request.reason = "admission_rate"
             self.rejected.append(request)
+            if self.on_reject is not None:
+                self.on_reject(request)
         else:
             self.waiting.append(request)
             if len(self.waiting) == 1:
@@ -148,6 +152,13 @@ class Gateway(TokenLine):
         request.admitted_s = self.env.now
         self.admitted += 1
         self._release(request)
+
+    def cancel(self, request: Request) -> bool:
+        """Drop a request from the queue; return whether it was there."""
+        if request not in self.waiting:
+            return False
+        self.waiting.remove(request)
+        return True
 
     def _length(self) -> int:
         return len(self.waiting)

@@ -8,6 +8,8 @@ counter per such residue class gives the blocks that any number of iterations ne
 
 from __future__ import annotations
 
+from inference_sim.request import Request
+
 BLOCK_SIZE = 16  # tokens; vLLM's default
 
 
@@ -17,16 +19,23 @@ class KvCache:
     Attributes:
         blocks: Number of blocks.
         free: Blocks that no sequence holds.
+        hit_tokens: Tokens of prefills that were found in it, in all [tokens].
         watermark: Blocks that admission leaves free, so that running sequences can grow.
+        frees_while_decoding: Whether sequences that decode give blocks back, too.
     """
 
-    __slots__ = ("_classes", "block_size", "blocks", "free", "sequences", "watermark")
+    __slots__ = (
+        "_classes", "block_size", "blocks", "free", "frees_while_decoding", "hit_tokens",
+        "sequences", "watermark",
+    )  # fmt: skip
 
     def __init__(self, blocks: int, block_size: int = BLOCK_SIZE, watermark: float = 0.01) -> None:
         self.blocks = blocks
         self.block_size = block_size
         self.watermark = int(watermark * blocks)
         self.free = blocks
+        self.frees_while_decoding = False
+        self.hit_tokens = 0
         self.sequences = 0
         self._classes = [0] * block_size
 
@@ -50,28 +59,70 @@ class KvCache:
         """Return whether `tokens` more of a prompt fit, of which `before` are held."""
         return self.blocks_for(before + tokens) - self.blocks_for(before) <= self.free
 
-    def grow(self, before: int, tokens: int) -> None:
-        """Take the blocks of `tokens` more of a prompt, of which `before` are held."""
+    def hit(self, request: Request) -> int:
+        """Return the tokens of the next prefill whose blocks are there already: none."""
+        return 0
+
+    def free_blocks_for(self, request: Request, hit: int, tokens: int) -> int:
+        """Return the free blocks that the beginning of a prefill takes.
+
+        Args:
+            request: The request.
+            hit: Tokens of its prefill that are found [tokens].
+            tokens: Tokens beyond them [tokens].
+        """
+        return self.blocks_for(hit + tokens)
+
+    def start(self, request: Request, hit: int, tokens: int) -> None:
+        """Take the blocks of the beginning of a prefill; the arguments are as above."""
+        self.free -= self.blocks_for(hit + tokens)
+
+    def grow(self, request: Request, before: int, tokens: int) -> None:
+        """Take the blocks of `tokens` more of a prefill, of which `before` are held."""
         self.free -= self.blocks_for(before + tokens) - self.blocks_for(before)
 
     def allocate_prompt(self, tokens: int) -> None:
         """Take the blocks of a prompt, before its prefill."""
         self.free -= self.blocks_for(tokens)
 
-    def release_prompt(self, tokens: int) -> None:
-        """Give back the blocks of a prompt whose request ended with its prefill."""
+    def release(self, request: Request, tokens: int, ended: bool) -> None:
+        """Give back the blocks of `tokens` of a prefill.
+
+        Args:
+            request: The request.
+            tokens: Tokens whose blocks it holds [tokens].
+            ended: Whether it is done; otherwise it was evicted, and comes again.
+        """
         self.free += self.blocks_for(tokens)
+
+    def end_chunk(self, before: int, tokens: int) -> None:
+        """Note that `tokens` more of a prefill are computed, after `before`."""
+
+    def end_iteration(self, iteration: int) -> None:
+        """Note that the decodes beside the prompts of an iteration are done."""
 
     def join(self, context: int, iteration: int) -> None:
         """Count a prefilled sequence of `context` tokens into the decode batch."""
         self._classes[self._residue(context, iteration)] += 1
         self.sequences += 1
 
-    def leave(self, context: int, iteration: int) -> None:
-        """Take a sequence of now `context` tokens out of the decode batch and free its blocks."""
+    def leave(self, request: Request, iteration: int, ended: bool) -> None:
+        """Take a sequence out of the decode batch and free its blocks; `ended` is as above."""
+        context = request.context_at(iteration)
         self._classes[self._residue(context, iteration)] -= 1
         self.sequences -= 1
+        self._release_decode(request, context, ended)
+
+    def _release_decode(self, request: Request, context: int, ended: bool) -> None:
         self.free += self.blocks_for(context - 1)
+
+    def begin_iteration(self, growth: int) -> None:
+        """Take the blocks of the decodes of an iteration, before those of its prompts."""
+        self.free -= growth
+
+    def undo_iteration(self, growth: int) -> None:
+        """Give them back, as the iteration has no prompts: it begins a run of decodes."""
+        self.free += growth
 
     def blocks_needed(self, iteration: int, iterations: int) -> int:
         """Return the blocks that the next `iterations` decode iterations take."""
@@ -96,6 +147,10 @@ class KvCache:
                 return done
             done += 1
         return wanted
+
+    def most_freed(self, iteration: int, wanted: int) -> int:
+        """Return by how many blocks the free ones grow at most in the next `wanted` iterations."""
+        return 0
 
     def advance(self, iteration: int, iterations: int) -> None:
         """Take the blocks of `iterations` decode iterations."""

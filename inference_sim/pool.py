@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -71,7 +72,7 @@ class Pool:
         self._route = config.routing(self.standby.live, seed)
         self.batch_cap = config.batch_cap
         self._readings: list[MeterReading] = []
-        self._preemptions_before = 0
+        self._reported: Counter[str] = Counter()
         self.knobs: Mapping[str, Knob] = {
             knob.name: knob
             for knob in (
@@ -93,7 +94,7 @@ class Pool:
         make_engine = Engine if count == 1 else PipelinedEngine
         engines: list[Engine] = []
         for _ in range(count):
-            scheduler = config.scheduling(max(1, config.batch_cap // count), config.batch_tokens)
+            scheduler = config.make_scheduler(max(1, config.batch_cap // count))
             cache = scheduler.make_cache(blocks // count, self.max_context_tokens)
             engines.append(
                 make_engine(self.env, pipeline, scheduler, cache, Meter(), stepwise=config.stepwise)
@@ -125,11 +126,6 @@ class Pool:
         """Requests in a batch, those whose prompt is being computed included."""
         return sum(replica.running for replica in self.replicas)
 
-    @property
-    def preemptions(self) -> int:
-        """Number of evictions so far."""
-        return sum(replica.preemptions for replica in self.replicas)
-
     def refusal(self, tokens: int) -> str:
         """Return why a request of so many tokens can never be served; empty if it can."""
         if tokens > self.max_context_tokens:
@@ -141,6 +137,12 @@ class Pool:
     def submit(self, request: Request) -> None:
         """Give a request to one of the replicas that serve."""
         self._route(request).submit(request)
+
+    def cancel(self, request: Request) -> None:
+        """Drop a request, if it is here."""
+        for replica in self.replicas:
+            if replica.index == request.replica:
+                replica.cancel(request)
 
     def flush(self, until_s: float) -> None:
         """Meter the segments since the last flush, up to `until_s` [s]."""
@@ -176,9 +178,6 @@ class Pool:
         asleep_s = self.standby.take_asleep_s(self.env.now) * config.pipeline_parallel
         idle_s = max(groups_s - busy_s - asleep_s, 0.0)
         idle_j = idle_s * config.power.idle_w + asleep_s * config.power.sleep_w
-        preemptions = self.preemptions
-        preempted = preemptions - self._preemptions_before
-        self._preemptions_before = preemptions
         return PoolReading(
             step_s=step_s,
             gpu_j=served_j + idle_j * config.tensor_parallel,
@@ -192,7 +191,9 @@ class Pool:
             over_cap_s=sum(reading.over_cap_s for reading in readings),
             flops=sum(reading.flops for reading in readings),
             possible_flops=groups_s * self._peak_flops,
-            preemptions=preempted,
+            preemptions=self._since_reading("preemptions"),
+            prefilled_tokens=self._since_reading("prefilled_tokens"),
+            cached_tokens=self._since_reading("cached_tokens"),
             waiting=self.waiting,
             running=self.running,
             replicas=len(replicas),
@@ -200,6 +201,13 @@ class Pool:
             kv_in_use=sum(replica.kv_utilisation for replica in replicas),
             settings={name: knob.get() for name, knob in self.knobs.items()},
         )
+
+    def _since_reading(self, name: str) -> int:
+        """Return by how much a count of the replicas has grown since the last reading."""
+        total: int = sum(getattr(replica, name) for replica in self.replicas)
+        grown = total - self._reported[name]
+        self._reported[name] = total
+        return grown
 
     def take_ended(self) -> tuple[list[Request], list[Request]]:
         """Return requests that completed, or got their first token, since the last call."""

@@ -29,7 +29,7 @@ class Replica:
     @property
     def waiting(self) -> int:
         """Requests not yet in a batch."""
-        return sum(len(engine.waiting) for engine in self.engines)
+        return sum(engine.queued for engine in self.engines)
 
     @property
     def running(self) -> int:
@@ -47,9 +47,23 @@ class Replica:
         return sum(engine.preemptions for engine in self.engines)
 
     @property
+    def prefilled_tokens(self) -> int:
+        """Tokens of prefills computed so far [tokens]."""
+        return sum(engine.prefilled_tokens for engine in self.engines)
+
+    @property
+    def cached_tokens(self) -> int:
+        """Tokens of prefills found in the KV cache so far [tokens]."""
+        return sum(engine.kv.hit_tokens for engine in self.engines)
+
+    @property
     def kv_utilisation(self) -> float:
         """Share of the KV blocks in use."""
         return sum(engine.kv_utilisation for engine in self.engines) / len(self.engines)
+
+    def hit(self, request: Request) -> int:
+        """Return the most tokens of a prompt that one of its caches would find now."""
+        return max(engine.kv.hit(request) for engine in self.engines)
 
     def submit(self, request: Request) -> None:
         """Give a request to the engine with the fewest outstanding requests."""
@@ -59,6 +73,12 @@ class Replica:
         if len(engines) > 1:
             chosen = min(engines, key=lambda engine: engine.outstanding)
         chosen.submit(request)
+
+    def cancel(self, request: Request) -> None:
+        """Drop a request: at once if it waits, or with the iteration under way."""
+        for engine in self.engines:
+            if engine.holds(request):
+                engine.cancel(request)
 
     def set_batch_cap(self, batch_cap: int) -> None:
         """Share a new batch cap among the engines, at least one sequence each."""
@@ -89,5 +109,5 @@ class Replica:
             served = [*engine.running, *engine.prefilling]
             for request in served:
                 request.outcome = Outcome.RUNNING
-            requests += [*engine.waiting, *served]
+            requests += [*engine.waiting, *engine.arrived, *served]
         return requests

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 
 class Outcome(StrEnum):
@@ -11,6 +12,8 @@ class Outcome(StrEnum):
     COMPLETED = "completed"
     REJECTED = "rejected"
     """Rejected by the gateway, or longer than the engine's context."""
+    TIMED_OUT = "timed_out"
+    """Its client gave up before it was served."""
     WAITING = "waiting"
     """The run ended while it was queued at the gateway or at a replica."""
     RUNNING = "running"
@@ -24,6 +27,13 @@ class Request:
     true output length: the engine uses it to end the request, schedulers and routers never read it.
 
     Attributes:
+        content: Its prompt as runs (stream, tokens), the first tokens of a stream of text each; two
+            prompts share a prefix as far as their runs are equal. None if it shares with none.
+        answer_stream: The stream of its answer, as later prompts name it.
+        session: Number of its session; -1 for none.
+        retries: How often its client had sent it before.
+        kv_copies: KV blocks that it holds although the cache has the same text already: what
+            ``prefix_tree.Copy`` describes.
         generated_tokens: Tokens emitted when it last left the running batch (0 before the first).
         computed_tokens: Tokens of its prefill that are computed, while it is cut into chunks.
         energy_j: GPU energy attributed to it so far [J].
@@ -36,10 +46,12 @@ class Request:
 
     __slots__ = (
         "admitted_s",
+        "answer_stream",
         "arrival_s",
         "carbon_g",
         "class_id",
         "computed_tokens",
+        "content",
         "energy_j",
         "finish_iteration",
         "finish_s",
@@ -48,6 +60,7 @@ class Request:
         "join_id",
         "joined_context",
         "joined_iteration",
+        "kv_copies",
         "outcome",
         "output_tokens",
         "preemptions",
@@ -55,7 +68,9 @@ class Request:
         "reason",
         "replica",
         "request_id",
+        "retries",
         "scheduled_s",
+        "session",
     )
 
     def __init__(
@@ -76,6 +91,11 @@ class Request:
         self.scheduled_s = nan
         self.first_token_s = nan
         self.finish_s = nan
+        self.content: tuple[tuple[int, int], ...] | None = None
+        self.answer_stream = 0
+        self.session = -1
+        self.retries = 0
+        self.kv_copies: list[Any] = []
         self.generated_tokens = 0
         self.computed_tokens = 0
         self.preemptions = 0
@@ -93,6 +113,20 @@ class Request:
     def prefill_tokens(self) -> int:
         """Tokens of its next prefill: the prompt, and after a preemption its output so far."""
         return self.prompt_tokens + self.generated_tokens
+
+    def runs(self) -> tuple[tuple[int, int], ...]:
+        """Return the text of its next prefill as runs; none if it shares none of it."""
+        content = self.content
+        if content is None:
+            return ()
+        if self.generated_tokens:
+            return (*content, (self.answer_stream, self.generated_tokens))
+        return content
+
+    def be_found_again(self) -> None:
+        """Name its text, which it shares with no other, so that its own blocks can be found."""
+        self.content = ((-1 - 2 * self.request_id, self.prompt_tokens),)
+        self.answer_stream = -2 - 2 * self.request_id
 
     def context_at(self, iteration: int) -> int:
         """Return its context [tokens], the newest token included, at a decode-iteration count."""

@@ -80,12 +80,60 @@ def least_kv_load(replicas: Sequence[Replica], seed: int = 0) -> Router:
     return lambda request: min(replicas, key=load)
 
 
+def prefix_affinity(replicas: Sequence[Replica], seed: int = 0) -> Router:
+    """Return a router to the replica whose cache finds most of the prompt.
+
+    Among equals the fewest outstanding requests decide.
+    """
+    return lambda request: min(
+        replicas, key=lambda replica: (-replica.hit(request), replica.outstanding)
+    )
+
+
+def session_sticky(replicas: Sequence[Replica], seed: int = 0) -> Router:
+    """Return a router to the replica that served the session before.
+
+    The first request of a session, one without a session, and one whose replica is asleep go to the
+    replica with the fewest outstanding requests.
+    """
+    homes: dict[int, Replica] = {}
+
+    def route(request: Request) -> Replica:
+        home = homes.get(request.session)
+        if home is None or home not in replicas:
+            home = min(replicas, key=lambda replica: replica.outstanding)
+            if request.session >= 0:
+                homes[request.session] = home
+        return home
+
+    return route
+
+
+def least_uncached(replicas: Sequence[Replica], seed: int = 0) -> Router:
+    """Return a router to the replica with the fewest tokens to compute, by its load.
+
+    That is the tokens of the prompt that its cache does not find, times one more than the requests
+    that wait or run there: an idle replica may be better than one that knows the prompt.
+    """
+
+    def route(request: Request) -> Replica:
+        def load(replica: Replica) -> int:
+            return (request.prompt_tokens - replica.hit(request)) * (replica.outstanding + 1)
+
+        return min(replicas, key=load)
+
+    return route
+
+
 ROUTERS: dict[str, RouterFactory] = {
     "round_robin": round_robin,
     "random": at_random,
     "least_outstanding": least_outstanding,
     "power_of_two": power_of_two,
     "least_kv_load": least_kv_load,
+    "prefix_affinity": prefix_affinity,
+    "session_sticky": session_sticky,
+    "least_uncached": least_uncached,
 }
 """The built-in routers, by their names in scenarios."""
 

@@ -28,6 +28,8 @@ class PoolReading:
         over_cap_s: Time in which the GPUs drew more than their power cap [s].
         flops, possible_flops: Achieved FLOPs per GPU, and at the peak of all of the step.
         preemptions: Evictions in the step.
+        prefilled_tokens, cached_tokens: Tokens of prefills that were computed in the step, and that
+            were found in KV caches [tokens].
         waiting, running: Requests at its end.
         replicas: All replicas.
         awake_replicas: Replicas not asleep at its end.
@@ -48,6 +50,8 @@ class PoolReading:
     flops: float
     possible_flops: float
     preemptions: int
+    prefilled_tokens: int
+    cached_tokens: int
     waiting: int
     running: int
     replicas: int
@@ -65,6 +69,8 @@ class PoolTelemetry:
         host_power_w: Mean power of their hosts [W].
         attributed_power_w: The part of the GPU power spent on serving, not on idling [W].
         preemptions: Evictions in the step.
+        prefilled_tokens, cached_tokens: Tokens of prefills that were computed in the step, and that
+            were found in KV caches [tokens].
         replica_waiting, running: Requests at its end.
         busy_fraction: Share of replica time with an iteration under way.
         asleep_fraction: Share of replica time asleep.
@@ -81,6 +87,8 @@ class PoolTelemetry:
     host_power_w: float
     attributed_power_w: float
     preemptions: int
+    prefilled_tokens: int
+    cached_tokens: int
     replica_waiting: int
     running: int
     busy_fraction: float
@@ -116,6 +124,7 @@ class StepTelemetry(PoolTelemetry):
         ttft_p99_s, tpot_p99_s: 99th percentiles over the last five minutes; NaN without data.
         latency_p99_s_by_class: The same two of each class of requests, by its name.
         settings: Knobs of the cluster itself, its gateway's and its deferral's, by name.
+        clients: Counts in the step where there are clients, by name: `timed_out`, `retried`.
         pools: Telemetry of each pool, by name.
     """
 
@@ -132,6 +141,7 @@ class StepTelemetry(PoolTelemetry):
     ttft_p99_s: float
     tpot_p99_s: float
     latency_p99_s_by_class: Mapping[str, tuple[float, float]]
+    clients: Mapping[str, int]
     pools: Mapping[str, PoolTelemetry]
 
     def as_dict(self) -> dict[str, float]:
@@ -164,6 +174,8 @@ def pool_telemetry(readings: Sequence[PoolReading]) -> PoolTelemetry:
         host_power_w=sum(reading.host_power_w for reading in readings),
         attributed_power_w=sum(reading.served_j for reading in readings) / step_s,
         preemptions=sum(reading.preemptions for reading in readings),
+        prefilled_tokens=sum(reading.prefilled_tokens for reading in readings),
+        cached_tokens=sum(reading.cached_tokens for reading in readings),
         replica_waiting=sum(reading.waiting for reading in readings),
         running=sum(reading.running for reading in readings),
         busy_fraction=busy_s / groups_s,

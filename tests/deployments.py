@@ -11,7 +11,7 @@ from inference_sim.telemetry import StepTelemetry
 
 _POOL = {one.name for one in fields(PoolConfig)}
 _GATEWAY = {one.name for one in fields(GatewayConfig)}
-_BY_NAME = {"latency_p99_s_by_class", "pools", "settings"}
+_BY_NAME = {"clients", "latency_p99_s_by_class", "pools", "settings"}
 
 
 def one_pool(**values: Any) -> ClusterConfig:

@@ -16,6 +16,7 @@ from inference_sim.models import find_model
 from inference_sim.power import MfuPowerLaw, PowerTable, TwoResource
 from inference_sim.routing import ROUTERS
 from inference_sim.scheduling import SCHEDULERS
+from inference_sim.scheduling.releases import RELEASES
 from inference_sim.workload import Arrival
 from tests.deployments import changed, one_pool
 
@@ -96,7 +97,15 @@ def engines() -> st.SearchStrategy[EngineProfile]:
 @st.composite
 def scenarios(draw: st.DrawFn) -> Scenario:
     """A small deployment with little KV memory, whose actuators move."""
+    scheduler = draw(st.sampled_from(sorted(SCHEDULERS)))
+    rules = {}
+    if scheduler == "vllm_v1":
+        rules = {
+            "release": draw(st.sampled_from([None, *RELEASES])),
+            "prefix_caching": draw(st.booleans()),
+        }
     config = one_pool(
+        **rules,
         model=LLAMA2_7B,
         gpu=A100,
         engine=draw(engines()),
@@ -104,7 +113,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         replicas=draw(st.integers(1, 2)),
         tensor_parallel=draw(st.sampled_from([1, 1, 1, 2])),
         pipeline_parallel=draw(st.sampled_from([1, 1, 1, 2, 4])),
-        scheduler=draw(st.sampled_from(sorted(SCHEDULERS))),
+        scheduler=scheduler,
         router=draw(st.sampled_from(sorted(ROUTERS))),
         batch_cap=draw(st.integers(1, 24)),
         max_batch_tokens=draw(st.sampled_from([320, 600, None])),

@@ -37,11 +37,17 @@ GRID_COLUMNS = (
     "marginal_carbon_intensity_g_per_kwh",
     "price_per_kwh",
 )
-CLUSTER_COLUMNS = tuple(name for name in NUMBERS if name != "facility_power_w")
+CACHE_COLUMNS = ("prefilled_tokens", "cached_tokens")
+"""Columns of a site where prefixes are cached."""
+CLUSTER_COLUMNS = tuple(
+    name for name in NUMBERS if name not in ("facility_power_w", *CACHE_COLUMNS)
+)
 SETTINGS = {
     name: actuator.field for name, actuator in ACTUATORS.items() if actuator.part == "cluster"
 }
 """Columns of the values in force, by actuator."""
+CLIENT_COLUMNS = ("timed_out", "retried")
+"""Columns of a site whose clients do not all wait, or whose requests depend on the answers."""
 
 _SUPPLY = ("import_w", "carbon_intensity_g_per_kwh", "gpu_power_w")
 
@@ -54,6 +60,10 @@ class SiteRecord:
         names: tuple[str, ...] = GRID_COLUMNS
         if site.cluster is not None:
             names += CLUSTER_COLUMNS + tuple(SETTINGS.values())
+            if site.workload is not None and site.workload.clients is not None:
+                names += CLIENT_COLUMNS
+            if any(pool.prefix_caching for pool in site.cluster.pools):
+                names += CACHE_COLUMNS
         self._columns = {name: array("d") for name in names}
         self.final_soc = float("nan")
         """State of charge at the end of the run; NaN without a battery."""
@@ -97,6 +107,7 @@ class SiteRecord:
         if telemetry is not None:
             in_force = settings(telemetry)
             row |= telemetry.as_dict()
+            row |= telemetry.clients
             row |= {field: _of_site(name, in_force) for name, field in SETTINGS.items()}
         for name, values in self._columns.items():
             values.append(row[name])

@@ -189,7 +189,7 @@ class _Loop(vessim.Controller):  # type: ignore[misc]
 
 def _clusters(plan: Plan) -> dict[str, Cluster]:
     return {
-        site.name: Cluster(site.cluster, site.workload.stream())
+        site.name: site.workload.cluster(site.cluster)
         for site in plan.sites
         if site.cluster is not None and site.workload is not None
     }

@@ -9,7 +9,10 @@ from cosim.accounting.energy import Energy
 from cosim.accounting.words import energy, exact_percent, latency, mass, number, plural
 from cosim.report.difference import Difference, points
 from cosim.results.summary import Summary
-from cosim.results.totals import RunTotals, ServingTotals
+from cosim.results.totals import RequestCounts, RunTotals, ServingTotals
+
+MANY_TIME_OUTS = 0.01
+"""Share of the requests beyond which time-outs are warned of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,27 @@ def headline(summary: Summary) -> Headline:
 
 
 def load_warning(totals: RunTotals) -> str:
-    """Return why the figures of a run may mislead: it fell behind; empty if it did not."""
-    if not isinstance(totals, ServingTotals) or totals.load_state == "stable":
+    """Return why the figures of a run may mislead: it fell behind, or clients gave up.
+
+    Empty if they did not.
+    """
+    if not isinstance(totals, ServingTotals):
+        return ""
+    return " ".join(filter(None, (_fell_behind(totals), _gave_up(totals.requests))))
+
+
+def _gave_up(requests: RequestCounts) -> str:
+    timed_out = requests.timed_out or 0
+    if timed_out <= MANY_TIME_OUTS * requests.arrived:
+        return ""
+    return (
+        f"{timed_out:,} of {requests.arrived:,} requests timed out: latencies are those of the "
+        "others, and energy went into answers that nobody waited for."
+    )
+
+
+def _fell_behind(totals: ServingTotals) -> str:
+    if totals.load_state == "stable":
         return ""
     waiting = totals.requests.waiting
     if totals.load_state == "overloaded":
@@ -138,6 +160,7 @@ def _serving(totals: ServingTotals) -> str:
     text = f"{requests.completed:,} of {requests.arrived:,} requests completed"
     left = {
         "rejected": requests.rejected,
+        "timed out": requests.timed_out or 0,
         "waiting": requests.waiting,
         "running": requests.running,
     }

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 import cosim
 from controllers import ACTUATORS, ActuatorChange, names_a_file
-from cosim.loop.record import Run, SiteRecord
+from cosim.loop.record import CLIENT_COLUMNS, Run, SiteRecord
 from cosim.results.code import LIBRARIES
 from cosim.results.result_folder import MANIFEST
 from cosim.results.summary import Summary, WallTime
@@ -103,7 +103,11 @@ def steps_frame(run: Run) -> pd.DataFrame:
 def _site_frame(plan: Plan, record: SiteRecord) -> pd.DataFrame:
     step_s = plan.scenario.time.step_s
     frame = pd.DataFrame({name: record.column(name) for name in record.names})
-    whole = {*COUNTS, *(actuator.field for actuator in ACTUATORS.values() if actuator.integral)}
+    whole = {
+        *COUNTS,
+        *CLIENT_COLUMNS,
+        *(actuator.field for actuator in ACTUATORS.values() if actuator.integral),
+    }
     counts = {name: "int64" for name in record.names if name in whole}
     frame = frame.astype(counts)
     frame.insert(0, "site", record.site.name)

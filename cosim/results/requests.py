@@ -56,15 +56,16 @@ SCHEMA = pa.schema(
         **_FROM_REQUEST,
     }
 )
-"""Columns of ``requests.parquet``; a time that did not come is null."""
-_PLAIN = pa.schema(
-    {
-        field.name: pa.string() if pa.types.is_dictionary(field.type) else field.type
-        for field in SCHEMA
-    }
-)
+"""Columns of ``requests.parquet``; a time that did not come is null. See `request_schema`."""
 
-_GETTERS = {name: attrgetter(_ATTRIBUTES.get(name, name)) for name in ("class_id", *_FROM_REQUEST)}
+_OF_CLIENTS = {"session": pa.int64(), "retries": pa.int32()}
+"""Further columns: of runs with sessions, and of runs with retries; a request on its own has -1 for
+its session."""
+
+_GETTERS = {
+    name: attrgetter(_ATTRIBUTES.get(name, name))
+    for name in ("class_id", *_FROM_REQUEST, *_OF_CLIENTS)
+}
 LATENCIES = ("ttft", "tpot", "e2e", "queue")
 
 
@@ -129,11 +130,15 @@ class RequestLog(RunObserver):
                 latencies.shares[request_class.name] = ClassShare()
                 if _has_slo(request_class):
                     latencies.by_class[request_class.name] = [0, 0]
-        self._held: dict[str, list[Any]] = {name: [] for name in _GETTERS}
+        self._schema = request_schema(plan)
+        self._plain = _plain(self._schema)
+        self._names = [name for name in _GETTERS if name not in _OF_CLIENTS]
+        self._names += [name for name in self._schema.names if name in _OF_CLIENTS]
+        self._held: dict[str, list[Any]] = {name: [] for name in self._names}
         self._batches: list[tuple[str, int, float]] = []  # of these: site, length, cut-off
         self._tables: list[pa.Table] = []
         self._file = file
-        self._writer = None if file is None else pq.ParquetWriter(file, SCHEMA)
+        self._writer = None if file is None else pq.ParquetWriter(file, self._schema)
         self.fault: OSError | None = None
 
     @property
@@ -190,7 +195,7 @@ class RequestLog(RunObserver):
         """Convert the buffered requests into a table, and add them to the latencies."""
         if not self._batches:
             return
-        held, self._held = self._held, {name: [] for name in _GETTERS}
+        held, self._held = self._held, {name: [] for name in self._names}
         names, lengths, cut_offs_s = zip(*self._batches, strict=True)
         self._batches.clear()
         class_id = held.pop("class_id")
@@ -203,8 +208,9 @@ class RequestLog(RunObserver):
         sites = of_site.tolist()
         labels = [self._classes[name][k].name for name, k in zip(sites, class_id, strict=True)]
         values = (sites, labels, *held.values())
-        arrays = [_array(column, kind) for column, kind in zip(values, _PLAIN.types, strict=True)]
-        self._tables.append(pa.Table.from_arrays(arrays, schema=_PLAIN))
+        plain = self._plain
+        arrays = [_array(column, kind) for column, kind in zip(values, plain.types, strict=True)]
+        self._tables.append(pa.Table.from_arrays(arrays, schema=plain))
         if sum(len(table) for table in self._tables) >= ROW_GROUP:
             self._write()
 
@@ -238,13 +244,13 @@ class RequestLog(RunObserver):
                 late = mine & ended.unfinished & ended.is_late(request_class.slo)
                 tally = latencies.by_class[request_class.name]
                 tally[0] += _count(done & ended.meets(request_class.slo))
-                tally[1] += _count(done | (mine & ended.rejected) | late)
+                tally[1] += _count(done | (mine & ended.failed) | late)
 
     def _write(self) -> None:
         if self._writer is not None and self._tables:
             table = pa.concat_tables(self._tables).combine_chunks()
             try:
-                self._writer.write_table(table.cast(SCHEMA))
+                self._writer.write_table(table.cast(self._schema))
             except OSError as error:
                 self._give_up(error)
         self._tables.clear()
@@ -261,7 +267,7 @@ class _Ended:
     """Requests that ended, or that the end of the run cut off; arrays of shape (n,).
 
     Attributes:
-        completed, rejected, unfinished: Their outcome.
+        completed, failed, unfinished: Their outcome; the second, rejected or timed out.
         prompt_tokens, output_tokens: Their lengths [tokens].
         ttft_s, tpot_s, e2e_s, queue_s: Their latencies [s]; NaN where they have none.
         age_s: Time from arrival to the end of the run, for those that it cut off [s].
@@ -269,7 +275,7 @@ class _Ended:
     """
 
     completed: Mask
-    rejected: Mask
+    failed: Mask
     unfinished: Mask
     prompt_tokens: NDArray[np.int64]
     output_tokens: NDArray[np.int64]
@@ -284,10 +290,11 @@ class _Ended:
     @classmethod
     def of(cls, rows: Mapping[str, Sequence[Any]], cut_off_s: FloatArray) -> Self:
         """Return the requests of columns of the log."""
-        completed, rejected = (
+        completed, rejected, timed_out = (
             np.array([value is outcome for value in rows["outcome"]], dtype=bool)
-            for outcome in (Outcome.COMPLETED, Outcome.REJECTED)
+            for outcome in (Outcome.COMPLETED, Outcome.REJECTED, Outcome.TIMED_OUT)
         )
+        failed = rejected | timed_out
         arrival_s, scheduled_s, first_token_s, finish_s = (
             np.array(rows[name], dtype=np.float64)
             for name in ("arrival_s", "scheduled_s", "first_token_s", "finish_s")
@@ -296,8 +303,8 @@ class _Ended:
         gaps = np.where(output_tokens > 1, output_tokens - 1.0, np.nan)
         return cls(
             completed=completed,
-            rejected=rejected,
-            unfinished=~(completed | rejected),
+            failed=failed,
+            unfinished=~(completed | failed),
             prompt_tokens=np.array(rows["prompt_tokens"], dtype=np.int64),
             output_tokens=output_tokens,
             ttft_s=first_token_s - arrival_s,
@@ -328,6 +335,29 @@ class _Ended:
         if slo.e2e_s is not None:
             late |= self.age_s > slo.e2e_s
         return late
+
+
+def request_schema(plan: Plan) -> pa.Schema:
+    """Return the columns of the log of a run: also the sessions and the retries, if it has any."""
+    keys = [site.workload.config for site in plan.sites if site.workload is not None]
+    schema = SCHEMA
+    for name, given in (
+        ("session", any(workload.sessions is not None for workload in keys)),
+        ("retries", any(workload.retry is not None for workload in keys)),
+    ):
+        if given:
+            schema = schema.append(pa.field(name, _OF_CLIENTS[name]))
+    return schema
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """Return a schema with texts in place of dictionaries."""
+    return pa.schema(
+        {
+            field.name: pa.string() if pa.types.is_dictionary(field.type) else field.type
+            for field in schema
+        }
+    )
 
 
 def _count(mask: Mask) -> int:

@@ -107,8 +107,8 @@ def _serving_totals(
     latencies: SiteLatencies,
 ) -> ServingTotals:
     """Return the totals of a site that serves: `plain` are those of its facility as a load."""
-    requests = _requests(cluster)
-    tokens = TokenCounts(prompt=latencies.prompt_tokens, output=latencies.output_tokens)
+    requests = _requests(cluster, record.site)
+    tokens = _tokens(cluster, latencies)
     gpu_kwh = flows.kwh(record.column("gpu_power_w"))
     host_kwh = flows.kwh(record.column("host_power_w"))
     marginal = plain.marginal_carbon_g
@@ -172,7 +172,7 @@ def _deployment(cluster: Cluster) -> Deployment:
     )
 
 
-def _requests(cluster: Cluster) -> RequestCounts:
+def _requests(cluster: Cluster, site: SitePlan) -> RequestCounts:
     queued = len(cluster.gateway.waiting) + len(cluster.deferral.waiting)
     waiting = queued + sum(replica.waiting for replica in cluster.replicas)
     return RequestCounts(
@@ -183,6 +183,33 @@ def _requests(cluster: Cluster) -> RequestCounts:
         waiting=waiting,
         running=cluster.in_flight - waiting,
         preemptions=sum(replica.preemptions for replica in cluster.replicas),
+        **_client_counts(cluster, site),
+    )
+
+
+def _client_counts(cluster: Cluster, site: SitePlan) -> dict[str, int]:
+    """Return the counts that there are of clients who do not all wait, or go on by answers."""
+    clients, counts = cluster.clients, dict[str, int]()
+    if clients is None or site.workload is None:
+        return counts
+    keys = site.workload.config
+    if keys.timeout is not None or keys.retry is not None:
+        counts |= {"timed_out": cluster.timed_out, "given_up": clients.given_up}
+    if keys.retry is not None:
+        counts["retried"] = clients.retried
+    if keys.sessions is not None:
+        counts["cut_sessions"] = clients.cut
+    return counts
+
+
+def _tokens(cluster: Cluster, latencies: SiteLatencies) -> TokenCounts:
+    tokens = TokenCounts(prompt=latencies.prompt_tokens, output=latencies.output_tokens)
+    if not any(pool.prefix_caching for pool in cluster.config.pools):
+        return tokens
+    return replace(
+        tokens,
+        prefilled=sum(replica.prefilled_tokens for replica in cluster.replicas),
+        cached=sum(replica.cached_tokens for replica in cluster.replicas),
     )
 
 

@@ -158,6 +158,11 @@ class Summary:
         content: dict[str, Any] = {}
         for key, value in _adapter().dump_python(self, by_alias=True).items():
             content |= (value or {}) if key == "totals" else {key: value}
+        for totals in (content, *content.get("sites", {}).values()):
+            if tokens := totals.get("tokens"):  # those of caches only where there are some
+                totals["tokens"] = {
+                    key: amount for key, amount in tokens.items() if amount is not None
+                }
         return content
 
     @classmethod

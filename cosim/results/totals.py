@@ -44,6 +44,10 @@ class RequestCounts:
         rejected: Shed by the gateway, or too long for the engine.
         waiting, running: In line, or in a batch, when the run ended.
         preemptions: Evictions from a batch for want of KV blocks.
+        timed_out, retried: Given up by their clients, and sent again; None where clients all wait.
+        given_up: Failed for good, after all tries; None where clients all wait.
+        cut_sessions: Sessions that ended because the next prompt would have been longer than the
+            engine takes; None without sessions.
     """
 
     arrived: int
@@ -53,6 +57,10 @@ class RequestCounts:
     waiting: int
     running: int
     preemptions: int
+    timed_out: IfPresent[int] = None
+    retried: IfPresent[int] = None
+    given_up: IfPresent[int] = None
+    cut_sessions: IfPresent[int] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +78,18 @@ class TraceLeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCounts:
-    """Tokens of the completed requests: prompts and outputs."""
+    """Tokens.
+
+    Attributes:
+        prompt, output: Of the completed requests.
+        prefilled, cached: Of prefills in the run, repeated ones included: that were computed, and
+            that were found in KV caches; None where no prefixes are cached.
+    """
 
     prompt: int
     output: int
+    prefilled: int | None = None
+    cached: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

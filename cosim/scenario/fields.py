@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     BaseModel,
@@ -28,6 +29,9 @@ from inference_sim.files.strict import strict_schema
 
 class StrictModel(BaseModel):
     """Base of all scenario models: unknown keys, NaN and infinities are errors."""
+
+    names_elsewhere: ClassVar[Mapping[str, str]] = {}
+    """Names of vLLM's flags for its keys, or for those of another place, for the error."""
 
     model_config = ConfigDict(
         extra="forbid",

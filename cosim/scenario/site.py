@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationInfo,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -39,6 +41,7 @@ from inference_sim.execution.vidur_fit import vidur_execution
 from inference_sim.hardware import GpuSpec, NodeType, find_gpu, find_node
 from inference_sim.models import ModelSpec, find_model
 from inference_sim.power.pue import ConstantPue
+from inference_sim.scheduling.defaults import release_defaults
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -54,24 +57,70 @@ class Location(StrictModel):
     """Height above the sea [m]: thinner air lets more of the sun through."""
 
 
+def _release_text(value: Any) -> Any:
+    """Return a release written without quotes, which is a number, as text."""
+    return f"{value:g}" if isinstance(value, float) else value
+
+
+_SCHEDULER_FLAGS = {
+    "max_num_seqs": "batch_cap",
+    "max_num_batched_tokens": "max_batch_tokens",
+    "enable_prefix_caching": "prefix_caching",
+    "num_gpu_blocks_override": "kv_blocks",
+}
+_CLUSTER_FLAGS = {
+    "gpu_memory_utilization": "memory_utilisation",
+    "tensor_parallel_size": "tensor_parallel",
+    "pipeline_parallel_size": "pipeline_parallel",
+    "data_parallel_size": "replicas",
+    "quantization": "precision",
+}
+_SAME_FLAGS = ("max_model_len", "kv_cache_dtype", "block_size")
+"""Flags of vLLM whose names the keys of a scheduler have."""
+
+
 class SchedulerKeys(StrictModel):
     """Rules by which a replica forms its batches."""
+
+    names_elsewhere: ClassVar[Mapping[str, str]] = _SCHEDULER_FLAGS | {
+        flag: f"cluster.{key}" for flag, key in _CLUSTER_FLAGS.items()
+    }
 
     type: SchedulerName = "vllm_v1"
     """vllm_v1: today's vLLM, chunked prefill mixed with decodes. vllm: v0, prompts first. vidur:
     the same as Vidur models it, which `execution: vidur` takes for vllm. sarathi: chunks of 512
     tokens. orca: prompts whole and mixed in. static: FasterTransformer. Or `./file.py:Class` for
     one of your own (`cosim schedulers` lists those that have a name)."""
-    batch_cap: Count = 128
-    """Most sequences that run at once on a replica (max_num_seqs)."""
+    release: Annotated[Literal["0.11", "0.33"] | None, BeforeValidator(_release_text)] = None
+    """Release of vLLM that vllm_v1 follows: its rules, its plan of the GPU's memory, and its
+    defaults for prefix_caching, batch_cap, max_batch_tokens and memory_utilisation. 0.33 admits a
+    prompt only if all of it fits into the KV cache, and plans an iteration while the one before
+    runs: a request that arrives in an iteration starts in the second one after it. Without it the
+    rules are those of 0.11, the KV cache gets all that the weights leave, and layers with attention
+    windows count with the whole context."""
+    prefix_caching: bool | None = None
+    """Whether vllm_v1 finds KV blocks of earlier prompts again by what they hold, until others
+    take them (enable_prefix_caching): true with a release, false without by default."""
+    batch_cap: Count | None = None
+    """Most sequences that run at once on a replica (max_num_seqs): 128 by default, and with a
+    release 1024 on GPUs of 70 GiB and more but the A100, 256 on others."""
     max_batch_tokens: Count | None = None
     """Most tokens of one iteration (max_num_batched_tokens): 8192 for vllm_v1 and 512 for sarathi
-    by default. For vllm those of one prefill, for vidur padded to its longest prompt, which bounds
-    the length of a request too; the model's context by default. orca and static do not count
-    them."""
+    by default; with a release 8192 where batch_cap is 1024, 2048 where it is 256, and 16384 on a
+    B200 with 0.33. For vllm those of one prefill, for vidur padded to its longest prompt, which
+    bounds the length of a request too; the model's context by default. orca and static do not
+    count them."""
     max_model_len: Count | None = None
     """Longest request, prompt and output [tokens]; the model's context by default. The KV cache
     must hold one of them."""
+    kv_cache_dtype: Literal["auto", "fp8"] = "auto"
+    """Type of the values of the KV cache: fp8 is a byte, auto the model's own, 2 bytes but for
+    those that a file says."""
+    block_size: Literal[1, 8, 16, 32, 64, 128] = 16
+    """Tokens of a KV block."""
+    kv_blocks: Count | None = None
+    """KV blocks of a replica (num_gpu_blocks_override); as many as fit beside the weights by
+    default."""
 
 
 FILE_ENDINGS = (".json", ".yaml", ".yml")
@@ -166,6 +215,11 @@ class GatewayKeys(StrictModel):
 class ClusterKeys(StrictModel):
     """An LLM serving deployment."""
 
+    names_elsewhere: ClassVar[Mapping[str, str]] = _CLUSTER_FLAGS | {
+        flag: f"scheduler.{key}"
+        for flag, key in [*_SCHEDULER_FLAGS.items(), *zip(_SAME_FLAGS, _SAME_FLAGS, strict=True)]
+    }
+
     model: CatalogueName
     """Model, by its Hugging Face name (`cosim models` lists them), or the path of its
     config.json."""
@@ -190,8 +244,9 @@ class ClusterKeys(StrictModel):
     router: RouterName = "round_robin"
     """Routing of requests to replicas (`cosim routers` lists the ways), or
     `./file.py:function` for one of your own."""
-    memory_utilisation: Annotated[float, Field(gt=0, le=1)] = 0.9
-    """Share of GPU memory for weights and KV cache (gpu_memory_utilization)."""
+    memory_utilisation: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Share of GPU memory for weights and KV cache (gpu_memory_utilization): 0.9 by default, and
+    0.92 with release 0.33."""
     scheduler: SchedulerKeys = SchedulerKeys()
     """Rules by which batches are formed."""
     execution: Execution = RooflineExecution(type="roofline")
@@ -247,10 +302,11 @@ class ClusterKeys(StrictModel):
         Raises:
             InferenceSimError: If it cannot be simulated.
         """
-        gpu, model = find_gpu(self.gpu), find_model(self.model, self.precision)
+        gpu, model = find_gpu(self.gpu), self._model()
         rate = self.gateway.admission_rate_per_s
         power = self.power.model(gpu)
         vidur = self.execution.type == "vidur"
+        serving = self._serving(gpu)
         pool = PoolConfig(
             model=model,
             gpu=gpu,
@@ -265,13 +321,14 @@ class ClusterKeys(StrictModel):
             scheduler=scheduler_of(
                 "vidur" if vidur and self.scheduler.type == "vllm" else self.scheduler.type
             ),
-            batch_cap=self.scheduler.batch_cap,
-            max_batch_tokens=self.scheduler.max_batch_tokens,
+            release=self.scheduler.release,
+            prefix_caching=serving.prefix_caching,
+            batch_cap=serving.batch_cap,
+            max_batch_tokens=serving.max_batch_tokens,
             max_model_len=self.scheduler.max_model_len,
-            memory_utilisation=self.memory_utilisation,
-            kv_blocks=vidur_blocks(model, gpu, self.tensor_parallel, self.pipeline_parallel)
-            if vidur
-            else None,
+            memory_utilisation=serving.memory_utilisation,
+            block_size=self.scheduler.block_size,
+            kv_blocks=self._kv_blocks(model, gpu),
             host_power_w=self.host_power_w,
             stepwise=self.execution.stepwise,
         )
@@ -286,6 +343,54 @@ class ClusterKeys(StrictModel):
             if isinstance(self.pue, float)
             else self.pue.model(pool.gpus * (power.max_w + self.host_power_w)),
         )
+
+    @model_serializer(mode="wrap")
+    def _with_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write out the defaults that depend on the release and the GPU."""
+        content: dict[str, Any] = handler(self)
+        serving = self._serving(find_gpu(self.gpu))
+        content["memory_utilisation"] = serving.memory_utilisation
+        content["scheduler"] |= {
+            "batch_cap": serving.batch_cap,
+            "prefix_caching": serving.prefix_caching,
+        }
+        if serving.max_batch_tokens is not None:
+            content["scheduler"]["max_batch_tokens"] = serving.max_batch_tokens
+        return content
+
+    def _model(self) -> ModelSpec:
+        model = find_model(self.model, self.precision)
+        if self.scheduler.kv_cache_dtype == "fp8":
+            return replace(model, kv_bytes_per_value=1.0)
+        return model
+
+    def _serving(self, gpu: GpuSpec) -> _Serving:
+        """Return the caps and shares that are given, or else the default ones."""
+        keys = self.scheduler
+        default = _Serving(128, keys.max_batch_tokens, 0.9, prefix_caching=False)
+        if keys.release is not None:
+            release = release_defaults(keys.release)
+            batch = release.batch(gpu)
+            tokens = keys.max_batch_tokens or batch.max_batch_tokens
+            default = _Serving(
+                min(batch.batch_cap, tokens),
+                tokens,
+                release.memory_utilisation,
+                prefix_caching=release.prefix_caching,
+            )
+        caching = keys.prefix_caching
+        return _Serving(
+            keys.batch_cap or default.batch_cap,
+            default.max_batch_tokens,
+            self.memory_utilisation or default.memory_utilisation,
+            prefix_caching=default.prefix_caching if caching is None else caching,
+        )
+
+    def _kv_blocks(self, model: ModelSpec, gpu: GpuSpec) -> int | None:
+        """Return the KV blocks of a replica; None to plan them."""
+        if self.scheduler.kv_blocks is not None or self.execution.type != "vidur":
+            return self.scheduler.kv_blocks
+        return vidur_blocks(model, gpu, self.tensor_parallel, self.pipeline_parallel)
 
     def _stages(self, model: ModelSpec, gpu: GpuSpec) -> Callable[[Stage], ExecutionModel]:
         node = find_node(self.node) if self.node else None
@@ -309,6 +414,16 @@ class ClusterKeys(StrictModel):
                 return _RooflineStages(
                     model, gpu, engine, width, roofline.expert_parallel, node, roofline.time_factor
                 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Serving:
+    """Caps of a batch and share of the memory, as a deployment has them."""
+
+    batch_cap: int
+    max_batch_tokens: int | None
+    memory_utilisation: float
+    prefix_caching: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from cosim.scenario.fields import (
     StrictModel,
 )
 from cosim.scenario.lengths import Lengths
+from cosim.scenario.sessions import ClientKeys
 from cosim.scenario.trace import Trace, TraceSource
 from inference_sim.deferral import ServiceClass
 
@@ -194,8 +195,9 @@ class RequestClass(StrictModel):
         )
 
 
-class Workload(StrictModel):
-    """Requests that arrive: generated from ``arrivals`` and ``lengths``, or from a ``trace``."""
+class Workload(ClientKeys):
+    """Requests that arrive: generated from ``arrivals`` or ``clients`` and ``lengths``, or from a
+    ``trace``."""
 
     requests: Annotated[int, Field(ge=1)] | None = None
     """Stop after so many requests have come; the run's end is the only bound by default."""
@@ -212,14 +214,20 @@ class Workload(StrictModel):
 
     @model_validator(mode="after")
     def _one_source(self) -> Workload:
+        if self.clients is not None and (self.arrivals is not None or self.trace is not None):
+            other = "arrivals" if self.arrivals is not None else "trace"
+            raise ValueError(f"expected either `clients` or `{other}`: clients send by themselves")
+        if self.sessions is not None and self.trace is not None:
+            raise ValueError("expected either `sessions` or `trace`: a trace has its own requests")
         own = [
             request_class.name
             for request_class in self.classes
             if request_class.lengths is not None
         ]
         lengths = self.lengths is not None or len(own) == len(self.classes)
-        generated = self.arrivals is not None and lengths
-        partly = self.arrivals is not None or self.lengths is not None
+        sent = self.arrivals is not None or self.clients is not None
+        generated = sent and lengths
+        partly = sent or self.lengths is not None
         if (self.trace is not None) == partly or (partly and not generated):
             raise ValueError("expected either `arrivals` and `lengths`, or `trace`")
         if self.trace is not None and own:
@@ -251,4 +259,5 @@ class Workload(StrictModel):
         ends = self.requests is not None or all(
             request_class.until is not None for request_class in self.classes
         )
-        return not ends and (self.arrivals is not None or looped)
+        sent = self.arrivals is not None or self.clients is not None
+        return not ends and (sent or looped)

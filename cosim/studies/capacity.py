@@ -232,6 +232,16 @@ def _workload(plan: Plan, index: int) -> tuple[SitePlan, float, Callable[[], Ite
     config = own or scenario.workload
     place: DataPath = ("sites", index, "workload") if own else ("workload",)
     assert config is not None  # noqa: S101 - the scenario is valid
+    for key in ("clients", "sessions"):
+        if getattr(config, key) is not None:
+            raise ScenarioError(
+                problem_at(
+                    plan.document,
+                    (*place, key),
+                    "a capacity is a rate of requests that do not depend on how they are served; "
+                    f"with `{key}` they do (expected `arrivals` and `lengths` alone)",
+                )
+            )
     if config.arrivals is None:
         raise ScenarioError(
             problem_at(

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from cosim.world.workload import WorkloadSource, class_ends_s
+from cosim.world.closed_loop import session_sample
+from cosim.world.workload import ClosedLoop, WorkloadSource, class_ends_s
 from inference_sim.arrays import FloatArray
 from inference_sim.workload import (
     BurstArrivals,
@@ -15,6 +16,7 @@ from inference_sim.workload import (
     DayToDayArrivals,
     HourlyArrivals,
     Replay,
+    Sessions,
 )
 from inference_sim.workload.lengths import Lengths
 
@@ -33,6 +35,8 @@ class Demand:
             class.
         prompt_tokens, output_tokens: Mean lengths of a request [tokens].
         output_cv2: Squared coefficient of variation of the output lengths.
+        cached_tokens: Mean part of a prompt that earlier requests of its session hold, or its
+            system prompt [tokens]; a cache may find it.
         share: Share of the site's requests [0 to 1].
         by_class: Demand of each class; empty where the lengths of all are the same.
         past_rate_per_s, past_deferrable_per_s: Mean rates over each step of the day before the run
@@ -43,6 +47,7 @@ class Demand:
     prompt_tokens: float
     output_tokens: float
     output_cv2: float
+    cached_tokens: float = 0.0
     share: float = 1.0
     by_class: tuple[Demand, ...] = ()
     deferrable_per_s: FloatArray = field(default_factory=lambda: np.empty(0))
@@ -61,7 +66,9 @@ class Demand:
         return self.prompt_tokens + self.output_tokens * (1 + self.output_cv2) / 2
 
 
-def expected_demand(source: WorkloadSource, step_s: float, steps: int) -> Demand:
+def expected_demand(
+    source: WorkloadSource, step_s: float, steps: int, longest_tokens: float = math.inf
+) -> Demand:
     """Return the mean demand of a workload over a run.
 
     The rate is that of the process, not of one draw of it; but days that differ have their own
@@ -73,8 +80,12 @@ def expected_demand(source: WorkloadSource, step_s: float, steps: int) -> Demand
         source: The workload of a site.
         step_s: Length of a step [s].
         steps: Steps of the run.
+        longest_tokens: Longest request, before which sessions end [tokens].
     """
-    rate = _rate_per_s(source, step_s, steps) * source.share
+    turns = 1.0
+    if source.sessions is not None and not source.closed:
+        turns = session_sample(source.sessions, longest_tokens).turns
+    rate = _rate_per_s(source, step_s, steps) * source.share * turns
     open_shares = _open_shares(source, step_s, steps)
     if open_shares is not None:
         rate = rate * open_shares.sum(axis=0)
@@ -83,20 +94,22 @@ def expected_demand(source: WorkloadSource, step_s: float, steps: int) -> Demand
         came = np.cumsum(rate) * step_s
         left = np.clip(most - np.append(0.0, came[:-1]), 0.0, None)
         rate = np.minimum(rate, left / step_s)
-    past = _past_rate_per_s(source, step_s) * source.share
+    past = _past_rate_per_s(source, step_s) * source.share * turns
     return replace(
-        _of_rate(source, rate),
+        _of_rate(source, rate, longest_tokens),
         deferrable_per_s=rate * _deferrable_share(source, open_shares),
         past_rate_per_s=past,
         past_deferrable_per_s=past * _deferrable_share(source, None),
     )
 
 
-def _of_rate(source: WorkloadSource, rate: FloatArray) -> Demand:
+def _of_rate(source: WorkloadSource, rate: FloatArray, longest_tokens: float) -> Demand:
     """Return the demand of a workload whose requests come at a rate, shape (steps,).
 
     The lengths are those of all classes, whether they end or not.
     """
+    if source.sessions is not None:
+        return _of_sessions(source, source.sessions, rate, longest_tokens)
     if len({lengths for share, lengths in source.lengths if share > 0}) <= 1:
         return _with_lengths(rate, *_lengths(source))
     by_class = tuple(
@@ -107,6 +120,25 @@ def _of_rate(source: WorkloadSource, rate: FloatArray) -> Demand:
         for share, lengths in source.lengths
     )
     return _mixed(rate, by_class)
+
+
+def _of_sessions(
+    source: WorkloadSource, sessions: Sessions, rate: FloatArray, longest_tokens: float
+) -> Demand:
+    """Return the demand of sessions whose requests come at a rate."""
+    whole = session_sample(sessions, longest_tokens)
+    demand = replace(
+        _with_lengths(rate, whole.prompts, whole.outputs), cached_tokens=float(whole.cached.mean())
+    )
+    if len({lengths for share, lengths in source.lengths if share > 0}) <= 1:
+        return demand
+    by_class = []
+    for class_id, (share, _) in enumerate(source.lengths):
+        part = session_sample(sessions, longest_tokens, class_id)
+        of_class = _with_lengths(rate * share, part.prompts, part.outputs)
+        cached = float(part.cached.mean())
+        by_class.append(replace(of_class, share=share, cached_tokens=cached))
+    return replace(_mixed(rate, tuple(by_class)), cached_tokens=demand.cached_tokens)
 
 
 def _with_lengths(rate_per_s: FloatArray, prompt: FloatArray, output: FloatArray) -> Demand:
@@ -181,6 +213,8 @@ def _rate_per_s(source: WorkloadSource, step_s: float, steps: int) -> FloatArray
             return np.full(steps, bursts.mean_rate_per_s)
         case Replay() as replay:
             return _recorded_rate_per_s(replay, middles_s, steps * step_s)
+        case ClosedLoop() as loop:
+            return np.full(steps, loop.rate_per_s)
         case constant:
             return np.full(steps, constant.peak_rate_per_s)
 

@@ -101,6 +101,8 @@ def _pool(telemetry: PoolTelemetry) -> PoolView:
         kv_utilisation=telemetry.kv_utilisation,
         batch_mean=telemetry.batch_mean,
         awake_replicas=telemetry.awake_replicas,
+        prefilled_tokens=telemetry.prefilled_tokens,
+        cached_tokens=telemetry.cached_tokens,
     )
 
 

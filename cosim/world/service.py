@@ -28,7 +28,6 @@ from inference_sim.arrays import FloatArray
 from inference_sim.deployment import ClusterConfig, PoolConfig
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution import ExecutionModel, IterationCost
-from inference_sim.kv_cache import BLOCK_SIZE
 from inference_sim.power import Use
 from inference_sim.power.pue import Pue
 
@@ -48,7 +47,7 @@ def service_model(config: ClusterConfig, demand: Demand) -> ServiceModel:
         InferenceSimError: If the deployment cannot be simulated.
     """
     pool, pue = config.pool, config.pue
-    lengths = _Lengths.of(demand)
+    lengths = _Lengths.of(demand, caching=pool.prefix_caching)
     batches = _batches(pool, lengths)
     by_clock = _by_clock(pool, pue, lengths, tuple(map(int, batches)))
     clocks, table = list(by_clock), np.array(list(by_clock.values()))
@@ -88,7 +87,15 @@ def class_weights(
     stages, mixes = pool.execution_stages(), pool.scheduling.mixes
     batch = int(service.largest_batch(tpot_s))
     taken_s = [
-        1 / _steady(pool, config.pue, stages, _Lengths.of(part), batch, mixes=mixes)[0]
+        1
+        / _steady(
+            pool,
+            config.pue,
+            stages,
+            _Lengths.of(part, caching=pool.prefix_caching),
+            batch,
+            mixes=mixes,
+        )[0]
         for part in demand.by_class
     ]
     mean_s = sum(part.share * part_s for part, part_s in zip(demand.by_class, taken_s, strict=True))
@@ -101,11 +108,13 @@ class _Lengths(NamedTuple):
     prompt_tokens: float
     output_tokens: float
     context_tokens: float
+    cached_tokens: float
 
     @classmethod
-    def of(cls, demand: Demand) -> _Lengths:
-        """Return those of a demand."""
-        return cls(demand.prompt_tokens, demand.output_tokens, demand.context_tokens)
+    def of(cls, demand: Demand, *, caching: bool) -> _Lengths:
+        """Return those of a demand; `caching`: whether prompts are found that were computed."""
+        cached = demand.cached_tokens if caching else 0.0
+        return cls(demand.prompt_tokens, demand.output_tokens, demand.context_tokens, cached)
 
 
 @lru_cache(maxsize=64)
@@ -152,8 +161,7 @@ def _load_curve(
 
 def _batches(pool: PoolConfig, lengths: _Lengths) -> FloatArray:
     """Return batches from 1 to the most that cap and KV cache allow, in even ratios."""
-    held = pool.blocks() * BLOCK_SIZE / lengths.context_tokens
-    most = max(1, min(pool.batch_cap, int(held)))
+    most = max(1, min(pool.batch_cap, int(pool.sequences_held(lengths.context_tokens))))
     steps = max(2, 4 * int(np.ceil(np.log2(most))) + 1)
     batches: FloatArray = (
         np.unique(np.round(np.geomspace(1, most, steps))) if most > 1 else np.ones(1)
@@ -174,7 +182,8 @@ def _steady(
     depth = len(stages)  # micro-batches are as many as stages, and share the batch
     each = max(1, round(batch / depth))
     context = each * lengths.context_tokens
-    chunk = (max(1, round(lengths.prompt_tokens)), 0)
+    cached = round(lengths.cached_tokens)
+    chunk = (max(1, round(lengths.prompt_tokens) - cached), cached)
     decode = [stage.decode(each, context).at(context) for stage in stages]
     if mixes:
         prompt = [stage.iteration([chunk], 1, each, round(context)) for stage in stages]

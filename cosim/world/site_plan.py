@@ -15,8 +15,10 @@ from cosim.scenario.scenario import Scenario
 from cosim.scenario.signals import CarbonIntensity
 from cosim.scenario.site import Site
 from cosim.signals import Series
+from cosim.world.closed_loop import with_rate
 from cosim.world.demand import Demand, expected_demand
 from cosim.world.sampling import sample_signals
+from cosim.world.service import service_model
 from cosim.world.workload import WorkloadSource, workload_source
 from inference_sim.arrays import FloatArray
 from inference_sim.deployment import ClusterConfig
@@ -84,7 +86,9 @@ def plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
             workload = workload_source(scenario, index)
         except (InferenceSimError, ValueError) as error:
             own: DataPath = () if site.workload is None else ("sites", index)
-            problems.append(problem_at(document, (*own, "workload", "trace", "path"), str(error)))
+            keys = site.workload or scenario.workload
+            of_trace: DataPath = ("trace", "path") if keys and keys.trace else ()
+            problems.append(problem_at(document, (*own, "workload", *of_trace), str(error)))
     if problems:
         raise ScenarioError(problems)
     cluster: ClusterConfig | None = None
@@ -96,6 +100,13 @@ def plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
             classes=tuple(keys.service_class() for keys in workload.config.classes),
             outside_temperature_c=None if outside is None else _by_time(outside, time.step_s),
         )
+    demand: Demand | None = None
+    if cluster is not None and workload is not None:
+        longest = cluster.pool.max_context_tokens
+        demand = expected_demand(workload, time.step, time.steps, longest)
+        if workload.closed:
+            workload = with_rate(workload, service_model(cluster, demand))
+            demand = expected_demand(workload, time.step, time.steps, longest)
     return SitePlan(
         config=site,
         carbon_intensity_g_per_kwh=signals.means.get("carbon_intensity", np.full(time.steps, nan)),
@@ -107,7 +118,7 @@ def plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
         past_solar_w=signals.past("solar"),
         cluster=cluster,
         workload=workload,
-        demand=expected_demand(workload, time.step, time.steps) if workload else None,
+        demand=demand,
         carbon_kind=_kind(site.microgrid.carbon_intensity, signals.series.get("carbon_intensity")),
         signal_notes=signals.notes,
     )

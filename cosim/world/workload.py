@@ -3,39 +3,52 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cosim.scenario import lengths as length_keys
+from cosim.scenario import sessions as session_keys
 from cosim.scenario import trace as trace_keys
 from cosim.scenario import workload as keys
 from cosim.scenario.scenario import Scenario
 from cosim.scenario.workload import Workload
+from inference_sim.clients import Clients, Patience
+from inference_sim.cluster import Cluster
+from inference_sim.deployment import ClusterConfig
 from inference_sim.workload import (
     Arrival,
     BurstArrivals,
     DailyArrivals,
     DayToDayArrivals,
+    ExponentialDuration,
+    FixedDuration,
     FixedLengths,
     GammaArrivals,
     HourlyArrivals,
+    LognormalDuration,
     LognormalLengths,
     PoissonArrivals,
     Replay,
+    Sessions,
+    SpreadLengths,
     StaticArrivals,
+    Turns,
     UniformLengths,
     ZipfLengths,
+    client_starts,
     coming,
     find_lengths,
     first,
     generated_stream,
     open_trace,
+    session_starts,
     thinned,
     trace_stream,
 )
 from inference_sim.workload.arrivals import Arrivals
 from inference_sim.workload.lengths import Lengths
+from inference_sim.workload.sessions import Durations
 from inference_sim.workload.trace_classes import ClassNumbers
 from inference_sim.workload.trace_servegen_files import read_servegen
 
@@ -44,6 +57,21 @@ _OWN_WORKLOAD = 0x73697465
 
 _DAYS = 5
 """Keeps the draws of days apart from those of the stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedLoop:
+    """Clients in a closed loop, in the mean.
+
+    Attributes:
+        clients: Number of clients.
+        pause_s: Mean time from an answer to the client's next request [s].
+        rate_per_s: Mean rate of their requests [requests/s]; NaN until the cluster is known.
+    """
+
+    clients: int
+    pause_s: float
+    rate_per_s: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +87,30 @@ class WorkloadSource:
         share: The share of the source's requests that comes to this site [0 to 1].
         trace_failures: Requests that its trace records as failed; they are skipped.
         trace_skipped: Rows of its trace that are wrong; they are left out.
+        sessions: Its sessions, where requests come in such or from clients in a closed loop.
+        clients: Returns fresh clients of a run; None where all requests come with the stream, and
+            wait.
     """
 
     config: Workload
     peak_rate_per_s: float
     stream: Callable[[], Iterator[Arrival]]
-    source: Arrivals | Replay
+    source: Arrivals | Replay | ClosedLoop
     lengths: tuple[tuple[float, Lengths], ...] = ()
     share: float = 1.0
     trace_failures: int = 0
     trace_skipped: int = 0
+    sessions: Sessions | None = None
+    clients: Callable[[], Clients] | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether its requests come from clients in a closed loop."""
+        return self.config.clients is not None
+
+    def cluster(self, config: ClusterConfig) -> Cluster:
+        """Return a cluster that serves it, before the run."""
+        return Cluster(config, self.stream(), clients=self.clients() if self.clients else None)
 
 
 def workload_source(scenario: Scenario, site_index: int) -> WorkloadSource:
@@ -87,10 +129,33 @@ def workload_source(scenario: Scenario, site_index: int) -> WorkloadSource:
         seed = [scenario.seed, _OWN_WORKLOAD + site_index]
     whole = _whole_source(config, seed, scenario.time.start)
     until_s = class_ends_s(config)
+    if config.reacts:
+        patience, sessions = _patience(config), whole.sessions
+        whole = replace(
+            whole,
+            clients=lambda: Clients(
+                sessions,
+                patience,
+                requests=None if sessions is None else config.requests,
+                class_until_s=until_s,
+            ),
+        )
     if site.workload is not None or site.share is None:
         return replace(whole, stream=lambda: coming(whole.stream(), until_s))
+    if whole.sessions is not None and config.requests is not None:
+        raise ValueError("`requests` cannot be split between sites that share sessions or clients")
     sharing = [site.share or 0.0 for site in scenario.sites[:site_index] if site.workload is None]
     low, share = sum(sharing), site.share
+    if whole.sessions is not None and whole.closed:
+        clients = _clients_of(config, whole.sessions, low, low + share)
+        count = sum(1 for _ in clients())
+        if not count:
+            raise ValueError(
+                f"`share` {share:g} of {whole.sessions.clients:,} clients leaves site "
+                f"'{site.name}' without one"
+            )
+        loop = ClosedLoop(count, _mean_pause_s(whole.sessions))
+        return replace(whole, stream=lambda: coming(clients(), until_s), source=loop)
     return replace(
         whole,
         peak_rate_per_s=whole.peak_rate_per_s * share,
@@ -124,16 +189,20 @@ def _whole_source(config: Workload, seed: Sequence[int], start: datetime) -> Wor
             trace_failures=replay.trace.failures,
             trace_skipped=replay.trace.skipped,
         )
-    if config.arrivals is None:
-        raise ValueError("the workload has no arrivals")
     shares = [request_class.share for request_class in config.classes]
-    arrivals = _arrivals(config.arrivals, start, seed)
+    spread = 0.0 if config.clients is None else config.clients.spread
     own = {
-        index: _lengths(request_class.lengths)
+        index: _lengths(request_class.lengths, spread)
         for index, request_class in enumerate(config.classes)
         if request_class.lengths is not None
     }
-    lengths = own[0] if config.lengths is None else _lengths(config.lengths)
+    lengths = own[0] if config.lengths is None else _lengths(config.lengths, spread)
+    by_share = tuple((share, own.get(index, lengths)) for index, share in enumerate(shares))
+    if config.clients is not None or config.sessions is not None:
+        return _of_sessions(config, _sessions(config, lengths, own, seed), by_share, start, seed)
+    if config.arrivals is None:
+        raise ValueError("the workload has no arrivals")
+    arrivals = _arrivals(config.arrivals, start, seed)
     return WorkloadSource(
         config,
         arrivals.peak_rate_per_s,
@@ -143,8 +212,93 @@ def _whole_source(config: Workload, seed: Sequence[int], start: datetime) -> Wor
             until_s,
         ),
         arrivals,
-        tuple((share, own.get(index, lengths)) for index, share in enumerate(shares)),
+        by_share,
     )
+
+
+def _of_sessions(
+    config: Workload,
+    sessions: Sessions,
+    lengths: tuple[tuple[float, Lengths], ...],
+    start: datetime,
+    seed: Sequence[int],
+) -> WorkloadSource:
+    """Return a workload whose stream has the first requests of sessions."""
+    if config.arrivals is None:
+        # The rate depends on the cluster: see `cosim.world.closed_loop`.
+        loop = ClosedLoop(sessions.clients, _mean_pause_s(sessions))
+        clients = _clients_of(config, sessions, 0.0, 1.0)
+        return WorkloadSource(config, math.inf, clients, loop, lengths, sessions=sessions)
+    arrivals = _arrivals(config.arrivals, start, seed)
+    return WorkloadSource(
+        config,
+        arrivals.peak_rate_per_s * sessions.turns.mean,
+        lambda: session_starts(sessions, arrivals),
+        arrivals,
+        lengths,
+        sessions=sessions,
+    )
+
+
+def _clients_of(
+    config: Workload, sessions: Sessions, low: float, high: float
+) -> Callable[[], Iterator[Arrival]]:
+    """Return what makes the stream of the first requests of clients."""
+    ramp_up_s = 0.0 if config.clients is None else config.clients.ramp_up
+    return lambda: client_starts(sessions, ramp_up_s, low, high)
+
+
+def _sessions(
+    config: Workload, lengths: Lengths, own: Mapping[int, Lengths], seed: Sequence[int]
+) -> Sessions:
+    """Return the sessions of a workload; of requests on their own each has one turn."""
+    keys, loop = config.sessions, config.clients
+    system = None if keys is None else keys.system_prompt
+    return Sessions(
+        lengths,
+        seed,
+        turns=Turns() if keys is None else _turns(keys),
+        think=FixedDuration() if keys is None else _duration(keys.think),
+        pause=FixedDuration() if loop is None else _duration(loop.think),
+        system_tokens=0 if system is None else system.tokens,
+        groups=1 if system is None else system.groups,
+        accumulates=keys is not None and keys.context == "accumulate",
+        shares_text=keys is not None or config.retry is not None,
+        class_shares=tuple(request_class.share for request_class in config.classes),
+        class_lengths=own,
+        clients=0 if loop is None else loop.concurrency,
+    )
+
+
+def _mean_pause_s(sessions: Sessions) -> float:
+    """Return the mean time that a client thinks after an answer [s]."""
+    within, turns = sessions.think.mean_s, sessions.turns.mean
+    return (within * (turns - 1) + sessions.pause.mean_s) / turns
+
+
+def _turns(config: session_keys.SessionKeys) -> Turns:
+    match config.turns:
+        case session_keys.FixedTurns(turns=turns):
+            return Turns(turns)
+        case session_keys.GeometricTurns(mean=mean):
+            return Turns(mean, geometric=True)
+
+
+def _duration(config: session_keys.Think) -> Durations:
+    match config:
+        case session_keys.FixedThink():
+            return FixedDuration(config.time)
+        case session_keys.ExponentialThink():
+            return ExponentialDuration(config.mean)
+        case session_keys.LognormalThink():
+            return LognormalDuration(config.median, config.sigma)
+
+
+def _patience(config: Workload) -> Patience:
+    timeout_s = math.inf if config.timeout is None else config.timeout
+    if config.retry is None:
+        return Patience(timeout_s)
+    return Patience(timeout_s, config.retry.most, config.retry.backoff)
 
 
 def _replay(trace: trace_keys.TraceSource, config: Workload, seed: Sequence[int]) -> Replay:
@@ -226,8 +380,10 @@ def _profile(config: keys.Daily, start: datetime) -> DailyArrivals | HourlyArriv
     raise ValueError("the workload has no daily profile")
 
 
-def _lengths(config: length_keys.Lengths) -> Lengths:
+def _lengths(config: length_keys.Lengths, spread: float) -> Lengths:
     match config:
+        case length_keys.Fixed() if spread:
+            return SpreadLengths(config.prompt_tokens, config.output_tokens, spread)
         case length_keys.Fixed():
             return FixedLengths(config.prompt_tokens, config.output_tokens)
         case length_keys.Uniform():

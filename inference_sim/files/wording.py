@@ -250,7 +250,8 @@ def _explain(place: _Place, details: Any) -> Found:
     path, value = place.path, place.value
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         keys = [key for option in place.around for key in _fields(option)]
-        nearest = did_you_mean(str(path[-1]), keys, value)
+        name = str(path[-1])
+        nearest = _known_elsewhere(place.around, name) or did_you_mean(name, keys, value)
         return Found(path, f"unknown key{nearest or f' (keys: {_listed(keys)})'}", at_key=True)
     if kind == "missing":
         message = f"missing key '{path[-1]}'{_purpose(place.around, path[-1])}"
@@ -269,6 +270,15 @@ def _explain(place: _Place, details: Any) -> Found:
             message = f"expected one of: {_listed(keys)} (got {_shown(value[key])})"
         return Found((*path, key), message)
     return Found(path, _about_value(kind, context, details["msg"], value))
+
+
+def _known_elsewhere(around: tuple[Any, ...], key: str) -> str:
+    """Return the name of a key here if it has another one elsewhere; "" if it has none."""
+    for option in around:
+        name = getattr(option, "names_elsewhere", {}).get(key)
+        if name:
+            return f"; vLLM's {key} is '{name}' here"
+    return ""
 
 
 def _purpose(around: tuple[Any, ...], key: str | int) -> str:

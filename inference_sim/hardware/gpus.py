@@ -66,13 +66,14 @@ class GpuSpec(FileEntry):
     """One GPU type.
 
     Attributes:
-        memory_gib: Device memory that the driver reports [GiB].
+        memory_gib: Device memory of the board [GiB].
         peak_tflops: Dense bf16 peak [10^12 FLOP/s].
         memory_bandwidth_tb_per_s: Memory peak [10^12 B/s].
         max_w: Board power limit [W].
         loaded_idle_w: Power with weights resident and no request running [W].
         cold_idle_w: Power with nothing loaded [W]; None where it is not known.
         sleep_w: Power of a GPU that was put to sleep [W]; None for that of cold idle.
+        cuda_memory_gib: Device memory that CUDA reports [GiB]; None where it is not known.
         default_engine: Engine profile where a scenario names none: that of today's vLLM on it, or
             of the H100 where none was fitted.
         experts: Kernels of mixtures of experts.
@@ -100,6 +101,7 @@ class GpuSpec(FileEntry):
     node: str = "dgx"
     links_of: str = ""
     default_engine: str = "vllm-0.11"
+    cuda_memory_gib: Positive | None = None
     cold_idle_w: NonNegative | None = None
     sleep_w: NonNegative | None = None
     mfu_power_law: PowerLawCoefficients | None = None
@@ -116,6 +118,11 @@ class GpuSpec(FileEntry):
     def peak_bytes_per_s(self) -> float:
         """Peak memory bandwidth [B/s]."""
         return self.memory_bandwidth_tb_per_s * 1e12
+
+    @property
+    def usable_memory_gib(self) -> float:
+        """Device memory that CUDA reports, or else the board's [GiB]."""
+        return self.memory_gib if self.cuda_memory_gib is None else self.cuda_memory_gib
 
     @property
     def asleep_w(self) -> float:
@@ -171,9 +178,11 @@ _POWER_FIELDS = {
 base."""
 
 
-def _not_measured(base: str, values: Mapping[str, Any]) -> dict[str, str]:
+def _not_measured(base: str, values: Mapping[str, Any]) -> dict[str, str | None]:
     """Return the fields that a GPU takes from its base, and those that were not measured."""
-    fields = {"links_of": GPUS.entries[base].get("links_of", base)}
+    fields: dict[str, str | None] = {"links_of": GPUS.entries[base].get("links_of", base)}
+    if "memory_gib" in values:
+        fields["cuda_memory_gib"] = None
     if not _POWER_FIELDS.issuperset(values):
         fields["uncalibrated"] = f"its kernels are those of {base}, not measured"
     if "two_resource" not in values:

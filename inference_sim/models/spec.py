@@ -48,6 +48,8 @@ class ModelSpec(FileEntry):
             concerns the experts alone where there are any, as gpt-oss ships. The embedding and the
             LM head stay bf16.
         kv_bytes_per_value: Bytes per value of the KV cache.
+        loaded_gib: Memory that the weights take once an engine has loaded them [GiB]; None for
+            their bytes.
     """
 
     name: str
@@ -66,6 +68,7 @@ class ModelSpec(FileEntry):
     experts: Experts | None = None
     precision: str = "bf16"
     kv_bytes_per_value: Positive = BYTES_PER_VALUE
+    loaded_gib: Positive | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -82,7 +85,8 @@ class ModelSpec(FileEntry):
         Raises:
             InferenceSimError: If the precision is unknown.
         """
-        return replace(self, precision=precision)
+        loaded_gib = self.loaded_gib if precision == self.precision else None
+        return replace(self, precision=precision, loaded_gib=loaded_gib)
 
     @property
     def attention_parameters_per_layer(self) -> int:
@@ -149,6 +153,27 @@ class ModelSpec(FileEntry):
             + self._router_parameters_per_layer * BYTES_PER_VALUE
         )
         return self.layers * per_layer + self._embedding_parameters * BYTES_PER_VALUE
+
+    @property
+    def loaded_bytes(self) -> float:
+        """Bytes of all weights once an engine has loaded them."""
+        return self.weight_bytes if self.loaded_gib is None else self.loaded_gib * 1024**3
+
+    def activation_bytes_per_token(self, tensor_parallel: int = 1) -> float:
+        """Return the bytes that a token takes on one GPU at the peak of a forward pass.
+
+        Those of the residual, the layer's input, and the widest part of a layer: its buffers are
+        alive at once, inputs and outputs of each product.
+        """
+        heads = (self.query_heads + max(self.kv_heads, tensor_parallel)) / tensor_parallel
+        attention = 2 * heads * self.head_dim
+        mlp = (3 if self.gated_mlp else 2) * self.ffn_size / tensor_parallel
+        experts = 0.0
+        if self.experts is not None:
+            inner = 3 * self.experts.ffn_size / tensor_parallel
+            experts = self.experts.per_token * (inner + self.hidden_size)
+        widest = max(attention, mlp + experts)
+        return (2 * self.hidden_size + widest) * BYTES_PER_VALUE
 
     def kv_bytes_per_token_per_layer(self, tensor_parallel: int = 1) -> float:
         """Return the KV-cache bytes that one token takes on one GPU in one layer (K and V)."""

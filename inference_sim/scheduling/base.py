@@ -8,8 +8,10 @@ from typing import ClassVar
 
 from mypy_extensions import mypyc_attr
 
-from inference_sim.kv_cache import KvCache
+from inference_sim.kv_cache import BLOCK_SIZE, KvCache
+from inference_sim.kv_groups import KvGroups
 from inference_sim.request import Request
+from inference_sim.scheduling.releases import RELEASES
 
 
 class Chunk:
@@ -41,6 +43,12 @@ class Scheduler(ABC):
         batch_cap: Most sequences that run at once [sequences].
         max_batch_tokens: Most tokens of one iteration [tokens]; each scheduler defines which tokens
             count.
+
+    Attributes:
+        release: The release of vLLM whose rules hold, where the scheduler knows several.
+        prefix_caching: Whether its cache finds blocks again by what they hold.
+        kv_groups: Groups of layers that share its cache; None where all layers keep all tokens.
+        block_size: Tokens of a block of its cache [tokens].
     """
 
     rules: ClassVar[str] = ""
@@ -54,9 +62,18 @@ class Scheduler(ABC):
     budget_covers_batch: ClassVar[bool] = False
     """Whether `max_batch_tokens` below `batch_cap` is refused, as vLLM does when it starts."""
 
+    needs_a_free_block: ClassVar[bool] = False
+    """Whether a sequence decodes only while a block is free, even if it needs none."""
+    follows_releases: ClassVar[bool] = False
+    """Whether it knows prefix caching and the releases of vLLM."""
+
     def __init__(self, batch_cap: int, max_batch_tokens: int) -> None:
         self.batch_cap = batch_cap
         self.max_batch_tokens = max_batch_tokens
+        self.release = RELEASES["0.11"]
+        self.prefix_caching = False
+        self.kv_groups: KvGroups | None = None
+        self.block_size = BLOCK_SIZE
 
     @abstractmethod
     def make_cache(self, blocks: int, longest: int) -> KvCache:
@@ -65,6 +82,10 @@ class Scheduler(ABC):
     def held_tokens(self, partial: Request) -> int:
         """Return the tokens whose blocks a partly computed prompt holds."""
         return partial.computed_tokens
+
+    def evicts(self, partial: Request, running: int, kv: KvCache) -> bool:
+        """Return whether a begun prompt is evicted now, because its next chunk finds no block."""
+        return False
 
     @abstractmethod
     def can_admit(self, head: Request, running: int, kv: KvCache) -> bool:

@@ -13,17 +13,15 @@ from collections import deque
 from mypy_extensions import mypyc_attr
 
 from inference_sim.kv_cache import KvCache
+from inference_sim.prefix_cache import PrefixCache
 from inference_sim.request import Request
 from inference_sim.scheduling.base import Chunk, Scheduler
+from inference_sim.windowed_cache import WindowedKvCache, WindowedPrefixCache
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class ChunkedScheduler(Scheduler):
-    """Chunked prefill; ``max_batch_tokens`` counts decodes and prompt tokens of an iteration.
-
-    A begun prompt without a free block waits for one. (vLLM v1 evicts it, and computes it again
-    later.)
-    """
+    """Chunked prefill; ``max_batch_tokens`` counts decodes and prompt tokens of an iteration."""
 
     mixes = True
     whole_prompts = False
@@ -31,7 +29,9 @@ class ChunkedScheduler(Scheduler):
     def can_admit(self, head: Request, running: int, kv: KvCache) -> bool:
         """Return whether there is room in the batch, in the budget and in the cache."""
         budget = self.max_batch_tokens - running
-        return running < self.batch_cap and budget > 0 and self._fits(head, 0, budget, kv)
+        return (
+            running < self.batch_cap and budget > 0 and self._admits(head, kv.hit(head), budget, kv)
+        )
 
     def take(
         self,
@@ -45,51 +45,96 @@ class ChunkedScheduler(Scheduler):
         budget = self.max_batch_tokens - running
         chunks: list[Chunk] = []
         if partial is not None:
-            if budget <= 0 or not self._fits(partial, partial.computed_tokens, budget, kv):
+            before = partial.computed_tokens
+            tokens = min(partial.prefill_tokens - before, budget)
+            if budget <= 0 or not self._continues(partial, tokens, kv):
                 return []
-            chunks.append(self._cut(partial, partial.computed_tokens, budget, kv))
-            budget -= chunks[0].tokens
+            self._go_on(partial, tokens, kv)
+            chunks.append(Chunk(partial, tokens, before))
+            budget -= tokens
         while admit and waiting and budget > 0 and running + len(chunks) < self.batch_cap:
-            if not self._fits(waiting[0], 0, budget, kv):
+            head = waiting[0]
+            hit = kv.hit(head)
+            if not self._admits(head, hit, budget, kv):
                 break
-            chunks.append(self._cut(waiting.popleft(), 0, budget, kv))
-            budget -= chunks[-1].tokens
+            tokens = min(head.prefill_tokens - hit, budget)
+            self._start(head, hit, tokens, kv)
+            chunks.append(Chunk(waiting.popleft(), tokens, hit))
+            budget -= tokens
         return chunks
 
-    def _cut(self, request: Request, before: int, budget: int, kv: KvCache) -> Chunk:
-        tokens = min(request.prefill_tokens - before, budget)
-        self._allocate(request, before, tokens, kv)
-        return Chunk(request, tokens, before)
+    @abstractmethod
+    def _admits(self, head: Request, hit: int, budget: int, kv: KvCache) -> bool:
+        """Return whether the cache has room for a prompt of which `hit` tokens are found."""
 
     @abstractmethod
-    def _fits(self, request: Request, before: int, budget: int, kv: KvCache) -> bool:
-        """Return whether the cache has room for the request's next chunk."""
+    def _start(self, head: Request, hit: int, tokens: int, kv: KvCache) -> None:
+        """Take the blocks of the first chunk of a prompt of which `hit` tokens are found."""
 
     @abstractmethod
-    def _allocate(self, request: Request, before: int, tokens: int, kv: KvCache) -> None:
-        """Take the blocks of a chunk."""
+    def _continues(self, partial: Request, tokens: int, kv: KvCache) -> bool:
+        """Return whether the cache has room for the next `tokens` of a begun prompt."""
+
+    @abstractmethod
+    def _go_on(self, partial: Request, tokens: int, kv: KvCache) -> None:
+        """Take the blocks of the next `tokens` of a begun prompt."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class VllmV1Scheduler(ChunkedScheduler):
     """vLLM v1 (0.8 and later): chunked prefill, blocks taken chunk by chunk, no watermark.
 
-    Prefix caching, speculative decoding and priorities are not modelled.
+    A begun prompt whose next chunk finds no block is evicted, as the youngest. Speculative decoding
+    and priorities are not modelled.
+
     """
 
     rules = "vLLM v1 (0.8 and later): prompts in chunks beside decodes"
     default_batch_tokens = 8192
     budget_covers_batch = True
 
+    follows_releases = True
+
     def make_cache(self, blocks: int, longest: int) -> KvCache:
         """Return a paged cache that admission may fill."""
-        return KvCache(blocks, watermark=0.0)
+        groups, size = self.kv_groups, self.block_size
+        empty_first = self.release.takes_empty_blocks_first
+        if groups is None:
+            if self.prefix_caching:
+                return PrefixCache(blocks, size, empty_first)
+            return KvCache(blocks, size, watermark=0.0)
+        if not self.prefix_caching:
+            return WindowedKvCache(blocks, groups, self._in_flight_tokens, size)
+        if groups.full == 1:
+            return WindowedPrefixCache(blocks, groups, self._in_flight_tokens, size, empty_first)
+        # Found by what all layers hold, so that all of them keep the whole context.
+        return PrefixCache(blocks // groups.count, size, empty_first)
 
-    def _fits(self, request: Request, before: int, budget: int, kv: KvCache) -> bool:
-        return kv.can_grow(before, min(request.prefill_tokens - before, budget))
+    @property
+    def _in_flight_tokens(self) -> int:
+        """Most tokens that are computed, or planned to be, at once."""
+        return self.max_batch_tokens * (2 if self.release.schedules_ahead else 1)
 
-    def _allocate(self, request: Request, before: int, tokens: int, kv: KvCache) -> None:
-        kv.grow(before, tokens)
+    def evicts(self, partial: Request, running: int, kv: KvCache) -> bool:
+        """Return whether its next chunk finds no block."""
+        budget = self.max_batch_tokens - running
+        tokens = min(partial.prefill_tokens - partial.computed_tokens, budget)
+        return budget > 0 and not self._continues(partial, tokens, kv)
+
+    def _admits(self, head: Request, hit: int, budget: int, kv: KvCache) -> bool:
+        tokens = head.prefill_tokens - hit
+        if not self.release.admits_whole_prompts:
+            tokens = min(tokens, budget)
+        return kv.free_blocks_for(head, hit, tokens) <= kv.free
+
+    def _start(self, head: Request, hit: int, tokens: int, kv: KvCache) -> None:
+        kv.start(head, hit, tokens)
+
+    def _continues(self, partial: Request, tokens: int, kv: KvCache) -> bool:
+        return kv.can_grow(partial.computed_tokens, tokens)
+
+    def _go_on(self, partial: Request, tokens: int, kv: KvCache) -> None:
+        kv.grow(partial, partial.computed_tokens, tokens)
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -104,15 +149,20 @@ class SarathiScheduler(ChunkedScheduler):
 
     def make_cache(self, blocks: int, longest: int) -> KvCache:
         """Return a paged cache; admission leaves 1 % of it free."""
-        return KvCache(blocks, watermark=0.01)
+        return KvCache(blocks, self.block_size, watermark=0.01)
 
     def held_tokens(self, partial: Request) -> int:
         """Return the whole prompt."""
         return partial.prefill_tokens
 
-    def _fits(self, request: Request, before: int, budget: int, kv: KvCache) -> bool:
-        return before > 0 or kv.can_admit(request.prefill_tokens)
+    def _admits(self, head: Request, hit: int, budget: int, kv: KvCache) -> bool:
+        return kv.can_admit(head.prefill_tokens)
 
-    def _allocate(self, request: Request, before: int, tokens: int, kv: KvCache) -> None:
-        if before == 0:
-            kv.allocate_prompt(request.prefill_tokens)
+    def _start(self, head: Request, hit: int, tokens: int, kv: KvCache) -> None:
+        kv.allocate_prompt(head.prefill_tokens)
+
+    def _continues(self, partial: Request, tokens: int, kv: KvCache) -> bool:
+        return True
+
+    def _go_on(self, partial: Request, tokens: int, kv: KvCache) -> None:
+        pass

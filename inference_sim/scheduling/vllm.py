@@ -21,16 +21,19 @@ from inference_sim.scheduling.base import Chunk, Scheduler
 class VllmScheduler(Scheduler):
     """vLLM v0; ``max_batch_tokens`` bounds the sum of the prompts of a prefill.
 
-    They are computed as one flat batch, without padding.
+    They are computed as one flat batch, without padding. A sequence decodes only while a block is
+    free, even if its last one has room: otherwise the youngest is evicted (as in 0.5.4,
+    ``BlockSpaceManagerV1.can_append_slots``).
     """
 
     rules = "vLLM v0: whole prompts first, never beside decodes"
     mixes = False
     budget_covers_batch = True
+    needs_a_free_block = True
 
     def make_cache(self, blocks: int, longest: int) -> KvCache:
         """Return a paged cache; admission leaves 1 % of it free."""
-        return KvCache(blocks, watermark=0.01)
+        return KvCache(blocks, self.block_size, watermark=0.01)
 
     def can_admit(self, head: Request, running: int, kv: KvCache) -> bool:
         """Return whether there is room in the batch and in the cache."""
@@ -78,6 +81,7 @@ class VidurScheduler(VllmScheduler):
 
     rules = "vLLM v0 as Vidur models it: the prompts of a batch count as long as the longest"
     budget_covers_batch = False
+    needs_a_free_block = False
 
     def counted_tokens(self, prompts: int, tokens: int, longest: int) -> int:
         """Return the tokens of a prefill whose prompts are all as long as the longest."""

@@ -37,6 +37,30 @@ class FixedLengths:
 
 
 @dataclass(frozen=True)
+class SpreadLengths:
+    """Prompt and output lengths each uniform around a mean, independent of each other.
+
+    Attributes:
+        prompt_tokens, output_tokens: Means [tokens].
+        spread: Half width over the mean [0 to 1].
+    """
+
+    prompt_tokens: int
+    output_tokens: int
+    spread: float
+
+    def draw(self, rng: np.random.Generator, count: int) -> tuple[Ints, Ints]:
+        """Return lengths of shape (count,) each."""
+        return self._around(rng, self.prompt_tokens, count), self._around(
+            rng, self.output_tokens, count
+        )
+
+    def _around(self, rng: np.random.Generator, tokens: int, count: int) -> Ints:
+        most = min(int(self.spread * tokens), tokens - 1)
+        return rng.integers(tokens - most, tokens + most, count, endpoint=True)
+
+
+@dataclass(frozen=True)
 class UniformLengths:
     """Total length uniform in [min, max], split by the prefill-to-decode ratio [tokens]."""
 

@@ -24,12 +24,20 @@ class Recorded(Protocol):
 
 
 class Arrival(NamedTuple):
-    """A request as it arrives: time since the start [s], tokens, class."""
+    """A request as it arrives: time since the start [s], tokens, class.
+
+    Where its prompt may share a beginning with others, `content` is the prompt as runs (stream,
+    tokens) that add up to its tokens, of streams from 0, and `answer_stream` the stream that later
+    prompts call its answer by. Requests of a session share its number; -1 is no session.
+    """
 
     time_s: float
     prompt_tokens: int
     output_tokens: int
     class_id: int
+    content: tuple[tuple[int, int], ...] | None = None
+    answer_stream: int = 0
+    session: int = -1
 
 
 def generated_stream(

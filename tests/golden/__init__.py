@@ -42,6 +42,7 @@ SHORT: Mapping[str, tuple[str, ...]] = {
         "workload.requests=6000",
     ),
     "sunny_battery": ("time.duration=1d", "workload.requests=3000"),
+    "agents": ("time.duration=40min",),
     "tight_slo": ("time.duration=2h", "workload.requests=3000"),
     "two_sites": ("time.duration=1h",),
     "wrong_forecasts": ("time.duration=12h", "workload.requests=1500"),

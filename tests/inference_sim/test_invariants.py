@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from inference_sim.cluster import Cluster
 from inference_sim.engine import Engine
+from inference_sim.prefix_cache import PrefixCache
 from inference_sim.request import Outcome, Request
 from inference_sim.scheduling import VllmV1Scheduler
 from inference_sim.telemetry import StepTelemetry
@@ -32,7 +33,7 @@ def blocks_held(engine: Engine) -> int:
     ahead = ahead and (len(under_way) > 1 or under_way[0].prefill_tokens > 0)
     blocks = engine.kv.blocks_for
     running = sum(blocks(one.context_at(engine.iteration) - 1 + ahead) for one in engine.running)
-    computed = {chunk.request: chunk.before + chunk.tokens for chunk in engine._chunks}
+    computed = {chunk.request: chunk.before + chunk.tokens for chunk in engine.chunks}
     whole = not isinstance(engine.scheduler, VllmV1Scheduler)
     return running + sum(
         blocks(one.prefill_tokens if whole else computed.get(one, one.computed_tokens))
@@ -43,8 +44,9 @@ def blocks_held(engine: Engine) -> int:
 class Watch:
     """Runs a cluster event by event and checks it after each one."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, *, shares_text: bool = False) -> None:
         self.cluster, self.env = cluster, cluster.env
+        self.shares_text = shares_text
         self.now = 0.0
         self.sizes = [0] * len(cluster.engines)
         self.over_cap = False
@@ -60,24 +62,32 @@ class Watch:
         assert env.now >= self.now
         self.now = env.now
         held = len(cluster.gateway.waiting) + len(cluster.deferral.waiting)
-        waiting = held + sum(len(one.waiting) for one in cluster.engines)
+        waiting = held + sum(one.queued for one in cluster.engines)
         ended = sum(len(one.ended) for one in cluster.engines)
         rejected = len(cluster.gateway.rejected) + len(cluster._refused)
+        dropped = len(cluster._dropped)
         serving = 0
         for index, engine in enumerate(cluster.engines):
             kv, size = engine.kv, len(engine.running) + len(engine.prefilling)
             serving += size
             assert 0 <= kv.free <= kv.blocks
-            assert kv.blocks - kv.free == blocks_held(engine)
+            used, held_by_each = kv.blocks - kv.free, blocks_held(engine)
+            if isinstance(kv, PrefixCache):
+                assert kv.count_free() == kv.free
+            if self.shares_text:  # a block that several requests use is one
+                assert bool(used) == bool(held_by_each)
+                assert used <= held_by_each
+            else:
+                assert used == held_by_each
             assert engine.context == sum(one.context_at(engine.iteration) for one in engine.running)
             cap = engine.scheduler.batch_cap
             assert size <= max(self.sizes[index], cap), "admitted above the cap"
             self.over_cap |= size > cap
             self.sizes[index] = size
             entrance = engine.pipeline.entrance  # another engine's batch may be in it
-            if engine.waiting and not size and not entrance.held:  # about to wake up
+            if engine.queued and not size and not entrance.held:  # about to wake up
                 assert env.peek() == env.now, "idles while a request waits"
-        assert cluster.in_flight - ended - rejected == waiting + serving
+        assert cluster.in_flight - ended - rejected - dropped == waiting + serving
 
 
 @settings(max_examples=examples(40))

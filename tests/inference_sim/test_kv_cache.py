@@ -15,6 +15,7 @@ from inference_sim.hardware import find_gpu
 from inference_sim.kv_cache import BLOCK_SIZE, KvCache
 from inference_sim.memory_plan import plan_blocks
 from inference_sim.models import find_model
+from inference_sim.request import Request
 from tests.inference_sim.builders import config
 from tests.samples import examples
 from tests.strategies import A100, LLAMA2_7B
@@ -77,11 +78,18 @@ def test_against_counting_every_sequence(
         assert cache.free == plain.blocks - plain.held() >= 0
         assert cache.sequences == len(plain.contexts)
         for _ in range(min(leaving, len(plain.contexts))):
-            cache.leave(plain.contexts.pop(), iteration)
+            cache.leave(sequence(plain.contexts.pop(), iteration), iteration, ended=True)
     while plain.contexts:
-        cache.leave(plain.contexts.pop(), iteration)
+        cache.leave(sequence(plain.contexts.pop(), iteration), iteration, ended=False)
     assert cache.free == cache.blocks
     assert all(cache.blocks_needed(iteration, k) == 0 for k in range(2 * size))
+
+
+def sequence(context: int, iteration: int) -> Request:
+    """A request that decodes, of `context` tokens at an iteration."""
+    request = Request(0, 0.0, context, 1)
+    request.joined_context, request.joined_iteration = context, iteration
+    return request
 
 
 def test_a_block_is_taken_when_the_last_one_is_full() -> None:
@@ -99,7 +107,7 @@ def test_a_request_that_ends_with_its_prefill_gives_its_blocks_back() -> None:
     cache = KvCache(10)
     cache.allocate_prompt(33)
     assert cache.free == 7
-    cache.release_prompt(33)
+    cache.release(Request(0, 0.0, 33, 1), 33, ended=True)
     assert cache.free == 10
 
 

@@ -73,11 +73,15 @@ def serve_plainly(deployment: ClusterConfig, stream: list[Arrival]) -> list[Sequ
             continue
 
         # A sequence whose last block is full needs another; the youngest makes room.
-        while sum((one.tokens - 1) % 16 == 0 for one in running) > free:
-            victim = running.pop()
-            victim.preemptions += 1
-            free += math.ceil((victim.tokens - 1) / 16)
-            waiting.insert(0, victim)
+        # vLLM wants a free block for one that needs none, too; Vidur does not.
+        for one in list(running):
+            needs = (one.tokens - 1) % 16 == 0
+            while one in running and free < (needs or deployment.pool.scheduler == "vllm"):
+                victim = running.pop()
+                victim.preemptions += 1
+                free += math.ceil((victim.tokens - 1) / 16)
+                waiting.insert(0, victim)
+            free -= needs and one in running
         if running:
             cost = roofline.decode(len(running))
             context = sum(one.tokens for one in running)

@@ -24,6 +24,10 @@ class Seen:
     waiting: int = 0
     running: int = 0
     kv_utilisation: float = 0.0
+    found: int = 0
+
+    def hit(self, request: Request) -> int:
+        return self.found
 
     @property
     def outstanding(self) -> int:
@@ -54,6 +58,37 @@ def test_least_outstanding() -> None:
     assert choices("least_outstanding", replicas, 1) == [1]  # a tie: the first
     replicas[2].waiting = 0
     assert choices("least_outstanding", replicas, 1) == [2]
+
+
+def test_prefix_affinity() -> None:
+    replicas = [Seen(0, 1, found=16), Seen(5, 4, found=64), Seen(0, 4, found=64)]
+    assert choices("prefix_affinity", replicas, 1) == [2]  # a tie: the less loaded
+
+
+def test_least_uncached() -> None:
+    """Of 100 tokens: 100 at an idle one, 36 with two others, 84 with none."""
+    request = Request(0, 0.0, 100, 1, 0)
+    replicas: Any = [Seen(), Seen(1, 1, found=64), Seen(found=16)]
+    route = ROUTERS["least_uncached"](replicas, 0)
+    assert route(request) is replicas[2]
+    replicas[1].waiting = 0
+    assert route(request) is replicas[1]
+
+
+def test_session_sticky() -> None:
+    replicas: Any = [Seen(2), Seen(1), Seen(3)]
+    route = ROUTERS["session_sticky"](replicas, 0)
+    talk, other, alone = (Request(number, 0.0, 1, 1, 0) for number in range(3))
+    talk.session, other.session = 7, 8
+    first, second, _ = replicas
+    assert route(talk) is second
+    second.waiting = 9
+    assert route(talk) is second
+    assert route(other) is route(alone) is first
+    replicas.remove(second)  # it fell asleep: the session moves, and stays
+    assert route(talk) is first
+    first.waiting = 9
+    assert route(talk) is first
 
 
 def test_least_kv_load() -> None:

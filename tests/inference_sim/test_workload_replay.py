@@ -40,7 +40,7 @@ def replayed(count: int | None = None, **changes: object) -> list[Arrival]:
 class TestReplay:
     def test_as_recorded(self) -> None:
         assert replayed() == list(trace_stream(TRACE, 0))
-        assert replayed()[2] == (1.5, 3, 7, 0)
+        assert replayed()[2][:4] == (1.5, 3, 7, 0)
 
     def test_pace(self) -> None:
         """Only the times are scaled."""

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cosim.accounting.words import duration, plural
+from cosim.commands.printing.cache import cache_notes, cache_warnings
 from cosim.commands.printing.control import print_control
 from cosim.commands.printing.layout import print_row, wrapped
 from cosim.commands.printing.notes import trace_notes
@@ -40,6 +41,8 @@ def print_report(result: Result) -> None:
         cluster = deployments[name]
         if cluster is not None and isinstance(site, ServingTotals) and site.deployment is not None:
             print_row(console, "Cluster", deployment(cluster, site.deployment))
+            for text in cache_notes(cluster):
+                print_row(console, "Memory", text)
         for title, text in site_rows(site):
             print_row(console, title, text)
     if several and totals is not None:
@@ -57,6 +60,8 @@ def print_report(result: Result) -> None:
         print_row(console, "Trace", text)
     for planned in result.run.plan.sites:
         for text in planned.signal_notes:
+            print_row(console, "Warning", f"{planned.name}: {text}", style="yellow")
+        for text in cache_warnings(planned.cluster) if planned.cluster is not None else ():
             print_row(console, "Warning", f"{planned.name}: {text}", style="yellow")
     if totals is not None and (warning := load_warning(totals)):
         print_row(console, "Warning", warning, style="yellow")

@@ -28,6 +28,7 @@ from cosim.results.totals import (
     RunTotals,
     ServingCarbon,
     ServingTotals,
+    TokenCounts,
 )
 from inference_sim.deployment import ClusterConfig
 
@@ -80,15 +81,29 @@ def work(totals: ServingTotals) -> str:
     parts = [f"{requests.arrived:,} requests arrived", f"{requests.completed:,} completed"]
     if reasons := ", ".join(reason.replace("_", " ") for reason in totals.rejections):
         parts.append(f"{requests.rejected:,} rejected ({reasons})")
+    if requests.timed_out:
+        parts.append(f"{requests.timed_out:,} timed out")
+    if requests.retried:
+        parts.append(f"{requests.retried:,} sent again")
     left = (("waiting", requests.waiting), ("running", requests.running))
     parts += [f"{amount:,} {name}" for name, amount in left if amount]
     if requests.preemptions:
         parts.append(plural(requests.preemptions, "preemption"))
+    if requests.cut_sessions:
+        parts.append(f"{plural(requests.cut_sessions, 'session')} ended before max_model_len")
     return (
         ", ".join(parts)
-        + f"; {count(tokens.prompt)} prompt and "
-        + (f"{count(tokens.output)} output tokens")
+        + f"; {count(tokens.prompt)} prompt and {count(tokens.output)} output tokens"
+        + _cached(tokens)
     )
+
+
+def _cached(tokens: TokenCounts) -> str:
+    """Return the share of prompts that was found in KV caches; empty where none are kept."""
+    if tokens.cached is None or not tokens.prefilled:
+        return ""
+    share = tokens.cached / (tokens.cached + tokens.prefilled)
+    return f"; {share * 100:.1f} % of the prompts found in KV caches"
 
 
 def _latency(latencies: RequestLatencies) -> str:

@@ -24,7 +24,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from inference_sim.arrays import FloatArray
-from inference_sim.deployment import ClusterConfig
+from inference_sim.deployment import ClusterConfig, PoolConfig
 from inference_sim.execution import ExecutionModel, IterationCost
 from inference_sim.kv_cache import KvCache
 from inference_sim.power import PowerModel, Use
@@ -115,10 +115,12 @@ class Machine:
         blocks = pool.blocks() // depth
         cap = max(1, pool.batch_cap // depth)
         cache = engine_cache(cluster)
-        room = blocks * cache.block_size
+        sequences, room = _room(pool, blocks, shortest, cache)
+        windowed = pool.kv_groups.windowed > 0
+        most = pool.most_blocks(longest) if windowed else cache.blocks_for(longest)
         rules = set(pool.scheduling.__mro__)
         chunked, counting = ChunkedScheduler in rules, VllmScheduler in rules
-        fit = cap * cache.blocks_for(longest) <= blocks
+        fit = cap * most <= blocks
         whole = counting or bool({OrcaScheduler, StaticScheduler} & rules)
         return cls(
             stages=tuple(pool.execution_stages()),
@@ -126,7 +128,7 @@ class Machine:
             gpus=pool.tensor_parallel,
             peak_bytes_per_s=pool.gpu.peak_bytes_per_s,
             awake_w=min(pool.power.idle_w, pool.power.static_w),
-            sequences=max(1, min(cap, blocks // cache.blocks_for(shortest))),
+            sequences=max(1, min(cap, sequences)),
             together=depth * cap if fit else math.inf,
             room=room,
             budget=max(1, min(pool.batch_tokens, room) if chunked or counting else room),
@@ -178,8 +180,24 @@ def engine_cache(cluster: ClusterConfig) -> KvCache:
     """Return an empty KV cache of an engine of a deployment."""
     pool = cluster.pool
     depth = pool.pipeline_parallel
-    scheduler = pool.scheduling(max(1, pool.batch_cap // depth), pool.batch_tokens)
+    scheduler = pool.make_scheduler(max(1, pool.batch_cap // depth))
     return scheduler.make_cache(pool.blocks() // depth, pool.max_context_tokens)
+
+
+def _room(pool: PoolConfig, blocks: int, shortest: int, cache: KvCache) -> tuple[int, int]:
+    """Return the most sequences of at least `shortest` tokens, and the most tokens, in the blocks.
+
+    Windowed layers hold at least the blocks inside their window.
+    """
+    groups = pool.kv_groups
+    if not groups.windowed:
+        return blocks // cache.blocks_for(shortest), blocks * cache.block_size
+    each = -(-shortest // cache.block_size)
+    inside = max(1, min(each, groups.window_tokens // cache.block_size))
+    sequences = blocks // (groups.full * each + groups.windowed * inside)
+    if not groups.full:
+        return sequences, sequences * pool.max_context_tokens
+    return sequences, blocks // groups.full * cache.block_size
 
 
 def _cost(stage: ExecutionModel, composition: Composition) -> IterationCost:

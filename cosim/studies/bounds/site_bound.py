@@ -28,6 +28,8 @@ from inference_sim.cluster import Cluster
 from inference_sim.errors import InferenceSimError
 from inference_sim.power_cap import LOWEST_CLOCK
 
+DEPENDS = "no bound: the requests depend on how they are served, by clients, sessions or time-outs"
+
 
 def site_bounds(plan: Plan) -> dict[str, SiteBound]:
     """Return the programmes of the sites that have a cluster, by name."""
@@ -43,7 +45,14 @@ def site_bounds(plan: Plan) -> dict[str, SiteBound]:
 
 
 def _requests(plan: Plan) -> dict[str, Requests]:
-    """Return the requests that come to each site with a cluster, by its name."""
+    """Return the requests that come to each site with a cluster, by its name.
+
+    Raises:
+        ValueError: If the requests of one depend on how they are served.
+    """
+    for site in plan.sites:
+        if site.workload is not None and site.workload.clients is not None:
+            raise ValueError(f"{DEPENDS} (site '{site.name}')")
     return {
         site.name: Requests.of(
             site.workload.stream(),

@@ -121,6 +121,12 @@ def _columns(evaluation: Evaluation) -> str:
 def _bounds(evaluation: Evaluation) -> Iterator[str]:
     """Yield the least emissions possible, by freedom."""
     bounds = [bound for bound in evaluation.bounds if bound is not None]
+    if not bounds and _depends_on_answers(evaluation):
+        yield (
+            "No bounds: clients send the next turn after an answer, or give up, so that the "
+            "requests depend on the policy. Compare what was served as well."
+        )
+        return
     if missing := len(evaluation.bounds) - len(bounds):
         yield f"No bound could be found for {missing} of {len(evaluation.bounds)} runs."
     if not bounds:
@@ -136,6 +142,14 @@ def _bounds(evaluation: Evaluation) -> Iterator[str]:
         "objectives are met. of bound: the saving over that of the bound with the policy's "
         "actuators."
     )
+
+
+def _depends_on_answers(evaluation: Evaluation) -> bool:
+    """Return whether clients of some site react to how they are served."""
+    scenario = evaluation.scenario
+    workloads = [scenario.get("workload"), *(site.get("workload") for site in scenario["sites"])]
+    keys = ("sessions", "timeout", "retry")
+    return any(workload.get(key) for workload in workloads if workload for key in keys)
 
 
 def _ranking(evaluation: Evaluation) -> Iterator[str]:

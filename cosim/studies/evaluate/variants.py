@@ -27,6 +27,7 @@ from cosim.scenario.loading import (
 )
 from cosim.scenario.scenario import Scenario
 from cosim.scenario.settings import Setting
+from cosim.scenario.workload import Workload
 from cosim.studies.evaluate.baselines import (
     BULK,
     RIGHT_SIZED,
@@ -166,6 +167,7 @@ def comparison(
             "--controllers carbon_threshold,mpc"
         )
         raise ScenarioError(problem_at(document, (), message))
+    check_comparable(document, scenario)
     first, *others = _listed(document, evaluation)
     problems: list[Problem] = []
     plans: dict[Variant, Plan] = {}
@@ -205,6 +207,24 @@ def comparison(
         bulk_name=next((variant.name for variant in bulk.values()), BULK),
         notes=tuple(dict.fromkeys(note for plan in plans.values() for note in _notes(plan))),
     )
+
+
+def check_comparable(document: Document, scenario: Scenario) -> None:
+    """Check that all policies get the same requests.
+
+    Raises:
+        ScenarioError: If clients in a closed loop send fewer to a policy that is slower.
+    """
+    owners: list[tuple[DataPath, Workload | None]] = [((), scenario.workload)]
+    owners += [(("sites", k), site.workload) for k, site in enumerate(scenario.sites)]
+    for place, workload in owners:
+        if workload is not None and workload.clients is not None:
+            message = (
+                "clients in a closed loop send fewer requests to a policy that is slower: less "
+                "work is not a saving, and policies cannot be compared (expected `arrivals`, also "
+                "with `sessions`)"
+            )
+            raise ScenarioError(problem_at(document, (*place, "workload", "clients"), message))
 
 
 def _is_baseline(variant: Variant, plan: Plan) -> bool:

@@ -19,6 +19,7 @@ from cosim.scenario.scenario import Scenario
 from cosim.studies.evaluate.variants import (
     NOOP,
     Variant,
+    check_comparable,
     policies_setting,
     variant_document,
 )
@@ -176,6 +177,7 @@ def read_search(
         document = read_document(path, settings)
         space = space_of(_entries(document, found), given, list(kept))
     scenario = validate_document(document, Scenario)
+    check_comparable(document, scenario)
     plan_document(variant_document(document, found))
     if not space.parameters:
         names = ", ".join(space.unsearched)

@@ -40,7 +40,12 @@ CLASSES = {
 def plan() -> Plan:
     """What the log reads of a plan."""
     sites = [
-        SimpleNamespace(name=name, workload=SimpleNamespace(config=SimpleNamespace(classes=one)))
+        SimpleNamespace(
+            name=name,
+            workload=SimpleNamespace(
+                config=SimpleNamespace(classes=one, sessions=None, retry=None)
+            ),
+        )
         for name, one in CLASSES.items()
     ]
     return cast(Plan, SimpleNamespace(sites=sites))
@@ -105,7 +110,7 @@ def counted(batches: list[tuple[str, list[Request]]], site: str) -> dict[str, An
             ]
             tally[kind.name][0] += all(met)
             tally[kind.name][1] += 1
-        elif request.outcome is Outcome.REJECTED:
+        elif request.outcome in (Outcome.REJECTED, Outcome.TIMED_OUT):
             tally[kind.name][1] += 1
         else:
             until_first = age if math.isnan(request.first_token_s) else first

@@ -141,7 +141,7 @@ class TestClasses:
     def test_the_workload_needs_none_if_every_class_has(self) -> None:
         both = CLASSED.replace("b, share: 0.6", f"b, share: 0.6, lengths: {FIXED}")
         drawn = requests(500, (f"  lengths: {FIXED}\n", both))
-        assert {one[1:] for one in drawn} == {(9, 8, 0), (200, 40, 1)}
+        assert {one[1:4] for one in drawn} == {(9, 8, 0), (200, 40, 1)}
 
     def test_one_that_has_none(self) -> None:
         message = refused((f"  lengths: {FIXED}\n", CLASSED))
@@ -316,5 +316,6 @@ def test_every_example_of_the_page_is_a_workload() -> None:
     assert len(found) >= 4
     models = Workload.model_json_schema()["$defs"].values()
     kinds = [model["properties"].get("type", {}).get("const") for model in models]
+    clients = (REPOSITORY / "docs" / "serving.md").read_text(encoding="utf-8")
     for kind in filter(None, kinds):
-        assert f"| `{kind}` |" in page
+        assert f"| `{kind}` |" in page + clients

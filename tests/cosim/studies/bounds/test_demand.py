@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -16,8 +17,11 @@ from cosim.studies.bounds.machine import Machine
 from cosim.studies.bounds.must_run import MustRun, overlaps
 from cosim.studies.bounds.prices import Floor
 from inference_sim.cluster import Cluster
+from inference_sim.models import find_model
+from inference_sim.power import TwoResource
 from inference_sim.workload import Arrival
-from tests.cosim.studies.bounds.test_prices import deployment
+from tests.cosim.studies.bounds.test_prices import H100, deployment
+from tests.deployments import one_pool
 from tests.samples import examples
 
 CLASSES = [
@@ -116,6 +120,26 @@ def test_evicted_chat_may_wait_beside_a_batch() -> None:
     cluster = deployment(batch_cap=2, kv_blocks=4)  # of 16 tokens
     assert Machine.of(cluster, 20, 32).together == 2
     assert Machine.of(cluster, 20, 33).together == math.inf
+
+
+def test_windows_leave_room_for_more() -> None:
+    """One full group of 4 blocks for 64 tokens, one of a window of two blocks; whole, 8 of both."""
+    model = replace(find_model("openai/gpt-oss-20b"), window_tokens=32)
+    pool = {"model": model, "kv_blocks": 48, "batch_cap": 64, "max_batch_tokens": 64}
+    whole, windowed = (
+        Machine.of(one_pool(gpu=H100, power=TwoResource.of(H100), release=release, **pool), 64, 80)
+        for release in (None, "0.11")
+    )
+    assert (whole.sequences, whole.room) == (12, 768)  # blocks of all layers
+    assert (windowed.sequences, windowed.room) == (
+        8,
+        768,
+    )  # twice as many blocks a sequence, less 2
+    assert windowed.together == math.inf
+    ample = one_pool(
+        gpu=H100, power=TwoResource.of(H100), release="0.11", **pool | {"kv_blocks": 768}
+    )
+    assert Machine.of(ample, 64, 80).together == 64
 
 
 @settings(max_examples=examples(10), deadline=None)
