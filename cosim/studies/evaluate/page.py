@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from cosim.accounting.words import mass
+from cosim.accounting.words import Unit, mass
 from cosim.report import bar_table
 from cosim.report.charts import BarChart, Point, ScatterChart, bar_chart, scatter_chart
 from cosim.report.page import Page, Section, cards, paragraph, preformatted, table
@@ -26,10 +26,10 @@ _DECOYS = (
     "The same policies, shown a carbon signal that tells nothing of the grid, and accounted by the "
     "true one. What they save comes from larger batches and sleeping replicas, not from timing."
 )
+_LINES = "Lines at the ends of bars: 95 % intervals."
 _BARS = (
-    "Lines at the ends of bars: 95 % intervals. Bars begin at 0, or at doing nothing, the "
-    "upright line, where all lie near it. * where zero lies outside the interval. A click on a "
-    "head sorts; all columns are below."
+    "Bars begin at 0, or at doing nothing, the upright line, where all lie near it. * where zero "
+    "lies outside the interval. A click on a head sorts; all columns are below."
 )
 _SCENARIO = (
     "With every default written out, and the `until` of deferrable requests that `drain` sets. "
@@ -71,13 +71,15 @@ def _known(evaluation: Evaluation) -> list[PolicyRow]:
 
 def _charts(evaluation: Evaluation) -> list[Section]:
     rows = _known(evaluation)
-    pareto = _pareto(rows)
     shown = [row for row in evaluation.rows if row.variant.kind != "decoy"]
+    pareto = _pareto(rows, TableUnits.of(shown).mass)
+    has_ends = any(math.isfinite(row.carbon_g.half_width) for row in shown)
+    reading = f"{_LINES} {_BARS}" if has_ends else _BARS
     return [
         Section(
             "policies",
             "The policies",
-            [policy_table(shown, _best(evaluation)), paragraph(_BARS, kind="note")],
+            [policy_table(shown, _best(evaluation)), paragraph(reading, kind="note")],
         ),
         *([Section("waiting", "Carbon against latency", [pareto])] if pareto else []),
         Section("savings", "Savings by policy", [_savings(rows, evaluation.rows)]),
@@ -191,7 +193,7 @@ def _sentence(evaluation: Evaluation) -> str:
     return text
 
 
-def _pareto(rows: list[PolicyRow]) -> ScatterChart | None:
+def _pareto(rows: list[PolicyRow], mass_unit: Unit) -> ScatterChart | None:
     """Return carbon against latency; None where no request had to be served at once.
 
     Of many points that lie close together the first is named, or the lowest.
@@ -200,9 +202,9 @@ def _pareto(rows: list[PolicyRow]) -> ScatterChart | None:
         Point(
             row.variant.name,
             row.ttft_p99_s,
-            row.carbon_g.mean / 1000,
+            row.carbon_g.mean / mass_unit.size,
             color=_COLORS.get(row.variant.kind, "blue"),
-            y_interval=_ends(row.carbon_g, 1e-3),
+            y_interval=_ends(row.carbon_g, 1 / mass_unit.size),
         )
         for row in (*rows[:1], *sorted(rows[1:], key=lambda row: row.carbon_g.mean))
         if row.ttft_p99_s is not None
@@ -217,8 +219,9 @@ def _pareto(rows: list[PolicyRow]) -> ScatterChart | None:
         points,
         x_label="time to the first token, p99 [s]",
         y_label="Emissions from grid imports",
-        unit="kg",
+        unit=mass_unit.name,
         log_x=True,
+        as_given=True,
         note="Better is lower and further left. Only requests that may not be deferred count: the "
         "delay of the others is not included."
         + (" In grey: baselines that do not look at the carbon intensity." if has_grey else "")

@@ -146,6 +146,20 @@ def test_counts_of_several_runs_are_said_to_be_means() -> None:
     assert "mean of" not in html_of(evaluation([RUN, BETTER]))
 
 
+def test_intervals_are_named_where_there_are_some() -> None:
+    assert "Lines at the ends of bars: 95 % intervals" in html_of(many())
+    assert "Lines at the ends of bars" not in html_of(evaluation([RUN, BETTER]))
+
+
+def test_the_chart_has_the_units_of_the_table() -> None:
+    large = [replace(run, import_g=run.import_g * 1e5) for run in (RUN, BETTER)]
+    for found in (evaluation([RUN, BETTER]), evaluation(large)):
+        chart = evaluation_page(found).charts[0]
+        assert isinstance(chart, ScatterChart)
+        assert f">carbon {chart.shown.name}</th>" in html_of(found)
+        assert chart.axis.shown.name == "s"
+
+
 def test_grey_is_named_where_a_point_is_grey() -> None:
     for found in (many(), evaluation([RUN, BETTER])):
         chart = evaluation_page(found).charts[0]
