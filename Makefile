@@ -21,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup demo test nightly smoke docs lint format clean
 
 help:
-	@echo "make demo     set up the package alone, and run the demo: two days without and with a controller"
+	@echo "make demo     set up the package alone, and run the demo: 44 hours without and with a controller"
 	@echo "make setup    make $(VENV) with the package and its tools (PYTHON=... picks the interpreter)"
 	@echo "make test     check style, types and imports, and run the tests"
 	@echo "make nightly  run larger samples of what make test checks"

@@ -455,6 +455,7 @@ def test_the_demo_prints_and_draws_what_the_first_pages_show(
 ) -> None:
     """And at equal work it emits what the evaluation of the same scenario says."""
     monkeypatch.setattr("cosim.studies.runs.processes.cores", lambda: 1)
+    (tmp_path / "scenarios").symlink_to(ROOT / "scenarios")  # as in a checkout
     answer = cosim("demo")
     assert answer.code == 0, answer.err
     page = "docs/comparing.md"

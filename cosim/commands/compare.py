@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -62,12 +63,15 @@ def compare(
     else:
         print_comparison(comparison, brief=brief, wide=wide)
     page = out
-    if page is None and not as_json and len(comparison.runs) <= MOST_ON_A_PAGE:
+    if page is None and not as_json:
         first = folders[0] if folders[0].name else folders[0].resolve()
         page = first.parent / COMPARISON
     if csv is not None:
         put_text(csv, comparison.table.to_csv())
-    if page is not None:
+    if page is not None and len(comparison.runs) > MOST_ON_A_PAGE:
+        note = f"No page: one shows at most {MOST_ON_A_PAGE} runs; the table has them all"
+        print(note, file=sys.stderr)
+    elif page is not None:
         put_text(page, comparison.page().html())
         if not as_json:
             print(f"Page     {page}")

@@ -23,9 +23,9 @@ def demo(
         typer.Option(help="Folder of the picture [default: that of the results].", metavar="DIR"),
     ] = None,
 ) -> None:
-    """Simulate two days without and with a controller, and show what it saves and costs."""
+    """Simulate 44 hours without and with a controller, and show what it saves and costs."""
     print(
-        "Simulates two days of LLM serving twice, without and with a carbon-aware controller: "
+        "Simulates 44 hours of LLM serving twice, without and with a carbon-aware controller: "
         "about ten seconds on two cores.",
         file=sys.stderr,
         flush=True,
@@ -33,7 +33,7 @@ def demo(
     began_s = time.monotonic()
     from cosim.authoring.shipped import shipped_scenario
     from cosim.commands.printing.tables import TableConsole
-    from cosim.studies.compare.demo import SCENARIO, demo_table, run_demo, sentences
+    from cosim.studies.compare.demo import SCENARIO, demo_table, next_step, run_demo, sentences
     from cosim.studies.compare.picture import picture as drawn
     from cosim.studies.compare.picture import write_pictures
 
@@ -47,8 +47,5 @@ def demo(
     console.notes(sentences(comparison))
     console.line(f"Page     {out / REPORT}")
     console.line(f"Picture  {light}")
-    scenario = shipped_scenario(SCENARIO)
-    if scenario.is_relative_to(Path.cwd()):
-        scenario = scenario.relative_to(Path.cwd())
-    console.line(f"Next     cosim evaluate {scenario} --seeds 1")
+    console.line(f"Next     {next_step(shipped_scenario(SCENARIO))}")
     print(f"{time.monotonic() - began_s:.0f} s", file=sys.stderr)

@@ -96,5 +96,7 @@ def _bar(
         reach += [across.pixel(end) for end in interval]
         parts.append(whisker(reach[1], y + thick / 2, reach[2], y + thick / 2))
     place, anchor = (min(reach) - 5, "end") if value < 0 else (max(reach) + 5, "start")
-    label = text(_value(value, unit), place, y + thick - 3, size.font, text_anchor=anchor)
-    return [*parts, label]
+    shown = _value(value, unit)
+    if "e-" in shown and abs(x - zero) < 1:  # the hint has it exactly
+        shown = "< 0.001" if value > 0 else "> -0.001"
+    return [*parts, text(shown, place, y + thick - 3, size.font, text_anchor=anchor)]

@@ -34,7 +34,8 @@ def headline(summary: Summary) -> Headline:
     """Return the headline of a run that took at least one step."""
     totals = _totals(summary)
     warnings = [warning] if (warning := load_warning(totals)) else []
-    return Headline(list(figure_cards(summary)), list(_sentences(summary, totals)), warnings)
+    cards = [_carbon_card(totals), *figure_cards(summary)]
+    return Headline(cards, list(_sentences(summary, totals)), warnings)
 
 
 def load_warning(totals: RunTotals) -> str:
@@ -84,10 +85,18 @@ def _attainment(totals: RunTotals | None) -> float | None:
     return totals.slo.attainment if isinstance(totals, ServingTotals) else None
 
 
+def _carbon_card(totals: RunTotals) -> tuple[str, str, str]:
+    carbon = totals.carbon_g
+    remark = "all of it from grid imports"
+    if carbon.embodied:
+        remark = f"{mass(carbon.import_)} from grid imports, {mass(carbon.embodied)} embodied"
+    return "Carbon (CO2e)", mass(carbon.total), remark
+
+
 def figure_cards(
     summary: Summary, baseline: Summary | None = None, name: str = "baseline"
 ) -> Iterator[tuple[str, str, str]]:
-    """Yield the main figures of a run that took a step, each as a name, a value and a remark.
+    """Yield energy, SLOs and requests of a run that took a step: a name, a value and a remark each.
 
     Args:
         summary: Of the run.
@@ -97,13 +106,7 @@ def figure_cards(
     """
     totals = _totals(summary)
     before = None if baseline is None else _totals(baseline)
-    carbon, used = totals.carbon_g, totals.energy_kwh
-    remark = "all of it from grid imports"
-    if carbon.embodied:
-        remark = f"{mass(carbon.import_)} from grid imports, {mass(carbon.embodied)} embodied"
-    if before is not None:
-        remark = Difference(carbon.total, before.carbon_g.total).less_than(name)
-    yield "Carbon (CO2e)", mass(carbon.total), remark
+    used = totals.energy_kwh
     remark = f"{exact_percent(_grid_share(used))} of it drawn from the grid"
     if before is not None:
         remark = Difference(used.facility, before.energy_kwh.facility).less_than(name)

@@ -51,7 +51,7 @@ def linear_ticks(
         whole: Whether only whole numbers are values, as of things that are counted.
     """
     span = (high - low) / size
-    if not _LEAST_SPAN < span < math.inf:
+    if span <= _LEAST_SPAN or not all(map(math.isfinite, (span, low / size, high / size))):
         return [Tick(low, number(low / size))]
     least = max(span / most, 1.0) if whole else span / most
     digit, power = next(step for step in _steps(least) if span / _size(step) <= most + 0.5)

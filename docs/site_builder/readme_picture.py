@@ -1,4 +1,4 @@
-"""The picture of the first page: two days without control and with it, for light and dark ground.
+"""The picture of the first page: 44 hours without control and with it, for light and dark ground.
 
 It is drawn from the result folders of the demo, by the writer of the reports' charts:
 

@@ -27,8 +27,9 @@
       const cells = [...row.querySelectorAll("td")];
       const before = cells[number].dataset.value;
       cells.forEach((cell, k) => {
-        cell.querySelector("small").textContent =
-          k === number ? "" : difference(row.dataset.kind, cell.dataset.value, before);
+        const reason = JSON.parse(cell.dataset.unequal ?? "[]")[number];
+        cell.querySelector("small").textContent = k === number ? ""
+          : reason ? `– ${reason}` : difference(row.dataset.kind, cell.dataset.value, before);
       });
     }
     for (const part of document.querySelectorAll("[data-against]")) {

@@ -126,12 +126,17 @@ def compare_folders(folders: Sequence[Path], baseline: Path | None = None) -> Co
         baseline: One of them, or a further one, which then stands first; None for the first.
 
     Raises:
-        ScenarioError: As :func:`compare`, or if one is not such a folder.
+        ScenarioError: As :func:`compare`, or if one is not such a folder, or given twice.
         CosimError: If a file of a result folder is damaged.
     """
     listed = list(folders)
     if baseline is not None and baseline.resolve() not in [path.resolve() for path in listed]:
         listed.insert(0, baseline)
+    seen: set[Path] = set()
+    for path in listed:
+        if path.resolve() in seen:
+            raise ScenarioError(f"'{path}' is given twice; compare different result folders")
+        seen.add(path.resolve())
     names = unique_names(listed)
     against = None
     if baseline is not None:

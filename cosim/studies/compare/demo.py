@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cosim.accounting.words import count, exact_percent, latency, percent, plural
+from cosim.accounting.words import count, duration, exact_percent, latency, percent, plural
 from cosim.authoring.shipped import shipped_scenario
 from cosim.errors import CosimError
 from cosim.studies.compare.compare import Comparison, compare_folders
 from cosim.studies.compare.compared_run import ComparedRun
+from cosim.studies.compare.measures import EQUAL_WORK
 from cosim.studies.frame.table import TextTable
 from cosim.studies.runs.execute import execute
 from cosim.studies.runs.processes import Processes
@@ -21,7 +22,8 @@ RUNS = {"without": ("controllers=[]",), "with": ()}
 """The runs by name, and their settings."""
 
 _ROWS = {
-    "operational_carbon_at_equal_work_kg": "carbon from the grid",
+    EQUAL_WORK: "carbon from the grid",
+    "carbon_kg": "with the embodied carbon",
     "facility_energy_kwh": "energy used",
     "replicas_awake_mean": "replicas awake, mean",
     "requests_completed": "requests completed",
@@ -100,7 +102,7 @@ def sentences(comparison: Comparison) -> Iterator[str]:
     )
     yield (
         "Most of the saving needs no signal of the grid: GPUs use less energy in large batches, "
-        "and replicas that sleep use little. This is one pair of days with one seed; cosim "
+        "and replicas that sleep use little. This is one stretch of time with one seed; cosim "
         "evaluate tells what is due to timing, against policies that are blind to the grid."
     )
 
@@ -113,9 +115,10 @@ def _simulated(run: ComparedRun) -> Iterator[str]:
     shares = {name: totals.requests / serving.requests.arrived for name, totals in classes.items()}
     yield (
         f"Simulated: {count(serving.requests.arrived)} requests on "
-        f"{plural(serving.gpu.count, 'GPU')} with solar panels in California, in April. "
+        f"{plural(serving.gpu.count, 'GPU')} with solar panels in California, in "
+        f"{duration(run.data.duration_s)} of April. "
         f"{percent(shares['chat'])} are a chat with objectives for its latency; the others are "
-        "batch work that may wait for a day."
+        "batch work that may wait for a day: the last comes a day before the end."
     )
 
 
@@ -135,3 +138,15 @@ def _price(without: ComparedRun, controlled: ComparedRun) -> str:
         f"half of the batch requests take more than {latency(after)}, where it was "
         f"{latency(before)}"
     )
+
+
+def next_step(scenario: Path) -> str:
+    """Return the command that evaluates a scenario that comes with the package.
+
+    It copies the scenario first, unless the working directory is the checkout that has it.
+    """
+    near = Path("scenarios") / scenario.name
+    if near.resolve() == scenario.resolve():
+        return f"cosim evaluate {near} --seeds 1"
+    copy = f"cosim scenarios copy {scenario.stem}"
+    return f"{copy} && cosim evaluate {scenario.name} --seeds 1"

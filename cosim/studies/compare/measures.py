@@ -9,16 +9,20 @@ from typing import Literal
 
 from cosim.accounting.words import count, energy, exact_percent, latency, mass, number
 from cosim.results.totals import ServingTotals
+from cosim.studies.compare.alike import why_not_equal
 from cosim.studies.compare.compared_run import ComparedRun
 
 Kind = Literal["amount", "share", "plain"]
 """Differences of an amount are in percent of the baseline's, of a share in points; a plain value
 has none."""
 
+EQUAL_WORK = "operational_carbon_at_equal_work_kg"
+"""Column that a saving is taken from."""
+
 _LATENCY_NAMES = {"ttft": "TTFT", "tpot": "TPOT", "e2e": "whole request"}
 _PERCENTILES = (50, 99)
 _MAIN = {
-    "operational_carbon_at_equal_work_kg",
+    EQUAL_WORK,
     "operational_carbon_kg",
     "grid_import_kwh",
     "import_intensity_g_per_kwh",
@@ -48,6 +52,9 @@ class Measure:
         kind: How values differ.
         detail: Whether it stands only on pages and in files, not on the terminal.
         main: Whether it stands in a brief table too.
+        repeated: Whether all values are those of another row, so that it stands only in files.
+        unequal: Why runs have no difference in it, in short: by baseline, then by run; an empty
+            text where they have one. Empty where nothing hinders a difference.
     """
 
     group: str
@@ -58,6 +65,8 @@ class Measure:
     kind: Kind = "amount"
     detail: bool = False
     main: bool = False
+    repeated: bool = False
+    unequal: Sequence[Sequence[str]] = ()
 
     def text(self, index: int) -> str:
         """Return the value of a run in words; a dash where it has none."""
@@ -67,8 +76,11 @@ class Measure:
     def difference(self, index: int, baseline: int) -> str:
         """Return how far the value of a run is from that of another; empty where that says nothing.
 
-        The script of the page writes it likewise.
+        A dash and the reason where the two cannot be set against each other. The script of the page
+        writes it likewise.
         """
+        if self.unequal and (reason := self.unequal[baseline][index]):
+            return f"– {reason}"
         value, before = self.values[index], self.values[baseline]
         if index == baseline or self.kind == "plain" or value is None or before is None:
             return ""
@@ -104,12 +116,10 @@ def _carbon(runs: Sequence[ComparedRun]) -> Iterator[Measure]:
         in_kg = [None if (value := grams(run)) is None else value / 1000 for run in runs]
         return Measure("Carbon", title, column, in_kg, lambda kg: mass(kg * 1000))
 
-    yield row(
-        "operational, at equal work",
-        "operational_carbon_at_equal_work_kg",
-        lambda run: run.figures.equal_work_g,
-    )
-    yield row("operational", "operational_carbon_kg", lambda run: run.totals.carbon_g.import_)
+    equal = row("operational, at equal work", EQUAL_WORK, lambda run: run.figures.equal_work_g)
+    yield replace(equal, unequal=[[why_not_equal(run, base) for run in runs] for base in runs])
+    plain = row("operational", "operational_carbon_kg", lambda run: run.totals.carbon_g.import_)
+    yield replace(plain, repeated=plain.values == equal.values)
     yield row("embodied", "embodied_carbon_kg", lambda run: run.totals.carbon_g.embodied)
     yield row("operational and embodied", "carbon_kg", lambda run: run.totals.carbon_g.total)
     yield row(

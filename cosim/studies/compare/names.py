@@ -13,7 +13,8 @@ def unique_names(folders: Sequence[Path]) -> list[str]:
     >>> unique_names([Path("monday/with"), Path("tuesday/with"), Path("without")])
     ['monday/with', 'tuesday/with', 'without']
 
-    The same folder twice gets a number.
+    Args:
+        folders: The folders, of which no two are the same.
     """
     parts = [folder.resolve().parts[1:] for folder in folders]
     shown = [1] * len(parts)
@@ -25,14 +26,5 @@ def unique_names(folders: Sequence[Path]) -> list[str]:
             for name, part, count in zip(names, parts, shown, strict=True)
         ]
         if longer == shown:
-            return _numbered(names)
+            return names
         shown = longer
-
-
-def _numbered(names: Sequence[str]) -> list[str]:
-    seen: Counter[str] = Counter()
-    unique = []
-    for name in names:
-        seen[name] += 1
-        unique.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return unique

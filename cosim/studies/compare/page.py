@@ -7,18 +7,22 @@ the script rewrites the differences.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from html import escape
 from importlib.resources import files
 
-from cosim.accounting.words import duration, plural
+from cosim.accounting.words import duration, mass, plural
 from cosim.report.breakdown import breakdown_charts
 from cosim.report.charts import Chart
+from cosim.report.difference import Difference
 from cosim.report.headline import figure_cards
 from cosim.report.page import Page, Section, alarm, cards, paragraph, subheading, table
 from cosim.report.palette import CYCLE, series_color
 from cosim.report.run_charts import slugs
 from cosim.report.svg import element
+from cosim.studies.compare.alike import why_not_equal
+from cosim.studies.compare.compared_run import ComparedRun
 from cosim.studies.compare.distributions import latency_charts
 from cosim.studies.compare.measures import Measure
 from cosim.studies.compare.overlay import DASHES, TimeCharts
@@ -54,12 +58,16 @@ def comparison_page(comparison: SideBySide) -> Page:
 
 
 def _subtitle(comparison: SideBySide) -> str:
-    first = comparison.runs[0].data
-    names = list(dict.fromkeys(run.data.summary.scenario.name for run in comparison.runs))
-    return (
-        f"{plural(len(comparison.runs), 'run')} of {', '.join(names)}: "
-        f"{duration(first.duration_s)} from {first.start.day} {first.start:%b %Y %H:%M} UTC."
-    )
+    """Return how many runs there are, of which scenarios, and of which time."""
+    runs = [run.data for run in comparison.runs]
+    names = list(dict.fromkeys(run.summary.scenario.name for run in runs))
+    lengths_s = sorted({run.duration_s for run in runs})
+    length = duration(lengths_s[0])
+    if len(lengths_s) > 1:
+        length += f" to {duration(lengths_s[-1])}"
+    first, *others = sorted({run.start for run in runs})
+    start = f"from {first.day} {first:%b %Y %H:%M} UTC" + (" on" if others else "")
+    return f"{plural(len(runs), 'run')} of {', '.join(names)}: {length} {start}."
 
 
 def _lead(comparison: SideBySide) -> Iterator[str]:
@@ -69,11 +77,25 @@ def _lead(comparison: SideBySide) -> Iterator[str]:
         parts = [alarm("Read with care", *against.warnings)] if against.warnings else []
         if len(comparison.runs) == 2:
             run, base = comparison.runs[1 - number], comparison.runs[number]
-            parts.append(cards(figure_cards(run.data.summary, base.data.summary, base.name)))
+            others = figure_cards(run.data.summary, base.data.summary, base.name)
+            parts.append(cards([_carbon_card(run, base), *others]))
         if len(comparison.runs) <= _IN_WORDS:
             parts += [paragraph(text) for text in against.sentences]
         hidden = "" if number == comparison.baseline else " hidden"
         yield f'<div data-against="{number}"{hidden}>{"".join(parts)}</div>'
+
+
+def _carbon_card(run: ComparedRun, base: ComparedRun) -> tuple[str, str, str]:
+    """Return the name, the value and the remark of the card that the others follow."""
+    own_g, total_g = run.figures.equal_work_g, run.totals.carbon_g.total
+    embodied = f"{mass(total_g)} with the embodied"
+    if reason := why_not_equal(run, base):
+        remark = f"no saving against {base.name}: {reason}; {embodied}"
+        return "Carbon from the grid", mass(run.totals.carbon_g.import_), remark
+    difference = Difference(own_g, base.figures.equal_work_g).less_than(base.name)
+    lower = Difference(total_g, base.totals.carbon_g.total).lower()
+    remark = f"{difference}; {embodied}, {lower}"
+    return "Carbon from the grid, at equal work", mass(own_g), remark
 
 
 def _bar(comparison: SideBySide) -> str:
@@ -89,8 +111,8 @@ def _bar(comparison: SideBySide) -> str:
         for index, name in enumerate(comparison.names)
     )
     return (
-        f'<div class="runs"><div role="group" aria-label="Runs to show">{picks}'
-        f'<label class="against">against <select id="baseline">{options}</select></label>'
+        f'<div class="runs"><div><div class="picks" role="group" aria-label="Runs to show">{picks}'
+        f'</div><label class="against">against <select id="baseline">{options}</select></label>'
         "</div></div>"
     )
 
@@ -133,15 +155,18 @@ def _figures(comparison: SideBySide) -> str:
 def _row(measure: Measure, comparison: SideBySide) -> str:
     cells = []
     for index in range(len(comparison.runs)):
+        reasons = [by_run[index] for by_run in measure.unequal]
+        unequal = f' data-unequal="{escape(json.dumps(reasons))}"' if any(reasons) else ""
         value = measure.values[index]
         number = "" if value is None else repr(float(value))
         difference = measure.difference(index, comparison.baseline)
         cells.append(
-            f'<td class="number" data-color="{series_color(index)}" data-value="{number}">'
+            f'<td class="number" data-color="{series_color(index)}" data-value="{number}"{unequal}>'
             f"{escape(measure.text(index))}<small>{escape(difference)}</small></td>"
         )
+    hidden = " hidden" if measure.repeated else ""
     return (
-        f'<tr data-kind="{measure.kind}" data-column="{escape(measure.column)}">'
+        f'<tr data-kind="{measure.kind}" data-column="{escape(measure.column)}"{hidden}>'
         f'<th scope="row">{escape(measure.title)}</th>{"".join(cells)}</tr>'
     )
 

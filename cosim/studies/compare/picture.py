@@ -12,9 +12,11 @@ from cosim.accounting.words import percent
 from cosim.report.clock import site_clocks
 from cosim.report.draw_svg import to_svg
 from cosim.report.lines import Axis, ChartLine, LineChart, Panel
+from cosim.report.palette import series_color
 from cosim.report.run_data import RunData
 from cosim.report.thin import Buckets
 from cosim.results.files import put_text
+from cosim.studies.compare.overlay import DASHES
 from inference_sim.arrays import FloatArray
 
 _LINES = 240  # values of a line, so that the file stays small
@@ -37,12 +39,12 @@ def picture(without: RunData, with_control: RunData) -> LineChart:
 
     def of_both(values: Callable[[RunData], FloatArray], what: str = "") -> list[ChartLine]:
         return [
-            mean(f"{what}without control", "ink", values(without), "6 3"),
-            mean(f"{what}with control", "blue", values(with_control)),
+            mean(f"{what}without control", series_color(0), values(without), DASHES[0]),
+            mean(f"{what}with control", series_color(1), values(with_control), DASHES[1]),
         ]
 
     solar = replace(mean("solar", "orange", _column(without, "solar_w") / 1000), filled=True)
-    intensity = mean("intensity", "vermilion", _column(without, "carbon_intensity_g_per_kwh"))
+    intensity = mean("intensity", "grey", _column(without, "carbon_intensity_g_per_kwh"))
     load = of_both(lambda run: _column(run, "facility_power_w") / 1000, "load ")
     emitted = [
         replace(line, y=_emitted_kg(run)[ends])

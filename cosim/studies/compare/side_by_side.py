@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from cosim.accounting.words import exact_percent, latency, mass
 from cosim.report.difference import Difference
-from cosim.studies.compare.alike import own_warnings, warnings, why_no_saving
+from cosim.studies.compare.alike import (
+    cautions,
+    in_words,
+    own_cautions,
+    why_no_saving,
+    why_not_equal,
+)
 from cosim.studies.compare.compared_run import ComparedRun
 from cosim.studies.compare.measures import Measure
 from cosim.studies.compare.settings import Setting
@@ -23,7 +29,8 @@ class Against:
             baseline, and where there is no saving.
         reasons: Why there is none, by run; empty where there is one.
         sentences: The main differences in words, one a run.
-        warnings: Reasons for which runs cannot be compared, or with care only.
+        warnings: Reasons for which runs cannot be compared, or with care only, one text for all
+            runs that a reason holds for.
     """
 
     baseline: int
@@ -63,15 +70,15 @@ class SideBySide:
             None if run is base or reason else _saving(run, base)
             for run, reason in zip(self.runs, reasons, strict=True)
         ]
-        texts = own_warnings(base)
+        careful = list(own_cautions(base))
         for run in others:
-            texts += warnings(run, base)
+            careful += cautions(run, base)
         return Against(
             baseline,
             savings,
             reasons,
             [_sentence(run, base) for run in others],
-            list(dict.fromkeys(texts)),
+            in_words(careful),
         )
 
 
@@ -85,10 +92,16 @@ def _sentence(run: ComparedRun, baseline: ComparedRun) -> str:
     own, before = run.figures.equal_work_g, baseline.figures.equal_work_g
     used, used_before = run.totals.energy_kwh.facility, baseline.totals.energy_kwh.facility
     total, total_before = run.totals.carbon_g.total, baseline.totals.carbon_g.total
-    parts = [
+    carbon = (
         f"operational carbon at equal work {Difference(own, before).lower()} "
         f"({mass(own)} against {mass(before)}; with the embodied "
-        f"{Difference(total, total_before).lower()})",
+        f"{Difference(total, total_before).lower()})"
+    )
+    if reason := why_not_equal(run, baseline):
+        pair = [mass(compared.totals.carbon_g.import_) for compared in (run, baseline)]
+        carbon = f"operational carbon {' against '.join(pair)}, no saving: {reason}"
+    parts = [
+        carbon,
         f"energy {Difference(used, used_before).lower()}",
     ]
     met, met_before = run.figures.attainment, baseline.figures.attainment

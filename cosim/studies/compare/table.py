@@ -25,7 +25,7 @@ def figures_table(comparison: SideBySide, *, brief: bool = False) -> TextTable:
     lines = []
     group = ""
     for row in comparison.measures:
-        if row.detail or (brief and not row.main):
+        if row.detail or row.repeated or (brief and not row.main):
             continue
         if row.group != group and not brief:
             group = row.group

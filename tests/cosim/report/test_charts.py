@@ -158,6 +158,13 @@ def test_units_suit_the_size_of_what_is_shown() -> None:
         assert label in to_svg(waits)
 
 
+def test_a_bar_too_short_to_see_has_a_short_label() -> None:
+    bars = bar_chart("b", "t", ["p", "q"], {"g": [500.0, 6.87e-5]}, label="y", unit="kg")
+    drawn = to_svg(bars)
+    assert ">&lt; 0.001<" in drawn
+    assert ">6.87e-5<" not in drawn
+
+
 def test_error_bars_end_where_their_intervals_do(tmp_path: Path) -> None:
     bars = bar_chart(
         "b",

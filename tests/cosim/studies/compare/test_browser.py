@@ -44,6 +44,9 @@ def test_the_page_is_whole(
     keys = re.findall(r'<figure id="chart-([^"]+)">', page.read_text(encoding="utf-8"))
     assert len(keys) > 15
     check_whole(browser, page.as_uri(), width, dark, keys)
+    bar = "document.querySelector('.runs>div')"
+    # the last line of the bar is whole
+    assert browser.evaluate(f"{bar}.scrollHeight <= {bar}.clientHeight")
     shots = Path(os.environ.get("COSIM_SCREENSHOTS", tmp_path))
     browser.screenshot(shots / f"comparison-{width}-{'dark' if dark else 'light'}.png")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +15,14 @@ import pytest
 
 from cosim.errors import ScenarioError
 from cosim.report.run_data import RunData
-from cosim.studies.compare.alike import OTHER_WORK, warnings, why_no_saving
+from cosim.studies.compare.alike import OTHER_WORK, cautions, in_words, why_no_saving
 from cosim.studies.compare.compare import Comparison, compare, compare_folders
 from cosim.studies.compare.compared_run import ComparedRun
-from cosim.studies.compare.measures import Measure
+from cosim.studies.compare.measures import EQUAL_WORK, Measure, measures
 from cosim.studies.compare.names import unique_names
 from cosim.studies.compare.overlay import TimeCharts, bucket_width_s
 from cosim.studies.compare.settings import differing_settings
+from cosim.studies.compare.table import figures_table
 from cosim.studies.evaluate.statistics import BATTERY, FAILED, LEFT_WORK, MISSED
 from cosim.studies.runs.figures import RunFigures
 from cosim.studies.runs.measure import run_figures
@@ -48,7 +50,6 @@ def measure(comparison: Comparison, column: str) -> Measure:
 def test_names_are_unique() -> None:
     paths = [Path("/a/x/run"), Path("/a/y/run"), Path("/b/y/run"), Path("/a/other")]
     assert unique_names(paths) == ["x/run", "a/y/run", "b/y/run", "other"]
-    assert unique_names([Path("/a"), Path("/a")]) == ["a", "a (2)"]
 
 
 def test_figures_are_those_that_studies_take_from_a_run(
@@ -140,28 +141,53 @@ def edited(run: ComparedRun, name: str = "other", **figures: object) -> Compared
 def test_a_saving_needs_equal_work(comparison: Comparison) -> None:
     base = comparison.runs[0]
     assert why_no_saving(base, base) == ""
-    assert list(warnings(base, base)) == []
-    for reason, word, figures in (
-        (LEFT_WORK, "left work", {"left_by_class": {"chat": 0.5}}),
-        (MISSED, "missed objectives", {"late_by_class": {"batch": 0.5}}),
-        (BATTERY, "Battery content", {"stored_g": -10.0, "import_g": base.figures.import_g - 1}),
-        (FAILED, "", {"failure": "broke"}),
+    assert list(cautions(base, base)) == []
+    for reason, word, short, figures in (
+        (LEFT_WORK, "Left work", "not the same work", {"left_by_class": {"chat": 0.5}}),
+        (MISSED, "Missed objectives", "SLOs missed", {"late_by_class": {"batch": 0.5}}),
+        (BATTERY, "Battery content", "mostly battery", {}),
+        (FAILED, "", "not the same work", {"failure": "broke"}),
     ):
-        if reason == BATTERY:
+        if reason == BATTERY:  # the batteries gave more than all that is saved
             figures = {"stored_g": base.figures.stored_g - 10.0}
         other = edited(base, **figures)
         assert why_no_saving(other, base) == reason
-        assert any(word in text for text in warnings(other, base)) or not word, reason
-    seeded = replace(
-        base,
-        data=replace(
-            base.data,
-            summary=replace(
-                base.data.summary, scenario=replace(base.data.summary.scenario, seed=9)
-            ),
-        ),
-    )
-    assert any("other draws" in text for text in warnings(seeded, base))
+        assert any(word in text for text in in_words(cautions(other, base))) or not word, reason
+        row, plain, *_ = measures([base, other])
+        assert row.column == EQUAL_WORK
+        assert row.difference(1, 0) == f"– {short}"
+        assert row.difference(0, 0) == ""
+        assert short not in plain.difference(1, 0)
+        beside = Comparison([base, other], 0, [row, plain], [])
+        assert np.isnan(beside.table.loc["other", "saving"])
+        assert f"no saving: {short}" in beside.against(0).sentences[0]
+    left = edited(base, left_by_class={"chat": 0.5})
+    assert measures([left, base])[0].difference(1, 0) == "– not the same work"
+    assert "Did work that other left: plain." in in_words(cautions(base, left))[0]
+    assert any("other draws" in text for text in in_words(cautions(edited(base, seed=9), base)))
+
+
+def test_a_warning_names_all_runs_that_it_holds_for(comparison: Comparison) -> None:
+    base = comparison.runs[0]
+    others = [edited(base, f"seed {seed}", seed=seed) for seed in (2, 3)]
+    beside = Comparison([base, *others], 0, [], [])
+    assert list(beside.against(0).warnings) == [
+        f"Another seed than plain ({base.figures.seed}): seed 2 (2), seed 3 (3). Part of the "
+        "difference is due to other draws."
+    ]
+
+
+def test_equal_figures_stand_once(folders: list[Path], comparison: Comparison) -> None:
+    """Where nothing is corrected, the two rows of operational carbon are one; not in files."""
+    base = comparison.runs[0]
+    once = edited(base, stored_g=0.0, left_g=0.0, import_g=base.totals.carbon_g.import_)
+    beside = Comparison([once, replace(once, name="again")], 0, measures([once, once]), [])
+    for brief in (False, True):
+        titles = [line[0].strip() for line in figures_table(beside, brief=brief).lines]
+        assert sum("operational" in title and "embodied" not in title for title in titles) == 1
+    assert {EQUAL_WORK, "operational_carbon_kg"} <= set(beside.table.columns)
+    assert 'data-column="operational_carbon_kg" hidden>' in beside.page().html()
+    assert 'data-column="operational_carbon_kg">' in compare_folders(folders[:2]).page().html()
 
 
 def test_other_work_is_not_compared_in_silence(tmp_path: Path, folders: list[Path]) -> None:
@@ -171,10 +197,17 @@ def test_other_work_is_not_compared_in_silence(tmp_path: Path, folders: list[Pat
     against = comparison.against(0)
     assert list(against.reasons) == ["", OTHER_WORK, OTHER_WORK]
     text = " ".join(against.warnings)
-    for words in ("longer simulates 21 min, plain simulates 20 min", "Only plain serves requests"):
+    for words in (
+        "Another length than plain (20 min): longer (21 min)",
+        "Serves no requests, unlike plain: load.",
+    ):
         assert words in text
+    for row in comparison.measures:
+        assert ("same work" in row.difference(1, 0)) == (row.column == EQUAL_WORK)
     assert comparison.to_dict()["runs"][1]["no_saving"] == OTHER_WORK
-    assert "Only plain serves requests" in comparison.page().html()
+    page = comparison.page().html()
+    assert "Serves no requests, unlike plain: load." in page
+    assert "20 min to 21 min from 8 Jun 2022" in page
 
 
 def test_runs_that_cannot_be_compared(folders: list[Path]) -> None:
@@ -190,6 +223,8 @@ def test_runs_that_cannot_be_compared(folders: list[Path]) -> None:
     assert len(nine.table) == 9
     with pytest.raises(ScenarioError, match="at most 8 runs"):
         nine.page()
+    with pytest.raises(ScenarioError, match=r"plain' is given twice"):
+        compare_folders([folders[0], folders[0]])
 
 
 def test_the_command(folders: list[Path], cosim: Cli, tmp_path: Path) -> None:
@@ -207,6 +242,13 @@ def test_the_command(folders: list[Path], cosim: Cli, tmp_path: Path) -> None:
     assert content["settings"]["controllers.0"]["plain"] == "–"
     assert (tmp_path / "two.html").is_file()
 
+    copies = [Path(shutil.copytree(folders[0], tmp_path / f"copy{k}")) for k in range(9)]
+    answer = cosim("compare", *copies, "-o", "nine.html")
+    assert answer.code == 0
+    assert "No page: one shows at most 8 runs" in answer.err
+    assert "copy8" in answer.out
+    assert not (tmp_path / "nine.html").exists()
+
 
 def test_a_report_beside_a_baseline(folders: list[Path], cosim: Cli) -> None:
     """The run's own report stays as it is; the other page has all that sets the two apart."""
@@ -217,7 +259,7 @@ def test_a_report_beside_a_baseline(folders: list[Path], cosim: Cli) -> None:
     assert answer.out.splitlines()[:2] == [f"{own}/report.html", f"{own}/comparison.html"]
     assert (own / "report.html").read_bytes() == before
     page = (own / "comparison.html").read_text(encoding="utf-8")
-    assert "windows against plain: operational carbon at equal work" in page
+    assert re.search("windows against plain: operational carbon .* no saving: mostly battery", page)
     assert "than plain" in page
     assert "plain: " in page[page.index('id="chart-carbon"') :]
     assert (own / "figures" / "comparison-cumulative.svg").is_file()

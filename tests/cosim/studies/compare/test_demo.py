@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from cosim.studies.compare.demo import demo_table, run_demo, sentences
+import pytest
+
+from cosim.authoring.shipped import shipped_scenario
+from cosim.report.palette import series_color
+from cosim.studies.compare.demo import SCENARIO, demo_table, next_step, run_demo, sentences
+from cosim.studies.compare.overlay import DASHES
+from cosim.studies.compare.picture import picture
 
 SHORT = ("time.duration=2h", "workload.classes.1.until=30min", "workload.classes.1.deadline=90min")
 
@@ -22,3 +29,26 @@ def test_it_says_what_it_saved_and_cost(tmp_path: Path) -> None:
     else:
         assert f"the grid emits {saving * 100:.0f} % less" in text
     assert (tmp_path / "with" / "report.html").is_file()
+    (first, *_) = re.findall(r'class="card">(.*?)</div>', comparison.page().html())
+    assert rows["carbon from the grid"][1] in first  # the same figure first everywhere
+    assert rows["with the embodied carbon"][1] in first
+    panels = picture(*(run.data for run in comparison.runs)).panels
+    looks = {line.name: (line.color, line.dash) for panel in panels for line in panel.series}
+    for index, name in enumerate(("without control", "with control")):
+        own = (series_color(index), DASHES[index])  # as on the page
+        assert looks[name] == looks[f"load {name}"] == own
+    assert len({color for color, _ in looks.values()}) == 4
+
+
+def test_the_next_step_works_where_the_user_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = shipped_scenario(SCENARIO)
+    monkeypatch.chdir(shipped.parents[1])
+    assert next_step(shipped) == "cosim evaluate scenarios/flagship.yaml --seeds 1"
+    monkeypatch.chdir(tmp_path)
+    copied = "cosim scenarios copy flagship && cosim evaluate flagship.yaml --seeds 1"
+    assert next_step(shipped) == copied
+    assert next_step(tmp_path / ".venv" / "cosim" / "authoring" / "scenarios" / shipped.name) == (
+        copied
+    )
