@@ -9,8 +9,10 @@ from collections.abc import Iterable
 from dataclasses import FrozenInstanceError, dataclass
 from datetime import datetime
 from pathlib import Path
+from types import FrameType
 
 _IMPORTLIB = str(Path(importlib.__file__).parent)
+_SENT = "<dynamic-code>"  # cloudpickle's name of the file of code that it sends by value
 
 
 class ControllerError(Exception):
@@ -132,12 +134,18 @@ def where_raised(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename is not None:
         return f"{error.filename}:{error.lineno}"
     frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)[1:]
-        if not frame.filename.startswith(("<frozen ", _IMPORTLIB))
+        (filename, line)
+        for frame, line in list(traceback.walk_tb(error.__traceback__))[1:]
+        if not (filename := _file(frame)).startswith(("<frozen ", _IMPORTLIB))
     ]
-    frames_of_file = [frame for frame in frames if frame.filename == frames[0].filename]
-    return f"{frames_of_file[-1].filename}:{frames_of_file[-1].lineno}" if frames_of_file else ""
+    lines = [line for filename, line in frames if filename == frames[0][0]]
+    return f"{frames[0][0]}:{lines[-1]}" if lines else ""
+
+
+def _file(frame: FrameType) -> str:
+    """Return the file of a frame; also of a class of a script that came from another process."""
+    name = frame.f_code.co_filename
+    return str(frame.f_globals.get("__file__", name)) if name == _SENT else name
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -3,15 +3,16 @@
 Python looks in the current folder, or in that of a script, before the installed packages: a user's
 own folder ``controllers/`` there would take the place of ours. Once cosim is imported, both names
 mean ours, in every process that imports cosim. Two packages of one name cannot be had in one
-process, so whoever needs the other one is told.
+process, so whoever needs the other one is told: at a module of theirs, and at a name in it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from importlib.machinery import ModuleSpec, PathFinder
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from os.path import dirname, isfile, join, samefile
+from types import ModuleType
 
 _NAMES = ("controllers", "inference_sim")
 _FOLDER = dirname(dirname(__file__))
@@ -26,7 +27,19 @@ class _Ours:
         name: str, path: Sequence[str] | None = None, target: object = None
     ) -> ModuleSpec | None:
         """Return where one of our packages is; None for any other module."""
-        return PathFinder.find_spec(name, [_FOLDER]) if name in _NAMES else None
+        spec = PathFinder.find_spec(name, [_FOLDER]) if name in _NAMES else None
+        if spec is not None and spec.origin and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _Loader(name, spec.origin)
+        return spec
+
+
+class _Loader(SourceFileLoader):
+    """Loader of one of our packages, which says whose it is where a name is missing."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the package."""
+        super().exec_module(module)
+        _explain_missing(module)
 
 
 class _Theirs:
@@ -54,6 +67,34 @@ class _Theirs:
         return None
 
 
+def _explain_missing(module: ModuleType) -> None:
+    """Have a package of ours say, at a name that it lacks, which other package it hides."""
+    package = module.__name__
+
+    def missing(name: str) -> object:
+        text = f"module '{package}' has no attribute '{name}'"
+        if not name.startswith("__"):
+            for place in _hidden(package):
+                text += (
+                    f": '{package}' is a package of cosim's here, and hides '{place}'; {_REMEDY}"
+                )
+                break
+        raise AttributeError(text, name=name, obj=module)
+
+    vars(module).setdefault("__getattr__", missing)
+
+
+def _hidden(package: str) -> Iterator[str]:
+    """Yield where else a package or a module of this name would be found."""
+    ours = join(_FOLDER, package)
+    for entry in sys.path:
+        folder = join(entry, package)
+        if isfile(join(folder, "__init__.py")) and not samefile(folder, ours):
+            yield folder
+        elif isfile(f"{folder}.py"):
+            yield f"{folder}.py"
+
+
 def take_names() -> None:
     """Make both names mean our packages from now on.
 
@@ -68,5 +109,6 @@ def take_names() -> None:
                     f"cosim has a package '{name}' of its own, and another one was imported before "
                     f"it, from '{file}'; {_REMEDY}"
                 )
+            _explain_missing(sys.modules[name])
     sys.meta_path.insert(0, _Ours)
     sys.meta_path.append(_Theirs)

@@ -65,9 +65,12 @@ class Problem:
     where: str = ""
 
     def __str__(self) -> str:
-        path = "" if self.where.endswith(f"--set {self.path}") else self.path
+        _, _, set_path = self.where.partition("--set ")
+        # A setting may name an entry by its name, where the path has its index.
+        same = set_path and len(set_path.split(".")) == len(self.path.split("."))
+        path = "" if same else self.path
         places = [one_line(place) for place in (self.where, path) if place]
-        head = " ".join(cut(place, _LONGEST_PLACE) for place in places)
+        head = (", " if set_path else " ").join(cut(place, _LONGEST_PLACE) for place in places)
         message = cut_within(one_line(self.message), _LONGEST_MESSAGE)
         return f"{head}: {message}" if head else message
 

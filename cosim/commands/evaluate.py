@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cosim.commands.options import Overrides, ScenarioFile
+from cosim.commands.options import Overrides, ScenarioFile, check_scenario
 from cosim.commands.study import AsJson, ExecutorName, Quiet, Workers, carry_out, make_runs
 
 
@@ -24,7 +24,8 @@ def evaluate(
         ),
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Runs of each policy [default: the scenario's, or 5].")
+        int | None,
+        typer.Option(min=1, max=1000, help="Runs of each policy [default: the scenario's, or 5]."),
     ] = None,
     twins: Annotated[
         bool,
@@ -81,6 +82,7 @@ def evaluate(
 
     if twins and controllers is None:
         raise ScenarioError("--twins goes with --controllers; a scenario says `twin: true`")
+    check_scenario(scenario)
     settings = list(overrides or [])
     if controllers is not None:
         names = [name.strip() for name in controllers.split(",") if name.strip()]

@@ -54,6 +54,7 @@ def run(
     from cosim.results.chrome_trace import traced
     from cosim.results.folder import to_json
     from cosim.results.partial_folder import was_left
+    from cosim.results.result_folder import held_scenario
     from cosim.studies.runs.execute import execute
 
     folder = out if out is not None else Path("results") / plan.scenario.name
@@ -63,12 +64,19 @@ def run(
             "yours called os._exit",
             file=sys.stderr,
         )
+    held = held_scenario(folder)
     clock = _clock(plan, speed or 1.0, quiet=quiet) if live else None
     with (
         progress(plan, quiet=quiet) as bar,
         traced(chrome_trace, folder) as trace,
     ):
         result = execute(plan, folder, observers=(trace, bar), live=clock, coupling="mosaik")
+    if held and held.hash != result.summary.scenario.hash and result.folder == folder and not quiet:
+        print(
+            f"'{folder}' held a run of another scenario, or with other settings ({held.name}, seed "
+            f"{held.seed}): this one is in its place",
+            file=sys.stderr,
+        )
     if as_json:
         print(to_json(result.summary.to_dict()))
     elif not quiet:

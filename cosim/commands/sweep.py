@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cosim.commands.options import check_there
 from cosim.commands.study import AsJson, ExecutorName, Quiet, Workers, carry_out
 
 
@@ -25,7 +26,8 @@ def sweep(
         ),
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Runs of each case [default: the study's, or 1].")
+        int | None,
+        typer.Option(min=1, max=1000, help="Runs of each case [default: the study's, or 1]."),
     ] = None,
     baseline: Annotated[
         str | None,
@@ -56,9 +58,11 @@ def sweep(
     from cosim.studies.kinds import check_place
     from cosim.studies.sweep.cases import with_baseline
     from cosim.studies.sweep.outcome import SWEEPS, shown
-    from cosim.studies.sweep.study import read_study
+    from cosim.studies.sweep.study import check_is_study, read_study
     from cosim.studies.sweep.sweep import needed_runs, sweep_of
 
+    check_there(study)
+    check_is_study(study)
     read = read_study(study, overrides or (), seeds=seeds)
     if baseline is not None:
         read = with_baseline(read, baseline)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cosim.commands.options import Overrides, ScenarioFile
+from cosim.commands.options import Overrides, ScenarioFile, check_scenario
 from cosim.commands.study import AsJson, ExecutorName, Quiet, Workers, carry_out, make_runs
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def tune(
             min=2, help="Other parts, of the report [default: the evaluation's weeks, or 10]."
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Runs in each part.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Runs in each part.")] = 1,
     sampler: Annotated[
         Samplers,
         typer.Option(help="Even spread over the ranges, or TPE, which goes where trials are good."),
@@ -88,6 +88,7 @@ def tune(
     from cosim.studies.tune.trials import tried
     from cosim.studies.tune.tuning import report_runs, tuning_of
 
+    check_scenario(scenario)
     search = read_search(
         scenario,
         overrides or (),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cosim.commands.options import Overrides, planned
+from cosim.commands.options import Overrides, check_there, planned
 from cosim.errors import Problem, ScenarioError
 
 
@@ -35,6 +35,7 @@ def validate(
         try:
             notes: list[str] = []
             sites: dict[str, object] = {}
+            check_there(path)
             if is_study(path):
                 first_seed(read_study(path, overrides or ()))
             else:

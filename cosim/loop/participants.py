@@ -16,6 +16,8 @@ import mosaik_api_v3
 from mosaik.async_scenario import Entity
 from mosaik.starters import PythonStarter
 
+from cosim.errors import CosimError
+
 Connect: TypeAlias = "Callable[[World], object]"
 """Connects further simulators to a world, before the first step."""
 
@@ -29,15 +31,46 @@ class SiteEntities:
             consumption negative, and adds them up. Gives ``p_delta``, the power left over before
             battery and grid [W], ``p_grid``, the exchange with the grid [W], export positive, and
             ``actor_states``, ``dispatch_states`` and ``grid_signals`` as Vessim has them.
-        cluster: Its cluster; None without one. Gives ``power`` of the facility [W], negative, and
-            ``telemetry``, the report of the step with GPU power, queues and latencies.
-        controller: Its controllers; None without a cluster. Gives the value in force of each
-            actuator, by its name.
     """
 
     microgrid: Entity
-    cluster: Entity | None = None
-    controller: Entity | None = None
+    _cluster: Entity | None = None
+    _controller: Entity | None = None
+
+    @property
+    def has_cluster(self) -> bool:
+        """Whether it has a cluster, and not a plain load."""
+        return self._cluster is not None
+
+    @property
+    def cluster(self) -> Entity:
+        """Its cluster.
+
+        Gives ``power`` of the facility [W], negative, and ``telemetry``, the report of the step
+        with GPU power, queues and latencies.
+
+        Raises:
+            CosimError: If it has none.
+        """
+        return _given(self._cluster)
+
+    @property
+    def controller(self) -> Entity:
+        """The controllers of its cluster. Gives the value in force of each actuator, by its name.
+
+        Raises:
+            CosimError: If it has no cluster.
+        """
+        return _given(self._controller)
+
+
+def _given(entity: Entity | None) -> Entity:
+    if entity is None:
+        raise CosimError(
+            "this site has a plain load, and no cluster or controllers to connect: `has_cluster` "
+            "tells which sites do"
+        )
+    return entity
 
 
 @dataclass(frozen=True, slots=True)

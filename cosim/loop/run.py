@@ -164,6 +164,7 @@ class _Loop(vessim.Controller):  # type: ignore[misc]
             KeyboardInterrupt: If it is asked to stop.
         """
         self._end(microgrid_states)
+        self._stop.keep_steps()
         if self._stop.reason:
             raise KeyboardInterrupt
         if self._run.recorder.steps < self._time.steps:

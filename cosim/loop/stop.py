@@ -15,8 +15,9 @@ _WORDS: Mapping[int, str] = {signal.SIGINT: "interrupted", signal.SIGTERM: "term
 class StopRequest:
     """A request to stop, which is obeyed between two steps, so that no step is half recorded.
 
-    As a context it catches SIGINT and SIGTERM. The first one asks the run to end after the step
-    that is under way; a second one breaks into the step. While results are written both wait.
+    As a context it catches SIGINT and SIGTERM. Until the first step has ended there is nothing to
+    keep, and one ends the run at once. Then the first one asks it to end after the step that is
+    under way, and a second one breaks into the step. While results are written both wait.
     Outside the main thread signals cannot be caught, and it does nothing.
 
     Args:
@@ -28,7 +29,7 @@ class StopRequest:
 
     def __init__(self, *, at_once: bool = False) -> None:
         self.reason = ""
-        self._at_once, self._writing = at_once, False
+        self._at_once, self._writing, self._has_steps = at_once, False, False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -48,6 +49,10 @@ class StopRequest:
             signal.signal(number, handler)
         self._before.clear()
 
+    def keep_steps(self) -> None:
+        """Let each step end from now on: the first one has."""
+        self._has_steps = True
+
     def write(self) -> None:
         """Postpone signals from now on: the run is over, and its results are written."""
         self._writing = True
@@ -58,6 +63,9 @@ class StopRequest:
             return
         again, self.reason = bool(self.reason), self.reason or _WORDS[number]
         if again or self._at_once:
+            raise KeyboardInterrupt
+        if not self._has_steps:
+            _say(f"{self.reason} before the first step had ended")
             raise KeyboardInterrupt
         _say(f"{self.reason}: the run ends after this step (once more: at once)")
 

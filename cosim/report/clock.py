@@ -1,4 +1,4 @@
-"""Local time of a site: by its scenario, by its grid, or by its longitude."""
+"""Local time of a site: by its scenario, by its longitude, or by its grid."""
 
 from __future__ import annotations
 
@@ -12,16 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cosim.signals.areas import AREA_ZONES, hours_apart
 from inference_sim.arrays import FloatArray
 
-_AREAS = {
-    "CISO": "America/Los_Angeles",
-    "BPAT": "America/Los_Angeles",
-    "ERCO": "America/Chicago",
-    "PJM": "America/New_York",
-    "NYIS": "America/New_York",
-}
-"""Zones of the balancing areas whose intensity is built in."""
+_NEAR_H = 1.0
+"""Most that the zone of a place is from its solar time [h]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +85,21 @@ UTC_CLOCK = Clock("UTC", UTC)
 def site_clock(site: Mapping[str, Any]) -> Clock:
     """Return the clock of a site of a resolved scenario.
 
-    That is of its `timezone`; without one, of the area of its built-in carbon intensity; else the
-    whole hours from UTC that fit its longitude; else UTC.
+    That is of its `timezone`; without one, the whole hours from UTC that fit the longitude of its
+    `location`; without that, of the area of its built-in carbon intensity; else UTC. The zone of
+    an area that the location may lie in stands for its longitude, for it knows summer time.
     """
     carbon = (site.get("microgrid") or {}).get("carbon_intensity") or {}
-    if name := site.get("timezone") or _AREAS.get(str(carbon.get("area"))):
-        return UTC_CLOCK if name == "UTC" else Clock(name, ZoneInfo(name))
-    if location := site.get("location"):
-        hours = round(float(location["longitude"]) / 15)
-        if hours:
+    area, location = str(carbon.get("area")), site.get("location")
+    name = site.get("timezone")
+    if not name and location:
+        longitude = float(location["longitude"])
+        if area not in AREA_ZONES or hours_apart(area, longitude) > _NEAR_H:
+            hours = round(longitude / 15)
             zone = timezone(timedelta(hours=hours))
-            return Clock(f"UTC{hours:+d} by longitude", zone)
-    return UTC_CLOCK
+            return Clock(f"UTC{hours:+d} by longitude", zone) if hours else UTC_CLOCK
+    name = name or AREA_ZONES.get(area, "UTC")
+    return UTC_CLOCK if name == "UTC" else Clock(name, ZoneInfo(name))
 
 
 def site_clocks(sites: Sequence[Mapping[str, Any]]) -> dict[str, Clock]:

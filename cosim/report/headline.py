@@ -143,10 +143,10 @@ def _sentences(summary: Summary, totals: RunTotals) -> Iterator[str]:
     text += f", and {mass(carbon.embodied)} embodied in the hardware." if carbon.embodied else "."
     saved = carbon.gross - carbon.import_
     if used.solar or used.battery_discharge:
-        text += (
-            f" With no solar or battery the grid would have caused {mass(carbon.gross)}, "
-            f"{mass(abs(saved))} {'more' if saved >= 0 else 'less'}."
-        )
+        text += f" With no solar or battery the grid would have caused {mass(carbon.gross)}"
+        if mass(abs(saved)) != mass(carbon.gross):  # else it drew next to nothing from the grid
+            text += f", {mass(abs(saved))} {'more' if saved >= 0 else 'less'}"
+        text += "."
     yield text
     if isinstance(totals, ServingTotals):
         yield _serving(totals)

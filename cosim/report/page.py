@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -27,6 +28,7 @@ from cosim.results.files import REPORT, put_text
 from inference_sim.arrays import FloatArray
 
 _SHORT = 24  # letters of a name that is not wrapped
+_CODE = re.compile(r"`([^`]+)`")
 _PRINTED = 60
 """Most rows of a table that are printed, and that are all in sight on a page."""
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -119,8 +121,9 @@ class Page:
 
 
 def paragraph(text: str, *, kind: str = "") -> str:
-    """Return a paragraph of plain text."""
-    return f"<p{_class(kind)}>{escape(text)}</p>"
+    """Return a paragraph of plain text; names between backticks are set as code."""
+    inner = _CODE.sub(r"<code>\1</code>", escape(text))
+    return f"<p{_class(kind)}>{inner}</p>"
 
 
 def alarm(head: str, *texts: str) -> str:

@@ -21,6 +21,7 @@ from cosim.accounting.quantiles import Quantiles
 from cosim.errors import CosimError, ScenarioError
 from cosim.loop.record import Run
 from cosim.results.folder import actions_frame, scenario_text, steps_frame
+from cosim.results.partial_folder import state_of_missing
 from cosim.results.summary import Summary
 from inference_sim.arrays import FloatArray
 from inference_sim.files.yaml_text import parse_yaml
@@ -179,6 +180,8 @@ def read_summary(path: Path) -> Summary:
     Raises:
         ScenarioError: If it is not a result folder, or its summary is another file's.
     """
+    if not path.exists():
+        raise ScenarioError(f"'{path}' {state_of_missing(path)}; expected a result folder")
     if not (path / SUMMARY).is_file():
         raise ScenarioError(
             f"'{path}' is not a result folder: it has no {SUMMARY}; expected a folder written by "

@@ -95,6 +95,16 @@ def was_left(path: Path) -> bool:
     return any(_left(path.resolve(), "partial"))
 
 
+def state_of_missing(path: Path) -> str:
+    """Return why a folder that is not there is not: it is being written, or does not exist."""
+    place = path.resolve()
+    start = f".{place.name}.partial-"
+    beside = place.parent.iterdir() if place.parent.is_dir() else ()
+    if any(entry.name.startswith(start) for entry in beside) and not was_left(path):
+        return "is still being written: it appears when its run has ended"
+    return "does not exist"
+
+
 def _hidden(path: Path, state: str, pid: int) -> Path:
     """Return the hidden folder of a process on this machine, beside `path`."""
     return path.with_name(f".{path.name}.{state}-{socket.gethostname()}-{pid}")

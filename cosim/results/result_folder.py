@@ -13,11 +13,13 @@ from pathlib import Path
 from cosim.errors import CosimError, ScenarioError
 from cosim.results.files import COMPARISON, REPORT
 from cosim.results.partial_folder import PartialFolder
+from cosim.results.summary import ScenarioName
 from cosim.results.vessim_record import EXPERIMENT, TIMESERIES
 
 FAILED = "FAILED"
 """Name of the file that marks a folder as of a run that did not end well; it says why."""
 MANIFEST = "manifest.json"
+SUMMARY = "summary.json"
 _FIGURES = "figures"
 _FILES = {
     "actions.parquet",
@@ -32,7 +34,7 @@ _FILES = {
     "requests.parquet",
     "scenario.resolved.yaml",
     "steps.parquet",
-    "summary.json",
+    SUMMARY,
     TIMESERIES,
 }
 _UNDER_WAY = "The run has not ended, or its results could not be written.\n"
@@ -125,6 +127,15 @@ class ResultFolder:
         place = self._partial.path
         good_results = place.exists() and not (place / FAILED).exists()
         return self._partial.put("failed" if failed and good_results else "")
+
+
+def held_scenario(path: Path) -> ScenarioName | None:
+    """Return the scenario of the run that a folder holds; None if it holds none."""
+    try:
+        content = json.loads((path / SUMMARY).read_text(encoding="utf-8"))["scenario"]
+        return ScenarioName(name=content["name"], seed=content["seed"], hash=content["hash"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def copy_results(source: Path, path: Path) -> Path:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -23,6 +24,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
+from inference_sim.errors import cut
 from inference_sim.files.regular import NOT_REGULAR, is_irregular
 from inference_sim.files.strict import strict_schema
 
@@ -111,6 +113,22 @@ SignedDurationS = Annotated[
     ),
 ]
 """A duration in seconds that may be negative; written with a unit, such as ``-3h``."""
+
+
+def up_to(limit: int, advice: str) -> AfterValidator:
+    """Return the check of a count that takes memory, one entry for each.
+
+    Args:
+        limit: The largest count.
+        advice: The way to more.
+    """
+
+    def check(count: int) -> int:
+        if count > limit:
+            raise ValueError(f"must be at most {limit:,} (got {cut(f'{count:,}', 30)}); {advice}")
+        return count
+
+    return AfterValidator(check)
 
 
 class ScenarioText(str):

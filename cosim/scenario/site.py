@@ -26,6 +26,7 @@ from cosim.scenario.fields import (
     Positive,
     StrictModel,
     resolve_path,
+    up_to,
 )
 from cosim.scenario.parts import RouterName, SchedulerName, router_of, scheduler_of
 from cosim.scenario.power import Power, PueKeys, TwoResourcePower
@@ -34,6 +35,7 @@ from cosim.scenario.signals import CarbonIntensity, Load, MarginalIntensity, Pri
 from cosim.scenario.solar import Panels
 from cosim.scenario.workload import Workload
 from inference_sim.deployment import ClusterConfig, GatewayConfig, PoolConfig
+from inference_sim.errors import cut
 from inference_sim.execution import EngineProfile, ExecutionModel, Roofline, Stage, find_engine
 from inference_sim.execution.profile import ProfileFiles, profile_execution
 from inference_sim.execution.vidur import vidur_blocks
@@ -44,6 +46,9 @@ from inference_sim.power.pue import ConstantPue
 from inference_sim.scheduling.defaults import release_defaults
 
 Count = Annotated[int, Field(ge=1)]
+MAX_REPLICAS = 100_000
+MAX_GPUS = 1_000_000
+"""Most GPUs of a cluster: five times the largest that is known."""
 
 
 class Location(StrictModel):
@@ -101,7 +106,9 @@ class SchedulerKeys(StrictModel):
     prefix_caching: bool | None = None
     """Whether vllm_v1 finds KV blocks of earlier prompts again by what they hold, until others
     take them (enable_prefix_caching): true with a release, false without by default."""
-    batch_cap: Count | None = None
+    batch_cap: Annotated[Count, up_to(1_000_000, "engines run some thousands at most")] | None = (
+        None
+    )
     """Most sequences that run at once on a replica (max_num_seqs): 128 by default, and with a
     release 1024 on GPUs of 70 GiB and more but the A100, 256 on others."""
     max_batch_tokens: Count | None = None
@@ -118,7 +125,9 @@ class SchedulerKeys(StrictModel):
     those that a file says."""
     block_size: Literal[1, 8, 16, 32, 64, 128] = 16
     """Tokens of a KV block."""
-    kv_blocks: Count | None = None
+    kv_blocks: (
+        Annotated[Count, up_to(100_000_000, "a replica's GPUs hold some millions at most")] | None
+    ) = None
     """KV blocks of a replica (num_gpu_blocks_override); as many as fit beside the weights by
     default."""
 
@@ -233,7 +242,9 @@ class ClusterKeys(StrictModel):
     ] = None
     """Precision of the weights, whatever the model's files say; the model's own by default. int8
     and int4 count the bytes; all but bf16 compute at the speed of bf16."""
-    replicas: Count = 1
+    replicas: Annotated[
+        Count, up_to(MAX_REPLICAS, "split them over several sites, or take fewer for less work")
+    ] = 1
     """Copies of the model."""
     startup: DurationS = 60.0
     """Time that a replica takes to wake up from sleep, at idle power."""
@@ -293,6 +304,12 @@ class ClusterKeys(StrictModel):
 
     @model_validator(mode="after")
     def _deployable(self) -> ClusterKeys:
+        gpus = self.replicas * self.tensor_parallel * self.pipeline_parallel
+        if gpus > MAX_GPUS:
+            raise ValueError(
+                f"a cluster may have {MAX_GPUS:,} GPUs (got {cut(f'{gpus:,}', 30)}: replicas x "
+                "tensor_parallel x pipeline_parallel); split them over several sites"
+            )
         self.config().check()
         return self
 
@@ -528,8 +545,9 @@ class Site(StrictModel):
     location: Location | None = None
     """Its location; needed for computed solar power."""
     timezone: Annotated[str, AfterValidator(known_timezone)] | None = None
-    """IANA time zone of its charts and tables, such as ``Europe/Berlin``. By default that of the
-    area of a built-in carbon intensity, else the hours from UTC by longitude, else UTC."""
+    """IANA time zone of its charts and tables, such as ``Europe/Berlin``. By default the hours
+    from UTC by the longitude of its location, else those of the area of a built-in carbon
+    intensity, else UTC."""
     cluster: ClusterKeys | None = None
     """The serving deployment."""
     load: Load | None = None

@@ -29,7 +29,7 @@ TYPICAL_YIELDS = (
 """J. Schardt and H. te Heesen, "Performance of Rooftop PV Systems in Selected European Countries
 from 2012 to 2019", EU PVSEC: measured yields, in the mean of 2015 to 2019. M. Suri et al., "Global
 Photovoltaic Power Potential by Country", World Bank, 2020: 5.38 kWh/kWp a day in Namibia."""
-_HOUR_S, _DAY_S, _HOURS_A_YEAR = 3600.0, 86400.0, 8760
+_HOUR_S, _DAY_S, _HOURS_A_YEAR, _LEAP_DAY_H = 3600.0, 86400.0, 8760, 24
 
 
 def computed_solar(
@@ -93,9 +93,14 @@ def cloudless_note(
         watts / config.peak_power_w * hours
         for watts, hours in ((mean_w, span_s / _HOUR_S), (year_w, _HOURS_A_YEAR))
     )
+    in_a_year = (
+        f"in this run and {year:,.0f} in a year"
+        if abs(span_s / _HOUR_S - _HOURS_A_YEAR) > _LEAP_DAY_H
+        else "in a year"
+    )
     return (
-        f"a sky without clouds yields {run:,.0f} kWh/kWp in this run and {year:,.0f} in a year; "
-        f"real skies leave {TYPICAL_YIELDS}. `clouds` brings clouds, `type: csv` measured power"
+        f"a sky without clouds yields {run:,.0f} kWh/kWp {in_a_year}; real skies leave "
+        f"{TYPICAL_YIELDS}. `clouds` brings clouds, `type: csv` measured power"
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cosim.errors import ScenarioError
+from cosim.results.partial_folder import state_of_missing
 
 if TYPE_CHECKING:
     from cosim.report.page import Page
@@ -84,11 +85,16 @@ def kind_of(folder: Path) -> Kind:
         ScenarioError: If it is of none.
     """
     if not folder.is_dir():
-        state = "is a file" if folder.exists() else "does not exist"
+        state = "is a file" if folder.exists() else state_of_missing(folder)
         raise ScenarioError(f"'{folder}' {state}; expected a result folder")
     for kind in KINDS:
         if (folder / kind.marker).is_file():
             return kind
+    if (folder / "runs").is_dir():
+        raise ScenarioError(
+            f"'{folder}' holds runs of a study that has not ended: it has a report when the study "
+            "has, and the same command goes on from there"
+        )
     *others, last = (f"{kind.marker} ({kind.command})" for kind in KINDS)
     raise ScenarioError(
         f"'{folder}' is not a result folder: expected one with {', '.join(others)} or {last}"

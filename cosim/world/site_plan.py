@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import nan
 
@@ -15,6 +15,7 @@ from cosim.scenario.scenario import Scenario
 from cosim.scenario.signals import CarbonIntensity
 from cosim.scenario.site import Site
 from cosim.signals import Series
+from cosim.signals.areas import AREA_ZONES, hours_apart
 from cosim.world.closed_loop import with_rate
 from cosim.world.demand import Demand, expected_demand
 from cosim.world.sampling import sample_signals
@@ -23,6 +24,9 @@ from cosim.world.workload import WorkloadSource, workload_source
 from inference_sim.arrays import FloatArray
 from inference_sim.deployment import ClusterConfig
 from inference_sim.errors import InferenceSimError
+
+_FAR_H = 3.0
+"""Least difference of time that makes a grid's signal that of another place [h]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +46,8 @@ class SitePlan:
         workload: Requests that arrive at the cluster.
         demand: The same in the mean.
         carbon_kind: Whether the carbon intensity is average or marginal.
-        signal_notes: Corrections to the data of the signals, such as filled gaps; and forecasts
-            without a day before the start to go by.
+        signal_notes: Corrections to the data of the signals, such as filled gaps; an intensity of
+            another place; and forecasts without a day before the start to go by.
     """
 
     config: Site
@@ -120,13 +124,23 @@ def plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
         workload=workload,
         demand=demand,
         carbon_kind=_kind(site.microgrid.carbon_intensity, signals.series.get("carbon_intensity")),
-        signal_notes=signals.notes,
+        signal_notes=(*signals.notes, *_elsewhere(site)),
     )
 
 
 def _kind(config: CarbonIntensity, signal: Series | None) -> Kind:
     """Return the kind that the file states, or else the scenario."""
     return (signal.kind if signal is not None else None) or config.kind or "average"
+
+
+def _elsewhere(site: Site) -> Iterator[str]:
+    """Yield a note where the grid's signal is of another place than the site."""
+    area = getattr(site.microgrid.carbon_intensity, "area", "")
+    if site.location is not None and hours_apart(area, site.location.longitude) >= _FAR_H:
+        yield (
+            f"carbon_intensity is of {area} ({AREA_ZONES[area]}), hours away from the site's "
+            f"location ({site.location.longitude:g} degrees east): its day is not that of the site"
+        )
 
 
 def _by_time(values: FloatArray, step_s: float) -> Callable[[float], float]:

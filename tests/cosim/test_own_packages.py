@@ -81,6 +81,33 @@ def test_a_script(project: Path) -> None:
     )
 
 
+HIDDEN = (
+    "module '{name}' has no attribute 'MINE': '{name}' is a package of cosim's here, and hides "
+    "'{place}'; rename yours, or name its files by their path, as ./controllers/night.py:Night"
+)
+
+
+@pytest.mark.parametrize("name", ["controllers", "inference_sim"])
+def test_a_name_of_the_hidden_package(project: Path, name: str) -> None:
+    done = script(project, f"import cosim\nimport {name}\n{name}.MINE\n")
+    message = HIDDEN.format(name=name, place=project / name)
+    assert done.stderr.splitlines()[-1] == f"AttributeError: {message}"
+
+
+def test_a_name_of_a_hidden_module(tmp_path: Path) -> None:
+    (tmp_path / "controllers.py").write_text("MINE = True\n")
+    done = script(tmp_path, "import cosim, controllers\ncontrollers.MINE\n")
+    message = HIDDEN.format(name="controllers", place=tmp_path / "controllers.py")
+    assert done.stderr.splitlines()[-1] == f"AttributeError: {message}"
+
+
+def test_a_name_that_nobody_has(tmp_path: Path) -> None:
+    done = script(tmp_path, "import cosim, controllers\ncontrollers.MINE\n")
+    assert done.stderr.splitlines()[-1] == (
+        "AttributeError: module 'controllers' has no attribute 'MINE'"
+    )
+
+
 def test_a_script_that_has_imported_its_own_before(project: Path) -> None:
     done = script(project, "import controllers\nassert controllers.MINE\nimport cosim\n")
     assert done.stderr.splitlines()[-1] == (

@@ -26,6 +26,11 @@ _MAY_BE_MISSING = (
     "marginal_saving",
 )  # fmt: skip
 """Intervals of a row that not every policy has."""
+_SAVINGS = (
+    "saving", "against_blind", "timing", "by_day", "against_flat", "of_bound", "marginal_saving",
+)  # fmt: skip
+"""Intervals that say nothing of a run that broke off: it emitted less for it ran for less."""
+_INTERVALS = {*_MAY_BE_MISSING, *_SAVINGS}
 
 
 def runs_of(evaluation: Evaluation, *more: str) -> Iterator[dict[str, Any]]:
@@ -56,8 +61,12 @@ def runs_frame(evaluation: Evaluation) -> pd.DataFrame:
 
 
 def policies_frame(evaluation: Evaluation) -> pd.DataFrame:
-    """Return a row for each variant; intervals as two columns, NaN where they are not known."""
-    return pd.DataFrame([_flat(flat_row(row)) for row in evaluation.rows])
+    """Return a row for each variant; intervals as two columns, NaN where they are not known.
+
+    Those with runs that broke off come last.
+    """
+    rows = sorted(evaluation.rows, key=lambda row: row.failures > 0)
+    return pd.DataFrame([_flat(flat_row(row)) for row in rows])
 
 
 def flat_row(row: PolicyRow) -> dict[str, Any]:
@@ -72,7 +81,11 @@ def flat_row(row: PolicyRow) -> dict[str, Any]:
         value = getattr(row, name)
         if name == "variant":
             continue
-        if isinstance(value, Interval) or (value is None and name in _MAY_BE_MISSING):
+        if row.failures and name == "saving_sure":
+            value = False
+        if row.failures and name in _SAVINGS:
+            value = None
+        if isinstance(value, Interval) or (value is None and name in _INTERVALS):
             flat[name] = math.nan if value is None else value.mean
             half = math.nan if value is None else value.half_width
             flat[f"{name}_half_width"] = half if math.isfinite(half) else math.nan

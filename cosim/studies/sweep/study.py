@@ -142,6 +142,20 @@ def is_study(path: Path) -> bool:
     return "scenario" in keys and not keys.isdisjoint({"grid", "cases"})
 
 
+def check_is_study(path: Path) -> None:
+    """Check that a file is not meant to be a scenario.
+
+    Raises:
+        ScenarioError: If it is one, or cannot be read.
+    """
+    keys = read_mapping(path, "a study").value.keys()
+    if "scenario" not in keys and not keys.isdisjoint({"sites", "extends", "time"}):
+        raise ScenarioError(
+            f"'{path}' is a scenario: `cosim run {path}` runs it; a study names a `scenario`, and "
+            "varies it by `grid` or `cases`"
+        )
+
+
 def _axes(root: Node, keys: VariedKeys) -> Iterator[Axis]:
     if keys.cases:
         yield case_axis(

@@ -12,6 +12,15 @@ import pytest
 import cosim
 
 ROOT = Path(__file__).parents[3]
+JOINED = """
+import cosim
+
+
+def connect(world: cosim.World) -> None:
+    site = world.sites["california"]
+    world.connect(site.cluster, site.microgrid, "power")
+    world.connect(site.controller, site.cluster, "batch_cap")
+"""
 HEAVY = ("pandas", "numpy", "mosaik", "vessim", "pydantic", "pyarrow", "typing")
 
 
@@ -50,6 +59,11 @@ def test_a_program_passes_strict_checks(tmp_path: Path) -> None:
     assert len(examples) >= 5
     for number, example in enumerate(examples):
         (tmp_path / f"example_{number}.py").write_text(example, encoding="utf-8")
+    recipes = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    asked = re.search(r"^```python\n(# ask\.py\n.*?)^```$", recipes, re.M | re.S)
+    assert asked is not None
+    (tmp_path / "ask.py").write_text(asked[1], encoding="utf-8")
+    (tmp_path / "joined.py").write_text(JOINED, encoding="utf-8")
     (tmp_path / "typo.py").write_text("import cosim\n\ncosim.lode('s.yaml')\n", encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--config-file=", "."],

@@ -120,3 +120,13 @@ def test_a_study_file_is_swept(tmp_path: Path) -> None:
     same = cosim.sweep(tmp_path / "s.yaml", {"sites.0.cluster.replicas": [1, 2]}, workers=1)
     pd.testing.assert_frame_equal(made.table, same.table)
     pd.testing.assert_frame_equal(made.table, pd.read_parquet(tmp_path / "out" / "cases.parquet"))
+
+
+def test_a_policy_that_fails_has_no_saving_and_is_last() -> None:
+    policies = {"failing": Cap(cap=13), "good": Cap(cap=3)}
+    made = cosim.evaluate(base(), policies, seeds=1, decoys=False, baselines=False, workers=1)
+    assert list(made.table["policy"]) == ["noop", "good", "failing"]
+    failed = made.table.iloc[-1]
+    assert (failed["no_saving"], failed["failures"]) == ("failed", 1)
+    assert failed[["saving", "timing", "by_day", "against_blind"]].isna().all()
+    assert not failed["saving_sure"]

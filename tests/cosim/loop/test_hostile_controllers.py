@@ -156,6 +156,17 @@ def test_a_run_that_was_left_is_told_of_by_the_next_one(
     assert "An earlier run" not in cosim(*command).err
 
 
+def test_a_run_says_that_it_replaced_one_of_another_scenario(cosim: Cli) -> None:
+    command = ("run", write(Path("s.yaml"), controlled()), "-o", "out")
+    assert cosim(*command).err == ""
+    assert cosim(*command).err == ""
+    assert cosim(*command, "--seed", "7").err == (
+        "'out' held a run of another scenario, or with other settings (base, seed 1): this one is "
+        "in its place\n"
+    )
+    assert cosim(*command, "--quiet").err == ""
+
+
 def test_a_quiet_run_does_not_tell_of_another(cosim: Cli) -> None:
     Path(f".out.partial-{gethostname()}-999999999").mkdir()  # no such process
     answer = cosim("run", write(Path("s.yaml"), controlled()), "--quiet", "-o", "out")

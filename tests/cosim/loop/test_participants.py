@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import mosaik_api_v3
 import pandas as pd
 import pytest
+from mosaik.async_scenario import Entity
 
 import cosim
 from cosim.errors import ScenarioError
@@ -58,7 +59,7 @@ def test_one_that_listens_changes_nothing() -> None:
     def connect(world: cosim.World) -> None:
         meter = world.start(Meter, step_s=world.step_s).Meter()
         site = world.sites["dc"]
-        assert site.cluster is not None
+        assert site.has_cluster
         world.connect(site.cluster, meter, ("power", "heat"))
         world.connect(site.microgrid, meter, ("p_grid", "grid"))
 
@@ -118,6 +119,16 @@ def test_an_error_of_connecting_goes_to_the_caller() -> None:
 
     with pytest.raises(LookupError, match="no such site"):
         cosim.run(base(), connect=connect)
+
+
+def test_a_plain_load_has_no_cluster_to_connect() -> None:
+    site = cosim.SiteEntities(
+        Entity(cast("Any", "grid"), cast("Any", "dc"), "Microgrid", cast("Any", None), None)
+    )
+    assert not site.has_cluster
+    for name in ("cluster", "controller"):
+        with pytest.raises(cosim.CosimError, match="no cluster or controllers to connect"):
+            getattr(site, name)
 
 
 def test_the_native_coupling_has_no_world() -> None:

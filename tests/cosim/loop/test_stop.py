@@ -36,6 +36,7 @@ class TestStopRequest:
         self, number: int, reason: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         with StopRequest() as stop:
+            stop.keep_steps()
             os.kill(os.getpid(), number)
             assert stop.reason == reason
             assert capsys.readouterr().err == (
@@ -48,6 +49,12 @@ class TestStopRequest:
     def test_at_once(self) -> None:
         with StopRequest(at_once=True), pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_until_the_first_step_has_ended_at_once(self, number: int) -> None:
+        with StopRequest() as stop, pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+        assert stop.reason
 
     def test_writing_is_not_interrupted(self, capsys: pytest.CaptureFixture[str]) -> None:
         with StopRequest() as stop:
@@ -91,6 +98,37 @@ def test_a_run_ends_after_the_step(cosim: Cli, coupling: str, number: str, reaso
     assert f"error: the run failed at step 4: {reason}\n" in answer.err
     assert Path("out/FAILED").read_text() == f"The run failed at step 4.\n{reason}\n"
     assert Path("out/summary.json").exists()
+
+
+@pytest.mark.parametrize("coupling", ["native", "mosaik"])
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_the_first_step_is_broken_into(cosim: Cli, coupling: str, number: str) -> None:
+    body = f"if observation.step == 0: {KILL.format(number)}; assert False"
+    scenario = write("s.yaml", controlled(write_controller(Path(), body)))
+    answer = cosim("run", scenario, "--quiet", "-o", "out", "--set", f"coupling={coupling}")
+    reason = "interrupted" if number == "SIGINT" else "terminated"
+    assert answer.code != 0
+    assert f"error: the run failed at step 0: {reason}\n" in answer.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_while_the_world_is_built(
+    cosim: Cli, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """It ends at once, and leaves nothing behind."""
+    import cosim.loop.run as loop
+
+    def hit(plan: Any) -> Any:
+        os.kill(os.getpid(), number)
+        raise AssertionError("the run went on")
+
+    monkeypatch.setattr(loop, "_clusters", hit)
+    answer = cosim("run", write("s.yaml", BASE), "--quiet", "-o", "out")
+    assert answer.code != 0
+    reason = "interrupted" if number == signal.SIGINT else "terminated"
+    assert f"{reason} before the first step had ended\n" in answer.err
+    assert "the run went on" not in answer.err
+    assert not list(Path().glob("*out*"))
 
 
 def test_while_results_are_written(cosim: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -249,6 +249,12 @@ def test_a_page_says_everything_as_it_is_meant() -> None:
     assert "http" not in re.sub(r"http-equiv|http://www\.w3\.org/2000/svg", "", html)
 
 
+def test_names_in_a_paragraph_are_code() -> None:
+    assert paragraph("`a<b` brings `c`, not `d") == (
+        "<p><code>a&lt;b</code> brings <code>c</code>, not `d</p>"
+    )
+
+
 def test_what_a_long_table_leaves_out_in_print_is_said() -> None:
     html = table(["k"], [[str(k)] for k in range(75)])
     kept, _, rest = html.partition('<tbody class="unprinted">')

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cosim.report.headline import figure_cards, headline
 from cosim.results.totals import SloAttainment
-from tests.cosim.summaries import SUMMARY, with_
+from tests.cosim.summaries import CARBON, SUMMARY, with_
 
 
 def test_what_it_says() -> None:
@@ -27,6 +29,11 @@ def test_what_it_says() -> None:
         ("SLO attainment", "90.0 %"),
         ("Requests completed", "100"),
     ]
+
+
+def test_a_run_without_grid_is_not_compared_with_itself() -> None:
+    carbon = replace(CARBON, import_=0.0, gross=25.8)
+    assert "the grid would have caused 25.8 g." in headline(with_(carbon_g=carbon)).sentences[0]
 
 
 def test_cards_against_a_baseline() -> None:

@@ -199,6 +199,31 @@ def test_times_are_those_of_the_place_also_when_its_clock_changes() -> None:
     [
         ({"timezone": "Asia/Kolkata"}, "Asia/Kolkata", 17.5),
         ({"microgrid": {"carbon_intensity": {"area": "CISO"}}}, "America/Los_Angeles", 5),
+        (
+            {
+                "location": {"latitude": 37.87, "longitude": -122.27},
+                "microgrid": {"carbon_intensity": {"area": "CISO"}},
+            },
+            "America/Los_Angeles",
+            5,
+        ),
+        (
+            {
+                "location": {"latitude": 52.5, "longitude": 13.4},
+                "microgrid": {"carbon_intensity": {"area": "CISO"}},
+            },
+            "UTC+1 by longitude",
+            13,
+        ),
+        (
+            {
+                "timezone": "Asia/Kolkata",
+                "location": {"latitude": 52.5, "longitude": 13.4},
+                "microgrid": {"carbon_intensity": {"area": "CISO"}},
+            },
+            "Asia/Kolkata",
+            17.5,
+        ),
         ({"location": {"latitude": 52, "longitude": 13}}, "UTC+1 by longitude", 13),
         ({"location": {"latitude": 52, "longitude": 0}}, "UTC", 12),
         ({"timezone": None}, "UTC", 12),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
 import pytest
 
 from cosim.errors import ScenarioError
-from cosim.results.partial_folder import PartialFolder, was_left
+from cosim.results.partial_folder import PartialFolder, state_of_missing, was_left
 
 LEFT = f"{socket.gethostname()}-999999999"
 """The end of the name of a hidden folder whose process does not run: no system has so many."""
@@ -78,3 +79,13 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ScenarioError, match="results cannot be written to"):
         PartialFolder(tmp_path / "file" / "out", anything)
+
+
+def test_a_folder_that_is_being_written(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert state_of_missing(out) == "does not exist"
+    (tmp_path / f".out.partial-{LEFT}").mkdir()
+    assert state_of_missing(out) == "does not exist"
+    (tmp_path / f".out.partial-{LEFT}").rmdir()
+    (tmp_path / f".out.partial-{socket.gethostname()}-{os.getppid()}").mkdir()
+    assert state_of_missing(out) == "is still being written: it appears when its run has ended"

@@ -60,6 +60,30 @@ def refused(cosim: Cli, text: str) -> str:
             "(got 1" + 59 * "0" + "…)",
         ),
         (
+            "gpu: h100-sxm-80gb",
+            "gpu: h100-sxm-80gb\n      replicas: 1e9",
+            "16:17 sites.0.cluster.replicas: must be at most 100,000 (got 1,000,000,000); split "
+            "them over several sites",
+        ),
+        (
+            "gpu: h100-sxm-80gb",
+            "gpu: h100-sxm-80gb\n      replicas: 100000\n      tensor_parallel: 16",
+            "14:7 sites.0.cluster: a cluster may have 1,000,000 GPUs (got 1,600,000: replicas x "
+            "tensor_parallel x pipeline_parallel); split them over several sites",
+        ),
+        (
+            "gpu: h100-sxm-80gb",
+            "gpu: h100-sxm-80gb\n      scheduler: {batch_cap: 1000001}",
+            "16:30 sites.0.cluster.scheduler.batch_cap: must be at most 1,000,000 (got 1,000,001); "
+            "engines run some thousands at most",
+        ),
+        (
+            "gpu: h100-sxm-80gb",
+            "gpu: h100-sxm-80gb\n      scheduler: {kv_blocks: 1e12}",
+            "16:30 sites.0.cluster.scheduler.kv_blocks: must be at most 100,000,000 (got "
+            "1,000,000,000,000); a replica's GPUs hold some millions at most",
+        ),
+        (
             "start: 2022-06-08T00:00:00Z",
             "start: 9999-12-31T23:50:00Z",
             "4:10 time.start: must be in the years 1900 to 2200 (got '9999-12-31T23:50:00Z')",

@@ -38,6 +38,13 @@ def test_validate_says_what_it_yields(cosim: Cli, kind: str) -> None:
     assert "`clouds` brings clouds" in warning
 
 
+@pytest.mark.parametrize("days", [365, 366])
+def test_a_run_of_a_year_has_one_yield(cosim: Cli, days: int) -> None:
+    year = FRANKFURT.replace("duration: 30d", f"duration: {days}d").replace("step: 60s", "step: 1h")
+    answer = cosim("validate", write("s.yaml", year))
+    assert "kWh/kWp in a year; real skies" in answer.out
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
