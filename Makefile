@@ -37,7 +37,7 @@ setup: $(INSTALLED_TOOLS)
 # The package is installed in place: again only when its dependencies or its compiled modules change.
 $(INSTALLED): pyproject.toml setup.py $(COMPILED)
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("cosim needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] + "; try make setup PYTHON=python3.11")'
-	@test -x $(BIN)/pip || { echo "Setting up cosim in $(VENV), once: 440 MB of libraries, and the simulator in C where there is a compiler. It takes about a minute ..." && $(PYTHON) -m venv $(VENV); }
+	@test -x $(BIN)/pip || { echo "Setting up cosim in $(VENV), once: 440 MB of libraries, and the simulator in C where there is a compiler. About a minute on a quiet machine ..." && $(PYTHON) -m venv $(VENV); }
 	@$(BIN)/python -m pip install --quiet --editable .
 	@$(BIN)/python -c 'import inference_sim; inference_sim.is_compiled() or print("The simulator runs as plain Python here, at less than half the speed; pip install -v . says why.")'
 	@touch $@

@@ -40,6 +40,14 @@ def compare(
     brief: Annotated[
         bool, typer.Option("--brief", help="Print the main figures and warnings only.")
     ] = False,
+    wide: Annotated[
+        bool,
+        typer.Option(
+            "--wide",
+            help="Print all runs beside each other in a pipe too; else those beyond 120 characters "
+            "stand below the others.",
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the comparison as JSON; a page only with -o.")
     ] = False,
@@ -53,7 +61,7 @@ def compare(
     if as_json:
         print(to_json(comparison.to_dict()))
     else:
-        print_comparison(comparison, brief=brief)
+        print_comparison(comparison, brief=brief, wide=wide)
     page = out
     if page is None and not as_json:
         first = folders[0] if folders[0].name else folders[0].resolve()

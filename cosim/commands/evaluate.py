@@ -59,7 +59,11 @@ def evaluate(
     overrides: Overrides = None,
     wide: Annotated[
         bool,
-        typer.Option("--wide", help="Print all columns, those that do not fit below the others."),
+        typer.Option(
+            "--wide",
+            help="Print all columns: on a terminal those that do not fit below the others, in a "
+            "pipe beside them.",
+        ),
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -95,7 +99,8 @@ def evaluate(
     check_place(folder, EVALUATION.kind, [compared.name])
     if compared.trials:
         trials = trial_runs(compared)
-        tried = make_runs("bulk", trials, folder, workers=workers, executor=executor, quiet=quiet)
+        title = "trying hours for the baseline bulk"
+        tried = make_runs(title, trials, folder, workers=workers, executor=executor, quiet=quiet)
         compared = with_best_hour(compared, tried.figures)
     if not quiet:
         for note in compared.notes:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 
+from cosim.report.page import long_hint, long_kind, short_kind
+
 _NEAR = 0.5
 _LEAST_REACH = 0.05
 NUMBER = ' class="number"'
@@ -121,6 +123,7 @@ def bar_table(
             between; none by default.
     """
     scales = [BarScale.of(column) for column in columns]
+    short = short_kind(text for name in names for text in name.texts)
     head = "".join(
         f'<th scope="col"{NUMBER if name.numbers is not None else ""}>{escape(name.title)}</th>'
         for name in names
@@ -135,8 +138,9 @@ def bar_table(
         ]
         rows.append(f"<tr{kind}>{''.join(cells)}</tr>")
     return (
-        '<div class="wide-table bars" tabindex="0"><table class="sortable"><thead><tr>'
-        f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f'<div class="wide-table bars{long_kind(len(rows))}{short}" tabindex="0">'
+        f'<table class="sortable"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>{long_hint(len(rows))}"
     )
 
 

@@ -99,6 +99,7 @@ class ScatterChart:
         label, unit: Quantity on the vertical axis, and its unit.
         points: The points.
         zero: Whether 0 is always on the vertical axis.
+        as_given: Whether heights are written in `unit` itself, not in the one that suits them.
     """
 
     key: str
@@ -109,10 +110,13 @@ class ScatterChart:
     points: Sequence[Point] = field(default_factory=tuple)
     note: str = ""
     zero: bool = False
+    as_given: bool = False
 
     @property
     def shown(self) -> Unit:
         """The unit in which values are written on the vertical axis, by the largest of them."""
+        if self.as_given:
+            return Unit(self.unit, 1.0)
         return unit_for(self.unit, max(abs(point.y) for point in self.points))
 
     @property
@@ -224,6 +228,7 @@ def scatter_chart(
     unit: str = "",
     log_x: bool = False,
     note: str = "",
+    as_given: bool = False,
 ) -> ScatterChart:
     """Return points in a plane.
 
@@ -236,6 +241,7 @@ def scatter_chart(
         unit: Unit of the vertical axis.
         log_x: Whether the horizontal axis is logarithmic.
         note: Explanation beside the chart.
+        as_given: Whether both axes are written in their own units, not in those that suit them.
 
     Raises:
         ValueError: If there are no points.
@@ -245,9 +251,9 @@ def scatter_chart(
     places = [x for point in points for x in (point.x, *(point.x_interval or ()))]
     if log_x:
         above = [place for place in places if place > 0]
-        axis = Axis("log", x_label, min(above) / 1.3, max(above) * 1.3)
+        axis = Axis("log", x_label, min(above) / 1.3, max(above) * 1.3, as_given=as_given)
     else:
         low, high = domain(places, zero=False)
         room = (high - low) * 0.03  # for the names beside the points
-        axis = Axis("linear", x_label, low - room, high + room)
-    return ScatterChart(key, title, axis, y_label, unit, list(points), note)
+        axis = Axis("linear", x_label, low - room, high + room, as_given=as_given)
+    return ScatterChart(key, title, axis, y_label, unit, list(points), note, as_given=as_given)

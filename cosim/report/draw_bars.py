@@ -6,6 +6,7 @@ import math
 
 from cosim.accounting.words import Unit, number
 from cosim.report.charts import BarChart, Bars
+from cosim.report.draw_lines import heading
 from cosim.report.scales import Scale
 from cosim.report.size import Drawn, Size
 from cosim.report.svg import element, text, titled, whisker
@@ -13,14 +14,11 @@ from cosim.report.svg import element, text, titled, whisker
 
 def draw_bars(chart: BarChart, size: Size, top: float) -> Drawn:
     """Return the elements of a bar chart that begins at `top` [px]."""
-    body: list[str] = []
     row = size.font * 1.45
-    y = top + row
     unit = chart.shown
     title = f"{chart.label} [{unit.name}]" if unit.name else chart.label
-    body.append(text(title, 4, y - 4, size.font, class_="strong"))
+    body, y, x = heading(title, size, top)
     if len(chart.groups) > 1:
-        x = size.text_width(title) * 1.08 + 18
         for group in chart.groups:
             needed = 17 + size.text_width(group.name) + 12
             if x + needed > size.width:

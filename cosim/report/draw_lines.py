@@ -54,10 +54,8 @@ def draw_lines(chart: LineChart, size: Size, top: float, *, linked: bool) -> Dra
 def _heading(panel: Panel, size: Size, y: float) -> tuple[list[str], float]:
     """Return the title of a panel with its legend, and where the plot begins."""
     row = size.font * 1.45
-    y += row
-    body = [text(panel.title, 4, y - 4, size.font, class_="strong")]
+    body, y, x = heading(panel.title, size, y)
     if len(panel.series) > 1:
-        x = size.text_width(panel.title) * 1.08 + 18
         for line in panel.series:
             needed = _SWATCH + 5 + size.text_width(line.name) + 12
             if x + needed > size.width and x > 4:
@@ -66,6 +64,16 @@ def _heading(panel: Panel, size: Size, y: float) -> tuple[list[str], float]:
             body.append(text(line.name, x + _SWATCH + 5, y - 4, size.font))
             x += needed
     return body, y + 8
+
+
+def heading(title: str, size: Size, y: float) -> tuple[list[str], float, float]:
+    """Return a title in bold type, the foot of its last line, and where a legend may begin [px]."""
+    lines = size.lines(title, size.width - 8, bold=True)
+    body = []
+    for line in lines:
+        y += size.font * 1.45
+        body.append(text(line, 4, y - 4, size.font, class_="strong"))
+    return body, y, size.bold_width(lines[-1]) + 18
 
 
 def _swatch(line: ChartLine, x: float, y: float) -> str:

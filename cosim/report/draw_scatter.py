@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cosim.accounting.words import Unit, number
 from cosim.report.charts import Point, ScatterChart
-from cosim.report.draw_lines import grid
+from cosim.report.draw_lines import grid, heading
 from cosim.report.scales import Scale, x_scale
 from cosim.report.size import RIGHT, Drawn, Size
 from cosim.report.svg import element, text, titled, whisker
 from cosim.report.ticks import domain, linear_ticks
+
+_BESIDE = 9  # from the middle of a point to its label [px]
 
 
 def draw_scatter(chart: ScatterChart, size: Size, top: float) -> Drawn:
@@ -20,8 +24,7 @@ def draw_scatter(chart: ScatterChart, size: Size, top: float) -> Drawn:
     right = size.width - RIGHT
     across = x_scale(chart.axis, size.ticks).to(left, right)
     title = f"{chart.label} [{unit.name}]" if unit.name else chart.label
-    y = top + size.font * 1.45
-    body = [text(title, 4, y - 4, size.font, class_="strong")]
+    body, y, _ = heading(title, size, top)
     height = 280
     down = Scale("linear", low, high, ticks).to(y + 4 + height, y + 4)
     body += grid(across, down, True, size)
@@ -42,9 +45,12 @@ def draw_scatter(chart: ScatterChart, size: Size, top: float) -> Drawn:
         dot = element("circle", hint, cx=px, cy=py, r=5, class_=f"solid {point.color}")
         body.append(dot)
         if label := point.name if point.label is None else point.label:
-            anchor, middle = _place(px, py, size.text_width(label), size, taken, y + height)
-            x, at = px + 9 if anchor == "start" else px - 9, middle + size.font * 0.35
-            body.append(text(label, x, at, size.font, text_anchor=anchor))
+            lines = size.lines(label, max(px, size.width - px) - _BESIDE - 2)
+            anchor, middles = _place(px, py, lines, size, taken, y + height)
+            x = px + _BESIDE if anchor == "start" else px - _BESIDE
+            for line, middle in zip(lines, middles, strict=True):
+                at = middle + size.font * 0.35
+                body.append(text(line, x, at, size.font, text_anchor=anchor))
     y += 4 + height + size.font * 2.9
     body.append(text(across.label, right, y - 4, size.font, text_anchor="end", class_="quiet"))
     return body, y + 4, {"data_scatter": chart.key}
@@ -69,27 +75,38 @@ def _in_words(value: float, interval: tuple[float, float] | None, unit: Unit) ->
 def _place(
     px: float,
     py: float,
-    width: float,
+    lines: Sequence[str],
     size: Size,
     taken: list[tuple[float, float, float]],
     bottom: float,
-) -> tuple[str, float]:
-    """Return the side of a point on which its label stands, and the middle of its height [px].
+) -> tuple[str, list[float]]:
+    """Return the side of a point on which its label stands, and the middles of its lines [px].
 
     That is the nearest place that is free of what is `taken` (from, to, middle), to which it is
     added: to the right or left, at the point's height, below or above; not below `bottom` as long
     as there is room above it.
     """
-    sides = {"start": (px + 9, px + 9 + width), "end": (px - 9 - width, px - 9)}
+    width = max(map(size.text_width, lines))
+    sides = {
+        "start": (px + _BESIDE, px + _BESIDE + width),
+        "end": (px - _BESIDE - width, px - _BESIDE),
+    }
     held = {
         side: point for side, point in sides.items() if point[0] >= 0 and point[1] <= size.width
     }
+    offsets = [(k - (len(lines) - 1) / 2) * size.font * 1.15 for k in range(len(lines))]
     shift = 0.0
     while True:
         for side, (a, b) in (held or sides).items():
             for middle in (py + shift, py - shift):
-                free = all(b <= c or d <= a or abs(middle - at) >= size.font for c, d, at in taken)
-                if free and middle > size.font * 2.5 and (middle < bottom or shift > bottom):
-                    taken.append((a, b, middle))
-                    return side, middle
+                middles = [middle + offset for offset in offsets]
+                free = all(
+                    b <= c or d <= a or abs(at - other) >= size.font
+                    for c, d, other in taken
+                    for at in middles
+                )
+                above = middles[0] > size.font * 2.5
+                if free and above and (middles[-1] < bottom or shift > bottom):
+                    taken.extend((a, b, at) for at in middles)
+                    return side, middles
         shift += size.font / 2

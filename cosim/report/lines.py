@@ -31,6 +31,8 @@ class Axis:
         low, high: Its ends.
         origin: UTC time of 0, of a time axis.
         clock: Clock by which a time axis is labelled.
+        whole: Whether places are whole numbers, which ticks between them would belie.
+        as_given: Whether places are written in the unit of the label, not in the one that suits.
     """
 
     kind: Kind
@@ -39,6 +41,8 @@ class Axis:
     high: float
     origin: datetime | None = None
     clock: Clock = UTC_CLOCK
+    whole: bool = False
+    as_given: bool = False
 
     @property
     def quantity(self) -> str:
@@ -55,6 +59,8 @@ class Axis:
     @property
     def shown(self) -> Unit:
         """The unit in which places are written."""
+        if self.as_given:
+            return Unit(self.unit, 1.0)
         ends = (self.low, self.high)
         return unit_for(self.unit, _middle(*ends) if self.kind == "log" else max(map(abs, ends)))
 
@@ -122,6 +128,7 @@ class Panel:
         infinite: Meaning of an infinite value.
         log: Whether the axis is logarithmic; values that are not above 0 stand at its foot.
         banded: Whether the bands of lines are drawn; else they are only under the pointer.
+        as_given: Whether values are written in `unit` itself, not in the one that suits them.
     """
 
     label: str
@@ -134,12 +141,15 @@ class Panel:
     infinite: str = UNLIMITED
     log: bool = False
     banded: bool = True
+    as_given: bool = False
 
     @property
     def shown(self) -> Unit:
         """The unit in which values are written, by the largest of them."""
         if self.percent:
             return Unit("%", 0.01)
+        if self.as_given:
+            return Unit(self.unit, 1.0)
         least, largest = _bounds(
             values
             for line in self.series

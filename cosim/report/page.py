@@ -27,9 +27,10 @@ from cosim.report.svg import color_rules, variables
 from cosim.results.files import REPORT, put_text
 from inference_sim.arrays import FloatArray
 
+_SHORT = 24  # letters of a name that is not wrapped
 _CODE = re.compile(r"`([^`]+)`")
 _PRINTED = 60
-"""Most rows of a table that are printed."""
+"""Most rows of a table that are printed, and that are all in sight on a page."""
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
@@ -165,17 +166,19 @@ def table(
         wide: Columns of running text, which keep a readable width.
         keys: Identifiers of the rows, to link to.
         named: Whether the first column names the rows, and stays in sight.
-        whole: Whether all rows are in sight; otherwise a long table scrolls within its box.
+        whole: Whether all rows are in sight, close together; otherwise a table of many rows scrolls
+            within its box, which is said below it.
 
     Of a long one the first rows are printed, which is said there.
     """
+    cells_of = list(rows)
     kinds = {**dict.fromkeys(wide, "reason"), **dict.fromkeys(numbers, "number")}
     top = "".join(
         f'<th scope="col"{_class(kinds.get(k, ""))}>{escape(name)}</th>'
         for k, name in enumerate(head)
     )
     lines = []
-    for index, row in enumerate(rows):
+    for index, row in enumerate(cells_of):
         name, *rest = row if named else ("", *row)
         cells = f'<th scope="row">{escape(name)}</th>' if named else ""
         cells += "".join(
@@ -193,8 +196,28 @@ def table(
             f"The first {_PRINTED} of {len(lines):,} rows; the page has all.", kind="note printed"
         )
     kind = "wide-table" if head else "wide-table pairs"
-    kind += " whole" if whole else ""
-    return f'<div class="{kind}" tabindex="0"><table>{header}{body}</table></div>{note}'
+    kind += " whole" if whole else long_kind(len(lines))
+    if head:
+        kind += short_kind(cell for row in cells_of for k, cell in enumerate(row) if k not in kinds)
+    hint = "" if whole else long_hint(len(lines))
+    return f'<div class="{kind}" tabindex="0"><table>{header}{body}</table></div>{hint}{note}'
+
+
+def long_kind(rows: int) -> str:
+    """Return the class of a box whose table has so many rows that it scrolls; empty for others."""
+    return " long" if rows > _PRINTED else ""
+
+
+def long_hint(rows: int) -> str:
+    """Return a note that a table scrolls within its box; empty where all rows are in sight."""
+    if rows <= _PRINTED:
+        return ""
+    return paragraph(f"{rows:,} rows: scroll within the table.", kind="note unprinted")
+
+
+def short_kind(texts: Iterable[str]) -> str:
+    """Return the class of a table whose names stay on a line each; empty where one is long."""
+    return " short" if all(len(text) <= _SHORT for text in texts) else ""
 
 
 def preformatted(text: str) -> str:

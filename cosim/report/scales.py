@@ -71,8 +71,11 @@ def x_scale(axis: Axis, most: int) -> Scale:
     ):
         ticks, label = round_ones, axis.quantity
     else:
-        make = log_ticks if axis.kind == "log" else linear_ticks
-        ticks = make(axis.low, axis.high, most + (axis.kind == "log"), shown.size)
+        if axis.kind == "log":
+            ticks = log_ticks(axis.low, axis.high, most + 1, shown.size)
+        else:
+            whole = axis.whole and shown.size == 1
+            ticks = linear_ticks(axis.low, axis.high, most, shown.size, whole=whole)
         label = f"{axis.quantity} [{shown.name}]" if shown.name else axis.label
     return Scale(axis.kind, axis.low, axis.high, ticks, label=label)
 

@@ -37,7 +37,9 @@ class Tick:
     label: str
 
 
-def linear_ticks(low: float, high: float, most: int, size: float = 1.0) -> list[Tick]:
+def linear_ticks(
+    low: float, high: float, most: int, size: float = 1.0, *, whole: bool = False
+) -> list[Tick]:
     """Return at most about `most` ticks at 1, 2 or 5 times a power of ten within [low, high].
 
     Labels have the decimals of the step between them, so that no two are equal.
@@ -46,11 +48,13 @@ def linear_ticks(low: float, high: float, most: int, size: float = 1.0) -> list[
         low, high: Ends of the axis.
         most: About how many there may be.
         size: Size of the unit that labels are in.
+        whole: Whether only whole numbers are values, as of things that are counted.
     """
     span = (high - low) / size
     if span <= _LEAST_SPAN or not all(map(math.isfinite, (span, low / size, high / size))):
         return [Tick(low, number(low / size))]
-    digit, power = next(step for step in _steps(span / most) if span / _size(step) <= most + 0.5)
+    least = max(span / most, 1.0) if whole else span / most
+    digit, power = next(step for step in _steps(least) if span / _size(step) <= most + 0.5)
     step = _size((digit, power))
     first = math.ceil(low / size / step - 1e-9)
     last = math.floor(high / size / step + 1e-9)

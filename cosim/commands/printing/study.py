@@ -16,9 +16,10 @@ def print_study(table: TextTable, notes: Iterable[str], folder: Path, *, wide: b
         table: The table, its most important columns first.
         notes: A paragraph each.
         folder: The result folder.
-        wide: Whether to print columns that do not fit too, below the others.
+        wide: Whether to print columns that do not fit too: below the others, or beside them where
+            there is no edge.
     """
-    console = TableConsole()
+    console = TableConsole(wide=wide)
     if left_out := console.table(table, whole=wide):
         console.notes(
             [f"Not shown: {', '.join(left_out)}. --wide shows them, and so does the page."]

@@ -13,20 +13,25 @@ from cosim.commands.printing.layout import has_edge
 from cosim.studies.frame.table import TextTable
 
 _WIDTH = 100
-_ENDLESS = 400
+_NO_EDGE = 120
+_ENDLESS = 2000
 _BETWEEN = 2  # between two columns
 
 
 class TableConsole:
     """Printer of tables and notes.
 
-    A table that is too wide continues in a second one below, or leaves out its last columns. A file
-    has no edge to end at, unless COLUMNS sets one.
+    A table that is too wide continues in a second one below, or leaves out its last columns. A pipe
+    or a file has no edge to end at, unless COLUMNS sets one: tables keep to 120 characters there.
+
+    Args:
+        wide: Whether tables have all their columns beside each other where there is no edge.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, wide: bool = False) -> None:
         self._console = Console(highlight=False, soft_wrap=True, markup=False)
-        self._width = self._console.width if has_edge(self._console) else _ENDLESS
+        no_edge = _ENDLESS if wide else _NO_EDGE
+        self._width = self._console.width if has_edge(self._console) else no_edge
         self._console.width = _ENDLESS  # what does not fit is split here
 
     def table(self, table: TextTable, *, whole: bool = True) -> list[str]:
@@ -63,17 +68,25 @@ class TableConsole:
 
 
 def _split(lines: Sequence[Sequence[str]], width: int, names: int) -> Iterator[list[int]]:
-    """Yield the columns of tables that fit into a width, those of the names in each."""
+    """Yield the columns of tables that fit into a width, those of the names in each.
+
+    A column without a title stays beside the one that it belongs to, the one before.
+    """
     widths = [max(map(_text_width, column)) for column in zip(*lines, strict=True)]
     named = list(range(names))
     room = sum(widths[:names]) + _BETWEEN * (names - 1)
     columns, used = named, room
+    groups: list[list[int]] = []
     for index in range(names, len(widths)):
-        needed = _BETWEEN + widths[index]
+        if lines[0][index] or not groups:
+            groups.append([])
+        groups[-1].append(index)
+    for group in groups:
+        needed = sum(_BETWEEN + widths[index] for index in group)
         if used + needed > width and len(columns) > names:
             yield columns
             columns, used = named, room
-        columns = [*columns, index]
+        columns = [*columns, *group]
         used += needed
     yield columns
 

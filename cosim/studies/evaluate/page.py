@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from cosim.accounting.words import mass
+from cosim.accounting.words import Unit, mass
 from cosim.report import bar_table
 from cosim.report.charts import BarChart, Point, ScatterChart, bar_chart, scatter_chart
 from cosim.report.page import Page, Section, cards, paragraph, preformatted, table
@@ -21,14 +21,15 @@ from inference_sim.files.yaml_text import write_yaml
 _NAMED = 12
 """Most points that all have their names; of more, those close together share one."""
 _COLORS = {"baseline": "grey"}
+_COUNTS = ("late", "left")
 _DECOYS = (
     "The same policies, shown a carbon signal that tells nothing of the grid, and accounted by the "
     "true one. What they save comes from larger batches and sleeping replicas, not from timing."
 )
+_LINES = "Lines at the ends of bars: 95 % intervals."
 _BARS = (
-    "Lines at the ends of bars: 95 % intervals. Bars begin at 0, or at doing nothing, the "
-    "upright line, where all lie near it. * where zero lies outside the interval. A click on a "
-    "head sorts; all columns are below."
+    "Bars begin at 0, or at doing nothing, the upright line, where all lie near it. * where zero "
+    "lies outside the interval. A click on a head sorts; all columns are below."
 )
 _SCENARIO = (
     "With every default written out, and the `until` of deferrable requests that `drain` sets. "
@@ -70,13 +71,15 @@ def _known(evaluation: Evaluation) -> list[PolicyRow]:
 
 def _charts(evaluation: Evaluation) -> list[Section]:
     rows = _known(evaluation)
-    pareto = _pareto(rows)
     shown = [row for row in evaluation.rows if row.variant.kind != "decoy"]
+    pareto = _pareto(rows, TableUnits.of(shown).mass)
+    has_ends = any(math.isfinite(row.carbon_g.half_width) for row in shown)
+    reading = f"{_LINES} {_BARS}" if has_ends else _BARS
     return [
         Section(
             "policies",
             "The policies",
-            [policy_table(shown, _best(evaluation)), paragraph(_BARS, kind="note")],
+            [policy_table(shown, _best(evaluation)), paragraph(reading, kind="note")],
         ),
         *([Section("waiting", "Carbon against latency", [pareto])] if pareto else []),
         Section("savings", "Savings by policy", [_savings(rows, evaluation.rows)]),
@@ -84,7 +87,9 @@ def _charts(evaluation: Evaluation) -> list[Section]:
 
 
 def _about(evaluation: Evaluation) -> list[Section]:
-    figures = evaluation_table(evaluation).html()
+    count = len(evaluation.seeds) * max(len(evaluation.weeks), 1)
+    whole = evaluation_table(evaluation)
+    figures = replace(whole, head=[_of_runs(title, count) for title in whole.head]).html()
     remarks = [paragraph(note, kind="note") for note in notes(evaluation)]
     written = write_yaml(evaluation.scenario)
     seeds = [("seeds", ", ".join(map(str, evaluation.seeds)))]
@@ -92,7 +97,7 @@ def _about(evaluation: Evaluation) -> list[Section]:
     decoys = [row for row in evaluation.rows if row.variant.kind == "decoy"]
     return [
         Section("figures", "All figures", [figures, *remarks]),
-        *([Section("decoys", "Decoys", _decoys(decoys))] if decoys else []),
+        *([Section("decoys", "Decoys", _decoys(decoys, count))] if decoys else []),
         Section("scenario", "Scenario", [paragraph(_SCENARIO, kind="note"), preformatted(written)]),
         Section(
             "versions",
@@ -102,8 +107,13 @@ def _about(evaluation: Evaluation) -> list[Section]:
     ]
 
 
-def _decoys(rows: Sequence[PolicyRow]) -> list[str]:
-    """Return the table of the policies that were shown a decoy."""
+def _of_runs(title: str, count: int) -> str:
+    """Return the title of a column, which says of counts that they are means of several runs."""
+    return f"{title}, mean of {count:,} runs" if title in _COUNTS and count > 1 else title
+
+
+def _decoys(rows: Sequence[PolicyRow], count: int) -> list[str]:
+    """Return the table of the policies that were shown a decoy, each in so many runs."""
     units = TableUnits.of(rows)
     lines = [
         (
@@ -118,7 +128,7 @@ def _decoys(rows: Sequence[PolicyRow]) -> list[str]:
         "policy, and the signal that it was shown",
         f"carbon {units.mass.name}",
         "saving %",
-        "left",
+        _of_runs("left", count),
     )
     return [
         paragraph(_DECOYS, kind="note"),
@@ -183,7 +193,7 @@ def _sentence(evaluation: Evaluation) -> str:
     return text
 
 
-def _pareto(rows: list[PolicyRow]) -> ScatterChart | None:
+def _pareto(rows: list[PolicyRow], mass_unit: Unit) -> ScatterChart | None:
     """Return carbon against latency; None where no request had to be served at once.
 
     Of many points that lie close together the first is named, or the lowest.
@@ -192,9 +202,9 @@ def _pareto(rows: list[PolicyRow]) -> ScatterChart | None:
         Point(
             row.variant.name,
             row.ttft_p99_s,
-            row.carbon_g.mean / 1000,
+            row.carbon_g.mean / mass_unit.size,
             color=_COLORS.get(row.variant.kind, "blue"),
-            y_interval=_ends(row.carbon_g, 1e-3),
+            y_interval=_ends(row.carbon_g, 1 / mass_unit.size),
         )
         for row in (*rows[:1], *sorted(rows[1:], key=lambda row: row.carbon_g.mean))
         if row.ttft_p99_s is not None
@@ -202,17 +212,19 @@ def _pareto(rows: list[PolicyRow]) -> ScatterChart | None:
     if not shown:
         return None
     points = shown if len(shown) <= _NAMED else _grouped(shown)
+    has_grey = any(point.color == "grey" for point in points)
     return scatter_chart(
         "pareto",
         "Carbon against the time to the first token",
         points,
         x_label="time to the first token, p99 [s]",
         y_label="Emissions from grid imports",
-        unit="kg",
+        unit=mass_unit.name,
         log_x=True,
+        as_given=True,
         note="Better is lower and further left. Only requests that may not be deferred count: the "
-        "delay of the others is not included. In grey: baselines that do not look at the carbon "
-        "intensity."
+        "delay of the others is not included."
+        + (" In grey: baselines that do not look at the carbon intensity." if has_grey else "")
         + (" Upright lines: 95 % intervals." if any(p.y_interval for p in points) else "")
         + (" Of points close together, one is named." if len(shown) > _NAMED else ""),
     )
@@ -276,7 +288,7 @@ def _savings(rows: Sequence[PolicyRow], everything: Sequence[PolicyRow]) -> BarC
         unit="%",
         note="Savings beyond those at other hours are due to timing. Rows without a saving, which "
         "left work or filled a battery, are not drawn."
-        + (" Lines: 95 % intervals." if has_ends else ""),
+        + (" Lines: 95 % intervals of the policies; those at other hours have none." * has_ends),
         intervals={"the policy": ([low for low, _ in ends], [high for _, high in ends])}
         if has_ends
         else None,

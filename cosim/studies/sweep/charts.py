@@ -96,7 +96,9 @@ def _lines(
             series += _series(name, measure, rows, k)
         label = ", ".join([measure.label, *names])
         height = 160 if further else 240
-        panels.append(Panel(label, measure.unit, series, height=height, zero=_zero(series)))
+        panels.append(
+            Panel(label, measure.unit, series, height=height, zero=_zero(series), as_given=True)
+        )
     notes = [
         _alike(axes, [across, *others]),
         _BAND if len(every[0].runs) > 1 else "",
@@ -105,10 +107,11 @@ def _lines(
     low, high = float(at[0]), float(at[-1])
     if low > 0 and high / low >= _LOG_FROM:
         room = (high / low) ** _ROOM
-        axis = LineAxis("log", across.title, low / room, high * room)
+        axis = LineAxis("log", across.title, low / room, high * room, as_given=True)
     else:
         room = (high - low) * _ROOM
-        axis = LineAxis("linear", across.title, low - room, high + room)
+        whole = bool((at == np.round(at)).all())
+        axis = LineAxis("linear", across.title, low - room, high + room, whole=whole, as_given=True)
     title = f"{_capital(measure.label)} by {across.label}"
     return LineChart(
         measure.figure, title, axis, at, panels, " ".join(filter(None, notes)), dots=True
@@ -164,33 +167,41 @@ def pareto_chart(
 
     Cases that left work behind are not in it.
     """
-    measure = in_unit(MEASURES[choice.figure], every)
+    measure, latency = (in_unit(MEASURES[name], every) for name in (choice.figure, _LATENCY))
     shown = [row for row in every if row.whole and {_LATENCY, choice.figure} <= row.figures.keys()]
     if len(shown) < 2:
         return None
-    latencies = [row.mean(_LATENCY) for row in shown]
+    latencies = [row.mean(_LATENCY) * latency.factor for row in shown]
     points = []
-    for row, latency_s in zip(shown, latencies, strict=True):
+    for row, at in zip(shown, latencies, strict=True):
         in_front = any(row is best for best in choice.front)
         name = case_name(axes, row.values)
         is_named = in_front or row is choice.baseline or len(shown) <= _NAMED
         color = "vermilion" if in_front else "blue" if row is choice.baseline else "grey"
         label = f"{name} (baseline)" if row is choice.baseline else name
         grams = row.mean(choice.figure) * measure.factor
-        points.append(Point(name, latency_s, grams, color, label if is_named else ""))
+        points.append(Point(name, at, grams, color, label if is_named else ""))
+    blue = " In blue: the baseline." if any(point.color == "blue" for point in points) else ""
     left_out = f" {_LEFT_OUT}" if len(shown) < len(every) else ""
     return scatter_chart(
         "pareto",
         "Carbon against the time to the first token",
         points,
-        x_label="time to the first token, p99 [s]",
+        x_label=latency.title,
         y_label=_capital(measure.label),
         unit=measure.unit,
         log_x=min(latencies) > 0 and max(latencies) / min(latencies) >= _LOG_FROM,
-        note="Better is lower and further left. In red: the Pareto front, of which each case is "
-        f"faster by more than {percent(LEAST_FASTER)}. In blue: the baseline. Latency is "
+        note=f"Better is lower and further left. In orange: {_front(choice)}.{blue} Latency is "
         f"that of requests that may not be deferred.{left_out}",
+        as_given=True,
     )
+
+
+def _front(choice: Choice) -> str:
+    """Return what the points of the front are."""
+    if len(choice.front) < 2:
+        return "the case that emits least, and none is faster"
+    return f"the Pareto front, of which each case is faster by more than {percent(LEAST_FASTER)}"
 
 
 def _capital(text: str) -> str:

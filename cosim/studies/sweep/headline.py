@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from cosim.accounting.words import unit_for
+from cosim.accounting.words import latency
 from cosim.studies.runs.figures import LEAST_SERVED, MUCH_STORED
 from cosim.studies.runs.interval import Interval
 from cosim.studies.sweep.axes import Axis
 from cosim.studies.sweep.cases import case_name
-from cosim.studies.sweep.measures import MEASURES, differs
+from cosim.studies.sweep.measures import MEASURES, differs, in_unit
 from cosim.studies.sweep.rows import LEAST_FASTER, CaseRow, Choice
 
 _GOOD = 0.99  # least SLO attainment that needs no remark
@@ -24,13 +24,13 @@ def headline(axes: Sequence[Axis], every: Sequence[CaseRow], choice: Choice) -> 
     if best is None:
         yield "No case completed its work, so none is named best."
     else:
-        yield _least(axes, choice, best)
+        yield _least(axes, every, choice, best)
         if choice.runner_up is not None and choice.lead is not None:
             yield _lead(choice.lead, case_name(axes, choice.runner_up.values))
         yield from _latency(axes, every, best, choice.baseline)
         yield from _slos(axes, every, choice, best)
         if len(choice.front) > 1:
-            yield _front(axes, choice)
+            yield _front(axes, every, choice)
     yield from undone(axes, every)
 
 
@@ -49,22 +49,21 @@ def undone(axes: Sequence[Axis], every: Sequence[CaseRow]) -> Iterator[str]:
         )
 
 
-def carbon_text(row: CaseRow, figure: str) -> str:
-    """Return the carbon of a case with its unit."""
-    value = row.mean(figure)
-    if figure == "per_1k_tokens_g":
-        return f"{value:.4g} g per 1,000 output tokens"
-    unit = unit_for("g", max(abs(value), 1.0))
-    return f"{value / unit.size:.4g} {unit.name}"
+def carbon_text(row: CaseRow, figure: str, every: Sequence[CaseRow]) -> str:
+    """Return the carbon of a case in the unit that the tables and charts of all have."""
+    measure = in_unit(MEASURES[figure], every)
+    of = " per 1,000 output tokens" if figure == "per_1k_tokens_g" else ""
+    return f"{row.mean(figure) * measure.factor:.4g} {measure.unit}{of}"
 
 
 def seconds_text(seconds: float) -> str:
-    """Return a duration in s or ms."""
-    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.4g} s"
+    """Return a duration in ms, s, min or h."""
+    return f"{seconds:.4g} s" if 1 <= seconds < 120 else latency(seconds)
 
 
-def _least(axes: Sequence[Axis], choice: Choice, best: CaseRow) -> str:
-    text = f"Least carbon: {case_name(axes, best.values)}, with {carbon_text(best, choice.figure)}"
+def _least(axes: Sequence[Axis], every: Sequence[CaseRow], choice: Choice, best: CaseRow) -> str:
+    carbon = carbon_text(best, choice.figure, every)
+    text = f"Least carbon: {case_name(axes, best.values)}, with {carbon}"
     baseline = choice.baseline
     if baseline is best:
         return f"{text}: the baseline itself."
@@ -74,7 +73,7 @@ def _least(axes: Sequence[Axis], choice: Choice, best: CaseRow) -> str:
     saved = f", {_percent(1 - own / value)} less than" if value > 0 else "; it is compared with"
     return (
         f"{text}{saved} the baseline, {case_name(axes, baseline.values)} "
-        f"({carbon_text(baseline, choice.figure)}).{_stored(choice)}"
+        f"({carbon_text(baseline, choice.figure, every)}).{_stored(choice)}"
     )
 
 
@@ -142,13 +141,13 @@ def _slos(
     least = min(good, key=lambda row: row.mean(choice.figure))
     yield (
         f"{text}; of the cases that reach {_percent(_GOOD)}, {case_name(axes, least.values)} "
-        f"emits least ({carbon_text(least, choice.figure)})."
+        f"emits least ({carbon_text(least, choice.figure, every)})."
     )
 
 
-def _front(axes: Sequence[Axis], choice: Choice) -> str:
+def _front(axes: Sequence[Axis], every: Sequence[CaseRow], choice: Choice) -> str:
     texts = [
-        f"{case_name(axes, row.values)} ({carbon_text(row, choice.figure)}, "
+        f"{case_name(axes, row.values)} ({carbon_text(row, choice.figure, every)}, "
         f"{seconds_text(row.mean('ttft_p99_s'))})"
         for row in choice.front
     ]

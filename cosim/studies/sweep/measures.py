@@ -72,6 +72,8 @@ HARDWARE = (
 MEASURES = {measure.figure: measure for measure in (*CARBON, *ENERGY, *SERVICE, *HARDWARE)}
 
 
+_LEAST = {"kg": 0.1, "kWh": 1.0, "W": 1.0, "g": 1e-3, "s": 1e-3}
+"""Units that go by the size of the figures, and the size below which they get no smaller."""
 NOISE = 0.005
 """Figures that differ by no more than this share of the largest are as good as the same."""
 
@@ -86,11 +88,14 @@ def differs(figure: str, every: Sequence[CaseRow]) -> bool:
 
 
 def in_unit(measure: Measure, every: Sequence[CaseRow]) -> Measure:
-    """Return a measure in the unit that suits the cases: g or t for kg, MWh for kWh, kW for W."""
-    if measure.unit not in ("kg", "kWh", "W"):
+    """Return a measure in the unit that suits the largest of the cases: g or t for kg, and so on.
+
+    Tables and charts of all cases write it in this unit.
+    """
+    if measure.unit not in _LEAST:
         return measure
     values = [abs(row.mean(measure.figure)) * measure.factor for row in every]
-    least = 0.1 if measure.unit == "kg" else 1.0  # no mg, and no Wh
+    least = _LEAST[measure.unit]
     unit = unit_for(measure.unit, max([least, *filter(math.isfinite, values)]))
     return replace(measure, unit=unit.name, factor=measure.factor / unit.size)
 

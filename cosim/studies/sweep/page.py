@@ -24,6 +24,7 @@ from cosim.studies.sweep.headline import (
     alike,
     carbon_text,
     headline,
+    is_same,
     seconds_text,
     undone,
 )
@@ -79,7 +80,11 @@ def _cards(
 ) -> Iterator[tuple[str, str, str]]:
     best, baseline = choice.best, choice.baseline
     if best is not None:
-        yield "Least carbon", carbon_text(best, choice.figure), case_name(sweep.axes, best.values)
+        yield (
+            "Least carbon",
+            carbon_text(best, choice.figure, every),
+            case_name(sweep.axes, best.values),
+        )
         if baseline is not None and baseline is not best and baseline.mean(choice.figure) > 0:
             share = 1 - best.mean(choice.figure) / baseline.mean(choice.figure)
             name = case_name(sweep.axes, baseline.values)
@@ -148,7 +153,9 @@ def _about(sweep: Sweep, every: Sequence[CaseRow], choice: Choice) -> Iterator[S
             (in_unit(MEASURES[name], every).label, _range(in_unit(MEASURES[name], every), *ends))
             for name, ends in same.items()
         ]
-        yield Section("same", "The same in every case", [table((), lines)])
+        is_exact = all(is_same(ends) for ends in same.values())
+        title = "in every case" if is_exact else f"in every case, within {percent(NOISE, 1)}"
+        yield Section("same", f"The same {title}", [table((), lines)])
     settings = [paragraph(f"With --set {text}", kind="note") for text in sweep.settings]
     yield Section("study", "The study", [*settings, preformatted(sweep.text)])
     seeds = ", ".join(map(str, sweep.seeds))

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
 from cosim.studies.frame.table import TextTable
 from cosim.studies.sweep.columns import FIGURES, RUN_COLUMNS
 from cosim.studies.sweep.headline import headline
-from cosim.studies.sweep.measures import MEASURES, in_unit, texts
+from cosim.studies.sweep.measures import MEASURES, Measure, in_unit, texts
 from cosim.studies.sweep.rows import CaseRow, Choice, rows
 from cosim.studies.sweep.sweep import Sweep
 
 SHORT = {
     "total_g": "carbon",
-    "per_1k_tokens_g": "g per 1k\ntokens",
+    "per_1k_tokens_g": "carbon",
     "import_kwh": "grid",
     "self_sufficiency": "self-\nsuff. %",
     "cost": "cost",
@@ -39,26 +39,32 @@ def short_table(sweep: Sweep, every: Sequence[CaseRow], choice: Choice) -> TextT
         if _is_known(figure, every)
         and (figure == choice.figure or figure not in ("total_g", "per_1k_tokens_g"))
     }
-    for figure in {"total_g", "import_kwh"} & titles.keys():
-        titles[figure] += f"\n{in_unit(MEASURES[figure], every).unit}"
+    measures = {figure: MEASURES[figure] for figure in titles}
+    for figure in {"total_g", "per_1k_tokens_g", "import_kwh"} & titles.keys():
+        measures[figure] = in_unit(MEASURES[figure], every)
+        unit = measures[figure].unit
+        titles[figure] = (
+            f"{unit} per 1k\ntokens" if figure == "per_1k_tokens_g" else f"{titles[figure]}\n{unit}"
+        )
     if "cost" in titles and (unit := currency(every)):
         titles["cost"] = f"cost\n{unit}"
     heads = [axis.title.replace(" [", "\n[") for axis in sweep.axes]
-    return _table(sweep, every, choice, heads, titles)
+    return _table(sweep, every, choice, heads, titles, measures)
 
 
 def full_table(sweep: Sweep, every: Sequence[CaseRow], choice: Choice) -> TextTable:
     """Return a table of all figures that there are."""
-    titles = {
-        measure.figure: in_unit(measure, every).title
-        for measure in MEASURES.values()
-        if _is_known(measure.figure, every)
+    measures = {
+        figure: in_unit(measure, every)
+        for figure, measure in MEASURES.items()
+        if _is_known(figure, every)
     }
+    titles = {figure: measure.title for figure, measure in measures.items()}
     if "cost" in titles and (unit := currency(every)):
         titles["cost"] += f" [{unit}]"
     for figure in ("backlog", "rejected"):  # in the last column
         titles.pop(figure, None)
-    return _table(sweep, every, choice, [axis.title for axis in sweep.axes], titles)
+    return _table(sweep, every, choice, [axis.title for axis in sweep.axes], titles, measures)
 
 
 def _table(
@@ -66,11 +72,12 @@ def _table(
     every: Sequence[CaseRow],
     choice: Choice,
     heads: Sequence[str],
-    titles: dict[str, str],
+    titles: Mapping[str, str],
+    measures: Mapping[str, Measure],
 ) -> TextTable:
     columns = [[row.values[k].text for row in every] for k in range(len(sweep.axes))]
     for figure in titles:
-        cells = texts(in_unit(MEASURES[figure], every), every)
+        cells = texts(measures[figure], every)
         if figure == choice.figure and choice.best is not None:
             cells = [
                 f"{cell}{'*' if row is choice.best else ''}"

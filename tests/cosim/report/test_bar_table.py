@@ -53,6 +53,15 @@ def test_scales_of_little() -> None:
     assert BarScale.of(column(5.0, 5.1, baseline=None)).origin == 0.0
 
 
+def test_all_rows_are_in_sight_or_it_says_that_they_are_not() -> None:
+    many = bar_table([NameColumn("case", ["a"] * 61)], [column(*range(61))])
+    assert 'class="wide-table bars long short"' in many
+    assert "61 rows: scroll within the table." in many
+    some = bar_table([NameColumn("case", ["a"] * 60)], [column(*range(60))])
+    assert 'class="wide-table bars short"' in some
+    assert "scroll" not in some
+
+
 def test_intervals_lie_within_the_scale() -> None:
     scale = BarScale.of(column(1.0, 4.0, half=2.0))
     assert (scale.low, scale.high) == (-1.0, 6.0)

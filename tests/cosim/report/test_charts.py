@@ -265,6 +265,48 @@ def test_what_a_long_table_leaves_out_in_print_is_said() -> None:
     assert "printed" not in short
 
 
+def test_a_table_that_scrolls_within_its_box_says_so() -> None:
+    assert "75 rows: scroll within the table." in table(["k"], [[str(k)] for k in range(75)])
+    assert '<div class="wide-table long short"' in table(["k"], [[str(k)] for k in range(75)])
+    for html in (
+        table(["k"], [["a name of one line"]] * 60),
+        table(["k"], [["k"]] * 75, whole=True),
+    ):
+        assert " long" not in html
+        assert "scroll" not in html
+
+
+def test_only_short_names_stay_on_one_line() -> None:
+    assert " short" in table(["gpu", "carbon"], [["h100-sxm-80gb", "1" * 30]], numbers=[1])
+    assert " short" not in table(["policy"], [["h100-sxm-80gb"], ["a name of many words " * 3]])
+
+
+def test_on_a_phone_titles_and_names_of_points_take_several_lines() -> None:
+    name = "solar 1200 W, battery 2000 Wh, replicas 3, gpu h100-sxm-80gb, with a long remark"
+    label = "carbon per 1,000 output tokens, gpu h100-sxm-80gb, battery 2000 Wh"
+    points = [Point(name, 1.0, 1.0), Point(f"{name} too", 2.0, 2.0), Point("short", 1.5, 1.0)]
+    axis = Axis("linear", "x", 0, 2)
+    line = ChartLine("mine", "blue", np.arange(3.0))
+    lines = LineChart("k", "t", axis, np.arange(3.0), [Panel(label, "g", [line, line])])
+    bars = bar_chart("bars", "Energy", ["a"], {"b": [3.0]}, label=label, unit="kWh")
+    for chart in (scatter_chart("s", "t", points, x_label="x", y_label=label), lines, bars):
+        root = ET.fromstring(to_svg(chart, NARROW))  # noqa: S314
+        texts = list(root.iter("text"))
+        assert len([one for one in texts if one.get("class") == "strong"]) >= 2
+        for one in texts:
+            assert one.text is not None
+            width = NARROW.text_width(one.text)
+            x = float(one.get("x", "nan"))
+            if one.get("text-anchor") == "end":
+                x -= width
+            elif one.get("text-anchor") == "middle":
+                x -= width / 2
+            assert x >= -1
+            assert x + width <= NARROW.width + 8, one.text
+    said = " ".join(one.text or "" for one in ET.fromstring(to_svg(lines, NARROW)).iter("text"))  # noqa: S314
+    assert f"{label} [g]" in said
+
+
 def test_points_are_circles_on_a_logarithmic_axis() -> None:
     """From 1 to 100, with a third of a decade's tenth left at both ends; no line joins them."""
     series = [

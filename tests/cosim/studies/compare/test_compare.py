@@ -307,3 +307,25 @@ def test_eight_long_runs_at_three_sites_make_a_page_of_bounded_size(
     page = compare({f"run {k}": long for k in range(8)}).page().html()
     assert len(page) < 3_000_000
     assert "Each value is the mean of" in page
+
+
+@pytest.mark.parametrize("options", [(), ("--wide",)])
+def test_many_runs_keep_to_a_width_with_their_differences(
+    options: tuple[str, ...], folders: list[Path], cosim: Cli, tmp_path: Path
+) -> None:
+    runs = [tmp_path / f"{folders[k % 3].name}-{k}" for k in range(8)]
+    for k, run in enumerate(runs):
+        shutil.copytree(folders[k % 3], run)
+    answer = cosim("compare", *runs, "--brief", "-o", tmp_path / "page.html", *options)
+    assert answer.code == 0, answer.err
+    tables = [line for line in answer.out.splitlines() if line.startswith("against ")]
+    widest = max(map(len, answer.out.splitlines()[:-1]))
+    assert (len(tables) == 1) == (widest > 120) == bool(options)
+    # A part begins with a run, not with the differences of the last one above.
+    starts = [re.split(r" {2,}", line)[1] for line in tables]
+    names = [name for line in tables for name in re.split(r" {2,}", line.strip())[1:]]
+    assert len(names) == len(set(names)) == 8
+    assert set(starts) <= set(names)
+    carbon = [line for line in answer.out.splitlines() if line.startswith("carbon, operational  ")]
+    assert len(carbon) == len(tables)
+    assert all("%" not in re.split(r" {2,}", line)[1] for line in carbon)

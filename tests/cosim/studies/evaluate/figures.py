@@ -99,7 +99,7 @@ def evaluation(
         bounds=known,
         rows=tuple(rows(policies, known, units)),
         bulk_hour_utc=bulk_hour_utc,
-        scenario={"name": "week", "evaluation": {"policies": [{"name": "noop"}]}},
+        scenario={"name": "week", "sites": [], "evaluation": {"policies": [{"name": "noop"}]}},
         versions={"cosim": "0.1.0", "Python": "3.12.1"},
     )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -125,14 +127,24 @@ def test_weeks_and_blind_baselines(cosim: Cli) -> None:
 
 
 @pytest.mark.usefixtures("quick_bounds")
-def test_bulk_at_the_best_hour_is_a_baseline(cosim: Cli) -> None:
+def test_bulk_at_the_best_hour_is_a_baseline(cosim: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight hours are tried beforehand, and the best one is run again with every seed."""
+    bars: list[str] = []
+
+    @contextmanager
+    def bar(title: str, total: int, *, quiet: bool) -> Iterator[Callable[[object], None]]:
+        bars.append(f"{title}: {total}")
+        yield lambda run: None
+
+    monkeypatch.setattr("cosim.commands.bars.run_bar", bar)
     baselines = "evaluation.baselines=true"
     arguments = ("--seeds", "1", "--no-decoys", "--set", baselines)
     found = content_of(evaluated(cosim, "out", *arguments, text=STUDY.replace(PLAN, "")))
     kinds = {row["policy"]: row["kind"] for row in found["policies"] if row["kind"] != "twin"}
     assert list(kinds.items()) == [("noop", "baseline"), ("bulk", "baseline"), ("hold", "policy")]
     assert found["bulk_hour_utc"] in range(0, 24, 3)
+    assert bars[0] == "trying hours for the baseline bulk: 8"
+    assert [text.partition(":")[0] for text in bars[1:]] == ["evaluate"]
     kept = [json.loads(path.read_text()) for path in Path("out/runs").iterdir()]
     trials = [run["figures"] for run in kept if run["case"].startswith("bulk at ")]
     assert len(trials) == 8

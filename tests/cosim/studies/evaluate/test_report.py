@@ -130,10 +130,41 @@ def test_savings_have_intervals_where_there_are_several_runs() -> None:
     assert isinstance(chart, BarChart)
     assert chart.groups[0].interval(1) is not None
     assert chart.groups[1].interval(1) is None
+    assert "95 % intervals of the policies; those at other hours have none" in chart.note
     single = evaluation_page(evaluation([RUN, BETTER])).charts[-1]
     assert isinstance(single, BarChart)
     assert single.groups[0].low is None
     assert "95 %" not in single.note
+
+
+def test_counts_of_several_runs_are_said_to_be_means() -> None:
+    html = html_of(many())
+    figures, _, rest = html.partition('id="figures"')[2].partition("</section>")
+    assert ">late, mean of 2 runs</th>" in figures
+    assert ">left, mean of 2 runs</th>" in figures
+    assert ">left, mean of 2 runs</th>" in rest.partition('id="decoys"')[2]
+    assert "mean of" not in html_of(evaluation([RUN, BETTER]))
+
+
+def test_intervals_are_named_where_there_are_some() -> None:
+    assert "Lines at the ends of bars: 95 % intervals" in html_of(many())
+    assert "Lines at the ends of bars" not in html_of(evaluation([RUN, BETTER]))
+
+
+def test_the_chart_has_the_units_of_the_table() -> None:
+    large = [replace(run, import_g=run.import_g * 1e5) for run in (RUN, BETTER)]
+    for found in (evaluation([RUN, BETTER]), evaluation(large)):
+        chart = evaluation_page(found).charts[0]
+        assert isinstance(chart, ScatterChart)
+        assert f">carbon {chart.shown.name}</th>" in html_of(found)
+        assert chart.axis.shown.name == "s"
+
+
+def test_grey_is_named_where_a_point_is_grey() -> None:
+    for found in (many(), evaluation([RUN, BETTER])):
+        chart = evaluation_page(found).charts[0]
+        assert isinstance(chart, ScatterChart)
+        assert ("In grey" in chart.note) == any(point.color == "grey" for point in chart.points)
 
 
 def test_the_table_of_policies_has_what_matters() -> None:

@@ -93,7 +93,7 @@ def test_a_file_has_one_table_without_colours(
     monkeypatch.delenv("COLUMNS", raising=False)
     found = many()
     count = sum(row.variant.kind != "decoy" for row in found.rows)
-    print_study(*shown(found), Path("results"))
+    print_study(*shown(found), Path("results"), wide=True)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["policy", "carbon", "kg"]
     assert all((name in lines[0]) == (name not in NOT_THERE) for name in HEADER)
@@ -102,12 +102,16 @@ def test_a_file_has_one_table_without_colours(
     assert not any(ord(letter) < 32 for line in lines for letter in line)
 
 
-@pytest.mark.parametrize("columns", [40, 80, 120])
+@pytest.mark.parametrize("columns", [40, 80, 120, None])
 def test_a_narrow_table_has_the_most_important_columns_and_names_the_others(
-    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    columns: int | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """COLUMNS is respected in a pipe too."""
-    monkeypatch.setenv("COLUMNS", str(columns))
+    """COLUMNS is respected in a pipe too, which has 120 characters without it."""
+    if columns is None:
+        monkeypatch.delenv("COLUMNS", raising=False)
+    else:
+        monkeypatch.setenv("COLUMNS", str(columns))
+    columns = columns or 120
     found = many()
     print_study(*shown(found), Path("results"), wide=False)
     text = capsys.readouterr().out

@@ -15,13 +15,15 @@ import pytest
 from cosim.errors import CosimError, ScenarioError
 from cosim.report.charts import ScatterChart
 from cosim.report.lines import LineChart
-from cosim.studies.sweep.bars import case_table
+from cosim.report.scales import x_scale
+from cosim.studies.sweep.bars import SHOWN, case_table
 from cosim.studies.sweep.charts import measure_charts, pareto_chart
 from cosim.studies.sweep.measures import MEASURES
 from cosim.studies.sweep.outcome import SWEEPS, folder_page
 from cosim.studies.sweep.page import sweep_page
 from cosim.studies.sweep.rows import choose, rows
 from cosim.studies.sweep.sweep import Sweep
+from cosim.studies.sweep.table import full_table
 from tests.browser import CHROMIUM, WHY_NOT, Browser, chromium
 from tests.conftest import Cli
 from tests.cosim.report.pages import LOOKS, check_whole
@@ -89,7 +91,8 @@ def test_an_axis_that_changes_nothing_is_left_out_and_what_never_changes_too() -
     assert charts[0].note == "The same for every gpu."
     page = sweep_page(found).html()
     same = page.partition('id="same"')[2].partition("</section>")[0]
-    assert "time to the first token, p99</td><td>0.2 s" in same
+    assert "time to the first token, p99</td><td>200 ms" in same
+    assert "The same in every case<" in same
 
 
 def test_cases_without_numbers_have_their_table_and_no_chart() -> None:
@@ -119,13 +122,13 @@ def test_the_table_of_cases_has_only_what_differs() -> None:
     found = made_up([axis("gpu", ["h100"]), axis("battery", [0, 500, 2000], "Wh")], runs)
     head, *lines = table_of(found)
     assert head == [
-        "battery [Wh]", "total carbon [kg]", "time to the first token, p99 [s]",
+        "battery [Wh]", "total carbon [kg]", "time to the first token, p99 [ms]",
         "SLO attainment [%]",
     ]  # fmt: skip
     assert lines == [
-        ["0", "1.000 baseline", "0.7110 baseline", "100.00 baseline"],
-        ["500", "0.900 -10 %", "0.7120 +0.1 %", "100.00"],
-        ["2000", "0.800* -20 %", "0.8000 +13 %", "90.00 -10.0 points"],
+        ["0", "1.000 baseline", "711.0 baseline", "100.00 baseline"],
+        ["500", "0.900 -10 %", "712.0 +0.1 %", "100.00"],
+        ["2000", "0.800* -20 %", "800.0 +13 %", "90.00 -10.0 points"],
     ]
     head, *lines = table_of(replace(found, baseline=2))
     assert [line[1] for line in lines] == ["1.000 +25 %", "0.900 +12 %", "0.800* baseline"]
@@ -143,7 +146,8 @@ def test_a_case_that_left_work_has_no_bar_of_its_carbon() -> None:
 def test_figures_that_hardly_differ_stand_below_with_their_range() -> None:
     found = made_up([SIZE], [emitting(100, 0.711), emitting(90, 0.712)])
     same = sweep_page(found).html().partition('id="same"')[2].partition("</section>")[0]
-    assert "time to the first token, p99</td><td>0.711 to 0.712 s" in same
+    assert "time to the first token, p99</td><td>711 to 712 ms" in same
+    assert "The same in every case, within 0.5 %" in same
 
 
 def test_the_front_is_named() -> None:
@@ -156,6 +160,47 @@ def test_the_front_is_named() -> None:
     assert red == [f"solar 1200 W, gpu {gpu}, GPUs {n}" for gpu in ("h100", "a100") for n in (1, 2)]
     assert all(one.label for one in chart.points)  # there is room for all
     assert "left work behind" in chart.note
+
+
+def test_the_note_names_the_colors_that_are_drawn() -> None:
+    found = many()
+    every = rows(found)
+    for baseline in range(len(every)):
+        chart = pareto_chart(found.axes, every, choose(every, baseline))
+        assert isinstance(chart, ScatterChart)
+        assert "In orange: the Pareto front" in chart.note
+        assert ("In blue" in chart.note) == any(one.color == "blue" for one in chart.points)
+
+
+def test_tables_and_charts_of_a_figure_have_one_unit() -> None:
+    """By itself a chart would write grams as mg, kWh as Wh and watts as kW."""
+    runs = [emitting(0.06 * n, 0.9 / n, import_kwh=0.04 * n) for n in (1, 2, 3)]
+    found = made_up([axis("peak", [1000, 2000, 4000], "W")], runs)
+    every = rows(found)
+    head = full_table(found, every, choose(every)).head
+    assert set(table_of(found)[0]) < set(head)
+    charts = measure_charts(found.axes, every, [MEASURES[name] for name in SHOWN])
+    assert len(charts) > 2
+    for chart in charts:
+        assert isinstance(chart, LineChart)
+        assert chart.panels[0].title in head
+        assert chart.axis.shown.name == "W"
+    front = pareto_chart(found.axes, every, choose(every))
+    assert isinstance(front, ScatterChart)
+    assert (front.shown.name, front.axis.label) == ("g", "time to the first token, p99 [ms]")
+    page = sweep_page(found).html()
+    assert "<b>0.06 g</b>" in page
+
+
+def test_whole_numbers_have_whole_ticks() -> None:
+    found = made_up([axis("replicas", [1, 2, 3])], [emitting(100 * n) for n in (1, 2, 3)])
+    (chart,) = measure_charts(found.axes, rows(found), [CARBON])
+    assert isinstance(chart, LineChart)
+    assert [tick.label for tick in x_scale(chart.axis, 9).ticks] == ["1", "2", "3"]
+    found = made_up([axis("share", [1, 1.5, 2])], [emitting(100 * n) for n in (1, 2, 3)])
+    (chart,) = measure_charts(found.axes, rows(found), [CARBON])
+    assert isinstance(chart, LineChart)
+    assert "1.2" in [tick.label for tick in x_scale(chart.axis, 9).ticks]
 
 
 def test_the_page_says_the_answer_and_has_every_chart(tmp_path: Path) -> None:

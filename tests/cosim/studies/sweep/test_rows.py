@@ -34,14 +34,14 @@ def test_the_least_carbon_is_best() -> None:
     found = made_up([THREE], [emitting(1000), emitting(750, 0.4), emitting(800, 0.3)])
     assert best_of(found) == "500"
     assert told(found).splitlines() == [
-        "Least carbon: battery 500 Wh, with 750 g, 25 % less than the baseline, battery 0 Wh "
+        "Least carbon: battery 500 Wh, with 0.75 kg, 25 % less than the baseline, battery 0 Wh "
         "(1 kg).",
         "It emits 6.2 % less than the next, battery 2000 Wh; with one seed, its uncertainty is "
         "unknown.",
         "Its first tokens take 400 ms at the 99th percentile, and 20 ms per token after that; the "
         "fastest to the first token is battery 0 Wh with 200 ms.",
         "Pareto front of carbon and time to the first token (p99), "
-        "from the least carbon on: battery 500 Wh (750 g, 400 ms); battery 2000 Wh (800 g, "
+        "from the least carbon on: battery 500 Wh (0.75 kg, 400 ms); battery 2000 Wh (0.8 kg, "
         "300 ms); battery 0 Wh (1 kg, 200 ms).",
     ]
 
@@ -50,7 +50,7 @@ def test_the_baseline_is_the_first_or_chosen() -> None:
     found = made_up([THREE], [emitting(1000), emitting(750), emitting(800)])
     assert "less than the baseline, battery 0 Wh (1 kg)" in told(found)
     assert "6.2 % less than the baseline, battery 2000 Wh" in told(replace(found, baseline=2))
-    assert "750 g: the baseline itself." in told(replace(found, baseline=1))
+    assert "0.75 kg: the baseline itself." in told(replace(found, baseline=1))
     behind = made_up([THREE], [emitting(1000, load_state="overloaded"), *[emitting(750)] * 2])
     assert "The baseline did not complete its work" in told(behind)
 
