@@ -48,7 +48,18 @@ def test_same_as_vllm(path: Path, stepwise: bool) -> None:
 
 @pytest.mark.skipif(not FILES, reason=f"the schedules of vLLM are not in {SCHEDULES}")
 @pytest.mark.parametrize(
-    "path", [one for one in FILES if "cached" in one.stem], ids=lambda path: path.stem
+    "path",
+    [
+        pytest.param(
+            one,
+            marks=()
+            if "turns_scarce" in one.stem
+            else pytest.mark.nightly("the plain rules on all cached schedules; every day on two"),
+            id=one.stem,
+        )
+        for one in FILES
+        if "cached" in one.stem
+    ],
 )
 def test_the_plain_rules_are_vllms(path: Path) -> None:
     schedule = json.loads(path.read_text(encoding="utf-8"))
