@@ -165,22 +165,26 @@ class PrefixCache(KvCache):
     def _hold(self, request: Request, before: int, tokens: int) -> None:
         """Let a request that uses the first `before` tokens of its text use the first `tokens`.
 
-        Their blocks are new. Where the cache has them already, they are copies.
+        Their blocks are new. Where the cache has them already, they are copies, and so is all that
+        follows a copy: a request uses a node up to its first copy. Just that one may take the place
+        of the block that it is a copy of, for the request keeps all that comes before.
         """
         size = self.block_size
+        copied = {copy.node for copy in request.kv_copies}
         for node, end in self._parts(request, tokens):
             begin = max(min(before // size, end), node.first)
             if end <= begin:
                 continue
-            if begin == node.cached:
+            if begin == node.cached and node not in copied:
                 node.leave(begin)
                 node.use(end)
                 continue
             for block in range(begin, end):
                 copy = Copy(node, block, request)
                 request.kv_copies.append(copy)
-                if block < node.cached:
+                if block < node.cached and node not in copied:
                     node.copies.setdefault(block, []).append(copy)
+                copied.add(node)
 
     def _take_counted(self, blocks: int) -> None:
         """Take blocks that are counted, less those that were taken ahead."""

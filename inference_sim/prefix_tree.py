@@ -66,10 +66,6 @@ class Node:
             block = self.cached
             copy = self.copies[block][0]
             holder, extent = copy.holder, copy.extent
-            if holder is not None and any(
-                other.node is self and other.block < block for other in holder.kv_copies
-            ):
-                return  # it uses the node up to an earlier copy
             self.drop_copy(copy)
             if holder is not None:
                 holder.kv_copies.remove(copy)

@@ -21,7 +21,7 @@ from calibration.schedules import (
     serve_requests,
 )
 from inference_sim.prefix_cache import PrefixCache
-from inference_sim.request import Outcome
+from inference_sim.request import Outcome, Request
 from inference_sim.scheduling.releases import RELEASES
 from tests.inference_sim.plain_vllm import PlainVllm
 from tests.samples import examples
@@ -79,14 +79,23 @@ def serve_plainly(schedule: dict[str, Any]) -> Any:
         LinearTimes(**schedule["iteration_s"]),
         caching=schedule["prefix_caching"],
     )
-    return plain.serve(requests_of(schedule))
+    return plain.serve(drawn_requests(schedule))
+
+
+def drawn_requests(schedule: dict[str, Any]) -> list[Request]:
+    """The requests of a schedule; vLLM's records have answers that are all alike."""
+    requests = requests_of(schedule)
+    for request, entry in zip(requests, schedule["requests"], strict=True):
+        request.answer_stream = entry.get("answer", request.answer_stream)
+    return requests
 
 
 @st.composite
 def schedules(draw: st.DrawFn, *, hasty: bool = False) -> dict[str, Any]:
     """A small engine with little memory, and prompts that share beginnings.
 
-    If `hasty`, an answer may be continued before it has ended.
+    Each answer is a text of its own. If `hasty`, all are alike, and one may be continued before it
+    has ended.
     """
     rng = random.Random(draw(st.integers(0, 2**32)))  # noqa: S311
     requests: list[dict[str, Any]] = []
@@ -107,10 +116,13 @@ def schedules(draw: st.DrawFn, *, hasty: bool = False) -> dict[str, Any]:
                 prompt = [[rng.randint(0, 2), rng.choice([16, 32, 40, 100])]]
             if rng.random() < 0.7:
                 prompt.append([stream, rng.choice([1, 15, 16, 17, rng.randint(1, 80)])])
+            answer = 7 if hasty else 1000 + stream
             stream += 1
             output = rng.choice([1, 2, 16, rng.randint(1, 60)])
-            requests.append({"arrival_s": time_s, "prompt": prompt, "output_tokens": output})
-            begun.append([*prompt, [7, output]])
+            requests.append(
+                {"arrival_s": time_s, "prompt": prompt, "output_tokens": output, "answer": answer}
+            )
+            begun.append([*prompt, [answer, output]])
         talks += begun
     requests.sort(key=lambda one: one["arrival_s"])
     longest = max(
@@ -131,7 +143,7 @@ def schedules(draw: st.DrawFn, *, hasty: bool = False) -> dict[str, Any]:
 @given(schedule=schedules())
 def test_same_as_the_plain_rules(schedule: dict[str, Any]) -> None:
     expected, _ = serve_plainly(schedule)
-    requests = requests_of(schedule)
+    requests = drawn_requests(schedule)
     iterations = replay(schedule, requests)
     for number, (here, plain) in enumerate(zip(iterations, expected, strict=False)):
         assert here.equals(plain), f"iteration {number}: {here} instead of {plain}"
@@ -145,7 +157,7 @@ def test_same_as_the_plain_rules(schedule: dict[str, Any]) -> None:
 def test_blocks_are_conserved_whatever_prompts_hold(schedule: dict[str, Any]) -> None:
     """Even where a prompt quotes an answer that has not ended, as recorded turns may."""
     schedule["prefix_caching"] = True
-    requests = requests_of(schedule)
+    requests = drawn_requests(schedule)
     engine = engine_of(schedule)
     serve_requests(engine, requests)
     cache = engine.kv
