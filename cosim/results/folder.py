@@ -24,11 +24,11 @@ from cosim.results.code import LIBRARIES
 from cosim.results.result_folder import MANIFEST
 from cosim.results.summary import Summary, WallTime
 from cosim.results.vessim_record import write_vessim_record
+from cosim.scenario.fields import FILE_ENDINGS
 from cosim.scenario.given_controller import given_controllers
 from cosim.scenario.loading import Document
 from cosim.scenario.parts import part_file
 from cosim.scenario.scenario import Scenario
-from cosim.scenario.site import FILE_ENDINGS
 from cosim.scenario.solar import PvlibSolar
 from cosim.world.plan import Plan
 from inference_sim import is_compiled

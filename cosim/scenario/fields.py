@@ -189,10 +189,25 @@ InputFolder = Annotated[
 ]
 """An existing folder; relative to the scenario file that names it."""
 
+FILE_ENDINGS = (".json", ".yaml", ".yml")
+"""Ending by which the path of a file differs from a name of a catalogue."""
+
+
+def _file_or_name(value: Any) -> Any:
+    """Return the path of a file that describes something; a name of a catalogue as it is."""
+    if isinstance(value, str) and value.endswith(FILE_ENDINGS):
+        return str(resolve_path(value))
+    return value
+
+
+CatalogueName = Annotated[str, BeforeValidator(_file_or_name)]
+"""A name of a catalogue, or the path of a file that describes something of its kind."""
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 """A name that files and folders are called by."""
 PlainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=100)]
 """A name that columns are called by."""
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]

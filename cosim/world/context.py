@@ -21,8 +21,8 @@ from controllers import (
 from controllers.forecast import Forecaster
 from controllers.service import LoadSplit
 from cosim.scenario.control import ForecastsKeys
+from cosim.scenario.microgrid import ClcBattery, SimpleBattery
 from cosim.scenario.scenario import Time
-from cosim.scenario.site import ClcBattery, SimpleBattery
 from cosim.world.demand import Demand
 from cosim.world.forecasts import forecaster
 from cosim.world.service import class_weights, service_model

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import vessim
 
-from cosim.scenario.site import ClcBattery, SimpleBattery
+from cosim.scenario.microgrid import ClcBattery, SimpleBattery
 from cosim.world.site_plan import SitePlan
 from inference_sim.arrays import FloatArray
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from controllers.lp import BatterySpec
-from cosim.scenario.site import ClcBattery, SimpleBattery
+from cosim.scenario.microgrid import ClcBattery, SimpleBattery
 from cosim.world.microgrid import battery
 from inference_sim.arrays import FloatArray
 

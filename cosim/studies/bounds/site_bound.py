@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controllers.lp import BatterySpec
+from cosim.scenario.microgrid import ClcBattery
 from cosim.scenario.scenario import Time
-from cosim.scenario.site import ClcBattery
 from cosim.studies.bounds.automatic_battery import most_stored_wh, tapering_h
 from cosim.studies.bounds.demand import MISSING, Requests
 from cosim.studies.bounds.facility import facility_lines

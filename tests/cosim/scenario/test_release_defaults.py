@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cosim.scenario.site import ClusterKeys
+from cosim.scenario.cluster import ClusterKeys
 from inference_sim.deployment import PoolConfig
 from tests.conftest import Cli
 from tests.cosim.builders import SCENARIOS

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from controllers import ACTUATORS, ActuatorLimits, SiteContext
-from cosim.scenario.site import ClcBattery, SimpleBattery
+from cosim.scenario.microgrid import ClcBattery, SimpleBattery
 from cosim.world.context import battery_limits_w, site_context
 from cosim.world.microgrid import battery
 from cosim.world.plan import load_plan

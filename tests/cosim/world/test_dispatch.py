@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from cosim.scenario.site import ClcBattery, SimpleBattery
+from cosim.scenario.microgrid import ClcBattery, SimpleBattery
 from cosim.world.microgrid import SetpointDispatch, dispatchables
 from tests.conftest import Runs
 from tests.cosim.builders import BASE, Ran, controlled, write

@@ -7,7 +7,7 @@ import vessim
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cosim.scenario.site import ClcBattery, SimpleBattery
+from cosim.scenario.microgrid import ClcBattery, SimpleBattery
 from cosim.world.microgrid import battery, dispatchables
 
 CELL_WH = 19.14

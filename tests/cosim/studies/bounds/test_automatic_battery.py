@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from vessim import DefaultDispatchPolicy, GridConnection
 
 from controllers.lp import BatterySpec
-from cosim.scenario.site import ClcBattery, SimpleBattery
+from cosim.scenario.microgrid import ClcBattery, SimpleBattery
 from cosim.studies.bounds.automatic_battery import most_stored_wh, tapering_h
 from cosim.world.context import battery_limits_w
 from cosim.world.microgrid import battery

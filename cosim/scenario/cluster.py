@@ -1,0 +1,256 @@
+"""Scenario keys of a cluster: an LLM serving deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from cosim.scenario.execution import Execution, RooflineExecution, execution_stages
+from cosim.scenario.fields import (
+    CatalogueName,
+    Count,
+    DurationS,
+    NonNegative,
+    Positive,
+    StrictModel,
+    up_to,
+)
+from cosim.scenario.parts import RouterName, router_of, scheduler_of
+from cosim.scenario.power import Power, PueKeys, TwoResourcePower
+from cosim.scenario.scheduler import CLUSTER_FLAGS, FLAGS_OF_A_SCHEDULER, SchedulerKeys
+from inference_sim.deployment import ClusterConfig, GatewayConfig, PoolConfig
+from inference_sim.errors import cut
+from inference_sim.execution.vidur import vidur_blocks
+from inference_sim.hardware import GpuSpec, find_gpu, find_node
+from inference_sim.models import ModelSpec, find_model
+from inference_sim.power.pue import ConstantPue
+from inference_sim.scheduling.defaults import release_defaults
+
+MAX_REPLICAS = 100_000
+MAX_GPUS = 1_000_000
+"""Most GPUs of a cluster: five times the largest that is known."""
+
+
+class GatewayKeys(StrictModel):
+    """The token bucket in front of the cluster."""
+
+    admission_rate_per_s: Positive | None = None
+    """Highest admission rate [requests/s]; unlimited by default."""
+    burst: Count = 1
+    """Tokens that the bucket holds [requests]."""
+    overflow: Literal["wait", "reject"] = "wait"
+    """Handling of requests above the admission rate: they are queued, or rejected."""
+
+
+class ClusterKeys(StrictModel):
+    """An LLM serving deployment."""
+
+    names_elsewhere: ClassVar[Mapping[str, str]] = CLUSTER_FLAGS | {
+        flag: f"scheduler.{key}" for flag, key in FLAGS_OF_A_SCHEDULER.items()
+    }
+
+    model: CatalogueName
+    """Model, by its Hugging Face name (`cosim models` lists them), or the path of its
+    config.json."""
+    gpu: CatalogueName
+    """GPU type (`cosim gpus` lists them), or the path of a YAML file that describes one."""
+    node: str | None = None
+    """Link between the GPUs of a replica: dgx, pairwise_nvlink or pcie; as usual for the GPU by
+    default."""
+    precision: Annotated[
+        Literal["bf16", "fp8", "mxfp4", "int8", "int4"] | None, Field(validate_default=True)
+    ] = None
+    """Precision of the weights, whatever the model's files say; the model's own by default. int8
+    and int4 count the bytes; all but bf16 compute at the speed of bf16."""
+    replicas: Annotated[
+        Count, up_to(MAX_REPLICAS, "split them over several sites, or take fewer for less work")
+    ] = 1
+    """Copies of the model."""
+    startup: DurationS = 60.0
+    """Time that a replica takes to wake up from sleep, at idle power."""
+    tensor_parallel: Count = 1
+    """GPUs that share each layer of a replica."""
+    pipeline_parallel: Count = 1
+    """Stages of a replica, each with a part of the layers."""
+    router: RouterName = "round_robin"
+    """Routing of requests to replicas (`cosim routers` lists the ways), or
+    `./file.py:function` for one of your own."""
+    memory_utilisation: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Share of GPU memory for weights and KV cache (gpu_memory_utilization): 0.9 by default, and
+    0.92 with release 0.33."""
+    scheduler: SchedulerKeys = SchedulerKeys()
+    """Rules by which batches are formed."""
+    execution: Execution = RooflineExecution(type="roofline")
+    """Model of the time of an iteration."""
+    power: Power = TwoResourcePower()
+    """Power model of the GPUs."""
+    gateway: GatewayKeys = GatewayKeys()
+    """Gateway in front of the replicas."""
+    host_power_w: NonNegative = 0.0
+    """Power of the host (CPU, fans, network) per GPU [W]; 0 leaves it out."""
+    pue: PueKeys = 1.0
+    """Power usage effectiveness, facility power over IT power: a number, or by load or
+    temperature."""
+    power_cap_w: Positive | None = None
+    """Power cap of each GPU [W]: it lowers its clock to stay under it; none by default."""
+    embodied_g_per_gpu_hour: NonNegative | None = None
+    """Embodied carbon [g per GPU and hour]; the GPU's own figure by default."""
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, value: str) -> str:
+        find_model(value, "bf16")  # its own precision is checked below, where it can be overridden
+        return value
+
+    @field_validator("precision")
+    @classmethod
+    def _modelled_precision(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if "model" in info.data:
+            find_model(info.data["model"], value)
+        return value
+
+    @field_validator("gpu")
+    @classmethod
+    def _known_gpu(cls, value: str) -> str:
+        find_gpu(value)
+        return value
+
+    @field_validator("node")
+    @classmethod
+    def _known_node(cls, value: str | None) -> str | None:
+        if value is not None:
+            find_node(value)
+        return value
+
+    @model_validator(mode="after")
+    def _deployable(self) -> ClusterKeys:
+        gpus = self.replicas * self.tensor_parallel * self.pipeline_parallel
+        if gpus > MAX_GPUS:
+            raise ValueError(
+                f"a cluster may have {MAX_GPUS:,} GPUs (got {cut(f'{gpus:,}', 30)}: replicas x "
+                "tensor_parallel x pipeline_parallel); split them over several sites"
+            )
+        self.config().check()
+        return self
+
+    def config(self) -> ClusterConfig:
+        """Return the deployment as the simulator takes it.
+
+        Raises:
+            InferenceSimError: If it cannot be simulated.
+        """
+        gpu, model = find_gpu(self.gpu), self._model()
+        rate = self.gateway.admission_rate_per_s
+        power = self.power.model(gpu)
+        vidur = self.execution.type == "vidur"
+        serving = self._serving(gpu)
+        pool = PoolConfig(
+            model=model,
+            gpu=gpu,
+            stages=execution_stages(
+                self.execution,
+                model,
+                gpu,
+                self.tensor_parallel,
+                find_node(self.node) if self.node else None,
+            ),
+            power=power,
+            replicas=self.replicas,
+            startup_s=self.startup,
+            power_cap_w=float("inf") if self.power_cap_w is None else self.power_cap_w,
+            tensor_parallel=self.tensor_parallel,
+            pipeline_parallel=self.pipeline_parallel,
+            router=router_of(self.router),
+            scheduler=scheduler_of(
+                "vidur" if vidur and self.scheduler.type == "vllm" else self.scheduler.type
+            ),
+            release=self.scheduler.release,
+            prefix_caching=serving.prefix_caching,
+            batch_cap=serving.batch_cap,
+            max_batch_tokens=serving.max_batch_tokens,
+            max_model_len=self.scheduler.max_model_len,
+            memory_utilisation=serving.memory_utilisation,
+            block_size=self.scheduler.block_size,
+            kv_blocks=self._kv_blocks(model, gpu),
+            host_power_w=self.host_power_w,
+            stepwise=self.execution.stepwise,
+        )
+        return ClusterConfig(
+            pools=(pool,),
+            gateway=GatewayConfig(
+                admission_rate_per_s=float("inf") if rate is None else rate,
+                burst=self.gateway.burst,
+                overflow=self.gateway.overflow,
+            ),
+            pue=ConstantPue(self.pue)
+            if isinstance(self.pue, float)
+            else self.pue.model(pool.gpus * (power.max_w + self.host_power_w)),
+        )
+
+    @model_serializer(mode="wrap")
+    def _with_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write out the defaults that depend on the release and the GPU."""
+        content: dict[str, Any] = handler(self)
+        serving = self._serving(find_gpu(self.gpu))
+        content["memory_utilisation"] = serving.memory_utilisation
+        content["scheduler"] |= {
+            "batch_cap": serving.batch_cap,
+            "prefix_caching": serving.prefix_caching,
+        }
+        if serving.max_batch_tokens is not None:
+            content["scheduler"]["max_batch_tokens"] = serving.max_batch_tokens
+        return content
+
+    def _model(self) -> ModelSpec:
+        model = find_model(self.model, self.precision)
+        if self.scheduler.kv_cache_dtype == "fp8":
+            return replace(model, kv_bytes_per_value=1.0)
+        return model
+
+    def _serving(self, gpu: GpuSpec) -> _Serving:
+        """Return the caps and shares that are given, or else the default ones."""
+        keys = self.scheduler
+        default = _Serving(128, keys.max_batch_tokens, 0.9, prefix_caching=False)
+        if keys.release is not None:
+            release = release_defaults(keys.release)
+            batch = release.batch(gpu)
+            tokens = keys.max_batch_tokens or batch.max_batch_tokens
+            default = _Serving(
+                min(batch.batch_cap, tokens),
+                tokens,
+                release.memory_utilisation,
+                prefix_caching=release.prefix_caching,
+            )
+        caching = keys.prefix_caching
+        return _Serving(
+            keys.batch_cap or default.batch_cap,
+            default.max_batch_tokens,
+            self.memory_utilisation or default.memory_utilisation,
+            prefix_caching=default.prefix_caching if caching is None else caching,
+        )
+
+    def _kv_blocks(self, model: ModelSpec, gpu: GpuSpec) -> int | None:
+        """Return the KV blocks of a replica; None to plan them."""
+        if self.scheduler.kv_blocks is not None or self.execution.type != "vidur":
+            return self.scheduler.kv_blocks
+        return vidur_blocks(model, gpu, self.tensor_parallel, self.pipeline_parallel)
+
+
+@dataclass(frozen=True, slots=True)
+class _Serving:
+    """Caps of a batch and share of the memory, as a deployment has them."""
+
+    batch_cap: int
+    max_batch_tokens: int | None
+    memory_utilisation: float
+    prefix_caching: bool
