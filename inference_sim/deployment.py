@@ -166,7 +166,7 @@ class PoolConfig:
     def kv_groups(self) -> KvGroups:
         """The groups of layers that share the KV cache: one, unless a release tells windows."""
         if self.release is None:
-            return KvGroups(1, 0, 0, self.model.layers)
+            return KvGroups(1, 0, 0, self.model.attention_layers)
         return kv_groups(self.model, find_release(self.release).pads_nearly_even_groups)
 
     @property
@@ -211,6 +211,7 @@ class PoolConfig:
             self.memory_utilisation,
             self.pipeline_parallel,
             self.block_size,
+            self.batch_cap,
         )
 
     def kv_cache_size(self) -> KvCacheSize:
@@ -269,6 +270,11 @@ class PoolConfig:
             raise InferenceSimError(
                 f"{key} goes with scheduler vllm_v1, or one made from it "
                 f"(got '{self.scheduler_name}')"
+            )
+        if self.prefix_caching and self.model.state:
+            raise InferenceSimError(
+                f"prefix caching is not modelled for '{self.model.name}': the states of its layers "
+                "would have to be kept for each prefix (set prefix_caching: false)"
             )
         stages = self.execution_stages()
         self.check_power_cap(self.power_cap_w)

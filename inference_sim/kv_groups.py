@@ -3,7 +3,9 @@
 Layers with full attention and layers with an attention window take turns in a model. vLLM puts
 layers of one kind into groups of equal size; a block of the pool holds the tokens of one group, so
 that every kind takes blocks of the same bytes. A group with full attention keeps the blocks of the
-whole context, a windowed one those that its window reaches.
+whole context, a windowed one those that its window reaches. Windows that do not slide (Llama-4) are
+kept whole: vLLM gives none of them back unless VLLM_ALLOW_CHUNKED_LOCAL_ATTN_WITH_HYBRID_KV_CACHE
+says so.
 """
 
 from __future__ import annotations
@@ -66,9 +68,13 @@ def kv_groups(model: ModelSpec, pads_nearly_even: bool = False) -> KvGroups:
         pads_nearly_even: Whether two kinds with nearly as many layers become a group each.
     """
     windowed = model.windowed_layers if model.window_tokens else 0
-    full = model.layers - windowed
+    full = model.attention_layers - windowed
+    if model.chunked:
+        return KvGroups(1, 0, 0, model.attention_layers)
     if not windowed or not full:
-        return KvGroups(int(full > 0), int(windowed > 0), model.window_tokens, model.layers)
+        return KvGroups(
+            int(full > 0), int(windowed > 0), model.window_tokens, model.attention_layers
+        )
     size, most = min(full, windowed), max(full, windowed)
     if pads_nearly_even and most < _NEARLY_EVEN * size:
         size = most

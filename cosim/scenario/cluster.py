@@ -229,7 +229,7 @@ class ClusterKeys(StrictModel):
                 min(batch.batch_cap, tokens),
                 tokens,
                 release.memory_utilisation,
-                prefix_caching=release.prefix_caching,
+                prefix_caching=release.prefix_caching and self._model().state is None,
             )
         caching = keys.prefix_caching
         return _Serving(

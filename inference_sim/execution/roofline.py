@@ -8,6 +8,7 @@ For one layer under tensor parallelism TP, with T tokens in the batch:
     elementwise      t0e + 2T(7h + 2d(H+kv)/TP + 3ff/TP) / (BW e_el)
     prefill attn     2 (H/TP) d sum(q (q + 2 kv)) / (peak e_prefill)     (causal)
     decode attn      t0a + KV bytes read / (BW e_kv)
+    state            t0a + 2 states / (BW e_kv) a sequence; prompts at peak e_prefill
     all-reduce       2 (launch + latency + bytes / bandwidth)             (TP > 1)
 
 and once an iteration the LM head over the sampled sequences, or the hand-over to the next pipeline
@@ -21,6 +22,12 @@ power, though no time: memory bounds the time then. They are counted apart from 
 
 Layers whose attention has a window W read min(S, B W): exact while all sequences of the batch are
 on one side of it, at most a little too much while they are on both.
+
+Latent attention (:class:`~inference_sim.models.LatentAttention`) reads one vector a token on every
+GPU, for all heads: with many heads a decode is not bounded by memory alone, and the FLOPs join it
+as in a linear op. Tokens of a prompt that were computed before are expanded again for each chunk.
+
+A model whose layers differ is the sum over their kinds.
 """
 
 from __future__ import annotations
@@ -31,9 +38,15 @@ from collections.abc import Sequence
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution.cost import AffineCost, IterationCost, Stage
 from inference_sim.execution.engine_profile import EngineProfile
-from inference_sim.execution.shapes import LinearOp, check_split, layer_ops, uncalibrated_because
+from inference_sim.execution.shapes import (
+    LinearOp,
+    check_split,
+    layer_ops,
+    mlp_values_per_token,
+    uncalibrated_because,
+)
 from inference_sim.hardware import GpuSpec, Link, NodeType, find_node
-from inference_sim.models import BYTES_PER_VALUE, ModelSpec
+from inference_sim.models import BYTES_PER_VALUE, STATE_FLOPS, LayerKind, ModelSpec
 
 _LAUNCH_S = 20e-6  # of an all-reduce or a send/receive; Vidur's network profiles
 
@@ -48,6 +61,30 @@ class _Work:
     ) -> None:
         self.seconds, self.flops, self.hbm_bytes = seconds, flops, hbm_bytes
         self.padding_flops = padding_flops
+
+
+_NOTHING = _Work(0.0, 0.0, 0.0)
+
+
+class _Layers:
+    """Layers of one kind in a stage, and one GPU's share of one of them."""
+
+    __slots__ = ("elementwise_bytes", "experts", "layers", "ops", "parts")
+
+    def __init__(
+        self, model: ModelSpec, tensor_parallel: int, kind: LayerKind, layers: float
+    ) -> None:
+        self.layers, self.parts = layers, kind.parts
+        self.experts = kind.mlp == "experts"
+        self.ops = layer_ops(model, tensor_parallel, kind)
+        values = 7.0 * model.hidden_size if self.parts == 2 else 3.5 * model.hidden_size
+        if kind.mixer == "attention":
+            values += model.mixer_values_per_token(tensor_parallel)
+        elif model.state is not None and kind.mixer == "state":
+            values += (model.state.in_size + 2 * model.state.inner_size) / tensor_parallel
+        if kind.mlp:
+            values += mlp_values_per_token(model, tensor_parallel, kind)
+        self.elementwise_bytes = BYTES_PER_VALUE * values
 
 
 class Roofline:
@@ -112,23 +149,39 @@ class Roofline:
         self.expert_parallel, self.clock_fraction = expert_parallel, clock_fraction
         self.peak_flops, self._peak_bytes_per_s = gpu.peak_flops, gpu.peak_bytes_per_s
         self._flops_per_s = gpu.peak_flops * clock_fraction
-        h, d, tp = model.hidden_size, model.head_dim, tensor_parallel
-        heads, kv_heads = model.query_heads / tp, max(model.kv_heads / tp, 1.0)
-        self._linear_ops = layer_ops(model, tp)
-        active_ff = (3 if model.gated_mlp else 2) * model.ffn_size / tp
-        if model.experts:
-            active_ff += 3 * model.experts.per_token * model.experts.ffn_size / tp
+        heads = model.query_heads / tensor_parallel
+        share = self.stage.layers / model.layers  # of each kind of layers, in the mean over stages
+        self._layers = [
+            _Layers(model, tensor_parallel, kind, kind.layers * share) for kind in model.kinds
+        ]
         self._sequence_sampling_s = engine.sequence_sampling_s(model.vocab_size)
-        self._elementwise_bytes = BYTES_PER_VALUE * (7 * h + 2 * d * (heads + kv_heads) + active_ff)
-        self._head = LinearOp(h, model.vocab_size / tp, BYTES_PER_VALUE)
-        self._attention_flops = 4 * heads * d  # per query token and context token: QK^T and PV
-        self._kv_bytes = model.kv_bytes_per_token_per_layer(tp)
-        self._prefill_s = self._attention_flops / (self._flops_per_s * gpu.kernels.e_prefill)
+        head = model.weights_of("head")
+        self._head = LinearOp(
+            model.hidden_size,
+            model.vocab_size / tensor_parallel,
+            head.bytes_per_weight,
+            head.precision,
+        )
+        # Per query token and context token: QK^T and PV.
+        self._attention_flops = self._decode_flops = 4 * heads * model.head_dim
+        self._expansion_flops = 0.0  # per token of a prompt that was computed before
+        self._kv_bytes = model.kv_bytes_per_token_per_layer(tensor_parallel)
         self._kv_s = self._kv_bytes / (self._peak_bytes_per_s * gpu.kernels.e_kv)
+        if model.latent is not None:
+            latent, kernels = model.latent, gpu.kernels
+            self._attention_flops = latent.prefill_flops(heads)
+            self._decode_flops = latent.decode_flops(heads)
+            self._expansion_flops = 2 * latent.kv_rank * heads * latent.expanded_dim
+            compute_s = self._decode_flops / (self._flops_per_s * kernels.e_prefill)
+            self._kv_s = (self._kv_s**kernels.p + compute_s**kernels.p) ** (1 / kernels.p)
+        self._prefill_s = self._attention_flops / (self._flops_per_s * gpu.kernels.e_prefill)
         self._window = model.window_tokens
-        share = model.windowed_layers / model.layers if model.window_tokens else 0.0
-        self._windowed = self.stage.layers * share  # layers, in the mean over the stages
-        self._full = self.stage.layers - self._windowed
+        windowed = model.windowed_layers / model.layers if model.window_tokens else 0.0
+        self._attending = model.attention_layers * share
+        self._windowed = self.stage.layers * windowed
+        self._full = self._attending - self._windowed
+        self._state_layers = model.state.layers * share if model.state else 0.0
+        self._has_more = bool(model.state or model.latent)
         self._decode_memo: dict[tuple[int, bool], AffineCost] = {}
         self._dense_memo: dict[int, _Work] = {}
         self._head_memo: dict[int, _Work] = {}
@@ -207,26 +260,36 @@ class Roofline:
         dense, head = self._dense(new_tokens + decode_batch), self._lm_head(sampled)
         seconds = dense.seconds
         pairs = read = 0.0  # layers * query tokens * context tokens, layers * context tokens
+        seen_pairs = _chunked_pairs if self.model.chunked else _windowed_pairs
         for new, before in chunks:
             pairs += self._full * new * (before + new / 2)  # causal
             read += self._full * (before + new)
             if self._windowed:
-                pairs += self._windowed * _windowed_pairs(new, before, self._window)
-                read += self._windowed * (new + min(before, self._window))
+                pairs += self._windowed * seen_pairs(new, before, self._window)
+                reach = before % self._window if self.model.chunked else min(before, self._window)
+                read += self._windowed * (new + reach)
         seconds += head.seconds + self._prefill_s * pairs
+        more = self._more(chunks, decode_batch) if self._has_more else _NOTHING
+        seconds += more.seconds
+        absorbed_flops = 0.0  # of decodes, above those of prompts
         if decode_batch:
             context = self._full * decode_context
             if self._windowed:
                 context += self._windowed * min(decode_context, decode_batch * self._window)
-            seconds += self.stage.layers * self.gpu.kernels.t0a_us * 1e-6 + self._kv_s * context
+            seconds += self._attending * self.gpu.kernels.t0a_us * 1e-6 + self._kv_s * context
             pairs += context
             read += context
+            absorbed_flops = (self._decode_flops - self._attention_flops) * context
         return IterationCost(
             gpu_s=self.time_factor * seconds,
             sampling_s=self._sampling_s(sampled),
             host_s=self._host_s(sampled),
-            flops=dense.flops + head.flops + self._attention_flops * pairs,
-            hbm_bytes=dense.hbm_bytes + head.hbm_bytes + self._kv_bytes * read,
+            flops=dense.flops
+            + head.flops
+            + self._attention_flops * pairs
+            + absorbed_flops
+            + more.flops,
+            hbm_bytes=dense.hbm_bytes + head.hbm_bytes + self._kv_bytes * read + more.hbm_bytes,
             serial_s=self._serial_s(sampled, prompts_done),
             clock_fraction=self.clock_fraction,
             padding_flops=dense.padding_flops,
@@ -235,17 +298,19 @@ class Roofline:
     def _decode(self, batch: int, beyond: bool) -> AffineCost:
         """Return the line below or beyond full windows."""
         dense, head = self._dense(batch), self._lm_head(batch)
-        growing = self._full if beyond else self.stage.layers  # layers whose reads grow
+        more = self._more([], batch) if self._has_more else _NOTHING
+        growing = self._full if beyond else self._attending  # layers whose reads grow
         window = self._windowed * batch * self._window if beyond else 0.0
-        seconds = self.stage.layers * self.gpu.kernels.t0a_us * 1e-6 + self._kv_s * window
+        seconds = self._attending * self.gpu.kernels.t0a_us * 1e-6 + self._kv_s * window
+        seconds += more.seconds
         return AffineCost(
             gpu_s=self.time_factor * (dense.seconds + head.seconds + seconds),
             gpu_s_per_context=self.time_factor * growing * self._kv_s,
             sampling_s=self._sampling_s(batch),
             host_s=self._host_s(batch),
-            flops=dense.flops + head.flops + self._attention_flops * window,
-            flops_per_context=growing * self._attention_flops,
-            hbm_bytes=dense.hbm_bytes + head.hbm_bytes + self._kv_bytes * window,
+            flops=dense.flops + head.flops + self._decode_flops * window + more.flops,
+            flops_per_context=growing * self._decode_flops,
+            hbm_bytes=dense.hbm_bytes + head.hbm_bytes + self._kv_bytes * window + more.hbm_bytes,
             hbm_bytes_per_context=growing * self._kv_bytes,
             serial_s=self._serial_s(batch),
             context_limit=math.inf if beyond or not self._windowed else batch * self._window,
@@ -258,33 +323,61 @@ class Roofline:
         memo = self._dense_memo.get(tokens)
         if memo is not None:
             return memo
+        hand_over_s = 0.0
+        if self._send:
+            activations = BYTES_PER_VALUE * tokens * self.model.hidden_size
+            hand_over_s = _LAUNCH_S + self._send.latency_us * 1e-6 + self._send.seconds(activations)
+        memo = _Work(0.0, 0.0, 0.0)
+        for layers in self._layers:
+            work = self._layer(layers, tokens)
+            memo.seconds += layers.layers * work.seconds
+            memo.flops += layers.layers * work.flops
+            memo.hbm_bytes += layers.layers * work.hbm_bytes
+            memo.padding_flops += layers.layers * work.padding_flops
+        memo.seconds += hand_over_s
+        self._dense_memo[tokens] = memo
+        return memo
+
+    def _layer(self, layers: _Layers, tokens: int) -> _Work:
+        """Return the cost of one layer of a kind."""
         kernels = self.gpu.kernels
         seconds = flops = bytes_moved = padding = 0.0
-        works = [self._linear(op, tokens) for op in self._linear_ops]
-        if self.model.experts:
+        works = [self._linear(op, tokens) for op in layers.ops]
+        if layers.experts:
             works.append(self._experts(tokens))
         for work in works:
             seconds += work.seconds
             flops += work.flops
             bytes_moved += work.hbm_bytes
             padding += work.padding_flops
-        elementwise = self._elementwise_bytes * tokens
-        seconds += kernels.t0e_us * 1e-6 + elementwise / (self._peak_bytes_per_s * kernels.e_el)
-        activations = BYTES_PER_VALUE * tokens * self.model.hidden_size
+        elementwise = layers.elementwise_bytes * tokens
+        fixed_s = layers.parts / 2 * kernels.t0e_us * 1e-6
+        seconds += fixed_s + elementwise / (self._peak_bytes_per_s * kernels.e_el)
         if self._reduce:
-            seconds += 2 * self._all_reduce_s(self._reduce, activations)
-        layers = self.stage.layers
-        hand_over_s = 0.0
-        if self._send:
-            hand_over_s = _LAUNCH_S + self._send.latency_us * 1e-6 + self._send.seconds(activations)
-        memo = _Work(
-            layers * seconds + hand_over_s,
-            layers * flops,
-            layers * (bytes_moved + elementwise),
-            layers * padding,
-        )
-        self._dense_memo[tokens] = memo
-        return memo
+            activations = BYTES_PER_VALUE * tokens * self.model.hidden_size
+            seconds += layers.parts * self._all_reduce_s(self._reduce, activations)
+        return _Work(seconds, flops, bytes_moved + elementwise, padding)
+
+    def _more(self, chunks: Sequence[tuple[int, int]], decode_batch: int) -> _Work:
+        """Return the cost of states, and of expanding compressed tokens again for a chunk."""
+        work = _Work(0.0, 0.0, 0.0)
+        if self._expansion_flops:
+            before = sum(before for _, before in chunks)
+            work.flops += self._attending * self._expansion_flops * before
+            work.seconds += work.flops / (self._flops_per_s * self.gpu.kernels.e_flop)
+        state = self.model.state
+        if state is not None:
+            kernels, width = self.gpu.kernels, self.tensor_parallel
+            sequences = len(chunks) + decode_batch
+            new_tokens = sum(new for new, _ in chunks)
+            moved = 2 * state.bytes_per_sequence / width * sequences  # read and written
+            flops = STATE_FLOPS * state.state_values / width
+            seconds = kernels.t0a_us * 1e-6 + moved / (self._peak_bytes_per_s * kernels.e_kv)
+            seconds += flops * new_tokens / (self._flops_per_s * kernels.e_prefill)
+            work.seconds += self._state_layers * seconds
+            work.flops += self._state_layers * flops * (new_tokens + decode_batch)
+            work.hbm_bytes += self._state_layers * moved
+        return work
 
     def _all_reduce_s(self, link: Link, bytes_moved: float) -> float:
         fixed_s = _LAUNCH_S + link.latency_us * 1e-6
@@ -310,8 +403,9 @@ class Roofline:
         pairs = tokens * experts.per_token  # of a token and an expert
         touched = experts.touched(tokens)
         rows = touched * tile_rows(tokens, experts.count, pairs / touched)
-        moved = touched * weights * model.expert_bytes_per_weight
-        moved += BYTES_PER_VALUE * pairs * 2 * model.hidden_size / self.tensor_parallel
+        moved = touched * weights * model.weights_of("experts").bytes_per_weight
+        size = experts.latent_size or model.hidden_size
+        moved += BYTES_PER_VALUE * pairs * 2 * size / self.tensor_parallel
         flops = 2 * weights * pairs
         seconds = self._joined_s(moved, flops, coefficients.e_bw)
         padding = 2 * weights * (rows - pairs)
@@ -374,3 +468,13 @@ def _windowed_pairs(new: float, before: float, window: float) -> float:
     """Return the number of tokens that `new` tokens after `before` see in a window, causally."""
     growing = min(max(window - before, 0.0), new)
     return growing * (before + growing / 2) + (new - growing) * window
+
+
+def _chunked_pairs(new: float, before: float, chunk: float) -> float:
+    """Return the number of tokens that `new` tokens after `before` see in chunks, causally."""
+
+    def up_to(tokens: float) -> float:
+        rest = tokens % chunk
+        return (tokens - rest) * chunk / 2 + rest * rest / 2
+
+    return up_to(before + new) - up_to(before)

@@ -2,38 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from typing import NamedTuple
 
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution.engine_profile import EngineProfile
 from inference_sim.hardware import GpuSpec, Link
-from inference_sim.models import BYTES_PER_VALUE, ModelSpec
+from inference_sim.models import BYTES_PER_VALUE, LayerKind, ModelSpec
 
 _VOCABULARY_PADDING = 64
 """Entries to a multiple of which vLLM pads the embedding and the LM head before it splits them."""
 
 
 class LinearOp(NamedTuple):
-    """One GPU's share of a matrix product."""
+    """One GPU's share of a matrix product.
+
+    Attributes:
+        precision: Precision of most of its weights.
+    """
 
     inputs: float
     outputs: float
     bytes_per_weight: float
+    precision: str = "bf16"
 
 
-def layer_ops(model: ModelSpec, tensor_parallel: int) -> tuple[LinearOp, ...]:
-    """Return one GPU's linear operations of a layer, experts left out."""
-    h, d, size = model.hidden_size, model.head_dim, model.linear_bytes_per_weight
-    heads = model.query_heads / tensor_parallel
-    kv_heads = max(model.kv_heads / tensor_parallel, 1.0)
-    ff = model.ffn_size / tensor_parallel
-    ops = [LinearOp(h, (heads + 2 * kv_heads) * d, size), LinearOp(heads * d, h, size)]
-    if ff:
-        ops += [LinearOp(h, (2 if model.gated_mlp else 1) * ff, size), LinearOp(ff, h, size)]
-    if model.experts:
-        ops.append(LinearOp(h, model.experts.count, BYTES_PER_VALUE))  # the router, on every GPU
+def layer_ops(
+    model: ModelSpec, tensor_parallel: int, kind: LayerKind | None = None
+) -> tuple[LinearOp, ...]:
+    """Return one GPU's linear operations of a layer, experts left out.
+
+    Args:
+        model: The model.
+        tensor_parallel: GPUs that share the layer.
+        kind: The kind of the layer; None for the first that the model has.
+    """
+    kind = kind or model.kinds[0]
+    ops: list[LinearOp] = []
+    if kind.mixer == "attention":
+        ops += _attention_ops(model, tensor_parallel)
+    elif kind.mixer == "state":
+        ops += _state_ops(model, tensor_parallel)
+    if kind.mlp:
+        ops += _mlp_ops(model, tensor_parallel, with_experts=kind.mlp == "experts")
     return tuple(ops)
+
+
+def _attention_ops(model: ModelSpec, tensor_parallel: int) -> Iterator[LinearOp]:
+    h, d = model.hidden_size, model.head_dim
+    precision, size = astuple(model.weights_of("attention"))
+    heads = model.query_heads / tensor_parallel
+    latent = model.latent
+    if latent is None:
+        kv_heads = max(model.kv_heads / tensor_parallel, 1.0)
+        queries = 2 * heads if model.gated_attention else heads
+        yield LinearOp(h, (queries + 2 * kv_heads) * d, size, precision)
+        yield LinearOp(heads * d, h, size, precision)
+        return
+    # Compressed vectors are not split: every GPU computes them for its own heads.
+    if latent.query_rank:
+        yield LinearOp(h, latent.query_rank + latent.cached_values, size, precision)
+        yield LinearOp(latent.query_rank, heads * latent.key_dim, size, precision)
+    else:
+        yield LinearOp(h, heads * latent.key_dim + latent.cached_values, size, precision)
+    yield LinearOp(latent.kv_rank, heads * latent.expanded_dim, size, precision)
+    yield LinearOp(heads * latent.value_dim, h, size, precision)
+
+
+def _state_ops(model: ModelSpec, tensor_parallel: int) -> Iterator[LinearOp]:
+    state, h = model.state, model.hidden_size
+    assert state is not None  # noqa: S101
+    precision, size = astuple(model.weights_of("state"))
+    yield LinearOp(h, state.in_size / tensor_parallel, size, precision)
+    yield LinearOp(state.inner_size / tensor_parallel, h, size, precision)
+
+
+def _mlp_ops(model: ModelSpec, tensor_parallel: int, *, with_experts: bool) -> Iterator[LinearOp]:
+    h, experts = model.hidden_size, model.experts
+    precision, size = astuple(model.weights_of("mlp"))
+    dense = model.dense_ffn_size if experts and not with_experts else model.ffn_size
+    ff = dense / tensor_parallel
+    if ff:
+        yield LinearOp(h, (2 if model.gated_mlp else 1) * ff, size, precision)
+        yield LinearOp(ff, h, size, precision)
+    if experts is not None and with_experts:
+        yield LinearOp(h, experts.count, BYTES_PER_VALUE)  # the router, on every GPU
+        if experts.latent_size:
+            latent = experts.latent_size
+            yield LinearOp(h, latent, size, precision)
+            yield LinearOp(latent, h, size, precision)
+
+
+def mlp_values_per_token(model: ModelSpec, tensor_parallel: int, kind: LayerKind) -> float:
+    """Return the values of a token inside the MLP of a layer on one GPU, experts included."""
+    experts = model.experts
+    size = model.dense_ffn_size if experts and kind.mlp == "dense" else model.ffn_size
+    values = (3 if model.gated_mlp else 2) * size / tensor_parallel
+    if experts is not None and kind.mlp == "experts":
+        inner = (3 if experts.gated else 2) * experts.per_token
+        values += inner * experts.ffn_size / tensor_parallel
+    return values
 
 
 def check_split(model: ModelSpec, tensor_parallel: int, expert_parallel: int) -> None:
@@ -44,10 +113,17 @@ def check_split(model: ModelSpec, tensor_parallel: int, expert_parallel: int) ->
     """
     tp, ep = tensor_parallel, expert_parallel
     kv_divide = model.kv_heads % tp == 0 or tp % model.kv_heads == 0
-    if model.query_heads % tp or model.ffn_size % tp or not kv_divide:
+    ffn_sizes = [model.ffn_size, *([model.dense_ffn_size] if model.dense_layers else [])]
+    states = model.state.heads if model.state else 0
+    if model.query_heads % tp or any(size % tp for size in ffn_sizes) or not kv_divide:
+        sizes = " and ".join(str(size) for size in ffn_sizes)
         raise InferenceSimError(
             f"'{model.name}' cannot be split over {tp} GPUs: it has {model.query_heads} attention "
-            f"heads, {model.kv_heads} KV heads and an FFN of {model.ffn_size}"
+            f"heads, {model.kv_heads} KV heads and an FFN of {sizes}"
+        )
+    if states % tp:
+        raise InferenceSimError(
+            f"'{model.name}' cannot be split over {tp} GPUs: its state layers have {states} heads"
         )
     vocabulary = -(-model.vocab_size // _VOCABULARY_PADDING) * _VOCABULARY_PADDING
     if vocabulary % tp:
@@ -86,8 +162,15 @@ def uncalibrated_because(
             reasons.append(f"{gpu.name}: {gpu.experts_uncalibrated}")
         if tensor_parallel > 2:
             reasons.append("mixtures of experts on more than 2 GPUs")
-    if model.precision != "bf16" and not (model.precision == "mxfp4" and model.experts):
-        reasons.append(f"{model.precision} weights (their bytes count, at bf16 compute speed)")
+    if model.latent:
+        reasons.append("latent attention (the kernels of grouped queries)")
+    if model.state:
+        reasons.append("layers with a state (their bytes and FLOPs count, at attention's speed)")
+    if model.chunked:
+        reasons.append("attention in chunks (a decode beyond the first reads whole ones)")
+    for precision in model.precisions:
+        if precision != "bf16" and not (precision == "mxfp4" and model.experts):
+            reasons.append(f"{precision} weights (their bytes count, at bf16 compute speed)")
     if any(link.estimate for link in links):
         reasons.append(f"the links between GPUs of type {gpu.name} (estimated)")
     return "; ".join(reasons)

@@ -103,7 +103,8 @@ class VidurExecution:
             the GPU's peak.
 
     Raises:
-        InferenceSimError: If the model is not dense, or cannot be split that way.
+        InferenceSimError: If the model is not dense, has latent attention or state layers, or
+            cannot be split that way.
     """
 
     def __init__(
@@ -119,6 +120,10 @@ class VidurExecution:
     ) -> None:
         if model.experts:
             raise InferenceSimError(f"Vidur has no mixtures of experts ('{model.name}' is one)")
+        if model.latent or model.state:
+            raise InferenceSimError(
+                f"Vidur has grouped-query attention alone ('{model.name}' has another)"
+            )
         check_split(model, tensor_parallel, expert_parallel=1)
         self.stage = stage or Stage(model.layers)
         self.times = times

@@ -7,13 +7,21 @@ from pathlib import Path
 
 from inference_sim.files.catalogue import Catalogue
 from inference_sim.models.hugging_face import read_config
-from inference_sim.models.spec import BYTES_PER_VALUE, PRECISIONS, Experts, ModelSpec
+from inference_sim.models.layer_kinds import LayerKind
+from inference_sim.models.mixers import STATE_FLOPS, LatentAttention, StateLayers
+from inference_sim.models.precision import BYTES_PER_VALUE, PRECISIONS, Weights
+from inference_sim.models.spec import Experts, ModelSpec
 
 __all__ = [
     "BYTES_PER_VALUE",
     "PRECISIONS",
+    "STATE_FLOPS",
     "Experts",
+    "LatentAttention",
+    "LayerKind",
     "ModelSpec",
+    "StateLayers",
+    "Weights",
     "find_model",
     "model_names",
 ]

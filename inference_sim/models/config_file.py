@@ -19,8 +19,8 @@ class ConfigFile:
         """Return an error that names the file."""
         return InferenceSimError(f"model file '{self.path}': {problem}")
 
-    def integer(self, key: str, *others: str, default: int | None = None) -> int:
-        """Return the positive integer under `key` (or one of its other names).
+    def integer(self, key: str, *others: str, least: int = 1, default: int | None = None) -> int:
+        """Return the integer, at least `least`, under `key` (or one of its other names).
 
         Raises:
             InferenceSimError: If it is missing and has no default, or is of another kind.
@@ -28,8 +28,10 @@ class ConfigFile:
         for name in (key, *others):
             value = self.values.get(name)
             if value is not None:
-                if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                    raise self.fail(f"'{name}' must be an integer above 0 (got {value!r:.60})")
+                if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                    raise self.fail(
+                        f"'{name}' must be an integer above {least - 1} (got {value!r:.60})"
+                    )
                 return value
         if default is None:
             raise self.fail(f"'{key}' is missing")

@@ -1,36 +1,31 @@
-"""The precision of a checkpoint, wherever its publisher wrote it down.
+"""The precisions of a checkpoint, wherever its publisher wrote them down.
 
 In the order in which vLLM looks: ``quantization_config``, ``compression_config``, the file
 ``hf_quant_config.json`` beside it (NVIDIA ModelOpt), and the ``dtype`` of the weights. Formats
-without a precision in :data:`PRECISIONS` are rejected, never taken for bf16.
+without a precision in :data:`~inference_sim.models.PRECISIONS` are rejected, never taken for bf16.
+Modules that stay in 16 bits, or have a precision of their own, count with their own bytes.
 """
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 from inference_sim.errors import InferenceSimError
 from inference_sim.files.json_text import read_json_object
 from inference_sim.models.config_file import ConfigFile
-from inference_sim.models.spec import BYTES_PER_VALUE
+from inference_sim.models.layer_order import LayerOrder
+from inference_sim.models.modules import modules_of
+from inference_sim.models.precision import BYTES_PER_VALUE, Weights
+from inference_sim.models.quantization_scheme import Scheme, refused
+from inference_sim.models.spec import ModelSpec
 
 BESIDE = "hf_quant_config.json"
 """Name of ModelOpt's file."""
 
-_FP8_METHODS = ("fp8", "fbgemm_fp8", "ptpc_fp8")
-_BITS_METHODS = ("awq", "gptq", "auto-round")
-_METHODS = (*_FP8_METHODS, "mxfp4", "compressed-tensors", "modelopt", *_BITS_METHODS)
-_BY_BITS = {4: "int4", 8: "int8"}
 _DTYPES = {"bfloat16": "bf16", "float16": "bf16", "float32": "bf16"}
 """Engines load float32 as 16 bits."""
-
-_NOT_LINEAR = {"lm_head", "gate", "router", "shared_expert_gate", "wte", "wpe"}
-_OTHER_MODELS = ("vis", "multi_modal", "mm_proj", "audio", "mtp", "embed")
-"""Beginnings of the names of parts outside the layers that are modelled."""
-_LEFT_OUT = ("modules_to_not_convert", "ignored_layers", "exclude_modules", "ignore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +33,18 @@ class Quantization:
     """Precisions of a checkpoint.
 
     Attributes:
-        precision: Precision of the linear layers' weights.
+        precision: Precision of most of the weights.
+        parts: Weights of the parts that differ from it.
         kv_bytes_per_value: Bytes per value of the KV cache.
     """
 
     precision: str = "bf16"
+    parts: Mapping[str, Weights] = field(default_factory=dict)
     kv_bytes_per_value: float = BYTES_PER_VALUE
 
 
 def read_quantization(
-    config: ConfigFile, precision: str | None, *, experts: bool = False
+    config: ConfigFile, precision: str | None, model: ModelSpec, order: LayerOrder
 ) -> Quantization:
     """Return the precisions of a checkpoint.
 
@@ -55,31 +52,78 @@ def read_quantization(
         config: Its ``config.json``.
         precision: Precision of the weights in place of the file's; the KV cache is then as in the
             file where that can be read, and bf16 elsewhere.
-        experts: Whether it is a mixture of experts.
+        model: Its shape.
+        order: Its layers.
 
     Raises:
         InferenceSimError: If it has a precision that is not modelled; the message names the part.
     """
     if precision is None:
-        return _read(config, experts)
+        return _read(config, model, order)
     try:
-        return Quantization(precision, _read(config, experts).kv_bytes_per_value)
+        own = _read(config, model, order)
     except InferenceSimError:
         return Quantization(precision)
+    if precision == own.precision:
+        return own
+    return Quantization(precision, kv_bytes_per_value=own.kv_bytes_per_value)
 
 
-def _read(config: ConfigFile, experts: bool) -> Quantization:
+def _read(config: ConfigFile, model: ModelSpec, order: LayerOrder) -> Quantization:
+    scheme = _scheme(config)
+    if scheme is None:
+        return Quantization(_precision_of_dtype(config))
+    kv_bytes = scheme.kv_bytes()
+    by_part = _by_part(scheme, model, order)
+    if not by_part:
+        return Quantization(kv_bytes_per_value=kv_bytes)
+    counted: Counter[str] = Counter()
+    for part, by_weights in by_part.items():
+        if part != "head":
+            for weights, count in by_weights.items():
+                counted[weights.precision] += count
+    precision = counted.most_common(1)[0][0]
+    parts = {part: _mean(by_weights) for part, by_weights in by_part.items()}
+    usual = model.with_precision(precision)
+    return Quantization(
+        precision,
+        {part: weights for part, weights in parts.items() if weights != usual.weights_of(part)},
+        kv_bytes,
+    )
+
+
+def _by_part(scheme: Scheme, model: ModelSpec, order: LayerOrder) -> dict[str, Counter[Weights]]:
+    """Return the numbers of weights by part and precision; empty where all are bf16."""
+    rule = scheme.rule()
+    by_part: dict[str, Counter[Weights]] = {}
+    for module in modules_of(model, order):
+        if module.weights:
+            by_part.setdefault(module.part, Counter())[rule(module)] += module.weights
+    if all(weights.precision == "bf16" for counts in by_part.values() for weights in counts):
+        return {}
+    return by_part
+
+
+def _mean(by_weights: Counter[Weights]) -> Weights:
+    """Return the precision that most weights of a part have, and the mean bytes of all."""
+    most = by_weights.most_common(1)[0][0]
+    total = sum(by_weights.values())
+    mean = sum(count * weights.bytes_per_weight for weights, count in by_weights.items()) / total
+    return Weights(most.precision, mean)
+
+
+def _scheme(config: ConfigFile) -> Scheme | None:
+    """Return the scheme that a checkpoint names, wherever that is; None for none."""
     for key in ("quantization_config", "compression_config"):
         value = config.values.get(key)
         if value:
             values = value if isinstance(value, dict) else {"quant_method": value}
-            return _Scheme(config, key, values, experts).read()
+            return Scheme(config, key, values)
     beside = config.path.with_name(BESIDE)
     if beside != config.path and beside.exists():
         inner = ConfigFile(beside, read_json_object(beside)).mapping("quantization")
-        values = {**inner, "quant_method": "modelopt"}
-        return _Scheme(config, BESIDE, values, experts).read()
-    return Quantization(_precision_of_dtype(config))
+        return Scheme(config, BESIDE, {**inner, "quant_method": "modelopt"})
+    return None
 
 
 def _precision_of_dtype(config: ConfigFile) -> str:
@@ -88,122 +132,5 @@ def _precision_of_dtype(config: ConfigFile) -> str:
     if dtype.startswith("float8"):
         return "fp8"
     if dtype not in _DTYPES:
-        raise _refused(config, f"'{key}' is {dtype!r:.40}")
+        raise refused(config, f"'{key}' is {dtype!r:.40}")
     return _DTYPES[dtype]
-
-
-def _refused(config: ConfigFile, problem: str) -> InferenceSimError:
-    return config.fail(f"{problem}, which is not modelled; `precision` sets one to take instead")
-
-
-@dataclass(frozen=True, slots=True)
-class _Scheme:
-    """Quantization of one checkpoint: `values` of the key, or the file, that is called `key`."""
-
-    config: ConfigFile
-    key: str
-    values: Mapping[str, Any]
-    experts: bool
-
-    def read(self) -> Quantization:
-        precision = self._precision()
-        self._check_left_out(precision)
-        return Quantization(precision, self._kv_bytes())
-
-    def _refused(self, name: str, value: Any) -> InferenceSimError:
-        return _refused(self.config, f"'{self.key}.{name}' is {value!r:.60}")
-
-    def _precision(self) -> str:
-        method = self.values.get("quant_method")
-        if method in _FP8_METHODS:
-            return "fp8"
-        if method == "mxfp4":
-            return "mxfp4"
-        if method in ("compressed-tensors", "compressed_tensors"):
-            return self._of_groups()
-        if method == "modelopt":
-            return self._of_modelopt()
-        if method in _BITS_METHODS:
-            bits = self.values.get("bits", self.values.get("w_bit"))
-            if not isinstance(bits, int) or bits not in _BY_BITS:
-                raise self._refused("bits", bits)
-            if self.values.get("dynamic"):
-                raise _refused(self.config, f"'{self.key}.dynamic' (a precision by layer)")
-            return _BY_BITS[bits]
-        raise _refused(
-            self.config,
-            f"'{self.key}.quant_method' is {method!r:.60} (known: {', '.join(_METHODS)})",
-        )
-
-    def _of_groups(self) -> str:
-        """Return the precision of compressed-tensors, the same in all groups of layers."""
-        groups = self.values.get("config_groups")
-        if not isinstance(groups, dict) or not groups:
-            raise self._refused("config_groups", groups)
-        by_precision: dict[str, str] = {}
-        for name, group in groups.items():
-            weights = group.get("weights") if isinstance(group, dict) else None
-            weights = weights if isinstance(weights, dict) else {}
-            bits, kind = weights.get("num_bits"), weights.get("type")
-            if kind == "float" and bits == 8:
-                by_precision["fp8"] = name
-            elif kind == "int" and isinstance(bits, int) and bits in _BY_BITS:
-                by_precision[_BY_BITS[bits]] = name
-            else:
-                raise self._refused(f"config_groups.{name}.weights", weights)
-        if len(by_precision) > 1:
-            mixed = " and ".join(
-                f"{precision} in {name}" for precision, name in by_precision.items()
-            )
-            raise _refused(self.config, f"'{self.key}.config_groups' has {mixed}")
-        return next(iter(by_precision))
-
-    def _of_modelopt(self) -> str:
-        algorithm = self.values.get("quant_algo")
-        if algorithm is None:  # the KV cache alone
-            return "bf16"
-        name = str(algorithm).upper()
-        if name.startswith("FP8"):
-            return "fp8"
-        if name.startswith(("W4A16", "INT4")):
-            return "int4"
-        if name.startswith(("W8A16", "W8A8", "INT8")):
-            return "int8"
-        raise self._refused("quant_algo", algorithm)
-
-    def _kv_bytes(self) -> float:
-        algorithm = self.values.get("kv_cache_quant_algo")
-        if algorithm:
-            if str(algorithm).upper() not in ("FP8", "INT8"):
-                raise self._refused("kv_cache_quant_algo", algorithm)
-            return 1.0
-        scheme = self.values.get("kv_cache_scheme")
-        if not scheme:
-            return BYTES_PER_VALUE
-        if not isinstance(scheme, dict) or scheme.get("num_bits") != 8:
-            raise self._refused("kv_cache_scheme", scheme)
-        return 1.0
-
-    def _check_left_out(self, precision: str) -> None:
-        """Refuse linear layers that are left in bf16: all are taken alike."""
-        if precision == "bf16" or (precision == "mxfp4" and self.experts):
-            return
-        for key in _LEFT_OUT:
-            names = self.values.get(key)
-            names = names if isinstance(names, list) else []
-            linear = [name for name in names if _is_linear(str(name))]
-            if linear:
-                raise _refused(
-                    self.config, f"'{self.key}.{key}' leaves '{linear[0]!s:.60}' in bf16"
-                )
-
-
-def _is_linear(pattern: str) -> bool:
-    """Return whether a name, or a pattern of names, is a linear operation of the layers."""
-    parts = [
-        part for part in re.split(r"[.\\*/:^$()]+", pattern) if part not in ("", "re", "model")
-    ]
-    if not parts or any(part.startswith(_OTHER_MODELS) for part in parts):
-        return False
-    last = parts[-2] if parts[-1] in ("weight", "bias") and len(parts) > 1 else parts[-1]
-    return last not in _NOT_LINEAR and "norm" not in last

@@ -24,13 +24,13 @@ def write_model(**change: object) -> None:
 
 
 def test_a_refused_quantization_points_at_the_key_that_overrides_it(cosim: Cli) -> None:
-    write_model(quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True})
+    write_model(quantization_config={"quant_method": "quark"})
     path = write("s.yaml", edited(OWN))
     answer = cosim("validate", path)
     assert answer.code == 2
     assert answer.err.startswith(
         "error: s.yaml:14:7 sites.0.cluster.precision: model file "
-        f"'{Path.cwd()}/config.json': 'quantization_config.quant_method' is 'bitsandbytes' (known: "
+        f"'{Path.cwd()}/config.json': 'quantization_config.quant_method' is 'quark' (known: "
     )
     assert cosim("validate", path, "--set", "sites.0.cluster.precision=int4").code == 0
 
