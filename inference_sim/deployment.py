@@ -280,7 +280,7 @@ class PoolConfig:
         self.check_power_cap(self.power_cap_w)
         if self.power_cap_w < self.power.max_w:
             for stage in stages:
-                stage.at_clock(LOWEST_CLOCK)
+                stage.at_clock(self.lowest_clock)
         return stages
 
     def _check_lengths(self) -> None:
@@ -332,17 +332,48 @@ class PoolConfig:
             "(max_num_seqs), or take a larger GPU"
         )
 
+    @property
+    def lowest_clock(self) -> float:
+        """Lowest clock that may be set, over the highest: the board's, or the power model's."""
+        return max(LOWEST_CLOCK, self.gpu.lowest_clock)
+
+    @property
+    def lowest_cap_w(self) -> float:
+        """Lowest power cap that may be set [W]: the board's, or the idle power of a GPU."""
+        return max(self.power.idle_w, self.gpu.least_cap_w)
+
     def check_power_cap(self, power_cap_w: float) -> None:
-        """Check that a power cap can be held by a GPU with nothing to do.
+        """Check that the board takes a power cap, and that a GPU with nothing to do can hold it.
 
         Raises:
             InferenceSimError: If not.
         """
-        idle_w = self.power.idle_w
-        if not power_cap_w >= idle_w:
+        lowest_w, most_w = self.lowest_cap_w, max(self.power.max_w, self.gpu.max_w)
+        if not power_cap_w >= lowest_w:
+            reason = f"the lowest cap of {self.gpu.name}"
+            if lowest_w > self.gpu.least_cap_w:
+                reason = "the idle power of a GPU"
             raise InferenceSimError(
-                f"a power cap must be at least {idle_w:g} W, the idle power of a GPU "
-                f"(got {power_cap_w:g} W)"
+                f"a power cap must be at least {lowest_w:g} W, {reason} (got {power_cap_w:g} W)"
+            )
+        if most_w < power_cap_w < math.inf:
+            raise InferenceSimError(
+                f"a power cap must be at most {most_w:g} W, the limit of {self.gpu.name} "
+                f"(got {power_cap_w:g} W); without one, leave it out"
+            )
+
+    def check_clock(self, clock_fraction: float) -> None:
+        """Check that the board takes a clock.
+
+        Raises:
+            InferenceSimError: If not.
+        """
+        clocks = self.gpu.clocks_mhz
+        if clocks is not None and clock_fraction < self.gpu.lowest_clock:
+            raise InferenceSimError(
+                f"a clock must be at least {self.gpu.lowest_clock:.3f} of the highest: "
+                f"{self.gpu.name} takes {clocks.lowest:g} to {clocks.highest:,g} MHz "
+                f"(got {clock_fraction:g})"
             )
 
 

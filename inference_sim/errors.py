@@ -83,6 +83,10 @@ class FileError(InferenceSimError):
         super().__init__("; ".join(str(problem) for problem in self.problems))
 
 
+_MOST_LISTED = 40
+"""Names of a catalogue that an error lists in full."""
+
+
 class UnknownName(InferenceSimError):
     """A name that a catalogue does not hold."""
 
@@ -91,7 +95,10 @@ class UnknownName(InferenceSimError):
         nearest = similar_name(name, names)
         hint = f"did you mean '{nearest}'? " if nearest else ""
         shown = cut(name, _LONGEST_NAME)
-        super().__init__(f"unknown {kind} (got '{shown}'); {hint}known: {', '.join(names)}")
+        listed = f"known: {', '.join(names)}"
+        if len(names) > _MOST_LISTED:
+            listed = f"{len(names)} are known (`cosim {kind}s` lists them)"
+        super().__init__(f"unknown {kind} (got '{shown}'); {hint}{listed}")
 
 
 class ModelDoesNotFit(InferenceSimError):

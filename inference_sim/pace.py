@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from inference_sim.execution import ExecutionModel
 from inference_sim.power import PowerModel
-from inference_sim.power_cap import CappedStage
+from inference_sim.power_cap import LOWEST_CLOCK, CappedStage
 
 
 class Pace:
@@ -19,6 +19,7 @@ class Pace:
         stages: Execution models at the highest clock.
         power: Power model of a GPU.
         peak_bytes_per_s: Peak bandwidth of a GPU, which its utilisation is relative to [bytes/s].
+        lowest_clock: Lowest clock that a cap may set, over the highest.
 
     Attributes:
         clock_fraction: Clock in force over the highest one; an upper bound under a cap.
@@ -27,10 +28,15 @@ class Pace:
     """
 
     def __init__(
-        self, stages: Sequence[ExecutionModel], power: PowerModel, peak_bytes_per_s: float
+        self,
+        stages: Sequence[ExecutionModel],
+        power: PowerModel,
+        peak_bytes_per_s: float,
+        lowest_clock: float = LOWEST_CLOCK,
     ) -> None:
         self._known = [{1.0: stage} for stage in stages]  # by stage and clock
         self._power, self._peak_bytes_per_s = power, peak_bytes_per_s
+        self._lowest_clock = lowest_clock
         self.clock_fraction, self.power_cap_w = 1.0, math.inf
         self.stages = list(stages)
 
@@ -64,6 +70,7 @@ class Pace:
                     power_cap_w,
                     self._peak_bytes_per_s,
                     by_clock,
+                    self._lowest_clock,
                 )
             stages.append(stage)
         self.stages, self.clock_fraction, self.power_cap_w = stages, clock_fraction, power_cap_w

@@ -57,7 +57,7 @@ class Pool:
         self.config, self.env = config, env
         self.max_context_tokens = config.max_context_tokens
         stages = config.execution_stages()
-        self.pace = Pace(stages, config.power, config.gpu.peak_bytes_per_s)
+        self.pace = Pace(stages, config.power, config.gpu.peak_bytes_per_s, config.lowest_clock)
         self._peak_flops = stages[0].peak_flops
         self._integral = PowerIntegral(
             config.power, config.tensor_parallel, self._peak_flops, config.gpu.peak_bytes_per_s
@@ -237,6 +237,7 @@ class Pool:
         self.standby.set_active(int(value))
 
     def _set_clock(self, value: float) -> None:
+        self.config.check_clock(value)
         self.pace.set_clock(value)
         self._change_pace()
 

@@ -4,7 +4,7 @@ A capped GPU lowers its own clock until it draws no more than the cap, and raise
 load allows. Here it does so from iteration to iteration: of the clocks that it has, an iteration
 runs at the highest at which its mean power, by the power model, is not above the cap. Power only
 rises with the clock, so that there is one. The lowest clock cannot be lowered further: a GPU may
-draw more than the cap there, and the meter counts that time. A cap above the GPU's own limit has no
+draw more than the cap there, and the meter counts that time. A cap at the GPU's own limit has no
 effect.
 
 Clocks have steps (15 MHz on NVIDIA's data-centre GPUs, under 1 % of the highest; "nvidia-smi
@@ -24,7 +24,8 @@ from inference_sim.execution import AffineCost, ExecutionModel, IterationCost
 from inference_sim.power import PowerModel, Use
 
 LOWEST_CLOCK = 0.3
-"""Lowest clock that a power cap may set, over the highest; the power model is not valid below."""
+"""Lowest clock that a power cap may set, over the highest; the power model is not valid below. A
+board's own may be higher."""
 CLOCK_STEP = 0.01
 
 _HORIZON = 1024  # decode iterations looked ahead for a change of clock
@@ -40,6 +41,7 @@ class CappedStage:
         power_cap_w: The power cap [W].
         peak_bytes_per_s: Peak bandwidth, which its utilisation is relative to [bytes/s].
         by_clock: Execution models by clock, to take from and to add to.
+        lowest_clock: The lowest clock that it may set, over the highest of the GPU.
 
     Raises:
         InferenceSimError: If the execution model knows only one clock.
@@ -53,13 +55,14 @@ class CappedStage:
         power_cap_w: float,
         peak_bytes_per_s: float,
         by_clock: dict[float, ExecutionModel],
+        lowest_clock: float = LOWEST_CLOCK,
     ) -> None:
         self.clock_fraction, self.power_cap_w = clock_fraction, power_cap_w
         self.peak_flops = stage.peak_flops
         self.uncalibrated_because = stage.uncalibrated_because
         self._power, self._peak_bytes_per_s = power, peak_bytes_per_s
-        self._stage, self._by_clock = stage, by_clock
-        self._models = [self._at(clock) for clock in clocks_up_to(clock_fraction)]
+        self._stage, self._by_clock, self._lowest_clock = stage, by_clock, lowest_clock
+        self._models = [self._at(clock) for clock in clocks_up_to(clock_fraction, lowest_clock)]
         self._lines: dict[tuple[int, float], _Lines] = {}
         self._prompts: dict[int, IterationCost] = {}
 
@@ -72,6 +75,7 @@ class CappedStage:
             self.power_cap_w,
             self._peak_bytes_per_s,
             self._by_clock,
+            self._lowest_clock,
         )
 
     def decode(self, batch: int, context: float = math.inf) -> AffineCost:
@@ -231,8 +235,8 @@ class _Lines:
         return self._found
 
 
-def clocks_up_to(clock_fraction: float) -> list[float]:
+def clocks_up_to(clock_fraction: float, lowest_clock: float = LOWEST_CLOCK) -> list[float]:
     """Return the clocks that a cap may choose, rising, with `clock_fraction` as the highest."""
-    count = round((1 - LOWEST_CLOCK) / CLOCK_STEP)
-    clocks = (round(LOWEST_CLOCK + CLOCK_STEP * step, 6) for step in range(count))
+    count = math.ceil(round((1 - lowest_clock) / CLOCK_STEP, 6))
+    clocks = (round(lowest_clock + CLOCK_STEP * step, 6) for step in range(count))
     return [*(clock for clock in clocks if clock < clock_fraction), clock_fraction]

@@ -68,10 +68,11 @@ class ClusterKeys(StrictModel):
     """Link between the GPUs of a replica: dgx, pairwise_nvlink or pcie; as usual for the GPU by
     default."""
     precision: Annotated[
-        Literal["bf16", "fp8", "mxfp4", "int8", "int4"] | None, Field(validate_default=True)
+        Literal["bf16", "fp8", "fp8_block", "mxfp4", "nvfp4", "int8", "int4"] | None,
+        Field(validate_default=True),
     ] = None
-    """Precision of the weights, whatever the model's files say; the model's own by default. int8
-    and int4 count the bytes; all but bf16 compute at the speed of bf16."""
+    """Precision of the weights, whatever the model's files say; the model's own by default. Its
+    bytes count; all compute at the speed of bf16. int4 is weight-only."""
     replicas: Annotated[
         Count, up_to(MAX_REPLICAS, "split them over several sites, or take fewer for less work")
     ] = 1
@@ -102,7 +103,8 @@ class ClusterKeys(StrictModel):
     """Power usage effectiveness, facility power over IT power: a number, or by load or
     temperature."""
     power_cap_w: Positive | None = None
-    """Power cap of each GPU [W]: it lowers its clock to stay under it; none by default."""
+    """Power cap of each GPU [W], within what its board takes (`cosim gpus`): it lowers its clock to
+    stay under it; none by default."""
     embodied_g_per_gpu_hour: NonNegative | None = None
     """Embodied carbon [g per GPU and hour]; the GPU's own figure by default."""
 

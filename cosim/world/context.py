@@ -28,7 +28,6 @@ from cosim.world.forecasts import forecaster
 from cosim.world.service import class_weights, service_model
 from cosim.world.site_plan import SitePlan
 from inference_sim.deployment import ClusterConfig
-from inference_sim.power_cap import LOWEST_CLOCK
 
 _CLC_CHARGE_PER_H, _CLC_DISCHARGE_PER_H = 0.7, 1.5  # of Vessim's cells, over capacity
 _CLC_EFFICIENCY = (0.978, 1 / 1.014)
@@ -148,10 +147,11 @@ def _limits(
         fastest = max(served_per_s, workload.peak_rate_per_s)
         limits["deferrable_rate"] = ActuatorLimits(0.0, fastest, initial=math.inf)
     if len(service.clocks) > 1:
-        limits["clock_fraction"] = ActuatorLimits(LOWEST_CLOCK, 1.0)
+        limits["clock_fraction"] = ActuatorLimits(pool.lowest_clock, 1.0)
         power, cap_w = pool.power, pool.power_cap_w
         initial_w = cap_w if cap_w < power.max_w else math.inf
-        limits["power_cap"] = ActuatorLimits(power.idle_w, min(cap_w, power.max_w), initial_w)
+        most_w = min(cap_w, power.max_w)
+        limits["power_cap"] = ActuatorLimits(min(pool.lowest_cap_w, most_w), most_w, initial_w)
     if (battery := site.config.microgrid.battery) is not None:
         charge_w, discharge_w = battery_limits_w(battery, step_s)
         limits["battery_power"] = ActuatorLimits(-discharge_w, charge_w, initial=math.inf)

@@ -40,6 +40,7 @@ from inference_sim.execution.cost import AffineCost, IterationCost, Stage
 from inference_sim.execution.engine_profile import EngineProfile
 from inference_sim.execution.shapes import (
     LinearOp,
+    check_precisions,
     check_split,
     layer_ops,
     mlp_values_per_token,
@@ -123,10 +124,11 @@ class Roofline:
             clock_fraction: Clock of the GPU over its highest one.
 
         Raises:
-            InferenceSimError: If the model cannot be split that way, or the node has no measured
-                all-reduce of that width.
+            InferenceSimError: If the model cannot be split that way, the GPU has no kernels for its
+                precision, or the node has no measured all-reduce of that width.
         """
         check_split(model, tensor_parallel, expert_parallel)
+        check_precisions(model, gpu)
         node = node or find_node(gpu.node)
         self.model, self.gpu, self.engine, self.node = model, gpu, engine, node
         self.tensor_parallel = tensor_parallel

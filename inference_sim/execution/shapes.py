@@ -142,6 +142,21 @@ def check_split(model: ModelSpec, tensor_parallel: int, expert_parallel: int) ->
         )
 
 
+def check_precisions(model: ModelSpec, gpu: GpuSpec) -> None:
+    """Check that a GPU has kernels for the precisions of a model.
+
+    Raises:
+        InferenceSimError: If not; the message tells what to take.
+    """
+    for precision in model.precisions:
+        if precision in gpu.without:
+            others = ", ".join(["bf16", *gpu.precision_speed])
+            raise InferenceSimError(
+                f"{gpu.name} has no kernels for the {precision} weights of '{model.name}': set "
+                f"`precision` to one that it has ({others}), or take another GPU"
+            )
+
+
 def uncalibrated_because(
     model: ModelSpec,
     gpu: GpuSpec,
@@ -169,8 +184,12 @@ def uncalibrated_because(
     if model.chunked:
         reasons.append("attention in chunks (a decode beyond the first reads whole ones)")
     for precision in model.precisions:
-        if precision != "bf16" and not (precision == "mxfp4" and model.experts):
-            reasons.append(f"{precision} weights (their bytes count, at bf16 compute speed)")
+        if precision == "bf16" or (precision == "mxfp4" and model.experts):
+            continue
+        speed = "at bf16 compute speed"
+        if precision not in gpu.precision_speed:
+            speed = f"{gpu.name} computes them in bf16"
+        reasons.append(f"{precision} weights (their bytes count, {speed})")
     if any(link.estimate for link in links):
         reasons.append(f"the links between GPUs of type {gpu.name} (estimated)")
     return "; ".join(reasons)

@@ -1,6 +1,7 @@
 """GPUs and the nodes that link them."""
 
 from inference_sim.hardware.gpus import (
+    ClockRange,
     ExpertCoefficients,
     GpuSpec,
     KernelCoefficients,
@@ -12,6 +13,7 @@ from inference_sim.hardware.gpus import (
 from inference_sim.hardware.nodes import Link, NodeType, find_node, node_names
 
 __all__ = [
+    "ClockRange",
     "ExpertCoefficients",
     "GpuSpec",
     "KernelCoefficients",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,14 @@ class PowerLawCoefficients(FileEntry):
 
 
 @dataclass(frozen=True, slots=True)
+class ClockRange(FileEntry):
+    """Settable clocks of the compute units [MHz]."""
+
+    lowest: Positive
+    highest: Positive
+
+
+@dataclass(frozen=True, slots=True)
 class GpuSpec(FileEntry):
     """One GPU type.
 
@@ -69,7 +77,12 @@ class GpuSpec(FileEntry):
         memory_gib: Device memory of the board [GiB].
         peak_tflops: Dense bf16 peak [10^12 FLOP/s].
         memory_bandwidth_tb_per_s: Memory peak [10^12 B/s].
-        max_w: Board power limit [W].
+        max_w: Board power limit [W]: the highest power cap that it takes.
+        least_cap_w: The lowest power cap that it takes [W]; 0 where it is not known.
+        clocks_mhz: Clocks that it takes; None where they are not known.
+        precision_speed: Peak over that of bf16 in the precisions that its compute units have.
+        without: Precisions that no kernels serve on it. Weights in any other are expanded to bf16
+            for each product, as Marlin kernels do.
         loaded_idle_w: Power with weights resident and no request running [W].
         cold_idle_w: Power with nothing loaded [W]; None where it is not known.
         sleep_w: Power of a GPU that was put to sleep [W]; None for that of cold idle.
@@ -101,6 +114,10 @@ class GpuSpec(FileEntry):
     node: str = "dgx"
     links_of: str = ""
     default_engine: str = "vllm-0.11"
+    least_cap_w: NonNegative = 0.0
+    clocks_mhz: ClockRange | None = None
+    precision_speed: Mapping[str, Positive] = field(default_factory=dict, hash=False)
+    without: tuple[str, ...] = ()
     cuda_memory_gib: Positive | None = None
     cold_idle_w: NonNegative | None = None
     sleep_w: NonNegative | None = None
@@ -123,6 +140,18 @@ class GpuSpec(FileEntry):
     def usable_memory_gib(self) -> float:
         """Device memory that CUDA reports, or else the board's [GiB]."""
         return self.memory_gib if self.cuda_memory_gib is None else self.cuda_memory_gib
+
+    @property
+    def lowest_clock(self) -> float:
+        """Its lowest clock over its highest; 0 where its clocks are not known."""
+        clocks = self.clocks_mhz
+        return clocks.lowest / clocks.highest if clocks else 0.0
+
+    @property
+    def calibrated(self) -> str:
+        """The parts whose coefficients were fitted on measurements of it, in words."""
+        parts = {"time": self.uncalibrated, "power": self.power_uncalibrated}
+        return ", ".join(part for part, why_not in parts.items() if not why_not) or "not"
 
     @property
     def asleep_w(self) -> float:
@@ -172,7 +201,8 @@ def find_gpu(name: str) -> GpuSpec:
 
 _POWER_FIELDS = {
     "name", "description", "sources", "max_w", "loaded_idle_w", "cold_idle_w", "sleep_w",
-    "two_resource", "mfu_power_law", "embodied_g_per_gpu_hour", "default_engine",
+    "two_resource", "mfu_power_law", "embodied_g_per_gpu_hour", "default_engine", "least_cap_w",
+    "clocks_mhz",
 }  # fmt: skip
 """Fields that do not concern its kernels: a file that changes only these is as calibrated as its
 base."""

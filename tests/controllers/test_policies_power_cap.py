@@ -73,8 +73,8 @@ def test_in_the_loop_the_gpu_keeps_to_it(tmp_path, runs: Runs, coupling):
     assert ran.column("facility_power_w").mean() < open_.column("facility_power_w").mean()
 
 
-def test_in_the_loop_beside_a_cap_of_the_scenario_above_what_the_gpu_draws(tmp_path, runs: Runs):
+def test_in_the_loop_beside_a_cap_of_the_scenario_that_never_binds(tmp_path, runs: Runs):
     text = controlled("{type: power_cap, low_g_per_kwh: 300, high_g_per_kwh: 400}")
-    text = text.replace("gpu: h100-sxm-80gb", "gpu: h100-sxm-80gb\n      power_cap_w: 5000")
+    text = text.replace("gpu: h100-sxm-80gb", "gpu: h100-sxm-80gb\n      power_cap_w: 700")
     ran = runs(write(tmp_path / "s.yaml", text))
     assert ran.column("clock_mean")[1:] == pytest.approx(1)

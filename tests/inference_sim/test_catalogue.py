@@ -33,7 +33,10 @@ def test_gpu(name: str) -> None:
     assert len(gpu.sources) > 20
     assert 16 <= gpu.memory_gib <= 300
     assert 50e12 <= gpu.peak_flops <= 5e15
-    assert 0.5e12 <= gpu.peak_bytes_per_s <= 10e12
+    assert 0.2e12 <= gpu.peak_bytes_per_s <= 10e12
+    assert gpu.least_cap_w < gpu.max_w
+    assert gpu.lowest_clock < 0.3
+    assert not set(gpu.without) & set(gpu.precision_speed)
     assert gpu.cold_idle_w is not None
     assert 0 < gpu.cold_idle_w < gpu.loaded_idle_w < gpu.max_w <= 1500
     assert 0 < gpu.embodied_g_per_gpu_hour < 200
@@ -98,7 +101,7 @@ def test_found_once_and_kept() -> None:
             find_model,
             "meta-llama/Llama-2-7b",
             "unknown model (got 'meta-llama/Llama-2-7b'); did you mean 'meta-llama/Llama-2-7b-hf'? "
-            "known",
+            "85 are known (`cosim models` lists them)",
         ),
         (
             find_engine,

@@ -29,6 +29,42 @@ def test_node_types() -> None:
         find_node("dgx2")
 
 
+NOT_MEASURED = {
+    "b300-sxm-288gb", "gb200-nvl72-186gb", "h20-sxm-96gb", "l4", "mi300x-192gb",
+    "rtx-pro-6000-96gb",
+}  # fmt: skip
+
+
+def test_gpus_by_their_data_sheets_say_so() -> None:
+    """In all three parts: kernels, experts and power."""
+    for name in NOT_MEASURED:
+        gpu = find_gpu(name)
+        assert gpu.calibrated == "not"
+        assert all((gpu.uncalibrated, gpu.experts_uncalibrated, gpu.power_uncalibrated))
+        assert "not measured" in gpu.sources
+    assert find_gpu("h100-sxm-80gb").calibrated == "time, power"
+    assert find_gpu("h200-sxm-141gb").calibrated == "time"
+
+
+def test_borrowed_power_is_that_of_the_kin_per_flop_and_byte() -> None:
+    b200, b300, gb200 = map(find_gpu, ("b200-sxm-180gb", "b300-sxm-288gb", "gb200-nvl72-186gb"))
+    h100, h20 = find_gpu("h100-sxm-80gb"), find_gpu("h20-sxm-96gb")
+    for kin, gpu in ((b200, b300), (b200, gb200), (h100, h20)):
+        per_flop = gpu.two_resource.compute_w / gpu.peak_tflops
+        per_byte = gpu.two_resource.memory_w / gpu.memory_bandwidth_tb_per_s
+        assert per_flop == pytest.approx(kin.two_resource.compute_w / kin.peak_tflops, rel=0.005)
+        assert per_byte == pytest.approx(
+            kin.two_resource.memory_w / kin.memory_bandwidth_tb_per_s, rel=0.005
+        )
+
+
+def test_clocks_and_caps_of_boards() -> None:
+    """NVIDIA DGX H100 and DGX B200 user guides: "AllowableMin": 200."""
+    assert [find_gpu(name).least_cap_w for name in ("h100-sxm-80gb", "b200-sxm-180gb")] == [200] * 2
+    assert find_gpu("h100-sxm-80gb").lowest_clock == pytest.approx(345 / 1980)
+    assert find_gpu("gb200-nvl72-186gb").lowest_clock == 0  # not known
+
+
 def test_unknown_width_lists_what_is_known() -> None:
     with pytest.raises(
         InferenceSimError,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from inference_sim.cluster import Cluster
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution import EngineProfile, IterationCost, Roofline, find_engine
 from inference_sim.execution.vidur_fit import vidur_execution
-from inference_sim.hardware import find_gpu
+from inference_sim.hardware import ClockRange, find_gpu
 from inference_sim.models import find_model
 from inference_sim.power import MfuPowerLaw, PowerModel, PowerTable, TwoResource, Use
 from inference_sim.power_cap import CLOCK_STEP, LOWEST_CLOCK, CappedStage, clocks_up_to
@@ -138,6 +139,15 @@ def test_clocks() -> None:
     assert np.diff(steps) == approx(np.full(len(steps) - 1, CLOCK_STEP), 1e-9)
     assert clocks_up_to(0.315) == [0.3, 0.31, 0.315]
     assert clocks_up_to(0.2) == [0.2]
+    assert clocks_up_to(0.5, 0.478) == [0.478, 0.488, 0.498, 0.5]
+
+
+def test_a_board_with_a_higher_lowest_clock() -> None:
+    """No cap takes the clock below it."""
+    slow = replace(A100, clocks_mhz=ClockRange(705, 1410), least_cap_w=0.0)
+    deployment = config(gpu=slow, power_cap_w=TwoResource.of(A100).idle_w + 1)
+    step, _ = serve(deployment, [Arrival(0.0, 100, 200, 0)], until_s=30.0)
+    assert step.clock_mean == approx(0.5, 1e-12)
 
 
 @pytest.mark.parametrize("pipeline_parallel", [1, 2])
@@ -181,12 +191,13 @@ def test_a_cap_above_all_load_changes_nothing() -> None:
 def test_a_cap_below_the_lowest_clock_is_not_held_and_said() -> None:
     """A table's power at batch 20 and a clock of 0.3 is more than what is drawn idle."""
     power = PowerTable(idle_w=70, sleep_w=50, max_w=330, batches=(1, 5), powers_w=(300, 330))
-    lowest_w = 70 + 0.5 ** (power.clock_exponent - 1) * 0.3 * 230
-    deployment = config(power=power, power_cap_w=lowest_w - 1)
+    lowest_w = 70 + 0.5 ** (power.clock_exponent - 1) * 0.3 * 230  # below what the board takes
+    any_cap = replace(A100, least_cap_w=0.0)
+    deployment = config(gpu=any_cap, power=power, power_cap_w=lowest_w - 1)
     step, _ = serve(deployment, [Arrival(0.0, 100, 200, 0)], until_s=30.0)
     assert step.clock_mean == approx(LOWEST_CLOCK, 1e-12)
     assert step.over_cap_fraction == approx(step.busy_fraction, 1e-12)
-    deployment = config(power=power, power_cap_w=lowest_w + 1)
+    deployment = config(gpu=any_cap, power=power, power_cap_w=lowest_w + 1)
     step, _ = serve(deployment, [Arrival(0.0, 100, 200, 0)], until_s=30.0)
     assert step.over_cap_fraction == 0
 
@@ -219,13 +230,22 @@ def test_a_change_holds_from_the_next_iteration() -> None:
 
 
 def test_refused() -> None:
-    idle_w = TwoResource.of(A100).idle_w
     cluster = Cluster(config(), [])
+    text = r"a power cap must be at least 100 W, the lowest cap of a100-sxm-80gb \(got 99 W\)"
+    with pytest.raises(InferenceSimError, match=text):
+        cluster.apply({"power_cap": 99.0})
+    with pytest.raises(InferenceSimError, match=text):
+        Cluster(config(power_cap_w=99.0), [])
+    text = r"at most 400 W, the limit of a100-sxm-80gb \(got 401 W\); without one, leave it out"
+    with pytest.raises(InferenceSimError, match=text):
+        Cluster(config(power_cap_w=401.0), [])
+    unknown, idle_w = replace(A100, least_cap_w=0.0), TwoResource.of(A100).idle_w
     text = rf"a power cap must be at least {idle_w:g} W, the idle power of a GPU"
     with pytest.raises(InferenceSimError, match=text):
-        cluster.apply({"power_cap": idle_w - 1})
+        Cluster(config(gpu=unknown, power_cap_w=idle_w - 1), [])
+    text = r"a clock must be at least 0.149 of the highest: a100-sxm-80gb takes 210 to 1,410 MHz"
     with pytest.raises(InferenceSimError, match=text):
-        Cluster(config(power_cap_w=idle_w - 1), [])
+        cluster.apply({"clock_fraction": 0.14})
     with pytest.raises(InferenceSimError, match="power_cap must be above 0"):
         cluster.apply({"power_cap": math.nan})
     profiles = config(

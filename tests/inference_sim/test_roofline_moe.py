@@ -51,6 +51,33 @@ def test_rows_of_tiles_that_hold_no_token() -> None:
     assert halves[1] == pytest.approx(halves[0] / 2)
 
 
+@pytest.mark.parametrize(
+    ("gpu", "precision", "told"),
+    [
+        ("h100-sxm-80gb", "fp8", "fp8 weights (their bytes count, at bf16 compute speed)"),
+        ("a100-sxm-80gb", "fp8", "fp8 weights (their bytes count, a100-sxm-80gb computes them in"),
+        ("h100-sxm-80gb", "nvfp4", "nvfp4 weights (their bytes count, h100-sxm-80gb computes"),
+        ("b200-sxm-180gb", "nvfp4", "nvfp4 weights (their bytes count, at bf16 compute speed)"),
+        ("mi300x-192gb", "int4", "int4 weights (their bytes count, mi300x-192gb computes them in"),
+    ],
+)
+def test_a_precision_that_a_board_does_not_have_is_computed_in_bf16(
+    gpu: str, precision: str, told: str
+) -> None:
+    stage = Roofline(LLAMA.with_precision(precision), find_gpu(gpu), NONE)
+    assert told in stage.uncalibrated_because
+    bf16 = Roofline(LLAMA, find_gpu(gpu), NONE)
+    assert stage.iteration([(8000, 0)], 1).flops == bf16.iteration([(8000, 0)], 1).flops
+    assert stage.decode(1).hbm_bytes < bf16.decode(1).hbm_bytes
+
+
+def test_a_precision_without_kernels_is_refused() -> None:
+    with pytest.raises(
+        InferenceSimError, match="mi300x-192gb has no kernels for the nvfp4 weights"
+    ):
+        Roofline(LLAMA.with_precision("nvfp4"), find_gpu("mi300x-192gb"), NONE)
+
+
 def test_rows_of_an_expert() -> None:
     """Whole tiles of 16, or of 64 where tokens outnumber experts; the last one half full."""
     assert tile_rows(8, 128, 1.1) == 16

@@ -17,11 +17,11 @@ from inference_sim.suggestions import similar_name
         ("meta-lama/Llama-3.1-70B-Instruct", "meta-llama/Llama-3.1-70B-Instruct"),
         ("llama-2-70b", "meta-llama/Llama-2-70b-hf"),
         ("qwen3-14b", "Qwen/Qwen3-14B"),
-        ("Llama-3.3-70B-Instruct", ""),
+        ("Llama-3.5-70B-Instruct", ""),
         ("llama-3-13b", ""),
         ("Llama-4-8B", ""),
         ("falcon-7b", ""),
-        ("Qwen/Qwen2.5-72B-Instruct", ""),
+        ("Qwen/Qwen2.6-72B-Instruct", ""),
     ],
 )
 def test_models_of_the_same_family_and_version(name: str, suggested: str) -> None:
@@ -30,8 +30,8 @@ def test_models_of_the_same_family_and_version(name: str, suggested: str) -> Non
 
 @pytest.mark.parametrize(
     ("name", "suggested"),
-    [("h100", "h100"), ("H100-SXM", "h100-sxm"), ("a100-sxm-8gb", "a100-sxm"), ("h20", ""),
-     ("h800", ""), ("mi300x", "")],
+    [("h100", "h100"), ("H100-SXM", "h100-sxm"), ("a100-sxm-8gb", "a100-sxm"), ("h20", "h20"),
+     ("h30", ""), ("h800", ""), ("mi325x", "")],
 )  # fmt: skip
 def test_gpus_of_the_same_number(name: str, suggested: str) -> None:
     found = similar_name(name, gpu_names())

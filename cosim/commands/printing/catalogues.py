@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -18,16 +19,30 @@ def print_models() -> None:
     """Print the catalogue of models."""
     from inference_sim.models import find_model, model_names
 
-    table = Table("model", "parameters", "layers", "context", box=None)
+    table = Table(
+        Column("model", no_wrap=True),
+        *(Column(title, justify="right") for title in ("parameters", "active")),
+        "precision",
+        *(Column(title, justify="right") for title in ("weights GiB", "KV KiB/token", "context")),
+        box=None,
+    )
     for name in model_names():
         model = find_model(name)
+        kv_bytes = model.attention_layers * model.kv_bytes_per_token_per_layer()
         table.add_row(
             name,
-            f"{model.parameters / 1e9:.1f} B",
-            str(model.layers),
+            f"{model.parameters / 1e9:,.1f} B",
+            f"{model.active_parameters / 1e9:.1f} B" if model.experts else "",
+            model.precision,
+            f"{model.weight_bytes / 2**30:,.1f}",
+            f"{kv_bytes / 2**10:,.1f}",
             f"{model.max_context_tokens:,}",
         )
-    Console(highlight=False).print(table)
+    _print_whole(
+        table,
+        "precision: of most weights. KV: of the whole model. A model that is not here is the path "
+        "of its config.json.",
+    )
 
 
 def print_gpus() -> None:
@@ -36,24 +51,42 @@ def print_gpus() -> None:
 
     table = Table(
         Column("gpu", no_wrap=True),
-        "memory",
-        "peak",
-        "bandwidth",
-        "idle to max",
+        *(Column(title, justify="right") for title in ("GiB", "bf16 TFLOP/s", "TB/s")),
+        "own precisions",
+        *(Column(title, justify="right") for title in ("idle W", "caps W", "clocks MHz")),
         "tensor parallel",
+        "measured",
         box=None,
     )
     for name in gpu_names():
         gpu = find_gpu(name)
+        clocks = gpu.clocks_mhz
         table.add_row(
             name,
-            f"{gpu.memory_gib:g} GiB",
-            f"{gpu.peak_tflops:g} TFLOP/s",
-            f"{gpu.memory_bandwidth_tb_per_s:g} TB/s",
-            f"{gpu.loaded_idle_w:g} to {gpu.max_w:g} W",
+            f"{gpu.memory_gib:g}",
+            f"{gpu.peak_tflops:,g}",
+            f"{gpu.memory_bandwidth_tb_per_s:g}",
+            ", ".join(name for name in gpu.precision_speed if name != "fp8_block") or "-",
+            f"{gpu.loaded_idle_w:g}",
+            f"{gpu.least_cap_w or gpu.loaded_idle_w:g}-{gpu.max_w:g}",
+            f"{clocks.lowest:g}-{clocks.highest:g}" if clocks else "?",
             ", ".join(map(str, [1, *gpu.all_reduce])),
+            gpu.calibrated,
         )
-    Console(highlight=False).print(table)
+    _print_whole(
+        table,
+        "own precisions: beside bf16; weights in others are computed in bf16. measured: the "
+        "coefficients that were fitted on that GPU; the others are those of its nearest kin "
+        "(`sources` in inference_sim/hardware/gpus.yaml), and runs report them as uncalibrated.",
+    )
+
+
+def _print_whole(table: Table, note: str) -> None:
+    """Print a table in its own width, however narrow the terminal is, and a note."""
+    console = Console(highlight=False)
+    width = Measurement.get(console, console.options.update(max_width=1000), table).maximum
+    Console(highlight=False, width=max(width, console.width)).print(table)
+    console.print(f"\n{note}")
 
 
 def print_schedulers() -> None:

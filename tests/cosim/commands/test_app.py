@@ -128,7 +128,8 @@ def test_models_and_gpus(cosim: Cli) -> None:
     for command, names in (("models", model_names()), ("gpus", gpu_names())):
         answer = cosim(command)
         assert (answer.code, answer.err) == (0, "")
-        listed = [line.split()[0] for line in answer.out.splitlines()]
+        rows = (line for line in answer.out.splitlines() if line.startswith(" "))
+        listed = [row.split()[0] for row in rows]
         assert listed[-len(names) :] == list(names)  # in full, in 80 columns
 
 

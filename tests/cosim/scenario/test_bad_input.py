@@ -226,7 +226,7 @@ def test_of_a_long_text_the_middle_is_left_out(
             "Meta-Llama-3-8B",
             "Meta-Llama-3-8b",
             "s.yaml:14:14 sites.0.cluster.model: unknown model (got 'meta-llama/Meta-Llama-3-8b'); "
-            "did you mean 'meta-llama/Meta-Llama-3-8B'? known: Qwen/Qwen-72B, ",
+            "did you mean 'meta-llama/Meta-Llama-3-8B'? 85 are known (`cosim models` lists them)",
         ),
         (
             "h100-sxm-80gb",

@@ -157,7 +157,10 @@ def test_a_power_cap(tmp_path: Path, coupling: str) -> None:
 
 
 def test_a_cap_that_cannot_be_held_is_told(cosim: Cli) -> None:
-    write("s.yaml", with_keys("power_cap_w: 140"))
+    """140 W is less than the driver of an H100 takes."""
+    write("h100.yaml", "base: h100-sxm-80gb\nleast_cap_w: 0\n")
+    text = with_keys("power_cap_w: 140")
+    write("s.yaml", text.replace("gpu: h100-sxm-80gb", "gpu: ./h100.yaml"))
     answer = cosim("run", "s.yaml")
     assert answer.code == 0
     assert "power cap: clock 30 % on average; not held for" in " ".join(answer.out.split())
@@ -181,8 +184,10 @@ PLACE = "sites.0.cluster."
         ("power: {type: two_resource, idle_w: 900}", ": the idle power of a GPU must not exceed "
          "the most it draws (got 900 and 700 W)"),
         ("power_cap_w: 0", "power_cap_w: must be greater than 0 (got 0)"),
-        ("power_cap_w: 100", ": a power cap must be at least 130 W, the idle power of a GPU "
-         "(got 100 W)"),
+        ("power_cap_w: 199", ": a power cap must be at least 200 W, the lowest cap of "
+         "h100-sxm-80gb (got 199 W)"),
+        ("power_cap_w: 701", ": a power cap must be at most 700 W, the limit of h100-sxm-80gb "
+         "(got 701 W); without one, leave it out"),
         ("power_cap_w: 300\n      execution: {type: vidur}", ": profiles give times at the "
          "highest clock"),
         ("pue: 0.9", "pue: must be at least 1 (got 0.9)"),
