@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from inference_sim.kv_groups import KvGroups, kv_groups
 from inference_sim.memory_plan import plan_blocks
 from inference_sim.models import LayerKind, ModelSpec, find_model
 from inference_sim.power import TwoResource
-from tests.inference_sim.builders import approx
+from inference_sim.workload import Arrival
+from tests.inference_sim.builders import approx, config, serve
 from tests.inference_sim.test_models import LLAMA, write
 
 H200, NONE = find_gpu("h200-sxm-141gb"), find_engine("none")
@@ -160,6 +162,24 @@ class TestChunks:
             roofline(model, 8).iteration([(32768, 0)], 1).gpu_s for model in (MAVERICK, sliding)
         )
         assert chunked_s < sliding_s
+
+
+@pytest.mark.parametrize("cap_w", [math.inf, 400.0])
+@pytest.mark.parametrize("model", [DEEPSEEK, NEXT, MAVERICK, NEMOTRON], ids=lambda one: one.name)
+def test_runs_of_iterations_agree_with_single_ones(model: ModelSpec, cap_w: float) -> None:
+    """The closed form holds for them too, with prompts in chunks and under a cap."""
+    stream = [Arrival(0.2 * number, 300 + 3000 * (number % 3), 90, 0) for number in range(12)]
+    found = []
+    for stepwise in (False, True):
+        deployment = config(
+            model=model, gpu=H200, power=TwoResource.of(H200), engine=find_engine("vllm-0.11"),
+            scheduler="vllm_v1", tensor_parallel=8, max_model_len=8192, batch_cap=32,
+            max_batch_tokens=2048, power_cap_w=cap_w, stepwise=stepwise,
+        )  # fmt: skip
+        step, ended = serve(deployment, stream)
+        found.append((step.gpu_power_w, [one.finish_s for one in ended]))
+    assert found[0][0] == approx(found[1][0], 1e-9)
+    assert found[0][1] == approx(found[1][1], 1e-9)
 
 
 DEEPSEEK_CONFIG = {
