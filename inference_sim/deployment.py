@@ -140,6 +140,7 @@ class PoolConfig:
         scheduler = self.scheduling(batch_cap, self.batch_tokens)
         scheduler.prefix_caching = self.prefix_caching
         scheduler.block_size = self.block_size
+        scheduler.state_blocks = self.state_blocks
         if self.release is not None:
             scheduler.release = find_release(self.release)
             scheduler.kv_groups = self.kv_groups if self.kv_groups.windowed else None
@@ -177,6 +178,12 @@ class PoolConfig:
         return layers * per_token * self.block_size
 
     @property
+    def state_blocks(self) -> int:
+        """KV blocks that the states of a sequence take, whatever its length."""
+        state_bytes = self.model.state_bytes_per_sequence(self.tensor_parallel)
+        return math.ceil(state_bytes / self.pipeline_parallel / self.block_bytes)
+
+    @property
     def memory_plan(self) -> MemoryPlan | None:
         """Memory of a GPU as its release of vLLM divides it; None without a release."""
         if self.release is None:
@@ -211,7 +218,6 @@ class PoolConfig:
             self.memory_utilisation,
             self.pipeline_parallel,
             self.block_size,
-            self.batch_cap,
         )
 
     def kv_cache_size(self) -> KvCacheSize:
@@ -232,6 +238,8 @@ class PoolConfig:
     def sequences_held(self, tokens: float) -> float:
         """Return how many sequences that decode at `tokens` the KV cache of a replica holds."""
         groups = self.kv_groups
+        if self.state_blocks:
+            return self.blocks() / (tokens / self.block_size + self.state_blocks)
         if not groups.windowed:
             return self.blocks() * self.block_size / tokens
         return self.blocks() / groups.decoding_blocks(tokens, self.block_size)
@@ -240,7 +248,8 @@ class PoolConfig:
         """Return the most KV blocks that a request of so many tokens holds."""
         ahead = self.release is not None and find_release(self.release).schedules_ahead
         in_flight = self.batch_tokens * (2 if ahead else 1)
-        return self.kv_groups.most_blocks(tokens, in_flight, self.block_size)
+        blocks = self.kv_groups.most_blocks(tokens, in_flight, self.block_size)
+        return blocks + self.state_blocks
 
     def execution_stages(self) -> list[ExecutionModel]:
         """Return the execution models of a replica's pipeline stages, made anew."""

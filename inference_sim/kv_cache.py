@@ -160,6 +160,34 @@ class KvCache:
         return (iteration - (context - 1)) % self.block_size
 
 
+class StateKvCache(KvCache):
+    """A cache in which every sequence holds blocks for its states, too, whatever its length.
+
+    vLLM keeps the states of Mamba and linear attention in the pool of the KV blocks: each group of
+    such layers takes one block for a sequence.
+
+    Args:
+        blocks: Number of blocks.
+        state_blocks: Blocks that the states of a sequence take.
+    """
+
+    __slots__ = ("_state_blocks",)
+
+    def __init__(
+        self,
+        blocks: int,
+        state_blocks: int,
+        block_size: int = BLOCK_SIZE,
+        watermark: float = 0.01,
+    ) -> None:
+        super().__init__(blocks, block_size, watermark)
+        self._state_blocks = state_blocks
+
+    def blocks_for(self, tokens: int) -> int:
+        """Return the blocks that a sequence of `tokens` holds, those of its states included."""
+        return -(-tokens // self.block_size) + self._state_blocks if tokens else 0
+
+
 class ReservedKvCache(KvCache):
     """A cache in which every sequence holds the blocks of the longest one from the start.
 

@@ -20,15 +20,13 @@ def plan_blocks(
     memory_utilisation: float,
     pipeline_parallel: int = 1,
     block_size: int = BLOCK_SIZE,
-    state_sequences: int = 0,
 ) -> int:
     """Return the number of KV blocks that fit beside the weights on each GPU of a replica.
 
     Memory is ``memory_gib * memory_utilisation - weights``: activations are taken to fit into the
     share that ``memory_utilisation`` leaves (:class:`MemoryPlan` counts them). Layers with
     an attention window are counted with the whole context, as by engines without a cache of their
-    own for them. Pipeline stages share layers, weights and cache evenly. The states of
-    `state_sequences` sequences are set aside, where a model has state layers.
+    own for them. Pipeline stages share layers, weights and cache evenly.
 
     Raises:
         ModelDoesNotFit: If not one request of the shortest useful length fits.
@@ -36,26 +34,21 @@ def plan_blocks(
     gpus = tensor_parallel * pipeline_parallel
     available = gpu.memory_gib * GIB * memory_utilisation
     weights = model.weight_bytes / gpus
-    states = model.state_bytes_per_sequence(tensor_parallel) / pipeline_parallel * state_sequences
     layers = model.attention_layers / pipeline_parallel
     block_bytes = layers * model.kv_bytes_per_token_per_layer(tensor_parallel) * block_size
     # One request of the model's context, but no more than 2048 tokens: below that a replica
     # cannot serve real requests.
     smallest = min(model.max_context_tokens, 2048) / block_size * block_bytes
-    missing = weights + states + smallest - available
+    missing = weights + smallest - available
     if missing > 0:
-        of_states = ""
-        if states:
-            of_states = f", {states / GIB:.1f} GiB for the states of {state_sequences:,} sequences"
         raise ModelDoesNotFit(
             f"'{model.name}' does not fit on {gpus} x {gpu.name}: each GPU needs "
-            f"{weights / GIB:.1f} GiB for weights"
-            f"{of_states} and {smallest / GIB:.1f} GiB for one request of "
+            f"{weights / GIB:.1f} GiB for weights and {smallest / GIB:.1f} GiB for one request of "
             f"{int(smallest / block_bytes * block_size)} tokens, and has {available / GIB:.1f} GiB "
             f"({memory_utilisation:.0%} of {gpu.memory_gib:g}): {missing / GIB:.1f} GiB are "
             "missing; raise tensor_parallel or take a larger GPU"
         )
-    return int((available - weights - states) // block_bytes)
+    return int((available - weights) // block_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,16 +117,9 @@ class MemoryPlan:
         return max(self.sampler_bytes, self.forward_bytes)
 
     @property
-    def state_bytes(self) -> float:
-        """Memory of the states of `batch_cap` sequences [B], where a model has state layers."""
-        per_sequence = self.model.state_bytes_per_sequence(self.tensor_parallel)
-        return self.batch_cap * per_sequence / self.pipeline_parallel
-
-    @property
     def kv_bytes(self) -> float:
         """Memory left for the KV cache [B]; not positive if the engine does not start."""
-        left = self.share_bytes - self.weight_bytes - self.non_torch_bytes - self.peak_bytes
-        return left - self.state_bytes
+        return self.share_bytes - self.weight_bytes - self.non_torch_bytes - self.peak_bytes
 
     def check(self) -> None:
         """Check that memory is left for a KV cache.
@@ -150,18 +136,15 @@ class MemoryPlan:
             if sampler
             else f"max_batch_tokens (max_num_batched_tokens) of {self.batch_tokens:,}"
         )
-        states = ""
-        if self.state_bytes:
-            states = f"the states of {self.batch_cap:,} sequences {self.state_bytes / GIB:.2f}, "
-            cause = f"batch_cap (max_num_seqs) of {self.batch_cap:,}"
+        other = f"lower {cause.split()[0]}, raise memory_utilisation (gpu_memory_utilization) or"
+        if self.weight_bytes > self.share_bytes:
+            other = "raise"
         raise ModelDoesNotFit(
             f"vLLM {self.release.name} does not start with '{self.model.name}' on {gpus} x "
             f"{self.gpu.name}: of {self.share_bytes / GIB:.2f} GiB on each GPU "
             f"({self.memory_utilisation:.0%} of {self.gpu.usable_memory_gib:g}) weights take "
-            f"{self.weight_bytes / GIB:.2f}, {states}"
-            f"the profiling run {self.peak_bytes / GIB:.2f} for a "
+            f"{self.weight_bytes / GIB:.2f}, the profiling run {self.peak_bytes / GIB:.2f} for a "
             f"{cause}, and {self.non_torch_bytes / GIB:.2f} are outside PyTorch's; "
-            f"{-self.kv_bytes / GIB:.2f} GiB are missing, and the KV cache has none: lower "
-            f"{cause.split()[0]}, raise memory_utilisation (gpu_memory_utilization) or "
+            f"{-self.kv_bytes / GIB:.2f} GiB are missing, and the KV cache has none: {other} "
             "tensor_parallel, or take a larger GPU"
         )

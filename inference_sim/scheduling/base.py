@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from mypy_extensions import mypyc_attr
 
-from inference_sim.kv_cache import BLOCK_SIZE, KvCache
+from inference_sim.kv_cache import BLOCK_SIZE, KvCache, StateKvCache
 from inference_sim.kv_groups import KvGroups
 from inference_sim.request import Request
 from inference_sim.scheduling.releases import RELEASES
@@ -49,6 +49,7 @@ class Scheduler(ABC):
         prefix_caching: Whether its cache finds blocks again by what they hold.
         kv_groups: Groups of layers that share its cache; None where all layers keep all tokens.
         block_size: Tokens of a block of its cache [tokens].
+        state_blocks: Blocks that the states of a sequence take, whatever its length.
     """
 
     rules: ClassVar[str] = ""
@@ -74,10 +75,17 @@ class Scheduler(ABC):
         self.prefix_caching = False
         self.kv_groups: KvGroups | None = None
         self.block_size = BLOCK_SIZE
+        self.state_blocks = 0
 
     @abstractmethod
     def make_cache(self, blocks: int, longest: int) -> KvCache:
         """Return the KV cache of an engine, of `blocks` blocks, for requests up to `longest`."""
+
+    def paged_cache(self, blocks: int, watermark: float) -> KvCache:
+        """Return a paged KV cache; admission leaves a share of `watermark` free."""
+        if self.state_blocks:
+            return StateKvCache(blocks, self.state_blocks, self.block_size, watermark)
+        return KvCache(blocks, self.block_size, watermark)
 
     def held_tokens(self, partial: Request) -> int:
         """Return the tokens whose blocks a partly computed prompt holds."""

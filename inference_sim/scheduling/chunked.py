@@ -102,7 +102,7 @@ class VllmV1Scheduler(ChunkedScheduler):
         if groups is None:
             if self.prefix_caching:
                 return PrefixCache(blocks, size, empty_first)
-            return KvCache(blocks, size, watermark=0.0)
+            return self.paged_cache(blocks, watermark=0.0)
         if not self.prefix_caching:
             return WindowedKvCache(blocks, groups, self._in_flight_tokens, size)
         if groups.full == 1:
@@ -149,7 +149,7 @@ class SarathiScheduler(ChunkedScheduler):
 
     def make_cache(self, blocks: int, longest: int) -> KvCache:
         """Return a paged cache; admission leaves 1 % of it free."""
-        return KvCache(blocks, self.block_size, watermark=0.01)
+        return self.paged_cache(blocks, watermark=0.01)
 
     def held_tokens(self, partial: Request) -> int:
         """Return the whole prompt."""

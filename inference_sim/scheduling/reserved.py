@@ -22,7 +22,8 @@ class _ReservingScheduler(Scheduler):
 
     def make_cache(self, blocks: int, longest: int) -> KvCache:
         """Return a cache in which each sequence reserves `longest` tokens."""
-        return ReservedKvCache(blocks, longest, self.block_size)
+        states = self.state_blocks * self.block_size
+        return ReservedKvCache(blocks, longest + states, self.block_size)
 
     def can_admit(self, head: Request, running: int, kv: KvCache) -> bool:
         """Return whether there is room in the batch and a free reservation."""

@@ -33,7 +33,7 @@ class VllmScheduler(Scheduler):
 
     def make_cache(self, blocks: int, longest: int) -> KvCache:
         """Return a paged cache; admission leaves 1 % of it free."""
-        return KvCache(blocks, self.block_size, watermark=0.01)
+        return self.paged_cache(blocks, watermark=0.01)
 
     def can_admit(self, head: Request, running: int, kv: KvCache) -> bool:
         """Return whether there is room in the batch and in the cache."""

@@ -32,6 +32,13 @@ MAVERICK = find_model("meta-llama/Llama-4-Maverick-17B-128E-Instruct")
 NEMOTRON = find_model("nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16")
 
 
+def pool_of(model: ModelSpec, **keys: Any) -> PoolConfig:
+    return PoolConfig(
+        model=model, gpu=H200, power=TwoResource.of(H200), tensor_parallel=2, release="0.11",
+        batch_cap=64, max_batch_tokens=8192, max_model_len=8192, **keys,
+    )  # fmt: skip
+
+
 def roofline(model: ModelSpec, *more: Any, **options: Any) -> Roofline:
     return Roofline(model, H200, NONE, *more, **options)
 
@@ -106,23 +113,26 @@ class TestStateLayers:
         states = 36 * 6 * 524288 * 4096
         assert two.flops - one.flops == approx(layers * 4096 + pairs + states, 1e-3)
 
-    def test_states_are_set_aside_for_the_batch_cap(self) -> None:
-        none, all_of_them = (plan_blocks(NEXT, H200, 2, 0.9, state_sequences=n) for n in (0, 256))
-        block = 16 * 12 * 2 * 256 * 2
-        assert none - all_of_them == approx(256 * NEXT.state_bytes_per_sequence(2) / block, 1e-3)
+    def test_a_sequence_takes_blocks_for_its_states(self) -> None:
+        """Of 36 layers, in blocks of 16 tokens of 12 layers: 101, as 1,616 tokens, on 2 GPUs."""
+        pool = pool_of(NEXT)
+        assert pool.block_bytes == 16 * 12 * 2 * 256 * 2
+        assert (
+            pool.state_blocks == 101 == -(-18 * 2 * (32 * 128 * 128 + 3 * 8192) // pool.block_bytes)
+        )
+        assert pool.most_blocks(160) == 10 + pool.state_blocks
+        assert pool.sequences_held(1600) == pool.blocks() / (100 + pool.state_blocks)
+        cache = pool.make_scheduler(8).make_cache(1000, 8192)
+        assert [cache.blocks_for(tokens) for tokens in (0, 1, 17)] == [
+            0, pool.state_blocks + 1, pool.state_blocks + 2,
+        ]  # fmt: skip
+        assert not cache.can_grow(0, 16 * (1000 - pool.state_blocks) + 1)
+        assert cache.can_grow(16, 16 * 999)
 
     def test_prefix_caching_is_refused(self) -> None:
-        pool = PoolConfig(
-            model=NEXT, gpu=H200, power=TwoResource.of(H200), tensor_parallel=2,
-            release="0.11", batch_cap=64, max_batch_tokens=8192, max_model_len=8192,
-        )  # fmt: skip
-        pool.check()
+        pool_of(NEXT).check()
         with pytest.raises(InferenceSimError, match="prefix caching is not modelled for 'Qwen/Q"):
-            PoolConfig(
-                model=NEXT, gpu=H200, power=TwoResource.of(H200), tensor_parallel=2,
-                release="0.11", batch_cap=64, max_batch_tokens=8192, max_model_len=8192,
-                prefix_caching=True,
-            ).check()  # fmt: skip
+            pool_of(NEXT, prefix_caching=True).check()
 
     def test_heads_have_to_divide(self) -> None:
         with pytest.raises(InferenceSimError, match="its state layers have 16 heads"):
@@ -167,14 +177,14 @@ class TestChunks:
 @pytest.mark.parametrize("cap_w", [math.inf, 400.0])
 @pytest.mark.parametrize("model", [DEEPSEEK, NEXT, MAVERICK, NEMOTRON], ids=lambda one: one.name)
 def test_runs_of_iterations_agree_with_single_ones(model: ModelSpec, cap_w: float) -> None:
-    """The closed form holds for them too, with prompts in chunks and under a cap."""
+    """The closed form holds for them too, with prompts in chunks, under a cap, and with evictions."""
     stream = [Arrival(0.2 * number, 300 + 3000 * (number % 3), 90, 0) for number in range(12)]
     found = []
     for stepwise in (False, True):
         deployment = config(
             model=model, gpu=H200, power=TwoResource.of(H200), engine=find_engine("vllm-0.11"),
             scheduler="vllm_v1", tensor_parallel=8, max_model_len=8192, batch_cap=32,
-            max_batch_tokens=2048, power_cap_w=cap_w, stepwise=stepwise,
+            max_batch_tokens=2048, power_cap_w=cap_w, kv_blocks=900, stepwise=stepwise,
         )  # fmt: skip
         step, ended = serve(deployment, stream)
         found.append((step.gpu_power_w, [one.finish_s for one in ended]))
