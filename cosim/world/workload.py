@@ -13,6 +13,7 @@ from cosim.scenario import trace as trace_keys
 from cosim.scenario import workload as keys
 from cosim.scenario.scenario import Scenario
 from cosim.scenario.workload import Workload
+from cosim.world.traces import replay_of, with_recorded_shares
 from inference_sim.clients import Clients, Patience
 from inference_sim.cluster import Cluster
 from inference_sim.deployment import ClusterConfig
@@ -41,7 +42,6 @@ from inference_sim.workload import (
     find_lengths,
     first,
     generated_stream,
-    open_trace,
     session_starts,
     thinned,
     trace_stream,
@@ -49,8 +49,6 @@ from inference_sim.workload import (
 from inference_sim.workload.arrivals import Arrivals
 from inference_sim.workload.lengths import Lengths
 from inference_sim.workload.sessions import Durations
-from inference_sim.workload.trace_classes import ClassNumbers
-from inference_sim.workload.trace_servegen_files import read_servegen
 
 _OWN_WORKLOAD = 0x73697465
 """Keeps the draws of sites with workloads of their own apart from those of the shared one."""
@@ -159,7 +157,10 @@ def workload_source(scenario: Scenario, site_index: int) -> WorkloadSource:
     return replace(
         whole,
         peak_rate_per_s=whole.peak_rate_per_s * share,
-        stream=lambda: coming(thinned(whole.stream(), seed, low, low + share), until_s),
+        stream=lambda: coming(
+            thinned(whole.stream(), seed, low, low + share, by_session=config.trace is not None),
+            until_s,
+        ),
         share=share,
     )
 
@@ -176,14 +177,17 @@ def _whole_source(config: Workload, seed: Sequence[int], start: datetime) -> Wor
     """Return the workload of all sites; its stream still has requests after their class's end."""
     until_s = class_ends_s(config)
     if config.trace is not None:
-        replay = _replay(config.trace, config, seed)
-        config = _with_recorded_shares(config, replay.trace.class_counts)
+        replay = replay_of(config.trace, config, seed)
+        config = with_recorded_shares(config, replay.trace.class_counts)
         shares = [request_class.share for request_class in config.classes]
+        by_turns = isinstance(trace := config.trace, trace_keys.Trace) and trace.by_turns
         return WorkloadSource(
             config,
             replay.peak_rate_per_s,
             lambda: first(
-                trace_stream(replay, seed, class_shares=shares), config.requests, until_s
+                trace_stream(replay, seed, class_shares=shares, by_turns=by_turns),
+                config.requests,
+                until_s,
             ),
             replay,
             trace_failures=replay.trace.failures,
@@ -299,49 +303,6 @@ def _patience(config: Workload) -> Patience:
     if config.retry is None:
         return Patience(timeout_s)
     return Patience(timeout_s, config.retry.most, config.retry.backoff)
-
-
-def _replay(trace: trace_keys.TraceSource, config: Workload, seed: Sequence[int]) -> Replay:
-    """Return the requests of a trace, on the clock of the run."""
-    match trace:
-        case trace_keys.ServeGen():
-            clients = read_servegen(
-                trace.path, rate_scale=trace.rate_scale, begin_s=trace.begin, seed=seed
-            )
-            return Replay(trace=clients, loop=trace.loop)
-        case trace_keys.Trace():
-            recording = open_trace(
-                trace.path,
-                trace.trace_format(),
-                trace.time_unit,
-                skip_invalid=trace.skip == "invalid",
-                sort=trace.sort,
-                classes=_class_numbers(trace, config) if trace.has_classes else None,
-            )
-            return Replay(
-                trace=recording,
-                rate_scale=trace.rate_scale,
-                shift_s=trace.shift,
-                loop=trace.loop,
-            )
-
-
-def _class_numbers(trace: trace_keys.Trace, config: Workload) -> ClassNumbers:
-    """Return the numbers of the workload's classes, by the names that the trace has for them."""
-    numbers = {request_class.name: number for number, request_class in enumerate(config.classes)}
-    return ClassNumbers(numbers | {there: numbers[name] for there, name in trace.classes.items()})
-
-
-def _with_recorded_shares(config: Workload, counts: Sequence[int]) -> Workload:
-    """Return a workload with the shares that its trace has; the same one if that has no classes."""
-    if not counts:
-        return config
-    shares = [*counts, *[0] * (len(config.classes) - len(counts))]
-    classes = [
-        request_class.model_copy(update={"share": count / sum(counts)})
-        for request_class, count in zip(config.classes, shares, strict=True)
-    ]
-    return config.model_copy(update={"classes": classes})
 
 
 def _arrivals(config: keys.Arrivals, start: datetime, seed: Sequence[int]) -> Arrivals:
