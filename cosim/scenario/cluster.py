@@ -197,6 +197,11 @@ class ClusterKeys(StrictModel):
             else self.pue.model(pool.gpus * (power.max_w + self.host_power_w)),
         )
 
+    @property
+    def caches_prefixes(self) -> bool:
+        """Whether its engines find again what they computed before."""
+        return self._serving(find_gpu(self.gpu)).prefix_caching
+
     @model_serializer(mode="wrap")
     def _with_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Write out the defaults that depend on the release and the GPU."""

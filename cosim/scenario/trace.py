@@ -10,6 +10,7 @@ from cosim.scenario.fields import DurationS, InputFile, InputFolder, StrictModel
 from inference_sim.workload.trace_columns import KINDS, mapped_format
 from inference_sim.workload.trace_formats import MAPPED, TraceFormat, find_format
 from inference_sim.workload.trace_opening import map_of_file
+from inference_sim.workload.trace_texts import Sharing
 
 ColumnName = Annotated[str, Field(min_length=1)]
 Columns = Annotated[
@@ -39,7 +40,7 @@ class Trace(StrictModel):
     RFC 3339 (`iso`); that of the format by default. csv and jsonl need it."""
     prefix_block_tokens: Annotated[int, Field(ge=1)] | None = None
     """Tokens of a block of the column `prefix`."""
-    prefixes: Literal["hash_ids", "turns", "none"] | None = None
+    prefixes: Sharing | None = None
     """Text that prompts share, for engines with `prefix_caching`. `hash_ids`: as the file tells by
     blocks, and a next turn also the answer before it; the default where it has hash ids. `turns`:
     each prompt that is long enough begins with prompt and answer of the request before it in its
@@ -84,11 +85,6 @@ class Trace(StrictModel):
     def has_classes(self) -> bool:
         """Whether it tells the class of each request."""
         return self.columns is not None and "class" in self.columns
-
-    @property
-    def by_turns(self) -> bool:
-        """Whether prompts share what their turns say, and not what hash ids say."""
-        return self.prefixes == "turns"
 
     def trace_format(self) -> str | TraceFormat | None:
         """Return the format as the simulator takes it: with its columns, by name, or None.

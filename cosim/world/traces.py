@@ -11,6 +11,7 @@ from inference_sim.workload import Reading, Replay, open_trace
 from inference_sim.workload.trace_classes import ClassNumbers
 from inference_sim.workload.trace_requests import Totals
 from inference_sim.workload.trace_servegen_files import read_servegen
+from inference_sim.workload.trace_texts import Sharing
 from inference_sim.workload.traces import count_longer
 
 
@@ -73,6 +74,13 @@ def with_recorded_shares(config: Workload, counts: Sequence[int]) -> Workload:
         for request_class, count in zip(config.classes, shares, strict=True)
     ]
     return config.model_copy(update={"classes": classes})
+
+
+def sharing_of(trace: trace_keys.TraceSource) -> Sharing:
+    """Return what tells the text that prompts of a trace share."""
+    if isinstance(trace, trace_keys.ServeGen):
+        return "none"
+    return trace.prefixes or "hash_ids"
 
 
 def longer_requests(trace: trace_keys.Trace, most_tokens: int) -> tuple[int, int]:

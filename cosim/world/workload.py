@@ -9,11 +9,10 @@ from datetime import datetime
 
 from cosim.scenario import lengths as length_keys
 from cosim.scenario import sessions as session_keys
-from cosim.scenario import trace as trace_keys
 from cosim.scenario import workload as keys
 from cosim.scenario.scenario import Scenario
 from cosim.scenario.workload import Workload
-from cosim.world.traces import replay_of, with_recorded_shares
+from cosim.world.traces import replay_of, sharing_of, with_recorded_shares
 from inference_sim.clients import Clients, Patience
 from inference_sim.cluster import Cluster
 from inference_sim.deployment import ClusterConfig
@@ -125,7 +124,8 @@ def workload_source(scenario: Scenario, site_index: int) -> WorkloadSource:
     seed: Sequence[int] = [scenario.seed]
     if site.workload is not None:
         seed = [scenario.seed, _OWN_WORKLOAD + site_index]
-    whole = _whole_source(config, seed, scenario.time.start)
+    caches = site.cluster is not None and site.cluster.caches_prefixes
+    whole = _whole_source(config, seed, scenario.time.start, caches=caches)
     until_s = class_ends_s(config)
     if config.reacts:
         patience, sessions = _patience(config), whole.sessions
@@ -173,19 +173,28 @@ def class_ends_s(config: Workload) -> tuple[float, ...]:
     )
 
 
-def _whole_source(config: Workload, seed: Sequence[int], start: datetime) -> WorkloadSource:
-    """Return the workload of all sites; its stream still has requests after their class's end."""
+def _whole_source(
+    config: Workload, seed: Sequence[int], start: datetime, *, caches: bool
+) -> WorkloadSource:
+    """Return the workload of all sites; its stream still has requests after their class's end.
+
+    Args:
+        config: Keys of the workload.
+        seed: Numbers that make the seed.
+        start: Start of the run.
+        caches: Whether texts that a trace's prompts share are needed.
+    """
     until_s = class_ends_s(config)
     if config.trace is not None:
+        sharing = sharing_of(config.trace) if caches else "none"
         replay = replay_of(config.trace, config, seed)
         config = with_recorded_shares(config, replay.trace.class_counts)
         shares = [request_class.share for request_class in config.classes]
-        by_turns = isinstance(trace := config.trace, trace_keys.Trace) and trace.by_turns
         return WorkloadSource(
             config,
             replay.peak_rate_per_s,
             lambda: first(
-                trace_stream(replay, seed, class_shares=shares, by_turns=by_turns),
+                trace_stream(replay, seed, class_shares=shares, sharing=sharing),
                 config.requests,
                 until_s,
             ),

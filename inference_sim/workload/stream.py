@@ -15,7 +15,7 @@ from inference_sim.arrays import FloatArray
 from inference_sim.workload.arrivals import CHUNK, Arrivals
 from inference_sim.workload.lengths import Lengths
 from inference_sim.workload.trace_requests import RequestTrace
-from inference_sim.workload.trace_texts import Runs, TraceTexts
+from inference_sim.workload.trace_texts import Runs, Sharing, TraceTexts
 
 
 class Recorded(Protocol):
@@ -91,22 +91,22 @@ def trace_stream(
     *,
     requests: int | None = None,
     class_shares: Sequence[float] = (1.0,),
-    by_turns: bool = False,
+    sharing: Sharing = "hash_ids",
 ) -> Iterator[Arrival]:
     """Yield the requests of a recorded trace, or of a replay of one.
 
-    Their classes are as recorded, or drawn by the shares where the trace does not tell them. Their
-    texts and sessions are those of its talk, if that was read.
+    Their classes are as recorded, or drawn by the shares where the trace does not tell them. They
+    have sessions and texts if its talk was read.
 
     Args:
         trace: The trace.
         seed: Seed of the run, or several numbers that make one.
         requests: Number of requests to stop after; None for all.
         class_shares: Share of each class; sums to 1.
-        by_turns: Whether prompts share what their turns say, and not what their hash ids say.
+        sharing: What tells the text that prompts share.
     """
     class_rng = _generator(seed, 2)
-    texts = TraceTexts(by_turns=by_turns)
+    texts = TraceTexts(sharing)
 
     def recorded() -> Iterator[Arrival]:
         for part in trace.parts():
@@ -122,7 +122,7 @@ def trace_stream(
             if part.talk is None:
                 yield from map(Arrival, *columns)
             else:
-                yield from map(Arrival, *columns, *zip(*texts.of(part), strict=True))
+                yield from map(Arrival, *columns, *texts.of(part, part.talk))
 
     return islice(recorded(), requests)
 

@@ -8,78 +8,112 @@ tree, so that a request costs a few look-ups for each run of its prompt, however
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Generic, Literal, TypeVar
 
 from inference_sim.workload.trace_requests import RequestTrace
-from inference_sim.workload.trace_talk import Prefixes
+from inference_sim.workload.trace_talk import Prefixes, Talk
 
 Runs = tuple[tuple[int, int], ...]
 """A text as runs (stream, tokens): the first tokens of a stream each."""
 
+Sharing = Literal["hash_ids", "turns", "none"]
+"""What tells the text that prompts share."""
 REMEMBERED_REQUESTS = 1 << 17
 """Requests after which a text that none of them has is new again; at most twice as many."""
 _ID_BYTES = 8
+_Turn = tuple[Runs, int, int]
+"""A request that may be continued: prompt and answer as text, tokens of the prompt and of both."""
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 
-class _Node:
-    """A run of hash ids that follow others.
+class _Ids:
+    """Hash ids of prompts as a radix tree.
+
+    A node is a run of ids that follow others. All nodes stand in two lists and one dictionary, for
+    Python's garbage collector would visit objects again and again, though they are never garbage.
 
     Attributes:
-        ids: The ids, each of `_ID_BYTES` bytes.
-        runs: The text of a prompt that has all of them.
-        children: Runs of ids that branch off, by the number of ids before them and their first.
+        runs: For each node, the text of a prompt that has all of its ids; the root is the first.
     """
 
-    __slots__ = ("children", "ids", "runs")
-
-    def __init__(self, ids: bytes, runs: Runs) -> None:
-        self.ids = ids
-        self.runs = runs
-        self.children: dict[tuple[int, bytes], _Node] = {}
-
-
-class _Known(NamedTuple):
-    """The beginning of a list of ids that is known: how many ids, and the node of the last."""
-
-    ids: int
-    node: _Node
-
-
-class _IdTree:
-    """Hash ids of prompts, each by all that come before it."""
+    __slots__ = ("_children", "_ids", "runs")
 
     def __init__(self) -> None:
-        self._root = _Node(b"", ())
-        self._old_root = self._root
+        self.runs: list[Runs] = [()]
+        self._ids = [b""]  # of each node
+        self._children: dict[tuple[int, bytes], int] = {}  # by the node before, and the first id
 
-    def known(self, ids: bytes) -> _Known:
-        """Return the longest beginning of a list of ids that is known."""
-        young = _descend(self._root, ids)
-        if self._old_root is not self._root and young.ids * _ID_BYTES < len(ids):
-            old = _descend(self._old_root, ids)
-            if old.ids > young.ids:
-                return self.add(young, ids[: old.ids * _ID_BYTES], old.node.runs)
-        return young
+    def known(self, ids: bytes) -> tuple[int, int]:
+        """Return how many ids at the beginning of a list are known, and the node of the last."""
+        node = begin = 0
+        while True:
+            key = (node, ids[begin : begin + _ID_BYTES])
+            child = self._children.get(key)
+            if child is None:
+                return begin // _ID_BYTES, node
+            if not ids.startswith(self._ids[child], begin):
+                child = self._split(key, child, ids[begin:])
+            node = child
+            begin += len(self._ids[node])
 
-    def add(self, known: _Known, ids: bytes, runs: Runs) -> _Known:
-        """Add a list of ids of which the beginning is known, and return all of it as known.
+    def add(self, known: tuple[int, int], ids: bytes, runs: Runs) -> int:
+        """Add a list of ids and return the node of the last one.
 
         Args:
-            known: The beginning; it is shorter than the list.
+            known: How many are known, not all of them, and the node of the last that is.
             ids: The list.
             runs: The text of a prompt that begins with it.
         """
-        begin = known.ids * _ID_BYTES
-        node = _Node(ids[begin:], runs)
-        known.node.children[known.ids, ids[begin : begin + _ID_BYTES]] = node
-        return _Known(len(ids) // _ID_BYTES, node)
+        count, before = known
+        new = ids[count * _ID_BYTES :]
+        node = len(self._ids)
+        self._ids.append(new)
+        self.runs.append(runs)
+        self._children[before, new[:_ID_BYTES]] = node
+        return node
+
+    def _split(self, key: tuple[int, bytes], node: int, ids: bytes) -> int:
+        """Part a node in two where a list of ids leaves it, and return the first part."""
+        own = self._ids[node]
+        end = _common(own, ids) * _ID_BYTES
+        head = len(self._ids)
+        self._ids.append(own[:end])
+        self.runs.append(self.runs[node])
+        self._ids[node] = own[end:]
+        self._children[key] = head
+        self._children[head, own[end : end + _ID_BYTES]] = node
+        return head
+
+
+class _RecentIds:
+    """Hash ids of prompts, of which those that are not asked for are forgotten."""
+
+    def __init__(self) -> None:
+        self._young, self._old = _Ids(), _Ids()
+
+    def known(self, ids: bytes) -> tuple[int, int]:
+        """Return how many ids at the beginning of a list are known, and the node of the last."""
+        known = self._young.known(ids)
+        if known[0] * _ID_BYTES < len(ids):
+            count, node = self._old.known(ids)
+            if count > known[0]:
+                text = self._old.runs[node]
+                return count, self._young.add(known, ids[: count * _ID_BYTES], text)
+        return known
+
+    def runs(self, node: int) -> Runs:
+        """Return the text of a prompt that has all ids of a node."""
+        return self._young.runs[node]
+
+    def add(self, known: tuple[int, int], ids: bytes, runs: Runs) -> None:
+        """Add a list of ids, of which not all are known, with the text of its prompt."""
+        self._young.add(known, ids, runs)
 
     def age(self) -> None:
         """Forget the ids that were not asked for since this was last called."""
-        self._old_root, self._root = self._root, _Node(b"", ())
+        self._young, self._old = _Ids(), self._young
 
 
 class _Recent(Generic[_Key, _Value]):
@@ -105,45 +139,40 @@ class _Recent(Generic[_Key, _Value]):
         self._young, self._old = {}, self._young
 
 
-class _Turn(NamedTuple):
-    """A request that may be continued: its prompt and answer as text, and their tokens."""
-
-    runs: Runs
-    prompt_tokens: int
-    tokens: int
-
-
 class TraceTexts:
     """Names of the texts and the sessions of a trace's requests, in order of arrival.
 
-    A prompt has the text of an earlier one as far as their hash ids are the same from the beginning
-    on. If it is the next turn of a request, has its whole blocks, and is as long as its prompt and
-    answer at least, it begins with both. A prompt without ids shares nothing.
+    By hash ids, a prompt has the text of an earlier one as far as their ids are the same from the
+    beginning on. If it is the next turn of a request, has its whole blocks, and is as long as its
+    prompt and answer at least, it begins with both. A prompt without ids shares nothing.
+
+    By turns, a prompt that is as long at least begins with prompt and answer of the request that it
+    continues, or else of the one before it in its session.
 
     Memory does not grow with the trace: a text is new again if none of the last
     `REMEMBERED_REQUESTS` had it.
 
     Args:
-        by_turns: Whether text is shared by turns alone: a prompt that is as long at least begins
-            with prompt and answer of the request that it continues, or else of the one before it in
-            its session. Hash ids are not looked at.
+        sharing: What tells the text that prompts share.
     """
 
-    def __init__(self, *, by_turns: bool = False) -> None:
-        self._by_turns = by_turns
+    def __init__(self, sharing: Sharing) -> None:
+        self._sharing = sharing
         self._named = self._sessions_named = 0  # over all laps, for no name is given twice
         self._lap = 0
         self._begin_lap()
 
     def _begin_lap(self) -> None:
-        self._tree = _IdTree()
+        self._ids = _RecentIds()
         self._turns: _Recent[int, _Turn] = _Recent()
         self._session_numbers: _Recent[str, int] = _Recent()
         self._latest: _Recent[int, int] = _Recent()  # request of each session
         self._served = 0
 
-    def of(self, part: RequestTrace) -> Iterator[tuple[Runs | None, int, int]]:
-        """Yield the text, the stream of the answer and the session of each request of a part.
+    def of(
+        self, part: RequestTrace, talk: Talk
+    ) -> tuple[Sequence[Runs | None], Sequence[int], Sequence[int]]:
+        """Return the text, the stream of the answer and the session of each request of a part.
 
         In another repetition of the trace, all texts and sessions are new. The text is None if the
         request shares none, the session -1 if it has none.
@@ -151,67 +180,95 @@ class TraceTexts:
         if part.lap != self._lap:
             self._lap = part.lap
             self._begin_lap()
-        talk, count = part.talk, part.requests
-        names = [None] * count if talk is None or talk.sessions is None else talk.sessions.tolist()
-        parents = [-1] * count if talk is None or talk.parents is None else talk.parents.tolist()
-        prefixes = None if talk is None else talk.prefixes
-        block_tokens = 0 if prefixes is None else prefixes.block_tokens
-        follows = self._by_turns or (talk is not None and talk.parents is not None)
-        for name, parent, ids, prompt, output in zip(
-            names,
-            parents,
-            [b""] * count if prefixes is None or self._by_turns else _ids_of(prefixes),
-            part.prompt_tokens.tolist(),
-            part.output_tokens.tolist(),
-            strict=True,
-        ):
-            session = -1 if name is None else self._session(name)
-            if self._by_turns and session >= 0:
-                before = self._latest.get(session)
-                parent = before if parent < 0 and before is not None else parent
-                self._latest.put(session, self._served)
-            answer = 2 * self._named + 1
-            runs: Runs | None = None
-            if ids or follows:
-                turn = self._turns.get(parent) if follows else None
-                runs = self._text(ids, prompt, turn, block_tokens)
-            if follows and runs is not None:
-                whole = _Turn((*runs, (answer, output)), prompt, prompt + output)
-                self._turns.put(self._served, whole)
-            yield runs, answer, session
-            self._named += 1
-            self._served += 1
-            if self._served % REMEMBERED_REQUESTS == 0:
-                for memory in (self._tree, self._turns, self._session_numbers, self._latest):
-                    memory.age()
+        count = part.requests
+        sessions = [-1] * count if talk.sessions is None else self._sessions(talk.sessions.tolist())
+        texts: list[Runs | None] = [None] * count
+        if self._sharing == "turns" or (self._sharing == "hash_ids" and talk.prefixes is not None):
+            texts = self._texts(part, talk, sessions)
+        answers = range(2 * self._named + 1, 2 * (self._named + count) + 1, 2)
+        self._named += count
+        self._served += count
+        if self._served // REMEMBERED_REQUESTS > (self._served - count) // REMEMBERED_REQUESTS:
+            for memory in (self._ids, self._turns, self._session_numbers, self._latest):
+                memory.age()
+        return texts, answers, sessions
 
-    def _text(self, ids: bytes, prompt: int, turn: _Turn | None, block_tokens: int) -> Runs | None:
-        """Return the text of a prompt, whose hash ids are known from now on."""
-        if not ids and not self._by_turns:
-            return None
-        known = self._tree.known(ids)
-        tokens = min(known.ids * block_tokens, prompt)
-        if (
-            turn is not None
-            and tokens < turn.tokens <= prompt
-            and (self._by_turns or known.ids >= turn.prompt_tokens // block_tokens)
+    def _texts(self, part: RequestTrace, talk: Talk, sessions: Sequence[int]) -> list[Runs | None]:
+        """Return the texts of the requests of a part."""
+        by_turns, prefixes = self._sharing == "turns", talk.prefixes
+        block_tokens = 0 if prefixes is None or by_turns else prefixes.block_tokens
+        ids = [b""] * part.requests if prefixes is None or by_turns else _ids_of(prefixes)
+        parents = [-1] * part.requests if talk.parents is None else talk.parents.tolist()
+        if by_turns:
+            parents = self._with_latest(parents, sessions)
+        follows = by_turns or talk.parents is not None
+        prompts, outputs = part.prompt_tokens.tolist(), part.output_tokens.tolist()
+        texts: list[Runs | None] = []
+        for row, (own_ids, prompt) in enumerate(zip(ids, prompts, strict=True)):
+            if not own_ids and not by_turns:
+                texts.append(None)
+                continue
+            stream = 2 * (self._named + row)
+            turn = self._turns.get(parents[row]) if follows else None
+            runs = self._text(own_ids, prompt, stream, turn, block_tokens)
+            texts.append(runs)
+            if follows:
+                output = outputs[row]
+                whole = ((*runs, (stream + 1, output)), prompt, prompt + output)
+                self._turns.put(self._served + row, whole)
+        return texts
+
+    def _text(
+        self, ids: bytes, prompt: int, stream: int, turn: _Turn | None, block_tokens: int
+    ) -> Runs:
+        """Return the text of a prompt, whose hash ids are known from now on.
+
+        Args:
+            ids: Its hash ids.
+            prompt: Its length [tokens].
+            stream: The stream of what it does not share.
+            turn: The request that it continues, if it is remembered.
+            block_tokens: Tokens of a block; 0 where ids are not looked at.
+        """
+        known = self._ids.known(ids)
+        count, node = known
+        tokens = min(count * block_tokens, prompt)
+        before, its_prompt, its_tokens = turn or ((), 0, 0)
+        if tokens < its_tokens <= prompt and (
+            not block_tokens or count >= its_prompt // block_tokens
         ):
-            runs, tokens = turn.runs, turn.tokens
+            runs, tokens = before, its_tokens
         else:
-            runs = _cut(known.node.runs, tokens)
+            runs = _cut(self._ids.runs(node), tokens)
         if tokens < prompt:
-            runs = (*runs, (2 * self._named, prompt - tokens))
-        if known.ids * _ID_BYTES < len(ids):
-            self._tree.add(known, ids, runs)
+            runs = (*runs, (stream, prompt - tokens))
+        if count * _ID_BYTES < len(ids):
+            self._ids.add(known, ids, runs)
         return runs
 
-    def _session(self, name: str) -> int:
-        number = self._session_numbers.get(name)
-        if number is None:
-            number = self._sessions_named
-            self._sessions_named += 1
-            self._session_numbers.put(name, number)
-        return number
+    def _with_latest(self, parents: Sequence[int], sessions: Sequence[int]) -> list[int]:
+        """Return the parents, of requests without one the one before in their session."""
+        found: list[int] = []
+        for number, (parent, session) in enumerate(
+            zip(parents, sessions, strict=True), self._served
+        ):
+            latest = self._latest.get(session) if session >= 0 else None
+            found.append(latest if parent < 0 and latest is not None else parent)
+            if session >= 0:
+                self._latest.put(session, number)
+        return found
+
+    def _sessions(self, names: Sequence[str | None]) -> list[int]:
+        """Return the numbers of sessions by their names."""
+        numbers: list[int] = []
+        for name in names:
+            number = -1 if name is None else self._session_numbers.get(name)
+            if number is None and name is not None:
+                number = self._sessions_named
+                self._sessions_named += 1
+                self._session_numbers.put(name, number)
+            numbers.append(-1 if number is None else number)
+        return numbers
 
 
 def _ids_of(prefixes: Prefixes) -> Iterator[bytes]:
@@ -222,21 +279,6 @@ def _ids_of(prefixes: Prefixes) -> Iterator[bytes]:
     for end in offsets[1:]:
         yield ids[begin:end]
         begin = end
-
-
-def _descend(node: _Node, ids: bytes) -> _Known:
-    """Return the longest beginning of a list of ids that a tree has, from its root."""
-    count = 0
-    while True:
-        begin = count * _ID_BYTES
-        child = node.children.get((count, ids[begin : begin + _ID_BYTES]))
-        if child is None:
-            return _Known(count, node)
-        node = child
-        if ids.startswith(node.ids, begin):
-            count += len(node.ids) // _ID_BYTES
-        else:
-            count += _common(node.ids, ids[begin : begin + len(node.ids)])
 
 
 def _common(some: bytes, others: bytes) -> int:

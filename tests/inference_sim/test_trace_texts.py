@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference_sim.workload import Arrival, Replay, RequestTrace, thinned, trace_stream, trace_texts
+from inference_sim.workload import (
+    Arrival,
+    Replay,
+    RequestTrace,
+    thinned,
+    trace_requests,
+    trace_stream,
+    trace_texts,
+)
 from inference_sim.workload.trace_talk import ORPHAN, Prefixes, Talk
 
 BLOCK = 4
@@ -68,15 +76,16 @@ def alike(some: list[int], others: list[int]) -> int:
 
 
 class TestHashIds:
-    @given(PROMPTS, st.integers(0, BLOCK - 1), st.integers(1, 40))
+    @given(PROMPTS, st.integers(0, BLOCK - 1), st.integers(1, 20), st.integers(1, 5))
     def test_prompts_share_their_common_blocks(
-        self, paths: list[list[int]], short: int, remembered: int
+        self, paths: list[list[int]], short: int, remembered: int, part_rows: int
     ) -> None:
         """Each with each, also where older texts are forgotten, which then are new."""
         lists = [chained(path) for path in paths]
         prompts = [len(ids) * BLOCK - short for ids in lists]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(trace_texts, "REMEMBERED_REQUESTS", remembered)
+            patch.setattr(trace_requests, "_PART_ROWS", part_rows)
             stream = list(trace_stream(trace_of(lists, prompts), 0))
         for number, arrival in enumerate(stream):
             assert arrival.content is not None
@@ -149,7 +158,7 @@ class TestTurns:
         trace = trace_of(
             None, [4, 9, 20, 30, 8], [2, 3, 1, 1, 1], sessions=["a", "b", "a", "b", "b"]
         )
-        stream = list(trace_stream(trace, 0, by_turns=True))
+        stream = list(trace_stream(trace, 0, sharing="turns"))
         assert [arrival.content for arrival in stream] == [
             ((0, 4),),
             ((2, 9),),
@@ -160,7 +169,7 @@ class TestTurns:
 
     def test_by_recorded_parents(self) -> None:
         trace = trace_of([[7], [7, 8], [7, 8]], [4, 8, 8], [2, 1, 1], parents=[-1, -1, 0])
-        stream = list(trace_stream(trace, 0, by_turns=True))
+        stream = list(trace_stream(trace, 0, sharing="turns"))
         assert [arrival.content for arrival in stream] == [
             ((0, 4),),
             ((2, 8),),

@@ -60,7 +60,7 @@ def _file_and_totals(site: SitePlan) -> tuple[Trace, Totals] | None:
 
 def _of_texts(keys: Trace, totals: Totals, *, caches: bool) -> Iterator[str]:
     name, hashed = keys.path.name, totals.with_prefixes
-    if keys.by_turns:
+    if keys.prefixes == "turns":
         told = f"each turn of {name} begins with prompt and answer of the turn before"
     elif hashed is not None:
         told = f"prompts share text by the hash ids of {name}"
@@ -70,7 +70,7 @@ def _of_texts(keys: Trace, totals: Totals, *, caches: bool) -> Iterator[str]:
     else:
         return
     yield told + ("" if caches else ", but prefix_caching is off: none is found again")
-    if hashed is not None and not keys.by_turns and hashed < totals.requests:
+    if hashed is not None and keys.prefixes != "turns" and hashed < totals.requests:
         without = plural(totals.requests - hashed, "request")
         yield f"{without} of {name} without hash ids: nothing of their prompts is shared"
     if totals.orphans:

@@ -11,7 +11,7 @@ import pytest
 from cosim.world.plan import load_plan
 from cosim.world.workload import workload_source
 from tests.conftest import Cli
-from tests.cosim.builders import BASE, edited, write
+from tests.cosim.builders import edited, write
 from tests.cosim.world.test_trace_keys import GENERATED
 
 CACHED = (
@@ -101,27 +101,22 @@ class TestHashIds:
     def test_of_sites_that_share_a_trace(self) -> None:
         """A session is served at one site, and its text is the same at every site."""
         rows = [(number, number - 100, 32, [number % 7, number]) for number in range(100, 400)]
-        scenario(bailian(*rows))
+        scenario(bailian(*rows), CACHED)
         whole = {content for content in contents() if content is not None}
-        second = BASE[BASE.index("  - name: dc") : BASE.index("controllers:")]
-        write(
-            "s.yaml",
-            Path("s.yaml")
-            .read_text()
-            .replace("  - name: dc\n", "  - name: dc\n    share: 0.4\n")
-            .replace(
-                "controllers:",
-                second.replace("name: dc\n", "name: other\n    share: 0.6\n") + "controllers:",
-            ),
-        )
-        first, other = contents(0), contents(1)
-        assert len(first) + len(other) == 300
-        assert {*first, *other} == whole
+        head, rest = Path("s.yaml").read_text().split("  - name: dc\n")
+        keys, tail = rest.split("controllers:")
+        first = f"  - name: dc\n    share: 0.4\n{keys}"
+        other = f"  - name: other\n    share: 0.6\n{keys}"
+        write("s.yaml", f"{head}{first}{other}controllers:{tail}")
+        sites = contents(0), contents(1)
+        assert sum(map(len, sites)) == 300
+        assert {*sites[0], *sites[1]} == whole
+        assert {runs[0] for runs in sites[0]} & {runs[0] for runs in sites[1]}
 
 
 class TestSessions:
     def streams(self, text: str, keys: str) -> tuple[list[int], list[Any]]:
-        scenario(text, keys=keys)
+        scenario(text, CACHED, keys=keys)
         plan = load_plan(Path("s.yaml"))
         arrivals = list(workload_source(plan.scenario, 0).stream())
         return [one.session for one in arrivals], [one.content for one in arrivals]
