@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from cosim.scenario import trace as trace_keys
 from cosim.scenario.workload import Workload
 from inference_sim.errors import TraceError
-from inference_sim.workload import Reading, Replay, open_trace
+from inference_sim.workload import Reading, Replay, RequestTrace, TraceFile, open_trace
 from inference_sim.workload.trace_classes import ClassNumbers
 from inference_sim.workload.trace_requests import Totals
 from inference_sim.workload.trace_servegen_files import read_servegen
@@ -81,6 +81,17 @@ def sharing_of(trace: trace_keys.TraceSource) -> Sharing:
     if isinstance(trace, trace_keys.ServeGen):
         return "none"
     return trace.prefixes or "hash_ids"
+
+
+def tells_text(trace: trace_keys.TraceSource | None, replay: Replay) -> bool:
+    """Return whether a trace tells text that its prompts share."""
+    if not isinstance(trace, trace_keys.Trace):
+        return False
+    recording = replay.trace
+    return trace.prefixes == "turns" or (
+        isinstance(recording, RequestTrace | TraceFile)
+        and recording.totals.with_prefixes is not None
+    )
 
 
 def longer_requests(trace: trace_keys.Trace, most_tokens: int) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from cosim.scenario import sessions as session_keys
 from cosim.scenario import workload as keys
 from cosim.scenario.scenario import Scenario
 from cosim.scenario.workload import Workload
-from cosim.world.traces import replay_of, sharing_of, with_recorded_shares
+from cosim.world.traces import replay_of, sharing_of, tells_text, with_recorded_shares
 from inference_sim.clients import Clients, Patience
 from inference_sim.cluster import Cluster
 from inference_sim.deployment import ClusterConfig
@@ -84,6 +84,7 @@ class WorkloadSource:
         share: The share of the source's requests that comes to this site [0 to 1].
         trace_failures: Requests that its trace records as failed; they are skipped.
         trace_skipped: Rows of its trace that are wrong; they are left out.
+        shares_text: Whether prompts of its trace share text that engines of the site find again.
         sessions: Its sessions, where requests come in such or from clients in a closed loop.
         clients: Returns fresh clients of a run; None where all requests come with the stream, and
             wait.
@@ -97,6 +98,7 @@ class WorkloadSource:
     share: float = 1.0
     trace_failures: int = 0
     trace_skipped: int = 0
+    shares_text: bool = False
     sessions: Sessions | None = None
     clients: Callable[[], Clients] | None = None
 
@@ -201,6 +203,7 @@ def _whole_source(
             replay,
             trace_failures=replay.trace.failures,
             trace_skipped=replay.trace.skipped,
+            shares_text=sharing != "none" and tells_text(config.trace, replay),
         )
     shares = [request_class.share for request_class in config.classes]
     spread = 0.0 if config.clients is None else config.clients.spread

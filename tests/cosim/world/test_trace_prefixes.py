@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from cosim.studies.bounds.site_bound import site_bounds
 from cosim.world.plan import load_plan
 from cosim.world.workload import workload_source
 from tests.conftest import Cli
@@ -87,6 +89,14 @@ class TestHashIds:
         assert ran(cosim)["tokens"]["cached"] == 0
         assert "prompts share" not in cosim("validate", "s.yaml").out
 
+    def test_leave_no_bound_of_the_emissions(self) -> None:
+        """For a run computes less than all prompts; where nothing is cached, there is one."""
+        scenario(TALK, CACHED)
+        with pytest.raises(ValueError, match="prompts of the trace share text that caches find"):
+            site_bounds(load_plan(Path("s.yaml")))
+        scenario(TALK)
+        assert site_bounds(load_plan(Path("s.yaml")))
+
     @pytest.mark.parametrize("coupling", ["native", "mosaik"])
     def test_change_nothing_where_nothing_is_cached(self, cosim: Cli, coupling: str) -> None:
         """Not one byte of the results, but for the scenario itself."""
@@ -138,6 +148,19 @@ class TestSessions:
         assert sessions == [0, 1, 0]
         assert first == second[:1] == ((0, 10),)
         assert other == ((2, 20),)
+
+    @pytest.mark.parametrize(
+        ("router", "replicas"),
+        [("least_outstanding", [0, 1, 0, 1]), ("session_sticky", [0, 1, 1, 0])],
+    )
+    def test_are_followed_by_routers(self, cosim: Cli, router: str, replicas: list[int]) -> None:
+        """Four long requests that overlap, of an engine without a cache."""
+        rows = "0,7,m,10,900\n0.1,9,m,20,900\n0.2,9,m,20,900\n0.3,7,m,30,900\n"
+        keys = f"gpu: h100-sxm-80gb\n      replicas: 2\n      router: {router}\n"
+        scenario(BURSTGPT + rows, ("gpu: h100-sxm-80gb\n", keys))
+        ran(cosim)
+        log = pd.read_parquet("results/requests.parquet").sort_values("arrival_s")
+        assert log["replica"].tolist() == replicas
 
     @pytest.mark.parametrize(
         ("text", "keys", "message"),
