@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from inference_sim.arrays import FloatArray
 from inference_sim.workload.arrivals import CHUNK, Arrivals
 from inference_sim.workload.lengths import Lengths
+from inference_sim.workload.trace_ids import Runs
 from inference_sim.workload.trace_requests import RequestTrace
-from inference_sim.workload.trace_texts import Runs, Sharing, TraceTexts
+from inference_sim.workload.trace_texts import Sharing, TraceTexts
 
 
 class Recorded(Protocol):

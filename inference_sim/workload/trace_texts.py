@@ -9,134 +9,18 @@ tree, so that a request costs a few look-ups for each run of its prompt, however
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Generic, Literal, TypeVar
+from typing import Literal
 
+from inference_sim.workload.trace_ids import ID_BYTES, Recent, RecentIds, Runs
 from inference_sim.workload.trace_requests import RequestTrace
 from inference_sim.workload.trace_talk import Prefixes, Talk
-
-Runs = tuple[tuple[int, int], ...]
-"""A text as runs (stream, tokens): the first tokens of a stream each."""
 
 Sharing = Literal["hash_ids", "turns", "none"]
 """What tells the text that prompts share."""
 REMEMBERED_REQUESTS = 1 << 17
 """Requests after which a text that none of them has is new again; at most twice as many."""
-_ID_BYTES = 8
 _Turn = tuple[Runs, int, int]
 """A request that may be continued: prompt and answer as text, tokens of the prompt and of both."""
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
-
-
-class _Ids:
-    """Hash ids of prompts as a radix tree.
-
-    A node is a run of ids that follow others. All nodes stand in two lists and one dictionary, for
-    Python's garbage collector would visit objects again and again, though they are never garbage.
-
-    Attributes:
-        runs: For each node, the text of a prompt that has all of its ids; the root is the first.
-    """
-
-    __slots__ = ("_children", "_ids", "runs")
-
-    def __init__(self) -> None:
-        self.runs: list[Runs] = [()]
-        self._ids = [b""]  # of each node
-        self._children: dict[tuple[int, bytes], int] = {}  # by the node before, and the first id
-
-    def known(self, ids: bytes) -> tuple[int, int]:
-        """Return how many ids at the beginning of a list are known, and the node of the last."""
-        node = begin = 0
-        while True:
-            key = (node, ids[begin : begin + _ID_BYTES])
-            child = self._children.get(key)
-            if child is None:
-                return begin // _ID_BYTES, node
-            if not ids.startswith(self._ids[child], begin):
-                child = self._split(key, child, ids[begin:])
-            node = child
-            begin += len(self._ids[node])
-
-    def add(self, known: tuple[int, int], ids: bytes, runs: Runs) -> int:
-        """Add a list of ids and return the node of the last one.
-
-        Args:
-            known: How many are known, not all of them, and the node of the last that is.
-            ids: The list.
-            runs: The text of a prompt that begins with it.
-        """
-        count, before = known
-        new = ids[count * _ID_BYTES :]
-        node = len(self._ids)
-        self._ids.append(new)
-        self.runs.append(runs)
-        self._children[before, new[:_ID_BYTES]] = node
-        return node
-
-    def _split(self, key: tuple[int, bytes], node: int, ids: bytes) -> int:
-        """Part a node in two where a list of ids leaves it, and return the first part."""
-        own = self._ids[node]
-        end = _common(own, ids) * _ID_BYTES
-        head = len(self._ids)
-        self._ids.append(own[:end])
-        self.runs.append(self.runs[node])
-        self._ids[node] = own[end:]
-        self._children[key] = head
-        self._children[head, own[end : end + _ID_BYTES]] = node
-        return head
-
-
-class _RecentIds:
-    """Hash ids of prompts, of which those that are not asked for are forgotten."""
-
-    def __init__(self) -> None:
-        self._young, self._old = _Ids(), _Ids()
-
-    def known(self, ids: bytes) -> tuple[int, int]:
-        """Return how many ids at the beginning of a list are known, and the node of the last."""
-        known = self._young.known(ids)
-        if known[0] * _ID_BYTES < len(ids):
-            count, node = self._old.known(ids)
-            if count > known[0]:
-                text = self._old.runs[node]
-                return count, self._young.add(known, ids[: count * _ID_BYTES], text)
-        return known
-
-    def runs(self, node: int) -> Runs:
-        """Return the text of a prompt that has all ids of a node."""
-        return self._young.runs[node]
-
-    def add(self, known: tuple[int, int], ids: bytes, runs: Runs) -> None:
-        """Add a list of ids, of which not all are known, with the text of its prompt."""
-        self._young.add(known, ids, runs)
-
-    def age(self) -> None:
-        """Forget the ids that were not asked for since this was last called."""
-        self._young, self._old = _Ids(), self._young
-
-
-class _Recent(Generic[_Key, _Value]):
-    """Values by key, of which those that are not asked for are forgotten."""
-
-    def __init__(self) -> None:
-        self._young: dict[_Key, _Value] = {}
-        self._old: dict[_Key, _Value] = {}
-
-    def get(self, key: _Key) -> _Value | None:
-        """Return the value of a key; None if there is none."""
-        value = self._young.get(key)
-        if value is None and (value := self._old.get(key)) is not None:
-            self._young[key] = value
-        return value
-
-    def put(self, key: _Key, value: _Value) -> None:
-        """Set the value of a key."""
-        self._young[key] = value
-
-    def age(self) -> None:
-        """Forget the values that were not asked for since this was last called."""
-        self._young, self._old = {}, self._young
 
 
 class TraceTexts:
@@ -163,10 +47,10 @@ class TraceTexts:
         self._begin_lap()
 
     def _begin_lap(self) -> None:
-        self._ids = _RecentIds()
-        self._turns: _Recent[int, _Turn] = _Recent()
-        self._session_numbers: _Recent[str, int] = _Recent()
-        self._latest: _Recent[int, int] = _Recent()  # request of each session
+        self._ids = RecentIds()
+        self._turns: Recent[int, _Turn] = Recent()
+        self._session_numbers: Recent[str, int] = Recent()
+        self._latest: Recent[int, int] = Recent()  # request of each session
         self._served = 0
 
     def of(
@@ -242,7 +126,7 @@ class TraceTexts:
             runs = _cut(self._ids.runs(node), tokens)
         if tokens < prompt:
             runs = (*runs, (stream, prompt - tokens))
-        if count * _ID_BYTES < len(ids):
+        if count * ID_BYTES < len(ids):
             self._ids.add(known, ids, runs)
         return runs
 
@@ -274,24 +158,11 @@ class TraceTexts:
 def _ids_of(prefixes: Prefixes) -> Iterator[bytes]:
     """Yield the ids of each request."""
     ids = prefixes.ids.astype("int64", copy=False).tobytes()
-    offsets = (prefixes.offsets * _ID_BYTES).tolist()
+    offsets = (prefixes.offsets * ID_BYTES).tolist()
     begin = offsets[0]
     for end in offsets[1:]:
         yield ids[begin:end]
         begin = end
-
-
-def _common(some: bytes, others: bytes) -> int:
-    """Return how many ids two lists have in common from their beginning on, by halving."""
-    alike, end = 0, min(len(some), len(others)) // _ID_BYTES + 1
-    while end - alike > 1:
-        middle = (alike + end) // 2
-        both = slice(alike * _ID_BYTES, middle * _ID_BYTES)
-        if some[both] == others[both]:
-            alike = middle
-        else:
-            end = middle
-    return alike
 
 
 def _cut(runs: Runs, tokens: int) -> Runs:
