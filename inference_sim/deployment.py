@@ -143,6 +143,7 @@ class PoolConfig:
         if self.release is not None:
             scheduler.release = find_release(self.release)
             scheduler.kv_groups = self.kv_groups if self.kv_groups.windowed else None
+            scheduler.batches_held = self._batches_held
         return scheduler
 
     @property
@@ -168,6 +169,21 @@ class PoolConfig:
         if self.release is None:
             return KvGroups(1, 0, 0, self.model.layers)
         return kv_groups(self.model, find_release(self.release).pads_nearly_even_groups)
+
+    @property
+    def schedules_ahead(self) -> bool:
+        """Whether its release plans batches while others run."""
+        return self.release is not None and find_release(self.release).schedules_ahead
+
+    @property
+    def engines_per_replica(self) -> int:
+        """Engines that share the batch cap and the KV cache of a replica."""
+        return 1 if self.scheduling.spans_stages else self.pipeline_parallel
+
+    @property
+    def _batches_held(self) -> int:
+        """Batches whose tokens windowed layers keep: vLLM counts them if it plans ahead."""
+        return self.pipeline_parallel + 1 if self.schedules_ahead else 1
 
     @property
     def block_bytes(self) -> float:
@@ -237,8 +253,7 @@ class PoolConfig:
 
     def most_blocks(self, tokens: int) -> int:
         """Return the most KV blocks that a request of so many tokens holds."""
-        ahead = self.release is not None and find_release(self.release).schedules_ahead
-        in_flight = self.batch_tokens * (2 if ahead else 1)
+        in_flight = self.batch_tokens * self._batches_held
         return self.kv_groups.most_blocks(tokens, in_flight, self.block_size)
 
     def execution_stages(self) -> list[ExecutionModel]:
