@@ -99,8 +99,8 @@ def work(totals: ServingTotals) -> str:
 
 
 def _cached(tokens: TokenCounts) -> str:
-    """Return the share of prompts that was found in KV caches; empty where none are kept."""
-    if tokens.cached is None or not tokens.prefilled:
+    """Return the share of prompts that was found in KV caches; empty where none was."""
+    if not tokens.cached:
         return ""
     share = tokens.cached / (tokens.cached + tokens.prefilled)
     return f"; {share * 100:.1f} % of the prompts found in KV caches"
