@@ -187,26 +187,37 @@ class PoolConfig:
 
     @property
     def block_bytes(self) -> float:
-        """Bytes of a KV block on each GPU."""
-        layers = self.kv_groups.layers / self.pipeline_parallel
+        """Bytes of a KV block on each GPU, in the mean over the pipeline stages."""
+        return self._block_bytes(self.kv_groups.layers / self.pipeline_parallel)
+
+    def _block_bytes(self, layers: float) -> float:
         per_token = self.model.kv_bytes_per_token_per_layer(self.tensor_parallel)
         return layers * per_token * self.block_size
 
     @property
     def memory_plan(self) -> MemoryPlan | None:
-        """Memory of a GPU as its release of vLLM divides it; None without a release."""
+        """Memory of a GPU as its release of vLLM divides it; None without a release.
+
+        It is that of the pipeline stage that has room for the fewest blocks.
+        """
         if self.release is None:
             return None
-        return MemoryPlan(
-            model=self.model,
-            gpu=self.gpu,
-            release=release_defaults(self.release),
-            memory_utilisation=self.memory_utilisation,
-            batch_cap=self.batch_cap,
-            batch_tokens=self.batch_tokens,
-            tensor_parallel=self.tensor_parallel,
-            pipeline_parallel=self.pipeline_parallel,
-        )
+        release = release_defaults(self.release)
+        plans = [
+            MemoryPlan(
+                model=self.model,
+                gpu=self.gpu,
+                release=release,
+                memory_utilisation=self.memory_utilisation,
+                batch_cap=self.batch_cap,
+                batch_tokens=self.batch_tokens,
+                stage=stage,
+                tensor_parallel=self.tensor_parallel,
+                pipeline_parallel=self.pipeline_parallel,
+            )
+            for stage in pipeline_stages(self.model.layers, self.pipeline_parallel)
+        ]
+        return min(plans, key=lambda plan: plan.kv_bytes / plan.stage.layers)
 
     def blocks(self) -> int:
         """Return the number of KV blocks of a replica that requests can hold.
@@ -219,7 +230,9 @@ class PoolConfig:
         plan = self.memory_plan
         if plan is not None:
             plan.check()
-            return int(plan.kv_bytes // self.block_bytes) - 1  # vLLM keeps one, which is never used
+            layers = self.kv_groups.layers * plan.stage.layers / self.model.layers
+            # vLLM keeps one, which is never used
+            return int(plan.kv_bytes // self._block_bytes(layers)) - 1
         return plan_blocks(
             self.model,
             self.gpu,

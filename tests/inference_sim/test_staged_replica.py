@@ -21,7 +21,9 @@ from inference_sim.scheduling import VllmV1Scheduler
 from inference_sim.scheduling.releases import RELEASES, Release
 from inference_sim.segment import Segment
 from inference_sim.staged_replica import StagedReplica
-from tests.inference_sim.builders import approx
+from inference_sim.workload import Arrival
+from tests.inference_sim.builders import approx, config
+from tests.inference_sim.builders import serve as cluster_serve
 from tests.inference_sim.plain_pipeline import PlainPipeline
 from tests.inference_sim.plain_vllm import PlainVllm
 from tests.inference_sim.test_vllm_schedules import TIMES, drawn_requests, schedules
@@ -231,3 +233,12 @@ def test_clients_that_give_up_leave_no_block_behind(
         assert cache.count_free() == cache.free
     assert not served.outstanding
     event(f"gave up: {'some' if Outcome.TIMED_OUT in outcomes else 'none'}")
+
+
+def test_a_request_may_take_the_whole_cache() -> None:
+    """It is not shared among stages, as it is where each has an engine."""
+    stream = [Arrival(0.0, 500, 100, 0)]  # 38 blocks
+    for scheduler, outcome in (("vllm_v1", Outcome.COMPLETED), ("vllm", Outcome.REJECTED)):
+        deployment = config(scheduler=scheduler, pipeline_parallel=2, kv_blocks=40)
+        _, (request,) = cluster_serve(deployment, stream)
+        assert request.outcome is outcome
