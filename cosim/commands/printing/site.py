@@ -100,7 +100,7 @@ def work(totals: ServingTotals) -> str:
 
 def _cached(tokens: TokenCounts) -> str:
     """Return the share of prompts that was found in KV caches; empty where none was."""
-    if not tokens.cached:
+    if not tokens.cached or tokens.prefilled is None:
         return ""
     share = tokens.cached / (tokens.cached + tokens.prefilled)
     return f"; {share * 100:.1f} % of the prompts found in KV caches"

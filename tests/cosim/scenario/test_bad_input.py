@@ -270,8 +270,8 @@ def test_a_model_that_does_not_fit(cosim: Cli) -> None:
         "s.yaml:14:7 sites.0.cluster: vLLM 0.11 does not start with 'meta-llama/Llama-2-70b-hf' on "
         "1 x h100-sxm-80gb: of 71.26 GiB on each GPU (90% of 79.18) weights take 128.48, the "
         "profiling run 1.56 for a max_batch_tokens (max_num_batched_tokens) of 8,192, and 0.13 are "
-        "outside PyTorch's; 58.91 GiB are missing, and the KV cache has none: raise tensor_parallel, or "
-        "take a larger GPU"
+        "outside PyTorch's; 58.91 GiB are missing, and the KV cache has none: raise "
+        "tensor_parallel, or take a larger GPU"
     )
     model = "Llama-2-70b-hf\n      scheduler: {type: sarathi}"
     assert refused(cosim, edited(("Meta-Llama-3-8B", model))) == (
