@@ -201,13 +201,22 @@ class StagedReplica(Replica):
         scheduler = self._scheduler
         elsewhere = len(self.admitted) - decoding - (self._partial is not None)
         scheduler.batch_cap = self.batch_cap - elsewhere
-        skipped = [request for request in self.queue if self._must_wait(request)]
-        if not skipped:
-            return scheduler.take(self.queue, self._partial, decoding, self._kv, admit)
-        ready = deque(request for request in self.queue if request not in skipped)
-        chunks = scheduler.take(ready, self._partial, decoding, self._kv, admit)
+        skipped = [
+            request
+            for cohort in self._in_flight
+            for request in cohort.evicted
+            if self._must_wait(request) and request in self.queue
+        ]
+        head: list[Request] = []  # the beginning of the queue, up to the last that must wait
+        while not all(request in head for request in skipped):
+            head.append(self.queue.popleft())
+        self.queue.extendleft(request for request in reversed(head) if request not in skipped)
+        chunks = scheduler.take(self.queue, self._partial, decoding, self._kv, admit)
         taken = [chunk.request for chunk in chunks]
-        self.queue = deque(request for request in self.queue if request not in taken)
+        left = [request for request in head if request not in taken]
+        for place, request in enumerate(left):
+            if request in skipped:
+                self.queue.insert(place, request)
         return chunks
 
     def _must_wait(self, request: Request) -> bool:
