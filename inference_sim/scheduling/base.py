@@ -49,6 +49,8 @@ class Scheduler(ABC):
         prefix_caching: Whether its cache finds blocks again by what they hold.
         kv_groups: Groups of layers that share its cache; None where all layers keep all tokens.
         block_size: Tokens of a block of its cache [tokens].
+        decode_tokens: Tokens of each running sequence that an iteration computes: more than one
+            where drafts are verified [tokens].
     """
 
     rules: ClassVar[str] = ""
@@ -65,7 +67,7 @@ class Scheduler(ABC):
     needs_a_free_block: ClassVar[bool] = False
     """Whether a sequence decodes only while a block is free, even if it needs none."""
     follows_releases: ClassVar[bool] = False
-    """Whether it knows prefix caching and the releases of vLLM."""
+    """Whether it knows prefix caching, speculative decoding and the releases of vLLM."""
 
     def __init__(self, batch_cap: int, max_batch_tokens: int) -> None:
         self.batch_cap = batch_cap
@@ -74,6 +76,7 @@ class Scheduler(ABC):
         self.prefix_caching = False
         self.kv_groups: KvGroups | None = None
         self.block_size = BLOCK_SIZE
+        self.decode_tokens = 1
 
     @abstractmethod
     def make_cache(self, blocks: int, longest: int) -> KvCache:
