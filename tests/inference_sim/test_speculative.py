@@ -11,7 +11,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from calibration.schedules import LinearTimes, replay, requests_of
+from calibration.schedules import LinearTimes, engine_of, replay, requests_of, serve_requests
 from inference_sim.cluster import Cluster
 from inference_sim.deployment import ClusterConfig
 from inference_sim.errors import InferenceSimError
@@ -22,6 +22,7 @@ from inference_sim.hardware import find_gpu
 from inference_sim.latencies import tpot_s
 from inference_sim.models import find_model
 from inference_sim.power import TwoResource
+from inference_sim.prefix_cache import PrefixCache
 from inference_sim.scheduling.releases import RELEASES
 from inference_sim.speculative import Speculative, draft_layers
 from inference_sim.workload import Arrival
@@ -30,7 +31,7 @@ from tests.inference_sim.builders import OPEN, approx, at_once, run, serve
 from tests.inference_sim.plain_vllm import PlainDraftingVllm
 from tests.inference_sim.test_invariants import Watch
 from tests.inference_sim.test_segments_vs_stepwise import COUNTS, TIMES, assert_same
-from tests.inference_sim.test_vllm_schedules import schedules
+from tests.inference_sim.test_vllm_schedules import drawn_requests, schedules
 from tests.samples import examples
 from tests.strategies import A100, LLAMA2_7B, Scenario, scenarios, speculations
 
@@ -88,16 +89,8 @@ def test_same_as_vllms_rules_written_out(
     schedule: dict[str, Any], speculative: Speculative
 ) -> None:
     """Iteration by iteration: prompts, decodes, evictions and times."""
-    needed = max(
-        sum(tokens for _, tokens in one["prompt"]) + one["output_tokens"]
-        for one in schedule["requests"]
-    )
-    schedule["usable_kv_blocks"] += -(-speculative.lookahead_tokens // 16)
-    schedule["max_num_batched_tokens"] = max(
-        schedule["max_num_batched_tokens"], schedule["max_num_seqs"] * speculative.decode_tokens
-    )
+    make_room(schedule, speculative)
     schedule["prefix_caching"] = False
-    assert schedule["usable_kv_blocks"] * 16 >= needed + speculative.lookahead_tokens
     plain = PlainDraftingVllm(
         speculative,
         schedule["usable_kv_blocks"],
@@ -107,11 +100,6 @@ def test_same_as_vllms_rules_written_out(
         LinearTimes(**schedule["iteration_s"]),
     )
     expected, sequences = plain.serve(requests_of(schedule))
-    schedule["speculative"] = {
-        "draft_tokens": speculative.draft_tokens,
-        "accepted_tokens": speculative.accepted_tokens,
-        "draft": speculative.draft,
-    }
     for stepwise in (False, True):
         requests = requests_of(schedule)
         iterations = replay(schedule, requests, stepwise=stepwise)
@@ -122,6 +110,37 @@ def test_same_as_vllms_rules_written_out(
             assert request.first_token_s == approx(sequence.tokens_s[0], 1e-9)
             assert request.finish_s == approx(sequence.tokens_s[-1], 1e-9)
     event(f"evictions: {'some' if any(one.evicted for one in expected) else 'none'}")
+
+
+def make_room(schedule: dict[str, Any], speculative: Speculative) -> None:
+    """Let the engine of a schedule draft, with blocks and a budget that hold the drafts."""
+    schedule["usable_kv_blocks"] += -(-speculative.lookahead_tokens // 16)
+    schedule["max_num_batched_tokens"] = max(
+        schedule["max_num_batched_tokens"], schedule["max_num_seqs"] * speculative.decode_tokens
+    )
+    schedule["speculative"] = {
+        "draft_tokens": speculative.draft_tokens,
+        "accepted_tokens": speculative.accepted_tokens,
+        "draft": speculative.draft,
+    }
+
+
+@settings(max_examples=examples(100))
+@given(schedule=schedules(), speculative=speculations())
+def test_prompts_that_share_text(schedule: dict[str, Any], speculative: Speculative) -> None:
+    """Segments find the same blocks as steps, and none is lost."""
+    make_room(schedule, speculative)
+    schedule["prefix_caching"] = True
+    quick, plain = (
+        replay(schedule, drawn_requests(schedule), stepwise=stepwise) for stepwise in (False, True)
+    )
+    assert len(quick) == len(plain)
+    assert all(one.equals(other) for one, other in zip(quick, plain, strict=True))
+    engine = engine_of(schedule)
+    serve_requests(engine, drawn_requests(schedule))
+    cache = engine.kv
+    assert isinstance(cache, PrefixCache)
+    assert cache.free == cache.blocks == cache.count_free()
 
 
 def deployment(speculative: Speculative | None, **changes: Any) -> ClusterConfig:
