@@ -80,7 +80,8 @@ class Speculative:
         """Bytes of the weights that drafting takes beside the model."""
         if self.draft is None:
             return 0.0
-        return self.draft.layer_bytes if self.shares_embeddings else self.draft.loaded_bytes
+        shared = self.draft.embedding_bytes if self.shares_embeddings else 0.0
+        return self.draft.loaded_bytes - shared
 
     def kv_bytes_per_token(self, tensor_parallel: int) -> float:
         """Return the bytes of the KV cache that a token takes for drafting, on one GPU."""

@@ -143,8 +143,8 @@ class ModelSpec(FileEntry):
         return PRECISIONS[self.precision]
 
     @property
-    def layer_bytes(self) -> float:
-        """Bytes of the weights of all layers, without the embedding and the LM head."""
+    def weight_bytes(self) -> float:
+        """Bytes of all weights."""
         linear = self.attention_parameters_per_layer + self.mlp_parameters_per_layer
         experts = self.experts.count * self.expert_parameters if self.experts else 0
         per_layer = (
@@ -152,12 +152,12 @@ class ModelSpec(FileEntry):
             + experts * self.expert_bytes_per_weight
             + self._router_parameters_per_layer * BYTES_PER_VALUE
         )
-        return self.layers * per_layer
+        return self.layers * per_layer + self.embedding_bytes
 
     @property
-    def weight_bytes(self) -> float:
-        """Bytes of all weights."""
-        return self.layer_bytes + self._embedding_parameters * BYTES_PER_VALUE
+    def embedding_bytes(self) -> float:
+        """Bytes of the embedding and of the LM head."""
+        return self._embedding_parameters * BYTES_PER_VALUE
 
     @property
     def loaded_bytes(self) -> float:

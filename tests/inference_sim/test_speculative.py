@@ -280,12 +280,12 @@ def test_memory_of_drafts() -> None:
     plain = deployment(None).pool
     layer = draft_layers(LLAMA_8B, 1)
     heads = Speculative(draft_tokens=3, accepted_tokens=1, draft=layer, shares_embeddings=True)
-    for speculative, weights in ((heads, layer.layer_bytes), (None, 0.0)):
+    for speculative, weights in ((heads, heads.weight_bytes), (None, 0.0)):
         pool = deployment(speculative).pool
         room = 0.9 * 80 * 1024**3 - LLAMA_8B.weight_bytes - weights
         layers = 33 if speculative else 32
         assert pool.blocks() == room // (layers * 8 * 128 * 2 * 2 * 16)
-    assert layer.layer_bytes == approx(2 * 218_103_808, 1e-12)
+    assert heads.weight_bytes == approx(2 * 218_103_808, 1e-12)
     model = Speculative(draft_tokens=3, accepted_tokens=1, draft=LLAMA_1B)
     assert deployment(model).pool.blocks() < deployment(heads).pool.blocks() < plain.blocks()
     release = {"release": "0.11", "batch_cap": 256, "max_model_len": 8192}
