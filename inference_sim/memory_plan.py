@@ -10,6 +10,7 @@ from inference_sim.hardware import GpuSpec
 from inference_sim.kv_cache import BLOCK_SIZE
 from inference_sim.models import BYTES_PER_VALUE, ModelSpec
 from inference_sim.scheduling.defaults import ReleaseDefaults
+from inference_sim.speculative import Speculative
 
 GIB = 1024**3
 
@@ -21,13 +22,15 @@ def plan_blocks(
     memory_utilisation: float,
     pipeline_parallel: int = 1,
     block_size: int = BLOCK_SIZE,
+    speculative: Speculative | None = None,
 ) -> int:
     """Return the number of KV blocks that fit beside the weights on each GPU of a replica.
 
     Memory is ``memory_gib * memory_utilisation - weights``: activations are taken to fit into the
     share that ``memory_utilisation`` leaves (:class:`MemoryPlan` counts them). Layers with
     an attention window are counted with the whole context, as by engines without a cache of their
-    own for them. Pipeline stages share layers, weights and cache evenly.
+    own for them. Pipeline stages share layers, weights and cache evenly. A draft model has its
+    weights and its cache beside them.
 
     Raises:
         ModelDoesNotFit: If not one request of the shortest useful length fits.
@@ -36,7 +39,11 @@ def plan_blocks(
     available = gpu.memory_gib * GIB * memory_utilisation
     weights = model.weight_bytes / gpus
     layers = model.layers / pipeline_parallel
-    block_bytes = layers * model.kv_bytes_per_token_per_layer(tensor_parallel) * block_size
+    token_bytes = layers * model.kv_bytes_per_token_per_layer(tensor_parallel)
+    if speculative is not None:
+        weights += speculative.weight_bytes / gpus
+        token_bytes += speculative.kv_bytes_per_token(tensor_parallel)
+    block_bytes = token_bytes * block_size
     # One request of the model's context, but no more than 2048 tokens: below that a replica
     # cannot serve real requests.
     smallest = min(model.max_context_tokens, 2048) / block_size * block_bytes
@@ -89,6 +96,7 @@ class MemoryPlan:
     stage: Stage
     tensor_parallel: int = 1
     pipeline_parallel: int = 1
+    speculative: Speculative | None = None
 
     @property
     def share_bytes(self) -> float:
@@ -97,10 +105,11 @@ class MemoryPlan:
 
     @property
     def weight_bytes(self) -> float:
-        """Memory of the weights [B]."""
+        """Memory of the weights, those of a draft model included [B]."""
         model, stage = self.model, self.stage
         if stage.first and stage.last:
-            return model.loaded_bytes / self.tensor_parallel
+            drafting = 0.0 if self.speculative is None else self.speculative.weight_bytes
+            return (model.loaded_bytes + drafting) / self.tensor_parallel
         layers = model.loaded_bytes - model.embedding_bytes
         head = model.vocab_size * model.hidden_size * BYTES_PER_VALUE
         ends = stage.first + stage.last

@@ -19,6 +19,7 @@ class Pace:
         stages: Execution models at the highest clock.
         power: Power model of a GPU.
         peak_bytes_per_s: Peak bandwidth of a GPU, which its utilisation is relative to [bytes/s].
+        growth: Tokens that the context of a sequence grows by in an iteration, in the mean.
 
     Attributes:
         clock_fraction: Clock in force over the highest one; an upper bound under a cap.
@@ -27,10 +28,14 @@ class Pace:
     """
 
     def __init__(
-        self, stages: Sequence[ExecutionModel], power: PowerModel, peak_bytes_per_s: float
+        self,
+        stages: Sequence[ExecutionModel],
+        power: PowerModel,
+        peak_bytes_per_s: float,
+        growth: float = 1.0,
     ) -> None:
         self._known = [{1.0: stage} for stage in stages]  # by stage and clock
-        self._power, self._peak_bytes_per_s = power, peak_bytes_per_s
+        self._power, self._peak_bytes_per_s, self._growth = power, peak_bytes_per_s, growth
         self.clock_fraction, self.power_cap_w = 1.0, math.inf
         self.stages = list(stages)
 
@@ -64,6 +69,7 @@ class Pace:
                     power_cap_w,
                     self._peak_bytes_per_s,
                     by_clock,
+                    self._growth,
                 )
             stages.append(stage)
         self.stages, self.clock_fraction, self.power_cap_w = stages, clock_fraction, power_cap_w

@@ -58,7 +58,9 @@ class Pool:
         self.config, self.env = config, env
         self.max_context_tokens = config.max_context_tokens
         stages = config.execution_stages()
-        self.pace = Pace(stages, config.power, config.gpu.peak_bytes_per_s)
+        speculative = config.speculative
+        growth = 1.0 if speculative is None else speculative.tokens_per_iteration
+        self.pace = Pace(stages, config.power, config.gpu.peak_bytes_per_s, growth)
         self._peak_flops = stages[0].peak_flops
         self._integral = PowerIntegral(
             config.power, config.tensor_parallel, self._peak_flops, config.gpu.peak_bytes_per_s
@@ -102,7 +104,15 @@ class Pool:
             scheduler = config.make_scheduler(max(1, config.batch_cap // count))
             cache = scheduler.make_cache(blocks // count, self.max_context_tokens)
             engines.append(
-                make_engine(self.env, pipeline, scheduler, cache, Meter(), stepwise=config.stepwise)
+                make_engine(
+                    self.env,
+                    pipeline,
+                    scheduler,
+                    cache,
+                    Meter(scheduler.decode_tokens),
+                    stepwise=config.stepwise,
+                    speculative=config.speculative,
+                )
             )
         return Replica(index, engines)
 
@@ -135,7 +145,8 @@ class Pool:
         """Return why a request of so many tokens can never be served; empty if it can."""
         if tokens > self.max_context_tokens:
             return "context_too_long"
-        if not self.replicas[0].engines[0].kv.can_ever_hold(tokens):
+        held = tokens + self.config.lookahead_tokens
+        if not self.replicas[0].engines[0].kv.can_ever_hold(held):
             return "kv_cache_too_small"
         return ""
 

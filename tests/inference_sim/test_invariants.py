@@ -33,7 +33,8 @@ def blocks_held(engine: Engine) -> int:
     ahead = bool(under_way) and under_way[0].decoding > 0
     ahead = ahead and (len(under_way) > 1 or under_way[0].prefill_tokens > 0)
     blocks = engine.kv.blocks_for
-    running = sum(blocks(one.context_at(engine.iteration) - 1 + ahead) for one in engine.running)
+    tokens = engine._tokens_in(1) if ahead else 0
+    running = sum(blocks(one.context_at(engine.iteration) - 1 + tokens) for one in engine.running)
     computed = {chunk.request: chunk.before + chunk.tokens for chunk in engine.chunks}
     whole = not isinstance(engine.scheduler, VllmV1Scheduler)
     return running + sum(
