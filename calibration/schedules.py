@@ -31,6 +31,7 @@ from inference_sim.request import Request
 from inference_sim.scheduling import VllmV1Scheduler
 from inference_sim.scheduling.releases import find_release
 from inference_sim.segment import Segment
+from inference_sim.speculative import Speculative
 
 TIME_TOLERANCE_S = 1e-9
 _ANSWERS = 7  # the stream of every answer
@@ -67,7 +68,7 @@ class LinearTimes:
         chunks: Sequence[tuple[int, int]],
         prompts_done: int,
         decode_batch: int = 0,
-        decode_context: int = 0,
+        decode_context: float = 0,
     ) -> IterationCost:
         """Return the cost of an iteration with prompts."""
         gpu_s = (
@@ -225,6 +226,10 @@ def engine_of(schedule: dict[str, Any], *, stepwise: bool = False) -> Engine:
     scheduler.prefix_caching = schedule["prefix_caching"]
     if "kv_groups" in schedule:  # layers with attention windows beside others
         scheduler.kv_groups = KvGroups(**schedule["kv_groups"], layers=1)
+    speculative = None
+    if "speculative" in schedule:
+        speculative = Speculative(**schedule["speculative"])
+        scheduler.decode_tokens = speculative.decode_tokens
     return Engine(
         env,
         Pipeline(env, [LinearTimes(**schedule["iteration_s"])]),
@@ -232,6 +237,7 @@ def engine_of(schedule: dict[str, Any], *, stepwise: bool = False) -> Engine:
         scheduler.make_cache(schedule["usable_kv_blocks"], _LONGEST),
         Meter(),
         stepwise=stepwise,
+        speculative=speculative,
     )
 
 

@@ -39,19 +39,23 @@ class _Marks:
 class Attribution:
     """Attribution of the energy of segments to the requests that took part in them.
 
-    Segments are numbered from 0 as they end. A decoding sequence counts as one token beside the
-    prompts' tokens of an iteration.
+    Segments are numbered from 0 as they end. A decoding sequence counts as the tokens of it that an
+    iteration computes, beside the prompts' tokens: one, and its drafts.
+
+    Args:
+        decode_tokens: Those tokens of a sequence.
 
     Attributes:
         follows_carbon: Whether :meth:`settle_carbon` is called after each step.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, decode_tokens: int = 1) -> None:
         self.follows_carbon = False
+        self._decode_tokens = decode_tokens
         self._decode, self._prefill = _Marks(), _Marks()
         self._first_segment = 0  # of those not credited yet
-        # Of a sequence that decoded from the start on: joules by the last credit and by the last
-        # settlement, and grams by the latter.
+        # Per token of a sequence that decoded from the start on: joules by the last credit and by
+        # the last settlement, and grams by the latter.
         self._sequence_j = self._settled_j = self._settled_g = 0.0
         # Per prompt token, of the iteration under way: joules in all, joules that are not settled,
         # and the grams of the others.
@@ -60,11 +64,11 @@ class Attribution:
 
     def start_decode(self, request: Request, segment: int) -> None:
         """Let `request` bear its share of the decodes from segment number `segment` on."""
-        self._decode.add(request, segment, -1.0)
+        self._decode.add(request, segment, -self._decode_tokens)
 
     def stop_decode(self, request: Request, segment: int) -> None:
         """End the share of `request` before segment number `segment`."""
-        self._decode.add(request, segment, 1.0)
+        self._decode.add(request, segment, self._decode_tokens)
 
     def add_prefill(self, request: Request, segment: int, tokens: int) -> None:
         """Let `request` bear the share of its `tokens` in segment number `segment`."""
@@ -78,10 +82,11 @@ class Attribution:
         Args:
             energy_j: By segment, shape (segments,) [J]; the first `ended` have ended, and bear the
                 numbers from where the last call left off.
-            decoding, prefill_tokens: Tokens that each computes [tokens].
+            decoding, prefill_tokens: Sequences that decode in each, and tokens of prompts that it
+                computes [tokens].
             ended: Number of segments that have ended.
         """
-        per_token_j = energy_j / (decoding + prefill_tokens)
+        per_token_j = energy_j / (self._decode_tokens * decoding + prefill_tokens)
         counter_j = np.empty(len(energy_j) + 1)
         counter_j[0] = 0.0
         np.cumsum(np.where(decoding > 0, per_token_j, 0.0), out=counter_j[1:])
@@ -147,8 +152,8 @@ class Attribution:
             chunks: Prompts, or parts of them, whose computing has started and not stopped.
         """
         for request in decoding:
-            request.energy_j += self._sequence_j
-            request.carbon_g += self._settled_g
+            request.energy_j += self._decode_tokens * self._sequence_j
+            request.carbon_g += self._decode_tokens * self._settled_g
         for chunk in chunks:
             chunk.request.energy_j += self._begun_j * chunk.tokens
             chunk.request.carbon_g += self._begun_g * chunk.tokens

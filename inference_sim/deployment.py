@@ -18,6 +18,7 @@ from inference_sim.execution import (
     find_engine,
     pipeline_stages,
 )
+from inference_sim.execution.drafting import speculative_stage
 from inference_sim.hardware import GpuSpec
 from inference_sim.kv_cache import BLOCK_SIZE
 from inference_sim.kv_groups import KvGroups, kv_groups
@@ -30,6 +31,7 @@ from inference_sim.routing import RouterFactory, find_router
 from inference_sim.scheduling import Scheduler, find_scheduler
 from inference_sim.scheduling.defaults import release_defaults
 from inference_sim.scheduling.releases import find_release
+from inference_sim.speculative import Speculative
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class PoolConfig:
         memory_utilisation: Share of GPU memory for weights and KV cache [0 to 1].
         block_size: Tokens of a KV block [tokens].
         kv_blocks: KV blocks per replica; None to plan them from the memory.
+        speculative: Drafts that each decode iteration verifies; None for none.
         host_power_w: Constant power of the host, per GPU [W].
         startup_s: Time that a replica takes to wake up [s].
         power_cap_w: Power cap of each GPU at the start [W]; infinite for none.
@@ -94,6 +97,7 @@ class PoolConfig:
     memory_utilisation: float = 0.9
     block_size: int = BLOCK_SIZE
     kv_blocks: int | None = None
+    speculative: Speculative | None = None
     host_power_w: float = 0.0
     startup_s: float = 60.0
     power_cap_w: float = math.inf
@@ -141,9 +145,11 @@ class PoolConfig:
         scheduler.prefix_caching = self.prefix_caching
         scheduler.block_size = self.block_size
         scheduler.state_blocks = self.state_blocks
+        scheduler.decode_tokens = self.decode_tokens
         if self.release is not None:
             scheduler.release = find_release(self.release)
             scheduler.kv_groups = self.kv_groups if self.kv_groups.windowed else None
+            scheduler.batches_held = self._batches_held
         return scheduler
 
     @property
@@ -164,18 +170,50 @@ class PoolConfig:
         return min(longest, self.batch_tokens) if self.scheduling.whole_prompts else longest
 
     @property
+    def decode_tokens(self) -> int:
+        """Tokens of each sequence that a decode iteration computes [tokens]."""
+        return 1 if self.speculative is None else self.speculative.decode_tokens
+
+    @property
+    def lookahead_tokens(self) -> int:
+        """Tokens beyond its newest one for which a sequence needs KV blocks to decode [tokens]."""
+        return 0 if self.speculative is None else self.speculative.lookahead_tokens
+
+    @property
     def kv_groups(self) -> KvGroups:
-        """The groups of layers that share the KV cache: one, unless a release tells windows."""
-        if self.release is None:
+        """The groups of layers that share the KV cache: one, unless a release tells windows.
+
+        With drafts the layers with windows count with the whole context, too.
+        """
+        if self.release is None or self.speculative is not None:
             return KvGroups(1, 0, 0, self.model.attention_layers)
         return kv_groups(self.model, find_release(self.release).pads_nearly_even_groups)
 
     @property
+    def schedules_ahead(self) -> bool:
+        """Whether its release plans batches while others run."""
+        return self.release is not None and find_release(self.release).schedules_ahead
+
+    @property
+    def engines_per_replica(self) -> int:
+        """Engines that share the batch cap and the KV cache of a replica."""
+        return 1 if self.scheduling.spans_stages else self.pipeline_parallel
+
+    @property
+    def _batches_held(self) -> int:
+        """Batches whose tokens windowed layers keep: vLLM counts them if it plans ahead."""
+        return self.pipeline_parallel + 1 if self.schedules_ahead else 1
+
+    @property
     def block_bytes(self) -> float:
-        """Bytes of a KV block on each GPU."""
-        layers = self.kv_groups.layers / self.pipeline_parallel
-        per_token = self.model.kv_bytes_per_token_per_layer(self.tensor_parallel)
-        return layers * per_token * self.block_size
+        """Bytes of a KV block on each GPU, in the mean over the pipeline stages."""
+        return self._block_bytes(self.kv_groups.layers / self.pipeline_parallel)
+
+    def _block_bytes(self, layers: float) -> float:
+        per_token = layers * self.model.kv_bytes_per_token_per_layer(self.tensor_parallel)
+        if self.speculative is not None:
+            per_token += self.speculative.kv_bytes_per_token(self.tensor_parallel)
+        return per_token * self.block_size
 
     @property
     def state_blocks(self) -> int:
@@ -185,19 +223,29 @@ class PoolConfig:
 
     @property
     def memory_plan(self) -> MemoryPlan | None:
-        """Memory of a GPU as its release of vLLM divides it; None without a release."""
+        """Memory of a GPU as its release of vLLM divides it; None without a release.
+
+        It is that of the pipeline stage that has room for the fewest blocks.
+        """
         if self.release is None:
             return None
-        return MemoryPlan(
-            model=self.model,
-            gpu=self.gpu,
-            release=release_defaults(self.release),
-            memory_utilisation=self.memory_utilisation,
-            batch_cap=self.batch_cap,
-            batch_tokens=self.batch_tokens,
-            tensor_parallel=self.tensor_parallel,
-            pipeline_parallel=self.pipeline_parallel,
-        )
+        release = release_defaults(self.release)
+        plans = [
+            MemoryPlan(
+                model=self.model,
+                gpu=self.gpu,
+                release=release,
+                memory_utilisation=self.memory_utilisation,
+                batch_cap=self.batch_cap,
+                batch_tokens=self.batch_tokens,
+                stage=stage,
+                tensor_parallel=self.tensor_parallel,
+                pipeline_parallel=self.pipeline_parallel,
+                speculative=self.speculative,
+            )
+            for stage in pipeline_stages(self.model.layers, self.pipeline_parallel)
+        ]
+        return min(plans, key=lambda plan: plan.kv_bytes / plan.stage.layers)
 
     def blocks(self) -> int:
         """Return the number of KV blocks of a replica that requests can hold.
@@ -210,7 +258,9 @@ class PoolConfig:
         plan = self.memory_plan
         if plan is not None:
             plan.check()
-            return int(plan.kv_bytes // self.block_bytes) - 1  # vLLM keeps one, which is never used
+            layers = self.kv_groups.layers * plan.stage.layers / self.model.layers
+            # vLLM keeps one, which is never used
+            return int(plan.kv_bytes // self._block_bytes(layers)) - 1
         return plan_blocks(
             self.model,
             self.gpu,
@@ -218,6 +268,7 @@ class PoolConfig:
             self.memory_utilisation,
             self.pipeline_parallel,
             self.block_size,
+            self.speculative,
         )
 
     def kv_cache_size(self) -> KvCacheSize:
@@ -241,25 +292,27 @@ class PoolConfig:
         if self.state_blocks:
             return self.blocks() / (tokens / self.block_size + self.state_blocks)
         if not groups.windowed:
-            return self.blocks() * self.block_size / tokens
+            return self.blocks() * self.block_size / (tokens + self.lookahead_tokens)
         return self.blocks() / groups.decoding_blocks(tokens, self.block_size)
 
     def most_blocks(self, tokens: int) -> int:
         """Return the most KV blocks that a request of so many tokens holds."""
-        ahead = self.release is not None and find_release(self.release).schedules_ahead
-        in_flight = self.batch_tokens * (2 if ahead else 1)
+        in_flight = self.batch_tokens * self._batches_held
         blocks = self.kv_groups.most_blocks(tokens, in_flight, self.block_size)
         return blocks + self.state_blocks
 
     def execution_stages(self) -> list[ExecutionModel]:
         """Return the execution models of a replica's pipeline stages, made anew."""
         stages = pipeline_stages(self.model.layers, self.pipeline_parallel)
+        models = [self._execution_stage(stage) for stage in stages]
+        if self.speculative is None:
+            return models
+        return [speculative_stage(model, self.speculative) for model in models]
+
+    def _execution_stage(self, stage: Stage) -> ExecutionModel:
         if self.stages is not None:
-            return [self.stages(stage) for stage in stages]
-        return [
-            Roofline(self.model, self.gpu, self.engine, self.tensor_parallel, stage)
-            for stage in stages
-        ]
+            return self.stages(stage)
+        return Roofline(self.model, self.gpu, self.engine, self.tensor_parallel, stage)
 
     def check(self) -> list[ExecutionModel]:
         """Return the execution models of a replica's stages, if the pool can be simulated.
@@ -273,6 +326,7 @@ class PoolConfig:
                 f"'{self.model.name}' has {self.model.layers} layers, too few for "
                 f"{self.pipeline_parallel} pipeline stages"
             )
+        self._check_speculative()
         self._check_lengths()
         if not self.scheduling.follows_releases and (self.prefix_caching or self.release):
             key = "release" if self.release else "prefix_caching"
@@ -291,6 +345,33 @@ class PoolConfig:
             for stage in stages:
                 stage.at_clock(self.lowest_clock)
         return stages
+
+    def _check_speculative(self) -> None:
+        """Refuse drafts where speculative decoding is not modelled.
+
+        Raises:
+            InferenceSimError: If it is not.
+        """
+        speculative = self.speculative
+        if speculative is None:
+            return
+        if not self.scheduling.follows_releases:
+            raise InferenceSimError(
+                "speculative goes with scheduler vllm_v1, or one made from it "
+                f"(got '{self.scheduler_name}')"
+            )
+        if self.pipeline_parallel > 1:
+            raise InferenceSimError(
+                "speculative decoding is not modelled with pipeline stages "
+                f"(got pipeline_parallel {self.pipeline_parallel}); take tensor_parallel"
+            )
+        if self.batch_tokens < self.batch_cap * self.decode_tokens:
+            raise InferenceSimError(
+                "max_batch_tokens must be at least batch_cap x (1 + draft_tokens), the tokens that "
+                f"a full batch verifies (got {self.batch_tokens:,} and {self.batch_cap:,} x "
+                f"{self.decode_tokens})"
+            )
+        speculative.check(self.model, self.max_context_tokens)
 
     def _check_lengths(self) -> None:
         """Refuse lengths with which vLLM does not start.
@@ -313,7 +394,8 @@ class PoolConfig:
         if self.release is not None:
             self._check_longest()
             return
-        room, longest = self.blocks() * self.block_size, self.max_context_tokens
+        room = self.blocks() * self.block_size - self.lookahead_tokens
+        longest = self.max_context_tokens
         if self.kv_blocks is None and room < longest:
             raise ModelDoesNotFit(
                 f"one request of {longest:,} tokens does not fit beside the weights of "
@@ -329,9 +411,10 @@ class PoolConfig:
             ModelDoesNotFit: If it cannot.
         """
         blocks, longest = self.blocks(), self.max_context_tokens
-        if self.most_blocks(longest) <= blocks + 1:
+        ahead = self.lookahead_tokens
+        if self.most_blocks(longest + ahead) <= blocks + 1:
             return
-        fits = bisect_right(range(1, longest), blocks + 1, key=self.most_blocks)
+        fits = bisect_right(range(1, longest + ahead), blocks + 1, key=self.most_blocks) - ahead
         size = self.kv_cache_size()
         raise ModelDoesNotFit(
             f"one request of {longest:,} tokens does not fit into the KV cache of "

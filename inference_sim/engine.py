@@ -27,6 +27,9 @@ from inference_sim.pipeline import Pipeline
 from inference_sim.request import Outcome, Request
 from inference_sim.scheduling import Chunk, Scheduler
 from inference_sim.segment import Segment
+from inference_sim.speculative import Speculative
+
+_ROUNDING = 1e-6
 
 
 class Engine:
@@ -39,7 +42,8 @@ class Engine:
         running: The decode batch, oldest first.
         prefilling: Requests whose prompts are being computed, or have been in part.
         chunks: Prompts, or parts of them, of the iteration under way.
-        iteration: Decode iterations done so far.
+        iteration: Decode iterations done so far; with drafts the tokens that they gave a sequence
+            that was there all the time, by which blocks and ends are counted.
         context: Tokens that the running sequences hold, newest ones included.
         ended: Requests that completed, or were dropped, since they were last collected.
         first_tokens: Requests that got their first token since then.
@@ -58,6 +62,7 @@ class Engine:
         meter: Meter,
         *,
         stepwise: bool = False,
+        speculative: Speculative | None = None,
     ) -> None:
         self.env, self.pipeline = env, pipeline
         self.scheduler, self.kv, self.meter = scheduler, kv, meter
@@ -74,6 +79,11 @@ class Engine:
         self.on_idle: Callable[[], None] | None = None
         self.on_end: Callable[[Request], None] | None = None
         self._stepwise = stepwise
+        self._speculative = speculative
+        self._decodes = 0  # decode iterations done, however many tokens they gave
+        self._growth = 1.0 if speculative is None else speculative.tokens_per_iteration
+        # Tokens of each sequence for which an iteration needs blocks.
+        self._reach = 1 if speculative is None else 1 + speculative.lookahead_tokens
         self._cancelled: list[Request] = []
         self._ahead = scheduler.release.schedules_ahead and len(pipeline.stages) == 1
         self._seen_s = 0.0  # start of the iteration that ended last, when the next was planned
@@ -102,7 +112,7 @@ class Engine:
     @property
     def kv_utilisation(self) -> float:
         """Share of the KV blocks in use now, those of a run under way included."""
-        return self.kv.utilisation(self.iteration, self._iterations_done())
+        return self.kv.utilisation(self.iteration, self._tokens_done())
 
     def submit(self, request: Request) -> None:
         """Take a request; it is served when the scheduler admits it."""
@@ -163,17 +173,41 @@ class Engine:
 
         The energy is that metered up to the last flush.
         """
-        done = self.iteration + self._iterations_done()
+        done = self.iteration + self._tokens_done()
         for request in self.running:
             request.generated_tokens = request.output_tokens - (request.finish_iteration - done)
         self.meter.attribution.credit_in_flight(self.running, self.chunks)
 
-    def _iterations_done(self) -> int:
-        """Return the iterations that the run of decodes under way has done."""
+    def _tokens_done(self) -> int:
+        """Return the tokens that the run of decodes under way has given each sequence."""
         if len(self._under_way) != 1 or self._under_way[0].prefill_tokens:
             return 0
         run = self._under_way[0]
-        return run.first_boundary(self.env.now - run.start_s) - 1
+        return self._tokens_in(run.first_boundary(self.env.now - run.start_s) - 1)
+
+    def _tokens_in(self, iterations: int) -> int:
+        """Return the tokens that the next decode iterations give each sequence."""
+        if self._speculative is None:
+            return iterations
+        return self._speculative.tokens(self._decodes + iterations) - self.iteration
+
+    def _iterations_for(self, tokens: int) -> int:
+        """Return the number of the next decode iterations that give each sequence `tokens`."""
+        if self._speculative is None:
+            return tokens
+        iterations = max(int(tokens / self._growth) - 1, 1)
+        while self._tokens_in(iterations) < tokens:
+            iterations += 1
+        return iterations
+
+    def _context_read(self) -> float:
+        """Return the context that the next iteration reads [tokens].
+
+        It grows evenly from iteration to iteration, where drafts give now more tokens and now less.
+        """
+        if self._speculative is None:
+            return self.context
+        return self.context + len(self.running) * (self._growth * self._decodes - self.iteration)
 
     def _call_back(self, delay_s: float, callback: Callable[[simpy.Event], None]) -> None:
         """Have `callback` called after `delay_s` [s], unless something else takes its place."""
@@ -264,9 +298,11 @@ class Engine:
         done, run = self._planned, self._under_way[0]
         run.iterations = done
         self._close()
-        self.kv.advance(self.iteration, done)
-        self.iteration += done
-        self.context += done * len(self.running)
+        tokens = self._tokens_in(done)
+        self.kv.advance(self.iteration, tokens)
+        self._decodes += done
+        self.iteration += tokens
+        self.context += tokens * len(self.running)
         self._complete_due()
         if self._cancelled:
             self._drop_cancelled()
@@ -279,13 +315,18 @@ class Engine:
         evicted = self.preemptions
         if beside:
             self._make_room()
-        growth = kv.blocks_needed(self.iteration, 1) if beside and self.running else 0
+        growth = spare = 0
+        if beside and self.running:
+            growth = kv.blocks_needed(self.iteration, self._tokens_in(1))
+            spare = kv.blocks_needed(self.iteration, self._reach) - growth  # for drafts
         kv.begin_iteration(growth)
+        kv.free -= spare
         begun = self._partial
         if begun is not None and scheduler.evicts(begun, len(self.running), kv):
             self._evict_begun(begun)
         admit = self.preemptions == evicted or not self.running
         chunks = scheduler.take(self.waiting, self._partial, len(self.running), kv, admit)
+        kv.free += spare
         if not chunks:
             kv.undo_iteration(growth)
         return chunks
@@ -297,7 +338,7 @@ class Engine:
         for chunk in chunks:
             if chunk.completes:
                 done += 1
-        context = self.context if beside else 0
+        context = self._context_read() if beside else 0
         return [stage.iteration(parts, done, beside, context) for stage in self.pipeline.stages]
 
     def _begin_iteration(
@@ -339,8 +380,10 @@ class Engine:
         if self._beside:
             if chunks:
                 self.kv.end_iteration(self.iteration)
-            self.iteration += 1
-            self.context += self._beside
+            tokens = self._tokens_in(1)
+            self._decodes += 1
+            self.iteration += tokens
+            self.context += tokens * self._beside
             self._complete_due()
         if chunks:
             self.prefilling = []
@@ -359,23 +402,26 @@ class Engine:
     def _emit_first(self, request: Request) -> None:
         """Take the token that a prefill ends with."""
         tokens = request.prefill_tokens
-        request.computed_tokens = 0
-        request.generated_tokens += 1
-        if math.isnan(request.first_token_s):
-            request.first_token_s = self.env.now
-            self.first_tokens.append(request)
+        self._count_first(request)
         if request.generated_tokens == request.output_tokens:
             self.kv.release(request, tokens, True)
             self._complete(request)
         else:
             self._join(request, tokens + 1)
 
+    def _count_first(self, request: Request) -> None:
+        request.computed_tokens = 0
+        request.generated_tokens += 1
+        if math.isnan(request.first_token_s):
+            request.first_token_s = self.env.now
+            self.first_tokens.append(request)
+
     def _plan(self) -> Segment:
         """Return the longest run of decode iterations that nothing foreseeable ends earlier."""
-        batch, context, finishing = len(self.running), self.context, self._finishing
+        batch, context, finishing = len(self.running), self._context_read(), self._finishing
         while finishing[0][2].join_id != finishing[0][1]:
             heapq.heappop(finishing)  # left by a preemption
-        wanted = finishing[0][0] - self.iteration
+        wanted = self._iterations_for(finishing[0][0] - self.iteration)
         if (
             self._stepwise
             or self.arrived
@@ -387,10 +433,12 @@ class Engine:
             wanted = 1
         iterations = self._affordable_iterations(wanted)
         cost = self.pipeline.stages[0].decode(batch, context)
+        grown = batch * self._growth
         if context < cost.context_limit < math.inf:  # attention windows fill up
-            iterations = min(iterations, math.ceil((cost.context_limit - context) / batch))
+            to_limit = (cost.context_limit - context) / grown
+            iterations = min(iterations, max(math.ceil(to_limit - _ROUNDING), 1))
         gpu_s = cost.gpu_s + cost.gpu_s_per_context * context
-        gpu_step_s = cost.gpu_s_per_context * batch
+        gpu_step_s = cost.gpu_s_per_context * grown
         if cost.host_s > gpu_s:  # the host bounds the time until the growing context overtakes it
             iterations = min(iterations, int((cost.host_s - gpu_s) / gpu_step_s) + 1)
             duration_s, duration_step_s = cost.host_s, 0.0
@@ -400,16 +448,16 @@ class Engine:
         return Segment(
             self.env.now, iterations, duration_s, duration_step_s, gpu_s, gpu_step_s,
             cost.sampling_s,
-            cost.flops + cost.flops_per_context * context, cost.flops_per_context * batch,
+            cost.flops + cost.flops_per_context * context, cost.flops_per_context * grown,
             cost.hbm_bytes + cost.hbm_bytes_per_context * context,
-            cost.hbm_bytes_per_context * batch,
+            cost.hbm_bytes_per_context * grown,
             batch, batch, 0, cost.clock_fraction, cost.padding_flops,
         )  # fmt: skip
 
     def _may_admit(self, head: Request, wanted: int) -> bool:
         """Return whether a request may be admitted now, or within the next decode iterations."""
         kv = self.kv
-        freed = kv.most_freed(self.iteration, wanted)
+        freed = kv.most_freed(self.iteration, self._tokens_in(wanted))
         kv.free += freed
         admitted = self.scheduler.can_admit(head, len(self.running), kv)
         kv.free -= freed
@@ -481,7 +529,8 @@ class Engine:
     def _make_room(self) -> bool:
         """Evict the youngest until the next decodes have blocks; return whether any still run."""
         while self.running and (
-            self.kv.blocks_needed(self.iteration, 1) + self._spare(self.iteration) > self.kv.free
+            self.kv.blocks_needed(self.iteration, self._reach) + self._spare(self.iteration)
+            > self.kv.free
         ):
             if self._partial is not None:
                 self._evict_begun(self._partial)
@@ -496,6 +545,8 @@ class Engine:
 
     def _affordable_iterations(self, wanted: int) -> int:
         """Return how many of the next `wanted` decode iterations there are blocks for."""
+        if self._speculative is not None:
+            return self._affordable_drafting(wanted)
         affordable = self.kv.affordable_iterations(self.iteration, wanted)
         if not self.scheduler.needs_a_free_block:
             return affordable
@@ -507,6 +558,17 @@ class Engine:
         ):
             affordable -= 1
         return affordable
+
+    def _affordable_drafting(self, wanted: int) -> int:
+        """Return the same where each iteration needs blocks for drafts beyond its own tokens."""
+        most = self._tokens_in(wanted - 1) + self._reach
+        room = self.kv.affordable_iterations(self.iteration, most)
+        if room >= most:
+            return wanted
+        iterations = min(wanted, int((room - self._reach) / self._growth) + 2)
+        while iterations > 1 and self._tokens_in(iterations - 1) + self._reach > room:
+            iterations -= 1
+        return iterations
 
     def _spare(self, iteration: int) -> int:
         """Return the blocks that must be free beyond those taken: 1 if the youngest takes none."""

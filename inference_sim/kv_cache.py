@@ -25,8 +25,8 @@ class KvCache:
     """
 
     __slots__ = (
-        "_classes", "block_size", "blocks", "free", "frees_while_decoding", "hit_tokens",
-        "sequences", "watermark",
+        "_aside", "_batch", "_classes", "block_size", "blocks", "free", "frees_while_decoding",
+        "hit_tokens", "sequences", "watermark",
     )  # fmt: skip
 
     def __init__(self, blocks: int, block_size: int = BLOCK_SIZE, watermark: float = 0.01) -> None:
@@ -38,6 +38,19 @@ class KvCache:
         self.hit_tokens = 0
         self.sequences = 0
         self._classes = [0] * block_size
+        self._batch = 0
+        self._aside: dict[int, tuple[list[int], int]] = {}
+
+    def turn_to(self, batch: int) -> None:
+        """Count the decoding sequences of a batch from now on, of several that are in flight.
+
+        Their blocks come from one pool, but each batch counts its own iterations.
+        """
+        if batch != self._batch:
+            self._aside[self._batch] = (self._classes, self.sequences)
+            none = ([0] * self.block_size, 0)
+            self._classes, self.sequences = self._aside.pop(batch, none)
+            self._batch = batch
 
     def utilisation(self, iteration: int, iterations: int) -> float:
         """Return the share of the blocks in use after `iterations` more decode iterations."""

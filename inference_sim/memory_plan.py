@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from inference_sim.errors import ModelDoesNotFit
+from inference_sim.execution import Stage
 from inference_sim.hardware import GpuSpec
 from inference_sim.kv_cache import BLOCK_SIZE
-from inference_sim.models import ModelSpec
+from inference_sim.models import BYTES_PER_VALUE, ModelSpec
 from inference_sim.scheduling.defaults import ReleaseDefaults
+from inference_sim.speculative import Speculative
 
 GIB = 1024**3
 
@@ -20,13 +22,15 @@ def plan_blocks(
     memory_utilisation: float,
     pipeline_parallel: int = 1,
     block_size: int = BLOCK_SIZE,
+    speculative: Speculative | None = None,
 ) -> int:
     """Return the number of KV blocks that fit beside the weights on each GPU of a replica.
 
     Memory is ``memory_gib * memory_utilisation - weights``: activations are taken to fit into the
     share that ``memory_utilisation`` leaves (:class:`MemoryPlan` counts them). Layers with
     an attention window are counted with the whole context, as by engines without a cache of their
-    own for them. Pipeline stages share layers, weights and cache evenly.
+    own for them. Pipeline stages share layers, weights and cache evenly. A draft model has its
+    weights and its cache beside them.
 
     Raises:
         ModelDoesNotFit: If not one request of the shortest useful length fits.
@@ -35,7 +39,11 @@ def plan_blocks(
     available = gpu.memory_gib * GIB * memory_utilisation
     weights = model.weight_bytes / gpus
     layers = model.attention_layers / pipeline_parallel
-    block_bytes = layers * model.kv_bytes_per_token_per_layer(tensor_parallel) * block_size
+    token_bytes = layers * model.kv_bytes_per_token_per_layer(tensor_parallel)
+    if speculative is not None:
+        weights += speculative.weight_bytes / gpus
+        token_bytes += speculative.kv_bytes_per_token(tensor_parallel)
+    block_bytes = token_bytes * block_size
     # One request of the model's context, but no more than 2048 tokens: below that a replica
     # cannot serve real requests.
     smallest = min(model.max_context_tokens, 2048) / block_size * block_bytes
@@ -58,9 +66,11 @@ class MemoryPlan:
     The KV cache gets the share of the memory that CUDA reports, less the weights, the memory
     outside PyTorch's and the peak of a profiling run. That computes `batch_tokens` tokens and then
     samples for `batch_cap` sequences; the larger of both is its peak, and at vLLM's defaults it is
-    the sampler's, which sorts the logits.
+    the sampler's, which sorts the logits. The first stage of a pipeline has the embedding, and the
+    last one the LM head, and samples. All get as many blocks as the stage that has room for fewest.
 
     Example:
+        >>> from inference_sim.execution import Stage
         >>> from inference_sim.hardware import find_gpu
         >>> from inference_sim.models import find_model
         >>> from inference_sim.scheduling.defaults import release_defaults
@@ -71,6 +81,7 @@ class MemoryPlan:
         ...     memory_utilisation=0.9,
         ...     batch_cap=1024,
         ...     batch_tokens=8192,
+        ...     stage=Stage(layers=64, first=True, last=True),
         ... )
         >>> f"{plan.kv_bytes / 1024**3:.2f} GiB"
         '4.50 GiB'
@@ -82,8 +93,10 @@ class MemoryPlan:
     memory_utilisation: float
     batch_cap: int
     batch_tokens: int
+    stage: Stage
     tensor_parallel: int = 1
     pipeline_parallel: int = 1
+    speculative: Speculative | None = None
 
     @property
     def share_bytes(self) -> float:
@@ -92,8 +105,15 @@ class MemoryPlan:
 
     @property
     def weight_bytes(self) -> float:
-        """Memory of the weights [B]."""
-        return self.model.loaded_bytes / (self.tensor_parallel * self.pipeline_parallel)
+        """Memory of the weights, those of a draft model included [B]."""
+        model, stage = self.model, self.stage
+        if stage.first and stage.last:
+            drafting = 0.0 if self.speculative is None else self.speculative.weight_bytes
+            return (model.loaded_bytes + drafting) / self.tensor_parallel
+        layers = model.loaded_bytes - model.embedding_bytes
+        head = model.vocab_size * model.hidden_size * BYTES_PER_VALUE
+        ends = stage.first + stage.last
+        return (layers * stage.layers / model.layers + ends * head) / self.tensor_parallel
 
     @property
     def non_torch_bytes(self) -> float:
@@ -103,6 +123,8 @@ class MemoryPlan:
     @property
     def sampler_bytes(self) -> float:
         """Peak of the sampler [B]."""
+        if not self.stage.last:
+            return 0.0
         sequences = min(self.batch_cap, self.batch_tokens)
         return self.release.bytes_per_logit * sequences * self.model.vocab_size
 

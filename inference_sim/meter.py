@@ -18,6 +18,9 @@ from inference_sim.segment_rows import SegmentRows, as_row, as_segment
 class Meter:
     """Segments of an engine, and the requests that took part in them.
 
+    Args:
+        decode_tokens: Tokens of each sequence that a decode iteration computes [tokens].
+
     Attributes:
         attribution: Attribution of the energy to requests.
         closed_segments: Number of segments recorded so far: the index of the next one.
@@ -27,10 +30,10 @@ class Meter:
         on_record: Called with the segments recorded, when they have ended; may be None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, decode_tokens: int = 1) -> None:
         self._rows = SegmentRows()
         self.closed_segments = 0
-        self.attribution = Attribution()
+        self.attribution = Attribution(decode_tokens)
         self._stages = 1
         self.iterations = 0
         self.batch_sum = 0.0

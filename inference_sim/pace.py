@@ -19,6 +19,7 @@ class Pace:
         stages: Execution models at the highest clock.
         power: Power model of a GPU.
         peak_bytes_per_s: Peak bandwidth of a GPU, which its utilisation is relative to [bytes/s].
+        growth: Tokens that the context of a sequence grows by in an iteration, in the mean.
         lowest_clock: Lowest clock that a cap may set, over the highest.
 
     Attributes:
@@ -32,10 +33,11 @@ class Pace:
         stages: Sequence[ExecutionModel],
         power: PowerModel,
         peak_bytes_per_s: float,
+        growth: float = 1.0,
         lowest_clock: float = LOWEST_CLOCK,
     ) -> None:
         self._known = [{1.0: stage} for stage in stages]  # by stage and clock
-        self._power, self._peak_bytes_per_s = power, peak_bytes_per_s
+        self._power, self._peak_bytes_per_s, self._growth = power, peak_bytes_per_s, growth
         self._lowest_clock = lowest_clock
         self.clock_fraction, self.power_cap_w = 1.0, math.inf
         self.stages = list(stages)
@@ -70,6 +72,7 @@ class Pace:
                     power_cap_w,
                     self._peak_bytes_per_s,
                     by_clock,
+                    self._growth,
                     self._lowest_clock,
                 )
             stages.append(stage)

@@ -28,6 +28,7 @@ LOWEST_CLOCK = 0.3
 board's own may be higher."""
 CLOCK_STEP = 0.01
 
+_ROUNDING = 1e-6
 _HORIZON = 1024  # decode iterations looked ahead for a change of clock
 
 
@@ -41,6 +42,7 @@ class CappedStage:
         power_cap_w: The power cap [W].
         peak_bytes_per_s: Peak bandwidth, which its utilisation is relative to [bytes/s].
         by_clock: Execution models by clock, to take from and to add to.
+        growth: Tokens that the context of a sequence grows by in an iteration, in the mean.
         lowest_clock: The lowest clock that it may set, over the highest of the GPU.
 
     Raises:
@@ -55,13 +57,15 @@ class CappedStage:
         power_cap_w: float,
         peak_bytes_per_s: float,
         by_clock: dict[float, ExecutionModel],
+        growth: float = 1.0,
         lowest_clock: float = LOWEST_CLOCK,
     ) -> None:
         self.clock_fraction, self.power_cap_w = clock_fraction, power_cap_w
         self.peak_flops = stage.peak_flops
         self.uncalibrated_because = stage.uncalibrated_because
         self._power, self._peak_bytes_per_s = power, peak_bytes_per_s
-        self._stage, self._by_clock, self._lowest_clock = stage, by_clock, lowest_clock
+        self._stage, self._by_clock, self._growth = stage, by_clock, growth
+        self._lowest_clock = lowest_clock
         self._models = [self._at(clock) for clock in clocks_up_to(clock_fraction, lowest_clock)]
         self._lines: dict[tuple[int, float], _Lines] = {}
         self._prompts: dict[int, IterationCost] = {}
@@ -75,13 +79,15 @@ class CappedStage:
             self.power_cap_w,
             self._peak_bytes_per_s,
             self._by_clock,
+            self._growth,
             self._lowest_clock,
         )
 
     def decode(self, batch: int, context: float = math.inf) -> AffineCost:
         """Return the cost of a decode iteration at the clock that the cap allows at `context`.
 
-        Its ``context_limit`` is where another clock holds, for contexts that grow by the batch.
+        Its ``context_limit`` is where another clock holds, for contexts that grow as those of the
+        batch do.
 
         Raises:
             InferenceSimError: If no context is given: the clock depends on it.
@@ -92,11 +98,13 @@ class CappedStage:
         lines = self._lines.get((batch, top.context_limit))
         if lines is None:
             costs = [model.decode(batch, context) for model in self._models]
-            lines = self._lines[batch, top.context_limit] = _Lines(costs, batch)
+            lines = self._lines[batch, top.context_limit] = _Lines(
+                costs, batch, batch * self._growth
+            )
         cost = lines.found(context)  # by an earlier iteration
         if cost is None:
             number = self._highest(self._power_w(lines, context))
-            limit = context + self._iterations_at(lines, number, context) * batch
+            limit = context + self._iterations_at(lines, number, context) * lines.growth
             cost = lines.find(number, context, min(limit, top.context_limit))
         return cost
 
@@ -105,7 +113,7 @@ class CappedStage:
         chunks: Sequence[tuple[int, int]],
         prompts_done: int,
         decode_batch: int = 0,
-        decode_context: int = 0,
+        decode_context: float = 0,
     ) -> IterationCost:
         """Return the cost of an iteration at the clock that the cap allows."""
         if not chunks:
@@ -148,7 +156,7 @@ class CappedStage:
 
     def _iterations_at(self, lines: _Lines, number: int, context: float) -> int:
         """Return the number of iterations from `context` on for which clock `number` holds."""
-        contexts = context + lines.batch * np.arange(_HORIZON, dtype=np.float64)
+        contexts = context + lines.growth * np.arange(_HORIZON, dtype=np.float64)
         same = np.ones(_HORIZON, dtype=bool)
         if number:
             same &= self._power_w(lines, contexts, number) <= self.power_cap_w
@@ -192,16 +200,19 @@ class CappedStage:
 
 
 class _Lines:
-    """Costs of a decode iteration of `batch` sequences at several clocks, as arrays over them."""
+    """Costs of a decode iteration of `batch` sequences at several clocks, as arrays over them.
+
+    Their context grows by `growth` tokens an iteration.
+    """
 
     __slots__ = (
         "_costs", "_found", "_from_context", "batch", "clock_fraction", "flops",
-        "flops_per_context", "gpu_s", "gpu_s_per_context", "hbm_bytes", "hbm_bytes_per_context",
-        "host_s", "padding_flops", "sampling_s", "serial_s",
+        "flops_per_context", "gpu_s", "gpu_s_per_context", "growth", "hbm_bytes",
+        "hbm_bytes_per_context", "host_s", "padding_flops", "sampling_s", "serial_s",
     )  # fmt: skip
 
-    def __init__(self, costs: Sequence[AffineCost], batch: int) -> None:
-        self._costs, self.batch = costs, batch
+    def __init__(self, costs: Sequence[AffineCost], batch: int, growth: float) -> None:
+        self._costs, self.batch, self.growth = costs, batch, growth
         self._found: AffineCost | None = None
         self._from_context = 0.0
         self.clock_fraction = np.array([cost.clock_fraction for cost in costs])
@@ -220,9 +231,13 @@ class _Lines:
         Runs that are computed iteration by iteration call it for each iteration.
         """
         last = self._found
-        if last is None or not self._from_context <= context < last.context_limit:
+        if last is None:
             return None
-        return last if (context - self._from_context) % self.batch == 0 else None
+        iterations = (context - self._from_context) / self.growth
+        most = (last.context_limit - self._from_context) / self.growth
+        if not -_ROUNDING < iterations < most - _ROUNDING:
+            return None
+        return last if abs(iterations - round(iterations)) < _ROUNDING else None
 
     def find(self, number: int, context: float, context_limit: float) -> AffineCost:
         """Return the line at one clock, from `context` up to `context_limit`, and remember it."""

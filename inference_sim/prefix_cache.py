@@ -102,10 +102,7 @@ class PrefixCache(KvCache):
         """
         full = tokens // self.block_size
         freed = self.blocks_for(tokens) - full
-        if self._takes_empty_first:
-            self._order.prepend(freed)
-        else:
-            self._order.append(None, 0, freed)
+        self._give_empty(freed)
         if request.content is None:
             if ended:
                 self._order.append(None, 0, full)
@@ -132,14 +129,26 @@ class PrefixCache(KvCache):
         request.kv_copies = []
         self.free += freed
 
+    def _give_empty(self, blocks: int) -> None:
+        """Put blocks that hold nothing to be found into the order of the free ones."""
+        if self._takes_empty_first:
+            self._order.prepend(blocks)
+        else:
+            self._order.append(None, 0, blocks)
+
     def count_free(self) -> int:
         """Return the number of free blocks by counting them; it must be `free`."""
         return self._order.count() + self._ahead
 
     def _release_decode(self, request: Request, context: int, ended: bool) -> None:
+        # The last iteration may have computed drafts beyond the answer: nothing to be found again.
+        tokens = min(context, request.prompt_tokens + request.output_tokens) - 1
+        beyond = self.blocks_for(context - 1) - self.blocks_for(tokens)
+        self._give_empty(beyond)
+        self.free += beyond
         if request.content is not None:
-            self._hold(request, request.joined_context - 1, context - 1)
-        self.release(request, context - 1, ended)
+            self._hold(request, request.joined_context - 1, tokens)
+        self.release(request, tokens, ended)
 
     def _parts(self, request: Request, tokens: int) -> list[tuple[Node, int]]:
         """Return the nodes of the first `tokens` of a text, each with the number after its last.

@@ -17,6 +17,7 @@ from inference_sim.power import MfuPowerLaw, PowerTable, TwoResource
 from inference_sim.routing import ROUTERS
 from inference_sim.scheduling import SCHEDULERS
 from inference_sim.scheduling.releases import RELEASES
+from inference_sim.speculative import Speculative, draft_layers
 from inference_sim.workload import Arrival
 from tests.deployments import changed, one_pool
 
@@ -95,14 +96,32 @@ def engines() -> st.SearchStrategy[EngineProfile]:
 
 
 @st.composite
-def scenarios(draw: st.DrawFn) -> Scenario:
-    """A small deployment with little KV memory, whose actuators move."""
-    scheduler = draw(st.sampled_from(sorted(SCHEDULERS)))
-    rules = {}
+def speculations(draw: st.DrawFn) -> Speculative:
+    """Drafts of Llama-2-7b: by look-up, by a layer of its own, and by a model half as deep."""
+    drafts = draw(st.integers(1, 5))
+    return Speculative(
+        draft_tokens=drafts,
+        accepted_tokens=draw(st.sampled_from([0.0, 0.1, 0.7, 1.0, drafts]) | st.floats(0, drafts)),
+        draft=draw(
+            st.sampled_from([None, draft_layers(LLAMA2_7B, 1), draft_layers(LLAMA2_7B, 16)])
+        ),
+        shares_embeddings=True,
+    )
+
+
+@st.composite
+def scenarios(draw: st.DrawFn, drafts: bool = False) -> Scenario:
+    """A small deployment with little KV memory, whose actuators move.
+
+    With `drafts` it decodes speculatively.
+    """
+    scheduler = "vllm_v1" if drafts else draw(st.sampled_from(sorted(SCHEDULERS)))
+    rules: dict[str, Any] = {}
     if scheduler == "vllm_v1":
         rules = {
             "release": draw(st.sampled_from([None, *RELEASES])),
             "prefix_caching": draw(st.booleans()),
+            "speculative": draw(speculations()) if drafts else None,
         }
     config = one_pool(
         **rules,
@@ -112,7 +131,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         power=draw(st.sampled_from(POWERS)),
         replicas=draw(st.integers(1, 2)),
         tensor_parallel=draw(st.sampled_from([1, 1, 1, 2])),
-        pipeline_parallel=draw(st.sampled_from([1, 1, 1, 2, 4])),
+        pipeline_parallel=1 if drafts else draw(st.sampled_from([1, 1, 1, 2, 4])),
         scheduler=scheduler,
         router=draw(st.sampled_from(sorted(ROUTERS))),
         batch_cap=draw(st.integers(1, 24)),

@@ -26,7 +26,7 @@ def validate(
     The files of your own controllers, schedulers and routers are Python, and are run for it.
     """
     from cosim.commands.printing.cache import cache_notes, cache_warnings, kv_cache
-    from cosim.commands.printing.notes import trace_notes
+    from cosim.commands.printing.notes import text_notes, trace_notes
     from cosim.studies.sweep.cases import first_seed
     from cosim.studies.sweep.study import is_study, read_study
 
@@ -40,7 +40,7 @@ def validate(
                 first_seed(read_study(path, overrides or ()))
             else:
                 plan = planned(path, overrides, None)
-                notes = [*trace_notes(plan)]
+                notes = [*trace_notes(plan), *text_notes(plan)]
                 plan.check_resets()
                 if plan.scenario.evaluation is not None:
                     from cosim.studies.evaluate.comparison import comparison

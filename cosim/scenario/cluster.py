@@ -37,6 +37,7 @@ from inference_sim.power.pue import ConstantPue
 from inference_sim.scheduling import Scheduler, find_scheduler
 from inference_sim.scheduling.defaults import release_defaults
 from inference_sim.scheduling.releases import DEFAULT_RELEASE
+from inference_sim.speculative import Speculative
 
 MAX_REPLICAS = 100_000
 MAX_GPUS = 1_000_000
@@ -183,6 +184,7 @@ class ClusterKeys(StrictModel):
             memory_utilisation=serving.memory_utilisation,
             block_size=self.scheduler.block_size,
             kv_blocks=self._kv_blocks(model, gpu),
+            speculative=self._speculative(model),
             host_power_w=self.host_power_w,
             stepwise=self.execution.stepwise,
         )
@@ -197,6 +199,11 @@ class ClusterKeys(StrictModel):
             if isinstance(self.pue, float)
             else self.pue.model(pool.gpus * (power.max_w + self.host_power_w)),
         )
+
+    @property
+    def caches_prefixes(self) -> bool:
+        """Whether its engines find again what they computed before."""
+        return self._serving(find_gpu(self.gpu)).prefix_caching
 
     @model_serializer(mode="wrap")
     def _with_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -214,10 +221,20 @@ class ClusterKeys(StrictModel):
         return content
 
     def _model(self) -> ModelSpec:
-        model = find_model(self.model, self.precision)
+        return self._with_cache_type(find_model(self.model, self.precision))
+
+    def _with_cache_type(self, model: ModelSpec) -> ModelSpec:
         if self.scheduler.kv_cache_dtype == "fp8":
             return replace(model, kv_bytes_per_value=1.0)
         return model
+
+    def _speculative(self, model: ModelSpec) -> Speculative | None:
+        """Return the drafts of the engines, whose KV cache is of the same type."""
+        keys = self.scheduler.speculative
+        speculative = None if keys is None else keys.drafts(model)
+        if speculative is None or speculative.draft is None:
+            return speculative
+        return replace(speculative, draft=self._with_cache_type(speculative.draft))
 
     @property
     def _scheduler(self) -> str | type[Scheduler]:

@@ -25,6 +25,9 @@ class RooflineExecution(StrictModel):
     """Engine profile: what the engine adds to the kernels in an iteration; `none` for nothing, or
     the path of a YAML file that describes one. By default that of the newest vLLM on the GPU, or
     on the H100."""
+    sampler: Literal["top_p", "greedy"] = "top_p"
+    """Sampling of tokens: top_p, which sorts the vocabulary and for which engine profiles are
+    fitted, or greedy, which takes next to no time."""
     expert_parallel: Count = 1
     """Groups of GPUs that hold different experts, for mixtures of experts."""
     time_factor: Positive | None = None
@@ -107,6 +110,8 @@ def execution_stages(
             )
         case RooflineExecution() as roofline:
             engine = find_engine(roofline.engine or gpu.default_engine)
+            if roofline.sampler == "greedy":
+                engine = engine.greedy
             return _RooflineStages(
                 model, gpu, engine, width, roofline.expert_parallel, node, roofline.time_factor
             )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from cosim.scenario.fields import Count, StrictModel, up_to
+from cosim.scenario.fields import CatalogueName, Count, NonNegative, StrictModel, up_to
 from cosim.scenario.parts import SchedulerName
+from inference_sim.models import ModelSpec, find_model
+from inference_sim.speculative import MOST_DRAFT_TOKENS, Speculative, draft_layers
 
 
 def _release_text(value: Any) -> Any:
@@ -21,6 +23,8 @@ _SCHEDULER_FLAGS = {
     "max_num_batched_tokens": "max_batch_tokens",
     "enable_prefix_caching": "prefix_caching",
     "num_gpu_blocks_override": "kv_blocks",
+    "speculative_config": "speculative",
+    "num_speculative_tokens": "speculative.draft_tokens",
 }
 CLUSTER_FLAGS = {
     "gpu_memory_utilization": "memory_utilisation",
@@ -33,6 +37,70 @@ _SAME_FLAGS = ("max_model_len", "kv_cache_dtype", "block_size")
 """Flags of vLLM whose names the keys of a scheduler have."""
 FLAGS_OF_A_SCHEDULER = _SCHEDULER_FLAGS | dict(zip(_SAME_FLAGS, _SAME_FLAGS, strict=True))
 """Keys of a scheduler by vLLM's flag."""
+
+
+class SpeculativeKeys(StrictModel):
+    """Speculative decoding: tokens are drafted, and the model verifies several at once."""
+
+    names_elsewhere: ClassVar[Mapping[str, str]] = {
+        "num_speculative_tokens": "draft_tokens",
+        "model": "draft_model",
+    }
+
+    draft_tokens: Annotated[
+        int, Field(ge=0), up_to(MOST_DRAFT_TOKENS, "engines draft 1 to 10 tokens at a time")
+    ]
+    """Tokens drafted of each sequence in an iteration (num_speculative_tokens); 0 for none."""
+    accepted_tokens: NonNegative
+    """Drafts of these that are accepted, in the mean [tokens]. It depends on the text, on what
+    drafts and on the temperature, so there is no default; vLLM logs a mean acceptance length, which
+    is one more."""
+    draft_model: CatalogueName | None = None
+    """Model that drafts on the same GPUs, with the vocabulary of the model; its weights and its
+    share of the KV cache take memory."""
+    draft_layers: Count | None = None
+    """Layers of the model's own shape that draft, with its embedding and its LM head: 1 for heads
+    of EAGLE and for multi-token prediction. Without these two keys drafts cost nothing on the GPU,
+    as those of n-grams."""
+
+    @field_validator("draft_model")
+    @classmethod
+    def _known_model(cls, value: str | None) -> str | None:
+        if value is not None:
+            find_model(value)
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SpeculativeKeys:
+        if self.accepted_tokens > self.draft_tokens:
+            raise ValueError(
+                f"accepted_tokens must be at most draft_tokens, {self.draft_tokens} (got "
+                f"{self.accepted_tokens:g}); it counts the drafts, without the token that each "
+                "iteration gives anyway"
+            )
+        if self.draft_model is not None and self.draft_layers is not None:
+            raise ValueError("drafts come from draft_model or from draft_layers, not from both")
+        return self
+
+    def drafts(self, model: ModelSpec) -> Speculative | None:
+        """Return the drafts for a model; None where none are drafted.
+
+        Raises:
+            InferenceSimError: If the model has fewer layers than are to draft.
+        """
+        if not self.draft_tokens:
+            return None
+        draft: ModelSpec | None = None
+        if self.draft_model is not None:
+            draft = find_model(self.draft_model)
+        elif self.draft_layers is not None:
+            draft = draft_layers(model, self.draft_layers)
+        return Speculative(
+            draft_tokens=self.draft_tokens,
+            accepted_tokens=self.accepted_tokens,
+            draft=draft,
+            shares_embeddings=self.draft_layers is not None,
+        )
 
 
 class SchedulerKeys(StrictModel):
@@ -81,4 +149,7 @@ class SchedulerKeys(StrictModel):
         Annotated[Count, up_to(100_000_000, "a replica's GPUs hold some millions at most")] | None
     ) = None
     """KV blocks of a replica (num_gpu_blocks_override); as many as fit beside the weights by
+    default."""
+    speculative: SpeculativeKeys | None = None
+    """Speculative decoding, for vllm_v1 with one pipeline stage and `execution: roofline`; none by
     default."""

@@ -10,6 +10,7 @@ from cosim.scenario.fields import DurationS, InputFile, InputFolder, StrictModel
 from inference_sim.workload.trace_columns import KINDS, mapped_format
 from inference_sim.workload.trace_formats import MAPPED, TraceFormat, find_format
 from inference_sim.workload.trace_opening import map_of_file
+from inference_sim.workload.trace_texts import Sharing
 
 ColumnName = Annotated[str, Field(min_length=1)]
 Columns = Annotated[
@@ -33,12 +34,18 @@ class Trace(StrictModel):
     columns: Columns | None = None
     """Names of the columns of csv or jsonl; of jsonl they may be dotted paths, `usage.input`. Time,
     prompt (tokens) and output (tokens) are needed. With a `class`, the requests have the classes
-    of the trace. Sessions, turns and prefixes are for `cosim traces show`."""
+    of the trace. Sessions, parents and prefixes say what `prefixes` takes from them."""
     time_unit: Literal["s", "ms", "us", "ns", "epoch", "iso"] | None = None
     """Unit of its times: plain numbers, seconds since 1970 (`epoch`), or stamps in ISO 8601 or
     RFC 3339 (`iso`); that of the format by default. csv and jsonl need it."""
     prefix_block_tokens: Annotated[int, Field(ge=1)] | None = None
     """Tokens of a block of the column `prefix`."""
+    prefixes: Sharing | None = None
+    """Text that prompts share, for engines with `prefix_caching`. `hash_ids`: as the file tells by
+    blocks, and a next turn also the answer before it; the default where it has hash ids. `turns`:
+    each prompt that is long enough begins with prompt and answer of the request before it in its
+    session. `none`: neither texts nor sessions are read. By default a file without hash ids tells
+    sessions, for routers, and no shared text."""
     classes: dict[str, str] = {}
     """Class of the workload for each class of the trace that has another name there."""
     skip: Literal["invalid"] | None = None

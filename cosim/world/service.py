@@ -7,6 +7,7 @@ the place of those that end in each iteration, so that a token takes
 
 where decode(b) is an iteration that only decodes, and prompt(b) what a prompt adds to one, or takes
 where prompts have iterations of their own. A running request is met in proportion to its length.
+With drafts an iteration gives several tokens, and the iterations of an output take O's place.
 
 Where requests come at random, the number that run is random too: at light load a replica is now
 idle and now busy. The power at a load is the mean over a Poisson distribution of that number, as in
@@ -179,21 +180,24 @@ def _steady(
     mixes: bool,
 ) -> _Steady:
     """Return rate [requests/s], facility power [W] and time per token [s] of a replica."""
-    depth = len(stages)  # micro-batches are as many as stages, and share the batch
-    each = max(1, round(batch / depth))
+    depth, in_flight = len(stages), _batches_in_flight(pool)
+    each = max(1, round(batch / in_flight))
+    over_stages = sum if in_flight < depth else max  # the slowest sets the pace of a full pipeline
     context = each * lengths.context_tokens
     cached = round(lengths.cached_tokens)
     chunk = (max(1, round(lengths.prompt_tokens) - cached), cached)
     decode = [stage.decode(each, context).at(context) for stage in stages]
     if mixes:
         prompt = [stage.iteration([chunk], 1, each, round(context)) for stage in stages]
-        prompt_s = max(cost.duration_s for cost in prompt) - max(c.duration_s for c in decode)
+        both_s = over_stages(cost.duration_s for cost in prompt)
+        prompt_s = both_s - over_stages(cost.duration_s for cost in decode)
     else:
         prompt = [stage.iteration([chunk], 1) for stage in stages]
-        prompt_s = max(cost.duration_s for cost in prompt)
-    decode_s = max(cost.duration_s for cost in decode)
-    prompts = each / lengths.output_tokens
-    beat_s = decode_s + prompts * prompt_s  # of one micro-batch
+        prompt_s = over_stages(cost.duration_s for cost in prompt)
+    decode_s = over_stages(cost.duration_s for cost in decode)
+    iterations = _iterations(pool, lengths.output_tokens)
+    prompts = each / iterations
+    beat_s = decode_s + prompts * prompt_s  # of one batch in flight
     gpu_w = [
         _power_w(pool, stage, decode[k], prompt[k], prompts, beat_s, each, mixes=mixes)
         for k, stage in enumerate(stages)
@@ -201,8 +205,28 @@ def _steady(
     hosts_w = pool.host_power_w * pool.tensor_parallel * depth
     it_w = sum(gpu_w) * pool.tensor_parallel + hosts_w
     facility_w = (pue.least_w(it_w) + pue.most_w(it_w)) / 2
-    tpot_s = beat_s * depth
-    return each * depth / (lengths.output_tokens * tpot_s), facility_w, tpot_s
+    iteration_s = beat_s * in_flight
+    further = lengths.output_tokens - 1  # tokens that are decoded
+    tpot_s = iteration_s * ((iterations - 1) / further if further > 0 else 1.0)
+    return each * in_flight / (iterations * iteration_s), facility_w, tpot_s
+
+
+def _iterations(pool: PoolConfig, output_tokens: float) -> float:
+    """Return the iterations of a mean output: one that ends its prompt, and those that decode."""
+    if pool.speculative is None:
+        return output_tokens
+    return 1 + pool.speculative.iterations_of(output_tokens)
+
+
+def _batches_in_flight(pool: PoolConfig) -> int:
+    """Return how many batches share the sequences of a replica.
+
+    Those are as many as its pipeline stages, but one where the next batch takes all sequences and
+    arrivals, as that of a scheduler of all stages does, unless it keeps their turns: then a second
+    one forms only of prompts beyond the budget.
+    """
+    gathers = pool.scheduling.spans_stages and not pool.schedules_ahead
+    return 1 if gathers else pool.pipeline_parallel
 
 
 def _power_w(

@@ -9,10 +9,10 @@ from datetime import datetime
 
 from cosim.scenario import lengths as length_keys
 from cosim.scenario import sessions as session_keys
-from cosim.scenario import trace as trace_keys
 from cosim.scenario import workload as keys
 from cosim.scenario.scenario import Scenario
 from cosim.scenario.workload import Workload
+from cosim.world.traces import replay_of, sharing_of, tells_text, with_recorded_shares
 from inference_sim.clients import Clients, Patience
 from inference_sim.cluster import Cluster
 from inference_sim.deployment import ClusterConfig
@@ -41,7 +41,6 @@ from inference_sim.workload import (
     find_lengths,
     first,
     generated_stream,
-    open_trace,
     session_starts,
     thinned,
     trace_stream,
@@ -49,8 +48,6 @@ from inference_sim.workload import (
 from inference_sim.workload.arrivals import Arrivals
 from inference_sim.workload.lengths import Lengths
 from inference_sim.workload.sessions import Durations
-from inference_sim.workload.trace_classes import ClassNumbers
-from inference_sim.workload.trace_servegen_files import read_servegen
 
 _OWN_WORKLOAD = 0x73697465
 """Keeps the draws of sites with workloads of their own apart from those of the shared one."""
@@ -87,6 +84,7 @@ class WorkloadSource:
         share: The share of the source's requests that comes to this site [0 to 1].
         trace_failures: Requests that its trace records as failed; they are skipped.
         trace_skipped: Rows of its trace that are wrong; they are left out.
+        shares_text: Whether prompts of its trace share text that engines of the site find again.
         sessions: Its sessions, where requests come in such or from clients in a closed loop.
         clients: Returns fresh clients of a run; None where all requests come with the stream, and
             wait.
@@ -100,6 +98,7 @@ class WorkloadSource:
     share: float = 1.0
     trace_failures: int = 0
     trace_skipped: int = 0
+    shares_text: bool = False
     sessions: Sessions | None = None
     clients: Callable[[], Clients] | None = None
 
@@ -127,7 +126,8 @@ def workload_source(scenario: Scenario, site_index: int) -> WorkloadSource:
     seed: Sequence[int] = [scenario.seed]
     if site.workload is not None:
         seed = [scenario.seed, _OWN_WORKLOAD + site_index]
-    whole = _whole_source(config, seed, scenario.time.start)
+    caches = site.cluster is not None and site.cluster.caches_prefixes
+    whole = _whole_source(config, seed, scenario.time.start, caches=caches)
     until_s = class_ends_s(config)
     if config.reacts:
         patience, sessions = _patience(config), whole.sessions
@@ -159,7 +159,10 @@ def workload_source(scenario: Scenario, site_index: int) -> WorkloadSource:
     return replace(
         whole,
         peak_rate_per_s=whole.peak_rate_per_s * share,
-        stream=lambda: coming(thinned(whole.stream(), seed, low, low + share), until_s),
+        stream=lambda: coming(
+            thinned(whole.stream(), seed, low, low + share, by_session=config.trace is not None),
+            until_s,
+        ),
         share=share,
     )
 
@@ -172,22 +175,35 @@ def class_ends_s(config: Workload) -> tuple[float, ...]:
     )
 
 
-def _whole_source(config: Workload, seed: Sequence[int], start: datetime) -> WorkloadSource:
-    """Return the workload of all sites; its stream still has requests after their class's end."""
+def _whole_source(
+    config: Workload, seed: Sequence[int], start: datetime, *, caches: bool
+) -> WorkloadSource:
+    """Return the workload of all sites; its stream still has requests after their class's end.
+
+    Args:
+        config: Keys of the workload.
+        seed: Numbers that make the seed.
+        start: Start of the run.
+        caches: Whether texts that a trace's prompts share are needed.
+    """
     until_s = class_ends_s(config)
     if config.trace is not None:
-        replay = _replay(config.trace, config, seed)
-        config = _with_recorded_shares(config, replay.trace.class_counts)
+        sharing = sharing_of(config.trace) if caches else "none"
+        replay = replay_of(config.trace, config, seed)
+        config = with_recorded_shares(config, replay.trace.class_counts)
         shares = [request_class.share for request_class in config.classes]
         return WorkloadSource(
             config,
             replay.peak_rate_per_s,
             lambda: first(
-                trace_stream(replay, seed, class_shares=shares), config.requests, until_s
+                trace_stream(replay, seed, class_shares=shares, sharing=sharing),
+                config.requests,
+                until_s,
             ),
             replay,
             trace_failures=replay.trace.failures,
             trace_skipped=replay.trace.skipped,
+            shares_text=sharing != "none" and tells_text(config.trace, replay),
         )
     shares = [request_class.share for request_class in config.classes]
     spread = 0.0 if config.clients is None else config.clients.spread
@@ -299,49 +315,6 @@ def _patience(config: Workload) -> Patience:
     if config.retry is None:
         return Patience(timeout_s)
     return Patience(timeout_s, config.retry.most, config.retry.backoff)
-
-
-def _replay(trace: trace_keys.TraceSource, config: Workload, seed: Sequence[int]) -> Replay:
-    """Return the requests of a trace, on the clock of the run."""
-    match trace:
-        case trace_keys.ServeGen():
-            clients = read_servegen(
-                trace.path, rate_scale=trace.rate_scale, begin_s=trace.begin, seed=seed
-            )
-            return Replay(trace=clients, loop=trace.loop)
-        case trace_keys.Trace():
-            recording = open_trace(
-                trace.path,
-                trace.trace_format(),
-                trace.time_unit,
-                skip_invalid=trace.skip == "invalid",
-                sort=trace.sort,
-                classes=_class_numbers(trace, config) if trace.has_classes else None,
-            )
-            return Replay(
-                trace=recording,
-                rate_scale=trace.rate_scale,
-                shift_s=trace.shift,
-                loop=trace.loop,
-            )
-
-
-def _class_numbers(trace: trace_keys.Trace, config: Workload) -> ClassNumbers:
-    """Return the numbers of the workload's classes, by the names that the trace has for them."""
-    numbers = {request_class.name: number for number, request_class in enumerate(config.classes)}
-    return ClassNumbers(numbers | {there: numbers[name] for there, name in trace.classes.items()})
-
-
-def _with_recorded_shares(config: Workload, counts: Sequence[int]) -> Workload:
-    """Return a workload with the shares that its trace has; the same one if that has no classes."""
-    if not counts:
-        return config
-    shares = [*counts, *[0] * (len(config.classes) - len(counts))]
-    classes = [
-        request_class.model_copy(update={"share": count / sum(counts)})
-        for request_class, count in zip(config.classes, shares, strict=True)
-    ]
-    return config.model_copy(update={"classes": classes})
 
 
 def _arrivals(config: keys.Arrivals, start: datetime, seed: Sequence[int]) -> Arrivals:

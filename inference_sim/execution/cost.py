@@ -141,7 +141,7 @@ class ExecutionModel(Protocol):
         chunks: Sequence[tuple[int, int]],
         prompts_done: int,
         decode_batch: int = 0,
-        decode_context: int = 0,
+        decode_context: float = 0,
     ) -> IterationCost:
         """Return the cost of an iteration that computes prompts, and decodes beside them.
 

@@ -51,6 +51,11 @@ class EngineProfile(FileEntry):
         """Return the time of sampling one sequence from a vocabulary [s]."""
         return self.sampling_s_per_sequence + self.sampling_s_per_logit * vocab_size
 
+    @property
+    def greedy(self) -> EngineProfile:
+        """The same profile for greedy sampling, which sorts no vocabulary."""
+        return self.with_numbers({"sampling_s_per_sequence": 0.0, "sampling_s_per_logit": 0.0})
+
     def with_numbers(self, numbers: Mapping[str, float]) -> EngineProfile:
         """Return the same profile with some of its numbers changed, by field name."""
         values = {field_.name: getattr(self, field_.name) for field_ in fields(self)}

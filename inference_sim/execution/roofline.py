@@ -7,7 +7,7 @@ For one layer under tensor parallelism TP, with T tokens in the batch:
     experts          t0x + the same of the experts that the batch touches, with an e_bw of their own
     elementwise      t0e + 2T(7h + 2d(H+kv)/TP + 3ff/TP) / (BW e_el)
     prefill attn     2 (H/TP) d sum(q (q + 2 kv)) / (peak e_prefill)     (causal)
-    decode attn      t0a + KV bytes read / (BW e_kv)
+    decode attn      t0a + KV bytes read / (BW e_kv), or its FLOPs if they take longer
     state            t0a + 2 states / (BW e_kv) a sequence; prompts at peak e_prefill
     all-reduce       2 (launch + latency + bytes / bandwidth)             (TP > 1)
 
@@ -20,12 +20,15 @@ proportion, and the memory as fast as before.
 Experts compute in tiles of rows (:func:`tile_rows`), and the rows of a tile that hold no token cost
 power, though no time: memory bounds the time then. They are counted apart from the useful FLOPs.
 
+A decode iteration may compute several tokens of each sequence: the newest one and the drafts that
+it verifies. They share the weights and read the KV cache once.
+
 Layers whose attention has a window W read min(S, B W): exact while all sequences of the batch are
 on one side of it, at most a little too much while they are on both.
 
 Latent attention (:class:`~inference_sim.models.LatentAttention`) reads one vector a token on every
-GPU, for all heads: with many heads a decode is not bounded by memory alone, and the FLOPs join it
-as in a linear op. Tokens of a prompt that were computed before are expanded again for each chunk.
+GPU, for all heads: with many heads on a GPU its FLOPs bound a decode. Tokens of a prompt that were
+computed before are expanded again for each chunk.
 
 A model whose layers differ is the sum over their kinds.
 """
@@ -92,6 +95,7 @@ class Roofline:
     """Iteration cost of one pipeline stage of a model on one tensor-parallel group of GPUs.
 
     Attributes:
+        decode_tokens: Tokens of each sequence that a decode iteration computes [tokens].
         uncalibrated_because: Parts of this combination that no measurement backs; "" if none.
     """
 
@@ -107,6 +111,7 @@ class Roofline:
         node: NodeType | None = None,
         time_factor: float | None = None,
         clock_fraction: float = 1.0,
+        decode_tokens: int = 1,
     ) -> None:
         """Prepare the shapes.
 
@@ -122,6 +127,8 @@ class Roofline:
             time_factor: Factor on the GPU's time, from a measurement of this model; None for the
                 engine's own, if it has one.
             clock_fraction: Clock of the GPU over its highest one.
+            decode_tokens: Tokens of each sequence that a decode iteration computes: its newest one,
+                and the drafts that it verifies [tokens].
 
         Raises:
             InferenceSimError: If the model cannot be split that way, the GPU has no kernels for its
@@ -167,16 +174,19 @@ class Roofline:
         # Per query token and context token: QK^T and PV.
         self._attention_flops = self._decode_flops = 4 * heads * model.head_dim
         self._expansion_flops = 0.0  # per token of a prompt that was computed before
-        self._kv_bytes = model.kv_bytes_per_token_per_layer(tensor_parallel)
-        self._kv_s = self._kv_bytes / (self._peak_bytes_per_s * gpu.kernels.e_kv)
         if model.latent is not None:
-            latent, kernels = model.latent, gpu.kernels
+            latent = model.latent
             self._attention_flops = latent.prefill_flops(heads)
             self._decode_flops = latent.decode_flops(heads)
             self._expansion_flops = 2 * latent.kv_rank * heads * latent.expanded_dim
-            compute_s = self._decode_flops / (self._flops_per_s * kernels.e_prefill)
-            self._kv_s = (self._kv_s**kernels.p + compute_s**kernels.p) ** (1 / kernels.p)
-        self._prefill_s = self._attention_flops / (self._flops_per_s * gpu.kernels.e_prefill)
+        self._kv_bytes = model.kv_bytes_per_token_per_layer(tensor_parallel)
+        attention_flops_per_s = self._flops_per_s * gpu.kernels.e_prefill
+        self._prefill_s = self._attention_flops / attention_flops_per_s
+        self.decode_tokens = decode_tokens
+        self._kv_s = self._kv_bytes / (self._peak_bytes_per_s * gpu.kernels.e_kv)
+        if decode_tokens > 1 or model.latent is not None:
+            compute_s = self._decode_flops / attention_flops_per_s
+            self._kv_s = max(self._kv_s, decode_tokens * compute_s)
         self._window = model.window_tokens
         windowed = model.windowed_layers / model.layers if model.window_tokens else 0.0
         self._attending = model.attention_layers * share
@@ -202,6 +212,13 @@ class Roofline:
         """
         if clock_fraction == self.clock_fraction:
             return self
+        return self._like(clock_fraction, self.decode_tokens)
+
+    def verifying(self, drafts: int) -> Roofline:
+        """Return the same stage with decodes that verify so many drafts of each sequence."""
+        return self._like(self.clock_fraction, 1 + drafts)
+
+    def _like(self, clock_fraction: float, decode_tokens: int) -> Roofline:
         return Roofline(
             self.model,
             self.gpu,
@@ -212,6 +229,7 @@ class Roofline:
             node=self.node,
             time_factor=self._given_factor,
             clock_fraction=clock_fraction,
+            decode_tokens=decode_tokens,
         )
 
     def decode(self, batch: int, context: float = math.inf) -> AffineCost:
@@ -232,14 +250,14 @@ class Roofline:
         chunks: Sequence[tuple[int, int]],
         prompts_done: int,
         decode_batch: int = 0,
-        decode_context: int = 0,
+        decode_context: float = 0,
     ) -> IterationCost:
         """Return the cost of an iteration that computes prompts, and decodes beside them.
 
         Args:
             chunks: For each prompt, the tokens computed now and those computed before.
             prompts_done: How many of the chunks are the last of their prompt; each samples a token.
-            decode_batch: Sequences that decode a token in the same iteration.
+            decode_batch: Sequences that decode in the same iteration.
             decode_context: Tokens that these hold, the newest ones included [tokens].
         """
         if len(chunks) == 1 and not (chunks[0][1] or decode_batch) and prompts_done == 1:
@@ -255,11 +273,12 @@ class Roofline:
         chunks: Sequence[tuple[int, int]],
         prompts_done: int,
         decode_batch: int,
-        decode_context: int,
+        decode_context: float,
     ) -> IterationCost:
         new_tokens = sum(new for new, _ in chunks)
-        sampled = prompts_done + decode_batch
-        dense, head = self._dense(new_tokens + decode_batch), self._lm_head(sampled)
+        sequences, decoded = prompts_done + decode_batch, decode_batch * self.decode_tokens
+        sampled = prompts_done + decoded
+        dense, head = self._dense(new_tokens + decoded), self._lm_head(sampled)
         seconds = dense.seconds
         pairs = read = 0.0  # layers * query tokens * context tokens, layers * context tokens
         seen_pairs = _chunked_pairs if self.model.chunked else _windowed_pairs
@@ -278,47 +297,61 @@ class Roofline:
             context = self._full * decode_context
             if self._windowed:
                 context += self._windowed * min(decode_context, decode_batch * self._window)
-            seconds += self._attending * self.gpu.kernels.t0a_us * 1e-6 + self._kv_s * context
-            pairs += context
-            read += context
-            absorbed_flops = (self._decode_flops - self._attention_flops) * context
+            held, seen = self._of_drafts(decode_batch)
+            read_now, pairs_now = context + held, self.decode_tokens * context + seen
+            seconds += self._attending * self.gpu.kernels.t0a_us * 1e-6 + self._kv_s * read_now
+            pairs += pairs_now
+            read += read_now
+            absorbed_flops = (self._decode_flops - self._attention_flops) * pairs_now
         return IterationCost(
             gpu_s=self.time_factor * seconds,
             sampling_s=self._sampling_s(sampled),
-            host_s=self._host_s(sampled),
+            host_s=self._host_s(sequences),
             flops=dense.flops
             + head.flops
             + self._attention_flops * pairs
             + absorbed_flops
             + more.flops,
             hbm_bytes=dense.hbm_bytes + head.hbm_bytes + self._kv_bytes * read + more.hbm_bytes,
-            serial_s=self._serial_s(sampled, prompts_done),
+            serial_s=self._serial_s(sequences, prompts_done),
             clock_fraction=self.clock_fraction,
             padding_flops=dense.padding_flops,
         )
 
     def _decode(self, batch: int, beyond: bool) -> AffineCost:
         """Return the line below or beyond full windows."""
-        dense, head = self._dense(batch), self._lm_head(batch)
+        decoded = batch * self.decode_tokens
+        dense, head = self._dense(decoded), self._lm_head(decoded)
         more = self._more([], batch) if self._has_more else _NOTHING
         growing = self._full if beyond else self._attending  # layers whose reads grow
         window = self._windowed * batch * self._window if beyond else 0.0
-        seconds = self._attending * self.gpu.kernels.t0a_us * 1e-6 + self._kv_s * window
+        held, seen = self._of_drafts(batch)
+        read, pairs = window + held, self.decode_tokens * window + seen
+        seconds = self._attending * self.gpu.kernels.t0a_us * 1e-6 + self._kv_s * read
         seconds += more.seconds
         return AffineCost(
             gpu_s=self.time_factor * (dense.seconds + head.seconds + seconds),
             gpu_s_per_context=self.time_factor * growing * self._kv_s,
-            sampling_s=self._sampling_s(batch),
+            sampling_s=self._sampling_s(decoded),
             host_s=self._host_s(batch),
-            flops=dense.flops + head.flops + self._decode_flops * window + more.flops,
-            flops_per_context=growing * self._decode_flops,
-            hbm_bytes=dense.hbm_bytes + head.hbm_bytes + self._kv_bytes * window + more.hbm_bytes,
+            flops=dense.flops + head.flops + self._decode_flops * pairs + more.flops,
+            flops_per_context=growing * self._decode_flops * self.decode_tokens,
+            hbm_bytes=dense.hbm_bytes + head.hbm_bytes + self._kv_bytes * read + more.hbm_bytes,
             hbm_bytes_per_context=growing * self._kv_bytes,
             serial_s=self._serial_s(batch),
             context_limit=math.inf if beyond or not self._windowed else batch * self._window,
             clock_fraction=self.clock_fraction,
             padding_flops=dense.padding_flops,
         )
+
+    def _of_drafts(self, batch: int) -> tuple[float, float]:
+        """Return the drafts that a batch holds, and the drafts that its tokens see, in all layers.
+
+        A token sees the drafts up to itself, beside its context.
+        """
+        drafts = self.decode_tokens - 1
+        each = float(self._attending * batch)
+        return each * drafts, each * (drafts * (drafts + 1) / 2)
 
     def _dense(self, tokens: int) -> _Work:
         """Return the cost of the stage's layers without attention, and of the hand-over."""

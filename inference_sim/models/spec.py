@@ -242,6 +242,13 @@ class ModelSpec(FileEntry):
         return layers + (plain + self.vocab_size * self.hidden_size) * BYTES_PER_VALUE
 
     @property
+    def embedding_bytes(self) -> float:
+        """Bytes of the embedding and of the LM head."""
+        one = self.vocab_size * self.hidden_size
+        head = 0.0 if self.tied_embeddings else one * self.weights_of("head").bytes_per_weight
+        return one * BYTES_PER_VALUE + head
+
+    @property
     def loaded_bytes(self) -> float:
         """Bytes of all weights once an engine has loaded them."""
         return self.weight_bytes if self.loaded_gib is None else self.loaded_gib * 1024**3

@@ -49,6 +49,9 @@ class Scheduler(ABC):
         prefix_caching: Whether its cache finds blocks again by what they hold.
         kv_groups: Groups of layers that share its cache; None where all layers keep all tokens.
         block_size: Tokens of a block of its cache [tokens].
+        decode_tokens: Tokens of each running sequence that an iteration computes: more than one
+            where drafts are verified [tokens].
+        batches_held: Batches in flight whose tokens windowed layers keep.
         state_blocks: Blocks that the states of a sequence take, whatever its length.
     """
 
@@ -66,7 +69,10 @@ class Scheduler(ABC):
     needs_a_free_block: ClassVar[bool] = False
     """Whether a sequence decodes only while a block is free, even if it needs none."""
     follows_releases: ClassVar[bool] = False
-    """Whether it knows prefix caching and the releases of vLLM."""
+    """Whether it knows prefix caching, speculative decoding and the releases of vLLM."""
+    spans_stages: ClassVar[bool] = False
+    """Whether one of it forms the batches of all pipeline stages, over one KV cache; otherwise each
+    stage has an engine of its own, with a part of the cap and of the cache."""
 
     def __init__(self, batch_cap: int, max_batch_tokens: int) -> None:
         self.batch_cap = batch_cap
@@ -75,6 +81,8 @@ class Scheduler(ABC):
         self.prefix_caching = False
         self.kv_groups: KvGroups | None = None
         self.block_size = BLOCK_SIZE
+        self.decode_tokens = 1
+        self.batches_held = 1
         self.state_blocks = 0
 
     @abstractmethod

@@ -28,7 +28,7 @@ class ChunkedScheduler(Scheduler):
 
     def can_admit(self, head: Request, running: int, kv: KvCache) -> bool:
         """Return whether there is room in the batch, in the budget and in the cache."""
-        budget = self.max_batch_tokens - running
+        budget = self.max_batch_tokens - running * self.decode_tokens
         return (
             running < self.batch_cap and budget > 0 and self._admits(head, kv.hit(head), budget, kv)
         )
@@ -42,7 +42,7 @@ class ChunkedScheduler(Scheduler):
         admit: bool = True,
     ) -> list[Chunk]:
         """Return the next chunk of the begun prompt, then prompts from the head of the queue."""
-        budget = self.max_batch_tokens - running
+        budget = self.max_batch_tokens - running * self.decode_tokens
         chunks: list[Chunk] = []
         if partial is not None:
             before = partial.computed_tokens
@@ -84,9 +84,8 @@ class ChunkedScheduler(Scheduler):
 class VllmV1Scheduler(ChunkedScheduler):
     """vLLM v1 (0.8 and later): chunked prefill, blocks taken chunk by chunk, no watermark.
 
-    A begun prompt whose next chunk finds no block is evicted, as the youngest. Speculative decoding
-    and priorities are not modelled.
-
+    A begun prompt whose next chunk finds no block is evicted, as the youngest. Priorities are not
+    modelled.
     """
 
     rules = "vLLM v1 (0.8 and later): prompts in chunks beside decodes"
@@ -94,6 +93,7 @@ class VllmV1Scheduler(ChunkedScheduler):
     budget_covers_batch = True
 
     follows_releases = True
+    spans_stages = True
 
     def make_cache(self, blocks: int, longest: int) -> KvCache:
         """Return a paged cache that admission may fill."""
@@ -113,11 +113,11 @@ class VllmV1Scheduler(ChunkedScheduler):
     @property
     def _in_flight_tokens(self) -> int:
         """Most tokens that are computed, or planned to be, at once."""
-        return self.max_batch_tokens * (2 if self.release.schedules_ahead else 1)
+        return self.max_batch_tokens * self.batches_held
 
     def evicts(self, partial: Request, running: int, kv: KvCache) -> bool:
         """Return whether its next chunk finds no block."""
-        budget = self.max_batch_tokens - running
+        budget = self.max_batch_tokens - running * self.decode_tokens
         tokens = min(partial.prefill_tokens - partial.computed_tokens, budget)
         return budget > 0 and not self._continues(partial, tokens, kv)
 

@@ -53,8 +53,8 @@ class Replay:
 
     def parts(self) -> Iterator[RequestTrace]:
         """Yield the requests in parts of bounded size, times counted from the start of the run."""
-        for turn in count() if self.loop else range(1):
-            start_s = self.shift_s + turn * self.period_s
+        for lap in count() if self.loop else range(1):
+            start_s = self.shift_s + lap * self.period_s
             for part in self.trace.parts():
                 times_s = start_s + part.times_s / self.rate_scale
-                yield replace(part, times_s=times_s)
+                yield replace(part, times_s=times_s, lap=lap)

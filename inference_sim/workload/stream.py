@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice, takewhile
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inference_sim.arrays import FloatArray
 from inference_sim.workload.arrivals import CHUNK, Arrivals
 from inference_sim.workload.lengths import Lengths
+from inference_sim.workload.trace_ids import Runs
 from inference_sim.workload.trace_requests import RequestTrace
+from inference_sim.workload.trace_texts import Sharing, TraceTexts
 
 
 class Recorded(Protocol):
@@ -35,7 +39,7 @@ class Arrival(NamedTuple):
     prompt_tokens: int
     output_tokens: int
     class_id: int
-    content: tuple[tuple[int, int], ...] | None = None
+    content: Runs | None = None
     answer_stream: int = 0
     session: int = -1
 
@@ -88,40 +92,74 @@ def trace_stream(
     *,
     requests: int | None = None,
     class_shares: Sequence[float] = (1.0,),
+    sharing: Sharing = "hash_ids",
 ) -> Iterator[Arrival]:
     """Yield the requests of a recorded trace, or of a replay of one.
 
-    Their classes are as recorded, or drawn by the shares where the trace does not tell them.
+    Their classes are as recorded, or drawn by the shares where the trace does not tell them. They
+    have sessions and texts if its talk was read.
+
+    Args:
+        trace: The trace.
+        seed: Seed of the run, or several numbers that make one.
+        requests: Number of requests to stop after; None for all.
+        class_shares: Share of each class; sums to 1.
+        sharing: What tells the text that prompts share.
     """
     class_rng = _generator(seed, 2)
+    texts = TraceTexts(sharing)
 
     def recorded() -> Iterator[Arrival]:
         for part in trace.parts():
             classes = part.class_ids
             if classes is None:
                 classes = _draw_classes(class_rng, len(part.times_s), class_shares)
-            yield from map(
-                Arrival,
+            columns = (
                 part.times_s.tolist(),
                 part.prompt_tokens.tolist(),
                 part.output_tokens.tolist(),
                 classes.tolist(),
             )
+            if part.talk is None:
+                yield from map(Arrival, *columns)
+            else:
+                yield from map(Arrival, *columns, *texts.of(part, part.talk))
 
     return islice(recorded(), requests)
 
 
 def thinned(
-    stream: Iterable[Arrival], seed: int | Sequence[int], from_share: float, to_share: float
+    stream: Iterable[Arrival],
+    seed: int | Sequence[int],
+    from_share: float,
+    to_share: float,
+    *,
+    by_session: bool = False,
 ) -> Iterator[Arrival]:
     """Yield the requests whose uniform draw lies in [from_share, to_share).
 
     Sites that split one workload draw the same numbers and take disjoint intervals of them.
+
+    Args:
+        stream: Requests.
+        seed: Seed of the run, or several numbers that make one.
+        from_share, to_share: The interval, from 0 to 1.
+        by_session: Whether all requests of a session have the same draw.
     """
     rng = _generator(seed, 3)
     iterator = iter(stream)
+
+    @lru_cache(maxsize=64)
+    def of_sessions(block: int) -> FloatArray:
+        return _generator(seed, 6, block).random(CHUNK)
+
     while chunk := list(islice(iterator, CHUNK)):
         draws = rng.random(len(chunk))
+        if by_session:
+            for row, arrival in enumerate(chunk):
+                if arrival.session >= 0:
+                    block, number = divmod(arrival.session, CHUNK)
+                    draws[row] = of_sessions(block)[number]
         kept = (draws >= from_share) & (draws < to_share)
         yield from (arrival for arrival, keep in zip(chunk, kept, strict=True) if keep)
 

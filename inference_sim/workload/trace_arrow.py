@@ -18,7 +18,7 @@ from inference_sim.workload.trace_formats import TraceFormat
 from inference_sim.workload.trace_lines import EPOCHS_S, Columns, LineParser
 from inference_sim.workload.trace_opening import OpenedTrace
 from inference_sim.workload.trace_talk import Column, Prefixes
-from inference_sim.workload.trace_values import MOST_TOKENS, has_offset
+from inference_sim.workload.trace_values import MOST_TOKENS, has_offset, misfit_ids, repeated_ids
 
 
 def parsed_at_once(trace: OpenedTrace, block: Block, parser: LineParser) -> Columns | None:
@@ -44,6 +44,11 @@ def parsed_at_once(trace: OpenedTrace, block: Block, parser: LineParser) -> Colu
     if trace.format.fails_at_zero:
         served |= (prompt >= 0) & (output == 0)
     if not (served & (prompt <= MOST_TOKENS) & (output <= MOST_TOKENS)).all() or more is None:
+        return None
+    prefixes = more.get("prefix")
+    if isinstance(prefixes, Prefixes) and (
+        misfit_ids(prefixes, prompt).any() or repeated_ids(prefixes).any()
+    ):
         return None
     lines = range(block.first_line, block.first_line + table.num_rows)
     return Columns(lines, ticks, prompt, output, more=more)

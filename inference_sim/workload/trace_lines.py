@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,14 +20,16 @@ from inference_sim.workload.text_blocks import Block
 from inference_sim.workload.trace_formats import TIME_UNITS
 from inference_sim.workload.trace_opening import OpenedTrace
 from inference_sim.workload.trace_paths import spans_of, value_at
-from inference_sim.workload.trace_talk import Column, picked
+from inference_sim.workload.trace_talk import Column, Prefixes, picked
 from inference_sim.workload.trace_values import (
     MOST_TOKENS,
     has_offset,
     is_number,
     is_stamp,
+    misfit_ids,
     number_of,
     other_column,
+    repeated_ids,
     shown,
 )
 
@@ -142,6 +145,8 @@ class LineParser:
         for (kind, name), values in zip(self.more.items(), others, strict=True):
             more[kind], bad, wrong = other_column(kind, values, self._format.talk.block_tokens)
             problems_found.append(_Problem(name, values, bad, wrong, _SKIP))
+            if isinstance(prefixes := more[kind], Prefixes):
+                problems_found += _of_ids(name, values, prefixes, prompt)
         problems_found = [problem for problem in problems_found if problem.any]
         if problems_found and not self._skip_invalid:
             first = min(problems_found, key=lambda problem: problem.row)
@@ -294,6 +299,26 @@ class _Problem:
         others = f"; {count} such rows up to line {last_line}" if count > 1 else ""
         got = f"got {shown(self.values[self.row])}{others}"
         return f"column {self.name} {self.wrong} ({got}){self.way_out}"
+
+
+def _of_ids(
+    name: str, values: Sequence[Any], prefixes: Prefixes, prompt_tokens: FloatArray
+) -> list[_Problem]:
+    """Return the problems of hash ids that are whole numbers."""
+    misfit = misfit_ids(prefixes, prompt_tokens)
+    wrong = ""
+    if misfit.any():
+        row = int(misfit.argmax())
+        blocks = math.ceil(prompt_tokens[row] / prefixes.block_tokens)
+        wrong = (
+            f"has {len(prefixes.of(row))} ids, where {prompt_tokens[row]:,.0f} prompt tokens need "
+            f"{blocks} for blocks of {prefixes.block_tokens}"
+        )
+    twice = "has an id twice, which stands for all tokens before it too"
+    return [
+        _Problem(name, values, misfit, wrong, _SKIP),
+        _Problem(name, values, repeated_ids(prefixes), twice, _SKIP),
+    ]
 
 
 def _not_tokens(

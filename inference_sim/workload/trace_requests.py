@@ -25,6 +25,7 @@ class RequestTrace:
         skipped: Number of invalid rows that were left out.
         class_ids: Numbers of the classes; None if they are not told, or not asked for.
         talk: Sessions and prefixes; None if they were not asked for.
+        lap: How often the trace was repeated before.
     """
 
     times_s: FloatArray
@@ -34,6 +35,12 @@ class RequestTrace:
     skipped: int = 0
     class_ids: NDArray[np.int64] | None = None
     talk: Talk | None = None
+    lap: int = 0
+
+    @property
+    def totals(self) -> Totals:
+        """Totals over the requests."""
+        return totals_of([self])
 
     @property
     def span_s(self) -> float:
@@ -48,12 +55,12 @@ class RequestTrace:
     @property
     def peak_rate_per_s(self) -> float:
         """The busiest minute's mean rate [requests/s]."""
-        return totals_of([self]).peak_rate_per_s
+        return self.totals.peak_rate_per_s
 
     @property
     def class_counts(self) -> Sequence[int]:
         """Number of requests of each class; empty if the trace does not tell classes."""
-        return totals_of([self]).class_counts
+        return self.totals.class_counts
 
     def parts(self) -> Iterator[RequestTrace]:
         """Yield the requests in parts of bounded size."""
@@ -76,6 +83,10 @@ class Totals:
         skipped: Number of invalid rows that were left out.
         span_s: Time from the first arrival to the last [s].
         class_counts: Number of requests of each class; empty if they are not told.
+        longest_tokens: Prompt and output of the longest request [tokens].
+        has_sessions: Whether the trace tells sessions.
+        with_prefixes: Requests that have hash ids; None if it does not tell any.
+        orphans: Requests that continue one which is not in the trace, or not served.
     """
 
     def __init__(self) -> None:
@@ -84,6 +95,10 @@ class Totals:
         self.skipped = 0
         self.span_s = 0.0
         self.class_counts: list[int] = []
+        self.longest_tokens = 0
+        self.has_sessions = False
+        self.with_prefixes: int | None = None
+        self.orphans = 0
         self._busiest = self._in_minute = 0
         self._minute = -1.0
 
@@ -104,10 +119,18 @@ class Totals:
         self.requests += piece.requests
         self.span_s = piece.span_s
         self._busiest = max(self._busiest, int(counts.max()))
+        self.longest_tokens = max(
+            self.longest_tokens, int((piece.prompt_tokens + piece.output_tokens).max())
+        )
+        if piece.talk is not None:
+            self.has_sessions |= piece.talk.sessions is not None
+            self.orphans += piece.talk.orphans
+            if (added := piece.talk.with_prefixes) is not None:
+                self.with_prefixes = (self.with_prefixes or 0) + added
         if piece.class_ids is not None:
-            added = np.bincount(piece.class_ids, minlength=len(self.class_counts)).tolist()
-            before = [*self.class_counts, *[0] * (len(added) - len(self.class_counts))]
-            self.class_counts = [*map(sum, zip(before, added, strict=True))]
+            more = np.bincount(piece.class_ids, minlength=len(self.class_counts)).tolist()
+            before = [*self.class_counts, *[0] * (len(more) - len(self.class_counts))]
+            self.class_counts = [*map(sum, zip(before, more, strict=True))]
         self._minute, self._in_minute = float(minutes[-1]), int(counts[-1])
 
 

@@ -36,7 +36,8 @@ class Rows:
         failures: Number of rows left out because their requests had failed.
         skipped: Number of invalid rows left out.
         class_ids: Numbers of their classes, if they were asked for and the trace has them.
-        talk: Their sessions and prefixes, if they were asked for.
+        talk: Their sessions and prefixes, if they were asked for and the trace has any.
+        lines: Their lines in the file.
     """
 
     ticks: NDArray[Any]
@@ -46,6 +47,7 @@ class Rows:
     skipped: int = 0
     class_ids: NDArray[np.int64] | None = None
     talk: Talk | None = None
+    lines: Sequence[int] = ()
 
 
 def read_rows(
@@ -80,7 +82,7 @@ def read_rows(
     )
     if trace.format.any_order:
         parsed = iter([sorted_columns([*parsed])])
-    follower = TurnFollower(path)
+    follower = TurnFollower(path) if more.keys() - {"class"} else None
     first: Any = None
     latest: Any = None
     for columns in parsed:
@@ -93,15 +95,18 @@ def read_rows(
         latest = ticks[-1]
         served = output > 0
         failures = len(served) - int(np.count_nonzero(served))
-        rows_talk = follower.talk(columns.more, columns.lines, served) if talk else None
+        rows_talk = None
+        if follower is not None:
+            rows_talk = follower.talk(columns.more, columns.lines, served)
+        lines = columns.lines
+        if failures:
+            ticks, prompt, output = ticks[served], prompt[served], output[served]
+            lines = np.asarray(lines)[served].tolist()
         class_ids = None
         if classes is not None and "class" in more:
             names = columns.more["class"][served].tolist()  # type: ignore[index]
-            lines = np.asarray(columns.lines)[served].tolist()
             class_ids = classes.of(path, more["class"], names, lines)
-        if failures:
-            ticks, prompt, output = ticks[served], prompt[served], output[served]
-        yield Rows(ticks, prompt, output, failures, columns.skipped, class_ids, rows_talk)
+        yield Rows(ticks, prompt, output, failures, columns.skipped, class_ids, rows_talk, lines)
 
 
 def sorted_columns(parts: Sequence[Columns]) -> Columns:

@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 from inference_sim.errors import TraceError
 
 _NO_PARENT = ("", "-1")
+_BEGINS = -1
+"""Number of the parent of a request that begins a session."""
+ORPHAN = -2
+"""Number of a parent that is not in the trace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,8 @@ class Talk:
         sessions: Name of the session of each, or None where it has none; shape (n,).
         turns: Number of its turn as recorded, or -1; shape (n,).
         parents: Number in the trace of the request of which it is the next turn, counted from 0
-            over those that are served, or -1; shape (n,).
+            over those that are served; -1 if it begins a session, -2 if that request is not in the
+            trace, or not served; shape (n,).
         prefixes: Hash ids of the blocks of its prompt.
     """
 
@@ -106,6 +111,18 @@ class Talk:
     turns: NDArray[np.int64] | None = None
     parents: NDArray[np.int64] | None = None
     prefixes: Prefixes | None = None
+
+    @property
+    def orphans(self) -> int:
+        """Number of requests that continue one which is not in the trace, or not served."""
+        return 0 if self.parents is None else int(np.count_nonzero(self.parents == ORPHAN))
+
+    @property
+    def with_prefixes(self) -> int | None:
+        """Number of requests that have hash ids; None if the trace does not tell any."""
+        if self.prefixes is None:
+            return None
+        return int(np.count_nonzero(np.diff(self.prefixes.offsets)))
 
     def columns(self) -> dict[str, Column]:
         """Return the columns that there are, by name."""
@@ -141,7 +158,7 @@ class TurnFollower:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._served = 0
-        self._session: dict[str, tuple[int, str]] = {}  # number and session, by request
+        self._session: dict[str, tuple[int, str, int]] = {}  # number, session, line, by request
         self._awaited: dict[str, tuple[str, int]] = {}  # who continues it, in which line
 
     def talk(
@@ -155,7 +172,8 @@ class TurnFollower:
             served: Whether each of them is served; others are in the lines alone.
 
         Raises:
-            TraceError: If a request continues one that comes later, such as itself.
+            TraceError: If a request continues one that comes later, such as itself, or has the name
+                of an earlier one.
         """
         talk: dict[str, Any] = {
             "sessions": columns.get("session"),
@@ -167,7 +185,7 @@ class TurnFollower:
             talk["parents"] = np.array([number for number, _ in followed], dtype=np.int64)
             if talk["sessions"] is None:
                 talk["sessions"] = np.array([session for _, session in followed], dtype=object)
-        return Talk(**talk).picked(served)
+        return Talk(**talk) if served.all() else Talk(**talk).picked(served)
 
     def _followed(
         self, columns: Mapping[str, Column], lines: Sequence[int], served: NDArray[np.bool_]
@@ -178,23 +196,28 @@ class TurnFollower:
             _listed(names), _listed(parents), lines, served.tolist(), strict=True
         ):
             if parent is None or parent in _NO_PARENT:
-                number, session = -1, name
+                number, session = _BEGINS, name
             elif parent in self._session:
-                number, session = self._session[parent]
+                number, session, _ = self._session[parent]
             else:
-                number, session = -1, parent
+                number, session = ORPHAN, parent
                 self._awaited.setdefault(parent, (name or "", line))
             if name is not None:
                 if name in self._awaited:
-                    raise TraceError(self._backwards(name, line, session))
-                self._session[name] = (self._served if is_served else -1, session or name)
+                    raise TraceError(self._backwards(name, line, session, number))
+                if name in self._session:
+                    raise TraceError(
+                        f"{self._path}:{line}: '{name}' is the name of the request of line "
+                        f"{self._session[name][2]} already, so its turns cannot be told apart"
+                    )
+                self._session[name] = (self._served if is_served else ORPHAN, session or name, line)
             followed.append((number, session))
             self._served += is_served
         return followed
 
-    def _backwards(self, name: str, line: int, session: str | None) -> str:
+    def _backwards(self, name: str, line: int, session: str | None, parent: int) -> str:
         other, other_line = self._awaited[name]
-        if session == name:  # it goes back to itself
+        if session == name and parent != _BEGINS:  # it goes back to itself
             circle = "itself" if other_line == line else f"'{other}' of line {other_line}"
             return (
                 f"{self._path}:{line}: a cycle of turns: '{name}' continues a session that begins "

@@ -61,6 +61,31 @@ def _hash_ids(value: Any) -> list[int] | None:
     return value if good else None
 
 
+def misfit_ids(prefixes: Prefixes, prompt_tokens: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return the prompts that have more or fewer hash ids than blocks.
+
+    The block that the end of a prompt does not fill may lack one. A prompt without ids is good.
+    """
+    counts = np.diff(prefixes.offsets)
+    blocks = prompt_tokens / prefixes.block_tokens
+    misfit: NDArray[np.bool_] = (counts < np.floor(blocks)) | (counts > np.ceil(blocks))
+    return misfit & (counts > 0) & np.isfinite(blocks)
+
+
+def repeated_ids(prefixes: Prefixes) -> NDArray[np.bool_]:
+    """Return the prompts that have a hash id twice, which stands for all before it too."""
+    rises = np.diff(prefixes.ids, prepend=0) > 0
+    begins = prefixes.offsets[:-1]
+    rises[begins[begins < len(rises)]] = True
+    falls = np.flatnonzero(~rises)  # ids that rise are all different
+    suspects = np.unique(np.searchsorted(prefixes.offsets, falls, side="right") - 1)
+    repeated = np.zeros(len(prefixes), dtype=bool)
+    for row in suspects.tolist():
+        ids = prefixes.of(row)
+        repeated[row] = len(set(ids)) < len(ids)
+    return repeated
+
+
 def is_number(stamp: str) -> bool:
     """Return whether a text is a plain number; 20240510 too, a day in ISO 8601."""
     return bool(_PLAIN_NUMBER.fullmatch(stamp))

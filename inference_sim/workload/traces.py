@@ -19,8 +19,8 @@ import numpy as np
 from inference_sim.errors import TraceError
 from inference_sim.workload.trace_classes import ClassNumbers
 from inference_sim.workload.trace_formats import TraceFormat
-from inference_sim.workload.trace_opening import open_as
-from inference_sim.workload.trace_requests import RequestTrace, totals_of
+from inference_sim.workload.trace_opening import OpenedTrace, open_as
+from inference_sim.workload.trace_requests import RequestTrace, Totals, totals_of
 from inference_sim.workload.trace_rows import read_rows
 from inference_sim.workload.trace_talk import Talk
 
@@ -94,12 +94,37 @@ class TraceFile:
 
     path: Path
     reading: Reading
-    span_s: float
-    requests: int
-    failures: int
-    skipped: int
-    peak_rate_per_s: float
-    class_counts: Sequence[int]
+    totals: Totals
+
+    @property
+    def span_s(self) -> float:
+        """Time from the first arrival to the last [s]."""
+        return self.totals.span_s
+
+    @property
+    def requests(self) -> int:
+        """Number of requests."""
+        return self.totals.requests
+
+    @property
+    def peak_rate_per_s(self) -> float:
+        """The busiest minute's mean rate [requests/s]."""
+        return self.totals.peak_rate_per_s
+
+    @property
+    def failures(self) -> int:
+        """Number of requests that were recorded as failed, and left out."""
+        return self.totals.failures
+
+    @property
+    def skipped(self) -> int:
+        """Number of invalid rows that were left out."""
+        return self.totals.skipped
+
+    @property
+    def class_counts(self) -> Sequence[int]:
+        """Number of requests of each class; empty if the trace does not tell classes."""
+        return self.totals.class_counts
 
     def parts(self) -> Iterator[RequestTrace]:
         """Yield the requests in parts of bounded size."""
@@ -136,17 +161,7 @@ def open_trace(
     reading = Reading(trace_format, time_unit, skip_invalid, sort, classes, talk)
     if not path.is_file() or path.stat().st_size <= in_memory_bytes:
         return _whole(path, reading)
-    totals = totals_of(read_pieces(path, reading))
-    return TraceFile(
-        path,
-        reading,
-        totals.span_s,
-        totals.requests,
-        totals.failures,
-        totals.skipped,
-        totals.peak_rate_per_s,
-        totals.class_counts,
-    )
+    return TraceFile(path, reading, totals_of(read_pieces(path, reading)))
 
 
 def read_trace(
@@ -186,6 +201,32 @@ def _whole(path: Path, reading: Reading) -> RequestTrace:
     )
 
 
+def count_longer(path: Path, reading: Reading, most_tokens: int) -> tuple[int, int]:
+    """Return how many requests of a file are longer than some tokens, and the first one's line.
+
+    Args:
+        path: The file.
+        reading: How it is read.
+        most_tokens: Most tokens of prompt and output together.
+
+    Raises:
+        TraceError: If the file cannot be read as such a trace.
+    """
+    count = line = 0
+    with closing(_opened(path, reading)) as trace:
+        for rows in read_rows(path, trace, skip_invalid=reading.skip_invalid):
+            longer = np.flatnonzero(rows.prompt_tokens + rows.output_tokens > most_tokens)
+            if len(longer) and not count:
+                line = rows.lines[int(longer[0])]
+            count += len(longer)
+    return count, line
+
+
+def _opened(path: Path, reading: Reading) -> OpenedTrace:
+    opened = open_as(path, reading.trace_format, reading.time_unit)
+    return opened.in_any_order() if reading.sort else opened
+
+
 def read_pieces(path: Path, reading: Reading | None = None) -> Iterator[RequestTrace]:
     """Yield the requests of a file piece by piece, checked; times count from the first of all.
 
@@ -200,8 +241,7 @@ def read_pieces(path: Path, reading: Reading | None = None) -> Iterator[RequestT
     """
     reading = reading or Reading()
     origin, failures, skipped = None, 0, 0
-    with closing(open_as(path, reading.trace_format, reading.time_unit)) as opened:
-        trace = opened.in_any_order() if reading.sort else opened
+    with closing(_opened(path, reading)) as trace:
         for rows in read_rows(
             path,
             trace,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from calibration.schedules import Iteration, LinearTimes
 from inference_sim.kv_groups import KvGroups
 from inference_sim.request import Request
 from inference_sim.scheduling.releases import Release
+from inference_sim.speculative import Speculative
 
 BLOCK = 16
 
@@ -108,8 +110,9 @@ class PlainVllm:
             parts = tuple((one.request.request_id, new, one.computed) for one, new in prompts)
             iterations.append(Iteration(now_s, parts, len(contexts), tuple(self.evicted)))
             self.evicted = []
+            read = self.context_read(contexts)
             now_s += self.times.iteration(
-                [(new, before) for _, new, before in parts], 0, len(contexts), sum(contexts)
+                [(new, before) for _, new, before in parts], 0, len(contexts), read
             ).duration_s
             for one, new in scheduled:
                 self.emit(one, new, now_s)
@@ -120,7 +123,7 @@ class PlainVllm:
         budget, scheduled, nobody_evicted = self.budget, list[tuple[Sequence, int]](), True
         while len(scheduled) < len(self.running) and budget > 0:
             one = self.running[len(scheduled)]
-            new = min(len(one.text) - one.computed, budget)
+            new = min(self.uncomputed(one), budget)
             while not self.allocate(one, new) and self.running[-1] is not one:
                 self.evict()
                 nobody_evicted = False
@@ -148,6 +151,12 @@ class PlainVllm:
             scheduled.append((one, new))
             budget -= new
         return scheduled
+
+    def uncomputed(self, one: Sequence) -> int:
+        return len(one.text) - one.computed
+
+    def context_read(self, contexts: list[int]) -> float:
+        return sum(contexts)
 
     def blocks_of(self, tokens: int) -> int:
         return -(-tokens // BLOCK)
@@ -205,6 +214,45 @@ class PlainVllm:
         if len(one.tokens_s) == one.request.output_tokens:
             self.running.remove(one)
             self.free(one)
+
+
+class PlainDraftingVllm(PlainVllm):
+    """The same with drafts, whose blocks a sequence keeps until it ends; nothing is cached.
+
+    Iteration i of those that decode gives each sequence the tokens between floor(i r) and
+    floor((i + 1) r), and reads a context that grows by r.
+    """
+
+    def __init__(self, speculative: Speculative, *arguments: Any) -> None:
+        super().__init__(*arguments, caching=False)
+        self.drafts = speculative.draft_tokens
+        self.ahead = self.drafts if speculative.draft is not None else 0
+        self.rate = 1 + speculative.accepted_tokens
+        self.decodes = self.given = 0
+
+    def uncomputed(self, one: Sequence) -> int:
+        return super().uncomputed(one) + (self.drafts if one.decoding else 0)
+
+    def context_read(self, contexts: list[int]) -> float:
+        read = sum(contexts) + len(contexts) * (self.rate * self.decodes - self.given)
+        if contexts:
+            self.decodes += 1
+            self.given = math.floor(self.decodes * self.rate)
+        return read
+
+    def holds(self, one: Sequence, tokens: int) -> bool:
+        return super().holds(one, tokens + (self.ahead if one.decoding else 0))
+
+    def allocate(self, one: Sequence, new: int) -> bool:
+        return super().allocate(one, new + (self.ahead if one.decoding else 0))
+
+    def emit(self, one: Sequence, new: int, now_s: float) -> None:
+        if not one.decoding:
+            super().emit(one, new, now_s)
+            return
+        given = self.given - math.floor((self.decodes - 1) * self.rate)
+        for _ in range(min(given, one.request.output_tokens - len(one.tokens_s))):
+            super().emit(one, 1, now_s)
 
 
 class PlainWindowedVllm(PlainVllm):

@@ -87,7 +87,7 @@ def test_against_counting_every_sequence(
 
 def sequence(context: int, iteration: int) -> Request:
     """A request that decodes, of `context` tokens at an iteration."""
-    request = Request(0, 0.0, context, 1)
+    request = Request(0, 0.0, context, 10**6)
     request.joined_context, request.joined_iteration = context, iteration
     return request
 

@@ -43,9 +43,9 @@ GOOD = {
     + "45,GPT-4,1087,230,1317,API log\n"
     + "45,ChatGPT,417,0,417,API log\n"
     + "118,ChatGPT,1360,276,1636,Conversation log\n",
-    "mooncake": '{"timestamp": 27482, "input_length": 6955, "output_length": 52, '
+    "mooncake": '{"timestamp": 27482, "input_length": 1255, "output_length": 52, '
     '"hash_ids": [46, 47, 2353]}\n'
-    '{"timestamp": 30535, "input_length": 6472, "output_length": 26, "hash_ids": [46, 2366]}\n'
+    '{"timestamp": 30535, "input_length": 972, "output_length": 26, "hash_ids": [46, 2366]}\n'
     '{"output_length": 1, "hash_ids": [], "input_length": 2, "timestamp": 30536}\n',
     "otel": '{"startTimeUnixNano": "1700000001500000000", "attributes": [{"key": '
     '"gen_ai.usage.input_tokens", "value": {"intValue": "7"}}, {"key": '
@@ -57,7 +57,7 @@ GOOD = {
 EXPECTED = {
     "azure": ([0, 4.314579, 4.541877], [374, 396, 879], [44, 109, 55], 0),
     "burstgpt": ([0, 40, 113], [472, 1087, 1360], [18, 230, 276], 1),
-    "mooncake": ([0, 3.053, 3.054], [6955, 6472, 2], [52, 26, 1], 0),
+    "mooncake": ([0, 3.053, 3.054], [1255, 972, 2], [52, 26, 1], 0),
     "otel": ([0, 1.5], [5, 7], [6, 8], 0),
     "vidur": ([0, 1.5, 1.5], [10, 20, 30], [5, 6, 7], 0),
 }

@@ -31,7 +31,7 @@ def chat(request: int, parent: int, **more: Any) -> str:
         "input_length": 30,
         "output_length": 8,
         "turn": 1,
-        "hash_ids": [request, 7],
+        "hash_ids": [request, 77],
     }
     return json.dumps(values | more) + "\n"
 
@@ -85,17 +85,17 @@ class TestBailian:
         assert talk.turns is not None
         assert talk.prefixes is not None
         assert talk.sessions.tolist() == ["11", "12", "11", "11", "99"]
-        assert talk.parents.tolist() == [-1, -1, 0, 2, -1]
+        assert talk.parents.tolist() == [-1, -1, 0, 2, -2]
         assert talk.turns.tolist() == [1, 1, 2, 1, 1]
         assert talk.prefixes.block_tokens == 16
-        assert talk.prefixes.of(2) == (13, 7)
+        assert talk.prefixes.of(2) == (13, 77)
 
     def test_parents_are_counted_over_the_served(self, tmp_path: Path) -> None:
         text = chat(11, -1) + chat(12, -1, input_length=0) + chat(13, 11) + chat(14, 12)
         talk = talk_of(written(tmp_path, text), skip_invalid=True)
         assert talk.parents is not None
         assert talk.sessions is not None
-        assert talk.parents.tolist() == [-1, 0, -1]
+        assert talk.parents.tolist() == [-1, 0, -2]
         assert talk.sessions.tolist() == ["11", "11", "12"]
 
     @pytest.mark.parametrize(
@@ -113,6 +113,19 @@ class TestBailian:
             (chat(1, -1) + chat(5, 1, hash_ids=[1.5]), ":2: column hash_ids is not a list"),
             (chat(1, -1) + chat(5, 1, turn="first"), ":2: column turn is not the number"),
             (chat(1, -1) + chat(5, 1, parent_chat_id=[1]), ":2: column parent_chat_id is not a"),
+            (
+                chat(1, -1) + chat(5, 1) + chat(5, 1),
+                ":3: '5' is the name of the request of line 2 already",
+            ),
+            (
+                chat(1, -1) + chat(5, 1, input_length=64),
+                ":2: column hash_ids has 2 ids, where 64 prompt tokens need 4 for blocks of 16",
+            ),
+            (
+                chat(1, -1) + chat(5, 1, input_length=16),
+                ":2: column hash_ids has 2 ids, where 16 prompt tokens need 1 for blocks of 16",
+            ),
+            (chat(1, -1) + chat(5, 1, hash_ids=[4, 4]), ":2: column hash_ids has an id twice, wh"),
         ],
     )
     def test_refused(self, tmp_path: Path, text: str, message: str) -> None:
@@ -131,7 +144,7 @@ class TestOthers:
         assert talk.sessions is None
 
     def test_a_first_line_without_hash_ids(self, tmp_path: Path) -> None:
-        first = '{"timestamp": 1, "input_length": 6955, "output_length": 52}\n'
+        first = '{"timestamp": 1, "input_length": 1255, "output_length": 52}\n'
         talk = talk_of(written(tmp_path, first + GOOD["mooncake"]))
         assert talk.prefixes is not None
         assert talk.prefixes.of(0) == ()
@@ -147,7 +160,7 @@ class TestOthers:
 
     def test_columns_of_ones_own(self, tmp_path: Path) -> None:
         """In CSV, ids of blocks are text; a comma in a quoted field is no column."""
-        text = 'ts,in,out,id,after,blocks\n0,9,1,a,,"1,2"\n1,9,1,b,a,1 2 3\n2,9,1,c,b,[4]\n'
+        text = 'ts,in,out,id,after,blocks\n0,9,1,a,,"1,2"\n1,9,1,b,a,1 2 3\n2,4,1,c,b,[4]\n'
         columns = {"time": "ts", "prompt": "in", "output": "out"}
         more = {"request": "id", "parent": "after", "prefix": "blocks"}
         described = mapped_format("csv", columns | more, "s", block_tokens=4)
@@ -173,14 +186,14 @@ class TestOthers:
 
 NAMES = st.one_of(st.none(), st.integers(-2, 30), st.sampled_from(["", "a", "-1", "é", '"']))
 BLOCKS = st.one_of(
-    st.none(), st.lists(st.integers(0, 9), max_size=4), st.sampled_from([[None], [1.5], "1 2"])
+    st.none(), st.lists(st.integers(0, 9), max_size=3), st.sampled_from([[None], [1.5], "1 2"])
 )
 ROWS = st.lists(
     st.fixed_dictionaries(
         {
             "chat_id": NAMES,
             "timestamp": st.just(1.5),
-            "input_length": st.integers(1, 9),
+            "input_length": st.sampled_from([1, 15, 16, 17, 32, 40, 50]),
             "output_length": st.integers(1, 9),
         },
         optional={

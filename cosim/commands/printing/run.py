@@ -11,7 +11,7 @@ from cosim.accounting.words import duration, plural
 from cosim.commands.printing.cache import cache_notes, cache_warnings
 from cosim.commands.printing.control import print_control
 from cosim.commands.printing.layout import print_row, wrapped
-from cosim.commands.printing.notes import trace_notes
+from cosim.commands.printing.notes import text_notes, trace_notes
 from cosim.commands.printing.site import carbon_rows, deployment, energy_balance, site_rows, work
 from cosim.report.headline import load_warning
 from cosim.results.summary import LiveReport
@@ -57,6 +57,8 @@ def print_report(result: Result) -> None:
     for text, stale in _live_notes(summary.live):
         print_row(console, "Live", text, style="yellow" if stale else "cyan")
     for text in trace_notes(result.run.plan):
+        print_row(console, "Trace", text)
+    for text in text_notes(result.run.plan, cached_only=True):
         print_row(console, "Trace", text)
     for planned in result.run.plan.sites:
         for text in planned.signal_notes:

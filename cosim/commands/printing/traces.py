@@ -56,6 +56,11 @@ def print_summary(summary: TraceSummary, picture: Path | None) -> None:
             f"{talk.sessions:,}, with {talk.requests / max(talk.sessions, 1):.3g} requests on "
             f"average and {talk.longest:,} at most"
         )
+        if totals.orphans:
+            rows["Sessions"] += (
+                f"; the parents of {plural(totals.orphans, 'request')} are not in the trace, or "
+                "had failed"
+            )
     if (hits := summary.hit_rates) is not None:
         sizes = ", ".join(
             f"{share_text(share)} in {size / 1e6:,.4g} M" for size, share in hits.by_size.items()
@@ -64,6 +69,12 @@ def print_summary(summary: TraceSummary, picture: Path | None) -> None:
             f"{share_text(hits.unbounded)} of the prompt tokens without bounds; {sizes} tokens "
             f"(LRU, blocks of {hits.block_tokens:,})"
         )
+        if summary.without_hash_ids:
+            rows["Prefix hits"] += (
+                f"; nothing of {plural(summary.without_hash_ids, 'request')} without hash ids"
+            )
+    if (shared := _shared(summary)) is not None:
+        rows["In a run"] = shared
     if picture is not None:
         rows["Picture"] = str(picture)
     print_rows(console, rows)
@@ -82,6 +93,22 @@ def print_summary(summary: TraceSummary, picture: Path | None) -> None:
     console.print(f"\nrequests/s, in intervals of {duration(rate.width_s)}")
     for line in chart_lines(rate, blocks=blocks):
         console.print(Text(line), soft_wrap=True)
+
+
+def _shared(summary: TraceSummary) -> str | None:
+    """Return what a run takes from the sessions and prefixes of a trace; None if it has none."""
+    if summary.hit_rates is not None:
+        answers = ", and next turns the answers before" if summary.format.talk.parent else ""
+        return (
+            f"prompts share what their hash ids tell{answers}: engines with prefix_caching find "
+            "it; `prefixes: none` leaves it out"
+        )
+    if summary.talk is not None:
+        return (
+            "routers follow the sessions; prompts share nothing, as lengths do not tell it, unless "
+            "`prefixes: turns` says that each turn repeats the one before"
+        )
+    return None
 
 
 def share_text(share: float) -> str:

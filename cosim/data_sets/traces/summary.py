@@ -59,6 +59,12 @@ class TraceSummary:
         return self.arrivals.rate(self.totals.span_s, most)
 
     @property
+    def without_hash_ids(self) -> int:
+        """Requests that have no hash ids although the trace tells them."""
+        hashed = self.totals.with_prefixes
+        return 0 if hashed is None else self.totals.requests - hashed
+
+    @property
     def lengths(self) -> dict[str, Quantiles]:
         """The lengths by name."""
         return {"prompt": self.prompt_tokens, "output": self.output_tokens}
@@ -84,6 +90,8 @@ class TraceSummary:
             **({"classes": dict(self.classes)} if self.classes else {}),
             **({"sessions": self.talk.to_dict()} if self.talk is not None else {}),
             **({"prefix_hits": self.hit_rates.to_dict()} if self.hit_rates is not None else {}),
+            **({"without_hash_ids": self.without_hash_ids} if self.hit_rates is not None else {}),
+            **({"without_parent": self.totals.orphans} if self.format.talk.parent else {}),
         }
 
 

@@ -25,17 +25,27 @@ def grid(machine: Machine) -> list[Composition]:
 
 def _grid(machine: Machine) -> Iterator[Composition]:
     tokens = [0, *_ladder(1, machine.budget)]
-    for steps in [0, *_ladder(1, machine.sequences)]:
+    for steps in [0, *_steps(machine)]:
         for wanted in tokens:
             if wanted and steps and not machine.mixes:
                 continue
-            full = machine.budget - steps * machine.mixes
-            for total in {wanted, -(-wanted // _TILE) * _TILE - steps, full if wanted else 0}:
+            full = machine.budget - steps * machine.step_tokens
+            tiled = -(-wanted // _TILE) * _TILE - steps * max(machine.step_tokens, 1)
+            for total in {wanted, tiled, full if wanted else 0}:
                 for chunks, done in _prompts(machine, total, steps):
                     held = sum(new + before for new, before in chunks)
                     for context in _contexts(machine, steps, held):
                         if chunks or steps:
                             yield Composition(chunks, done, steps, context)
+
+
+def _steps(machine: Machine) -> list[int]:
+    """Return numbers of sequences that decode: a ladder, and with drafts those of whole tiles."""
+    steps = set(_ladder(1, machine.sequences))
+    if machine.speculative is not None:
+        tiles = range(1, machine.sequences * machine.step_tokens // _TILE + 1)
+        steps |= {tile * _TILE // machine.step_tokens for tile in tiles}
+    return sorted(steps)
 
 
 def _ladder(first: int, last: int) -> list[int]:
@@ -51,7 +61,7 @@ def _prompts(
     if tokens == 0:
         yield (), 0
         return
-    if not 0 < tokens <= machine.budget - steps * machine.mixes:
+    if not 0 < tokens <= machine.budget - steps * machine.step_tokens:
         return
     least, most = _counts(machine, tokens, steps)
     if least > most:
@@ -92,7 +102,7 @@ def _counts(machine: Machine, tokens: int, steps: int) -> tuple[int, int]:
 def may_cut(machine: Machine, tokens: int, steps: int) -> bool:
     """Return whether a prompt may be cut in an iteration of so many tokens beside decodes."""
     if machine.cuts == "at budget":
-        return tokens + steps * machine.mixes == machine.budget
+        return tokens + steps * machine.step_tokens == machine.budget
     return machine.cuts == "anywhere"
 
 
@@ -117,7 +127,7 @@ def draw(machine: Machine, count: int, rng: np.random.Generator) -> list[Composi
     drawn: list[Composition] = []
     for _ in range(count):
         steps = _log_draw(rng, 0, machine.sequences)
-        tokens = _log_draw(rng, 0, machine.budget - steps * machine.mixes)
+        tokens = _log_draw(rng, 0, machine.budget - steps * machine.step_tokens)
         if tokens and steps and not machine.mixes:
             steps, tokens = (0, tokens) if rng.random() < 0.5 else (steps, 0)
         drawn += _fill(machine, steps, tokens, rng)
@@ -138,8 +148,8 @@ def near(
             beside = min(max(moved, min(steps, 1)), machine.sequences)
             wanted = round(tokens * rng.uniform(0.8, 1.25))
             if rng.random() < 0.5:
-                wanted = -(-wanted // _TILE) * _TILE - beside
-            most = machine.budget - beside * machine.mixes
+                wanted = -(-wanted // _TILE) * _TILE - beside * max(machine.step_tokens, 1)
+            most = machine.budget - beside * machine.step_tokens
             drawn += _fill(machine, beside, min(max(wanted, min(tokens, 1)), most), rng)
     return drawn
 

@@ -30,10 +30,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.scenario.workload import RequestClass
-from cosim.studies.bounds.machine import request_amounts
+from cosim.studies.bounds.machine import decode_steps, request_amounts
 from cosim.studies.bounds.prices import Floor, Worth
 from inference_sim.arrays import FloatArray
 from inference_sim.cluster import Cluster
+from inference_sim.speculative import Speculative
 from inference_sim.workload import Arrival
 
 MISSING = 0.01
@@ -80,6 +81,8 @@ class Requests:
             for the end of the run.
         has_slo: Whether the attainment of the SLOs counts it.
         alone: Numbers of requests with objectives of which no two overlap.
+        steps: Least decode steps of each.
+        speculative: Drafts of the engines.
     """
 
     arrival_s: FloatArray
@@ -90,6 +93,8 @@ class Requests:
     due_s: FloatArray
     has_slo: NDArray[np.bool_]
     alone: Indices
+    steps: FloatArray
+    speculative: Speculative | None
 
     @classmethod
     def of(
@@ -128,13 +133,26 @@ class Requests:
             else np.zeros(0, bool)
         )
         strict = slo & np.isfinite(due_s) & (due_s <= horizon_s)
-        alone = most_apart(arrival_s, due_s, output - 1, np.flatnonzero(strict))
-        return cls(arrival_s, class_id, prompt, output, first_due_s, due_s, slo, alone)
+        speculative = pool.config.speculative
+        steps = decode_steps(output, speculative)
+        alone = most_apart(arrival_s, due_s, steps, np.flatnonzero(strict))
+        return cls(
+            arrival_s=arrival_s,
+            class_id=class_id,
+            prompt_tokens=prompt,
+            output_tokens=output,
+            first_due_s=first_due_s,
+            due_s=due_s,
+            has_slo=slo,
+            alone=alone,
+            steps=steps,
+            speculative=speculative,
+        )
 
     @property
     def amounts(self) -> FloatArray:
         """Amounts of their work, shape (requests, kinds)."""
-        return request_amounts(self.prompt_tokens, self.output_tokens)
+        return request_amounts(self.prompt_tokens, self.output_tokens, self.speculative)
 
     def worths(self, classes: list[RequestClass], busy_s: float) -> list[Worth]:
         """Return the work for which lines of a floor are to be high: of all, and of chat.
@@ -149,7 +167,7 @@ class Requests:
         worths = [Worth(0.0, 0.0, work.sum(axis=0))]
         may_wait = np.array([keys.deferrable for keys in classes])[self.class_id]
         if len(self.alone):
-            iterations = float((self.output_tokens[self.alone] - 1).sum())
+            iterations = float(self.steps[self.alone].sum())
             worths.append(Worth(0.0, iterations, work[~may_wait].sum(axis=0)))
         if busy_s:
             worths.append(Worth(busy_s, 0.0, work[~may_wait].sum(axis=0)))
@@ -189,7 +207,7 @@ class Requests:
     def decoding(self, ends_s: FloatArray, may_miss: int) -> Curve:
         """Return iterations that decode for certain: for requests of which no two overlap."""
         alone = self.alone
-        steps = self.output_tokens[alone] - 1
+        steps = self.steps[alone]
         return _curve(self.arrival_s[alone], self.due_s[alone], steps, may_miss, ends_s)
 
 

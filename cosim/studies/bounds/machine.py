@@ -6,12 +6,13 @@ An iteration has amounts of six kinds of work:
     tokens      prompt tokens that it computes
     prompts     prompts that end in it, each with a first token
     pairs       sum over chunks of q (kv + q / 2): pairs of tokens in causal attention
-    steps       sequences that decode a token
+    steps       sequences that decode
     context     tokens that these hold, and so read
 
 A request brings amounts that do not depend on how it is cut and batched: a prompt of P tokens has P
 tokens and P^2 / 2 pairs, whatever its chunks, and an output of O tokens takes O - 1 decode steps
-over contexts from P + 1 on.
+over contexts from P + 1 on. Where a step gives several tokens, as drafts are accepted, it takes at
+least the steps in which the engine can give so many, over the shortest contexts they can have.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from inference_sim.kv_cache import KvCache
 from inference_sim.power import PowerModel, Use
 from inference_sim.scheduling import OrcaScheduler, StaticScheduler, VllmScheduler
 from inference_sim.scheduling.chunked import ChunkedScheduler
+from inference_sim.speculative import Speculative
 
 KINDS = ("decoding", "tokens", "prompts", "pairs", "steps", "context")
 
@@ -56,10 +58,21 @@ class Composition(NamedTuple):
         return (float(self.steps > 0), tokens, self.done, pairs, self.steps, self.context)
 
 
-def request_amounts(prompt_tokens: FloatArray, output_tokens: FloatArray) -> FloatArray:
-    """Return the amounts that requests bring, shape (requests, kinds); none of `decoding`."""
-    steps = output_tokens - 1
-    context = steps * (prompt_tokens + 1) + steps * (steps - 1) / 2
+def request_amounts(
+    prompt_tokens: FloatArray, output_tokens: FloatArray, speculative: Speculative | None
+) -> FloatArray:
+    """Return the amounts that requests bring, shape (requests, kinds); none of `decoding`.
+
+    Args:
+        prompt_tokens, output_tokens: Lengths, shape (requests,).
+        speculative: Drafts of the engines.
+    """
+    steps = decode_steps(output_tokens, speculative)
+    grown = steps * (steps - 1) / 2
+    if speculative is not None:
+        given = [speculative.tokens(step) for step in range(int(steps.max(initial=0)))]
+        grown = np.concatenate([[0.0], np.cumsum(given)])[steps.astype(np.int64)]
+    context = steps * (prompt_tokens + 1) + grown
     return np.column_stack(
         [
             np.zeros_like(steps),
@@ -70,6 +83,16 @@ def request_amounts(prompt_tokens: FloatArray, output_tokens: FloatArray) -> Flo
             context,
         ]
     )
+
+
+def decode_steps(output_tokens: FloatArray, speculative: Speculative | None) -> FloatArray:
+    """Return the least decode steps of outputs of some lengths, shape (requests,)."""
+    steps = output_tokens - 1
+    if speculative is None:
+        return steps
+    lengths, places = np.unique(steps, return_inverse=True)
+    least = [float(speculative.least_iterations(int(length))) for length in lengths]
+    return np.array(least)[places.reshape(-1)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +114,8 @@ class Machine:
         cuts: Whether prompts are cut where the budget of an iteration ends, and only there; a
             scheduler of a user's own may do so anywhere.
         shortest, longest: Fewest tokens of a prompt, and most of a prompt with its output.
+        step_tokens: Tokens of each decoding sequence that an iteration computes.
+        speculative: Drafts of its engines.
     """
 
     stages: tuple[ExecutionModel, ...]
@@ -106,14 +131,16 @@ class Machine:
     cuts: Literal["never", "at budget", "anywhere"]
     shortest: int
     longest: int
+    step_tokens: int
+    speculative: Speculative | None
 
     @classmethod
     def of(cls, cluster: ClusterConfig, shortest: int, longest: int) -> Machine:
         """Return the machine of a deployment's replicas, for requests of such lengths [tokens]."""
         pool = cluster.pool
-        depth = pool.pipeline_parallel
-        blocks = pool.blocks() // depth
-        cap = max(1, pool.batch_cap // depth)
+        engines = pool.engines_per_replica
+        blocks = pool.blocks() // engines
+        cap = max(1, pool.batch_cap // engines)
         cache = engine_cache(cluster)
         sequences, room = _room(pool, blocks, shortest, cache)
         windowed = pool.kv_groups.windowed > 0
@@ -129,13 +156,15 @@ class Machine:
             peak_bytes_per_s=pool.gpu.peak_bytes_per_s,
             awake_w=min(pool.power.idle_w, pool.power.static_w),
             sequences=max(1, min(cap, sequences)),
-            together=depth * cap if fit else math.inf,
+            together=engines * cap if fit else math.inf,
             room=room,
             budget=max(1, min(pool.batch_tokens, room) if chunked or counting else room),
             mixes=pool.scheduling.mixes,
             cuts="at budget" if chunked else "never" if whole else "anywhere",
             shortest=shortest,
             longest=min(longest, room),
+            step_tokens=pool.decode_tokens if pool.scheduling.mixes else 0,
+            speculative=pool.speculative,
         )
 
     def costs(
@@ -164,7 +193,7 @@ class Machine:
         return energy_j, time_s
 
     def token_s(self, context: int) -> float:
-        """Return the least time of a token of a sequence with such a context, or more [s].
+        """Return the least time of a decode step of a sequence with such a context, or more [s].
 
         It passes all stages one after the other. Beside others it takes longer, and so does a
         longer context or a lower clock.
@@ -179,9 +208,9 @@ class Machine:
 def engine_cache(cluster: ClusterConfig) -> KvCache:
     """Return an empty KV cache of an engine of a deployment."""
     pool = cluster.pool
-    depth = pool.pipeline_parallel
-    scheduler = pool.make_scheduler(max(1, pool.batch_cap // depth))
-    return scheduler.make_cache(pool.blocks() // depth, pool.max_context_tokens)
+    engines = pool.engines_per_replica
+    scheduler = pool.make_scheduler(max(1, pool.batch_cap // engines))
+    return scheduler.make_cache(pool.blocks() // engines, pool.max_context_tokens)
 
 
 def _room(pool: PoolConfig, blocks: int, shortest: int, cache: KvCache) -> tuple[int, int]:

@@ -46,7 +46,7 @@ class MustRun:
             prompt: machine.token_s(int(prompt) + 1) for prompt in np.unique(requests.prompt_tokens)
         }
         token_s = np.array([known[prompt] for prompt in requests.prompt_tokens])
-        takes_s = (requests.output_tokens - 1) * token_s
+        takes_s = requests.steps * token_s
         latest_s = np.minimum(requests.first_due_s, requests.due_s - takes_s)
         latest_s = np.where(requests.has_slo, latest_s, math.inf)
         ends_s = requests.arrival_s + takes_s

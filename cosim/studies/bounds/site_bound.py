@@ -30,6 +30,8 @@ from inference_sim.power_cap import LOWEST_CLOCK
 
 DEPENDS = "no bound: the requests depend on how they are served, by clients, sessions or time-outs"
 
+SHARES = "no bound: prompts of the trace share text that caches find, so their work is not known"
+
 
 def site_bounds(plan: Plan) -> dict[str, SiteBound]:
     """Return the programmes of the sites that have a cluster, by name."""
@@ -48,11 +50,13 @@ def _requests(plan: Plan) -> dict[str, Requests]:
     """Return the requests that come to each site with a cluster, by its name.
 
     Raises:
-        ValueError: If the requests of one depend on how they are served.
+        ValueError: If the requests of one depend on how they are served, or their work on caches.
     """
     for site in plan.sites:
         if site.workload is not None and site.workload.clients is not None:
             raise ValueError(f"{DEPENDS} (site '{site.name}')")
+        if site.workload is not None and site.workload.shares_text:
+            raise ValueError(f"{SHARES} (site '{site.name}'; `prefixes: none` leaves it out)")
     return {
         site.name: Requests.of(
             site.workload.stream(),

@@ -112,7 +112,7 @@ class BothFlops:
         chunks: Sequence[tuple[int, int]],
         prompts_done: int,
         decode_batch: int = 0,
-        decode_context: int = 0,
+        decode_context: float = 0,
     ) -> IterationCost:
         """Return the cost of an iteration."""
         if not chunks:

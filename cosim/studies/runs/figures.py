@@ -128,6 +128,11 @@ class RunFigures:
         return self.total_g / self.output_tokens * 1000 if self.output_tokens else None
 
     @property
+    def j_per_token(self) -> float | None:
+        """Energy of the facility per output token [J]; None without any."""
+        return self.facility_kwh * 3.6e6 / self.output_tokens if self.output_tokens else None
+
+    @property
     def self_sufficiency(self) -> float | None:
         """Share of the facility's energy that was not imported; None if it took none."""
         return 1 - self.import_kwh / self.facility_kwh if self.facility_kwh else None

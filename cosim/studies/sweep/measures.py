@@ -52,6 +52,7 @@ ENERGY = (
     Measure("export_kwh", "exported energy", "kWh"),
     Measure("self_sufficiency", "self-sufficiency", "%", 100.0, 1),
     Measure("battery_cycles", "full cycles of the battery", "", 1.0, 2),
+    Measure("j_per_token", "energy per output token", "J"),
     Measure("cost", "cost of grid imports", "", 1.0),
 )
 SERVICE = (

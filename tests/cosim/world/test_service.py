@@ -22,12 +22,19 @@ from inference_sim.latencies import tpot_s
 from inference_sim.models import find_model
 from inference_sim.power import TwoResource
 from inference_sim.request import Request
+from inference_sim.speculative import Speculative, draft_layers
 from inference_sim.telemetry import StepTelemetry
 from inference_sim.workload import FixedLengths, PoissonArrivals, generated_stream
 from tests.deployments import one_pool
 
 H100 = find_gpu("h100-sxm-80gb")
 PROMPT, OUTPUT = 512, 128
+DRAFTS = Speculative(
+    draft_tokens=3,
+    accepted_tokens=1.4,
+    draft=draft_layers(find_model("meta-llama/Meta-Llama-3-8B"), 1),
+    shares_embeddings=True,
+)
 REQUESTS = 3000
 
 
@@ -76,8 +83,9 @@ def h100() -> ServiceModel:
         ({"replicas": 2, "tensor_parallel": 2}, 0.05),
         ({"scheduler": "vllm"}, 0.10),
         ({"pipeline_parallel": 2}, 0.10),
+        ({"speculative": DRAFTS}, 0.08),
     ],
-    ids=["h100", "two of two", "vllm v0", "pipeline"],
+    ids=["h100", "two of two", "vllm v0", "pipeline", "drafts"],
 )
 def test_power_and_time_per_token_are_those_of_a_run(
     changes: dict[str, Any], within: float, load: float

@@ -52,10 +52,16 @@ _SHIPPED = (
 )  # fmt: skip
 
 
-def draw_plan(seed: int, folder: Path) -> Plan:
-    """A plan of some hours, with a few hundred requests, at 2 to 80 % of the capacity."""
+def draw_plan(seed: int, folder: Path, speculative: Mapping[str, Any] | None = None) -> Plan:
+    """A plan of some hours, with a few hundred requests, at 2 to 80 % of the capacity.
+
+    Its engines may draft tokens.
+    """
     rng = np.random.default_rng(seed)
     document = _document(rng, folder)
+    if speculative is not None:
+        keys = {"type": "vllm_v1", "speculative": speculative}
+        document["sites"][0]["cluster"]["scheduler"] |= keys
     path = folder / f"s{seed}.yaml"
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     plan = load_plan(path)

@@ -88,7 +88,7 @@ def test_prices_are_those_of_the_best_iterations() -> None:
 
 def test_amounts_of_a_request_do_not_depend_on_its_chunks() -> None:
     """A prompt of 100 and an output of 4: 3 steps over contexts of 101, 102 and 103."""
-    (whole,) = request_amounts(np.array([100.0]), np.array([4.0]))
+    (whole,) = request_amounts(np.array([100.0]), np.array([4.0]), None)
     assert list(whole) == [0, 100, 1, 5000, 3, 306]
     pieces = [Composition(((30, 0),), 0, 0, 0), Composition(((70, 30),), 1, 0, 0)]
     steps = [Composition((), 0, 1, context) for context in (101, 102, 103)]
@@ -100,6 +100,16 @@ def test_amounts_of_a_request_do_not_depend_on_its_chunks() -> None:
 @given(scenarios(), st.integers(0, 2**16))
 def test_no_cluster_spends_less_than_the_floor(scenario: Scenario, seed: int) -> None:
     """Random deployments with little memory, under settings that move: evictions included."""
+    check_floor(scenario)
+
+
+@settings(max_examples=examples(2), suppress_health_check=list(HealthCheck))
+@given(scenarios(drafts=True))
+def test_no_cluster_with_drafts_spends_less_than_the_floor(scenario: Scenario) -> None:
+    check_floor(scenario.but(batch_cap=24))  # the most that is set
+
+
+def check_floor(scenario: Scenario) -> None:
     cluster = Cluster(scenario.config, iter(scenario.stream))
     energy_j = busy_s = 0.0
     pool = scenario.config.pool
@@ -118,7 +128,7 @@ def test_no_cluster_spends_less_than_the_floor(scenario: Scenario, seed: int) ->
     served = [request for request in cluster.take_ended() if request.finish_s >= 0]
     assume(served)
     lengths = np.array([(each.prompt_tokens, each.output_tokens) for each in served], dtype=float)
-    work = request_amounts(lengths[:, 0], lengths[:, 1]).sum(axis=0)
+    work = request_amounts(lengths[:, 0], lengths[:, 1], pool.speculative).sum(axis=0)
     machine = Machine.of(scenario.config, int(lengths[:, 0].min()), int(lengths.sum(axis=1).max()))
     floor = find_floor(machine, CLOCKS, work, [Worth(0.0, 0.0, work)], [50.0])
     above_j = energy_j - busy_s * pool.tensor_parallel * machine.awake_w

@@ -18,6 +18,13 @@ def test_no_controller_beats_the_bound(tmp_path: Path) -> None:
     assert truth(7, tmp_path, search_runs=3).below == ()
 
 
+def test_no_controller_beats_the_bound_with_drafts(tmp_path: Path) -> None:
+    drafts = {"draft_tokens": 3, "accepted_tokens": 1.4, "draft_layers": 1}
+    found = truth(35, tmp_path, search_runs=3, speculative=drafts)
+    assert found.below == ()
+    assert found.checked > 0
+
+
 @pytest.mark.nightly("the bounds of emissions against 300 random scenarios; every day against one")
 def test_no_controller_beats_the_bound_in_many(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

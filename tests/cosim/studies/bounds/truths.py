@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,12 @@ class Truth:
         return (self.plain_g - self.found_g) / (self.plain_g - self.bound_g)
 
 
-def truth(seed: int, folder: Path, search_runs: int | None = None) -> Truth:
+def truth(
+    seed: int,
+    folder: Path,
+    search_runs: int | None = None,
+    speculative: Mapping[str, Any] | None = None,
+) -> Truth:
     """Return the truth about a scenario, whose files go to a folder.
 
     Whether its best plan is set beside the bound depends on the scenario and the bound, not on the
@@ -79,8 +85,9 @@ def truth(seed: int, folder: Path, search_runs: int | None = None) -> Truth:
         seed: Seed of the scenario.
         folder: The folder.
         search_runs: Runs of the search, if not as many as by night.
+        speculative: Drafts of the engines.
     """
-    plan = draw_plan(seed, folder)
+    plan = draw_plan(seed, folder, speculative)
     bounds = site_bounds(plan)
     bound = bound_of(plan, bounds)
     noop = run_figures(scheduled(plan, {}, "timing"))

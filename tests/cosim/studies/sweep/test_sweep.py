@@ -116,6 +116,8 @@ def test_figures_are_those_of_the_run(study: Path, one_go: Path) -> None:
     assert row["self_sufficiency"] == pytest.approx(totals.grid.self_sufficiency)
     assert row["battery_cycles"] == totals.battery.cycles > 0
     assert row["mfu"] == totals.gpu.mfu_mean
+    joules = float(record.column("facility_power_w").sum()) * 60.0
+    assert row["j_per_token"] == pytest.approx(joules / row["output_tokens"], rel=1e-9)
     step_s = 60.0
     intensity = record.column("carbon_intensity_g_per_kwh")
     import_g = float(record.column("import_w") @ intensity) * step_s / J_PER_KWH
