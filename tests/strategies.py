@@ -106,24 +106,27 @@ def offloads() -> st.SearchStrategy[KvOffload]:
     """
     return st.builds(
         lambda blocks, gb_per_s: KvOffload(host_gib=blocks / 128, host_gb_per_s=gb_per_s),
-        st.sampled_from([2, 11, 40, 5000]),
+        st.sampled_from([2, 40, 90, 5000]),
         st.sampled_from([0.1, 1.3, 20.0]),
     )
 
 
 @st.composite
-def scenarios(draw: st.DrawFn) -> Scenario:
-    """A small deployment with little KV memory, whose actuators move."""
-    scheduler = draw(st.sampled_from(sorted(SCHEDULERS)))
-    stages = draw(st.sampled_from([1, 1, 1, 2, 4]))
+def scenarios(draw: st.DrawFn, *, offloaded: bool = False) -> Scenario:
+    """A small deployment with little KV memory, whose actuators move.
+
+    If `offloaded`, there is host memory behind it; otherwise now and then.
+    """
+    scheduler = "vllm_v1" if offloaded else draw(st.sampled_from(sorted(SCHEDULERS)))
+    stages = 1 if offloaded else draw(st.sampled_from([1, 1, 1, 2, 4]))
     rules: dict[str, Any] = {}
     if scheduler == "vllm_v1":
         rules = {
             "release": draw(st.sampled_from([None, *RELEASES])),
-            "prefix_caching": draw(st.booleans()),
+            "prefix_caching": offloaded or draw(st.booleans()),
         }
         if rules["prefix_caching"] and stages == 1:
-            rules["kv_offload"] = draw(st.none() | offloads())
+            rules["kv_offload"] = draw(offloads() if offloaded else st.none() | offloads())
     config = one_pool(
         **rules,
         model=LLAMA2_7B,
