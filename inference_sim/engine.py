@@ -270,10 +270,13 @@ class Engine:
 
         That was when the one that has just ended began; or is now, if there was nothing to plan.
         """
-        idle = not (self.waiting or self.running or self._partial is not None)
-        while self.arrived and (idle or self._submitted_s[0] <= self._seen_s):
+        while self.arrived and self._submitted_s[0] <= self._seen_s:
             self._submitted_s.popleft()
             self.waiting.append(self.arrived.popleft())
+        if not (self.waiting or self.running or self._partial is not None):
+            self._submitted_s.clear()
+            self.waiting.extend(self.arrived)
+            self.arrived.clear()
 
     def _fall_asleep(self) -> None:
         self._asleep = True
