@@ -21,8 +21,8 @@ class KvOffloadKeys(StrictModel):
     """Host memory of a replica for KV blocks [GiB], of all its GPUs together
     (kv_offloading_size)."""
     host_gb_per_s: Positive
-    """Bandwidth from host to GPU, of each GPU by itself [GB/s]: about 50 over PCIe 5.0 (H100, H200,
-    B200), 25 over PCIe 4.0 (A100, L40S)."""
+    """Bandwidth from host to each GPU [GB/s]; about 50 over PCIe 5.0 (H100, H200, B200), and 25
+    over PCIe 4.0 (A100, L40S)."""
     w_per_gib: NonNegative = host_dram().w_per_gib
     """Power of the memory [W/GiB], of as much of it as is set (cache_host_gib)."""
     embodied_g_per_gib_hour: NonNegative = host_dram().embodied_g_per_gib_hour
