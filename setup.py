@@ -90,6 +90,10 @@ class BuildWithScenarios(build_py):
 
 
 def _say_plain(error: BaseException) -> None:
+    """Warn, and remove extensions of an earlier build: Python would import them, not the source."""
+    for module in MODULES:
+        for stale in Path(module).parent.glob(f"{Path(module).stem}.*.so"):
+            stale.unlink()
     print(f"warning: the simulator will run as plain Python: {error}", file=sys.stderr)
 
 

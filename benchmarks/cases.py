@@ -97,6 +97,20 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         group="engine",
+        name="cached_saturated",
+        about="engine.chunked_saturated with prefix caching that finds nothing",
+        work=replace(_SATURATED, scheduler="vllm_v1", prefix_caching=True),
+    ),
+    Case(
+        group="engine",
+        name="cached",
+        about="engine.chunked with prefix caching that finds nothing",
+        work=replace(_STABLE, scheduler="vllm_v1", prefix_caching=True),
+        smoke=replace(_STABLE, scheduler="vllm_v1", prefix_caching=True, requests=4096),
+        floor=0.01,
+    ),
+    Case(
+        group="engine",
         name="vidur",
         about="serving.stable with the times of Vidur",
         work=replace(_STABLE, model=_LLAMA_3, vidur=True),

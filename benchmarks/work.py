@@ -45,6 +45,7 @@ class Serve:
         replicas: Copies of the model, on an A100 each.
         step_s: Length of a step [s].
         vidur: Whether iterations take what Vidur says; the roofline if not.
+        prefix_caching: Whether the KV cache finds blocks again; the requests share nothing.
     """
 
     requests: int
@@ -55,6 +56,7 @@ class Serve:
     replicas: int = 1
     step_s: float = STEP_S
     vidur: bool = False
+    prefix_caching: bool = False
 
     def prepare(self) -> Callable[[], Done]:
         """Return a run until every request has ended; the stream is drawn in it."""
@@ -80,6 +82,7 @@ class Serve:
             engine=find_engine("none"),
             power=TwoResource.of(gpu),
             scheduler=self.scheduler,
+            prefix_caching=self.prefix_caching,
             replicas=self.replicas,
             stages=(lambda stage: vidur_execution(model, gpu, 1, stage)) if self.vidur else None,
         )

@@ -136,13 +136,15 @@ class MemoryPlan:
             if sampler
             else f"max_batch_tokens (max_num_batched_tokens) of {self.batch_tokens:,}"
         )
+        other = f"lower {cause.split()[0]}, raise memory_utilisation (gpu_memory_utilization) or"
+        if self.weight_bytes > self.share_bytes:
+            other = "raise"
         raise ModelDoesNotFit(
             f"vLLM {self.release.name} does not start with '{self.model.name}' on {gpus} x "
             f"{self.gpu.name}: of {self.share_bytes / GIB:.2f} GiB on each GPU "
             f"({self.memory_utilisation:.0%} of {self.gpu.usable_memory_gib:g}) weights take "
             f"{self.weight_bytes / GIB:.2f}, the profiling run {self.peak_bytes / GIB:.2f} for a "
             f"{cause}, and {self.non_torch_bytes / GIB:.2f} are outside PyTorch's; "
-            f"{-self.kv_bytes / GIB:.2f} GiB are missing, and the KV cache has none: lower "
-            f"{cause.split()[0]}, raise memory_utilisation (gpu_memory_utilization) or "
+            f"{-self.kv_bytes / GIB:.2f} GiB are missing, and the KV cache has none: {other} "
             "tensor_parallel, or take a larger GPU"
         )

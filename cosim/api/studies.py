@@ -20,13 +20,14 @@ from cosim.results.files import put_text
 from cosim.scenario.python_data import node_of
 from cosim.scenario.settings import Setting
 from cosim.studies.evaluate.bulk import trial_runs, with_best_hour
+from cosim.studies.evaluate.comparison import comparison
 from cosim.studies.evaluate.evaluation import Evaluation, evaluation_of
 from cosim.studies.evaluate.evaluation import needed_runs as runs_of_evaluation
 from cosim.studies.evaluate.frames import policies_frame
 from cosim.studies.evaluate.frames import runs_frame as runs_of_policies
 from cosim.studies.evaluate.outcome import EVALUATION
 from cosim.studies.evaluate.outcome import shown as shown_evaluation
-from cosim.studies.evaluate.variants import NOOP, comparison
+from cosim.studies.evaluate.variants import NOOP
 from cosim.studies.frame.cases import CaseRuns, run_cases
 from cosim.studies.frame.study import StudyFrame
 from cosim.studies.kinds import check_place

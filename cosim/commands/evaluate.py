@@ -75,9 +75,10 @@ def evaluate(
     """
     from cosim.errors import ScenarioError
     from cosim.studies.evaluate.bulk import trial_runs, with_best_hour
+    from cosim.studies.evaluate.comparison import comparison
     from cosim.studies.evaluate.evaluation import evaluation_of, needed_runs
+    from cosim.studies.evaluate.named import at_option, policies_setting
     from cosim.studies.evaluate.outcome import EVALUATION, shown
-    from cosim.studies.evaluate.variants import at_option, comparison, policies_setting
     from cosim.studies.kinds import check_place
 
     if twins and controllers is None:

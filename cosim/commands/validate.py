@@ -43,7 +43,7 @@ def validate(
                 notes = [*trace_notes(plan)]
                 plan.check_resets()
                 if plan.scenario.evaluation is not None:
-                    from cosim.studies.evaluate.variants import comparison
+                    from cosim.studies.evaluate.comparison import comparison
 
                     comparison(path, overrides or ())
                 clusters = {site.name: site.cluster for site in plan.sites if site.cluster}

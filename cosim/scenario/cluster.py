@@ -35,7 +35,9 @@ from inference_sim.execution.vidur import vidur_blocks
 from inference_sim.hardware import GpuSpec, find_gpu, find_node
 from inference_sim.models import ModelSpec, find_model
 from inference_sim.power.pue import ConstantPue
+from inference_sim.scheduling import Scheduler, find_scheduler
 from inference_sim.scheduling.defaults import release_defaults
+from inference_sim.scheduling.releases import DEFAULT_RELEASE
 
 MAX_REPLICAS = 100_000
 MAX_GPUS = 1_000_000
@@ -155,7 +157,6 @@ class ClusterKeys(StrictModel):
         gpu, model = find_gpu(self.gpu), self._model()
         rate = self.gateway.admission_rate_per_s
         power = self.power.model(gpu)
-        vidur = self.execution.type == "vidur"
         serving = self._serving(gpu)
         pool = PoolConfig(
             model=model,
@@ -174,10 +175,8 @@ class ClusterKeys(StrictModel):
             tensor_parallel=self.tensor_parallel,
             pipeline_parallel=self.pipeline_parallel,
             router=router_of(self.router),
-            scheduler=scheduler_of(
-                "vidur" if vidur and self.scheduler.type == "vllm" else self.scheduler.type
-            ),
-            release=self.scheduler.release,
+            scheduler=self._scheduler,
+            release=self._release,
             prefix_caching=serving.prefix_caching,
             kv_offload=None if self.kv_offload is None else self.kv_offload.offload(),
             batch_cap=serving.batch_cap,
@@ -208,6 +207,7 @@ class ClusterKeys(StrictModel):
         serving = self._serving(find_gpu(self.gpu))
         content["memory_utilisation"] = serving.memory_utilisation
         content["scheduler"] |= {
+            "release": self._release,
             "batch_cap": serving.batch_cap,
             "prefix_caching": serving.prefix_caching,
         }
@@ -221,12 +221,32 @@ class ClusterKeys(StrictModel):
             return replace(model, kv_bytes_per_value=1.0)
         return model
 
+    @property
+    def _scheduler(self) -> str | type[Scheduler]:
+        """Name of the scheduler, or its class."""
+        name = self.scheduler.type
+        return scheduler_of("vidur" if name == "vllm" and self._as_vidur else name)
+
+    @property
+    def _as_vidur(self) -> bool:
+        """Whether time and memory are Vidur's."""
+        return self.execution.type == "vidur"
+
+    @property
+    def _release(self) -> str | None:
+        """Release of vLLM, if the scheduler follows one."""
+        if self.scheduler.release is not None or self._as_vidur:
+            return self.scheduler.release
+        scheduler = self._scheduler
+        rules = find_scheduler(scheduler) if isinstance(scheduler, str) else scheduler
+        return DEFAULT_RELEASE if rules.follows_releases else None
+
     def _serving(self, gpu: GpuSpec) -> _Serving:
         """Return the caps and shares that are given, or else the default ones."""
         keys = self.scheduler
         default = _Serving(128, keys.max_batch_tokens, 0.9, prefix_caching=False)
-        if keys.release is not None:
-            release = release_defaults(keys.release)
+        if self._release is not None:
+            release = release_defaults(self._release)
             batch = release.batch(gpu)
             tokens = keys.max_batch_tokens or batch.max_batch_tokens
             default = _Serving(
@@ -245,7 +265,7 @@ class ClusterKeys(StrictModel):
 
     def _kv_blocks(self, model: ModelSpec, gpu: GpuSpec) -> int | None:
         """Return the KV blocks of a replica; None to plan them."""
-        if self.scheduler.kv_blocks is not None or self.execution.type != "vidur":
+        if self.scheduler.kv_blocks is not None or not self._as_vidur:
             return self.scheduler.kv_blocks
         return vidur_blocks(model, gpu, self.tensor_parallel, self.pipeline_parallel)
 

@@ -50,23 +50,24 @@ class SchedulerKeys(StrictModel):
     one of your own (`cosim schedulers` lists those that have a name)."""
     release: Annotated[Literal["0.11", "0.33"] | None, BeforeValidator(_release_text)] = None
     """Release of vLLM that vllm_v1 follows: its rules, its plan of the GPU's memory, and its
-    defaults for prefix_caching, batch_cap, max_batch_tokens and memory_utilisation. 0.33 admits a
-    prompt only if all of it fits into the KV cache, and plans an iteration while the one before
-    runs: a request that arrives in an iteration starts in the second one after it. Without it the
-    rules are those of 0.11, the KV cache gets all that the weights leave, and layers with attention
-    windows count with the whole context."""
+    defaults for prefix_caching, batch_cap, max_batch_tokens and memory_utilisation; 0.11 by
+    default. 0.33 admits a prompt only if all of it fits into the KV cache, and plans an iteration
+    while the one before runs: a request that arrives in an iteration starts in the second one after
+    it. With `execution: vidur` there is none by default: the rules are those of 0.11, and the KV
+    cache and the caps Vidur's."""
     prefix_caching: bool | None = None
     """Whether vllm_v1 finds KV blocks of earlier prompts again by what they hold, until others
-    take them (enable_prefix_caching): true with a release, false without by default."""
+    take them (enable_prefix_caching); as the release has it, true, by default."""
     batch_cap: Annotated[Count, up_to(1_000_000, "engines run some thousands at most")] | None = (
         None
     )
-    """Most sequences that run at once on a replica (max_num_seqs): 128 by default, and with a
-    release 1024 on GPUs of 70 GiB and more but the A100, 256 on others."""
+    """Most sequences that run at once on a replica (max_num_seqs). By default that of the release:
+    1024 on GPUs of 70 GiB and more but the A100, 256 on others; 128 for other schedulers than
+    vllm_v1."""
     max_batch_tokens: Count | None = None
-    """Most tokens of one iteration (max_num_batched_tokens): 8192 for vllm_v1 and 512 for sarathi
-    by default; with a release 8192 where batch_cap is 1024, 2048 where it is 256, and 16384 on a
-    B200 with 0.33. For vllm those of one prefill, for vidur padded to its longest prompt, which
+    """Most tokens of one iteration (max_num_batched_tokens). By default that of the release: 8192
+    on GPUs of 70 GiB and more but the A100, 2048 on others, 16384 on a B200 with 0.33; and 512 for
+    sarathi. For vllm those of one prefill, for vidur padded to its longest prompt, which
     bounds the length of a request too; the model's context by default. orca and static do not
     count them."""
     max_model_len: Count | None = None

@@ -55,6 +55,8 @@ RELEASES: Mapping[str, Release] = MappingProxyType(
     }
 )
 """The releases by number; those between follow the nearest older one."""
+DEFAULT_RELEASE = "0.11"
+"""The one whose times are measured; see ``execution/engines.yaml``."""
 
 
 def find_release(name: str) -> Release:

@@ -35,9 +35,7 @@ def test_every_scenario_validates(cosim: Cli) -> None:
     answer = cosim("validate", *FILES)
     assert (answer.code, answer.err) == (0, "")
     lines = answer.out.splitlines()
-    assert [line for line in lines if ": warning: " not in line] == [
-        f"{path}: ok" for path in FILES
-    ]
+    assert [line for line in lines if line.endswith(": ok")] == [f"{path}: ok" for path in FILES]
 
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)

@@ -106,13 +106,16 @@ def work(totals: ServingTotals) -> str:
 
 
 def _cached(tokens: TokenCounts) -> str:
-    """Return the shares of prompts found in KV caches and loaded; empty where none are kept."""
-    if tokens.cached is None or not tokens.prefilled:
+    """Return the shares of prompts found in KV caches and loaded; empty where none was."""
+    if tokens.cached is None or tokens.prefilled is None:
         return ""
-    whole = tokens.cached + tokens.prefilled + (tokens.loaded or 0)
+    loaded = tokens.loaded or 0
+    if not tokens.cached + loaded:
+        return ""
+    whole = tokens.prefilled + tokens.cached + loaded
     text = f"; {tokens.cached / whole * 100:.1f} % of the prompts found in KV caches"
     if tokens.loaded is not None:
-        text += f", {tokens.loaded / whole * 100:.1f} % loaded from host memory"
+        text += f", {loaded / whole * 100:.1f} % loaded from host memory"
     return text
 
 

@@ -12,7 +12,7 @@ from cosim.errors import ScenarioError
 from cosim.report.run_data import LATENCIES, RunData
 from cosim.results.totals import RunTotals, ServingTotals
 from cosim.studies.runs.figures import RunFigures
-from cosim.studies.runs.measure import left_g
+from cosim.studies.runs.undone import undone
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,35 +105,21 @@ class ComparedRun:
 def _figures(data: RunData, totals: RunTotals) -> RunFigures:
     """Return the figures that a saving is judged by."""
     serving = totals if isinstance(totals, ServingTotals) else None
-    classes = serving.attribution.by_class if serving else {}
-    deferrable = _deferrable(data.scenario)
-    late = {
-        name: share.late + share.requests - share.completed
-        for name, share in classes.items()
-        if name in deferrable
-    }
+    left = undone(serving, _deferrable(data.scenario))
     failure = data.summary.failure
     return RunFigures(
         seed=data.summary.scenario.seed,
         import_g=totals.carbon_g.import_,
         stored_g=_stored_g(data),
-        left_g=math.fsum(left_g(share) for share in classes.values()),
+        left_g=left.left_g,
         embodied_g=totals.carbon_g.embodied,
         attainment=serving.slo.attainment if serving else None,
         attainment_by_class=dict(serving.slo.by_class) if serving else {},
         arrived=serving.requests.arrived if serving else 0,
         completed=serving.requests.completed if serving else 0,
-        left_by_class={
-            name: 1 - share.completed / share.requests
-            for name, share in classes.items()
-            if share.requests
-        },
-        late=sum(late.values()),
-        late_by_class={
-            name: count / classes[name].requests
-            for name, count in late.items()
-            if classes[name].requests
-        },
+        left_by_class=left.left_by_class,
+        late=left.late,
+        late_by_class=left.late_by_class,
         output_tokens=serving.tokens.output if serving else 0,
         load_state=serving.load_state if serving else "",
         failure="" if failure is None else failure.message,

@@ -14,8 +14,9 @@ from functools import partial
 from operator import attrgetter
 
 from cosim.studies.evaluate.baselines import BULK
+from cosim.studies.evaluate.documents import case_document
 from cosim.studies.evaluate.statistics import meets_objectives
-from cosim.studies.evaluate.variants import Case, Comparison, case_document
+from cosim.studies.evaluate.variants import Case, Comparison
 from cosim.studies.frame.cases import CaseRuns
 from cosim.studies.runs.figures import LEAST_SERVED, RunFigures
 

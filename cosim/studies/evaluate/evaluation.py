@@ -13,15 +13,10 @@ from cosim.results.folder import versions
 from cosim.scenario.loading import validate_document
 from cosim.scenario.scenario import Scenario
 from cosim.studies.bounds.bound import Bound, bound_of
+from cosim.studies.evaluate.documents import case_document, case_plan, compared_document
 from cosim.studies.evaluate.statistics import PolicyRow, PolicyRuns, rows
 from cosim.studies.evaluate.units import Units
-from cosim.studies.evaluate.variants import (
-    Case,
-    Comparison,
-    case_document,
-    case_plan,
-    compared_document,
-)
+from cosim.studies.evaluate.variants import Case, Comparison
 from cosim.studies.frame.cases import CaseRuns
 from cosim.studies.runs.figures import RunFigures
 from cosim.studies.runs.processes import Processes, cores

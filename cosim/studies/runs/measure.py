@@ -9,10 +9,11 @@ from cosim.accounting.energy import J_PER_KWH
 from cosim.errors import RunInterrupted
 from cosim.results.site_totals import battery_of, flows_of
 from cosim.results.summary import Summary
-from cosim.results.totals import ClassTotals, RunTotals, ServingTotals
+from cosim.results.totals import RunTotals, ServingTotals
 from cosim.studies.runs.execute import Result, execute
 from cosim.studies.runs.figures import RunFigures
 from cosim.studies.runs.latencies import Latencies, percentile
+from cosim.studies.runs.undone import undone
 from cosim.world.plan import Plan
 
 
@@ -46,13 +47,7 @@ def measure(result: Result, latencies: Latencies) -> RunFigures:
     serving = totals if isinstance(totals, ServingTotals) else None
     carbon, energy = totals.carbon_g, totals.energy_kwh
     requests = serving.requests if serving else None
-    classes = serving.attribution.by_class if serving else {}
-    deferrable = latencies.deferrable_classes
-    late = {
-        name: share.late + share.requests - share.completed
-        for name, share in classes.items()
-        if name in deferrable
-    }
+    left = undone(serving, latencies.deferrable_classes)
     mattered: dict[str, float] = {}
     for entry in summary.controllers:
         for name, use in entry.settings.items():
@@ -66,7 +61,7 @@ def measure(result: Result, latencies: Latencies) -> RunFigures:
         stored_g=stored.mean_g,
         stored_low_g=stored.low_g,
         stored_high_g=stored.high_g,
-        left_g=math.fsum(left_g(share) for share in classes.values()),
+        left_g=left.left_g,
         marginal_g=_marginal_g(totals, stored),
         embodied_g=carbon.embodied,
         gross_g=carbon.gross,
@@ -90,17 +85,9 @@ def measure(result: Result, latencies: Latencies) -> RunFigures:
         completed=requests.completed if requests else 0,
         backlog=requests.waiting + requests.running if requests else 0,
         rejected=requests.rejected if requests else 0,
-        left_by_class={
-            name: 1 - share.completed / share.requests
-            for name, share in classes.items()
-            if share.requests
-        },
-        late=sum(late.values()),
-        late_by_class={
-            name: count / classes[name].requests
-            for name, count in late.items()
-            if classes[name].requests
-        },
+        left_by_class=left.left_by_class,
+        late=left.late,
+        late_by_class=left.late_by_class,
         wait_s=latencies.mean_wait_s,
         output_tokens=serving.tokens.output if serving else 0,
         mfu=serving.gpu.mfu_mean if serving else None,
@@ -113,13 +100,6 @@ def measure(result: Result, latencies: Latencies) -> RunFigures:
         load_state=serving.load_state if serving else "",
         failure=failure,
     )
-
-
-def left_g(share: ClassTotals) -> float:
-    """Return the emissions of the requests of a class that were left, as of those served [g]."""
-    if not share.completed:
-        return 0.0
-    return max(share.carbon_g, 0.0) / share.completed * (share.requests - share.completed)
 
 
 @dataclass(frozen=True, slots=True)

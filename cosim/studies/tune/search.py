@@ -16,13 +16,10 @@ from cosim.scenario.controllers import parameters_model
 from cosim.scenario.fields import ScenarioText
 from cosim.scenario.loading import Document, problem_at, read_document, validate_document
 from cosim.scenario.scenario import Scenario
-from cosim.studies.evaluate.variants import (
-    NOOP,
-    Variant,
-    check_comparable,
-    policies_setting,
-    variant_document,
-)
+from cosim.studies.evaluate.comparison import check_comparable
+from cosim.studies.evaluate.documents import variant_document
+from cosim.studies.evaluate.named import policies_setting
+from cosim.studies.evaluate.variants import NOOP, Variant
 from cosim.studies.evaluate.weeks import Use, weeks
 from cosim.studies.tune.space import Entry, Range, Space, Value, places, space_of
 from cosim.world.plan import plan_document

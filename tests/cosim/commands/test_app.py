@@ -169,7 +169,8 @@ def test_validate_several_files(cosim: Cli) -> None:
     write("a.yaml", BASE)
     write("b.yaml", edited(("seed: 1", "seed: 2")))
     answer = cosim("validate", "a.yaml", "b.yaml")
-    assert (answer.code, answer.out, answer.err) == (0, "a.yaml: ok\nb.yaml: ok\n", "")
+    assert (answer.code, answer.err) == (0, "")
+    assert re.findall(r"^(.*): ok$", answer.out, re.MULTILINE) == ["a.yaml", "b.yaml"]
     assert sorted(path.name for path in Path().iterdir()) == ["a.yaml", "b.yaml"]
 
 

@@ -57,7 +57,7 @@ def ran(
 def test_each_is_in_force_from_its_step_on(ran: Ran) -> None:
     steps = ran.steps
     assert steps["admission_rate_per_s"].tolist()[4:6] == [float("inf"), 0.3]
-    assert steps["batch_cap"].tolist()[4:6] == [128, 7]
+    assert steps["batch_cap"].tolist()[4:6] == [1024, 7]
     assert steps["deferrable_rate_per_s"].tolist()[4:6] == [float("inf"), 0.0]
     assert steps["active_replicas"].tolist() == [2] * 5 + [1] * 10 + [2] * 5
     assert steps["clock_fraction"].tolist() == [1.0] * 5 + [0.5] * 10 + [1.0] * 5

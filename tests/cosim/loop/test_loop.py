@@ -135,7 +135,7 @@ def test_a_controller_sees_the_step_before_and_the_signals_of_this_one(
     for name in ("ttft_p99_s", "tpot_p99_s"):
         shown = [math.nan if v is None else v for v in (getattr(one, name) for one in later)]
         assert np.array_equal(shown, steps[name][:-1], equal_nan=True)
-    assert [one.batch_cap for one in seen] == [128, *(1 + step % 7 for step in range(89))]
+    assert [one.batch_cap for one in seen] == [1024, *(1 + step % 7 for step in range(89))]
     assert (first.battery_capacity_wh, first.battery_min_soc) == (100, 0.2)
 
 
@@ -154,14 +154,14 @@ def test_an_action_takes_effect_in_its_own_step(tmp_path: Path, coupling: str) -
     assert admitted[5:8].tolist() == [0, 0, 0]
     assert admitted[5:9].sum() == arrived[5:9].sum()  # the line, and what comes
     assert ran.column("admission_rate_per_s")[4:9].tolist() == [math.inf, 0, 0, 0, math.inf]
-    assert ran.column("batch_cap").tolist() == [128] * 8 + [2] * 12
+    assert ran.column("batch_cap").tolist() == [1024] * 8 + [2] * 12
     power_w = ran.column("facility_power_w")
     assert power_w[6] == power_w[7] == power_w.min()  # idle: the last request has ended
     changes = ran.actions[["step", "actuator", "old", "new", "reason"]].values.tolist()
     assert changes == [
         [5, "admission_rate", math.inf, 0, "closed"],
         [8, "admission_rate", 0, math.inf, ""],
-        [8, "batch_cap", 128, 2, ""],
+        [8, "batch_cap", 1024, 2, ""],
     ]
 
 

@@ -22,7 +22,7 @@ def used(runs: Runs, folder: Path, code: str, *overrides: str, actuator: str) ->
 
 
 def test_a_cap_that_no_batch_reaches_never_matters(tmp_path: Path, runs: Runs) -> None:
-    code = "return SiteAction(batch_cap=100 if 5 <= observation.step < 15 else 128)"
+    code = "return SiteAction(batch_cap=100 if 5 <= observation.step < 15 else 1024)"
     assert used(runs, tmp_path, code, actuator="batch_cap") == (10, 0)
 
 

@@ -79,7 +79,7 @@ def serving_keys(section: dict[str, Any], *, whole: bool) -> None:
         "running",
         "preemptions",
     }
-    assert set(section["tokens"]) == {"prompt", "output"}
+    assert set(section["tokens"]) == {"prompt", "output", "prefilled", "cached"}
     latency = dict(section["latency_s"])
     assert latency.pop("quantiles") == "exact"
     assert set(latency) == {"ttft", "tpot", "e2e", "queue"}

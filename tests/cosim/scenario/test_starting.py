@@ -27,12 +27,19 @@ BIG = "model: meta-llama/Llama-3.1-70B-Instruct"
             "max_batch_tokens must be at least batch_cap",
         ),
         (
-            f"{BIG}\n      tensor_parallel: 2",
+            f"{BIG}\n      tensor_parallel: 2\n      scheduler: {{type: sarathi}}",
             "one request of 131,072 tokens does not fit beside the weights of "
             "'meta-llama/Llama-3.1-70B-Instruct' on 2 x h100-sxm-80gb, which leave room for "
             "41,232: set max_model_len to that or less",
         ),
-        (BIG, "each GPU needs 131.4 GiB for weights"),
+        (f"{BIG}\n      scheduler: {{type: sarathi}}", "each GPU needs 131.4 GiB for weights"),
+        (
+            f"{BIG}\n      tensor_parallel: 2",
+            "one request of 131,072 tokens does not fit into the KV cache of "
+            "'meta-llama/Llama-3.1-70B-Instruct' on 2 x h100-sxm-80gb, 0.27 GiB on each GPU: set "
+            "max_model_len to 1,776 or less",
+        ),
+        (BIG, "vLLM 0.11 does not start with 'meta-llama/Llama-3.1-70B-Instruct'"),
         ("model: ./config.json\n      tensor_parallel: 3", "its vocabulary, padded to 32,000"),
     ],
 )
@@ -49,7 +56,8 @@ def test_refused(cosim: Cli, keys: str, message: str) -> None:
 @pytest.mark.parametrize(
     "keys",
     [
-        f"{BIG}\n      tensor_parallel: 2\n      scheduler: {{max_model_len: 41232}}",
+        f"{BIG}\n      tensor_parallel: 2\n      scheduler: {{type: sarathi, max_model_len: 9000}}",
+        f"{BIG}\n      tensor_parallel: 2\n      scheduler: {{max_model_len: 1776}}",
         f"{BIG}\n      tensor_parallel: 4",
         f"{MODEL}\n      scheduler: {{max_model_len: 100}}",
     ],

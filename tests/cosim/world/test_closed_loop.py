@@ -17,7 +17,7 @@ from cosim.results.requests import SCHEMA
 from cosim.results.totals import ServingTotals
 from cosim.studies.bounds.site_bound import site_bounds
 from cosim.studies.capacity import find_capacity
-from cosim.studies.evaluate.variants import comparison
+from cosim.studies.evaluate.comparison import comparison
 from cosim.studies.runs.execute import Result, execute
 from cosim.world.plan import Plan, load_plan
 from inference_sim.execution import Roofline, find_engine

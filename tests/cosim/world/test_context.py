@@ -46,7 +46,7 @@ def test_a_plain_site() -> None:
     found = told()
     assert set(found.limits) == set(ACTUATORS) - {"deferrable_rate", "cache_host_gib"}
     assert found.limits["admission_rate"] == ActuatorLimits(0, 0.5, INF)
-    assert found.limits["batch_cap"] == ActuatorLimits(1, 128)
+    assert found.limits["batch_cap"] == ActuatorLimits(1, 1024)
     assert found.limits["active_replicas"] == ActuatorLimits(1, 1)
     assert found.limits["clock_fraction"].maximum == found.limits["clock_fraction"].unthrottled == 1
     assert found.service is not None

@@ -116,7 +116,7 @@ def test_sizes_that_make_no_sense(tmp_path: Path, keys: str, message: str) -> No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("prefix_caching: true, ", ""), "kv_offload goes with prefix_caching"),
+        (("prefix_caching: true", "prefix_caching: false"), "kv_offload goes with prefix_caching"),
         (("{prefix_caching: true, kv_blocks: 700}", "{type: vllm}"), "goes with prefix_caching"),
         (("replicas: 2", "pipeline_parallel: 2"), "does not go with pipeline_parallel above 1"),
         (

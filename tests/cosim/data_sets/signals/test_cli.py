@@ -256,7 +256,7 @@ class TestFetch:
             ("2022-06-08T00:00", "2024-03-31T00:30"),
         )
         write("s.yaml", text)
-        assert cosim("validate", "s.yaml").out == "s.yaml: ok\n"
+        assert cosim("validate", "s.yaml").out.startswith("s.yaml: ok\n")
 
     @pytest.mark.parametrize(
         ("body", "message"),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cosim.studies.evaluate.bulk import trial_cases, trial_runs, with_best_hour
-from cosim.studies.evaluate.variants import Comparison, comparison
+from cosim.studies.evaluate.comparison import comparison
+from cosim.studies.evaluate.variants import Comparison
 from cosim.studies.runs.figures import RunFigures
 from tests.cosim.builders import write
 from tests.cosim.studies.evaluate.test_variants import REPLICAS_AND_DEFERRABLE, THRESHOLD

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from cosim.studies.evaluate.comparison import comparison
+from cosim.studies.evaluate.documents import case_plan
 from cosim.studies.evaluate.evaluation import evaluation_of
 from cosim.studies.evaluate.outcome import EVALUATION
 from cosim.studies.evaluate.statistics import BATTERY, LEFT_WORK, PolicyRow
-from cosim.studies.evaluate.variants import case_plan, comparison
 from cosim.studies.runs.measure import run_figures
 from tests.conftest import Cli
 from tests.cosim.builders import REPOSITORY, SCENARIOS, write

@@ -9,8 +9,9 @@ import pytest
 
 from cosim.scenario.loading import validate_document
 from cosim.scenario.scenario import Scenario
+from cosim.studies.evaluate.comparison import comparison
+from cosim.studies.evaluate.documents import case_plan, compared_document
 from cosim.studies.evaluate.drain import drained
-from cosim.studies.evaluate.variants import case_plan, compared_document, comparison
 from cosim.studies.runs.measure import run_figures
 from tests.cosim.builders import controlled, write
 

@@ -10,14 +10,10 @@ import pytest
 
 from controllers import Decoy
 from cosim.errors import ScenarioError
-from cosim.studies.evaluate.variants import (
-    Case,
-    Comparison,
-    Variant,
-    case_plan,
-    comparison,
-    policies_setting,
-)
+from cosim.studies.evaluate.comparison import comparison
+from cosim.studies.evaluate.documents import case_plan
+from cosim.studies.evaluate.named import policies_setting
+from cosim.studies.evaluate.variants import Case, Comparison, Variant
 from cosim.world.plan import Plan
 from tests.cosim.builders import controlled, write
 

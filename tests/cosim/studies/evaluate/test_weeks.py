@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cosim.errors import ScenarioError
-from cosim.studies.evaluate.variants import case_plan, comparison
+from cosim.studies.evaluate.comparison import comparison
+from cosim.studies.evaluate.documents import case_plan
 from cosim.studies.evaluate.weeks import weeks
 from tests.cosim.builders import controlled, write
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from cosim.studies.evaluate.comparison import comparison
 from cosim.studies.evaluate.evaluation import needed_runs
-from cosim.studies.evaluate.variants import Comparison, comparison
+from cosim.studies.evaluate.variants import Comparison
 from cosim.studies.frame import cases
 from cosim.studies.frame.cases import CaseRuns, EndedRun, run_cases
 from cosim.studies.runs.figures import RunFigures

@@ -308,7 +308,7 @@ def test_validate_takes_studies_too(cosim: Cli, tmp_path: Path) -> None:
     good = study_file(tmp_path)
     assert is_study(good)
     assert not is_study(tmp_path / "base.yaml")
-    assert cosim("validate", good, "base.yaml").out == f"{good}: ok\nbase.yaml: ok\n"
+    assert cosim("validate", good, "base.yaml").out.startswith(f"{good}: ok\nbase.yaml: ok\n")
     bad = write("bad.yaml", STUDY.replace("a100-sxm-80gb", "a101"))
     answer = cosim("validate", bad)
     assert answer.code == 2
