@@ -164,6 +164,7 @@ class PoolConfig:
         if self.release is not None:
             scheduler.release = find_release(self.release)
             scheduler.kv_groups = self.kv_groups if self.kv_groups.windowed else None
+            scheduler.batches_held = self._batches_held
         return scheduler
 
     @property
@@ -195,9 +196,26 @@ class PoolConfig:
         return kv_groups(self.model, find_release(self.release).pads_nearly_even_groups)
 
     @property
+    def schedules_ahead(self) -> bool:
+        """Whether its release plans batches while others run."""
+        return self.release is not None and find_release(self.release).schedules_ahead
+
+    @property
+    def engines_per_replica(self) -> int:
+        """Engines that share the batch cap and the KV cache of a replica."""
+        return 1 if self.scheduling.spans_stages else self.pipeline_parallel
+
+    @property
+    def _batches_held(self) -> int:
+        """Batches whose tokens windowed layers keep: vLLM counts them if it plans ahead."""
+        return self.pipeline_parallel + 1 if self.schedules_ahead else 1
+
+    @property
     def block_bytes(self) -> float:
-        """Bytes of a KV block on each GPU."""
-        layers = self.kv_groups.layers / self.pipeline_parallel
+        """Bytes of a KV block on each GPU, in the mean over the pipeline stages."""
+        return self._block_bytes(self.kv_groups.layers / self.pipeline_parallel)
+
+    def _block_bytes(self, layers: float) -> float:
         per_token = self.model.kv_bytes_per_token_per_layer(self.tensor_parallel)
         return layers * per_token * self.block_size
 
@@ -207,19 +225,28 @@ class PoolConfig:
 
     @property
     def memory_plan(self) -> MemoryPlan | None:
-        """Memory of a GPU as its release of vLLM divides it; None without a release."""
+        """Memory of a GPU as its release of vLLM divides it; None without a release.
+
+        It is that of the pipeline stage that has room for the fewest blocks.
+        """
         if self.release is None:
             return None
-        return MemoryPlan(
-            model=self.model,
-            gpu=self.gpu,
-            release=release_defaults(self.release),
-            memory_utilisation=self.memory_utilisation,
-            batch_cap=self.batch_cap,
-            batch_tokens=self.batch_tokens,
-            tensor_parallel=self.tensor_parallel,
-            pipeline_parallel=self.pipeline_parallel,
-        )
+        release = release_defaults(self.release)
+        plans = [
+            MemoryPlan(
+                model=self.model,
+                gpu=self.gpu,
+                release=release,
+                memory_utilisation=self.memory_utilisation,
+                batch_cap=self.batch_cap,
+                batch_tokens=self.batch_tokens,
+                stage=stage,
+                tensor_parallel=self.tensor_parallel,
+                pipeline_parallel=self.pipeline_parallel,
+            )
+            for stage in pipeline_stages(self.model.layers, self.pipeline_parallel)
+        ]
+        return min(plans, key=lambda plan: plan.kv_bytes / plan.stage.layers)
 
     def blocks(self) -> int:
         """Return the number of KV blocks of a replica that requests can hold.
@@ -232,7 +259,9 @@ class PoolConfig:
         plan = self.memory_plan
         if plan is not None:
             plan.check()
-            return int(plan.kv_bytes // self.block_bytes) - 1  # vLLM keeps one, which is never used
+            layers = self.kv_groups.layers * plan.stage.layers / self.model.layers
+            # vLLM keeps one, which is never used
+            return int(plan.kv_bytes // self._block_bytes(layers)) - 1
         return plan_blocks(
             self.model,
             self.gpu,
@@ -266,8 +295,7 @@ class PoolConfig:
 
     def most_blocks(self, tokens: int) -> int:
         """Return the most KV blocks that a request of so many tokens holds."""
-        ahead = self.release is not None and find_release(self.release).schedules_ahead
-        in_flight = self.batch_tokens * (2 if ahead else 1)
+        in_flight = self.batch_tokens * self._batches_held
         return self.kv_groups.most_blocks(tokens, in_flight, self.block_size)
 
     def execution_stages(self) -> list[ExecutionModel]:

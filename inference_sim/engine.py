@@ -427,16 +427,19 @@ class Engine:
     def _emit_first(self, request: Request) -> None:
         """Take the token that a prefill ends with."""
         tokens = request.prefill_tokens
-        request.computed_tokens = 0
-        request.generated_tokens += 1
-        if math.isnan(request.first_token_s):
-            request.first_token_s = self.env.now
-            self.first_tokens.append(request)
+        self._count_first(request)
         if request.generated_tokens == request.output_tokens:
             self.kv.release(request, tokens, True)
             self._complete(request)
         else:
             self._join(request, tokens + 1)
+
+    def _count_first(self, request: Request) -> None:
+        request.computed_tokens = 0
+        request.generated_tokens += 1
+        if math.isnan(request.first_token_s):
+            request.first_token_s = self.env.now
+            self.first_tokens.append(request)
 
     def _plan(self) -> Segment:
         """Return the longest run of decode iterations that nothing foreseeable ends earlier."""

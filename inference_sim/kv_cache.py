@@ -28,8 +28,9 @@ class KvCache:
     """
 
     __slots__ = (
-        "_classes", "begun_loads", "block_size", "blocks", "free", "frees_while_decoding",
-        "hit_tokens", "loaded_tokens", "loads_under_way", "sequences", "watermark",
+        "_aside", "_batch", "_classes", "begun_loads", "block_size", "blocks", "free",
+        "frees_while_decoding", "hit_tokens", "loaded_tokens", "loads_under_way", "sequences",
+        "watermark",
     )  # fmt: skip
 
     def __init__(self, blocks: int, block_size: int = BLOCK_SIZE, watermark: float = 0.01) -> None:
@@ -44,6 +45,19 @@ class KvCache:
         self.loads_under_way = 0
         self.sequences = 0
         self._classes = [0] * block_size
+        self._batch = 0
+        self._aside: dict[int, tuple[list[int], int]] = {}
+
+    def turn_to(self, batch: int) -> None:
+        """Count the decoding sequences of a batch from now on, of several that are in flight.
+
+        Their blocks come from one pool, but each batch counts its own iterations.
+        """
+        if batch != self._batch:
+            self._aside[self._batch] = (self._classes, self.sequences)
+            none = ([0] * self.block_size, 0)
+            self._classes, self.sequences = self._aside.pop(batch, none)
+            self._batch = batch
 
     def utilisation(self, iteration: int, iterations: int) -> float:
         """Return the share of the blocks in use after `iterations` more decode iterations."""

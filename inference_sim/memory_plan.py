@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from inference_sim.errors import ModelDoesNotFit
+from inference_sim.execution import Stage
 from inference_sim.hardware import GpuSpec
 from inference_sim.kv_cache import BLOCK_SIZE
-from inference_sim.models import ModelSpec
+from inference_sim.models import BYTES_PER_VALUE, ModelSpec
 from inference_sim.scheduling.defaults import ReleaseDefaults
 
 GIB = 1024**3
@@ -58,9 +59,11 @@ class MemoryPlan:
     The KV cache gets the share of the memory that CUDA reports, less the weights, the memory
     outside PyTorch's and the peak of a profiling run. That computes `batch_tokens` tokens and then
     samples for `batch_cap` sequences; the larger of both is its peak, and at vLLM's defaults it is
-    the sampler's, which sorts the logits.
+    the sampler's, which sorts the logits. The first stage of a pipeline has the embedding, and the
+    last one the LM head, and samples. All get as many blocks as the stage that has room for fewest.
 
     Example:
+        >>> from inference_sim.execution import Stage
         >>> from inference_sim.hardware import find_gpu
         >>> from inference_sim.models import find_model
         >>> from inference_sim.scheduling.defaults import release_defaults
@@ -71,6 +74,7 @@ class MemoryPlan:
         ...     memory_utilisation=0.9,
         ...     batch_cap=1024,
         ...     batch_tokens=8192,
+        ...     stage=Stage(layers=64, first=True, last=True),
         ... )
         >>> f"{plan.kv_bytes / 1024**3:.2f} GiB"
         '4.50 GiB'
@@ -82,6 +86,7 @@ class MemoryPlan:
     memory_utilisation: float
     batch_cap: int
     batch_tokens: int
+    stage: Stage
     tensor_parallel: int = 1
     pipeline_parallel: int = 1
 
@@ -93,7 +98,13 @@ class MemoryPlan:
     @property
     def weight_bytes(self) -> float:
         """Memory of the weights [B]."""
-        return self.model.loaded_bytes / (self.tensor_parallel * self.pipeline_parallel)
+        model, stage = self.model, self.stage
+        if stage.first and stage.last:
+            return model.loaded_bytes / self.tensor_parallel
+        layers = model.loaded_bytes - model.embedding_bytes
+        head = model.vocab_size * model.hidden_size * BYTES_PER_VALUE
+        ends = stage.first + stage.last
+        return (layers * stage.layers / model.layers + ends * head) / self.tensor_parallel
 
     @property
     def non_torch_bytes(self) -> float:
@@ -103,6 +114,8 @@ class MemoryPlan:
     @property
     def sampler_bytes(self) -> float:
         """Peak of the sampler [B]."""
+        if not self.stage.last:
+            return 0.0
         sequences = min(self.batch_cap, self.batch_tokens)
         return self.release.bytes_per_logit * sequences * self.model.vocab_size
 

@@ -23,6 +23,7 @@ from inference_sim.power_integral import MeterReading, PowerIntegral
 from inference_sim.replica import Replica
 from inference_sim.request import Request
 from inference_sim.segment import FIELDS
+from inference_sim.staged_replica import StagedReplica
 from inference_sim.standby import Standby
 from inference_sim.telemetry import PoolReading
 
@@ -66,7 +67,7 @@ class Pool:
         self._metered_s = 0.0
         blocks = config.blocks()
         self.replicas = [
-            Replica(first_replica + index, self._make_engines(stages, blocks))
+            self._make_replica(first_replica + index, stages, blocks)
             for index in range(config.replicas)
         ]
         self.standby = Standby(env, self.replicas, config.startup_s)
@@ -91,14 +92,18 @@ class Pool:
         self.knobs: Mapping[str, Knob] = {knob.name: knob for knob in knobs}
         self.knobs["power_cap"].set(config.power_cap_w)
 
-    def _make_engines(self, stages: Sequence[ExecutionModel], blocks: int) -> list[Engine]:
-        """Return the engines of one replica, one per pipeline stage, with their shares of it.
+    def _make_replica(self, index: int, stages: Sequence[ExecutionModel], blocks: int) -> Replica:
+        """Return a replica, with one engine, or with one scheduler or an engine per stage.
 
         All replicas share the execution models, with their memos.
         """
-        config, count = self.config, self.config.pipeline_parallel
+        config, count = self.config, self.config.engines_per_replica
         pipeline = Pipeline(self.env, stages)
-        make_engine = Engine if count == 1 else PipelinedEngine
+        if count < len(stages):
+            scheduler = config.make_scheduler(config.batch_cap)
+            cache = scheduler.make_cache(blocks, self.max_context_tokens)
+            return StagedReplica(index, self.env, pipeline, scheduler, cache)
+        make_engine = Engine if len(stages) == 1 else PipelinedEngine
         engines: list[Engine] = []
         for _ in range(count):
             scheduler = config.make_scheduler(max(1, config.batch_cap // count))
@@ -106,7 +111,7 @@ class Pool:
             engines.append(
                 make_engine(self.env, pipeline, scheduler, cache, Meter(), stepwise=config.stepwise)
             )
-        return engines
+        return Replica(index, engines)
 
     @property
     def name(self) -> str:

@@ -2,7 +2,8 @@
 
 Without pipeline parallelism it is one engine. With several stages there are as many engines as
 stages, each with its share of the batch cap and the KV cache, so that every stage has a batch to
-work on (the virtual engines of vLLM v0); a request stays with the engine it was given to.
+work on (the virtual engines of vLLM v0); a request stays with the engine it was given to. That of a
+scheduler of all stages is in :mod:`inference_sim.staged_replica`.
 """
 
 from __future__ import annotations

@@ -30,7 +30,10 @@ class AttentionWindows:
         sequences: Sequences that decode with a full window.
     """
 
-    __slots__ = ("_counts", "_fills", "_groups", "_leaving", "_reach", "_size", "sequences")
+    __slots__ = (
+        "_aside", "_batch", "_counts", "_fills", "_groups", "_leaving", "_reach", "_size",
+        "sequences",
+    )  # fmt: skip
 
     def __init__(self, groups: KvGroups, block_size: int) -> None:
         self._groups = groups.windowed
@@ -40,6 +43,18 @@ class AttentionWindows:
         self._fills: list[int] = []  # heap of iterations at which windows fill up
         self._counts: dict[int, int] = {}  # sequences by that iteration
         self.sequences = 0
+        self._batch = 0
+        self._aside: dict[int, tuple[list[int], list[int], dict[int, int], int]] = {}
+
+    def turn_to(self, batch: int) -> None:
+        """Count the sequences of a batch from now on, of several that are in flight."""
+        if batch != self._batch:
+            counted = (self._leaving, self._fills, self._counts, self.sequences)
+            self._aside[self._batch] = counted
+            none: tuple[list[int], list[int], dict[int, int], int] = ([0] * self._size, [], {}, 0)
+            counted = self._aside.pop(batch, none)
+            self._leaving, self._fills, self._counts, self.sequences = counted
+            self._batch = batch
 
     def left(self, tokens: int) -> int:
         """Return the blocks that the window has left once `tokens` are computed."""
@@ -165,6 +180,11 @@ class WindowedKvCache(KvCache):
         self._in_flight_tokens = in_flight_tokens
         self._windows = AttentionWindows(groups, block_size)
 
+    def turn_to(self, batch: int) -> None:
+        """Count the decoding sequences of a batch from now on, of several that are in flight."""
+        super().turn_to(batch)
+        self._windows.turn_to(batch)
+
     def utilisation(self, iteration: int, iterations: int) -> float:
         """Return the share of the blocks in use after `iterations` more decode iterations."""
         return 1.0 - (self.free - self._growth(iteration, iterations)) / self.blocks
@@ -269,6 +289,11 @@ class WindowedPrefixCache(PrefixCache):
         self._groups = groups
         self._in_flight_tokens = in_flight_tokens
         self._windows = AttentionWindows(groups, block_size)
+
+    def turn_to(self, batch: int) -> None:
+        """Count the decoding sequences of a batch from now on, of several that are in flight."""
+        super().turn_to(batch)
+        self._windows.turn_to(batch)
 
     def utilisation(self, iteration: int, iterations: int) -> float:
         """Return the share of the blocks in use after `iterations` more decode iterations."""

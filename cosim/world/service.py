@@ -180,21 +180,23 @@ def _steady(
     mixes: bool,
 ) -> _Steady:
     """Return rate [requests/s], facility power [W] and time per token [s] of a replica."""
-    depth = len(stages)  # micro-batches are as many as stages, and share the batch
-    each = max(1, round(batch / depth))
+    depth, in_flight = len(stages), _batches_in_flight(pool)
+    each = max(1, round(batch / in_flight))
+    over_stages = sum if in_flight < depth else max  # the slowest sets the pace of a full pipeline
     context = each * lengths.context_tokens
     cached = round(lengths.cached_tokens)
     chunk = (max(1, round(lengths.prompt_tokens) - cached), cached)
     decode = [stage.decode(each, context).at(context) for stage in stages]
     if mixes:
         prompt = [stage.iteration([chunk], 1, each, round(context)) for stage in stages]
-        prompt_s = max(cost.duration_s for cost in prompt) - max(c.duration_s for c in decode)
+        both_s = over_stages(cost.duration_s for cost in prompt)
+        prompt_s = both_s - over_stages(cost.duration_s for cost in decode)
     else:
         prompt = [stage.iteration([chunk], 1) for stage in stages]
-        prompt_s = max(cost.duration_s for cost in prompt)
-    decode_s = max(cost.duration_s for cost in decode)
+        prompt_s = over_stages(cost.duration_s for cost in prompt)
+    decode_s = over_stages(cost.duration_s for cost in decode)
     prompts = each / lengths.output_tokens
-    beat_s = decode_s + prompts * prompt_s  # of one micro-batch
+    beat_s = decode_s + prompts * prompt_s  # of one batch in flight
     gpu_w = [
         _power_w(pool, stage, decode[k], prompt[k], prompts, beat_s, each, mixes=mixes)
         for k, stage in enumerate(stages)
@@ -203,8 +205,19 @@ def _steady(
     hosts_w += pool.host_memory_w() / pool.replicas
     it_w = sum(gpu_w) * pool.tensor_parallel + hosts_w
     facility_w = (pue.least_w(it_w) + pue.most_w(it_w)) / 2
-    tpot_s = beat_s * depth
-    return each * depth / (lengths.output_tokens * tpot_s), facility_w, tpot_s
+    tpot_s = beat_s * in_flight
+    return each * in_flight / (lengths.output_tokens * tpot_s), facility_w, tpot_s
+
+
+def _batches_in_flight(pool: PoolConfig) -> int:
+    """Return how many batches share the sequences of a replica.
+
+    Those are as many as its pipeline stages, but one where the next batch takes all sequences and
+    arrivals, as that of a scheduler of all stages does, unless it keeps their turns: then a second
+    one forms only of prompts beyond the budget.
+    """
+    gathers = pool.scheduling.spans_stages and not pool.schedules_ahead
+    return 1 if gathers else pool.pipeline_parallel
 
 
 def _power_w(

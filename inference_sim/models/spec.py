@@ -152,7 +152,12 @@ class ModelSpec(FileEntry):
             + experts * self.expert_bytes_per_weight
             + self._router_parameters_per_layer * BYTES_PER_VALUE
         )
-        return self.layers * per_layer + self._embedding_parameters * BYTES_PER_VALUE
+        return self.layers * per_layer + self.embedding_bytes
+
+    @property
+    def embedding_bytes(self) -> float:
+        """Bytes of the embedding and of the LM head."""
+        return self._embedding_parameters * BYTES_PER_VALUE
 
     @property
     def loaded_bytes(self) -> float:

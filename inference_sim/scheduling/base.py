@@ -51,6 +51,7 @@ class Scheduler(ABC):
         host: Host memory behind its cache, which then finds blocks again; None without.
         kv_groups: Groups of layers that share its cache; None where all layers keep all tokens.
         block_size: Tokens of a block of its cache [tokens].
+        batches_held: Batches in flight whose tokens windowed layers keep.
     """
 
     rules: ClassVar[str] = ""
@@ -68,6 +69,9 @@ class Scheduler(ABC):
     """Whether a sequence decodes only while a block is free, even if it needs none."""
     follows_releases: ClassVar[bool] = False
     """Whether it knows prefix caching and the releases of vLLM."""
+    spans_stages: ClassVar[bool] = False
+    """Whether one of it forms the batches of all pipeline stages, over one KV cache; otherwise each
+    stage has an engine of its own, with a part of the cap and of the cache."""
 
     def __init__(self, batch_cap: int, max_batch_tokens: int) -> None:
         self.batch_cap = batch_cap
@@ -77,6 +81,7 @@ class Scheduler(ABC):
         self.host: HostTier | None = None
         self.kv_groups: KvGroups | None = None
         self.block_size = BLOCK_SIZE
+        self.batches_held = 1
 
     @abstractmethod
     def make_cache(self, blocks: int, longest: int) -> KvCache:

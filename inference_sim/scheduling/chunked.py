@@ -99,6 +99,7 @@ class VllmV1Scheduler(ChunkedScheduler):
     budget_covers_batch = True
 
     follows_releases = True
+    spans_stages = True
 
     def make_cache(self, blocks: int, longest: int) -> KvCache:
         """Return a paged cache that admission may fill."""
@@ -121,7 +122,7 @@ class VllmV1Scheduler(ChunkedScheduler):
     @property
     def _in_flight_tokens(self) -> int:
         """Most tokens that are computed, or planned to be, at once."""
-        return self.max_batch_tokens * (2 if self.release.schedules_ahead else 1)
+        return self.max_batch_tokens * self.batches_held
 
     def evicts(self, partial: Request, running: int, kv: KvCache) -> bool:
         """Return whether its next chunk finds no block."""

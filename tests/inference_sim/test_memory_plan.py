@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from inference_sim.deployment import PoolConfig
-from inference_sim.errors import ModelDoesNotFit
+from inference_sim.errors import InferenceSimError, ModelDoesNotFit
 from inference_sim.hardware import find_gpu
 from inference_sim.kv_groups import KvGroups
 from inference_sim.memory_plan import GIB
@@ -225,3 +225,27 @@ def test_a_board_of_ones_own_has_its_own_memory(tmp_path: Any) -> None:
     path = tmp_path / "slow.yaml"
     path.write_text(f"base: {H100}\nmax_w: 500\n")
     assert find_gpu(str(path)).usable_memory_gib == 79.18
+
+
+def test_of_pipeline_stages_the_last_one_decides() -> None:
+    """By hand, Llama-3.1-8B on two H100: the last stage has the LM head, and samples."""
+    llama = pool("meta-llama/Llama-3.1-8B-Instruct", pipeline_parallel=2)
+    model, plan = llama.model, llama.memory_plan
+    assert plan is not None
+    assert (plan.stage.layers, plan.stage.first, plan.stage.last) == (16, False, True)
+    head = 128_256 * 4096 * 2
+    assert plan.weight_bytes == (model.weight_bytes - 2 * head) / 2 + head
+    free = 0.9 * 79.18 * GIB - 0.13 * GIB - plan.peak_bytes - plan.weight_bytes
+    assert llama.blocks() == int(free // (16 * 2 * 8 * 128 * 2 * 16)) - 1
+    few = replace(llama, batch_cap=16).memory_plan  # it samples few, and is as full as the first
+    assert few is not None
+    assert few.peak_bytes == few.forward_bytes
+    tied = pool("google/gemma-2-2b-it", pipeline_parallel=2)
+    assert tied.memory_plan is not None
+    head = tied.model.vocab_size * tied.model.hidden_size * 2
+    assert tied.memory_plan.weight_bytes == (tied.model.weight_bytes - head) / 2 + head
+
+
+def test_more_stages_than_layers_are_refused() -> None:
+    with pytest.raises(InferenceSimError, match="too few for 64 pipeline stages"):
+        pool("meta-llama/Llama-3.1-8B-Instruct", pipeline_parallel=64).check()

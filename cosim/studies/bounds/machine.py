@@ -111,9 +111,9 @@ class Machine:
     def of(cls, cluster: ClusterConfig, shortest: int, longest: int) -> Machine:
         """Return the machine of a deployment's replicas, for requests of such lengths [tokens]."""
         pool = cluster.pool
-        depth = pool.pipeline_parallel
-        blocks = pool.blocks() // depth
-        cap = max(1, pool.batch_cap // depth)
+        engines = pool.engines_per_replica
+        blocks = pool.blocks() // engines
+        cap = max(1, pool.batch_cap // engines)
         cache = engine_cache(cluster)
         sequences, room = _room(pool, blocks, shortest, cache)
         windowed = pool.kv_groups.windowed > 0
@@ -129,7 +129,7 @@ class Machine:
             peak_bytes_per_s=pool.gpu.peak_bytes_per_s,
             awake_w=min(pool.power.idle_w, pool.power.static_w),
             sequences=max(1, min(cap, sequences)),
-            together=depth * cap if fit else math.inf,
+            together=engines * cap if fit else math.inf,
             room=room,
             budget=max(1, min(pool.batch_tokens, room) if chunked or counting else room),
             mixes=pool.scheduling.mixes,
@@ -179,9 +179,9 @@ class Machine:
 def engine_cache(cluster: ClusterConfig) -> KvCache:
     """Return an empty KV cache of an engine of a deployment."""
     pool = cluster.pool
-    depth = pool.pipeline_parallel
-    scheduler = pool.make_scheduler(max(1, pool.batch_cap // depth))
-    return scheduler.make_cache(pool.blocks() // depth, pool.max_context_tokens)
+    engines = pool.engines_per_replica
+    scheduler = pool.make_scheduler(max(1, pool.batch_cap // engines))
+    return scheduler.make_cache(pool.blocks() // engines, pool.max_context_tokens)
 
 
 def _room(pool: PoolConfig, blocks: int, shortest: int, cache: KvCache) -> tuple[int, int]:
