@@ -139,6 +139,13 @@ ACTUATORS: Mapping[str, Actuator] = MappingProxyType(
             throttles=True,
             slows=True,
         ),
+        "cache_host_gib": Actuator(
+            field="cache_host_gib",
+            unit="GiB per replica",
+            description="host memory behind the KV cache; a lower value evicts at once",
+            example=ActuatorLimits(0.0, 256.0),
+            scope="pool",
+        ),
         "battery_power": Actuator(
             field="battery_setpoint_w",
             unit="W",

@@ -43,6 +43,7 @@ class SiteAction:
         active_replicas: Replicas that are to serve, at least 1.
         clock_fraction: Clock of the GPUs over their highest one.
         power_cap_w: Power cap of each GPU [W]; infinite for none. The lower clock wins.
+        cache_host_gib: Host memory behind the KV cache of each replica [GiB].
         battery_setpoint_w: Power of the battery [W], charging positive; clipped to its limits, and
             to the site's deficit when it discharges. Infinite to let it take surplus and cover
             deficits.
@@ -55,6 +56,7 @@ class SiteAction:
     active_replicas: int | Mapping[str, int] | None = None
     clock_fraction: float | Mapping[str, float] | None = None
     power_cap_w: float | Mapping[str, float] | None = None
+    cache_host_gib: float | Mapping[str, float] | None = None
     battery_setpoint_w: float | None = None
     reason: str = ""
 

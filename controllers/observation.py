@@ -256,6 +256,11 @@ class SiteObservation:
         return self._number("power_cap", math.inf)
 
     @property
+    def cache_host_gib(self) -> float:
+        """Host memory behind the KV cache in force [GiB per replica]; 0 without any."""
+        return self._number("cache_host_gib", 0.0)
+
+    @property
     def battery_setpoint_w(self) -> float:
         """Setpoint of the battery in force [W]; infinite while it takes surplus by itself."""
         return self._number("battery_power", math.inf)

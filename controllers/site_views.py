@@ -83,7 +83,8 @@ class PoolView:
         batch_mean: Mean batch size of a replica while it worked.
         awake_replicas: Replicas not asleep at its end: serving, draining or waking up.
         prefilled_tokens: Tokens of prompts that were computed [tokens].
-        cached_tokens: Tokens of prompts that were found in KV caches instead [tokens].
+        cached_tokens: Tokens of prompts that were found in KV caches of GPUs instead [tokens].
+        loaded_tokens: Tokens of prompts that were loaded from host memory instead [tokens].
     """
 
     replica_waiting: int = 0
@@ -94,6 +95,7 @@ class PoolView:
     awake_replicas: int = 0
     prefilled_tokens: int = 0
     cached_tokens: int = 0
+    loaded_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,8 +20,10 @@ from inference_sim.execution import (
 )
 from inference_sim.execution.drafting import speculative_stage
 from inference_sim.hardware import GpuSpec
+from inference_sim.host_cache import HostTier
 from inference_sim.kv_cache import BLOCK_SIZE
 from inference_sim.kv_groups import KvGroups, kv_groups
+from inference_sim.kv_offload import KvOffload
 from inference_sim.memory_plan import GIB, MemoryPlan, plan_blocks
 from inference_sim.models import ModelSpec
 from inference_sim.power import PowerModel
@@ -65,6 +67,7 @@ class PoolConfig:
         release: Release of vLLM whose rules the scheduler follows, if it knows several, and which
             plans the memory; None for the rules of 0.11 and a plain share of the memory.
         prefix_caching: Whether its KV cache finds blocks again by what they hold.
+        kv_offload: Host memory behind the KV cache of each replica; None for none.
         batch_cap: Largest batch of a replica [sequences].
         max_batch_tokens: Most tokens of one iteration; None for the scheduler's default, or the
             model's context.
@@ -91,6 +94,7 @@ class PoolConfig:
     scheduler: str | type[Scheduler] = "vllm_v1"
     release: str | None = None
     prefix_caching: bool = False
+    kv_offload: KvOffload | None = None
     batch_cap: int = 128
     max_batch_tokens: int | None = None
     max_model_len: int | None = None
@@ -117,12 +121,24 @@ class PoolConfig:
     @property
     def idle_it_w(self) -> float:
         """Power of GPUs and hosts with nothing running [W]."""
-        return self.gpus * (self.power.idle_w + self.host_power_w)
+        return self.gpus * (self.power.idle_w + self.host_power_w) + self.host_memory_w()
 
     @property
     def peak_it_w(self) -> float:
         """Highest power of GPUs and hosts [W]."""
-        return self.gpus * (self.power.max_w + self.host_power_w)
+        return self.gpus * (self.power.max_w + self.host_power_w) + self.host_memory_w()
+
+    def host_memory_w(self, cache_host_gib: float | None = None) -> float:
+        """Return the power of all host memory behind KV caches [W]; 0 without any.
+
+        Args:
+            cache_host_gib: What is used of it, of each replica [GiB]; None for all.
+        """
+        offload = self.kv_offload
+        if offload is None:
+            return 0.0
+        set_gib = offload.host_gib if cache_host_gib is None else cache_host_gib
+        return self.replicas * offload.power_w(set_gib)
 
     @property
     def scheduling(self) -> type[Scheduler]:
@@ -146,6 +162,11 @@ class PoolConfig:
         scheduler.block_size = self.block_size
         scheduler.state_blocks = self.state_blocks
         scheduler.decode_tokens = self.decode_tokens
+        if self.kv_offload is not None:
+            link_bytes_per_s = self.kv_offload.host_gb_per_s * 1e9
+            scheduler.host = HostTier(
+                self.host_blocks(self.kv_offload.host_gib), self.block_bytes / link_bytes_per_s
+            )
         if self.release is not None:
             scheduler.release = find_release(self.release)
             scheduler.kv_groups = self.kv_groups if self.kv_groups.windowed else None
@@ -183,9 +204,10 @@ class PoolConfig:
     def kv_groups(self) -> KvGroups:
         """The groups of layers that share the KV cache: one, unless a release tells windows.
 
-        With drafts the layers with windows count with the whole context, too.
+        With drafts the layers with windows count with the whole context, too; so with host memory
+        behind it, as in vLLM with `--disable-hybrid-kv-cache-manager`.
         """
-        if self.release is None or self.speculative is not None:
+        if self.release is None or self.speculative is not None or self.kv_offload is not None:
             return KvGroups(1, 0, 0, self.model.attention_layers)
         return kv_groups(self.model, find_release(self.release).pads_nearly_even_groups)
 
@@ -214,6 +236,10 @@ class PoolConfig:
         if self.speculative is not None:
             per_token += self.speculative.kv_bytes_per_token(self.tensor_parallel)
         return per_token * self.block_size
+
+    def host_blocks(self, host_gib: float) -> int:
+        """Return the KV blocks of a whole replica that so much host memory holds."""
+        return int(host_gib * GIB // (self.block_bytes * self.gpus_per_replica))
 
     @property
     def state_blocks(self) -> int:
@@ -339,6 +365,8 @@ class PoolConfig:
                 f"prefix caching is not modelled for '{self.model.name}': the states of its layers "
                 "would have to be kept for each prefix (set prefix_caching: false)"
             )
+        if self.kv_offload is not None:
+            self._check_offload(self.kv_offload)
         stages = self.execution_stages()
         self.check_power_cap(self.power_cap_w)
         if self.power_cap_w < self.power.max_w:
@@ -372,6 +400,29 @@ class PoolConfig:
                 f"{self.decode_tokens})"
             )
         speculative.check(self.model, self.max_context_tokens)
+
+    def _check_offload(self, offload: KvOffload) -> None:
+        """Refuse host memory that the KV cache cannot use.
+
+        Raises:
+            InferenceSimError: If it cannot.
+        """
+        if not self.prefix_caching:
+            raise InferenceSimError(
+                "kv_offload goes with prefix_caching of scheduler vllm_v1, as host memory is "
+                "looked up by what prompts hold (got prefix_caching off)"
+            )
+        if self.pipeline_parallel > 1:
+            raise InferenceSimError(
+                "kv_offload does not go with pipeline_parallel above 1 "
+                f"(got {self.pipeline_parallel})"
+            )
+        if not self.host_blocks(offload.host_gib):
+            block_gib = self.block_bytes * self.gpus_per_replica / GIB
+            raise InferenceSimError(
+                f"kv_offload.host_gib must be at least {block_gib:.3g}, one KV block of a replica "
+                f"(got {offload.host_gib:g})"
+            )
 
     def _check_lengths(self) -> None:
         """Refuse lengths with which vLLM does not start.

@@ -16,6 +16,7 @@ import heapq
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import simpy
 
@@ -39,6 +40,7 @@ class Engine:
         waiting: Requests not yet in the batch; a preempted one goes to the front.
         arrived: Requests that the scheduler has not seen, as it planned the iteration under way
             before they came.
+        loading: Requests whose KV blocks are loaded from host memory before they are queued again.
         running: The decode batch, oldest first.
         prefilling: Requests whose prompts are being computed, or have been in part.
         chunks: Prompts, or parts of them, of the iteration under way.
@@ -68,6 +70,7 @@ class Engine:
         self.scheduler, self.kv, self.meter = scheduler, kv, meter
         self.waiting: deque[Request] = deque()
         self.arrived: deque[Request] = deque()
+        self.loading: dict[Request, None] = {}
         self.running: dict[Request, None] = {}
         self.prefilling: list[Request] = []
         self.iteration = 0
@@ -107,7 +110,7 @@ class Engine:
     @property
     def queued(self) -> int:
         """Requests not yet in the batch."""
-        return len(self.waiting) + len(self.arrived)
+        return len(self.waiting) + len(self.arrived) + len(self.loading)
 
     @property
     def kv_utilisation(self) -> float:
@@ -124,8 +127,7 @@ class Engine:
             return
         self.waiting.append(request)
         if self._asleep:
-            self._asleep = False
-            self._call_back(0.0, self._on_wake)
+            self._wake()
         elif len(self.waiting) == 1:
             self._cut_if_admissible(request)
 
@@ -136,11 +138,15 @@ class Engine:
             or request in self.prefilling
             or request in self.waiting
             or request in self.arrived
+            or request in self.loading
         )
 
     def cancel(self, request: Request) -> None:
         """Drop a request: at once if it waits, or with the iteration under way."""
-        if request in self.waiting:
+        if request in self.loading:
+            del self.loading[request]  # its blocks are given back when they are there
+            self._end(request, Outcome.TIMED_OUT)
+        elif request in self.waiting and not self.kv.held(request):
             self.waiting.remove(request)
             self._end(request, Outcome.TIMED_OUT)
             self._cut_for_next()
@@ -151,12 +157,16 @@ class Engine:
             self._cut_for_next()
         else:
             self._cancelled.append(request)
-            if self._cuttable:
-                self._cut()
+            self._end_iteration_early()
 
     def set_batch_cap(self, batch_cap: int) -> None:
         """Allow `batch_cap` running sequences from the next iteration; none is evicted for it."""
         self.scheduler.batch_cap = batch_cap
+        self._cut_for_next()
+
+    def resize_host(self, blocks: int) -> None:
+        """Make room for so many KV blocks in host memory."""
+        self.kv.resize_host(blocks)
         self._cut_for_next()
 
     def change_pace(self) -> None:
@@ -215,12 +225,26 @@ class Engine:
         event.callbacks.append(callback)
         self._ending = event
 
+    def _end_iteration_early(self) -> None:
+        """Drop the cancelled requests with the iteration under way, or now if there is none."""
+        if self._asleep:
+            self._drop_cancelled()
+            self._wake()
+        elif self._cuttable:
+            self._cut()
+
+    def _wake(self) -> None:
+        if self._asleep:
+            self._asleep = False
+            self._call_back(0.0, self._on_wake)
+
     def _cut_for_next(self) -> None:
         """End the run of decodes under way in time for the head of the queue, if it is admissible.
 
         One that has come since the iteration under way began is seen an iteration later.
         """
         if self.waiting:
+            self._wake()
             self._cut_if_admissible(self.waiting[0])
         elif self.arrived and self._cuttable:
             run = self._under_way[0]
@@ -255,6 +279,7 @@ class Engine:
         if self.arrived:
             self._see_arrivals()
         while self.waiting or self.running or self._partial is not None:
+            evicted = self.preemptions
             if self.waiting or self._partial is not None:
                 chunks = self._take_prompts()
                 if chunks:
@@ -270,6 +295,8 @@ class Engine:
                 self._cuttable = True
                 self._call_back(run.elapsed_s(run.iterations), self._on_decoded)
                 return
+            if self.preemptions == evicted and self._waits_for_loads():
+                break
         self._fall_asleep()
 
     def _see_arrivals(self) -> None:
@@ -277,10 +304,13 @@ class Engine:
 
         That was when the one that has just ended began; or is now, if there was nothing to plan.
         """
-        idle = not (self.waiting or self.running or self._partial is not None)
-        while self.arrived and (idle or self._submitted_s[0] <= self._seen_s):
+        while self.arrived and self._submitted_s[0] <= self._seen_s:
             self._submitted_s.popleft()
             self.waiting.append(self.arrived.popleft())
+        if not (self.waiting or self.running or self._partial is not None):
+            self._submitted_s.clear()
+            self.waiting.extend(self.arrived)
+            self.arrived.clear()
 
     def _fall_asleep(self) -> None:
         self._asleep = True
@@ -329,7 +359,45 @@ class Engine:
         kv.free += spare
         if not chunks:
             kv.undo_iteration(growth)
+        if kv.begun_loads:
+            self._begin_loads()
         return chunks
+
+    def _begin_loads(self) -> None:
+        """Have the requests that the scheduler took off the queue loaded from host memory."""
+        now_s: float = self.env.now
+        for request in self.kv.begun_loads:
+            self.loading[request] = None
+            loaded = simpy.Timeout(self.env, self.kv.ready_s(request, now_s) - now_s, request)
+            loaded.callbacks.append(self._on_loaded)
+        self.kv.begun_loads = []
+
+    def _on_loaded(self, event: simpy.Event) -> None:
+        """Queue a request again, behind those that were loaded before and ahead of all others."""
+        request = cast(Request, event.value)
+        self.kv.end_load(request)
+        if request not in self.loading:  # its client has given up
+            self._cancelled.append(request)
+            self._end_iteration_early()
+            return
+        del self.loading[request]
+        place = 0
+        while place < len(self.waiting) and self.kv.held(self.waiting[place]):
+            place += 1
+        self.waiting.insert(place, request)
+        self._cut_for_next()
+
+    def _waits_for_loads(self) -> bool:
+        """Return whether the head of the queue, which does not fit, waits for loads to end.
+
+        If none is under way, others in the queue hold too many blocks: the last one loses its own.
+        """
+        if self.kv.loads_under_way:
+            return True
+        holders = [request for request in self.waiting if self.kv.held(request)]
+        if holders and holders[-1] is not self.waiting[0]:
+            self.kv.give_back(holders[-1], False)
+        return False
 
     def _costs(self, chunks: list[Chunk], beside: int) -> list[IterationCost]:
         """Return the cost of an iteration on each stage."""
@@ -519,8 +587,12 @@ class Engine:
                     request.finish_iteration - self.iteration
                 )
                 self._leave(request, True)
-            elif request in self.waiting:  # it was evicted meanwhile
+            elif request in self.waiting:  # it was loaded, or evicted meanwhile
                 self.waiting.remove(request)
+                self.kv.give_back(request, True)
+            elif self.kv.held(request):  # it has ended
+                self.kv.give_back(request, True)
+                continue
             else:
                 continue  # it was served in time
             self._end(request, Outcome.TIMED_OUT)

@@ -20,13 +20,17 @@ class KvCache:
         blocks: Number of blocks.
         free: Blocks that no sequence holds.
         hit_tokens: Tokens of prefills that were found in it, in all [tokens].
+        loaded_tokens: Those that were loaded into it from host memory instead [tokens].
+        begun_loads: Requests that leave the queue of the iteration that is planned, to be loaded.
+        loads_under_way: Loads that have begun and not ended.
         watermark: Blocks that admission leaves free, so that running sequences can grow.
         frees_while_decoding: Whether sequences that decode give blocks back, too.
     """
 
     __slots__ = (
-        "_aside", "_batch", "_classes", "block_size", "blocks", "free", "frees_while_decoding",
-        "hit_tokens", "sequences", "watermark",
+        "_aside", "_batch", "_classes", "begun_loads", "block_size", "blocks", "free",
+        "frees_while_decoding", "hit_tokens", "loaded_tokens", "loads_under_way", "sequences",
+        "watermark",
     )  # fmt: skip
 
     def __init__(self, blocks: int, block_size: int = BLOCK_SIZE, watermark: float = 0.01) -> None:
@@ -36,6 +40,9 @@ class KvCache:
         self.free = blocks
         self.frees_while_decoding = False
         self.hit_tokens = 0
+        self.loaded_tokens = 0
+        self.begun_loads: list[Request] = []
+        self.loads_under_way = 0
         self.sequences = 0
         self._classes = [0] * block_size
         self._batch = 0
@@ -76,6 +83,14 @@ class KvCache:
         """Return the tokens of the next prefill whose blocks are there already: none."""
         return 0
 
+    def found(self, request: Request) -> int:
+        """Return the tokens of the next prefill that need not be computed."""
+        return self.hit(request)
+
+    def held(self, request: Request) -> int:
+        """Return the tokens whose blocks a queued request holds: none, as nothing is loaded."""
+        return 0
+
     def free_blocks_for(self, request: Request, hit: int, tokens: int) -> int:
         """Return the free blocks that the beginning of a prefill takes.
 
@@ -93,6 +108,23 @@ class KvCache:
     def grow(self, request: Request, before: int, tokens: int) -> None:
         """Take the blocks of `tokens` more of a prefill, of which `before` are held."""
         self.free -= self.blocks_for(before + tokens) - self.blocks_for(before)
+
+    def begin_load(self, request: Request, hit: int) -> bool:
+        """Return whether a request must wait until blocks of its prefill are loaded: never."""
+        return False
+
+    def ready_s(self, request: Request, now_s: float) -> float:
+        """Return the time at which the load of a request that begins now is done [s]."""
+        return now_s
+
+    def end_load(self, request: Request) -> None:
+        """Note that the blocks of a request have been loaded."""
+
+    def give_back(self, request: Request, ended: bool) -> None:
+        """Give back the blocks that a queued request holds."""
+
+    def resize_host(self, blocks: int) -> None:
+        """Make room for `blocks` in host memory; there is none."""
 
     def allocate_prompt(self, tokens: int) -> None:
         """Take the blocks of a prompt, before its prefill."""

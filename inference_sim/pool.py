@@ -45,6 +45,7 @@ class Pool:
         pace: Clock state of their GPUs.
         knobs: Values that may be set, by name.
         batch_cap: Largest batch of a replica in force [sequences].
+        cache_host_gib: Host memory behind each KV cache in force [GiB]; None without any.
         max_context_tokens: Longest request that is served, prompt and output [tokens].
 
     Raises:
@@ -76,17 +77,23 @@ class Pool:
         self.standby = Standby(env, self.replicas, config.startup_s)
         self._route = config.routing(self.standby.live, seed)
         self.batch_cap = config.batch_cap
+        offload = config.kv_offload
+        self.cache_host_gib = None if offload is None else offload.host_gib
         self._readings: list[MeterReading] = []
         self._reported: Counter[str] = Counter()
-        self.knobs: Mapping[str, Knob] = {
-            knob.name: knob
-            for knob in (
-                Knob("batch_cap", lambda: self.batch_cap, self._set_batch_cap, WHOLE),
-                Knob("active_replicas", lambda: self.standby.active, self._set_active, WHOLE),
-                Knob("clock_fraction", lambda: self.pace.clock_fraction, self._set_clock, SHARE),
-                Knob("power_cap", lambda: self.pace.power_cap_w, self._set_power_cap, POSITIVE),
+        knobs = [
+            Knob("batch_cap", lambda: self.batch_cap, self._set_batch_cap, WHOLE),
+            Knob("active_replicas", lambda: self.standby.active, self._set_active, WHOLE),
+            Knob("clock_fraction", lambda: self.pace.clock_fraction, self._set_clock, SHARE),
+            Knob("power_cap", lambda: self.pace.power_cap_w, self._set_power_cap, POSITIVE),
+        ]
+        if offload is not None:
+            most = offload.host_gib
+            allowed = (f"from 0 to {most:g} GiB", lambda value: 0 <= value <= most)
+            knobs.append(
+                Knob("cache_host_gib", lambda: self.cache_host_gib or 0.0, self._set_host, allowed)
             )
-        }
+        self.knobs: Mapping[str, Knob] = {knob.name: knob for knob in knobs}
         self.knobs["power_cap"].set(config.power_cap_w)
 
     def _make_replica(self, index: int, stages: Sequence[ExecutionModel], blocks: int) -> Replica:
@@ -200,7 +207,8 @@ class Pool:
             step_s=step_s,
             gpu_j=served_j + idle_j * config.tensor_parallel,
             served_j=served_j,
-            host_power_w=config.gpus * config.host_power_w,
+            host_power_w=config.gpus * config.host_power_w
+            + config.host_memory_w(self.cache_host_gib),
             groups_s=groups_s,
             busy_s=busy_s,
             asleep_s=asleep_s,
@@ -212,6 +220,7 @@ class Pool:
             preemptions=self._since_reading("preemptions"),
             prefilled_tokens=self._since_reading("prefilled_tokens"),
             cached_tokens=self._since_reading("cached_tokens"),
+            loaded_tokens=self._since_reading("loaded_tokens"),
             waiting=self.waiting,
             running=self.running,
             replicas=len(replicas),
@@ -253,6 +262,12 @@ class Pool:
                 f"'{self.name}' (got {value:g})"
             )
         self.standby.set_active(int(value))
+
+    def _set_host(self, value: float) -> None:
+        self.cache_host_gib = value
+        blocks = self.config.host_blocks(value)
+        for replica in self.replicas:
+            replica.resize_host(blocks)
 
     def _set_clock(self, value: float) -> None:
         self.config.check_clock(value)

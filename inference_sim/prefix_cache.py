@@ -37,26 +37,13 @@ class PrefixCache(KvCache):
         """Return the tokens of the next prefill that are found: whole blocks, never all of it."""
         if request.content is None:
             return 0
-        size = self.block_size
-        node = self._root
-        before = blocks = 0
-        for stream, tokens in request.runs():
-            child = node.children.get((before, stream))
-            if child is None:
-                break
-            node = child
-            before += tokens
-            end = before // size
-            blocks = min(node.cached, end)
-            if blocks < end:
-                break
-        return min(blocks, (request.prefill_tokens - 1) // size) * size
+        return self._root.found(request, self.block_size)
 
     def free_blocks_for(self, request: Request, hit: int, tokens: int) -> int:
         """Return the free blocks that a start takes: new ones, and those found that are free."""
         in_use = 0
         if hit:
-            for node, end in self._parts(request, hit):
+            for node, end in self._root.parts(request, hit, self.block_size):
                 in_use += max(min(node.pinned, end) - node.first, 0)
         return self.blocks_for(hit + tokens) - in_use
 
@@ -64,11 +51,7 @@ class PrefixCache(KvCache):
         """Take the blocks of the beginning of a prefill: those that are found, and new ones."""
         if hit:
             self.hit_tokens += hit
-            for node, end in self._parts(request, hit):
-                if end > node.pinned:
-                    self._order.remove(node, node.pinned, end)
-                    self.free -= end - node.pinned
-                node.use(end)
+            self._use_found(request, hit)
         self.grow(request, hit, tokens)
 
     def grow(self, request: Request, before: int, tokens: int) -> None:
@@ -110,7 +93,7 @@ class PrefixCache(KvCache):
                 return
             request.be_found_again()
             self._hold(request, 0, tokens)
-        for node, end in reversed(self._parts(request, tokens)):
+        for node, end in reversed(self._root.parts(request, tokens, self.block_size)):
             used = end
             copies: list[Copy] = [copy for copy in request.kv_copies if copy.node is node]
             copies.reverse()
@@ -150,26 +133,13 @@ class PrefixCache(KvCache):
             self._hold(request, request.joined_context - 1, tokens)
         self.release(request, tokens, ended)
 
-    def _parts(self, request: Request, tokens: int) -> list[tuple[Node, int]]:
-        """Return the nodes of the first `tokens` of a text, each with the number after its last.
-
-        Nodes that are missing are made.
-        """
-        size = self.block_size
-        node = self._root
-        before = 0
-        parts: list[tuple[Node, int]] = []
-        for stream, length in request.runs():
-            key = (before, stream)
-            child = node.children.get(key)
-            if child is None:
-                child = node.children[key] = Node(node, key, before // size)
-            node = child
-            before = min(before + length, tokens)
-            parts.append((node, before // size))
-            if before == tokens:
-                break
-        return parts
+    def _use_found(self, request: Request, hit: int) -> None:
+        """Let a request use the first `hit` tokens of its text, which were found."""
+        for node, end in self._root.parts(request, hit, self.block_size):
+            if end > node.pinned:
+                self._order.remove(node, node.pinned, end)
+                self.free -= end - node.pinned
+            node.use(end)
 
     def _hold(self, request: Request, before: int, tokens: int) -> None:
         """Let a request that uses the first `before` tokens of its text use the first `tokens`.
@@ -180,7 +150,7 @@ class PrefixCache(KvCache):
         """
         size = self.block_size
         copied = {copy.node for copy in request.kv_copies}
-        for node, end in self._parts(request, tokens):
+        for node, end in self._root.parts(request, tokens, self.block_size):
             begin = max(min(before // size, end), node.first)
             if end <= begin:
                 continue

@@ -85,6 +85,46 @@ class Node:
             if not copies:
                 del self.copies[copy.block]
 
+    def parts(self, request: Request, tokens: int, block_size: int) -> list[tuple[Node, int]]:
+        """Return the nodes of the first `tokens` of a text, each with the number after its last.
+
+        The text is that of the request's next prefill, from this node, the root. Nodes that are
+        missing are made.
+        """
+        node = self
+        before = 0
+        parts: list[tuple[Node, int]] = []
+        for stream, length in request.runs():
+            key = (before, stream)
+            child = node.children.get(key)
+            if child is None:
+                child = node.children[key] = Node(node, key, before // block_size)
+            node = child
+            before = min(before + length, tokens)
+            parts.append((node, before // block_size))
+            if before == tokens:
+                break
+        return parts
+
+    def found(self, request: Request, block_size: int) -> int:
+        """Return the tokens of a request's next prefill that are in the cache.
+
+        They are whole blocks from this node, the root, and never all of the prefill.
+        """
+        node = self
+        before = blocks = 0
+        for stream, tokens in request.runs():
+            child = node.children.get((before, stream))
+            if child is None:
+                break
+            node = child
+            before += tokens
+            end = before // block_size
+            blocks = min(node.cached, end)
+            if blocks < end:
+                break
+        return min(blocks, (request.prefill_tokens - 1) // block_size) * block_size
+
     def prune(self) -> None:
         """Leave the tree, and let the nodes above do so, if nothing is left of them."""
         node = self

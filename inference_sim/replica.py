@@ -58,13 +58,21 @@ class Replica:
         return sum(engine.kv.hit_tokens for engine in self.engines)
 
     @property
+    def loaded_tokens(self) -> int:
+        """Tokens of prefills loaded from host memory so far [tokens]."""
+        return sum(engine.kv.loaded_tokens for engine in self.engines)
+
+    @property
     def kv_utilisation(self) -> float:
         """Share of the KV blocks in use."""
         return sum(engine.kv_utilisation for engine in self.engines) / len(self.engines)
 
     def hit(self, request: Request) -> int:
-        """Return the most tokens of a prompt that one of its caches would find now."""
-        return max(engine.kv.hit(request) for engine in self.engines)
+        """Return the most tokens of a prompt that one of its caches would find now.
+
+        Those in host memory count, too.
+        """
+        return max(engine.kv.found(request) for engine in self.engines)
 
     def submit(self, request: Request) -> None:
         """Give a request to the engine with the fewest outstanding requests."""
@@ -85,6 +93,11 @@ class Replica:
         """Share a new batch cap among the engines, at least one sequence each."""
         for engine in self.engines:
             engine.set_batch_cap(max(1, batch_cap // len(self.engines)))
+
+    def resize_host(self, blocks: int) -> None:
+        """Make room for so many KV blocks in the host memory of each engine."""
+        for engine in self.engines:
+            engine.resize_host(blocks)
 
     def set_stages(self, stages: Sequence[ExecutionModel]) -> None:
         """Set the execution models of the stages from the next iteration on."""
@@ -110,5 +123,5 @@ class Replica:
             served = [*engine.running, *engine.prefilling]
             for request in served:
                 request.outcome = Outcome.RUNNING
-            requests += [*engine.waiting, *engine.arrived, *served]
+            requests += [*engine.waiting, *engine.arrived, *engine.loading, *served]
         return requests

@@ -28,8 +28,8 @@ class PoolReading:
         over_cap_s: Time in which the GPUs drew more than their power cap [s].
         flops, possible_flops: Achieved FLOPs per GPU, and at the peak of all of the step.
         preemptions: Evictions in the step.
-        prefilled_tokens, cached_tokens: Tokens of prefills that were computed in the step, and that
-            were found in KV caches [tokens].
+        prefilled_tokens, cached_tokens, loaded_tokens: Tokens of prefills that were computed in the
+            step, found in KV caches of GPUs, and loaded from host memory [tokens].
         waiting, running: Requests at its end.
         replicas: All replicas.
         awake_replicas: Replicas not asleep at its end.
@@ -52,6 +52,7 @@ class PoolReading:
     preemptions: int
     prefilled_tokens: int
     cached_tokens: int
+    loaded_tokens: int
     waiting: int
     running: int
     replicas: int
@@ -69,8 +70,8 @@ class PoolTelemetry:
         host_power_w: Mean power of their hosts [W].
         attributed_power_w: The part of the GPU power spent on serving, not on idling [W].
         preemptions: Evictions in the step.
-        prefilled_tokens, cached_tokens: Tokens of prefills that were computed in the step, and that
-            were found in KV caches [tokens].
+        prefilled_tokens, cached_tokens, loaded_tokens: Tokens of prefills that were computed in the
+            step, found in KV caches of GPUs, and loaded from host memory [tokens].
         replica_waiting, running: Requests at its end.
         busy_fraction: Share of replica time with an iteration under way.
         asleep_fraction: Share of replica time asleep.
@@ -89,6 +90,7 @@ class PoolTelemetry:
     preemptions: int
     prefilled_tokens: int
     cached_tokens: int
+    loaded_tokens: int
     replica_waiting: int
     running: int
     busy_fraction: float
@@ -176,6 +178,7 @@ def pool_telemetry(readings: Sequence[PoolReading]) -> PoolTelemetry:
         preemptions=sum(reading.preemptions for reading in readings),
         prefilled_tokens=sum(reading.prefilled_tokens for reading in readings),
         cached_tokens=sum(reading.cached_tokens for reading in readings),
+        loaded_tokens=sum(reading.loaded_tokens for reading in readings),
         replica_waiting=sum(reading.waiting for reading in readings),
         running=sum(reading.running for reading in readings),
         busy_fraction=busy_s / groups_s,

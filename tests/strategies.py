@@ -12,6 +12,7 @@ from inference_sim.deferral import ServiceClass
 from inference_sim.deployment import ClusterConfig
 from inference_sim.execution import EngineProfile, find_engine
 from inference_sim.hardware import find_gpu
+from inference_sim.kv_offload import KvOffload
 from inference_sim.models import find_model
 from inference_sim.power import MfuPowerLaw, PowerTable, TwoResource
 from inference_sim.routing import ROUTERS
@@ -31,9 +32,9 @@ POWERS = [
 ]
 
 
-def actuators(replicas: int) -> dict[str, st.SearchStrategy[float]]:
-    """Values that may be set on a cluster of so many replicas."""
-    return {
+def actuators(replicas: int, host_gib: float = 0.0) -> dict[str, st.SearchStrategy[float]]:
+    """Values that may be set on a cluster of so many replicas, with so much host memory each."""
+    values = {
         "batch_cap": st.integers(1, 24),
         "admission_rate": st.sampled_from([0.0, 0.7, 3.1, 17.0, float("inf")]),
         "deferrable_rate": st.sampled_from([0.0, 0.4, 5.0, float("inf")]),
@@ -41,6 +42,10 @@ def actuators(replicas: int) -> dict[str, st.SearchStrategy[float]]:
         "clock_fraction": st.sampled_from([1.0, 0.7, 0.4]),
         "power_cap": st.sampled_from([100.0, 170.0, 210.0, 250.0, 300.0, math.inf]),
     }
+    if host_gib:
+        shares = st.sampled_from([0.0, 0.4, 1.0])
+        values["cache_host_gib"] = shares.map(lambda share: share * host_gib)
+    return values
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,18 @@ def engines() -> st.SearchStrategy[EngineProfile]:
     return st.sampled_from([find_engine("none"), find_engine("vllm-0.11")]) | host
 
 
+def offloads() -> st.SearchStrategy[KvOffload]:
+    """Host memory for some KV blocks of Llama-2-7b, of 8 MiB, or for more than there ever are.
+
+    A block is loaded in 0.4 to 84 ms.
+    """
+    return st.builds(
+        lambda blocks, gb_per_s: KvOffload(host_gib=blocks / 128, host_gb_per_s=gb_per_s),
+        st.sampled_from([2, 40, 90, 5000]),
+        st.sampled_from([0.1, 1.3, 20.0]),
+    )
+
+
 @st.composite
 def speculations(draw: st.DrawFn) -> Speculative:
     """Drafts of Llama-2-7b: by look-up, by a layer of its own, and by a model half as deep."""
@@ -110,19 +127,23 @@ def speculations(draw: st.DrawFn) -> Speculative:
 
 
 @st.composite
-def scenarios(draw: st.DrawFn, drafts: bool = False) -> Scenario:
+def scenarios(draw: st.DrawFn, *, drafts: bool = False, offloaded: bool = False) -> Scenario:
     """A small deployment with little KV memory, whose actuators move.
 
-    With `drafts` it decodes speculatively.
+    With `drafts` it decodes speculatively. If `offloaded`, there is host memory behind the cache;
+    otherwise now and then.
     """
-    scheduler = "vllm_v1" if drafts else draw(st.sampled_from(sorted(SCHEDULERS)))
+    scheduler = "vllm_v1" if drafts or offloaded else draw(st.sampled_from(sorted(SCHEDULERS)))
+    stages = 1 if drafts or offloaded else draw(st.sampled_from([1, 1, 1, 2, 4]))
     rules: dict[str, Any] = {}
     if scheduler == "vllm_v1":
         rules = {
             "release": draw(st.sampled_from([None, *RELEASES])),
-            "prefix_caching": draw(st.booleans()),
+            "prefix_caching": offloaded or draw(st.booleans()),
             "speculative": draw(speculations()) if drafts else None,
         }
+        if rules["prefix_caching"] and stages == 1:
+            rules["kv_offload"] = draw(offloads() if offloaded else st.none() | offloads())
     config = one_pool(
         **rules,
         model=LLAMA2_7B,
@@ -131,7 +152,7 @@ def scenarios(draw: st.DrawFn, drafts: bool = False) -> Scenario:
         power=draw(st.sampled_from(POWERS)),
         replicas=draw(st.integers(1, 2)),
         tensor_parallel=draw(st.sampled_from([1, 1, 1, 2])),
-        pipeline_parallel=1 if drafts else draw(st.sampled_from([1, 1, 1, 2, 4])),
+        pipeline_parallel=stages,
         scheduler=scheduler,
         router=draw(st.sampled_from(sorted(ROUTERS))),
         batch_cap=draw(st.integers(1, 24)),
@@ -142,7 +163,9 @@ def scenarios(draw: st.DrawFn, drafts: bool = False) -> Scenario:
         classes=CLASSES,
         startup_s=draw(st.sampled_from([0.0, 0.5, 3.0])),
     )
-    moves = st.fixed_dictionaries({}, optional=actuators(config.pool.replicas))
+    offload = config.pool.kv_offload
+    host_gib = 0.0 if offload is None else offload.host_gib
+    moves = st.fixed_dictionaries({}, optional=actuators(config.pool.replicas, host_gib))
     settings = draw(st.lists(moves, max_size=8))
     step_s = draw(st.sampled_from([0.37, 1.3, 5.0]))
     return Scenario(config, draw(streams()), step_s, settings)

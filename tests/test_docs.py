@@ -409,7 +409,12 @@ def test_results_page_tells_every_key_and_column(tmp_path: Path) -> None:
 
     agents = load_plan(
         ROOT / "scenarios" / "agents.yaml",
-        ["time.duration=10min", "workload.timeout=1s", "workload.retry={most: 1, backoff: 2s}"],
+        [
+            "time.duration=10min",
+            "workload.timeout=1s",
+            "workload.retry={most: 1, backoff: 2s}",
+            "sites.0.cluster.kv_offload={host_gib: 64, host_gb_per_s: 50}",
+        ],
     )
     talked = execute(agents, tmp_path / "talked")
 

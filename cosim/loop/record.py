@@ -39,8 +39,10 @@ GRID_COLUMNS = (
 )
 CACHE_COLUMNS = ("prefilled_tokens", "cached_tokens")
 """Columns of a site where prefixes are cached."""
+OFFLOAD_COLUMNS = ("loaded_tokens", "cache_host_gib")
+"""Columns of a site with host memory behind the KV cache."""
 CLUSTER_COLUMNS = tuple(
-    name for name in NUMBERS if name not in ("facility_power_w", *CACHE_COLUMNS)
+    name for name in NUMBERS if name not in ("facility_power_w", *CACHE_COLUMNS, *OFFLOAD_COLUMNS)
 )
 SETTINGS = {
     name: actuator.field for name, actuator in ACTUATORS.items() if actuator.part == "cluster"
@@ -59,11 +61,14 @@ class SiteRecord:
         self.site = site
         names: tuple[str, ...] = GRID_COLUMNS
         if site.cluster is not None:
-            names += CLUSTER_COLUMNS + tuple(SETTINGS.values())
+            names += CLUSTER_COLUMNS
+            names += tuple(field for field in SETTINGS.values() if field not in OFFLOAD_COLUMNS)
             if site.workload is not None and site.workload.clients is not None:
                 names += CLIENT_COLUMNS
             if any(pool.prefix_caching for pool in site.cluster.pools):
                 names += CACHE_COLUMNS
+            if any(pool.kv_offload is not None for pool in site.cluster.pools):
+                names += OFFLOAD_COLUMNS
         self._columns = {name: array("d") for name in names}
         self.final_soc = float("nan")
         """State of charge at the end of the run; NaN without a battery."""
@@ -108,7 +113,11 @@ class SiteRecord:
             in_force = settings(telemetry)
             row |= telemetry.as_dict()
             row |= telemetry.clients
-            row |= {field: _of_site(name, in_force) for name, field in SETTINGS.items()}
+            row |= {
+                field: _of_site(name, in_force)
+                for name, field in SETTINGS.items()
+                if field in self._columns
+            }
         for name, values in self._columns.items():
             values.append(row[name])
 

@@ -148,8 +148,14 @@ def _embodied_g(site: SitePlan, hours: float) -> float:
     if site.cluster is None:
         return 0.0
     given = site.config.cluster.embodied_g_per_gpu_hour if site.config.cluster else None
-    rate = site.cluster.pool.gpu.embodied_g_per_gpu_hour if given is None else given
-    return rate * site.cluster.gpus * hours
+    pool = site.cluster.pool
+    rate = pool.gpu.embodied_g_per_gpu_hour if given is None else given
+    gpus_g = rate * site.cluster.gpus * hours
+    offload = pool.kv_offload
+    if offload is None:
+        return gpus_g
+    memory_gib = pool.replicas * offload.host_gib  # it was made, however much of it is set
+    return gpus_g + offload.embodied_g_per_gib_hour * memory_gib * hours
 
 
 def _cost(site: SitePlan, record: SiteRecord, flows: SiteFlows) -> Cost | None:
@@ -206,11 +212,14 @@ def _tokens(cluster: Cluster, latencies: SiteLatencies) -> TokenCounts:
     tokens = TokenCounts(prompt=latencies.prompt_tokens, output=latencies.output_tokens)
     if not any(pool.prefix_caching for pool in cluster.config.pools):
         return tokens
-    return replace(
+    tokens = replace(
         tokens,
         prefilled=sum(replica.prefilled_tokens for replica in cluster.replicas),
         cached=sum(replica.cached_tokens for replica in cluster.replicas),
     )
+    if all(pool.kv_offload is None for pool in cluster.config.pools):
+        return tokens
+    return replace(tokens, loaded=sum(replica.loaded_tokens for replica in cluster.replicas))
 
 
 def _batch(cluster: Cluster) -> BatchSizes:

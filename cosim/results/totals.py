@@ -84,12 +84,14 @@ class TokenCounts:
         prompt, output: Of the completed requests.
         prefilled, cached: Of prefills in the run, repeated ones included: that were computed, and
             that were found in KV caches; None where no prefixes are cached.
+        loaded: Of these, those that were loaded from host memory; None without any.
     """
 
     prompt: int
     output: int
     prefilled: int | None = None
     cached: int | None = None
+    loaded: IfPresent[int] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

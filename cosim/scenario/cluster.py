@@ -25,6 +25,7 @@ from cosim.scenario.fields import (
     StrictModel,
     up_to,
 )
+from cosim.scenario.offload import KvOffloadKeys
 from cosim.scenario.parts import RouterName, router_of, scheduler_of
 from cosim.scenario.power import Power, PueKeys, TwoResourcePower
 from cosim.scenario.scheduler import CLUSTER_FLAGS, FLAGS_OF_A_SCHEDULER, SchedulerKeys
@@ -94,6 +95,8 @@ class ClusterKeys(StrictModel):
     0.92 with release 0.33."""
     scheduler: SchedulerKeys = SchedulerKeys()
     """Rules by which batches are formed."""
+    kv_offload: KvOffloadKeys | None = None
+    """Host memory behind the KV caches, with prefix_caching; none by default."""
     execution: Execution = RooflineExecution(type="roofline")
     """Model of the time of an iteration."""
     power: Power = TwoResourcePower()
@@ -178,6 +181,7 @@ class ClusterKeys(StrictModel):
             scheduler=self._scheduler,
             release=self._release,
             prefix_caching=serving.prefix_caching,
+            kv_offload=None if self.kv_offload is None else self.kv_offload.offload(),
             batch_cap=serving.batch_cap,
             max_batch_tokens=serving.max_batch_tokens,
             max_model_len=self.scheduler.max_model_len,
@@ -197,7 +201,7 @@ class ClusterKeys(StrictModel):
             ),
             pue=ConstantPue(self.pue)
             if isinstance(self.pue, float)
-            else self.pue.model(pool.gpus * (power.max_w + self.host_power_w)),
+            else self.pue.model(pool.peak_it_w),
         )
 
     @property

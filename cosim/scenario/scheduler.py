@@ -32,6 +32,7 @@ CLUSTER_FLAGS = {
     "pipeline_parallel_size": "pipeline_parallel",
     "data_parallel_size": "replicas",
     "quantization": "precision",
+    "kv_offloading_size": "kv_offload.host_gib",
 }
 _SAME_FLAGS = ("max_model_len", "kv_cache_dtype", "block_size")
 """Flags of vLLM whose names the keys of a scheduler have."""

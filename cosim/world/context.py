@@ -129,7 +129,7 @@ def _limits(
     otherwise the workload's highest mean rate; without a policy the gateway stays as it is.
     Deferrable requests, where there are any, may be released as fast as the cluster serves them.
     Profiles know the highest clock alone. A power cap is at most the scenario's own, or what the
-    GPU draws at most.
+    GPU draws at most. Host memory behind the KV cache is at most what the scenario has.
     """
     cluster, workload = site.cluster, site.workload
     if cluster is None or workload is None or service is None:
@@ -152,6 +152,8 @@ def _limits(
         initial_w = cap_w if cap_w < power.max_w else math.inf
         most_w = min(cap_w, power.max_w)
         limits["power_cap"] = ActuatorLimits(min(pool.lowest_cap_w, most_w), most_w, initial_w)
+    if pool.kv_offload is not None:
+        limits["cache_host_gib"] = ActuatorLimits(0.0, pool.kv_offload.host_gib)
     if (battery := site.config.microgrid.battery) is not None:
         charge_w, discharge_w = battery_limits_w(battery, step_s)
         limits["battery_power"] = ActuatorLimits(-discharge_w, charge_w, initial=math.inf)

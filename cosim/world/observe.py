@@ -103,6 +103,7 @@ def _pool(telemetry: PoolTelemetry) -> PoolView:
         awake_replicas=telemetry.awake_replicas,
         prefilled_tokens=telemetry.prefilled_tokens,
         cached_tokens=telemetry.cached_tokens,
+        loaded_tokens=telemetry.loaded_tokens,
     )
 
 

@@ -53,7 +53,8 @@ def service_model(config: ClusterConfig, demand: Demand) -> ServiceModel:
     by_clock = _by_clock(pool, pue, lengths, tuple(map(int, batches)))
     clocks, table = list(by_clock), np.array(list(by_clock.values()))
     gpus = pool.gpus_per_replica
-    idle_w = pue.least_w(gpus * (pool.power.idle_w + pool.host_power_w))
+    memory_w = pool.host_memory_w() / pool.replicas
+    idle_w = pue.least_w(gpus * (pool.power.idle_w + pool.host_power_w) + memory_w)
     load_per_s, load_w = _load_curve(batches, table[-1], idle_w)
     return ServiceModel(
         replicas=pool.replicas,
@@ -65,7 +66,7 @@ def service_model(config: ClusterConfig, demand: Demand) -> ServiceModel:
         load_per_s=load_per_s,
         load_w=load_w,
         idle_w=idle_w,
-        sleep_w=pue.least_w(gpus * (pool.power.sleep_w + pool.host_power_w)),
+        sleep_w=pue.least_w(gpus * (pool.power.sleep_w + pool.host_power_w) + memory_w),
         output_tokens=demand.output_tokens,
     )
 
@@ -203,6 +204,7 @@ def _steady(
         for k, stage in enumerate(stages)
     ]
     hosts_w = pool.host_power_w * pool.tensor_parallel * depth
+    hosts_w += pool.host_memory_w() / pool.replicas
     it_w = sum(gpu_w) * pool.tensor_parallel + hosts_w
     facility_w = (pue.least_w(it_w) + pue.most_w(it_w)) / 2
     iteration_s = beat_s * in_flight

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from mypy_extensions import mypyc_attr
 
+from inference_sim.host_cache import HostTier
 from inference_sim.kv_cache import BLOCK_SIZE, KvCache, StateKvCache
 from inference_sim.kv_groups import KvGroups
 from inference_sim.request import Request
@@ -47,6 +48,7 @@ class Scheduler(ABC):
     Attributes:
         release: The release of vLLM whose rules hold, where the scheduler knows several.
         prefix_caching: Whether its cache finds blocks again by what they hold.
+        host: Host memory behind its cache, which then finds blocks again; None without.
         kv_groups: Groups of layers that share its cache; None where all layers keep all tokens.
         block_size: Tokens of a block of its cache [tokens].
         decode_tokens: Tokens of each running sequence that an iteration computes: more than one
@@ -79,6 +81,7 @@ class Scheduler(ABC):
         self.max_batch_tokens = max_batch_tokens
         self.release = RELEASES["0.11"]
         self.prefix_caching = False
+        self.host: HostTier | None = None
         self.kv_groups: KvGroups | None = None
         self.block_size = BLOCK_SIZE
         self.decode_tokens = 1

@@ -12,10 +12,12 @@ from collections import deque
 
 from mypy_extensions import mypyc_attr
 
+from inference_sim.host_cache import HostCache
 from inference_sim.kv_cache import KvCache
 from inference_sim.prefix_cache import PrefixCache
 from inference_sim.request import Request
 from inference_sim.scheduling.base import Chunk, Scheduler
+from inference_sim.tiered_cache import TieredCache
 from inference_sim.windowed_cache import WindowedKvCache, WindowedPrefixCache
 
 
@@ -57,6 +59,9 @@ class ChunkedScheduler(Scheduler):
             hit = kv.hit(head)
             if not self._admits(head, hit, budget, kv):
                 break
+            if kv.begin_load(head, hit):
+                waiting.popleft()
+                continue
             tokens = min(head.prefill_tokens - hit, budget)
             self._start(head, hit, tokens, kv)
             chunks.append(Chunk(waiting.popleft(), tokens, hit))
@@ -100,6 +105,9 @@ class VllmV1Scheduler(ChunkedScheduler):
         groups, size = self.kv_groups, self.block_size
         empty_first = self.release.takes_empty_blocks_first
         if groups is None:
+            if self.host is not None:
+                host = HostCache(self.host.blocks, size)
+                return TieredCache(blocks, host, self.host.load_block_s, size, empty_first)
             if self.prefix_caching:
                 return PrefixCache(blocks, size, empty_first)
             return self.paged_cache(blocks, watermark=0.0)

@@ -277,29 +277,37 @@ def test_retries_send_the_same_again_and_stop() -> None:
 
 
 @st.composite
-def crowds(draw: st.DrawFn) -> tuple[Scenario, Sessions | None, dict[str, Any]]:
-    """A deployment with clients: on their own or in sessions, of an open loop or a closed one."""
-    scenario = draw(scenarios())
+def crowds(
+    draw: st.DrawFn, *, offloaded: bool = False
+) -> tuple[Scenario, Sessions | None, dict[str, Any]]:
+    """A deployment with clients: on their own or in sessions, of an open loop or a closed one.
+
+    If `offloaded`, it has host memory behind a KV cache that is small for its long sessions.
+    """
+    scenario = draw(scenarios(offloaded=offloaded))
+    if offloaded:
+        scenario = scenario.but(kv_blocks=draw(st.integers(21, 26)))
     patience = Patience(
         draw(st.sampled_from([math.inf, 0.31, 2.3, 9.1])),
         draw(st.integers(0, 2)),
         draw(st.sampled_from([0.0, 0.77])),
     )
     keys: dict[str, Any] = {"patience": patience, "class_until_s": (math.inf, math.inf)}
-    if draw(st.sampled_from([False, True, True])):
+    if offloaded or draw(st.sampled_from([False, True, True])):
         sessions = Sessions(
             UniformLengths(4, 70, draw(st.sampled_from([0.5, 3.0]))),
             draw(st.integers(0, 99)),
-            turns=Turns(draw(st.sampled_from([1.0, 3.0])), geometric=True),
+            turns=Turns(draw(st.sampled_from([3.0, 7.0] if offloaded else [1.0, 3.0])), True),
             think=ExponentialDuration(draw(st.sampled_from([0.05, 0.8]))),
             pause=LognormalDuration(0.4, 1.0),
             system_tokens=draw(st.sampled_from([0, 17, 64])),
             groups=draw(st.integers(1, 2)),
-            accumulates=draw(st.booleans()),
+            accumulates=offloaded or draw(st.booleans()),
             class_shares=(0.6, 0.4),
             clients=draw(st.sampled_from([0, 3, 17])),
         )
-        return scenario, sessions, {**keys, "requests": draw(st.integers(1, 60))}
+        least = 40 if offloaded else 1
+        return scenario, sessions, {**keys, "requests": draw(st.integers(least, least + 59))}
     return scenario, None, keys
 
 
@@ -314,8 +322,8 @@ def crowd(
     return Cluster(changed(scenario.config, **changes), stream, clients=clients)
 
 
-@settings(max_examples=examples(60))
-@given(drawn=crowds())
+@settings(max_examples=examples(90))
+@given(drawn=crowds() | crowds(offloaded=True))
 def test_nothing_is_lost_at_any_event(drawn: tuple[Scenario, Sessions | None, Any]) -> None:
     """Requests, KV blocks and energy are conserved, whoever gives up and tries again."""
     scenario, sessions, keys = drawn
@@ -354,10 +362,18 @@ def test_nothing_is_lost_at_any_event(drawn: tuple[Scenario, Sessions | None, An
     event(f"timed out: {cluster.timed_out > 0}")
     event(f"retried: {clients.retried > 0}")
     event(f"evicted: {any(one.preemptions for one in ended)}")
+    found = [
+        sum(getattr(one, name) for one in cluster.replicas)
+        for name in ("prefilled_tokens", "cached_tokens", "loaded_tokens")
+    ]
+    if not cluster.timed_out and not any(one.preemptions for one in ended):
+        served = [one for one in ended if one.outcome is Outcome.COMPLETED]
+        assert sum(found) == sum(one.prompt_tokens for one in served)
+    event(f"loaded: {found[2] > 0}")
 
 
-@settings(max_examples=examples(60))
-@given(drawn=crowds())
+@settings(max_examples=examples(90))
+@given(drawn=crowds() | crowds(offloaded=True))
 def test_segments_agree_with_one_event_per_iteration(
     drawn: tuple[Scenario, Sessions | None, Any],
 ) -> None:

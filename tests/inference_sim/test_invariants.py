@@ -17,6 +17,7 @@ from inference_sim.request import Outcome, Request
 from inference_sim.scheduling import VllmV1Scheduler
 from inference_sim.staged_replica import StagedReplica
 from inference_sim.telemetry import StepTelemetry
+from inference_sim.tiered_cache import TieredCache
 from inference_sim.workload import Arrival, PoissonArrivals, UniformLengths, generated_stream
 from tests.inference_sim.builders import OPEN, approx, config, random_scenario, run
 from tests.samples import examples
@@ -27,7 +28,8 @@ def blocks_held(engine: Engine) -> int:
     """KV blocks by counting every sequence: its context but the newest token, in blocks of 16.
 
     In an iteration under way the decodes' next blocks are taken, and the chunks' tokens computed,
-    already. An engine that reserves counts each sequence alike.
+    already. An engine that reserves counts each sequence alike. Requests that wait for blocks which
+    are loaded hold them, too.
     """
     under_way = engine._under_way
     ahead = bool(under_way) and under_way[0].decoding > 0
@@ -37,6 +39,8 @@ def blocks_held(engine: Engine) -> int:
     running = sum(blocks(one.context_at(engine.iteration) - 1 + tokens) for one in engine.running)
     computed = {chunk.request: chunk.before + chunk.tokens for chunk in engine.chunks}
     whole = not isinstance(engine.scheduler, VllmV1Scheduler)
+    loads = engine.kv._held.values() if isinstance(engine.kv, TieredCache) else ()
+    running += sum(blocks(load.hit + load.tokens) for load in loads)
     return running + sum(
         blocks(one.prefill_tokens if whole else computed.get(one, one.computed_tokens))
         for one in engine.prefilling
@@ -113,7 +117,8 @@ class Watch:
         assert engine.context == sum(one.context_at(engine.iteration) for one in engine.running)
         self.check_cap(index, size, engine.scheduler.batch_cap)
         entrance = engine.pipeline.entrance  # another engine's batch may be in it
-        if engine.queued and not size and not entrance.held:  # about to wake up
+        loading = engine.kv.loads_under_way
+        if engine.queued and not size and not entrance.held and not loading:  # about to wake up
             assert self.env.peek() == self.env.now, "idles while a request waits"
 
     def check_cache(self, engine: Engine, held_by_each: int) -> None:
@@ -122,6 +127,9 @@ class Watch:
         used = kv.blocks - kv.free
         if isinstance(kv, PrefixCache):
             assert kv.count_free() == kv.free
+        if isinstance(kv, TieredCache):
+            assert kv.host.count() == kv.host.blocks
+            assert len(engine.loading) <= kv.loads_under_way <= len(kv._held)
         if self.shares_text:  # a block that several requests use is one
             assert bool(used) == bool(held_by_each)
             assert used <= held_by_each

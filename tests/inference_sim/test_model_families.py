@@ -177,7 +177,7 @@ class TestChunks:
 @pytest.mark.parametrize("cap_w", [math.inf, 400.0])
 @pytest.mark.parametrize("model", [DEEPSEEK, NEXT, MAVERICK, NEMOTRON], ids=lambda one: one.name)
 def test_runs_of_iterations_agree_with_single_ones(model: ModelSpec, cap_w: float) -> None:
-    """The closed form holds for them too, with prompts in chunks, under a cap, and with evictions."""
+    """The closed form holds for them, too: in chunks, under a cap, with evictions."""
     stream = [Arrival(0.2 * number, 300 + 3000 * (number % 3), 90, 0) for number in range(12)]
     found = []
     for stepwise in (False, True):

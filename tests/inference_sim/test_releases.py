@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from calibration.schedules import LinearTimes
 from inference_sim.errors import InferenceSimError
 from inference_sim.scheduling.releases import find_release
 from inference_sim.workload import Arrival
@@ -27,6 +28,23 @@ def test_an_idle_engine_takes_what_arrives_at_once() -> None:
     deployment = config(scheduler="vllm_v1", release="0.33")
     _, requests = serve(deployment, [Arrival(1.0, 64, 10, 0)] * 3 + [Arrival(9.0, 64, 10, 0)])
     assert [request.scheduled_s for request in requests] == [1.0, 1.0, 1.0, 9.0]
+
+
+@pytest.mark.parametrize("stepwise", [False, True])
+def test_what_arrives_behind_one_that_does_not_fit_is_seen_in_its_turn(stepwise: bool) -> None:
+    """The first decodes until 0.21 s; the second has not fitted beside it, the third is new."""
+    deployment = config(
+        scheduler="vllm_v1",
+        release="0.33",
+        kv_blocks=10,
+        max_model_len=150,
+        stages=lambda stage: LinearTimes(0.01, 1e-4, 0.0, 0.0, 0.0),
+        stepwise=stepwise,
+    )
+    stream = [Arrival(0.0, 100, 20, 0), Arrival(0.1, 60, 5, 0), Arrival(0.205, 16, 5, 0)]
+    _, requests = serve(deployment, stream)
+    starts_s = [request.scheduled_s for request in requests]
+    assert starts_s == pytest.approx([0.0, 0.21, 0.21 + 0.01 + 60e-4], abs=1e-9)
 
 
 def test_a_prompt_is_admitted_by_its_first_chunk_or_as_a_whole() -> None:

@@ -200,7 +200,8 @@ def test_the_work_of_verifying(name: str, batch: int) -> None:
     assert verifying.flops == approx(tokens.flops + cached.flops_per_context * pairs, 1e-12)
     if model.experts:
         touched = model.experts.touched(4 * batch) - model.experts.touched(batch)
-        read = model.layers * touched * model.expert_parameters * model.expert_bytes_per_weight
+        read = model.layers * touched * model.expert_parameters
+        read *= model.weights_of("experts").bytes_per_weight
         assert verifying.hbm_bytes - cached.at(context).hbm_bytes > read > 0
 
 

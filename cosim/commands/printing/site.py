@@ -30,7 +30,7 @@ from cosim.results.totals import (
     ServingTotals,
     TokenCounts,
 )
-from inference_sim.deployment import ClusterConfig
+from inference_sim.deployment import ClusterConfig, PoolConfig
 
 
 def site_rows(totals: RunTotals) -> Iterator[tuple[str, str]]:
@@ -71,8 +71,15 @@ def deployment(cluster: ClusterConfig, described: Deployment) -> str:
     ]
     return (
         f"{pool.model.name} on {pool.gpus:,} x {pool.gpu.name}, {pool.scheduler_name} "
-        f"scheduler, PUE {cluster.pue}, host power {host}" + "".join(reasons)
+        f"scheduler, PUE {cluster.pue}, host power {host}{_host_memory(pool)}" + "".join(reasons)
     )
+
+
+def _host_memory(pool: PoolConfig) -> str:
+    offload = pool.kv_offload
+    if offload is None:
+        return ""
+    return f", {offload.host_gib:g} GiB of host memory behind each KV cache"
 
 
 def work(totals: ServingTotals) -> str:
@@ -99,11 +106,17 @@ def work(totals: ServingTotals) -> str:
 
 
 def _cached(tokens: TokenCounts) -> str:
-    """Return the share of prompts that was found in KV caches; empty where none was."""
-    if not tokens.cached or tokens.prefilled is None:
+    """Return the shares of prompts found in KV caches and loaded; empty where none was."""
+    if tokens.cached is None or tokens.prefilled is None:
         return ""
-    share = tokens.cached / (tokens.cached + tokens.prefilled)
-    return f"; {share * 100:.1f} % of the prompts found in KV caches"
+    loaded = tokens.loaded or 0
+    if not tokens.cached + loaded:
+        return ""
+    whole = tokens.prefilled + tokens.cached + loaded
+    text = f"; {tokens.cached / whole * 100:.1f} % of the prompts found in KV caches"
+    if tokens.loaded is not None:
+        text += f", {loaded / whole * 100:.1f} % loaded from host memory"
+    return text
 
 
 def _latency(latencies: RequestLatencies) -> str:

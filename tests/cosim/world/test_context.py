@@ -22,6 +22,8 @@ DEFERRABLE = """  classes:
 sites:
 """
 INF = math.inf
+CACHING = "scheduler: {type: vllm_v1, prefix_caching: true}"
+OFFLOAD = "{host_gib: 256, host_gb_per_s: 50, w_per_gib: 0.5}"
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +44,7 @@ def keys(text: str) -> tuple[str, str]:
 
 def test_a_plain_site() -> None:
     found = told()
-    assert set(found.limits) == set(ACTUATORS) - {"deferrable_rate"}
+    assert set(found.limits) == set(ACTUATORS) - {"deferrable_rate", "cache_host_gib"}
     assert found.limits["admission_rate"] == ActuatorLimits(0, 0.5, INF)
     assert found.limits["batch_cap"] == ActuatorLimits(1, 1024)
     assert found.limits["active_replicas"] == ActuatorLimits(1, 1)
@@ -54,7 +56,20 @@ def test_a_plain_site() -> None:
 
 def test_every_actuator_has_a_range_at_a_site_with_everything() -> None:
     """One that is left out here could be set nowhere."""
-    assert set(told(("sites:\n", DEFERRABLE)).limits) == set(ACTUATORS)
+    found = told(("sites:\n", DEFERRABLE), keys(f"{CACHING}\n      kv_offload: {OFFLOAD}"))
+    assert set(found.limits) == set(ACTUATORS)
+
+
+def test_host_memory_may_be_lowered_and_draws_power() -> None:
+    without, found = told(keys(CACHING)), told(keys(f"{CACHING}\n      kv_offload: {OFFLOAD}"))
+    assert found.limits["cache_host_gib"] == ActuatorLimits(0.0, 256.0)
+    assert found.pools["main"].limits["cache_host_gib"] == ActuatorLimits(0.0, 256.0)
+    assert without.service is not None
+    assert found.service is not None
+    assert found.idle_power_w - without.idle_power_w == pytest.approx(128.0)  # of half a W/GiB
+    assert found.peak_power_w - without.peak_power_w == pytest.approx(128.0)
+    assert found.service.idle_w - without.service.idle_w == pytest.approx(128.0)
+    assert found.service.power_w - without.service.power_w == pytest.approx(128.0)
 
 
 def test_the_rate_of_the_gateway() -> None:
