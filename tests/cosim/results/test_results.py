@@ -69,7 +69,7 @@ def test_the_files(runs: Runs, name: str) -> None:
     assert [path.name for path in ran.folder.parent.iterdir()] == ["out"]  # nothing hidden beside
 
 
-def serving_keys(section: dict[str, Any], *, whole: bool) -> None:
+def serving_keys(section: dict[str, Any], *, whole: bool, caching: bool) -> None:
     assert set(section["requests"]) == {
         "arrived",
         "admitted",
@@ -79,7 +79,8 @@ def serving_keys(section: dict[str, Any], *, whole: bool) -> None:
         "running",
         "preemptions",
     }
-    assert set(section["tokens"]) == {"prompt", "output", "prefilled", "cached"}
+    caches = {"prefilled", "cached"} if caching else set()
+    assert set(section["tokens"]) == {"prompt", "output"} | caches
     latency = dict(section["latency_s"])
     assert latency.pop("quantiles") == "exact"
     assert set(latency) == {"ttft", "tpot", "e2e", "queue"}
@@ -129,7 +130,8 @@ def test_the_keys_of_the_summary(runs: Runs, name: str) -> None:
     for section, whole in [(summary, single), *((one, True) for one in summary["sites"].values())]:
         energy_keys(section, whole=whole)
         if name in SERVING:
-            serving_keys(section, whole=whole)
+            caching = any(site.cluster and site.cluster.pool.prefix_caching for site in plan.sites)
+            serving_keys(section, whole=whole, caching=caching)
     assert ("paper" in summary) == (plan.scenario.accounting == "paper")
     for entry in summary["controllers"]:
         assert set(entry) == {"type", "site", "actions", "guard_seconds", "settings"}
