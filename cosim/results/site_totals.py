@@ -18,6 +18,7 @@ from cosim.accounting.energy import (
 )
 from cosim.accounting.paper import paper_table2
 from cosim.loop.record import Run, SiteRecord
+from cosim.results.kv_cache import KvCache
 from cosim.results.pooling import (
     attribution,
     energy_per_work,
@@ -175,6 +176,7 @@ def _deployment(cluster: Cluster) -> Deployment:
         gpu=config.gpu.name,
         uncalibrated="; ".join(reasons),
         power_uncalibrated=config.power.uncalibrated_because,
+        kv_cache=KvCache.of(config),
     )
 
 

@@ -15,6 +15,7 @@ from pydantic import Discriminator, Tag
 from cosim.accounting.energy import BatteryUse, Carbon, Energy, GridUse
 from cosim.accounting.keys import IfPresent, Import
 from cosim.accounting.paper import PaperTable2
+from cosim.results.kv_cache import KvCache
 
 LoadState = Literal["stable", "backlogged", "overloaded"]
 
@@ -27,12 +28,14 @@ class Deployment:
         model, gpu: Their names.
         uncalibrated, power_uncalibrated: Why its timing, and its power, are not backed by
             measurements; empty if they are.
+        kv_cache: Of a replica; None in a summary that was written before it had one.
     """
 
     model: str
     gpu: str
     uncalibrated: str
     power_uncalibrated: str
+    kv_cache: IfPresent[KvCache] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +95,16 @@ class TokenCounts:
     prefilled: int | None = None
     cached: int | None = None
     loaded: IfPresent[int] = None
+
+    @property
+    def reused(self) -> int:
+        """Tokens of prefills that were found or loaded, and not computed."""
+        return (self.cached or 0) + (self.loaded or 0)
+
+    @property
+    def prefills(self) -> int:
+        """Tokens of prefills in all: computed, found and loaded; 0 where no prefixes are cached."""
+        return (self.prefilled or 0) + self.reused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cosim.accounting.words import number, percent
-from inference_sim.deployment import ClusterConfig, PoolConfig
-from inference_sim.kv_offload import KvOffload
+from cosim.results.kv_cache import KvCache
+from inference_sim.deployment import ClusterConfig
 from inference_sim.memory_plan import GIB
 
 _DECIDING = 0.1
@@ -18,34 +18,29 @@ def kv_cache(cluster: ClusterConfig) -> dict[str, float]:
 
     Where there is host memory behind it, its tokens are the last.
     """
-    size = cluster.pool.kv_cache_size()
+    size = KvCache.of(cluster.pool)
     told: dict[str, float] = {
         "gib_per_gpu": round(size.gib_per_gpu, 3),
         "tokens": size.tokens,
         "sequences": round(size.sequences, 2),
     }
-    if cluster.pool.kv_offload is not None:
-        told["host_tokens"] = _host_tokens(cluster.pool, cluster.pool.kv_offload)
+    if size.host_tokens is not None:
+        told["host_tokens"] = size.host_tokens
     return told
-
-
-def _host_tokens(pool: PoolConfig, offload: KvOffload) -> int:
-    return pool.host_blocks(offload.host_gib) * pool.block_size
 
 
 def cache_notes(cluster: ClusterConfig) -> Iterator[str]:
     """Yield the size of the KV cache that a release of vLLM plans, and of host memory behind it."""
-    pool = cluster.pool
-    if pool.release is not None:
-        size = pool.kv_cache_size()
+    size = KvCache.of(cluster.pool)
+    if cluster.pool.release is not None:
         yield (
             f"KV cache of {size.gib_per_gpu:.2f} GiB on each GPU: {size.tokens:,} tokens, "
             f"{number(size.sequences)} requests of {size.sequence_tokens:,}"
         )
-    if pool.kv_offload is not None:
+    if size.host_gib is not None:
         yield (
-            f"host memory of {pool.kv_offload.host_gib:g} GiB behind each KV cache: "
-            f"{_host_tokens(pool, pool.kv_offload):,} tokens"
+            f"host memory of {size.host_gib:g} GiB behind each KV cache: "
+            f"{size.host_tokens:,} tokens"
         )
 
 

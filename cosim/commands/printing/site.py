@@ -107,15 +107,12 @@ def work(totals: ServingTotals) -> str:
 
 def _cached(tokens: TokenCounts) -> str:
     """Return the shares of prompts found in KV caches and loaded; empty where none was."""
-    if tokens.cached is None or tokens.prefilled is None:
+    if not tokens.reused:
         return ""
-    loaded = tokens.loaded or 0
-    if not tokens.cached + loaded:
-        return ""
-    whole = tokens.prefilled + tokens.cached + loaded
-    text = f"; {tokens.cached / whole * 100:.1f} % of the prompts found in KV caches"
+    whole = tokens.prefills
+    text = f"; {percent((tokens.cached or 0) / whole, 1)} of the prompts found in KV caches"
     if tokens.loaded is not None:
-        text += f", {loaded / whole * 100:.1f} % loaded from host memory"
+        text += f", {percent(tokens.loaded / whole, 1)} loaded from host memory"
     return text
 
 
