@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cosim.accounting.energy import Energy
-from cosim.accounting.words import energy, exact_percent, latency, mass, number, plural
+from cosim.accounting.words import count, energy, exact_percent, latency, mass, number, plural
 from cosim.report.difference import Difference, points
 from cosim.results.summary import Summary
-from cosim.results.totals import RequestCounts, RunTotals, ServingTotals
+from cosim.results.totals import RequestCounts, RunTotals, ServingTotals, TokenCounts
 
 MANY_TIME_OUTS = 0.01
 """Share of the requests beyond which time-outs are warned of."""
@@ -126,11 +126,27 @@ def figure_cards(
             latency(ttft.p50),
             f"at the median; {latency(ttft.p99)} at the 99th percentile",
         )
+    yield from _found_card(totals.tokens, before, name)
     requests = totals.requests
     remark = f"of {requests.arrived:,} that arrived"
     if isinstance(before, ServingTotals):
         remark = Difference(requests.completed, before.requests.completed).less_than(name)
     yield "Requests completed", f"{requests.completed:,}", remark
+
+
+def _found_card(
+    tokens: TokenCounts, before: RunTotals | None, name: str
+) -> Iterator[tuple[str, str, str]]:
+    """Yield the share of prompts found in KV caches, where any was."""
+    if not tokens.reused:
+        return
+    found = (tokens.cached or 0) / tokens.prefills
+    remark = f"of {count(tokens.prefills)} prompt tokens"
+    if tokens.loaded:
+        remark += f"; {exact_percent(tokens.loaded / tokens.prefills)} loaded from host memory"
+    if isinstance(before, ServingTotals) and (whole := before.tokens.prefills):
+        remark = f"of prompt tokens; {points(found, (before.tokens.cached or 0) / whole, name)}"
+    yield "Found in KV caches", exact_percent(found), remark
 
 
 def _sentences(summary: Summary, totals: RunTotals) -> Iterator[str]:

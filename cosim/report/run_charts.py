@@ -40,6 +40,11 @@ _QUEUES = (
     ("running", "running", "blue", "8 3 2 3"),
 )
 """Lines of requests; those of a queue that is always empty would lie on the axis."""
+_REUSED = (
+    ("found in KV caches", "cached_tokens", "purple", ""),
+    ("loaded from host memory", "loaded_tokens", "orange", "6 3"),
+)
+"""Lines of prompt tokens that are not computed."""
 _LATENCY_COLORS = {"ttft": "blue", "tpot": "orange", "e2e": "green", "queue": "vermilion"}
 _LATENCY_DASHES = {"ttft": "", "tpot": "6 3", "e2e": "8 3 2 3", "queue": "2 2"}
 _LEAST_S = 1e-3
@@ -151,9 +156,33 @@ class SiteCharts:
         yield Panel(label, "requests", queue, height=150)
         batch = self._series("mean batch", "batch_mean", "blue")
         yield Panel("mean batch", "sequences", [batch], height=90)
+        yield from self._found()
         for name, title in (("ttft_p99_s", "TTFT p99"), ("tpot_p99_s", "TPOT p99")):
             if name in columns:
                 yield Panel(title, "s", [self._series(title, name, "green")], height=90)
+
+    def _found(self) -> Iterator[Panel]:
+        """Yield the share of prompts that was not computed, where there is any."""
+        columns = self._columns
+        reused = [
+            (name, columns[column], color, dash)
+            for name, column, color, dash in _REUSED
+            if column in columns and columns[column].any()
+        ]
+        if not reused:
+            return
+        whole = sum((tokens for _, tokens, _, _ in reused), columns["prefilled_tokens"])
+        lines = [
+            self._buckets.series(
+                name,
+                color,
+                np.divide(tokens, whole, out=np.full(len(whole), np.nan), where=whole > 0),
+                dash,
+            )
+            for name, tokens, color, dash in reused
+        ]
+        label = "prompts not computed" if len(lines) > 1 else f"prompts {lines[0].name}"
+        yield Panel(label, "fraction", lines, height=90, percent=True)
 
     def changes(self) -> list[tuple[int, ActuatorChange]]:
         """Return the changes of this site's actuators, each with its number in the run."""

@@ -32,6 +32,7 @@ from cosim.report.run_charts import (
 from cosim.report.run_data import RunData
 from cosim.report.run_heat import heat_maps
 from cosim.report.run_tables import hours_table, months_table, site_tables
+from cosim.report.serving_table import serving_table
 from cosim.report.sites_table import sites_table
 from cosim.results.folder import FROM_PYTHON
 from cosim.results.summary import Failure
@@ -126,6 +127,10 @@ def _charts(run: RunData) -> list[Section]:
             )
         return [chart for chart in charts if chart is not None]
 
+    def serving(name: str) -> list[Block]:
+        told = serving_table(run.summary.sites[name])
+        return [*([told] if told else []), *_given(sites[name].serving())]
+
     tables = {site.site: site for site in site_tables(run)}
 
     def hours(name: str) -> list[Block]:
@@ -144,9 +149,7 @@ def _charts(run: RunData) -> list[Section]:
     sections = [
         Section("power", "Power", by_site(lambda name: [sites[name].power()])),
         Section("charge", "Battery", by_site(lambda name: _given(sites[name].charge()))),
-        Section(
-            "serving", "Serving and control", by_site(lambda name: _given(sites[name].serving()))
-        ),
+        Section("serving", "Serving and control", by_site(serving)),
         Section("changes", "Controller actions", changes_table(run)),
         Section("latency", "Latency", by_site(latency)),
         Section("breakdown", "Breakdown of energy and carbon", _breakdown(run, suffixes)),

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from cosim.report.headline import figure_cards, headline
-from cosim.results.totals import SloAttainment
+from cosim.results.summary import Summary
+from cosim.results.totals import SloAttainment, TokenCounts
 from tests.cosim.summaries import CARBON, SUMMARY, with_
 
 
@@ -44,6 +45,26 @@ def test_cards_against_a_baseline() -> None:
         "of requests; 5.0 points below base",
         "the same as base",
     ]
+
+
+def test_a_card_of_prompts_that_were_found() -> None:
+    """Where any was; one found none of them, and one loaded some from host memory."""
+    found = TokenCounts(prompt=9, output=9, prefilled=1_000_000, cached=3_000_000)
+    none = with_(tokens=TokenCounts(prompt=9, output=9, prefilled=4_000_000, cached=0))
+    off = with_(tokens=TokenCounts(prompt=9, output=9))
+    loaded = with_(tokens=TokenCounts(prompt=9, output=9, prefilled=0, cached=3, loaded=1))
+
+    def card(summary: Summary, baseline: Summary | None = None) -> list[tuple[str, str]]:
+        shown = figure_cards(summary, baseline, "base")
+        return [(value, remark) for name, value, remark in shown if name == "Found in KV caches"]
+
+    assert card(with_(tokens=found)) == [("75.0 %", "of 4.0 M prompt tokens")]
+    assert card(loaded) == [("75.0 %", "of 4 prompt tokens; 25.0 % loaded from host memory")]
+    assert card(none) == card(off) == []
+    assert card(with_(tokens=found), none) == [
+        ("75.0 %", "of prompt tokens; 75.0 points above base")
+    ]
+    assert card(with_(tokens=found), off) == card(with_(tokens=found))
 
 
 @pytest.mark.parametrize(("state", "word"), [("overloaded", "Overloaded"), ("backlogged", "still")])

@@ -120,6 +120,52 @@ def test_an_actuator_without_a_column_is_drawn_from_its_changes(folder: Path) ->
     np.testing.assert_array_equal(drawn["admission rate"], rates)
 
 
+def test_the_prompts_that_were_found(runs: Runs, tmp_path: Path) -> None:
+    """In a card, a table and over time; an old folder, without the figures, is read too."""
+    run = runs(SCENARIOS / "agents.yaml", "time.duration=20min")
+    page, steps = html(run.folder), pd.read_parquet(run.folder / "steps.parquet")
+    tokens = json.loads((run.folder / "summary.json").read_bytes())["tokens"]
+    share = tokens["cached"] / (tokens["cached"] + tokens["prefilled"])
+    assert f"<span>Found in KV caches</span><b>{share * 100:.1f} %</b>" in page
+    for name, key in (("computed", "prefilled"), ("found in KV caches", "cached")):
+        assert f"<td>prompt tokens {name}</td><td>{tokens[key]:,} (" in page
+    assert "<td>KV cache of a replica</td><td>421,376 tokens, " in page
+    drawn = {one["name"]: one["mean"] for one in data(page)["serving"]["series"]}
+    prompts = steps["cached_tokens"] + steps["prefilled_tokens"]
+    shares = np.array(drawn["found in KV caches"], float)
+    np.testing.assert_allclose(shares, steps["cached_tokens"] / prompts)
+    assert "loaded from host memory" not in drawn
+
+    old = shutil.copytree(run.folder, tmp_path / "old")
+    steps.drop(columns=["cached_tokens", "prefilled_tokens"]).to_parquet(old / "steps.parquet")
+    summary = json.loads((old / "summary.json").read_bytes())
+    for totals in (summary, *summary["sites"].values()):
+        totals["tokens"] = {key: totals["tokens"][key] for key in ("prompt", "output")}
+        totals.get("deployment", {}).pop("kv_cache", None)
+    (old / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    folder_page(old).write(old)
+    assert not re.search("KV cache|tokens computed", html(old))
+
+
+def test_steps_without_a_prompt_leave_a_gap(runs: Runs) -> None:
+    data = RunData.load(runs(SCENARIOS / "agents.yaml", "time.duration=20min").folder)
+    steps = dict(data.steps["california"])
+    count = len(steps["time_s"])
+    none, some = np.zeros(count), np.zeros(count)
+    some[1:3] = 30.0
+    steps |= {"prefilled_tokens": some, "cached_tokens": some, "loaded_tokens": 2 * some}
+    chart = SiteCharts(replace(data, steps={"california": steps}), "california", "").serving()
+    assert chart is not None
+    drawn = {line.name: line.y for panel in chart.panels for line in panel.series}
+    gap = [np.nan] * (count - 3)
+    np.testing.assert_array_equal(drawn["found in KV caches"], [np.nan, 0.25, 0.25, *gap])
+    np.testing.assert_array_equal(drawn["loaded from host memory"], [np.nan, 0.5, 0.5, *gap])
+    steps |= {"cached_tokens": none, "loaded_tokens": none}
+    chart = SiteCharts(replace(data, steps={"california": steps}), "california", "").serving()
+    assert chart is not None
+    assert not any("prompts" in panel.label for panel in chart.panels)
+
+
 def test_every_column_of_numbers_can_be_drawn(folder: Path) -> None:
     """Those without a value are left out; a name that is not in the file is an error."""
     columns = RunData.load(folder).steps["dc"]
