@@ -183,11 +183,27 @@ def _work(runs: Sequence[ComparedRun]) -> Iterator[Measure]:
     late = [None if run.serving is None else float(run.figures.late) for run in runs]
     if any(late):
         yield Measure("Work", "late or never served", "requests_late", late, _counted, "plain")
+    yield from _prompts(runs)
     yield row("output tokens", "output_tokens", lambda totals: totals.tokens.output)
     gpus = [None if run.serving is None else float(run.serving.gpu.count) for run in runs]
     yield Measure("Work", "GPUs", "gpus", gpus, number)
     replicas = [run.replicas for run in runs]
     yield Measure("Work", "replicas awake, mean", "replicas_awake_mean", replicas, number)
+
+
+def _prompts(runs: Sequence[ComparedRun]) -> Iterator[Measure]:
+    """Yield the prompt tokens by where they came from, if any run found or loaded some."""
+    if not any(run.serving and run.serving.tokens.reused for run in runs):
+        return
+    for title, column, field in (
+        ("prompt tokens computed", "prompt_tokens_computed", "prefilled"),
+        ("found in KV caches", "prompt_tokens_found", "cached"),
+        ("loaded from host memory", "prompt_tokens_loaded", "loaded"),
+    ):
+        amounts = [
+            None if run.serving is None else getattr(run.serving.tokens, field) for run in runs
+        ]
+        yield Measure("Work", title, column, amounts, _counted)
 
 
 def _latencies(runs: Sequence[ComparedRun]) -> Iterator[Measure]:

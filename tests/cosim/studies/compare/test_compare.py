@@ -15,6 +15,7 @@ import pytest
 
 from cosim.errors import ScenarioError
 from cosim.report.run_data import RunData
+from cosim.results.totals import TokenCounts
 from cosim.studies.compare.alike import OTHER_WORK, cautions, in_words, why_no_saving
 from cosim.studies.compare.compare import Comparison, compare, compare_folders
 from cosim.studies.compare.compared_run import ComparedRun
@@ -115,6 +116,36 @@ def test_differences(kind: str, values: tuple[float | None, ...], shown: str) ->
     row = Measure("", "", "", values, str, kind)  # type: ignore[arg-type]
     assert row.difference(1, 0) == shown
     assert row.difference(0, 0) == ""
+
+
+def test_prompt_tokens_by_where_they_came_from(comparison: Comparison) -> None:
+    """Where any run found or loaded some; a dash for a run whose engines cache no prefixes."""
+    base = comparison.runs[0]
+    assert base.serving is not None
+    assert not any("prompt" in row.column for row in comparison.measures)
+
+    def other(name: str, **tokens: int) -> ComparedRun:
+        assert base.serving is not None
+        counts = TokenCounts(prompt=9, output=9, **tokens)
+        return replace(base, name=name, totals=replace(base.serving, tokens=counts))
+
+    none, off = other("none", prefilled=4000, cached=0), other("off")
+    found = other("found", prefilled=1000, cached=3000)
+    loaded = other("loaded", prefilled=1000, cached=1000, loaded=2000)
+    assert not any("prompt" in row.column for row in measures([none, off]))
+    rows = {row.column: row for row in measures([none, off, found, loaded])}
+    assert {
+        rows[f"prompt_tokens_{name}"].title: [
+            rows[f"prompt_tokens_{name}"].text(k) for k in range(4)
+        ]
+        for name in ("computed", "found", "loaded")
+    } == {
+        "prompt tokens computed": ["4,000", "–", "1,000", "1,000"],
+        "found in KV caches": ["0", "–", "3,000", "1,000"],
+        "loaded from host memory": ["–", "–", "–", "2,000"],
+    }
+    assert rows["prompt_tokens_computed"].difference(2, 0) == "-75.0 %"
+    assert "prompt_tokens_loaded" not in {row.column for row in measures([none, found])}
 
 
 def test_settings_that_differ(comparison: Comparison) -> None:
