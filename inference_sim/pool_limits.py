@@ -115,6 +115,8 @@ def _check_lengths(pool: PoolConfig) -> None:
             f"max_batch_tokens must be at least batch_cap: each sequence decodes a token "
             f"(got {pool.batch_tokens:,} and {pool.batch_cap:,})"
         )
+    if pool.kv_blocks is not None:
+        _check_room(pool, pool.kv_blocks)
     if pool.release is not None:
         _check_longest(pool)
         return
@@ -126,6 +128,24 @@ def _check_lengths(pool: PoolConfig) -> None:
             f"'{pool.model.name}' on {pool.gpus_per_replica} x {pool.gpu.name}, which leave "
             f"room for {room:,}: set max_model_len to that or less, raise tensor_parallel, or "
             "take a larger GPU"
+        )
+
+
+def _check_room(pool: PoolConfig, kv_blocks: int) -> None:
+    """Refuse more KV blocks than the memory that the weights leave can hold.
+
+    Raises:
+        ModelDoesNotFit: If they are more.
+    """
+    memory_gib = pool.gpu.usable_memory_gib
+    weights_gib = pool.model.weight_bytes / pool.gpus_per_replica / GIB
+    blocks_gib = kv_blocks * pool.block_bytes / GIB
+    if weights_gib + blocks_gib > memory_gib:
+        fits = max(0, int((memory_gib - weights_gib) * GIB // pool.block_bytes))
+        raise ModelDoesNotFit(
+            f"{kv_blocks:,} kv_blocks take {blocks_gib:.2f} GiB of each {pool.gpu.name}, and "
+            f"weights {weights_gib:.2f}: more than the {memory_gib:g} GiB that it has; at most "
+            f"{fits:,} fit"
         )
 
 

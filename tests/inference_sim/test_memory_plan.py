@@ -250,3 +250,13 @@ def test_of_pipeline_stages_the_last_one_decides() -> None:
 def test_more_stages_than_layers_are_refused() -> None:
     with pytest.raises(InferenceSimError, match="too few for 64 pipeline stages"):
         check_pool(pool("meta-llama/Llama-3.1-8B-Instruct", pipeline_parallel=64))
+
+
+def test_blocks_that_are_set_have_to_fit() -> None:
+    """A board of 79.18 GiB keeps 64.22 beside weights of 14.96: 32,882 blocks of 2 MiB."""
+    llama = "meta-llama/Llama-3.1-8B-Instruct"
+    check_pool(pool(llama, kv_blocks=32_882))
+    message = "100,000 kv_blocks take 195.31 GiB of each .* at most 32,882 fit"
+    with pytest.raises(ModelDoesNotFit, match=message):
+        check_pool(pool(llama, kv_blocks=100_000))
+    check_pool(pool(llama, kv_blocks=100_000, tensor_parallel=8))

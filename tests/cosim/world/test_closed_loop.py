@@ -131,6 +131,16 @@ def test_the_log_has_sessions_and_retries_where_there_are_any(tmp_path: Path) ->
     assert result.summary.totals is totals
 
 
+def test_requests_that_no_engine_takes_are_warned_of(tmp_path: Path) -> None:
+    longest = "sites.0.cluster.scheduler.max_model_len=1000"
+    _, totals, _ = ran(
+        tmp_path / "all", OPEN, "workload.sessions.system_prompt.tokens=990", longest
+    )
+    assert "longer than the engine takes" in load_warning(totals)
+    _, totals, _ = ran(tmp_path / "none", OPEN)
+    assert "longer" not in load_warning(totals)
+
+
 def test_the_same_seed_gives_the_same_talks_whatever_serves_them(tmp_path: Path) -> None:
     key = ["session", "prompt_tokens", "output_tokens"]
     logs = []
