@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cosim.accounting.keys import IfPresent
-from inference_sim.deployment import PoolConfig
+from inference_sim.pool_config import PoolConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
