@@ -170,6 +170,34 @@ class TestOthers:
         assert [talk.prefixes.of(row) for row in range(3)] == [(1, 2), (1, 2, 3), (4,)]
         assert talk.sessions.tolist() == ["a", "a", "a"]
 
+    IDS = mapped_format(
+        "csv",
+        {"time": "ts", "prompt": "in", "output": "out", "prefix": "blocks"},
+        "s",
+        block_tokens=16,
+    )
+
+    @pytest.mark.parametrize("empty", [0, 1, 2])
+    def test_csv_without_quotes(self, tmp_path: Path, empty: int) -> None:
+        """Ids as text, of which some are missing, or all."""
+        ids = ["17 18 40", "-17 18 41 42"][empty:] + [""] * empty
+        prompts = [40, 60][empty:] + [10] * empty
+        rows = zip(prompts, ids, strict=True)
+        text = "ts,in,out,blocks\n" + "".join(f"0,{prompt},10,{text}\n" for prompt, text in rows)
+        talk = talk_of(written(tmp_path, text), trace_format=self.IDS)
+        assert talk.prefixes is not None
+        every = [(17, 18, 40), (-17, 18, 41, 42)][empty:] + [()] * empty
+        assert [talk.prefixes.of(row) for row in range(2)] == every
+
+    @pytest.mark.parametrize("ids", ["x y", "17 y", "--5", "1.5", "5-", "9" * 5000, str(2**63)])
+    def test_text_that_is_not_ids(self, tmp_path: Path, ids: str) -> None:
+        path = written(tmp_path, f"ts,in,out,blocks\n0,16,1,17\n1,16,1,{ids}\n")
+        with pytest.raises(TraceError) as error:
+            talk_of(path, trace_format=self.IDS)
+        assert str(error.value).startswith(
+            f"{path}:3: column blocks is not a list of hash ids, which are whole numbers (got "
+        )
+
     def test_a_replay_keeps_it(self, tmp_path: Path) -> None:
         path = written(tmp_path, GOOD["mooncake"])
         replay = Replay(trace=open_trace(path, talk=True), rate_scale=2.0)
