@@ -61,11 +61,12 @@ class Serve:
     def prepare(self) -> Callable[[], Done]:
         """Return a run until every request has ended; the stream is drawn in it."""
         from inference_sim.cluster import Cluster
-        from inference_sim.deployment import ClusterConfig, PoolConfig
+        from inference_sim.deployment import ClusterConfig
         from inference_sim.execution import find_engine
         from inference_sim.execution.vidur_fit import vidur_execution
         from inference_sim.hardware import find_gpu
         from inference_sim.models import find_model
+        from inference_sim.pool_config import PoolConfig
         from inference_sim.power import TwoResource
         from inference_sim.workload import (
             FixedLengths,

@@ -159,7 +159,11 @@ def main(paths: Sequence[str]) -> int:
         return 2
     differ = False
     for path in paths:
-        comparison = compare(Path(path))
+        try:
+            comparison = compare(Path(path))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            print(f"error: {path}: not a schedule ({error})", file=sys.stderr)
+            return 2
         differ = differ or not comparison.same
         print(
             f"{comparison.name}: {comparison.equal:,} of {len(comparison.recorded):,} iterations "

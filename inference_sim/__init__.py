@@ -3,7 +3,8 @@
 A cluster is advanced step by step::
 
     from inference_sim.cluster import Cluster
-    from inference_sim.deployment import ClusterConfig, PoolConfig
+    from inference_sim.deployment import ClusterConfig
+    from inference_sim.pool_config import PoolConfig
     from inference_sim.hardware import find_gpu
     from inference_sim.models import find_model
     from inference_sim.power import TwoResource

@@ -83,6 +83,7 @@ class Engine:
         self.on_end: Callable[[Request], None] | None = None
         self._stepwise = stepwise
         self._speculative = speculative
+        self._caught_up = 0  # tokens of the run under way whose blocks the KV cache has taken
         self._decodes = 0  # decode iterations done, however many tokens they gave
         self._growth = 1.0 if speculative is None else speculative.tokens_per_iteration
         # Tokens of each sequence for which an iteration needs blocks.
@@ -115,7 +116,8 @@ class Engine:
     @property
     def kv_utilisation(self) -> float:
         """Share of the KV blocks in use now, those of a run under way included."""
-        return self.kv.utilisation(self.iteration, self._tokens_done())
+        caught_up = self._caught_up
+        return self.kv.utilisation(self.iteration + caught_up, self._tokens_done() - caught_up)
 
     def submit(self, request: Request) -> None:
         """Take a request; it is served when the scheduler admits it."""
@@ -178,11 +180,30 @@ class Engine:
         """Return the segments of an interval [s], shape (rows, fields), and how many have ended."""
         return self.meter.take_rows(since_s, until_s, self._under_way)
 
-    def settle(self) -> None:
-        """Bring requests still being served up to now: their tokens, and their energy.
+    def catch_up(self) -> None:
+        """Let the KV cache be as it is now: without the text in blocks that decodes have taken.
 
-        The energy is that metered up to the last flush.
+        An iteration takes its blocks when it begins.
         """
+        if len(self._under_way) != 1 or self._under_way[0].prefill_tokens:
+            return
+        kv, done = self.kv, self._iterations_done()
+        tokens = self._tokens_in(done)
+        if tokens > self._caught_up:
+            kv.advance(self.iteration + self._caught_up, tokens - self._caught_up)
+            self._caught_up = tokens
+        if done < self._planned:
+            now_given = self._tokens_in(done + 1) - tokens
+            kv.take_ahead(kv.blocks_needed(self.iteration + tokens, now_given))
+
+    def settle(self) -> None:
+        """Bring requests still being served up to now, as the run ends: their tokens and energy.
+
+        The energy is that metered up to the last flush. The iterations that are done count.
+        """
+        iterations = self._iterations_done()
+        if iterations:
+            self.meter.count_batches(iterations, self._under_way[0].sequences)
         done = self.iteration + self._tokens_done()
         for request in self.running:
             request.generated_tokens = request.output_tokens - (request.finish_iteration - done)
@@ -190,10 +211,15 @@ class Engine:
 
     def _tokens_done(self) -> int:
         """Return the tokens that the run of decodes under way has given each sequence."""
+        done = self._iterations_done()
+        return self._tokens_in(done) if done else 0
+
+    def _iterations_done(self) -> int:
+        """Return how many iterations of the run of decodes under way are done."""
         if len(self._under_way) != 1 or self._under_way[0].prefill_tokens:
             return 0
         run = self._under_way[0]
-        return self._tokens_in(run.first_boundary(self.env.now - run.start_s) - 1)
+        return run.first_boundary(self.env.now - run.start_s) - 1
 
     def _tokens_in(self, iterations: int) -> int:
         """Return the tokens that the next decode iterations give each sequence."""
@@ -329,7 +355,8 @@ class Engine:
         run.iterations = done
         self._close()
         tokens = self._tokens_in(done)
-        self.kv.advance(self.iteration, tokens)
+        self.kv.advance(self.iteration + self._caught_up, tokens - self._caught_up)
+        self._caught_up = 0
         self._decodes += done
         self.iteration += tokens
         self.context += tokens * len(self.running)

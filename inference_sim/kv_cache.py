@@ -169,6 +169,9 @@ class KvCache:
         """Give them back, as the iteration has no prompts: it begins a run of decodes."""
         self.free += growth
 
+    def take_ahead(self, growth: int) -> None:
+        """Forget the text in the next `growth` blocks, which a decode iteration under way takes."""
+
     def blocks_needed(self, iteration: int, iterations: int) -> int:
         """Return the blocks that the next `iterations` decode iterations take."""
         size, classes = self.block_size, self._classes

@@ -53,14 +53,17 @@ class Meter:
             self._rows.add(segment)
             self.closed_segments += 1
         first = segments[0]
-        n, batch = first.iterations, first.sequences
-        self.iterations += n
-        self.batch_sum += n * batch
-        self.batch_square_sum += n * batch * batch
-        if batch > self.batch_max:
-            self.batch_max = batch
+        self.count_batches(first.iterations, first.sequences)
         if self.on_record is not None:
             self.on_record(segments)
+
+    def count_batches(self, iterations: int, sequences: int) -> None:
+        """Count iterations of a batch of so many sequences."""
+        self.iterations += iterations
+        self.batch_sum += iterations * sequences
+        self.batch_square_sum += iterations * sequences * sequences
+        if sequences > self.batch_max:
+            self.batch_max = sequences
 
     def start_decode(self, request: Request) -> None:
         """Let `request` bear its share of the decode iterations from now on."""

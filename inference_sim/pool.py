@@ -10,7 +10,6 @@ import simpy
 
 from inference_sim.arrays import FloatArray
 from inference_sim.attribution import Attribution
-from inference_sim.deployment import PoolConfig
 from inference_sim.engine import Engine
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution import ExecutionModel
@@ -19,6 +18,8 @@ from inference_sim.meter import Meter
 from inference_sim.pace import Pace
 from inference_sim.pipeline import Pipeline
 from inference_sim.pipelined import PipelinedEngine
+from inference_sim.pool_config import PoolConfig
+from inference_sim.pool_limits import check_clock, check_power_cap
 from inference_sim.power_integral import MeterReading, PowerIntegral
 from inference_sim.replica import Replica
 from inference_sim.request import Request
@@ -270,12 +271,12 @@ class Pool:
             replica.resize_host(blocks)
 
     def _set_clock(self, value: float) -> None:
-        self.config.check_clock(value)
+        check_clock(self.config, value)
         self.pace.set_clock(value)
         self._change_pace()
 
     def _set_power_cap(self, value: float) -> None:
-        self.config.check_power_cap(value)
+        check_power_cap(self.config, value)
         self.pace.set_power_cap(value)
         self._change_pace()
         self._integral.power_cap_w = value

@@ -72,6 +72,12 @@ class PrefixCache(KvCache):
         self.free += growth
         self._ahead = growth
 
+    def take_ahead(self, growth: int) -> None:
+        """Forget the text in the next `growth` blocks, which a decode iteration under way takes."""
+        if growth > self._ahead:
+            self._order.take(growth - self._ahead)
+            self._ahead = growth
+
     def advance(self, iteration: int, iterations: int) -> None:
         """Take the blocks of `iterations` decode iterations."""
         needed = self.blocks_needed(iteration, iterations)

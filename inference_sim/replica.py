@@ -72,6 +72,8 @@ class Replica:
 
         Those in host memory count, too.
         """
+        for engine in self.engines:
+            engine.catch_up()
         return max(engine.kv.found(request) for engine in self.engines)
 
     def submit(self, request: Request) -> None:

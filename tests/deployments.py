@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any, get_type_hints
 
-from inference_sim.deployment import ClusterConfig, GatewayConfig, PoolConfig
+from inference_sim.deployment import ClusterConfig, GatewayConfig
+from inference_sim.pool_config import PoolConfig
 from inference_sim.power.pue import ConstantPue
 from inference_sim.telemetry import StepTelemetry
 

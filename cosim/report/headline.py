@@ -11,8 +11,8 @@ from cosim.report.difference import Difference, points
 from cosim.results.summary import Summary
 from cosim.results.totals import RequestCounts, RunTotals, ServingTotals
 
-MANY_TIME_OUTS = 0.01
-"""Share of the requests beyond which time-outs are warned of."""
+MANY_LOST = 0.01
+"""Share of the requests beyond which time-outs and requests that are too long are warned of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +39,34 @@ def headline(summary: Summary) -> Headline:
 
 
 def load_warning(totals: RunTotals) -> str:
-    """Return why the figures of a run may mislead: it fell behind, or clients gave up.
+    """Return why the figures of a run may mislead: it fell behind, or did not serve all.
 
     Empty if they did not.
     """
     if not isinstance(totals, ServingTotals):
         return ""
-    return " ".join(filter(None, (_fell_behind(totals), _gave_up(totals.requests))))
+    requests = totals.requests
+    warnings = (_fell_behind(totals), _gave_up(requests), _were_too_long(totals))
+    return " ".join(filter(None, warnings))
 
 
 def _gave_up(requests: RequestCounts) -> str:
     timed_out = requests.timed_out or 0
-    if timed_out <= MANY_TIME_OUTS * requests.arrived:
+    if timed_out <= MANY_LOST * requests.arrived:
         return ""
     return (
         f"{timed_out:,} of {requests.arrived:,} requests timed out: latencies are those of the "
         "others, and energy went into answers that nobody waited for."
+    )
+
+
+def _were_too_long(totals: ServingTotals) -> str:
+    too_long, arrived = totals.rejections.get("context_too_long", 0), totals.requests.arrived
+    if too_long <= MANY_LOST * arrived:
+        return ""
+    return (
+        f"{too_long:,} of {arrived:,} requests were rejected, as longer than the engine takes "
+        "(max_model_len): figures are those of the others."
     )
 
 

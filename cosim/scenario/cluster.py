@@ -29,11 +29,12 @@ from cosim.scenario.offload import KvOffloadKeys
 from cosim.scenario.parts import RouterName, router_of, scheduler_of
 from cosim.scenario.power import Power, PueKeys, TwoResourcePower
 from cosim.scenario.scheduler import CLUSTER_FLAGS, FLAGS_OF_A_SCHEDULER, SchedulerKeys
-from inference_sim.deployment import ClusterConfig, GatewayConfig, PoolConfig
+from inference_sim.deployment import ClusterConfig, GatewayConfig
 from inference_sim.errors import cut
 from inference_sim.execution.vidur import vidur_blocks
 from inference_sim.hardware import GpuSpec, find_gpu, find_node
 from inference_sim.models import ModelSpec, find_model
+from inference_sim.pool_config import PoolConfig
 from inference_sim.power.pue import ConstantPue
 from inference_sim.scheduling import Scheduler, find_scheduler
 from inference_sim.scheduling.defaults import release_defaults

@@ -26,9 +26,10 @@ import numpy as np
 from controllers import ServiceModel
 from cosim.world.demand import Demand
 from inference_sim.arrays import FloatArray
-from inference_sim.deployment import ClusterConfig, PoolConfig
+from inference_sim.deployment import ClusterConfig
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution import ExecutionModel, IterationCost
+from inference_sim.pool_config import PoolConfig
 from inference_sim.power import Use
 from inference_sim.power.pue import Pue
 

@@ -55,6 +55,7 @@ def test_navigation_has_every_page_once() -> None:
 
 
 @pytest.mark.skipif(bool(_missing()), reason=f"make docs installs {', '.join(_missing())}")
+@pytest.mark.nightly("the documentation site, built strictly; every day its pages, links and names")
 def test_site_is_built_without_a_warning(tmp_path: Path) -> None:
     """Strictly: no link that leads nowhere, no name that is not in the API, no failing notebook."""
     done = subprocess.run(

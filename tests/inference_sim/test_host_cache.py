@@ -18,6 +18,7 @@ from inference_sim.execution import Stage
 from inference_sim.hardware import host_dram
 from inference_sim.host_cache import HostCache
 from inference_sim.kv_offload import KvOffload
+from inference_sim.pool_limits import check_pool
 from inference_sim.request import Outcome, Request
 from inference_sim.tiered_cache import TieredCache
 from inference_sim.workload import Arrival, FixedDuration, Sessions, Turns, UniformLengths
@@ -350,4 +351,4 @@ def test_a_cluster_without_it_has_no_such_actuator() -> None:
 )
 def test_what_cannot_work_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InferenceSimError, match=message):
-        tiered(**changes).pool.check()
+        check_pool(tiered(**changes).pool)

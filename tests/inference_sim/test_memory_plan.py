@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from inference_sim.deployment import PoolConfig
 from inference_sim.errors import InferenceSimError, ModelDoesNotFit
 from inference_sim.hardware import find_gpu
 from inference_sim.kv_groups import KvGroups
 from inference_sim.memory_plan import GIB
 from inference_sim.models import find_model
+from inference_sim.pool_config import PoolConfig
+from inference_sim.pool_limits import check_pool
 from inference_sim.power import TwoResource
 from inference_sim.scheduling.defaults import release_defaults
 from inference_sim.scheduling.releases import RELEASES
@@ -93,33 +94,33 @@ def test_the_forward_pass_is_the_peak_where_few_are_sampled() -> None:
 def test_vllm_does_not_start(keys: dict[str, Any], missing: float) -> None:
     """It logged -1.44 GiB for the first; the second runs at 95 % of the memory, not at 90 %."""
     with pytest.raises(ModelDoesNotFit) as caught:
-        pool(**keys).check()
+        check_pool(pool(**keys))
     text = str(caught.value)
     assert "does not start with" in text
     assert "lower batch_cap, raise memory_utilisation (gpu_memory_utilization)" in text
     gib = float(text.split(" GiB are missing")[0].rsplit(" ", 1)[1])
     assert gib == pytest.approx(missing, abs=0.2)
-    pool(**keys, batch_cap=64, max_model_len=4096).check()  # fewer logits to sort
+    check_pool(pool(**keys, batch_cap=64, max_model_len=4096))  # fewer logits to sort
 
 
 def test_gpt_oss_120b_starts_on_one_h100_with_fewer_sequences_or_a_shorter_context() -> None:
     gpt = pool("openai/gpt-oss-120b", batch_cap=256)
-    gpt.check()
+    check_pool(gpt)
     more = pool("openai/gpt-oss-120b", memory_utilisation=0.95, max_model_len=87_472)
-    more.check()
+    check_pool(more)
     with pytest.raises(ModelDoesNotFit, match="set max_model_len to 87,472 or less"):
-        replace(more, max_model_len=None).check()
+        check_pool(replace(more, max_model_len=None))
 
 
 def test_a_request_of_the_longest_length_must_fit() -> None:
     """vLLM refuses Qwen3-32B on one H100 with its whole context, and names the length that fits."""
     qwen = pool("Qwen/Qwen3-32B")
     with pytest.raises(ModelDoesNotFit, match="set max_model_len to 18,432 or less"):
-        qwen.check()
-    replace(qwen, max_model_len=18_432).check()
+        check_pool(qwen)
+    check_pool(replace(qwen, max_model_len=18_432))
     with pytest.raises(ModelDoesNotFit):
-        replace(qwen, max_model_len=18_433).check()
-    replace(qwen, memory_utilisation=0.99, max_model_len=40_000).check()
+        check_pool(replace(qwen, max_model_len=18_433))
+    check_pool(replace(qwen, memory_utilisation=0.99, max_model_len=40_000))
 
 
 @pytest.mark.parametrize("release", ["0.11", "0.33"])
@@ -248,4 +249,14 @@ def test_of_pipeline_stages_the_last_one_decides() -> None:
 
 def test_more_stages_than_layers_are_refused() -> None:
     with pytest.raises(InferenceSimError, match="too few for 64 pipeline stages"):
-        pool("meta-llama/Llama-3.1-8B-Instruct", pipeline_parallel=64).check()
+        check_pool(pool("meta-llama/Llama-3.1-8B-Instruct", pipeline_parallel=64))
+
+
+def test_blocks_that_are_set_have_to_fit() -> None:
+    """A board of 79.18 GiB keeps 64.22 beside weights of 14.96: 32,882 blocks of 2 MiB."""
+    llama = "meta-llama/Llama-3.1-8B-Instruct"
+    check_pool(pool(llama, kv_blocks=32_882))
+    message = "100,000 kv_blocks take 195.31 GiB of each .* at most 32,882 fit"
+    with pytest.raises(ModelDoesNotFit, match=message):
+        check_pool(pool(llama, kv_blocks=100_000))
+    check_pool(pool(llama, kv_blocks=100_000, tensor_parallel=8))

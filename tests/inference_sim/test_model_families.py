@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from inference_sim.deployment import PoolConfig
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution import Roofline, find_engine
 from inference_sim.execution.roofline import _chunked_pairs
@@ -18,6 +17,8 @@ from inference_sim.hardware import find_gpu
 from inference_sim.kv_groups import KvGroups, kv_groups
 from inference_sim.memory_plan import plan_blocks
 from inference_sim.models import LayerKind, ModelSpec, find_model
+from inference_sim.pool_config import PoolConfig
+from inference_sim.pool_limits import check_pool
 from inference_sim.power import TwoResource
 from inference_sim.workload import Arrival
 from tests.inference_sim.builders import approx, config, serve
@@ -130,9 +131,9 @@ class TestStateLayers:
         assert cache.can_grow(16, 16 * 999)
 
     def test_prefix_caching_is_refused(self) -> None:
-        pool_of(NEXT).check()
+        check_pool(pool_of(NEXT))
         with pytest.raises(InferenceSimError, match="prefix caching is not modelled for 'Qwen/Q"):
-            pool_of(NEXT, prefix_caching=True).check()
+            check_pool(pool_of(NEXT, prefix_caching=True))
 
     def test_heads_have_to_divide(self) -> None:
         with pytest.raises(InferenceSimError, match="its state layers have 16 heads"):

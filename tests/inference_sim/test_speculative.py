@@ -21,6 +21,7 @@ from inference_sim.execution.vidur_fit import vidur_execution
 from inference_sim.hardware import find_gpu
 from inference_sim.latencies import tpot_s
 from inference_sim.models import find_model
+from inference_sim.pool_limits import check_pool
 from inference_sim.power import TwoResource
 from inference_sim.prefix_cache import PrefixCache
 from inference_sim.scheduling.releases import RELEASES
@@ -300,7 +301,7 @@ def test_layers_with_windows_keep_the_whole_context() -> None:
     drafts = Speculative(draft_tokens=3, accepted_tokens=1.0)
     assert deployment(None, **values).pool.kv_groups.windowed == 1
     pool = deployment(drafts, **values).pool
-    pool.check()
+    check_pool(pool)
     assert (pool.kv_groups.windowed, pool.kv_groups.layers) == (0, 24)
     assert pool.make_scheduler(8).kv_groups is None
 

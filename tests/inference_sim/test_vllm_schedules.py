@@ -167,6 +167,17 @@ def test_blocks_are_conserved_whatever_prompts_hold(schedule: dict[str, Any]) ->
     assert all(not request.kv_copies for request in requests)
 
 
+def test_the_command_refuses_other_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in (("page.md", "# A page"), ("other.json", "{}"), ("list.json", "[1]")):
+        path = tmp_path / name
+        path.write_text(text)
+        assert main([str(path)]) == 2
+        assert capsys.readouterr().err.startswith(f"error: {path}: not a schedule")
+    assert main([str(tmp_path / "missing.json")]) == 2
+
+
 def test_the_command_says_what_differs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     schedule = {
         "engine": "vLLM v1 scheduler 0.11.0",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cosim.accounting.words import number, percent
-from inference_sim.deployment import ClusterConfig, PoolConfig
+from inference_sim.deployment import ClusterConfig
 from inference_sim.kv_offload import KvOffload
 from inference_sim.memory_plan import GIB
+from inference_sim.pool_config import PoolConfig
 
 _DECIDING = 0.1
 """Share of the KV cache that a percent of the GPU's memory is, from which on it is warned of."""

@@ -11,7 +11,7 @@ from cosim.scenario.trace import Trace
 from cosim.world.plan import Plan
 from cosim.world.site_plan import SitePlan
 from cosim.world.traces import longer_requests
-from inference_sim.deployment import PoolConfig
+from inference_sim.pool_config import PoolConfig
 from inference_sim.workload import Replay, RequestTrace, TraceFile
 from inference_sim.workload.trace_requests import Totals
 

@@ -30,7 +30,8 @@ from cosim.results.totals import (
     ServingTotals,
     TokenCounts,
 )
-from inference_sim.deployment import ClusterConfig, PoolConfig
+from inference_sim.deployment import ClusterConfig
+from inference_sim.pool_config import PoolConfig
 
 
 def site_rows(totals: RunTotals) -> Iterator[tuple[str, str]]:

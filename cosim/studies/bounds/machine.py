@@ -25,9 +25,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from inference_sim.arrays import FloatArray
-from inference_sim.deployment import ClusterConfig, PoolConfig
+from inference_sim.deployment import ClusterConfig
 from inference_sim.execution import ExecutionModel, IterationCost
 from inference_sim.kv_cache import KvCache
+from inference_sim.pool_config import PoolConfig
 from inference_sim.power import PowerModel, Use
 from inference_sim.scheduling import OrcaScheduler, StaticScheduler, VllmScheduler
 from inference_sim.scheduling.chunked import ChunkedScheduler

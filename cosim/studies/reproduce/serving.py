@@ -24,12 +24,13 @@ from cosim.errors import RunFailed
 from cosim.studies.reproduce.cases import Case
 from inference_sim.arrays import FloatArray
 from inference_sim.cluster import Cluster
-from inference_sim.deployment import ClusterConfig, PoolConfig
+from inference_sim.deployment import ClusterConfig
 from inference_sim.execution import AffineCost, IterationCost, Stage
 from inference_sim.execution.vidur import VidurExecution, vidur_blocks
 from inference_sim.execution.vidur_fit import FittedTimes
 from inference_sim.hardware import find_gpu, find_node
 from inference_sim.models import ModelSpec, find_model
+from inference_sim.pool_config import PoolConfig
 from inference_sim.power import MfuPowerLaw, Use
 from inference_sim.segment import FIELDS, Segment
 from inference_sim.segment_rows import SegmentRows

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cosim.scenario.cluster import ClusterKeys
-from inference_sim.deployment import PoolConfig
+from inference_sim.pool_config import PoolConfig
 from tests.conftest import Cli
 from tests.cosim.builders import SCENARIOS
 

@@ -131,6 +131,16 @@ def test_the_log_has_sessions_and_retries_where_there_are_any(tmp_path: Path) ->
     assert result.summary.totals is totals
 
 
+def test_requests_that_no_engine_takes_are_warned_of(tmp_path: Path) -> None:
+    longest = "sites.0.cluster.scheduler.max_model_len=1000"
+    _, totals, _ = ran(
+        tmp_path / "all", OPEN, "workload.sessions.system_prompt.tokens=990", longest
+    )
+    assert "longer than the engine takes" in load_warning(totals)
+    _, totals, _ = ran(tmp_path / "none", OPEN)
+    assert "longer" not in load_warning(totals)
+
+
 def test_the_same_seed_gives_the_same_talks_whatever_serves_them(tmp_path: Path) -> None:
     key = ["session", "prompt_tokens", "output_tokens"]
     logs = []
@@ -251,3 +261,34 @@ def test_a_loop_ends_where_it_is_bounded(tmp_path: Path) -> None:
         assert set(log["outcome"]) == {"completed"}
         assert totals.requests.arrived == (100 if end.startswith("req") else len(log))
         assert np.max(log["arrival_s"]) < 300
+
+
+@pytest.mark.parametrize("router", ["prefix_affinity", "least_uncached"])
+@pytest.mark.parametrize("release", ["0.11", "0.33"])
+def test_routers_that_look_into_full_caches_see_them_as_they_are(
+    tmp_path: Path, router: str, release: str
+) -> None:
+    """Runs of decodes take blocks when they are looked at, as one event per iteration does.
+
+    And the batch is that of all iterations, those of a run that the end cuts off included.
+    """
+    cluster = "sites.0.cluster"
+    settings = (
+        "time.duration=3min",
+        "workload.arrivals.rate_per_s=0.9",
+        f"{cluster}.router={router}",
+        f"{cluster}.scheduler={{release: '{release}', kv_blocks: 520, max_model_len: 8192}}",
+    )
+    stepwise = f"{cluster}.execution={{type: roofline, stepwise: true}}"
+    _, segments, log = ran(tmp_path / "segments", OPEN, *settings)
+    _, steps, plain = ran(tmp_path / "steps", OPEN, *settings, stepwise)
+    assert segments.requests == steps.requests
+    assert segments.requests.preemptions > 5
+    assert segments.tokens == steps.tokens
+    assert segments.batch is not None
+    assert steps.batch is not None
+    assert segments.batch.max == steps.batch.max
+    assert segments.batch.mean == pytest.approx(steps.batch.mean, rel=1e-12)
+    assert log["first_token_s"].to_numpy() == pytest.approx(
+        plain["first_token_s"].to_numpy(), rel=1e-9, nan_ok=True
+    )

@@ -10,7 +10,7 @@ import pytest
 from controllers import LatencyView, MicrogridReport, PoolView, QueueView, SiteReport
 from controllers.base import ONE_POOL
 from cosim.world.observe import microgrid_report, settings, site_report
-from inference_sim.deployment import PoolConfig
+from inference_sim.pool_config import PoolConfig
 from inference_sim.telemetry import StepTelemetry
 from tests.deployments import telemetry
 
