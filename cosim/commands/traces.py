@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from math import nan
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,17 @@ class Skip(StrEnum):
     """The rows that can be left out."""
 
     INVALID = "invalid"
+
+
+def _size_tokens(text: str) -> int:
+    """Return the size of a cache [tokens], which may be written as 1e6; nan is none."""
+    try:
+        size = float(text)
+    except ValueError:
+        size = nan
+    if not 1 <= size <= 1e15:
+        raise typer.BadParameter(f"expected from 1 to 1e15 tokens (got '{text}')")
+    return round(size)
 
 
 @app.command()
@@ -65,10 +77,9 @@ def show(
     ] = None,
     sort: Annotated[bool, typer.Option("--sort", help="Sort the rows by time.")] = False,
     cache: Annotated[
-        list[float] | None,
+        list[int] | None,
         typer.Option(
-            min=1,
-            max=1e15,
+            parser=_size_tokens,
             metavar="TOKENS",
             help="Size of a prefix cache whose hit rate is shown; several times for several "
             "[default: 1e6, 3e6, 1e7].",
@@ -100,8 +111,7 @@ def show(
         skip_invalid=skip is not None,
         sort=sort,
     )
-    sizes_tokens = [round(size) for size in cache] if cache else SIZES_TOKENS
-    summary = summarise_trace(trace, reading, sizes_tokens)
+    summary = summarise_trace(trace, reading, cache or SIZES_TOKENS)
     if out is not None:
         draw(summary, out)
     if as_json:

@@ -71,8 +71,9 @@ def _plain(trace: OpenedTrace, block: Block, parser: LineParser) -> bool:
             and not trace.format.spans
             and all(name in trace.first for name in names)
         )
-    # Two kinds of one column are read once; and a quote is a part of a name to Arrow.
-    return len(set(names)) == len(names) and not (parser.more and b'"' in block.text)
+    # Two kinds of one column are read once; a quote is a part of a name to Arrow, and ids are text.
+    quoted = bool(parser.more) and b'"' in block.text
+    return len(set(names)) == len(names) and not quoted and "prefix" not in parser.more
 
 
 def _other_columns(
@@ -84,7 +85,7 @@ def _other_columns(
         column = table.column(name).combine_chunks()
         if kind == "prefix":
             ids = column.flatten()
-            if not pa.types.is_list(column.type) or ids.null_count:
+            if ids.null_count:
                 return None
             counts = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
             offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

@@ -27,6 +27,7 @@ from inference_sim.workload.trace_values import is_stamp, shown
 _LINES_TRIED = 200
 """First lines in which columns are looked for that not every one has."""
 _MOST_LISTED = 20
+_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,14 @@ class Beginning:
             return self._of_spans(candidate)
         return None if self._missing(candidate) else candidate.with_talk_of(self.has_somewhere)
 
+    @property
+    def delimiter_hint(self) -> str:
+        """A hint at what may separate its columns, if it has one alone; empty otherwise."""
+        if self.is_json or len(self.names) != 1:
+            return ""
+        name = next((name for mark, name in _DELIMITERS.items() if mark in self.text), None)
+        return f"its columns seem to be separated by {name} (expected commas)" if name else ""
+
     def misfit(self, wanted: TraceFormat) -> str:
         """Return why the file is not in a format."""
         expected = f"a trace of format '{wanted.name}' has {', '.join(wanted.columns)}"
@@ -110,7 +119,8 @@ class Beginning:
             return f"is not a JSON object (got {shown(self.text)}; {expected})"
         missing = self._missing(wanted) if wanted.json_lines == self.is_json else wanted.columns
         part = "object" if wanted.json_lines else "header"
-        return f"the {part} lacks {', '.join(missing)} ({expected})"
+        hint = f"; {self.delimiter_hint}" if self.delimiter_hint else ""
+        return f"the {part} lacks {', '.join(missing)} ({expected}){hint}"
 
     def _missing(self, wanted: TraceFormat) -> Sequence[str]:
         needed = [*wanted.columns, *wanted.telling]

@@ -76,7 +76,12 @@ def mapped_format(
 
 
 def map_to_write(path: Path, beginning: Beginning) -> str:
-    """Return advice to name the columns of a file, with a guess which they are."""
+    """Return advice to name the columns of a file, with a guess which they are.
+
+    Of one whose columns are not separated by commas, the advice is that they should be.
+    """
+    if beginning.delimiter_hint:
+        return beginning.delimiter_hint
     listed = beginning.columns
     guess: dict[str, str] = {}
     for kind, pattern in _GUESSES.items():

@@ -6,6 +6,7 @@ values, as OTLP/JSON writes attributes, counts as an object.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ SPAN_PROMPTS = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens")
 SPAN_OUTPUTS = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens")
 """Names of the output tokens, in the same order."""
 SPAN_SESSION = "gen_ai.conversation.id"
+_WHOLE = re.compile(r"-?[0-9]{1,30}")
 _ENVELOPE = ("resourceSpans", "scopeSpans", "spans")
 
 
@@ -81,7 +83,7 @@ def _flat(span: dict[str, Any]) -> dict[str, Any]:
     flat = {**(_mapping(span.get("attributes")) or {}), **span}
     for name in SPAN_TIMES[:2]:
         stamp = flat.get(name)
-        if isinstance(stamp, str) and stamp.isascii() and stamp.isdigit():
+        if isinstance(stamp, str) and _WHOLE.fullmatch(stamp):
             flat[name] = int(stamp)
     return flat
 

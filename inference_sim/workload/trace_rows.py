@@ -20,7 +20,8 @@ from inference_sim.workload.trace_classes import ClassNumbers
 from inference_sim.workload.trace_formats import TraceFormat
 from inference_sim.workload.trace_lines import Columns, LineParser
 from inference_sim.workload.trace_opening import OpenedTrace
-from inference_sim.workload.trace_talk import Talk, TurnFollower, joined, picked
+from inference_sim.workload.trace_talk import Talk, joined, picked
+from inference_sim.workload.trace_turns import TurnFollower
 
 _YEAR_S = 365.25 * 86400
 _MOST_YEARS = 100  # a sign of times in other units

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_sim.errors import TraceError
-
-_NO_PARENT = ("", "-1")
-_BEGINS = -1
+BEGINS = -1
 """Number of the parent of a request that begins a session."""
 ORPHAN = -2
 """Number of a parent that is not in the trace."""
@@ -142,93 +138,3 @@ class Talk:
     def joined(cls, parts: Sequence[Talk]) -> Talk:
         """Return those of all parts, of which there is one at least."""
         return cls(**joined([part.columns() for part in parts]))  # type: ignore[arg-type]
-
-
-class TurnFollower:
-    """Follows the turns of a trace, whose requests come one part after the other.
-
-    A request without a parent begins a session that has its name. One whose parent is not in the
-    trace belongs to the session of that parent, as do others that continue it. Memory grows with
-    the requests that have names.
-
-    Args:
-        path: The file, for errors.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._served = 0
-        self._session: dict[str, tuple[int, str, int]] = {}  # number, session, line, by request
-        self._awaited: dict[str, tuple[str, int]] = {}  # who continues it, in which line
-
-    def talk(
-        self, columns: Mapping[str, Column], lines: Sequence[int], served: NDArray[np.bool_]
-    ) -> Talk:
-        """Return the talk of the rows of a part.
-
-        Args:
-            columns: Their columns, as read.
-            lines: Their lines in the file.
-            served: Whether each of them is served; others are in the lines alone.
-
-        Raises:
-            TraceError: If a request continues one that comes later, such as itself, or has the name
-                of an earlier one.
-        """
-        talk: dict[str, Any] = {
-            "sessions": columns.get("session"),
-            "turns": columns.get("turn"),
-            "prefixes": columns.get("prefix"),
-        }
-        if "parent" in columns:
-            followed = self._followed(columns, lines, served)
-            talk["parents"] = np.array([number for number, _ in followed], dtype=np.int64)
-            if talk["sessions"] is None:
-                talk["sessions"] = np.array([session for _, session in followed], dtype=object)
-        return Talk(**talk) if served.all() else Talk(**talk).picked(served)
-
-    def _followed(
-        self, columns: Mapping[str, Column], lines: Sequence[int], served: NDArray[np.bool_]
-    ) -> list[tuple[int, str | None]]:
-        names, parents = columns["request"], columns["parent"]
-        followed: list[tuple[int, str | None]] = []
-        for name, parent, line, is_served in zip(
-            _listed(names), _listed(parents), lines, served.tolist(), strict=True
-        ):
-            if parent is None or parent in _NO_PARENT:
-                number, session = _BEGINS, name
-            elif parent in self._session:
-                number, session, _ = self._session[parent]
-            else:
-                number, session = ORPHAN, parent
-                self._awaited.setdefault(parent, (name or "", line))
-            if name is not None:
-                if name in self._awaited:
-                    raise TraceError(self._backwards(name, line, session, number))
-                if name in self._session:
-                    raise TraceError(
-                        f"{self._path}:{line}: '{name}' is the name of the request of line "
-                        f"{self._session[name][2]} already, so its turns cannot be told apart"
-                    )
-                self._session[name] = (self._served if is_served else ORPHAN, session or name, line)
-            followed.append((number, session))
-            self._served += is_served
-        return followed
-
-    def _backwards(self, name: str, line: int, session: str | None, parent: int) -> str:
-        other, other_line = self._awaited[name]
-        if session == name and parent != _BEGINS:  # it goes back to itself
-            circle = "itself" if other_line == line else f"'{other}' of line {other_line}"
-            return (
-                f"{self._path}:{line}: a cycle of turns: '{name}' continues a session that begins "
-                f"with {circle}, which continues '{name}'"
-            )
-        return (
-            f"{self._path}:{line}: '{name}' comes after '{other}' of line {other_line}, which "
-            "continues it (a turn must come after its parent)"
-        )
-
-
-def _listed(column: Column) -> list[str | None]:
-    listed: list[str | None] = column.tolist() if not isinstance(column, Prefixes) else []
-    return listed

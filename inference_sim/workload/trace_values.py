@@ -17,6 +17,7 @@ MOST_TOKENS = 2**31 - 1
 _SHOWN = 80
 """Characters of a value that an error shows."""
 _PLAIN_NUMBER = re.compile(r"\s*[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?\s*")
+_HASH_ID = re.compile(r"-?\d{1,30}")
 _OFFSET = re.compile(r":.*(?:[Zz]|[+-]\d\d(?::?\d\d)?)$")
 _STAMP = re.compile(r"\s*\d{4}-\d\d-\d\d")
 
@@ -54,7 +55,7 @@ def _hash_ids(value: Any) -> list[int] | None:
         return []
     if isinstance(value, str):
         words = value.strip("[] ").replace(",", " ").replace(";", " ").split()
-        value = [int(word) if word.lstrip("-").isdecimal() else word for word in words]
+        value = [int(word) if _HASH_ID.fullmatch(word) else word for word in words]
     if not isinstance(value, list):
         return None
     good = all(type(each) is int and -(2**63) <= each < 2**63 for each in value)

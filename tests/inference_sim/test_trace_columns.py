@@ -128,6 +128,22 @@ class TestRefused:
     def test_files(self, tmp_path: Path, text: str, message: str) -> None:
         assert message in refusal(written(tmp_path, text), csv_format())
 
+    @pytest.mark.parametrize(
+        ("mark", "name"), [(";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")]
+    )
+    def test_other_delimiters(self, tmp_path: Path, mark: str, name: str) -> None:
+        path = written(tmp_path, "ts,in,out\n1,1,1\n".replace(",", mark))
+        hint = f"; its columns seem to be separated by {name} (expected commas)"
+        message = refusal(path, csv_format())
+        assert message.startswith(":1: the header lacks ts, in, out (it has ts")
+        assert message.endswith(hint)
+        assert refusal(path, FORMATS["vidur"]).endswith(hint)
+        assert refusal(path).endswith(hint)  # where the map would name columns that there are not
+
+    @pytest.mark.parametrize("header", ["ts", "t;s,in"])
+    def test_no_delimiter_is_guessed(self, tmp_path: Path, header: str) -> None:
+        assert "separated" not in refusal(written(tmp_path, f"{header}\n1\n"), csv_format())
+
     def test_epoch_of_another_unit(self, tmp_path: Path) -> None:
         path = written(tmp_path, "ts,in,out\n1700000000000,1,1\n1700000001000,1,1\n")
         message = refusal(path, csv_format("epoch"))

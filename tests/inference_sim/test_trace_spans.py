@@ -117,6 +117,22 @@ def test_seconds_of_another_unit(tmp_path: Path) -> None:
     assert read_trace(path, time_unit="ms").requests == 1
 
 
+@pytest.mark.parametrize(
+    ("stamp", "wrong"),
+    [
+        ("-5", "is negative (got -5)"),
+        ("5.5", "is not a finite number (got '5.5')"),
+        ("9" * 5000, "is not a finite number (got '999"),
+    ],
+)
+def test_stamps_of_otlp_that_cannot_be(tmp_path: Path, stamp: str, wrong: str) -> None:
+    span = {"startTimeUnixNano": stamp, "attributes": listed(TOKENS, 5, 6)}
+    path = written(tmp_path, lines(exported(span)))
+    with pytest.raises(TraceError) as error:
+        read_trace(path)
+    assert str(error.value).startswith(f"{path}:1: column startTimeUnixNano {wrong}")
+
+
 def test_paths() -> None:
     content = {"a": {"b.c": 1, "d": {"e": 2}}, "a.d.f": 3, "l": [{"key": "k", "value": 4}], "m": []}
     assert [*paths_of(content)] == ["a.b.c", "a.d.e", "a.d.f", "l.k", "m"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def chat(request: int, parent: int, **more: Any) -> str:
         "timestamp": 0.5,
         "input_length": 30,
         "output_length": 8,
-        "turn": 1,
+        "turn": 1 if parent == -1 else 2,
         "hash_ids": [request, 77],
     }
     return json.dumps(values | more) + "\n"
@@ -66,7 +67,7 @@ class TestPrefixes:
 
 
 class TestBailian:
-    TURNS = chat(11, -1) + chat(12, -1) + chat(13, 11, turn=2) + chat(14, 13) + chat(15, 99)
+    TURNS = chat(11, -1) + chat(12, -1) + chat(13, 11) + chat(14, 13, turn=3) + chat(15, 99)
 
     @pytest.mark.parametrize("in_memory_bytes", [0, 10**9])
     @pytest.mark.parametrize("block_bytes", [1, 1 << 20])
@@ -86,7 +87,7 @@ class TestBailian:
         assert talk.prefixes is not None
         assert talk.sessions.tolist() == ["11", "12", "11", "11", "99"]
         assert talk.parents.tolist() == [-1, -1, 0, 2, -2]
-        assert talk.turns.tolist() == [1, 1, 2, 1, 1]
+        assert talk.turns.tolist() == [1, 1, 2, 3, 2]
         assert talk.prefixes.block_tokens == 16
         assert talk.prefixes.of(2) == (13, 77)
 
@@ -101,14 +102,23 @@ class TestBailian:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            (chat(1, -1) + chat(5, 5), ":2: a cycle of turns: '5' continues"),
+            (chat(1, -1) + chat(5, 5), ":2: a cycle of turns: '5' continues itself"),
+            (chat(5, 7) + chat(7, 7), ":2: a cycle of turns: '7' continues itself"),
             (
-                chat(5, 7) + chat(6, 5) + chat(7, 6),
+                chat(5, 7) + chat(6, 5, turn=3) + chat(7, 6, turn=4),
                 ":3: a cycle of turns: '7' continues a session that begins with '5' of line 1",
             ),
             (
                 chat(1, -1) + chat(5, 7) + chat(7, 1),
                 ":3: '7' comes after '5' of line 2, which continues it",
+            ),
+            (
+                chat(1, -1) + chat(5, 1) + chat(6, 5),
+                ":3: is turn 2, but continues '5' of line 2, which is turn 2 (the turns of",
+            ),
+            (
+                chat(1, -1) + chat(5, 1, turn=None) + chat(6, 5, turn=0),
+                ":3: is turn 0, but continues '5' of line 2, which is turn 1 (the turns of",
             ),
             (chat(1, -1) + chat(5, 1, hash_ids=[1.5]), ":2: column hash_ids is not a list"),
             (chat(1, -1) + chat(5, 1, turn="first"), ":2: column turn is not the number"),
@@ -133,6 +143,106 @@ class TestBailian:
         with pytest.raises(TraceError) as error:
             talk_of(path)
         assert str(error.value).startswith(f"{path}{message}")
+
+
+class TestOrderOfTurns:
+    """Of traces with sessions, requests and parents in columns of their own."""
+
+    HEADER = "ts,in,out,s,n,id,after\n"
+
+    def read(
+        self,
+        tmp_path: Path,
+        *rows: str,
+        in_memory_bytes: int = 10**9,
+        parents: bool = True,
+        **more: Any,
+    ) -> Talk:
+        columns = {"time": "ts", "prompt": "in", "output": "out", "session": "s", "turn": "n"}
+        columns |= {"request": "id", "parent": "after"} if parents else {}
+        text = self.HEADER + "".join(f"{at},9,1,{row}\n" for at, row in enumerate(rows))
+        described = mapped_format("csv", columns, "s")
+        return talk_of(written(tmp_path, text), in_memory_bytes, trace_format=described, **more)
+
+    @pytest.mark.parametrize("in_memory_bytes", [0, 10**9])
+    @pytest.mark.parametrize("block_bytes", [1, 1 << 20])
+    @pytest.mark.parametrize("parents", [False, True])
+    @pytest.mark.parametrize("turns", [(2, 2, 0), (2, 0, 3), (0, 3, 3)])
+    def test_turns_of_a_session(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        turns: tuple[int, ...],
+        in_memory_bytes: int,
+        block_bytes: int,
+        *,
+        parents: bool,
+    ) -> None:
+        monkeypatch.setattr(text_blocks, "BLOCK_BYTES", block_bytes)
+        rows = [f"ann,{turn},r{turn}{at}," for at, turn in enumerate(turns)]
+        bad = 1 if turns[1] <= turns[0] else 2
+        others = ["bob,7,x,", "ann,,y,", ",0,z,"]  # of another session, without number, or session
+        with pytest.raises(TraceError) as error:
+            self.read(
+                tmp_path,
+                *others,
+                *rows,
+                in_memory_bytes=in_memory_bytes,
+                parents=parents,
+            )
+        assert str(error.value).endswith(
+            f"trace.txt:{bad + 5}: turn {turns[bad]} of session 'ann' comes after turn "
+            f"{turns[bad - 1]} of line {bad + 4} (the turns of a session must rise)"
+        )
+
+    def test_turns_that_rise(self, tmp_path: Path) -> None:
+        rows = ("ann,0,a,", "bob,0,b,", "ann,2,c,", "ann,,d,", ",0,e,", ",0,f,", "ann,3,g,")
+        talk = self.read(tmp_path, *rows, parents=False)
+        assert talk.turns is not None
+        assert talk.turns.tolist() == [0, 0, 2, -1, 0, 0, 3]
+
+    def test_branches_may_have_the_same_turn(self, tmp_path: Path) -> None:
+        """A question that was put again; but a later turn without a parent is later than both."""
+        rows = ("ann,1,a,", "ann,2,b,a", "ann,2,c,a", "ann,3,d,c", "ann,3,e,b")
+        talk = self.read(tmp_path, *rows)
+        assert talk.parents is not None
+        assert talk.parents.tolist() == [-1, 0, 0, 2, 1]
+        with pytest.raises(TraceError, match=":7: turn 3 of session 'ann' comes after turn 3"):
+            self.read(tmp_path, *rows, "ann,3,f,")
+
+    def test_a_turn_that_failed_may_be_there_again(self, tmp_path: Path) -> None:
+        header = "ts,in,out,s,n\n"
+        path = written(tmp_path, f"{header}0,9,1,a,1\n1,9,0,a,2\n2,9,1,a,2\n")
+        columns = {"time": "ts", "prompt": "in", "output": "out", "session": "s", "turn": "n"}
+        described = replace(mapped_format("csv", columns, "s"), fails_at_zero=True)
+        talk = talk_of(path, trace_format=described)
+        assert talk.turns is not None
+        assert talk.turns.tolist() == [1, 2]
+
+    @pytest.mark.parametrize(
+        "rows",
+        [
+            ("ann,1,a,", "bob,2,b,a"),
+            ("ann,1,a,", ",2,b,a", "bob,3,c,b"),
+        ],
+    )
+    @pytest.mark.parametrize("block_bytes", [1, 1 << 20])
+    def test_a_parent_of_another_session(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        rows: tuple[str, ...],
+        block_bytes: int,
+    ) -> None:
+        monkeypatch.setattr(text_blocks, "BLOCK_BYTES", block_bytes)
+        last = len(rows)
+        parent = rows[-1][-1]
+        with pytest.raises(TraceError) as error:
+            self.read(tmp_path, *rows)
+        assert str(error.value).endswith(
+            f"trace.txt:{last + 1}: is of session 'bob', but continues '{parent}' of line {last}, "
+            "which is of session 'ann'"
+        )
 
 
 class TestOthers:
@@ -169,6 +279,34 @@ class TestOthers:
         assert talk.sessions is not None
         assert [talk.prefixes.of(row) for row in range(3)] == [(1, 2), (1, 2, 3), (4,)]
         assert talk.sessions.tolist() == ["a", "a", "a"]
+
+    IDS = mapped_format(
+        "csv",
+        {"time": "ts", "prompt": "in", "output": "out", "prefix": "blocks"},
+        "s",
+        block_tokens=16,
+    )
+
+    @pytest.mark.parametrize("empty", [0, 1, 2])
+    def test_csv_without_quotes(self, tmp_path: Path, empty: int) -> None:
+        """Ids as text, of which some are missing, or all."""
+        ids = ["17 18 40", "-17 18 41 42"][empty:] + [""] * empty
+        prompts = [40, 60][empty:] + [10] * empty
+        rows = zip(prompts, ids, strict=True)
+        text = "ts,in,out,blocks\n" + "".join(f"0,{prompt},10,{text}\n" for prompt, text in rows)
+        talk = talk_of(written(tmp_path, text), trace_format=self.IDS)
+        assert talk.prefixes is not None
+        every = [(17, 18, 40), (-17, 18, 41, 42)][empty:] + [()] * empty
+        assert [talk.prefixes.of(row) for row in range(2)] == every
+
+    @pytest.mark.parametrize("ids", ["x y", "17 y", "--5", "1.5", "5-", "9" * 5000, str(2**63)])
+    def test_text_that_is_not_ids(self, tmp_path: Path, ids: str) -> None:
+        path = written(tmp_path, f"ts,in,out,blocks\n0,16,1,17\n1,16,1,{ids}\n")
+        with pytest.raises(TraceError) as error:
+            talk_of(path, trace_format=self.IDS)
+        assert str(error.value).startswith(
+            f"{path}:3: column blocks is not a list of hash ids, which are whole numbers (got "
+        )
 
     def test_a_replay_keeps_it(self, tmp_path: Path) -> None:
         path = written(tmp_path, GOOD["mooncake"])

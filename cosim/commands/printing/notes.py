@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from cosim.accounting.words import plural
 from cosim.scenario.trace import Trace
@@ -32,20 +34,28 @@ def trace_notes(plan: Plan) -> Iterator[str]:
 
 
 def text_notes(plan: Plan, *, cached_only: bool = False) -> Iterator[str]:
-    """Yield notes on the texts that the prompts of each site's trace share, and on too long ones.
+    """Yield notes on the texts that the prompts of traces share, and on too long ones.
+
+    Each is yielded once, with names of sites only if it does not hold for all that have the trace.
 
     Args:
         plan: The plan.
-        cached_only: Whether only sites are meant whose engines cache prefixes.
+        cached_only: Whether texts are left out where engines do not cache prefixes.
     """
+    sites_of: Counter[Path] = Counter()
+    names_of: dict[tuple[Path, str], list[str]] = {}
     for site in plan.sites:
-        pools = () if site.cluster is None else site.cluster.pools
-        caches = any(pool.prefix_caching for pool in pools)
         traced = _file_and_totals(site)
-        if traced is None or (cached_only and not caches):
+        if traced is None or site.cluster is None:
             continue
-        for note in (*_of_texts(*traced, caches=caches), *_of_lengths(pools, *traced)):
-            yield f"{site.name}: {note}"
+        path, pools = traced[0].path, site.cluster.pools
+        caches = any(pool.prefix_caching for pool in pools)
+        sites_of[path] += 1
+        of_texts = () if cached_only and not caches else _of_texts(*traced, caches=caches)
+        for note in (*of_texts, *_of_lengths(pools, *traced)):
+            names_of.setdefault((path, note), []).append(site.name)
+    for (path, note), names in names_of.items():
+        yield note if len(names) == sites_of[path] else f"{', '.join(names)}: {note}"
 
 
 def _file_and_totals(site: SitePlan) -> tuple[Trace, Totals] | None:

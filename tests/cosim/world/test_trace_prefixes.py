@@ -64,6 +64,18 @@ def scenario(trace: str, *changes: tuple[str, str], keys: str = "") -> None:
     write("s.yaml", edited((GENERATED, f"  trace: {{path: trace.txt{keys}}}\n"), *changes))
 
 
+def share_with_another_site(*changes: tuple[str, str]) -> None:
+    """Give 60 % of the trace to a second site, which is the same but for some changes."""
+    head, rest = Path("s.yaml").read_text().split("  - name: dc\n")
+    keys, tail = rest.split("controllers:")
+    first = f"  - name: dc\n    share: 0.4\n{keys}"
+    for old, new in changes:
+        assert old in keys
+        keys = keys.replace(old, new)
+    other = f"  - name: other\n    share: 0.6\n{keys}"
+    write("s.yaml", f"{head}{first}{other}controllers:{tail}")
+
+
 def contents(site: int = 0) -> list[Any]:
     plan = load_plan(Path("s.yaml"))
     return [arrival.content for arrival in workload_source(plan.scenario, site).stream()]
@@ -114,11 +126,7 @@ class TestHashIds:
         rows = [(number, number - 100, 32, [number % 7, number]) for number in range(100, 400)]
         scenario(bailian(*rows), CACHED)
         whole = {content for content in contents() if content is not None}
-        head, rest = Path("s.yaml").read_text().split("  - name: dc\n")
-        keys, tail = rest.split("controllers:")
-        first = f"  - name: dc\n    share: 0.4\n{keys}"
-        other = f"  - name: other\n    share: 0.6\n{keys}"
-        write("s.yaml", f"{head}{first}{other}controllers:{tail}")
+        share_with_another_site()
         sites = contents(0), contents(1)
         assert sum(map(len, sites)) == 300
         assert {*sites[0], *sites[1]} == whole
@@ -186,8 +194,8 @@ class TestSaid:
     def said(self, cosim: Cli) -> list[str]:
         answer = cosim("validate", "s.yaml")
         assert answer.code == 0, answer.err
-        lines = [line.removeprefix("s.yaml: dc: ") for line in answer.out.splitlines()[1:]]
-        return [line for line in lines if not line.startswith("KV cache")]
+        lines = [line.removeprefix("s.yaml: ") for line in answer.out.splitlines()[1:]]
+        return [line for line in lines if "KV cache" not in line]
 
     def test_of_hash_ids(self, cosim: Cli) -> None:
         scenario(TALK, CACHED)
@@ -224,6 +232,54 @@ class TestSaid:
             "2 requests of trace.txt longer than the 8,192 tokens that the engine takes: rejected "
             "(the first in line 3)"
         )
+
+    LONG = bailian((1, -1, 40, []), (2, -1, 9000, []))
+    TOO_LONG = (
+        "1 request of trace.txt longer than the 8,192 tokens that the engine takes: rejected (the "
+        "first in line 2)"
+    )
+
+    @pytest.mark.parametrize("cached", [CACHED, UNCACHED])
+    def test_as_many_too_long_ones_as_a_run_rejects(
+        self, cosim: Cli, cached: tuple[str, str]
+    ) -> None:
+        """One has the 8,192 tokens of the engine with its answer of 20, and the next one more."""
+        rows = [(number, -1, prompt, []) for number, prompt in enumerate((8172, 8173, 8193, 40))]
+        scenario(bailian(*rows), cached)
+        note = self.TOO_LONG.replace("1 request", "2 requests")
+        assert self.said(cosim)[-1] == note
+        answer = cosim("run", "s.yaml", "-o", "results")
+        assert f"Trace {note}" in " ".join(answer.out.split())
+        (site,) = json.loads(Path("results", "summary.json").read_text())["sites"].values()
+        assert site["requests"]["rejected"] == 2
+        assert site["rejections"] == {"context_too_long": 2}
+
+    def test_once_for_sites_that_share_a_trace(self, cosim: Cli) -> None:
+        scenario(self.LONG, CACHED)
+        share_with_another_site()
+        notes = [
+            "prompts share text by the hash ids of trace.txt",
+            "2 requests of trace.txt without hash ids: nothing of their prompts is shared",
+            self.TOO_LONG,
+        ]
+        assert self.said(cosim) == notes
+        printed = " ".join(cosim("run", "s.yaml").out.split())
+        assert [printed.count(f"Trace {note}") for note in notes] == [1, 1, 1]
+
+    def test_with_the_site_where_it_is_of_one(self, cosim: Cli) -> None:
+        """Of two sites, one caches nothing, and takes shorter requests."""
+        scenario(self.LONG, CACHED)
+        (key,) = [change for change in CACHED[1].splitlines() if "prefix_caching" in change]
+        other = "      scheduler: {type: vllm_v1, prefix_caching: false, max_model_len: 4096}"
+        share_with_another_site((key, other))
+        assert self.said(cosim) == [
+            "dc: prompts share text by the hash ids of trace.txt",
+            "2 requests of trace.txt without hash ids: nothing of their prompts is shared",
+            f"dc: {self.TOO_LONG}",
+            "other: prompts share text by the hash ids of trace.txt, but prefix_caching is off: "
+            "none is found again",
+            f"other: {self.TOO_LONG.replace('8,192', '4,096')}",
+        ]
 
     def test_by_a_run(self, cosim: Cli) -> None:
         """Of one whose engine caches; any other prints what it did."""

@@ -100,6 +100,25 @@ class TestShown:
             "lru_by_tokens": {"512": 512 / 3584},
         }
 
+    def test_of_ids_in_csv(self, cosim: Cli) -> None:
+        """Two blocks of 16 tokens of the second prompt; its 100 tokens are those of both."""
+        write("t.csv", "t,i,o,h\n0,40,10,17 18 40\n1,60,10,17 18 41 42\n")
+        names = ("time=t", "prompt=i", "output=o", "prefix=h")
+        columns = [word for name in names for word in ("--column", name)]
+        form = ("--format", "csv", "--time-unit", "s", "--prefix-block-tokens", "16")
+        answer = cosim("traces", "show", "t.csv", *form, *columns, "--cache", "1e3", "--json")
+        assert json.loads(answer.out)["prefix_hits"] == {
+            "block_tokens": 16,
+            "unbounded": 0.32,
+            "lru_by_tokens": {"1000": 0.32},
+        }
+
+    @pytest.mark.parametrize("size", ["nan", "inf", "0", "-5", "1e16", "many"])
+    def test_sizes_that_are_none(self, cosim: Cli, size: str) -> None:
+        answer = cosim("traces", "show", "t.csv", f"--cache={size}")
+        assert (answer.code, answer.out) == (2, "")
+        assert f"'--cache': expected from 1 to 1e15 tokens (got '{size}')" in answer.err
+
     def test_only_where_there_are_any(self, cosim: Cli) -> None:
         write("t.csv", "arrived_at,num_prefill_tokens,num_decode_tokens\n5,3,4\n")
         assert "prefix_hits" not in json.loads(cosim("traces", "show", "t.csv", "--json").out)
