@@ -46,6 +46,7 @@ class Engine:
         chunks: Prompts, or parts of them, of the iteration under way.
         iteration: Decode iterations done so far; with drafts the tokens that they gave a sequence
             that was there all the time, by which blocks and ends are counted.
+        caught_up: Tokens of the run under way whose blocks the KV cache has taken already [tokens].
         context: Tokens that the running sequences hold, newest ones included.
         ended: Requests that completed, or were dropped, since they were last collected.
         first_tokens: Requests that got their first token since then.
@@ -83,7 +84,7 @@ class Engine:
         self.on_end: Callable[[Request], None] | None = None
         self._stepwise = stepwise
         self._speculative = speculative
-        self._caught_up = 0  # tokens of the run under way whose blocks the KV cache has taken
+        self.caught_up = 0
         self._decodes = 0  # decode iterations done, however many tokens they gave
         self._growth = 1.0 if speculative is None else speculative.tokens_per_iteration
         # Tokens of each sequence for which an iteration needs blocks.
@@ -116,7 +117,7 @@ class Engine:
     @property
     def kv_utilisation(self) -> float:
         """Share of the KV blocks in use now, those of a run under way included."""
-        caught_up = self._caught_up
+        caught_up = self.caught_up
         return self.kv.utilisation(self.iteration + caught_up, self._tokens_done() - caught_up)
 
     def submit(self, request: Request) -> None:
@@ -189,9 +190,9 @@ class Engine:
             return
         kv, done = self.kv, self._iterations_done()
         tokens = self._tokens_in(done)
-        if tokens > self._caught_up:
-            kv.advance(self.iteration + self._caught_up, tokens - self._caught_up)
-            self._caught_up = tokens
+        if tokens > self.caught_up:
+            kv.advance(self.iteration + self.caught_up, tokens - self.caught_up)
+            self.caught_up = tokens
         if done < self._planned:
             now_given = self._tokens_in(done + 1) - tokens
             kv.take_ahead(kv.blocks_needed(self.iteration + tokens, now_given))
@@ -203,7 +204,10 @@ class Engine:
         """
         iterations = self._iterations_done()
         if iterations:
-            self.meter.count_batches(iterations, self._under_way[0].sequences)
+            run = self._under_way[0]
+            part = run.window(run.start_s, self.env.now)
+            part.iterations = iterations
+            self.meter.count([part])
         done = self.iteration + self._tokens_done()
         for request in self.running:
             request.generated_tokens = request.output_tokens - (request.finish_iteration - done)
@@ -355,8 +359,8 @@ class Engine:
         run.iterations = done
         self._close()
         tokens = self._tokens_in(done)
-        self.kv.advance(self.iteration + self._caught_up, tokens - self._caught_up)
-        self._caught_up = 0
+        self.kv.advance(self.iteration + self.caught_up, tokens - self.caught_up)
+        self.caught_up = 0
         self._decodes += done
         self.iteration += tokens
         self.context += tokens * len(self.running)

@@ -52,18 +52,19 @@ class Meter:
         for segment in segments:
             self._rows.add(segment)
             self.closed_segments += 1
+        self.count(segments)
+
+    def count(self, segments: Sequence[Segment]) -> None:
+        """Count the iterations of segments that were done, and tell those who watch."""
         first = segments[0]
-        self.count_batches(first.iterations, first.sequences)
+        n, batch = first.iterations, first.sequences
+        self.iterations += n
+        self.batch_sum += n * batch
+        self.batch_square_sum += n * batch * batch
+        if batch > self.batch_max:
+            self.batch_max = batch
         if self.on_record is not None:
             self.on_record(segments)
-
-    def count_batches(self, iterations: int, sequences: int) -> None:
-        """Count iterations of a batch of so many sequences."""
-        self.iterations += iterations
-        self.batch_sum += iterations * sequences
-        self.batch_square_sum += iterations * sequences * sequences
-        if sequences > self.batch_max:
-            self.batch_max = sequences
 
     def start_decode(self, request: Request) -> None:
         """Let `request` bear its share of the decode iterations from now on."""

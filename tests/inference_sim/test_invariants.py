@@ -28,14 +28,14 @@ def blocks_held(engine: Engine) -> int:
     """KV blocks by counting every sequence: its context but the newest token, in blocks of 16.
 
     In an iteration under way the decodes' next blocks are taken, and the chunks' tokens computed,
-    already. An engine that reserves counts each sequence alike. Requests that wait for blocks which
-    are loaded hold them, too.
+    already; in a run of decodes the blocks up to which a router has looked. An engine that reserves
+    counts each sequence alike. Requests that wait for blocks which are loaded hold them, too.
     """
     under_way = engine._under_way
     ahead = bool(under_way) and under_way[0].decoding > 0
     ahead = ahead and (len(under_way) > 1 or under_way[0].prefill_tokens > 0)
     blocks = engine.kv.blocks_for
-    tokens = engine._tokens_in(1) if ahead else 0
+    tokens = engine._tokens_in(1) if ahead else engine.caught_up
     running = sum(blocks(one.context_at(engine.iteration) - 1 + tokens) for one in engine.running)
     computed = {chunk.request: chunk.before + chunk.tokens for chunk in engine.chunks}
     whole = not isinstance(engine.scheduler, VllmV1Scheduler)
