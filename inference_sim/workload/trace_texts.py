@@ -51,7 +51,7 @@ class TraceTexts:
         self._turns: Recent[int, _Turn] = Recent()
         self._session_numbers: Recent[str, int] = Recent()
         self._latest: Recent[int, int] = Recent()  # request of each session
-        self._served = 0
+        self._served = self._since_aging = 0
 
     def of(
         self, part: RequestTrace, talk: Talk
@@ -72,7 +72,9 @@ class TraceTexts:
         answers = range(2 * self._named + 1, 2 * (self._named + count) + 1, 2)
         self._named += count
         self._served += count
-        if self._served // REMEMBERED_REQUESTS > (self._served - count) // REMEMBERED_REQUESTS:
+        self._since_aging += count
+        if self._since_aging >= REMEMBERED_REQUESTS:
+            self._since_aging = 0
             for memory in (self._ids, self._turns, self._session_numbers, self._latest):
                 memory.age()
         return texts, answers, sessions

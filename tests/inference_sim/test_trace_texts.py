@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inference_sim.workload import (
@@ -76,6 +76,7 @@ def alike(some: list[int], others: list[int]) -> int:
 
 
 class TestHashIds:
+    @example([[0]] * 9 + [[1]] + [[0]] * 5 + [[1]], 0, 6, 5)
     @given(PROMPTS, st.integers(0, BLOCK - 1), st.integers(1, 20), st.integers(1, 5))
     def test_prompts_share_their_common_blocks(
         self, paths: list[list[int]], short: int, remembered: int, part_rows: int
