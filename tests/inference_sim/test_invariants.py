@@ -145,6 +145,12 @@ class Watch:
 @settings(max_examples=examples(40))
 @given(scenario=scenarios())
 def test_at_every_event(scenario: Scenario) -> None:
+    watch = watched(scenario)
+    event(f"above a lowered cap: {watch.over_cap}")
+
+
+def watched(scenario: Scenario) -> Watch:
+    """Run a scenario until it is drained, with a look at every event, and return who watched."""
     cluster = Cluster(scenario.config, scenario.stream)
     watch = Watch(cluster)
     for set_now in scenario.settings:
@@ -157,7 +163,7 @@ def test_at_every_event(scenario: Scenario) -> None:
         assert engine.kv.free == engine.kv.blocks
         assert engine.kv.sequences == engine.context == 0
         assert engine.outstanding == 0
-    event(f"above a lowered cap: {watch.over_cap}")
+    return watch
 
 
 @settings(max_examples=examples(50))

@@ -12,7 +12,6 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from calibration.schedules import LinearTimes, engine_of, replay, requests_of, serve_requests
-from inference_sim.cluster import Cluster
 from inference_sim.deployment import ClusterConfig
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution import Roofline, find_engine
@@ -28,9 +27,9 @@ from inference_sim.scheduling.releases import RELEASES
 from inference_sim.speculative import Speculative, draft_layers
 from inference_sim.workload import Arrival
 from tests.deployments import one_pool
-from tests.inference_sim.builders import OPEN, approx, at_once, run, serve
+from tests.inference_sim.builders import approx, at_once, run, serve
 from tests.inference_sim.plain_vllm import PlainDraftingVllm
-from tests.inference_sim.test_invariants import Watch
+from tests.inference_sim.test_invariants import watched
 from tests.inference_sim.test_segments_vs_stepwise import COUNTS, TIMES, assert_same
 from tests.inference_sim.test_vllm_schedules import drawn_requests, schedules
 from tests.samples import examples
@@ -59,17 +58,7 @@ def test_segments_agree_with_steps_when_cut_off(scenario: Scenario) -> None:
 @settings(max_examples=examples(40))
 @given(scenario=scenarios(drafts=True))
 def test_blocks_and_requests_are_conserved(scenario: Scenario) -> None:
-    cluster = Cluster(scenario.config, scenario.stream)
-    watch = Watch(cluster)
-    for set_now in scenario.settings:
-        cluster.apply(set_now)
-        watch.step(cluster.env.now + scenario.step_s)
-    cluster.apply(OPEN)
-    watch.step(1e5)
-    assert cluster.drained
-    for engine in cluster.engines:
-        assert engine.kv.free == engine.kv.blocks
-        assert engine.kv.sequences == engine.context == 0
+    watched(scenario)
 
 
 @settings(max_examples=examples(40))
