@@ -316,7 +316,10 @@ class Cluster:
         request = Request(self.arrived, now_s, prompt, output, class_id)
         if content is not None:
             request.content, request.answer_stream = content, answer_stream
-        request.session, request.retries = session, retries
+        if session >= 0:
+            request.session = session
+        if retries:
+            request.retries = retries
         self.arrived += 1
         may_wait = bool(self._may_wait) and self._may_wait[class_id]
         self.deferrable_arrived += may_wait

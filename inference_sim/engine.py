@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 import simpy
+from simpy.events import Timeout
 
 from inference_sim.arrays import FloatArray
 from inference_sim.execution import IterationCost
@@ -89,6 +90,8 @@ class Engine:
         self._growth = 1.0 if speculative is None else speculative.tokens_per_iteration
         # Tokens of each sequence for which an iteration needs blocks.
         self._reach = 1 if speculative is None else 1 + speculative.lookahead_tokens
+        self._mixes = scheduler.mixes
+        self._keeps_free = 1 if scheduler.needs_a_free_block else 0  # blocks
         self._cancelled: list[Request] = []
         self._ahead = scheduler.release.schedules_ahead and len(pipeline.stages) == 1
         self._seen_s = 0.0  # start of the iteration that ended last, when the next was planned
@@ -251,7 +254,7 @@ class Engine:
 
     def _call_back(self, delay_s: float, callback: Callable[[simpy.Event], None]) -> None:
         """Have `callback` called after `delay_s` [s], unless something else takes its place."""
-        event = simpy.Timeout(self.env, delay_s)
+        event = Timeout(self.env, delay_s)
         event.callbacks.append(callback)
         self._ending = event
 
@@ -313,7 +316,7 @@ class Engine:
             if self.waiting or self._partial is not None:
                 chunks = self._take_prompts()
                 if chunks:
-                    beside = len(self.running) if self.scheduler.mixes else 0
+                    beside = len(self.running) if self._mixes else 0
                     costs = self._costs(chunks, beside)
                     end_s = self._begin_iteration([self.env.now], costs, chunks, beside)
                     self._call_back(end_s - self.env.now, self._on_computed)
@@ -372,14 +375,15 @@ class Engine:
     def _take_prompts(self) -> list[Chunk]:
         """Return the prompts of the next iteration, and take the blocks of decodes beside them."""
         scheduler, kv = self.scheduler, self.kv
-        beside = scheduler.mixes and len(self.running) > 0
+        beside = self._mixes and len(self.running) > 0
         evicted = self.preemptions
         if beside:
             self._make_room()
         growth = spare = 0
         if beside and self.running:
             growth = kv.blocks_needed(self.iteration, self._tokens_in(1))
-            spare = kv.blocks_needed(self.iteration, self._reach) - growth  # for drafts
+            if self._speculative is not None:
+                spare = kv.blocks_needed(self.iteration, self._reach) - growth
         kv.begin_iteration(growth)
         kv.free -= spare
         begun = self._partial
@@ -399,7 +403,7 @@ class Engine:
         now_s: float = self.env.now
         for request in self.kv.begun_loads:
             self.loading[request] = None
-            loaded = simpy.Timeout(self.env, self.kv.ready_s(request, now_s) - now_s, request)
+            loaded = Timeout(self.env, self.kv.ready_s(request, now_s) - now_s, request)
             loaded.callbacks.append(self._on_loaded)
         self.kv.begun_loads = []
 
@@ -631,9 +635,11 @@ class Engine:
 
     def _make_room(self) -> bool:
         """Evict the youngest until the next decodes have blocks; return whether any still run."""
-        while self.running and (
-            self.kv.blocks_needed(self.iteration, self._reach) + self._spare(self.iteration)
-            > self.kv.free
+        kv = self.kv
+        while self.running and not (
+            kv.surely_fit(self._reach, self._keeps_free)
+            or kv.blocks_needed(self.iteration, self._reach) + self._spare(self.iteration)
+            <= kv.free
         ):
             if self._partial is not None:
                 self._evict_begun(self._partial)
@@ -650,8 +656,10 @@ class Engine:
         """Return how many of the next `wanted` decode iterations there are blocks for."""
         if self._speculative is not None:
             return self._affordable_drafting(wanted)
+        if self.kv.surely_fit(wanted, self._keeps_free):
+            return wanted
         affordable = self.kv.affordable_iterations(self.iteration, wanted)
-        if not self.scheduler.needs_a_free_block:
+        if not self._keeps_free:
             return affordable
         # The blocks taken so far only grow: just the last ones may leave none free.
         while affordable and (
@@ -675,7 +683,7 @@ class Engine:
 
     def _spare(self, iteration: int) -> int:
         """Return the blocks that must be free beyond those taken: 1 if the youngest takes none."""
-        if not self.scheduler.needs_a_free_block:
+        if not self._keeps_free:
             return 0
         youngest = next(reversed(self.running))
         takes = (youngest.context_at(iteration) - 1) % self.kv.block_size == 0

@@ -181,6 +181,18 @@ class KvCache:
             needed += classes[offset % size]
         return needed
 
+    def surely_fit(self, iterations: int, spare: int) -> bool:
+        """Return whether so many decode iterations fit wherever in their blocks sequences are.
+
+        If not, the blocks must be counted; so they must where windows give some back.
+
+        Args:
+            iterations: Decode iterations.
+            spare: Blocks that must stay free.
+        """
+        most = -(-iterations // self.block_size) * self.sequences
+        return most + spare <= self.free and not self.frees_while_decoding
+
     def affordable_iterations(self, iteration: int, wanted: int) -> int:
         """Return the number of the next `wanted` decode iterations that the free blocks allow."""
         size, free = self.block_size, self.free

@@ -99,9 +99,10 @@ class PrefixCache(KvCache):
                 return
             request.be_found_again()
             self._hold(request, 0, tokens)
+        held = request.kv_copies or []
         for node, end in reversed(self._root.parts(request, tokens, self.block_size)):
             used = end
-            copies: list[Copy] = [copy for copy in request.kv_copies if copy.node is node]
+            copies: list[Copy] = [copy for copy in held if copy.node is node]
             copies.reverse()
             for copy in copies:
                 used = copy.block
@@ -115,7 +116,7 @@ class PrefixCache(KvCache):
                 self._order.append(node, node.pinned, pinned)
                 freed += pinned - node.pinned
             node.prune()
-        request.kv_copies = []
+        request.kv_copies = None
         self.free += freed
 
     def _give_empty(self, blocks: int) -> None:
@@ -155,7 +156,8 @@ class PrefixCache(KvCache):
         of the block that it is a copy of, for the request keeps all that comes before.
         """
         size = self.block_size
-        copied = {copy.node for copy in request.kv_copies}
+        held = request.kv_copies or []
+        copied = {copy.node for copy in held}
         for node, end in self._root.parts(request, tokens, self.block_size):
             begin = max(min(before // size, end), node.first)
             if end <= begin:
@@ -164,9 +166,10 @@ class PrefixCache(KvCache):
                 node.leave(begin)
                 node.use(end)
                 continue
+            request.kv_copies = held
             for block in range(begin, end):
                 copy = Copy(node, block, request)
-                request.kv_copies.append(copy)
+                held.append(copy)
                 if block < node.cached and node not in copied:
                     node.copies.setdefault(block, []).append(copy)
                 copied.add(node)

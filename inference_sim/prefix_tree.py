@@ -67,7 +67,7 @@ class Node:
             copy = self.copies[block][0]
             holder, extent = copy.holder, copy.extent
             self.drop_copy(copy)
-            if holder is not None:
+            if holder is not None and holder.kv_copies is not None:
                 holder.kv_copies.remove(copy)
                 self.leave(block)
                 self.use(block + 1)

@@ -95,7 +95,7 @@ class Request:
         self.answer_stream = 0
         self.session = -1
         self.retries = 0
-        self.kv_copies: list[Any] = []
+        self.kv_copies: list[Any] | None = None
         self.generated_tokens = 0
         self.computed_tokens = 0
         self.preemptions = 0

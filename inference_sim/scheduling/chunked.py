@@ -54,7 +54,8 @@ class ChunkedScheduler(Scheduler):
             self._go_on(partial, tokens, kv)
             chunks.append(Chunk(partial, tokens, before))
             budget -= tokens
-        while admit and waiting and budget > 0 and running + len(chunks) < self.batch_cap:
+        places = self.batch_cap - running
+        while admit and waiting and budget > 0 and len(chunks) < places:
             head = waiting[0]
             hit = kv.hit(head)
             if not self._admits(head, hit, budget, kv):
@@ -131,8 +132,8 @@ class VllmV1Scheduler(ChunkedScheduler):
 
     def _admits(self, head: Request, hit: int, budget: int, kv: KvCache) -> bool:
         tokens = head.prefill_tokens - hit
-        if not self.release.admits_whole_prompts:
-            tokens = min(tokens, budget)
+        if tokens > budget and not self.release.admits_whole_prompts:
+            tokens = budget
         return kv.free_blocks_for(head, hit, tokens) <= kv.free
 
     def _start(self, head: Request, hit: int, tokens: int, kv: KvCache) -> None:
