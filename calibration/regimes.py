@@ -100,7 +100,7 @@ class Regime:
     def _steady_state(
         self, row: Row, gpu: GpuSpec, engine: EngineProfile, prompt: float | None
     ) -> SteadyState:
-        roofline = Roofline(row.model, gpu, engine, row.gpus)
+        roofline = Roofline(row.model, gpu, engine, row.gpus, expert_parallel=row.expert_parallel)
         return steady_state(roofline, row.load(prompt), mixed=self.mixed)
 
     def errors(

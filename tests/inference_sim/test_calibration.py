@@ -81,7 +81,7 @@ def runs_drawing(coefficients: TwoResourceCoefficients) -> list[Run]:
             row = Row("vllm-0.11", name, find_model(name), regime.gpu, 1, "lm-arena-chat",
                       batch, batch, 600.0, 1.0, 1.0, 1.0)  # fmt: skip
             state = regime.predict(row, regime.committed())
-            run = Run(regime, replace(row, tokens_per_s=state.tokens_per_s), state, fitted=True)
+            run = Run(replace(row, tokens_per_s=state.tokens_per_s), state, regime, fitted=True)
             found.append(replace(run, row=replace(run.row, power_w=run.power_w(model))))
     return found
 
