@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from calibration import engines, kernels, page, power
-from calibration.measurements import Row, read
+from calibration.measurements import Row, read, repeats_of
 from calibration.power_fit import Run, counts, fit, held_out, model_of, runs
 from calibration.regimes import REGIMES
 from cosim.calibrate.steady_state import Load, steady_state, time_factor
@@ -31,6 +31,35 @@ LLAMA = find_model("meta-llama/Meta-Llama-3-8B")
 def test_length_bias() -> None:
     assert Load(10, 100, 200, 0.0).context_tokens == 10 * (100 + 100)
     assert Load(10, 100, 200, 1.0).context_tokens == 10 * (100 + 200)
+
+
+def test_prompts_in_the_prefix_cache_are_attended_but_not_computed() -> None:
+    roofline = Roofline(LLAMA, H100, find_engine("none"))
+    computed = Load(64, 400, 200, 0.0)
+    cached = replace(computed, cached_tokens=300)
+    assert cached.context_tokens == computed.context_tokens
+    first, second = (steady_state(roofline, load, mixed=True) for load in (computed, cached))
+    assert first.decode_s == second.decode_s
+    step = roofline.iteration([(100, 300)], 1, 64, round(cached.context_tokens))
+    assert second.phases[1][1].duration_s == pytest.approx(step.duration_s)
+
+
+def row_of(workload: str, label: str, cap: int, gpu: str = "h100-sxm-80gb") -> Row:
+    """A run of one GPU; its measurements are made up."""
+    repeats = repeats_of(workload, label, gpu, cap)
+    return Row("vllm-0.11", label, LLAMA, gpu, 1, workload, cap, cap, 600.0, 1.0, 1.0, 1.0,
+               repeats=repeats)  # fmt: skip
+
+
+def test_of_repeated_prompts_only_the_first_is_computed() -> None:
+    """Sweeps of the client: Llama-3.1-8B repeats from 256 sequences on, thrice from 768 on."""
+    label = "meta-llama/Llama-3.1-8B-Instruct"
+    cached = [row_of("lm-arena-chat", label, cap).load().cached_tokens for cap in (128, 256, 1024)]
+    assert cached == pytest.approx([0, 150, 200])
+    assert row_of("gpqa", "somebody/unlisted", 200).load().cached_tokens == pytest.approx(150)
+    assert row_of("lm-arena-chat", "somebody/unlisted", 1024).load().cached_tokens == 0
+    assert row_of("sourcegraph-fim", label, 1024).load().cached_tokens == 0
+    assert row_of("sharegpt-chat", label, 1024, "a100-sxm-40gb").load().cached_tokens == 0
 
 
 @pytest.mark.parametrize("mixed", [True, False])
