@@ -18,6 +18,12 @@ proportion, and the memory as fast as before.
 
 Experts compute in tiles of rows (:func:`tile_rows`), and the rows of a tile that hold no token cost
 power, though no time: memory bounds the time then. They are counted apart from the useful FLOPs.
+Where the engine gives fp8 experts tiles of their own (:func:`padded_rows`), these take their time:
+
+    fp8 experts      s_x + 6 h ff_local rows / (fp8 peak e_x), at least the bytes at BW e_bw
+
+A FLOP in fp8 takes the energy of a bf16 one over the ratio of the peaks: the same units at the same
+power.
 
 A decode iteration may compute several tokens of each sequence: the newest one and the drafts that
 it verifies. They share the weights and read the KV cache once.
@@ -34,6 +40,7 @@ from collections.abc import Sequence
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution.cost import AffineCost, IterationCost, Stage
 from inference_sim.execution.engine_profile import EngineProfile
+from inference_sim.execution.experts import padded_rows, tile_rows
 from inference_sim.execution.shapes import LinearOp, check_split, layer_ops, uncalibrated_because
 from inference_sim.hardware import GpuSpec, Link, NodeType, find_node
 from inference_sim.models import BYTES_PER_VALUE, ModelSpec
@@ -342,6 +349,8 @@ class Roofline:
         weights = model.expert_parameters / self.tensor_parallel  # of an expert, in the mean
         pairs = tokens * experts.per_token  # of a token and an expert
         touched = experts.touched(tokens)
+        if self.engine.pads_experts(model):
+            return self._padded_experts(tokens, touched)
         rows = touched * tile_rows(tokens, experts.count, pairs / touched)
         moved = touched * weights * model.expert_bytes_per_weight
         moved += BYTES_PER_VALUE * pairs * 2 * model.hidden_size / self.tensor_parallel
@@ -349,6 +358,25 @@ class Roofline:
         seconds = self._joined_s(moved, flops, coefficients.e_bw)
         padding = 2 * weights * (rows - pairs)
         return _Work(coefficients.t0_us * 1e-6 + seconds, flops, moved, padding)
+
+    def _padded_experts(self, tokens: int, touched: float) -> _Work:
+        """Return the cost of fp8 experts of which each has whole tiles to itself."""
+        model, engine, kernels = self.model, self.engine, self.gpu.kernels
+        experts = model.experts
+        assert experts is not None  # noqa: S101
+        pairs = tokens * experts.per_token / self.tensor_parallel
+        shards = self.tensor_parallel // self.expert_parallel  # GPUs that share each expert
+        rows = padded_rows(experts, self.expert_parallel, tokens, engine.fp8_expert_tile_tokens)
+        speed = self.gpu.precision_speed.get(model.precision, 1.0)
+        computed = 2 * model.expert_parameters / shards * rows
+        moved = touched * model.expert_parameters * model.expert_bytes_per_weight
+        moved = moved / self.tensor_parallel + BYTES_PER_VALUE * pairs * 2 * model.hidden_size
+        seconds = engine.fp8_expert_s_per_layer + computed / (
+            self._flops_per_s * speed * engine.fp8_expert_efficiency
+        )
+        seconds = max(seconds, moved / (self._peak_bytes_per_s * kernels.e_bw))
+        flops = 2 * model.expert_parameters * pairs
+        return _Work(seconds, flops, moved, (computed - flops) / speed)
 
     def _joined_s(self, bytes_moved: float, flops: float, e_bw: float) -> float:
         """Return memory and compute time, joined smoothly [s]."""
@@ -385,22 +413,6 @@ class Roofline:
             seconds += engine.serial_s + engine.serial_s_per_sequence * sequences
             seconds += engine.serial_s_per_prompt * prompts
         return seconds
-
-
-def tile_rows(tokens: float, experts: int, tokens_per_expert: float) -> float:
-    """Return the mean number of rows, in whole tiles, that an expert computes for its tokens.
-
-    The tiles are those of vLLM's fused kernel (`get_default_config` of fused_moe.py): 16 rows while
-    an iteration has no more tokens than there are experts, 64 beyond. The last tile of an expert
-    is taken as half full.
-
-    Args:
-        tokens: Tokens of the iteration.
-        experts: Experts of a layer.
-        tokens_per_expert: Mean tokens of an expert that has any.
-    """
-    tile = 16 if tokens <= experts else 64
-    return max(tile, tokens_per_expert + tile / 2)
 
 
 def _windowed_pairs(new: float, before: float, window: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,8 @@ class GpuSpec(FileEntry):
         default_engine: Engine profile where a scenario names none: that of today's vLLM on it, or
             of the H100 where none was fitted.
         experts: Kernels of mixtures of experts.
+        precision_speed: Peak over that of bf16, by precision of the weights; 1 where it has none of
+            its own.
         embodied_g_per_gpu_hour: Embodied carbon, spread over the lifetime [gCO2e per GPU and hour].
         node: The node type that it usually sits in.
         links_of: The GPU whose links (see ``nodes.yaml``) it has; "" for those under its own name.
@@ -101,6 +103,7 @@ class GpuSpec(FileEntry):
     node: str = "dgx"
     links_of: str = ""
     default_engine: str = "vllm-0.11"
+    precision_speed: Mapping[str, Positive] = field(default_factory=dict, hash=False)
     cuda_memory_gib: Positive | None = None
     cold_idle_w: NonNegative | None = None
     sleep_w: NonNegative | None = None
