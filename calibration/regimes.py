@@ -13,7 +13,7 @@ from calibration.measurements import Row
 from cosim.calibrate.steady_state import SteadyState, steady_state
 from inference_sim.arrays import FloatArray
 from inference_sim.execution import EngineProfile, Roofline, find_engine
-from inference_sim.hardware import ExpertCoefficients, GpuSpec, find_gpu
+from inference_sim.hardware import GpuSpec, find_gpu
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Regime:
         gpu, engine = find_gpu(self.gpu), find_engine(self.profile)
         numbers = {p.name: float(v) for p, v in zip(self.parameters, values, strict=True)}
         if "e_bw" in numbers:
-            experts = ExpertCoefficients(numbers.pop("e_bw"), numbers.pop("t0_us"))
+            experts = replace(gpu.experts, e_bw=numbers.pop("e_bw"), t0_us=numbers.pop("t0_us"))
             gpu = replace(gpu, experts=experts)
         if greedy:
             numbers["sampling_s_per_logit"] = 0.0

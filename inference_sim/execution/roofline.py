@@ -7,8 +7,8 @@ For one layer under tensor parallelism TP, with T tokens in the batch:
     experts          t0x + the same of the experts that the batch touches, with an e_bw of their own
     elementwise      t0e + 2T(7h + 2d(H+kv)/TP + 3ff/TP) / (BW e_el)
     prefill attn     2 (H/TP) d sum(q (q + 2 kv)) / (peak e_prefill)     (causal)
-    decode attn      t0a + KV bytes read / (BW e_kv), or its FLOPs if they take longer
-    all-reduce       2 (launch + latency + bytes / bandwidth)             (TP > 1)
+    decode attn      t0a + t0s sequences + KV bytes read / (BW e_kv), or its FLOPs if they take longer
+    all-reduce       2 (launch + latency + large share + bytes / bandwidth)   (TP > 1)
 
 and once an iteration the LM head over the sampled sequences, or the hand-over to the next pipeline
 stage. With a fixed decode batch everything but the KV read is constant, so cost is affine in the
@@ -16,8 +16,11 @@ total context S. A run of decode iterations therefore has a closed form. ``p`` s
 the roofline (Williams et al., "Roofline", CACM 2009). At a lower clock the peak is lower in
 proportion, and the memory as fast as before.
 
-Experts compute in tiles of rows (:func:`tile_rows`), and the rows of a tile that hold no token cost
-power, though no time: memory bounds the time then. They are counted apart from the useful FLOPs.
+Precisions with coefficients of their own (`GpuSpec.products`) have their own peak, and take
+activations that are quantized first: inputs read in bf16 and written, at BW e_el.
+
+Experts compute in tiles of rows (:func:`tile_rows`): the rows of a tile that hold no token take
+time and power as others do. They are counted apart from the useful FLOPs.
 Where the engine gives fp8 experts tiles of their own (:func:`padded_rows`), these take their time:
 
     fp8 experts      s_x + 6 h ff_local rows / (fp8 peak e_x), at least the bytes at BW e_bw
@@ -41,11 +44,22 @@ from inference_sim.errors import InferenceSimError
 from inference_sim.execution.cost import AffineCost, IterationCost, Stage
 from inference_sim.execution.engine_profile import EngineProfile
 from inference_sim.execution.experts import padded_rows, tile_rows
-from inference_sim.execution.shapes import LinearOp, check_split, layer_ops, uncalibrated_because
-from inference_sim.hardware import GpuSpec, Link, NodeType, find_node
+from inference_sim.execution.shapes import (
+    QUANTIZED_BYTES,
+    LinearOp,
+    check_split,
+    layer_ops,
+    uncalibrated_because,
+)
+from inference_sim.hardware import (
+    GpuSpec,
+    KernelCoefficients,
+    Link,
+    NodeType,
+    ProductCoefficients,
+    find_node,
+)
 from inference_sim.models import BYTES_PER_VALUE, ModelSpec
-
-_LAUNCH_S = 20e-6  # of an all-reduce or a send/receive; Vidur's network profiles
 
 
 class _Work:
@@ -116,7 +130,7 @@ class Roofline:
         self.time_factor = 1.0 if time_factor is None else time_factor
         self._reduce = self._send = None
         if tensor_parallel > 1:
-            self._reduce = node.all_reduce_link(gpu.link_name, tensor_parallel)
+            self._reduce = node.engine_all_reduce_link(gpu.link_name, tensor_parallel)
         if not self.stage.last:
             self._send = node.send_receive_link(gpu.link_name)
         links = [link for link in (self._reduce, self._send) if link]
@@ -246,7 +260,7 @@ class Roofline:
                 context += self._windowed * min(decode_context, decode_batch * self._window)
             held, seen = self._of_drafts(decode_batch)
             read_now = context + held
-            seconds += self.stage.layers * self.gpu.kernels.t0a_us * 1e-6 + self._kv_s * read_now
+            seconds += self.stage.layers * self._attention_s(decode_batch) + self._kv_s * read_now
             pairs += self.decode_tokens * context + seen
             read += read_now
         return IterationCost(
@@ -268,7 +282,7 @@ class Roofline:
         window = self._windowed * batch * self._window if beyond else 0.0
         held, seen = self._of_drafts(batch)
         read, pairs = window + held, self.decode_tokens * window + seen
-        seconds = self.stage.layers * self.gpu.kernels.t0a_us * 1e-6 + self._kv_s * read
+        seconds = self.stage.layers * self._attention_s(batch) + self._kv_s * read
         return AffineCost(
             gpu_s=self.time_factor * (dense.seconds + head.seconds + seconds),
             gpu_s_per_context=self.time_factor * growing * self._kv_s,
@@ -316,7 +330,7 @@ class Roofline:
         layers = self.stage.layers
         hand_over_s = 0.0
         if self._send:
-            hand_over_s = _LAUNCH_S + self._send.latency_us * 1e-6 + self._send.seconds(activations)
+            hand_over_s = self._send.fixed_s() + self._send.seconds(activations)
         memo = _Work(
             layers * seconds + hand_over_s,
             layers * flops,
@@ -327,23 +341,44 @@ class Roofline:
         return memo
 
     def _all_reduce_s(self, link: Link, bytes_moved: float) -> float:
-        fixed_s = _LAUNCH_S + link.latency_us * 1e-6
-        return self.engine.all_reduce_latency_factor * fixed_s + link.seconds(bytes_moved)
+        fixed_s = self.engine.all_reduce_latency_factor * link.fixed_s()
+        return fixed_s + link.seconds(bytes_moved)
+
+    def _attention_s(self, sequences: int) -> float:
+        """Return the time of a layer's decode attention beside that of its KV cache [s]."""
+        kernels = self.gpu.kernels
+        return (kernels.t0a_us + kernels.t0s_us * sequences) * 1e-6
 
     def _linear(self, op: LinearOp, tokens: int) -> _Work:
         """Return the cost of one matrix product."""
         kernels = self.gpu.kernels
+        own = self.gpu.products.get(op.precision)
+        coefficients: KernelCoefficients | ProductCoefficients = own or kernels
+        speed, activation_bytes, quantizing = 1.0, float(BYTES_PER_VALUE), 0.0
+        if own is not None:
+            speed = self.gpu.precision_speed.get(op.precision, 1.0)
+            activation_bytes = QUANTIZED_BYTES.get(op.precision, activation_bytes)
+            if op.precision in QUANTIZED_BYTES:
+                quantizing = (BYTES_PER_VALUE + activation_bytes) * tokens * op.inputs
         weights = op.inputs * op.outputs
-        moved = weights * op.bytes_per_weight + BYTES_PER_VALUE * tokens * (op.inputs + op.outputs)
+        activations = tokens * (activation_bytes * op.inputs + BYTES_PER_VALUE * op.outputs)
+        moved = weights * op.bytes_per_weight + activations
         computed = tokens
         if tokens > kernels.tile_tokens > 1:
             computed = -(-tokens // kernels.tile_tokens) * kernels.tile_tokens
-        seconds = self._joined_s(moved, 2 * weights * computed, kernels.e_bw)
-        return _Work(kernels.t0_us * 1e-6 + seconds, 2 * weights * tokens, moved)
+        seconds = self._joined_s(
+            moved, 2 * weights * computed / speed,
+            coefficients.e_bw, coefficients.e_flop, coefficients.p,
+        )  # fmt: skip
+        seconds += coefficients.t0_us * 1e-6
+        if quantizing:
+            seconds += quantizing / (self._peak_bytes_per_s * kernels.e_el)
+        flops = 2 * weights * tokens
+        return _Work(seconds, flops, moved + quantizing, flops / speed - flops)
 
     def _experts(self, tokens: int) -> _Work:
         """Return the cost of the experts of one layer, one GPU's share of it."""
-        model, coefficients = self.model, self.gpu.experts
+        model, kernels = self.model, self.gpu.kernels
         experts = model.experts
         assert experts is not None  # noqa: S101
         weights = model.expert_parameters / self.tensor_parallel  # of an expert, in the mean
@@ -351,13 +386,21 @@ class Roofline:
         touched = experts.touched(tokens)
         if self.engine.pads_experts(model):
             return self._padded_experts(tokens, touched)
-        rows = touched * tile_rows(tokens, experts.count, pairs / touched)
+        own = self.gpu.precise_experts.get(model.precision)
+        coefficients = own or self.gpu.experts
+        speed = self.gpu.precision_speed.get(model.precision, 1.0) if own else 1.0
+        rows = touched * tile_rows(tokens, experts.count // self.expert_parallel, pairs / touched)
         moved = touched * weights * model.expert_bytes_per_weight
         moved += BYTES_PER_VALUE * pairs * 2 * model.hidden_size / self.tensor_parallel
         flops = 2 * weights * pairs
-        seconds = self._joined_s(moved, flops, coefficients.e_bw)
-        padding = 2 * weights * (rows - pairs)
-        return _Work(coefficients.t0_us * 1e-6 + seconds, flops, moved, padding)
+        computed = 2 * weights * rows / speed
+        seconds = coefficients.t0_us * 1e-6 + self._joined_s(
+            moved, computed, coefficients.e_bw,
+            coefficients.e_flop or kernels.e_flop, coefficients.p or kernels.p,
+        )  # fmt: skip
+        sorting = coefficients.passes * BYTES_PER_VALUE * pairs * model.hidden_size
+        seconds += sorting / self._peak_bytes_per_s
+        return _Work(seconds, flops, moved + sorting, computed - flops)
 
     def _padded_experts(self, tokens: int, touched: float) -> _Work:
         """Return the cost of fp8 experts of which each has whole tiles to itself."""
@@ -368,22 +411,23 @@ class Roofline:
         shards = self.tensor_parallel // self.expert_parallel  # GPUs that share each expert
         rows = padded_rows(experts, self.expert_parallel, tokens, engine.fp8_expert_tile_tokens)
         speed = self.gpu.precision_speed.get(model.precision, 1.0)
-        computed = 2 * model.expert_parameters / shards * rows
+        computed = 2 * model.expert_parameters / shards * rows / speed
         moved = touched * model.expert_parameters * model.expert_bytes_per_weight
         moved = moved / self.tensor_parallel + BYTES_PER_VALUE * pairs * 2 * model.hidden_size
         seconds = engine.fp8_expert_s_per_layer + computed / (
-            self._flops_per_s * speed * engine.fp8_expert_efficiency
+            self._flops_per_s * engine.fp8_expert_efficiency
         )
         seconds = max(seconds, moved / (self._peak_bytes_per_s * kernels.e_bw))
         flops = 2 * model.expert_parameters * pairs
-        return _Work(seconds, flops, moved, (computed - flops) / speed)
+        return _Work(seconds, flops, moved, computed - flops)
 
-    def _joined_s(self, bytes_moved: float, flops: float, e_bw: float) -> float:
+    def _joined_s(
+        self, bytes_moved: float, flops: float, e_bw: float, e_flop: float, p: float
+    ) -> float:
         """Return memory and compute time, joined smoothly [s]."""
-        kernels = self.gpu.kernels
         memory_s = bytes_moved / (self._peak_bytes_per_s * e_bw)
-        compute_s = flops / (self._flops_per_s * kernels.e_flop)
-        return float((memory_s**kernels.p + compute_s**kernels.p) ** (1 / kernels.p))
+        compute_s = flops / (self._flops_per_s * e_flop)
+        return float((memory_s**p + compute_s**p) ** (1 / p))
 
     def _lm_head(self, sequences: int) -> _Work:
         memo = self._head_memo.get(sequences)

@@ -14,26 +14,38 @@ _VOCABULARY_PADDING = 64
 """Entries to a multiple of which vLLM pads the embedding and the LM head before it splits them."""
 
 
+QUANTIZED_BYTES = {"fp8": 1.0, "fp8_block": 1.0, "nvfp4": 4.5 / 8}
+"""Bytes per activation of the precisions whose products take activations in it, too."""
+
+
 class LinearOp(NamedTuple):
     """One GPU's share of a matrix product."""
 
     inputs: float
     outputs: float
     bytes_per_weight: float
+    precision: str = "bf16"
 
 
 def layer_ops(model: ModelSpec, tensor_parallel: int) -> tuple[LinearOp, ...]:
     """Return one GPU's linear operations of a layer, experts left out."""
     h, d, size = model.hidden_size, model.head_dim, model.linear_bytes_per_weight
+    precision = linear_precision(model)
     heads = model.query_heads / tensor_parallel
     kv_heads = max(model.kv_heads / tensor_parallel, 1.0)
     ff = model.ffn_size / tensor_parallel
-    ops = [LinearOp(h, (heads + 2 * kv_heads) * d, size), LinearOp(heads * d, h, size)]
+    shapes = [(h, (heads + 2 * kv_heads) * d), (heads * d, h)]
     if ff:
-        ops += [LinearOp(h, (2 if model.gated_mlp else 1) * ff, size), LinearOp(ff, h, size)]
+        shapes += [(h, (2 if model.gated_mlp else 1) * ff), (ff, h)]
+    ops = [LinearOp(inputs, outputs, size, precision) for inputs, outputs in shapes]
     if model.experts:
         ops.append(LinearOp(h, model.experts.count, BYTES_PER_VALUE))  # the router, on every GPU
     return tuple(ops)
+
+
+def linear_precision(model: ModelSpec) -> str:
+    """Return the precision of the attention projections and the MLP."""
+    return "bf16" if model.experts and model.precision == "mxfp4" else model.precision
 
 
 def check_split(model: ModelSpec, tensor_parallel: int, expert_parallel: int) -> None:
@@ -86,8 +98,12 @@ def uncalibrated_because(
             reasons.append(f"{gpu.name}: {gpu.experts_uncalibrated}")
         if tensor_parallel > 2:
             reasons.append("mixtures of experts on more than 2 GPUs")
-    if model.precision != "bf16" and not (model.precision == "mxfp4" and model.experts):
-        reasons.append(f"{model.precision} weights (their bytes count, at bf16 compute speed)")
+    precision = linear_precision(model)
+    if precision not in gpu.served:
+        speed = "at the speed of kernel tables" if precision in gpu.products else "at bf16 speed"
+        reasons.append(f"{precision} weights (their bytes count, {speed}; no run was compared)")
+    if model.experts and model.precision not in (*gpu.served, *gpu.served_experts):
+        reasons.append(f"{model.precision} experts on {gpu.name} (no run was compared)")
     if any(link.estimate for link in links):
         reasons.append(f"the links between GPUs of type {gpu.name} (estimated)")
     return "; ".join(reasons)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibration import engines, kernels, page, power
+from calibration import engines, page, power, steps
 from calibration.measurements import Row, read, repeats_of
 from calibration.power_fit import Run, counts, fit, held_out, model_of, runs
 from calibration.regimes import REGIMES
@@ -156,17 +156,15 @@ def test_page_sections_are_replaced(tmp_path: Path) -> None:
 
 @needs_tables
 def test_kernels_meet_their_targets_and_the_page() -> None:
-    for system, name in kernels.GPUS.items():
+    for system, name in steps.GPUS.items():
         gpu = find_gpu(name)
-        steps, prefills = kernels.read(DECODE, PREFILL, system)
-        long = [row for row in prefills if row.batch * row.prompt >= kernels.SHORTEST_PREFILL]
-        assert page.mape(kernels.decode_errors(gpu, steps)) <= kernels.DECODE_TARGET
-        assert page.mape(kernels.prefill_errors(gpu, long)) <= kernels.PREFILL_TARGET
-        decode, prefill = kernels.cross_validated(gpu, steps, prefills)
-        assert page.mape(decode) <= kernels.DECODE_TARGET
-        assert page.mape(prefill) <= kernels.PREFILL_TARGET
-        assert kernels.fit(gpu, steps, prefills).e_bw == pytest.approx(gpu.kernels.e_bw, abs=0.002)
-    assert page.section("kernels") == kernels.report(DECODE, PREFILL)
+        decodes, prefills = steps.read(DECODE, PREFILL, system)
+        long = [row for row in prefills if row.batch * row.prompt >= steps.SHORTEST_PREFILL]
+        assert page.mape(steps.decode_errors(gpu, decodes)) <= steps.DECODE_TARGET
+        assert page.mape(steps.prefill_errors(gpu, long)) <= steps.PREFILL_TARGET
+        fitted = steps.fit(gpu, decodes, prefills)
+        assert astuple(fitted) == pytest.approx(astuple(gpu.kernels), rel=0.01)
+    assert page.section("kernels").endswith(steps.report(DECODE, PREFILL))
 
 
 @needs_runs

@@ -96,7 +96,7 @@ def test_fp8_experts_take_the_time_of_their_tiles(width: int) -> None:
     assert tiled.decode(8).flops == pytest.approx(plain.decode(8).flops)
     assert tiled.decode(8).hbm_bytes == pytest.approx(plain.decode(8).hbm_bytes)
     useful = 2 * QWEN_FP8.expert_parameters * 8 * 8 / width * QWEN_FP8.layers
-    padding = (flops * QWEN_FP8.layers - useful) / 2  # an fp8 FLOP at half the energy
+    padding = flops * QWEN_FP8.layers / 2 - useful  # an fp8 FLOP at half the energy
     assert tiled.decode(8).padding_flops == pytest.approx(padding)
 
 
