@@ -342,7 +342,10 @@ class Roofline:
 
     def _all_reduce_s(self, link: Link, bytes_moved: float) -> float:
         fixed_s = self.engine.all_reduce_latency_factor * link.fixed_s()
-        return fixed_s + link.seconds(bytes_moved)
+        seconds = link.seconds(bytes_moved)
+        if link.sums_in_switch and self.engine.sums_in_switch:
+            seconds /= 2 * (self.tensor_parallel - 1) / self.tensor_parallel
+        return fixed_s + seconds
 
     def _attention_s(self, sequences: int) -> float:
         """Return the time of a layer's decode attention beside that of its KV cache [s]."""

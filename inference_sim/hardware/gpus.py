@@ -98,8 +98,8 @@ class GpuSpec(FileEntry):
             of the H100 where none was fitted.
         experts: Kernels of mixtures of experts, in bf16 and in precisions without their own.
         products, precise_experts: Matrix products, and experts, in other precisions than bf16.
-        served, served_experts: Precisions of linear layers, and of experts, whose times were compared
-            with measured runs of an engine.
+        served, served_experts: Precisions of linear layers, and of experts, whose times were
+            compared with measured runs of an engine.
         precision_speed: Peak over that of bf16, by precision of the weights; 1 where it has none of
             its own.
         embodied_g_per_gpu_hour: Embodied carbon, spread over the lifetime [gCO2e per GPU and hour].

@@ -20,6 +20,8 @@ class Link(FileEntry):
         large_us: Further latency of tensors of many MB. An all-reduce takes one step while the
             tensor is small, and more beyond: half of it comes at 1 MB.
         launch_us: Time before it begins; 0 where it is measured within CUDA graphs.
+        sums_in_switch: Whether the switch between the GPUs can add tensors up (NVLink SHARP, from
+            Hopper on).
         estimate: Whether it was taken from similar hardware, not measured.
     """
 
@@ -27,6 +29,7 @@ class Link(FileEntry):
     bandwidth_gb_per_s: Positive
     large_us: NonNegative = 0.0
     launch_us: NonNegative = 20.0
+    sums_in_switch: bool = False
     estimate: bool = False
 
     def seconds(self, bytes_moved: float) -> float:
