@@ -14,7 +14,8 @@ and once an iteration the LM head over the sampled sequences, or the hand-over t
 stage. With a fixed decode batch everything but the KV read is constant, so cost is affine in the
 total context S. A run of decode iterations therefore has a closed form. ``p`` smooths the corner of
 the roofline (Williams et al., "Roofline", CACM 2009). At a lower clock the peak is lower in
-proportion, and the memory as fast as before.
+proportion, and the memory as fast as before, down to `GpuSpec.bandwidth_clock`; below, the
+bandwidth follows the clock, too.
 
 Precisions with coefficients of their own (`GpuSpec.products`) have their own peak, and take
 activations that are quantized first: inputs read in bf16 and written, at BW e_el.
@@ -139,6 +140,8 @@ class Roofline:
         )
         self.expert_parallel, self.clock_fraction = expert_parallel, clock_fraction
         self.peak_flops, self._peak_bytes_per_s = gpu.peak_flops, gpu.peak_bytes_per_s
+        if clock_fraction < gpu.bandwidth_clock:
+            self._peak_bytes_per_s *= clock_fraction / gpu.bandwidth_clock
         self._flops_per_s = gpu.peak_flops * clock_fraction
         h, d, tp = model.hidden_size, model.head_dim, tensor_parallel
         heads, kv_heads = model.query_heads / tp, max(model.kv_heads / tp, 1.0)
@@ -173,8 +176,8 @@ class Roofline:
     def at_clock(self, clock_fraction: float) -> Roofline:
         """Return the same stage with the GPU at a fraction of its highest clock.
 
-        Compute and sampling take longer in proportion; the times of memory, links and the host
-        stay, and so do the fixed times of kernels.
+        Compute and sampling take longer in proportion; the times of memory stay down to the GPU's
+        `bandwidth_clock`; those of links and the host stay, and so do the fixed times of kernels.
         """
         if clock_fraction == self.clock_fraction:
             return self
@@ -271,7 +274,7 @@ class Roofline:
             hbm_bytes=dense.hbm_bytes + head.hbm_bytes + self._kv_bytes * read,
             serial_s=self._serial_s(sequences, prompts_done),
             clock_fraction=self.clock_fraction,
-            padding_flops=dense.padding_flops,
+            padding_flops=dense.padding_flops + head.padding_flops,
         )
 
     def _decode(self, batch: int, beyond: bool) -> AffineCost:
@@ -295,7 +298,7 @@ class Roofline:
             serial_s=self._serial_s(batch),
             context_limit=math.inf if beyond or not self._windowed else batch * self._window,
             clock_fraction=self.clock_fraction,
-            padding_flops=dense.padding_flops,
+            padding_flops=dense.padding_flops + head.padding_flops,
         )
 
     def _of_drafts(self, batch: int) -> tuple[float, float]:

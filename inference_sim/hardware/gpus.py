@@ -89,6 +89,8 @@ class GpuSpec(FileEntry):
         memory_gib: Device memory of the board [GiB].
         peak_tflops: Dense bf16 peak [10^12 FLOP/s].
         memory_bandwidth_tb_per_s: Memory peak [10^12 B/s].
+        bandwidth_clock: Clock over the highest below which the bandwidth follows the clock: caches
+            and their links belong to the compute units' clock; 0 where that is not known.
         max_w: Board power limit [W].
         loaded_idle_w: Power with weights resident and no request running [W].
         cold_idle_w: Power with nothing loaded [W]; None where it is not known.
@@ -126,6 +128,7 @@ class GpuSpec(FileEntry):
     node: str = "dgx"
     links_of: str = ""
     default_engine: str = "vllm-0.11"
+    bandwidth_clock: NonNegative = 0.0
     precision_speed: Mapping[str, Positive] = field(default_factory=dict, hash=False)
     products: Mapping[str, ProductCoefficients] = field(default_factory=dict, hash=False)
     precise_experts: Mapping[str, ExpertCoefficients] = field(default_factory=dict, hash=False)

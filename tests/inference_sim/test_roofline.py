@@ -135,6 +135,18 @@ class TestTensorParallel:
         took_s = prefill(roofline, [tokens]).gpu_s - prefill(free, [tokens]).gpu_s
         assert took_s == approx(32 * 2 * expected, 1e-9)
 
+    def test_bandwidth_follows_the_clock_below_its_own(self) -> None:
+        """From 0.7 of the clock on the memory is as fast as ever; at 0.35 half as fast."""
+        gpu = replace(find_gpu("h100-sxm-80gb"), bandwidth_clock=0.7)
+        roofline = Roofline(LLAMA2_7B, gpu, NONE)
+        full, knee, half = (
+            roofline.at_clock(clock).decode(1).gpu_s_per_context for clock in (1.0, 0.7, 0.35)
+        )
+        assert knee == full
+        assert half == approx(2 * full, 1e-12)
+        never = replace(gpu, bandwidth_clock=0.0)
+        assert Roofline(LLAMA2_7B, never, NONE).at_clock(0.35).decode(1).gpu_s_per_context == full
+
     @pytest.mark.parametrize(("gpus", "gain"), [(2, 1.0), (4, 1.5), (8, 1.75)])
     def test_all_reduce_within_cuda_graphs(self, gpus: int, gain: float) -> None:
         """Three numbers; with sums in the switch each GPU sends once, not 2 (n - 1) / n times."""
