@@ -81,7 +81,7 @@ def score(row: Row, profile: str) -> Score:
     """
     gpu, engine = find_gpu(row.gpu), find_engine(profile)
     if row.greedy:
-        engine = engine.with_numbers({"sampling_s_per_logit": 0.0})
+        engine = engine.greedy
     roofline = Roofline(row.model, gpu, engine, row.gpus, expert_parallel=row.expert_parallel)
     mixed = not profile.startswith(_PROMPTS_FIRST)
     state = steady_state(roofline, row.load(), mixed=mixed)

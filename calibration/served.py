@@ -39,7 +39,6 @@ MODELS = {
 }
 """Dense models of the rows that are read."""
 ENGINE = "vllm-0.11"
-GREEDY = {"sampling_s_per_sequence": 0.0, "sampling_s_per_logit": 0.0}
 INFERENCE_MAX = "meta-llama/Llama-3.1-70B"
 """Rows of InferenceMAX, whose settings are published (github.com/jyothisambolu/InferenceMAX,
 README): ten requests for each client, lengths uniform from 0.8 of those given, no sampling; 8,192
@@ -128,7 +127,7 @@ def simulate(run: Served) -> Outcome:
         if run.model != "Qwen/Qwen3-32B":  # NVIDIA's checkpoints have the KV cache in fp8, too
             model = replace(model, kv_bytes_per_value=1.0)
     if published:
-        engine = engine.with_numbers(GREEDY)
+        engine = engine.greedy
     pool = PoolConfig(
         model=model,
         gpu=gpu,

@@ -90,8 +90,9 @@ def uncalibrated_because(
     if gpu.uncalibrated:
         reasons.append(f"{gpu.name}: {gpu.uncalibrated}")
     if engine.fitted_on is not None and not {gpu.name, gpu.link_name} & {*engine.fitted_on}:
+        fitted = f"was fitted on {', '.join(engine.fitted_on)}, not on {gpu.name}"
         reasons.append(
-            f"engine '{engine.name}' was fitted on {', '.join(engine.fitted_on)}, not on {gpu.name}"
+            f"engine '{engine.name}' {fitted if engine.fitted_on else 'was fitted on no runs'}"
         )
     if model.experts:
         if gpu.experts_uncalibrated:
