@@ -37,7 +37,8 @@ GPUS = {
     "B200": "b200-sxm-180gb",
     "L40S": "l40s",
 }
-_RELEASES = {"0.5": "vllm-0.5.4", "0.11": "vllm-0.11", "0.12": "vllm-0.11"}
+_RELEASES = ((17, "vllm-0.17"), (10, "vllm-0.11"), (5, "vllm-0.5.4"))
+"""Profiles by the release of vLLM from which they are taken, as 0.x, the latest first."""
 _PRECISIONS = {"bfloat16": "bf16", "float16": "bf16"}
 MODELS = {  # measured under another name than the catalogue's, same shapes
     "codellama/CodeLlama-34b-hf": "codellama/CodeLlama-34b-Instruct-hf",
@@ -295,9 +296,10 @@ def _known_model(name: str, line: _Cells) -> ModelSpec:
 
 def _engine(text: str) -> str:
     """Return the engine version that a text like "vLLM 0.11.1" names, or a profile's name."""
-    release = re.match(r"vLLM v?(\d+\.\d+)", text)
-    if release and release[1] in _RELEASES:
-        return _RELEASES[release[1]]
+    release = re.match(r"vLLM v?0\.(\d+)", text)
+    for since, profile in _RELEASES:
+        if release and int(release[1]) >= since:
+            return profile
     if text not in engine_names():
         raise _LeftOut(f"no engine profile for '{text}'")
     return text

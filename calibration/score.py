@@ -66,9 +66,15 @@ class Score:
 
 
 def profile_of(row: Row, profiles: Mapping[str, str]) -> str:
-    """Return the engine profile for a row: that of `profiles` by GPU, or the one fitted for it."""
+    """Return the engine profile for a row: that of `profiles` by GPU, or the default of its own.
+
+    The GPU's default engine where it is of the row's version, or else the one fitted for both.
+    """
+    default = find_gpu(row.gpu).default_engine
     if row.gpu in profiles:
         return profiles[row.gpu]
+    if default.startswith(row.engine):
+        return default
     fitted = (r.profile for r in REGIMES if (r.engine, r.gpu) == (row.engine, row.gpu))
     return next(fitted, row.engine)
 

@@ -7,7 +7,7 @@ For one layer under tensor parallelism TP, with T tokens in the batch:
     experts          t0x + the same of the experts that the batch touches, with an e_bw of their own
     elementwise      t0e + 2T(7h + 2d(H+kv)/TP + 3ff/TP) / (BW e_el)
     prefill attn     2 (H/TP) d sum(q (q + 2 kv)) / (peak e_prefill)     (causal)
-    decode attn      t0a + t0s sequences + KV bytes read / (BW e_kv), or its FLOPs if they take longer
+    decode attn      t0a + t0s sequences + KV bytes read / (BW e_kv), or its FLOPs if longer
     all-reduce       2 (launch + latency + large share + bytes / bandwidth)   (TP > 1)
 
 and once an iteration the LM head over the sampled sequences, or the hand-over to the next pipeline

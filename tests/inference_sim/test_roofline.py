@@ -84,7 +84,7 @@ def test_decode_and_prefill_of_one_token_each_differ_by_attention_only(
     kernels, spec = roofline.gpu.kernels, roofline.model
     causal = spec.layers * 4 * spec.query_heads * spec.head_dim * batch / 2
     attention_s = causal / (roofline.gpu.peak_flops * kernels.e_prefill)
-    overhead_s = spec.layers * kernels.t0a_us * 1e-6
+    overhead_s = spec.layers * (kernels.t0a_us + kernels.t0s_us * batch) * 1e-6
     assert decode.gpu_s - overhead_s == approx(computed.gpu_s - attention_s, 1e-12)
     assert decode.flops == approx(computed.flops - causal, 1e-12)
     kv_bytes = spec.layers * spec.kv_bytes_per_token_per_layer()

@@ -84,15 +84,16 @@ def test_rows_of_experts_that_have_tiles_to_themselves() -> None:
 @pytest.mark.parametrize("width", [4, 8])
 def test_fp8_experts_take_the_time_of_their_tiles(width: int) -> None:
     """43 us and E_local * 128 * 6 h ff FLOPs at half of 1,980 TFLOP/s a layer, at any batch."""
+    gpu = replace(H100, products={}, precise_experts={})
     plain, tiled = (
-        Roofline(QWEN_FP8, H100, engine, width, expert_parallel=width) for engine in (NONE, TILED)
+        Roofline(QWEN_FP8, gpu, engine, width, expert_parallel=width) for engine in (NONE, TILED)
     )
     flops = 128 / width * 128 * 6 * 4096 * 1536
     seconds = QWEN_FP8.layers * (43e-6 + flops / (0.5 * 2 * 990e12))
     one, two = (tiled.decode(batch).gpu_s - _without_experts(tiled, batch) for batch in (1, 8))
     assert one == pytest.approx(seconds, rel=1e-6)
     assert two == pytest.approx(seconds, rel=1e-6)
-    assert tiled.decode(8).gpu_s > 1.05 * plain.decode(8).gpu_s
+    assert tiled.decode(1).gpu_s > 1.5 * plain.decode(1).gpu_s
     assert tiled.decode(8).flops == pytest.approx(plain.decode(8).flops)
     assert tiled.decode(8).hbm_bytes == pytest.approx(plain.decode(8).hbm_bytes)
     useful = 2 * QWEN_FP8.expert_parameters * 8 * 8 / width * QWEN_FP8.layers
@@ -103,7 +104,7 @@ def test_fp8_experts_take_the_time_of_their_tiles(width: int) -> None:
 def _without_experts(tiled: Roofline, batch: int) -> float:
     """Return the GPU's time of a decode without its experts, by the same model of free ones."""
     free = TILED.with_numbers({"fp8_expert_s_per_layer": 0.0, "fp8_expert_efficiency": 1e12})
-    fast = replace(H100, memory_bandwidth_tb_per_s=1e9)
+    fast = replace(tiled.gpu, memory_bandwidth_tb_per_s=1e9)
     width = tiled.tensor_parallel
     both = [
         Roofline(QWEN_FP8, gpu, engine, width, expert_parallel=width).decode(batch).gpu_s
@@ -143,7 +144,11 @@ def test_padding_draws_power() -> None:
 
 
 def test_precision_halves_the_bytes_of_the_layers() -> None:
-    bf16, fp8 = roofline(LLAMA).decode(1), roofline(LLAMA.with_precision("fp8")).decode(1)
+    weights_alone = replace(H100, products={})  # activations stay as they are
+    bf16, fp8 = (
+        Roofline(model, weights_alone, NONE).decode(1)
+        for model in (LLAMA, LLAMA.with_precision("fp8"))
+    )
     layers = LLAMA.layers * (LLAMA.attention_parameters_per_layer + LLAMA.mlp_parameters_per_layer)
     assert bf16.hbm_bytes - fp8.hbm_bytes == pytest.approx(layers)
     assert fp8.gpu_s < bf16.gpu_s
@@ -237,10 +242,13 @@ def test_experts_split_where_their_ffn_does_not() -> None:
         (QWEN_MOE, "h100-sxm-80gb", "vllm-0.11", 4, "more than 2 GPUs"),
         (LLAMA, "a100-sxm-80gb", "vllm-0.11", 1, "engine 'vllm-0.11' was fitted on h100"),
         (LLAMA.with_precision("fp8"), "h100-sxm-80gb", "none", 1, "fp8 weights"),
-        (GPT_OSS, "b200-sxm-180gb", "none", 1, ""),
+        (GPT_OSS, "h100-sxm-80gb", "none", 1, ""),
+        (GPT_OSS, "b200-sxm-180gb", "none", 1, "mxfp4 experts on b200"),
         (QWEN_MOE, "h200-sxm-141gb", "none", 1, "expert kernels were not measured"),
         (LLAMA, "a40", "none", 1, "attention kernels are those of the A100"),
-        (LLAMA, "b200-sxm-180gb", "none", 8, "links between GPUs"),
+        (LLAMA, "b200-sxm-180gb", "none", 8, ""),
+        (LLAMA, "l40s", "none", 2, ""),
+        (LLAMA, "h100-sxm-80gb", "vllm-0.17", 1, "was fitted on no runs"),
     ],
 )
 def test_what_is_not_calibrated_says_so(
