@@ -17,10 +17,10 @@ from scipy.optimize import nnls
 
 from calibration.measurements import Row
 from calibration.regimes import REGIMES, Regime
-from cosim.calibrate.steady_state import SteadyState
+from calibration.simulated import SimulatedRun
 from inference_sim.arrays import FloatArray
 from inference_sim.hardware import GpuSpec, TwoResourceCoefficients, find_gpu
-from inference_sim.power import MfuPowerLaw, PowerModel, TwoResource, Use
+from inference_sim.power import MfuPowerLaw, TwoResource
 
 GPUS = ("a100-sxm-40gb", "h100-sxm-80gb", "b200-sxm-180gb")
 LINEAR_FROM = 0.1
@@ -33,57 +33,20 @@ the MFU; one whose GPU samples also while it waits."""
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """A measured run and the simulator's steady state of it.
+class Run(SimulatedRun):
+    """A measured run in its regime.
 
     Attributes:
         fitted: Whether the engine's times are fitted on such rows; the others are shown apart.
     """
 
     regime: Regime
-    row: Row
-    state: SteadyState
     fitted: bool
 
     @property
     def group(self) -> str:
         """Regime and kind of model."""
         return f"{self.regime.name}, {self.row.kind}"
-
-    @property
-    def pace(self) -> float:
-        """Measured over simulated throughput."""
-        return self.row.tokens_per_s / self.state.tokens_per_s
-
-    def use(self, *, measured_pace: bool = False) -> tuple[FloatArray, Use]:
-        """Return the share of time of each kind of iteration, shape (kinds,), and its use.
-
-        At the measured pace the same work is done in the time that was measured. Where that is
-        shorter than simulated, kernels and sampling keep their shares of it.
-        """
-        gpu = find_gpu(self.row.gpu)
-        weights, costs = zip(*self.state.phases, strict=True)
-        seconds = np.array([cost.duration_s for cost in costs])
-        pace = self.pace if measured_pace else 1.0
-        rate, share = pace / seconds, min(pace, 1.0) / seconds
-        use = Use(
-            mfu=np.array([cost.flops for cost in costs]) * rate / gpu.peak_flops,
-            bandwidth_utilisation=np.array([cost.hbm_bytes for cost in costs])
-            * rate
-            / gpu.peak_bytes_per_s,
-            busy_fraction=np.array([cost.gpu_s for cost in costs]) * share,
-            sampling=np.array([cost.sampling_s for cost in costs]) * share,
-            batch=np.full(len(costs), self.row.batch),
-            clock_fraction=np.ones(len(costs)),
-            padding=np.array([cost.padding_flops for cost in costs]) * rate / gpu.peak_flops,
-        )
-        time_s = np.array(weights) * seconds
-        return time_s / time_s.sum(), use
-
-    def power_w(self, model: PowerModel, *, measured_pace: bool = False) -> float:
-        """Return its power by a model [W]."""
-        shares, use = self.use(measured_pace=measured_pace)
-        return float(shares @ model.busy_w(use))
 
     def terms(self, form: Form = "default") -> FloatArray:
         """Return the factors of the four coefficients of a form, shape (4,).
@@ -128,7 +91,7 @@ def runs(
         training = [row for row in fitting if row.model.name != without and row.label != label]
         values = regime.fit(training, prompt)
         all_runs += [
-            Run(regime, row, regime.predict(row, values, prompt), regime.fits(row))
+            Run(row, regime.predict(row, values, prompt), regime, regime.fits(row))
             for row in regime.rows(rows)
         ]
     return all_runs

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from cosim.scenario.execution import Execution, RooflineExecution, execution_stages
+from cosim.scenario.execution import Execution, RooflineExecution, engine_of, execution_stages
 from cosim.scenario.fields import (
     CatalogueName,
     Count,
@@ -171,6 +171,7 @@ class ClusterKeys(StrictModel):
                 self.tensor_parallel,
                 find_node(self.node) if self.node else None,
             ),
+            engine=engine_of(self.execution, gpu),
             power=power,
             replicas=self.replicas,
             startup_s=self.startup,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import numpy as np
 
 from cosim.world.closed_loop import session_sample
+from cosim.world.shared_text import shared_tokens
 from cosim.world.workload import ClosedLoop, WorkloadSource, class_ends_s
 from inference_sim.arrays import FloatArray
 from inference_sim.workload import (
@@ -36,7 +38,7 @@ class Demand:
         prompt_tokens, output_tokens: Mean lengths of a request [tokens].
         output_cv2: Squared coefficient of variation of the output lengths.
         cached_tokens: Mean part of a prompt that earlier requests of its session hold, or its
-            system prompt [tokens]; a cache may find it.
+            system prompt; of a trace, the first requests of it [tokens]. A cache may find it.
         share: Share of the site's requests [0 to 1].
         by_class: Demand of each class; empty where the lengths of all are the same.
         past_rate_per_s, past_deferrable_per_s: Mean rates over each step of the day before the run
@@ -111,7 +113,8 @@ def _of_rate(source: WorkloadSource, rate: FloatArray, longest_tokens: float) ->
     if source.sessions is not None:
         return _of_sessions(source, source.sessions, rate, longest_tokens)
     if len({lengths for share, lengths in source.lengths if share > 0}) <= 1:
-        return _with_lengths(rate, *_lengths(source))
+        found = shared_tokens(islice(source.stream(), _SAMPLE)) if source.shares_text else 0.0
+        return replace(_with_lengths(rate, *_lengths(source)), cached_tokens=found)
     by_class = tuple(
         replace(
             _with_lengths(rate * share, *_drawn(np.random.default_rng(0), lengths, _SAMPLE)),
