@@ -22,13 +22,15 @@ from calibration.regimes import REGIMES, Regime
 from inference_sim.hardware import find_gpu
 
 TARGETS = {  # throughput MAPE of models left out, at most [%]
-    "vLLM 0.11, H100, dense": 7.0,
-    "vLLM 0.11, B200, dense": 12.0,
-    "vLLM 0.11, H100, MoE": 9.0,
-    "vLLM 0.11, B200, MoE": 18.0,
+    "vLLM 0.11, H100, dense": 4.5,
+    "vLLM 0.11, B200, dense": 9.0,
+    "vLLM 0.11, H100, MoE": 6.5,
+    "vLLM 0.11, B200, MoE": 12.0,
     "vLLM 0.5.4, A100 40 GB, dense": 10.0,
     "vLLM 0.5.4, H100, dense": 10.0,
 }
+MISSED = {"vLLM 0.11, B200, dense": 13.0}
+"""Groups that do not reach their target, and the MAPE that they stay below [%]."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ saturated vLLM runs. Prompt lengths are not published; the assumptions on the wo
 A table of one's own has the same columns, of which ``model``, ``engine``, ``gpu_model``,
 ``num_gpus``, ``workload``, ``avg_batch_size``, ``avg_output_len``, ``output_tokens_per_s``,
 ``avg_power_per_gpu_w`` and one of ``median_itl_s`` and ``mean_itl_s`` are needed. A column
-``avg_prompt_len`` holds the mean length of the prompts that were computed, which a workload outside
-`PROMPT_TOKENS` needs. Engines, GPUs and models may be those of the catalogs, too.
+``avg_prompt_len`` holds the mean length of the prompts, which a workload outside `PROMPT_TOKENS`
+needs, and ``num_request_repeats`` how often each of them was sent to an engine that caches
+prefixes. Engines, GPUs and models may be those of the catalogs, too.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 from cosim.calibrate.steady_state import Load
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution.engine_profile import engine_names
+from inference_sim.files.catalogue import read_data
 from inference_sim.hardware import gpu_names
 from inference_sim.models import PRECISIONS, ModelSpec, find_model, model_names
 
@@ -35,7 +37,8 @@ GPUS = {
     "B200": "b200-sxm-180gb",
     "L40S": "l40s",
 }
-_RELEASES = {"0.5": "vllm-0.5.4", "0.11": "vllm-0.11", "0.12": "vllm-0.11"}
+_RELEASES = ((17, "vllm-0.17"), (10, "vllm-0.11"), (5, "vllm-0.5.4"))
+"""Profiles by the release of vLLM from which they are taken, as 0.x, the latest first."""
 _PRECISIONS = {"bfloat16": "bf16", "float16": "bf16"}
 MODELS = {  # measured under another name than the catalogue's, same shapes
     "codellama/CodeLlama-34b-hf": "codellama/CodeLlama-34b-Instruct-hf",
@@ -67,9 +70,10 @@ PROMPT_TOKENS = {
     "evalplus-code": 150,
 }
 """Mean prompt length by workload [tokens]: guesses. That of lm-arena-chat is the one that fits
-the H100's throughput best; the B200 was left out. All prompts are computed: the v3 client sends
-1,024 of them, up to 6 times over (num_request_repeats in github.com/ml-energy/benchmark), but
-between two uses of one the others fill more of the KV cache than there is beside the batch."""
+the H100's throughput best; the B200 was left out. The v3 client sends large batches several times
+over (``request_repeats.yaml``): of such a prompt only the first use is computed, and the prefix
+cache holds the others. The stalls in the data, batch / (ITL * throughput), fall exactly where
+repeats begin."""
 
 OUTPUT_CV2 = {
     "lm-arena-chat": 0.7,
@@ -96,7 +100,8 @@ class Row:
         cap: Most sequences that may run (max_num_seqs).
         itl_s: Median over gaps (vllm-0.11) or an iteration mean [s].
         expert_parallel: Groups of GPUs that hold different experts.
-        prompt_tokens: Mean length of the prompts that were computed; None where not published.
+        prompt_tokens: Mean length of the prompts; None where it is not published.
+        repeats: How often each prompt was sent; all but the first find it in the prefix cache.
     """
 
     engine: str
@@ -113,6 +118,7 @@ class Row:
     power_w: float
     expert_parallel: int = 1
     prompt_tokens: float | None = None
+    repeats: int = 1
 
     @property
     def kind(self) -> str:
@@ -152,7 +158,13 @@ class Row:
             prompt = float(PROMPT_TOKENS[self.workload])
         if chat_prompt_tokens is not None and self.workload.endswith("chat"):
             prompt = chat_prompt_tokens
-        return Load(self.batch, prompt, self.output_tokens, OUTPUT_CV2.get(self.workload, 0.7))
+        return Load(
+            self.batch,
+            prompt,
+            self.output_tokens,
+            OUTPUT_CV2.get(self.workload, 0.7),
+            cached_tokens=prompt * (1 - 1 / self.repeats),
+        )
 
 
 class _LeftOut(Exception):
@@ -238,6 +250,7 @@ def _row(line: _Cells) -> Row:
         prompt_tokens = line.number("avg_prompt_len")
     elif workload not in PROMPT_TOKENS:
         raise _LeftOut(f"no 'avg_prompt_len', and no length is assumed for workload '{workload}'")
+    cap = line.count("max_num_seqs", str(math.ceil(line.number("avg_batch_size"))))
     row = Row(
         engine=_engine(line.text("engine")),
         label=name,
@@ -245,7 +258,7 @@ def _row(line: _Cells) -> Row:
         gpu=gpu,
         gpus=line.count("num_gpus") // replicas,
         workload=workload,
-        cap=line.count("max_num_seqs", str(math.ceil(line.number("avg_batch_size")))),
+        cap=cap,
         batch=line.number("avg_batch_size") / replicas,
         output_tokens=line.number("avg_output_len"),
         tokens_per_s=line.number("output_tokens_per_s") / replicas,
@@ -253,10 +266,19 @@ def _row(line: _Cells) -> Row:
         power_w=line.number("avg_power_per_gpu_w"),
         expert_parallel=expert_parallel,
         prompt_tokens=prompt_tokens,
+        repeats=line.count("num_request_repeats", str(repeats_of(workload, name, gpu, cap))),
     )
     if row.engine == "vllm-0.11" and row.stall > STALLED:
         raise _LeftOut(f"stalled: batch / (ITL * throughput) above {STALLED}")
     return row
+
+
+def repeats_of(workload: str, model: str, gpu: str, cap: int) -> int:
+    """Return how often the clients of ML.ENERGY v3 sent each prompt."""
+    of_workload = read_data(__package__, "request_repeats.yaml").get(workload, {"*": {}})
+    by_gpu = of_workload.get(model, of_workload["*"])
+    steps: list[list[int]] = next((by_gpu[name] for name in by_gpu if GPUS[name] == gpu), [])
+    return max((times for from_cap, times in steps if cap >= from_cap), default=1)
 
 
 def _known_model(name: str, line: _Cells) -> ModelSpec:
@@ -274,9 +296,10 @@ def _known_model(name: str, line: _Cells) -> ModelSpec:
 
 def _engine(text: str) -> str:
     """Return the engine version that a text like "vLLM 0.11.1" names, or a profile's name."""
-    release = re.match(r"vLLM v?(\d+\.\d+)", text)
-    if release and release[1] in _RELEASES:
-        return _RELEASES[release[1]]
+    release = re.match(r"vLLM v?0\.(\d+)", text)
+    for since, profile in _RELEASES:
+        if release and int(release[1]) >= since:
+            return profile
     if text not in engine_names():
         raise _LeftOut(f"no engine profile for '{text}'")
     return text

@@ -66,9 +66,15 @@ class Score:
 
 
 def profile_of(row: Row, profiles: Mapping[str, str]) -> str:
-    """Return the engine profile for a row: that of `profiles` by GPU, or the one fitted for it."""
+    """Return the engine profile for a row: that of `profiles` by GPU, or the default of its own.
+
+    The GPU's default engine where it is of the row's version, or else the one fitted for both.
+    """
+    default = find_gpu(row.gpu).default_engine
     if row.gpu in profiles:
         return profiles[row.gpu]
+    if default.startswith(row.engine):
+        return default
     fitted = (r.profile for r in REGIMES if (r.engine, r.gpu) == (row.engine, row.gpu))
     return next(fitted, row.engine)
 
@@ -81,7 +87,7 @@ def score(row: Row, profile: str) -> Score:
     """
     gpu, engine = find_gpu(row.gpu), find_engine(profile)
     if row.greedy:
-        engine = engine.with_numbers({"sampling_s_per_logit": 0.0})
+        engine = engine.greedy
     roofline = Roofline(row.model, gpu, engine, row.gpus, expert_parallel=row.expert_parallel)
     mixed = not profile.startswith(_PROMPTS_FIRST)
     state = steady_state(roofline, row.load(), mixed=mixed)

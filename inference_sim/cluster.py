@@ -302,7 +302,11 @@ class Cluster:
     def cancel(self, request: Request) -> None:
         """Drop a request whose client gave up, wherever it is."""
         self._cancels = True
-        if self.deferral.cancel(request) or self.gateway.cancel(request):
+        if (
+            self.deferral.cancel(request)
+            or self.gateway.cancel(request)
+            or any(pool.cancel_on_its_way(request) for pool in self.pools.values())
+        ):
             request.outcome = Outcome.TIMED_OUT
             self._dropped.append(request)
             if self.clients is not None:

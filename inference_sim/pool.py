@@ -13,6 +13,7 @@ from inference_sim.attribution import Attribution
 from inference_sim.engine import Engine
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution import ExecutionModel
+from inference_sim.front_end import FrontEnd
 from inference_sim.knobs import POSITIVE, SHARE, WHOLE, Knob
 from inference_sim.meter import Meter
 from inference_sim.pace import Pace
@@ -77,6 +78,7 @@ class Pool:
         ]
         self.standby = Standby(env, self.replicas, config.startup_s)
         self._route = config.routing(self.standby.live, seed)
+        self._front_end = FrontEnd(env, config.engine.front_end_s, self._serve)
         self.batch_cap = config.batch_cap
         offload = config.kv_offload
         self.cache_host_gib = None if offload is None else offload.host_gib
@@ -144,7 +146,8 @@ class Pool:
     @property
     def waiting(self) -> int:
         """Requests not yet in a batch."""
-        return sum(replica.waiting for replica in self.replicas)
+        on_their_way = len(self._front_end.in_flight())
+        return on_their_way + sum(replica.waiting for replica in self.replicas)
 
     @property
     def running(self) -> int:
@@ -161,11 +164,21 @@ class Pool:
         return ""
 
     def submit(self, request: Request) -> None:
-        """Give a request to one of the replicas that serve."""
+        """Take a request; one of the replicas that serve gets it after the front end."""
+        if self.config.engine.front_end_s:
+            self._front_end.submit(request)
+        else:
+            self._serve(request)
+
+    def _serve(self, request: Request) -> None:
         self._route(request).submit(request)
 
+    def cancel_on_its_way(self, request: Request) -> bool:
+        """Drop a request if it is in the front end; return whether it was."""
+        return self._front_end.cancel(request)
+
     def cancel(self, request: Request) -> None:
-        """Drop a request, if it is here."""
+        """Drop a request, if one of the replicas has it."""
         for replica in self.replicas:
             if replica.index == request.replica:
                 replica.cancel(request)
@@ -249,7 +262,8 @@ class Pool:
 
     def take_in_flight(self) -> list[Request]:
         """Return the requests waiting or running, with their energy; this ends the run."""
-        return [request for replica in self.replicas for request in replica.take_in_flight()]
+        of_replicas = [request for replica in self.replicas for request in replica.take_in_flight()]
+        return of_replicas + self._front_end.in_flight()
 
     def _set_batch_cap(self, value: float) -> None:
         self.batch_cap = int(value)

@@ -55,7 +55,7 @@ class PoolConfig:
     Attributes:
         name: Name of the pool in its cluster.
         power: Power model of a GPU.
-        engine: Times that the engine adds to the kernels, for the roofline.
+        engine: Times that the engine adds to the kernels, for the roofline; and its front end.
         stages: Makes the execution model of a pipeline stage; the roofline by default.
         router: Name of the router, or the function that makes it; see ``routing``.
         scheduler: Name of the scheduler, or its class; see ``scheduling``.

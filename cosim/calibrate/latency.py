@@ -213,6 +213,7 @@ def _refit(rows: LatencyRows) -> FloatArray:
             other[paced[0]] = np.quantile(rows.measured, share)
             starts.append(other)
     values = fit(rows, starts)
+    values[[i for i in unseen(rows, values) if i < rows.numbers]] = 0.0
     if factors:
         unmet = ~rows.factors.any(axis=0)
         values[rows.numbers :][unmet] = 1.0

@@ -27,12 +27,14 @@ class Load:
         prompt_tokens: Mean prompt length.
         output_tokens: Mean output length, E[l].
         output_cv2: Squared coefficient of variation of the output lengths.
+        cached_tokens: Tokens of the mean prompt that a prefix cache holds: attended, not computed.
     """
 
     batch: float
     prompt_tokens: float
     output_tokens: float
     output_cv2: float
+    cached_tokens: float = 0.0
 
     @property
     def context_tokens(self) -> float:
@@ -74,7 +76,8 @@ def steady_state(roofline: Roofline, load: Load, *, mixed: bool) -> SteadyState:
     context = min(context, blocks * BLOCK_SIZE)  # no batch holds more than the KV cache
     decode = roofline.decode(batch, context).at(context)
     prompts = batch / load.output_tokens  # that end, and begin, per iteration
-    chunk = (max(1, round(load.prompt_tokens)), 0)
+    cached = round(load.cached_tokens)
+    chunk = (max(1, round(load.prompt_tokens) - cached), cached)
     at_once = max(1, round(prompts))
     if mixed:
         step = roofline.iteration([chunk] * at_once, at_once, batch, round(context))

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from cosim.scenario.execution import Execution, RooflineExecution, execution_stages
+from cosim.scenario.execution import Execution, RooflineExecution, engine_of, execution_stages
 from cosim.scenario.fields import (
     CatalogueName,
     Count,
@@ -104,8 +104,9 @@ class ClusterKeys(StrictModel):
     """Power model of the GPUs."""
     gateway: GatewayKeys = GatewayKeys()
     """Gateway in front of the replicas."""
-    host_power_w: NonNegative = 0.0
-    """Power of the host (CPU, fans, network) per GPU [W]; 0 leaves it out."""
+    host_power_w: NonNegative | None = None
+    """Power of the host (CPU, fans, network) per GPU [W]; 0 leaves it out. By default that of the
+    node type, or 0 where it is not known."""
     pue: PueKeys = 1.0
     """Power usage effectiveness, facility power over IT power: a number, or by load or
     temperature."""
@@ -172,6 +173,7 @@ class ClusterKeys(StrictModel):
                 self.tensor_parallel,
                 find_node(self.node) if self.node else None,
             ),
+            engine=engine_of(self.execution, gpu),
             power=power,
             replicas=self.replicas,
             startup_s=self.startup,
@@ -190,7 +192,7 @@ class ClusterKeys(StrictModel):
             block_size=self.scheduler.block_size,
             kv_blocks=self._kv_blocks(model, gpu),
             speculative=self._speculative(model),
-            host_power_w=self.host_power_w,
+            host_power_w=self._host_power_w(gpu),
             stepwise=self.execution.stepwise,
         )
         return ClusterConfig(
@@ -282,6 +284,12 @@ class ClusterKeys(StrictModel):
             self.memory_utilisation or default.memory_utilisation,
             prefix_caching=default.prefix_caching if caching is None else caching,
         )
+
+    def _host_power_w(self, gpu: GpuSpec) -> float:
+        if self.host_power_w is not None:
+            return self.host_power_w
+        host = find_node(self.node or gpu.node).host.get(gpu.name)
+        return 0.0 if host is None else host.w_per_gpu
 
     def _kv_blocks(self, model: ModelSpec, gpu: GpuSpec) -> int | None:
         """Return the KV blocks of a replica; None to plan them."""

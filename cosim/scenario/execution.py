@@ -83,6 +83,18 @@ Execution = Annotated[
 ]
 
 
+def engine_of(execution: Execution, gpu: GpuSpec) -> EngineProfile:
+    """Return the engine profile that the keys ask for; Vidur's times have none."""
+    match execution:
+        case VidurExecutionKeys():
+            return find_engine("none")
+        case ProfileExecution() as profile:
+            return find_engine(profile.engine)
+        case RooflineExecution() as roofline:
+            engine = find_engine(roofline.engine or gpu.default_engine)
+            return engine.greedy if roofline.sampler == "greedy" else engine
+
+
 def execution_stages(
     execution: Execution, model: ModelSpec, gpu: GpuSpec, width: int, node: NodeType | None
 ) -> Callable[[Stage], ExecutionModel]:
@@ -104,14 +116,12 @@ def execution_stages(
                 all_reduce=profile.all_reduce,
                 send_recv=profile.send_recv,
             )
-            engine = find_engine(profile.engine)
+            engine = engine_of(execution, gpu)
             return lambda stage: profile_execution(
                 model, gpu, files, width, stage, engine=engine, node=node
             )
         case RooflineExecution() as roofline:
-            engine = find_engine(roofline.engine or gpu.default_engine)
-            if roofline.sampler == "greedy":
-                engine = engine.greedy
+            engine = engine_of(execution, gpu)
             return _RooflineStages(
                 model, gpu, engine, width, roofline.expert_parallel, node, roofline.time_factor
             )

@@ -19,7 +19,9 @@ class IterationCost:
         hbm_bytes: Bytes moved between HBM and the chip.
         serial_s: Time of the host in which the GPU waits, on top of the rest [s].
         clock_fraction: Clock of the GPU over its highest one.
-        padding_flops: Floating-point operations on rows that hold no token: of no use, not free.
+        padding_flops: Floating-point operations that power pays for beside the useful ones, in
+            those of bf16: on rows that hold no token; below 0 where useful ones in a low precision
+            cost less.
         duration_s: Duration of the iteration [s].
     """
 

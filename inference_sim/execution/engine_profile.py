@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 
-from inference_sim.files.catalogue import Catalogue, FileEntry, NonNegative, Positive
+from inference_sim.files.catalogue import Catalogue, FileEntry, NonNegative, Positive, Whole
+from inference_sim.models import ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +25,22 @@ class EngineProfile(FileEntry):
       serial_s_per_layer_and_doubling * log2(tensor_parallel))``. An engine that schedules ahead has
       little of it: only the work that needs the last tokens.
 
+    A request takes ``front_end_s`` from its arrival to the scheduler: HTTP, tokenizer, and the
+    hand-over between processes. It is part of the time to first token, not of the GPU's.
+
+    Some engines give fp8 experts tiles of their own (see ``execution/roofline.py``).
+
     Attributes:
+        fp8_expert_tile_tokens: Rows to a multiple of which each expert's tokens are padded; 0
+            for none.
+        fp8_expert_s_per_layer: Time of a layer's experts beside that of its rows.
+        fp8_expert_efficiency: Share of the fp8 peak at which rows are computed.
+        fp8_experts_not_of: Beginnings of the names of models whose experts run by other kernels.
         all_reduce_latency_factor: Factor on launch and latency of an all-reduce: CUDA graphs and
             one-shot kernels make it less than 1.
+        sums_in_switch: Whether it lets the switch between GPUs add tensors up, where that can
+            (symmetric memory of vLLM 0.11 and later): each GPU then sends a tensor once, instead of
+            2 (n - 1) / n times in a ring of n.
         fitted_on: The GPUs on which it was fitted; None where it holds for all.
         time_factors: Factors on the GPU's time, from measurements of a model, by model name.
     """
@@ -43,7 +57,13 @@ class EngineProfile(FileEntry):
     serial_s_per_prompt: NonNegative = 0.0
     serial_s_per_layer: NonNegative = 0.0
     serial_s_per_layer_and_doubling: NonNegative = 0.0
+    front_end_s: NonNegative = 0.0
+    fp8_expert_tile_tokens: Whole = 0
+    fp8_expert_s_per_layer: NonNegative = 0.0
+    fp8_expert_efficiency: Positive = 1.0
+    fp8_experts_not_of: tuple[str, ...] = ()
     all_reduce_latency_factor: NonNegative = 1.0
+    sums_in_switch: bool = False
     fitted_on: tuple[str, ...] | None = None
     time_factors: Mapping[str, Positive] = field(default_factory=dict, hash=False)
 
@@ -55,6 +75,14 @@ class EngineProfile(FileEntry):
     def greedy(self) -> EngineProfile:
         """The same profile for greedy sampling, which sorts no vocabulary."""
         return self.with_numbers({"sampling_s_per_sequence": 0.0, "sampling_s_per_logit": 0.0})
+
+    def pads_experts(self, model: ModelSpec) -> bool:
+        """Return whether the experts of a model are computed in the profile's tiles."""
+        return (
+            self.fp8_expert_tile_tokens > 0
+            and model.weights_of("experts").precision.startswith("fp8")
+            and not model.name.startswith(self.fp8_experts_not_of)
+        )
 
     def with_numbers(self, numbers: Mapping[str, float]) -> EngineProfile:
         """Return the same profile with some of its numbers changed, by field name."""

@@ -7,18 +7,28 @@ For one layer under tensor parallelism TP, with T tokens in the batch:
     experts          t0x + the same of the experts that the batch touches, with an e_bw of their own
     elementwise      t0e + 2T(7h + 2d(H+kv)/TP + 3ff/TP) / (BW e_el)
     prefill attn     2 (H/TP) d sum(q (q + 2 kv)) / (peak e_prefill)     (causal)
-    decode attn      t0a + KV bytes read / (BW e_kv), or its FLOPs if they take longer
-    state            t0a + 2 states / (BW e_kv) a sequence; prompts at peak e_prefill
-    all-reduce       2 (launch + latency + bytes / bandwidth)             (TP > 1)
+    decode attn      t0a + t0s sequences + KV bytes read / (BW e_kv), or FLOPs if they take longer
+    state            t0a + t0s sequences + 2 states / (BW e_kv) each; prompts at peak e_prefill
+    all-reduce       2 (launch + latency + large share + bytes / bandwidth)   (TP > 1)
 
 and once an iteration the LM head over the sampled sequences, or the hand-over to the next pipeline
 stage. With a fixed decode batch everything but the KV read is constant, so cost is affine in the
 total context S. A run of decode iterations therefore has a closed form. ``p`` smooths the corner of
 the roofline (Williams et al., "Roofline", CACM 2009). At a lower clock the peak is lower in
-proportion, and the memory as fast as before.
+proportion, and the memory as fast as before, down to `GpuSpec.bandwidth_clock`; below, the
+bandwidth follows the clock, too.
 
-Experts compute in tiles of rows (:func:`tile_rows`), and the rows of a tile that hold no token cost
-power, though no time: memory bounds the time then. They are counted apart from the useful FLOPs.
+Precisions with coefficients of their own (`GpuSpec.products`) have their own peak, and take
+activations that are quantized first: inputs read in bf16 and written, at BW e_el.
+
+Experts compute in tiles of rows (:func:`tile_rows`): the rows of a tile that hold no token take
+time and power as others do. They are counted apart from the useful FLOPs.
+Where the engine gives fp8 experts tiles of their own (:func:`padded_rows`), these take their time:
+
+    fp8 experts      s_x + 6 h ff_local rows / (fp8 peak e_x), at least the bytes at BW e_bw
+
+A FLOP in fp8 takes the energy of a bf16 one over the ratio of the peaks: the same units at the same
+power.
 
 A decode iteration may compute several tokens of each sequence: the newest one and the drafts that
 it verifies. They share the weights and read the KV cache once.
@@ -37,11 +47,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import astuple
 
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution.cost import AffineCost, IterationCost, Stage
 from inference_sim.execution.engine_profile import EngineProfile
+from inference_sim.execution.experts import padded_rows, tile_rows
 from inference_sim.execution.shapes import (
+    QUANTIZED_BYTES,
     LinearOp,
     check_precisions,
     check_split,
@@ -49,10 +62,15 @@ from inference_sim.execution.shapes import (
     mlp_values_per_token,
     uncalibrated_because,
 )
-from inference_sim.hardware import GpuSpec, Link, NodeType, find_node
+from inference_sim.hardware import (
+    GpuSpec,
+    KernelCoefficients,
+    Link,
+    NodeType,
+    ProductCoefficients,
+    find_node,
+)
 from inference_sim.models import BYTES_PER_VALUE, STATE_FLOPS, LayerKind, ModelSpec
-
-_LAUNCH_S = 20e-6  # of an all-reduce or a send/receive; Vidur's network profiles
 
 
 class _Work:
@@ -148,7 +166,7 @@ class Roofline:
         self.time_factor = 1.0 if time_factor is None else time_factor
         self._reduce = self._send = None
         if tensor_parallel > 1:
-            self._reduce = node.all_reduce_link(gpu.link_name, tensor_parallel)
+            self._reduce = node.engine_all_reduce_link(gpu.link_name, tensor_parallel)
         if not self.stage.last:
             self._send = node.send_receive_link(gpu.link_name)
         links = [link for link in (self._reduce, self._send) if link]
@@ -157,6 +175,8 @@ class Roofline:
         )
         self.expert_parallel, self.clock_fraction = expert_parallel, clock_fraction
         self.peak_flops, self._peak_bytes_per_s = gpu.peak_flops, gpu.peak_bytes_per_s
+        if clock_fraction < gpu.bandwidth_clock:
+            self._peak_bytes_per_s *= clock_fraction / gpu.bandwidth_clock
         self._flops_per_s = gpu.peak_flops * clock_fraction
         heads = model.query_heads / tensor_parallel
         share = self.stage.layers / model.layers  # of each kind of layers, in the mean over stages
@@ -207,8 +227,8 @@ class Roofline:
     def at_clock(self, clock_fraction: float) -> Roofline:
         """Return the same stage with the GPU at a fraction of its highest clock.
 
-        Compute and sampling take longer in proportion; the times of memory, links and the host
-        stay, and so do the fixed times of kernels.
+        Compute and sampling take longer in proportion; the times of memory stay down to the GPU's
+        `bandwidth_clock`; those of links and the host stay, and so do the fixed times of kernels.
         """
         if clock_fraction == self.clock_fraction:
             return self
@@ -299,7 +319,7 @@ class Roofline:
                 context += self._windowed * min(decode_context, decode_batch * self._window)
             held, seen = self._of_drafts(decode_batch)
             read_now, pairs_now = context + held, self.decode_tokens * context + seen
-            seconds += self._attending * self.gpu.kernels.t0a_us * 1e-6 + self._kv_s * read_now
+            seconds += self._attending * self._attention_s(decode_batch) + self._kv_s * read_now
             pairs += pairs_now
             read += read_now
             absorbed_flops = (self._decode_flops - self._attention_flops) * pairs_now
@@ -315,7 +335,7 @@ class Roofline:
             hbm_bytes=dense.hbm_bytes + head.hbm_bytes + self._kv_bytes * read + more.hbm_bytes,
             serial_s=self._serial_s(sequences, prompts_done),
             clock_fraction=self.clock_fraction,
-            padding_flops=dense.padding_flops,
+            padding_flops=dense.padding_flops + head.padding_flops,
         )
 
     def _decode(self, batch: int, beyond: bool) -> AffineCost:
@@ -327,7 +347,7 @@ class Roofline:
         window = self._windowed * batch * self._window if beyond else 0.0
         held, seen = self._of_drafts(batch)
         read, pairs = window + held, self.decode_tokens * window + seen
-        seconds = self._attending * self.gpu.kernels.t0a_us * 1e-6 + self._kv_s * read
+        seconds = self._attending * self._attention_s(batch) + self._kv_s * read
         seconds += more.seconds
         return AffineCost(
             gpu_s=self.time_factor * (dense.seconds + head.seconds + seconds),
@@ -341,7 +361,7 @@ class Roofline:
             serial_s=self._serial_s(batch),
             context_limit=math.inf if beyond or not self._windowed else batch * self._window,
             clock_fraction=self.clock_fraction,
-            padding_flops=dense.padding_flops,
+            padding_flops=dense.padding_flops + head.padding_flops,
         )
 
     def _of_drafts(self, batch: int) -> tuple[float, float]:
@@ -361,7 +381,7 @@ class Roofline:
         hand_over_s = 0.0
         if self._send:
             activations = BYTES_PER_VALUE * tokens * self.model.hidden_size
-            hand_over_s = _LAUNCH_S + self._send.latency_us * 1e-6 + self._send.seconds(activations)
+            hand_over_s = self._send.fixed_s() + self._send.seconds(activations)
         memo = _Work(0.0, 0.0, 0.0)
         for layers in self._layers:
             work = self._layer(layers, tokens)
@@ -407,7 +427,7 @@ class Roofline:
             new_tokens = sum(new for new, _ in chunks)
             moved = 2 * state.bytes_per_sequence / width * sequences  # read and written
             flops = STATE_FLOPS * state.state_values / width
-            seconds = kernels.t0a_us * 1e-6 + moved / (self._peak_bytes_per_s * kernels.e_kv)
+            seconds = self._attention_s(sequences) + moved / (self._peak_bytes_per_s * kernels.e_kv)
             seconds += flops * new_tokens / (self._flops_per_s * kernels.e_prefill)
             work.seconds += self._state_layers * seconds
             work.flops += self._state_layers * flops * (new_tokens + decode_batch)
@@ -415,43 +435,99 @@ class Roofline:
         return work
 
     def _all_reduce_s(self, link: Link, bytes_moved: float) -> float:
-        fixed_s = _LAUNCH_S + link.latency_us * 1e-6
-        return self.engine.all_reduce_latency_factor * fixed_s + link.seconds(bytes_moved)
+        fixed_s = self.engine.all_reduce_latency_factor * link.fixed_s()
+        seconds = link.seconds(bytes_moved)
+        if link.sums_in_switch and self.engine.sums_in_switch:
+            seconds /= 2 * (self.tensor_parallel - 1) / self.tensor_parallel
+        return fixed_s + seconds
+
+    def _attention_s(self, sequences: int) -> float:
+        """Return the time of a layer's decode attention beside that of its KV cache [s]."""
+        kernels = self.gpu.kernels
+        return (kernels.t0a_us + kernels.t0s_us * sequences) * 1e-6
 
     def _linear(self, op: LinearOp, tokens: int) -> _Work:
         """Return the cost of one matrix product."""
         kernels = self.gpu.kernels
+        own = self.gpu.products.get(op.precision)
+        coefficients: KernelCoefficients | ProductCoefficients = own or kernels
+        speed, activation_bytes, quantizing = 1.0, float(BYTES_PER_VALUE), 0.0
+        if own is not None:
+            speed = self.gpu.precision_speed.get(op.precision, 1.0)
+            activation_bytes = QUANTIZED_BYTES.get(op.precision, activation_bytes)
+            if op.precision in QUANTIZED_BYTES:
+                quantizing = (BYTES_PER_VALUE + activation_bytes) * tokens * op.inputs
         weights = op.inputs * op.outputs
-        moved = weights * op.bytes_per_weight + BYTES_PER_VALUE * tokens * (op.inputs + op.outputs)
+        activations = tokens * (activation_bytes * op.inputs + BYTES_PER_VALUE * op.outputs)
+        moved = weights * op.bytes_per_weight + activations
         computed = tokens
         if tokens > kernels.tile_tokens > 1:
             computed = -(-tokens // kernels.tile_tokens) * kernels.tile_tokens
-        seconds = self._joined_s(moved, 2 * weights * computed, kernels.e_bw)
-        return _Work(kernels.t0_us * 1e-6 + seconds, 2 * weights * tokens, moved)
+        seconds = self._joined_s(
+            moved, 2 * weights * computed / speed,
+            coefficients.e_bw, coefficients.e_flop, coefficients.p,
+        )  # fmt: skip
+        seconds += coefficients.t0_us * 1e-6
+        if quantizing:
+            seconds += quantizing / (self._peak_bytes_per_s * kernels.e_el)
+        flops = 2 * weights * tokens
+        return _Work(seconds, flops, moved + quantizing, flops / speed - flops)
 
     def _experts(self, tokens: int) -> _Work:
         """Return the cost of the experts of one layer, one GPU's share of it."""
-        model, coefficients = self.model, self.gpu.experts
+        model, kernels = self.model, self.gpu.kernels
         experts = model.experts
         assert experts is not None  # noqa: S101
         weights = model.expert_parameters / self.tensor_parallel  # of an expert, in the mean
         pairs = tokens * experts.per_token  # of a token and an expert
         touched = experts.touched(tokens)
-        rows = touched * tile_rows(tokens, experts.count, pairs / touched)
-        moved = touched * weights * model.weights_of("experts").bytes_per_weight
+        if self.engine.pads_experts(model):
+            return self._padded_experts(tokens, touched)
+        precision, bytes_per_weight = astuple(model.weights_of("experts"))
+        own = self.gpu.precise_experts.get(precision)
+        coefficients = own or self.gpu.experts
+        speed = self.gpu.precision_speed.get(precision, 1.0) if own else 1.0
+        rows = touched * tile_rows(tokens, experts.count // self.expert_parallel, pairs / touched)
+        moved = touched * weights * bytes_per_weight
         size = experts.latent_size or model.hidden_size
         moved += BYTES_PER_VALUE * pairs * 2 * size / self.tensor_parallel
         flops = 2 * weights * pairs
-        seconds = self._joined_s(moved, flops, coefficients.e_bw)
-        padding = 2 * weights * (rows - pairs)
-        return _Work(coefficients.t0_us * 1e-6 + seconds, flops, moved, padding)
+        computed = 2 * weights * rows / speed
+        seconds = coefficients.t0_us * 1e-6 + self._joined_s(
+            moved, computed, coefficients.e_bw,
+            coefficients.e_flop or kernels.e_flop, coefficients.p or kernels.p,
+        )  # fmt: skip
+        sorting = coefficients.passes * BYTES_PER_VALUE * pairs * size
+        seconds += sorting / self._peak_bytes_per_s
+        return _Work(seconds, flops, moved + sorting, computed - flops)
 
-    def _joined_s(self, bytes_moved: float, flops: float, e_bw: float) -> float:
+    def _padded_experts(self, tokens: int, touched: float) -> _Work:
+        """Return the cost of fp8 experts of which each has whole tiles to itself."""
+        model, engine, kernels = self.model, self.engine, self.gpu.kernels
+        experts = model.experts
+        assert experts is not None  # noqa: S101
+        pairs = tokens * experts.per_token / self.tensor_parallel
+        shards = self.tensor_parallel // self.expert_parallel  # GPUs that share each expert
+        rows = padded_rows(experts, self.expert_parallel, tokens, engine.fp8_expert_tile_tokens)
+        precision, bytes_per_weight = astuple(model.weights_of("experts"))
+        speed = self.gpu.precision_speed.get(precision, 1.0)
+        computed = 2 * model.expert_parameters / shards * rows / speed
+        moved = touched * model.expert_parameters * bytes_per_weight
+        moved = moved / self.tensor_parallel + BYTES_PER_VALUE * pairs * 2 * model.hidden_size
+        seconds = engine.fp8_expert_s_per_layer + computed / (
+            self._flops_per_s * engine.fp8_expert_efficiency
+        )
+        seconds = max(seconds, moved / (self._peak_bytes_per_s * kernels.e_bw))
+        flops = 2 * model.expert_parameters * pairs
+        return _Work(seconds, flops, moved, computed - flops)
+
+    def _joined_s(
+        self, bytes_moved: float, flops: float, e_bw: float, e_flop: float, p: float
+    ) -> float:
         """Return memory and compute time, joined smoothly [s]."""
-        kernels = self.gpu.kernels
         memory_s = bytes_moved / (self._peak_bytes_per_s * e_bw)
-        compute_s = flops / (self._flops_per_s * kernels.e_flop)
-        return float((memory_s**kernels.p + compute_s**kernels.p) ** (1 / kernels.p))
+        compute_s = flops / (self._flops_per_s * e_flop)
+        return float((memory_s**p + compute_s**p) ** (1 / p))
 
     def _lm_head(self, sequences: int) -> _Work:
         memo = self._head_memo.get(sequences)
@@ -481,22 +557,6 @@ class Roofline:
             seconds += engine.serial_s + engine.serial_s_per_sequence * sequences
             seconds += engine.serial_s_per_prompt * prompts
         return seconds
-
-
-def tile_rows(tokens: float, experts: int, tokens_per_expert: float) -> float:
-    """Return the mean number of rows, in whole tiles, that an expert computes for its tokens.
-
-    The tiles are those of vLLM's fused kernel (`get_default_config` of fused_moe.py): 16 rows while
-    an iteration has no more tokens than there are experts, 64 beyond. The last tile of an expert
-    is taken as half full.
-
-    Args:
-        tokens: Tokens of the iteration.
-        experts: Experts of a layer.
-        tokens_per_expert: Mean tokens of an expert that has any.
-    """
-    tile = 16 if tokens <= experts else 64
-    return max(tile, tokens_per_expert + tile / 2)
 
 
 def _windowed_pairs(new: float, before: float, window: float) -> float:

@@ -15,6 +15,10 @@ _VOCABULARY_PADDING = 64
 """Entries to a multiple of which vLLM pads the embedding and the LM head before it splits them."""
 
 
+QUANTIZED_BYTES = {"fp8": 1.0, "fp8_block": 1.0, "nvfp4": 4.5 / 8}
+"""Bytes per activation of the precisions whose products take activations in it, too."""
+
+
 class LinearOp(NamedTuple):
     """One GPU's share of a matrix product.
 
@@ -148,7 +152,7 @@ def check_precisions(model: ModelSpec, gpu: GpuSpec) -> None:
     Raises:
         InferenceSimError: If not; the message tells what to take.
     """
-    for precision in model.precisions:
+    for precision in model.precisions_of("attention", "state", "mlp", "experts"):
         if precision in gpu.without:
             others = ", ".join(["bf16", *gpu.precision_speed])
             raise InferenceSimError(
@@ -169,8 +173,9 @@ def uncalibrated_because(
     if gpu.uncalibrated:
         reasons.append(f"{gpu.name}: {gpu.uncalibrated}")
     if engine.fitted_on is not None and not {gpu.name, gpu.link_name} & {*engine.fitted_on}:
+        fitted = f"was fitted on {', '.join(engine.fitted_on)}, not on {gpu.name}"
         reasons.append(
-            f"engine '{engine.name}' was fitted on {', '.join(engine.fitted_on)}, not on {gpu.name}"
+            f"engine '{engine.name}' {fitted if engine.fitted_on else 'was fitted on no runs'}"
         )
     if model.experts:
         if gpu.experts_uncalibrated:
@@ -183,13 +188,18 @@ def uncalibrated_because(
         reasons.append("layers with a state (their bytes and FLOPs count, at attention's speed)")
     if model.chunked:
         reasons.append("attention in chunks (a decode beyond the first reads whole ones)")
-    for precision in model.precisions:
-        if precision == "bf16" or (precision == "mxfp4" and model.experts):
+    for precision in model.precisions_of("attention", "state", "mlp"):
+        if precision in gpu.served:
             continue
-        speed = "at bf16 compute speed"
-        if precision not in gpu.precision_speed:
+        speed = "at bf16 speed"
+        if precision in gpu.products:
+            speed = "at the speed of kernel tables"
+        elif precision not in gpu.precision_speed:
             speed = f"{gpu.name} computes them in bf16"
-        reasons.append(f"{precision} weights (their bytes count, {speed})")
+        reasons.append(f"{precision} weights (their bytes count, {speed}; no run was compared)")
+    for precision in model.precisions_of("experts"):
+        if precision not in (*gpu.served, *gpu.served_experts):
+            reasons.append(f"{precision} experts on {gpu.name} (no run was compared)")
     if any(link.estimate for link in links):
         reasons.append(f"the links between GPUs of type {gpu.name} (estimated)")
     return "; ".join(reasons)

@@ -19,6 +19,7 @@ class KernelCoefficients(FileEntry):
     Times in microseconds per operation (``t0``), per layer (``t0e``, ``t0a``); efficiencies ``e_*``
     as fractions of peak; ``p`` is the exponent that joins memory and compute time. Matrix products
     of more than ``tile_tokens`` tokens compute whole tiles of that many (1: no such steps).
+    ``t0s_us`` is the time of decode attention per layer and sequence, whatever its context.
     """
 
     t0_us: NonNegative
@@ -31,14 +32,33 @@ class KernelCoefficients(FileEntry):
     e_kv: Positive
     e_prefill: Positive
     tile_tokens: Count = 1
+    t0s_us: NonNegative = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProductCoefficients(FileEntry):
+    """Matrix products in a precision of their own, as those of :class:`KernelCoefficients`."""
+
+    t0_us: NonNegative
+    e_bw: Positive
+    e_flop: Positive
+    p: Positive
 
 
 @dataclass(frozen=True, slots=True)
 class ExpertCoefficients(FileEntry):
-    """Kernels of mixtures of experts: bandwidth efficiency, and overhead per layer [us]."""
+    """Kernels of mixtures of experts: bandwidth efficiency, and overhead per layer [us].
+
+    ``e_flop`` and ``p`` are those of the other matrix products where they are not given. Beside
+    the products, ``passes`` times the hidden states of all pairs of a token and an expert are
+    moved, to sort, scale and add them.
+    """
 
     e_bw: Positive
     t0_us: NonNegative
+    e_flop: Positive | None = None
+    p: Positive | None = None
+    passes: NonNegative = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +97,25 @@ class GpuSpec(FileEntry):
         memory_gib: Device memory of the board [GiB].
         peak_tflops: Dense bf16 peak [10^12 FLOP/s].
         memory_bandwidth_tb_per_s: Memory peak [10^12 B/s].
+        bandwidth_clock: Clock over the highest below which the bandwidth follows the clock: caches
+            and their links belong to the compute units' clock; 0 where that is not known.
         max_w: Board power limit [W]: the highest power cap that it takes.
         least_cap_w: The lowest power cap that it takes [W]; 0 where it is not known.
         clocks_mhz: Clocks that it takes; None where they are not known.
-        precision_speed: Peak over that of bf16 in the precisions that its compute units have.
-        without: Precisions that no kernels serve on it. Weights in any other are expanded to bf16
-            for each product, as Marlin kernels do.
+        without: Precisions that no kernels serve on it. Weights in a precision without a speed of
+            its own are expanded to bf16 for each product, as Marlin kernels do.
         loaded_idle_w: Power with weights resident and no request running [W].
         cold_idle_w: Power with nothing loaded [W]; None where it is not known.
         sleep_w: Power of a GPU that was put to sleep [W]; None for that of cold idle.
         cuda_memory_gib: Device memory that CUDA reports [GiB]; None where it is not known.
         default_engine: Engine profile where a scenario names none: that of today's vLLM on it, or
             of the H100 where none was fitted.
-        experts: Kernels of mixtures of experts.
+        experts: Kernels of mixtures of experts, in bf16 and in precisions without their own.
+        products, precise_experts: Matrix products, and experts, in other precisions than bf16.
+        served, served_experts: Precisions of linear layers, and of experts, whose times were
+            compared with measured runs of an engine.
+        precision_speed: Peak over that of bf16, by precision of the weights; 1 where it has none of
+            its own.
         embodied_g_per_gpu_hour: Embodied carbon, spread over the lifetime [gCO2e per GPU and hour].
         node: The node type that it usually sits in.
         links_of: The GPU whose links (see ``nodes.yaml``) it has; "" for those under its own name.
@@ -116,8 +142,13 @@ class GpuSpec(FileEntry):
     default_engine: str = "vllm-0.11"
     least_cap_w: NonNegative = 0.0
     clocks_mhz: ClockRange | None = None
-    precision_speed: Mapping[str, Positive] = field(default_factory=dict, hash=False)
     without: tuple[str, ...] = ()
+    bandwidth_clock: NonNegative = 0.0
+    precision_speed: Mapping[str, Positive] = field(default_factory=dict, hash=False)
+    products: Mapping[str, ProductCoefficients] = field(default_factory=dict, hash=False)
+    precise_experts: Mapping[str, ExpertCoefficients] = field(default_factory=dict, hash=False)
+    served: tuple[str, ...] = ("bf16",)
+    served_experts: tuple[str, ...] = ("bf16", "mxfp4")
     cuda_memory_gib: Positive | None = None
     cold_idle_w: NonNegative | None = None
     sleep_w: NonNegative | None = None

@@ -224,12 +224,11 @@ class ModelSpec(FileEntry):
             return Weights("bf16", BYTES_PER_VALUE)
         return Weights(self.precision, PRECISIONS[self.precision])
 
-    @property
-    def precisions(self) -> tuple[str, ...]:
-        """The precisions of its parts, each once, the LM head's left out."""
+    def precisions_of(self, *parts: str) -> tuple[str, ...]:
+        """Return the precisions of those parts that it has, each once."""
         counted = self._parameters_by_part(self.experts.count if self.experts else 0)
-        parts = (part for part, weights in counted.items() if weights and part != "head")
-        return tuple(dict.fromkeys(self.weights_of(part).precision for part in parts))
+        present = (part for part in parts if counted[part])
+        return tuple(dict.fromkeys(self.weights_of(part).precision for part in present))
 
     @property
     def weight_bytes(self) -> float:

@@ -106,7 +106,7 @@ def test_found_once_and_kept() -> None:
         (
             find_engine,
             "vllm",
-            "unknown engine profile (got 'vllm'); did you mean 'vllm-0.11'? known: n",
+            "unknown engine profile (got 'vllm'); did you mean 'vllm-0.17'? known: n",
         ),
     ],
 )

@@ -150,7 +150,7 @@ def test_the_entries_of_the_catalogue_name_their_base(tmp_path: Path) -> None:
     small, large = find_gpu("a100-sxm-40gb"), find_gpu("a100-sxm-80gb")
     assert (small.kernels, small.experts) == (large.kernels, large.experts)
     assert (small.memory_gib, large.memory_gib) == (40, 80)
-    assert (small.two_resource.memory_w, large.two_resource.memory_w) == (317, 416)
+    assert (small.two_resource.memory_w, large.two_resource.memory_w) == (318, 417)
     assert (large.link_name, large.uncalibrated) == ("a100-sxm-80gb", "")
     path = tmp_path / "gpu.yaml"
     path.write_text("base: a100-sxm-80gb\nmax_w: 300\n")

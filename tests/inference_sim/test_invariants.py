@@ -89,7 +89,7 @@ class Watch:
         assert env.now >= self.now
         self.now = env.now
         held = len(cluster.gateway.waiting) + len(cluster.deferral.waiting)
-        waiting = held + sum(one.waiting for one in cluster.replicas)
+        waiting = held + sum(pool.waiting for pool in cluster.pools.values())
         serving = sum(one.running for one in cluster.replicas)
         ended = sum(len(one.ended) for one in cluster.engines)
         rejected = len(cluster.gateway.rejected) + len(cluster._refused)

@@ -41,7 +41,8 @@ def serve_plainly(deployment: ClusterConfig, stream: list[Arrival]) -> list[Sequ
     """Serve on one replica, iteration by iteration, looking at every sequence in each."""
     roofline = Roofline(deployment.pool.model, deployment.pool.gpu, deployment.pool.engine)
     blocks, most_tokens = deployment.pool.kv_blocks or 0, deployment.pool.max_batch_tokens or 4096
-    sequences = [Sequence(arrival) for arrival in stream]
+    late_s = deployment.pool.engine.front_end_s
+    sequences = [Sequence(one._replace(time_s=one.time_s + late_s)) for one in stream]
     coming, waiting, running = list(sequences), [], []
     now_s = 0.0
     while coming or waiting or running:

@@ -152,7 +152,7 @@ class TestHandWritten:
         cost = execution.iteration([(64, 0)], 1)
         layer_ms = 0.015 + 0.0064 + 1e-5 * 64 * 64 + 0.001
         assert cost.gpu_s == pytest.approx(4e-3 * layer_ms)
-        assert cost.sampling_s == engine.sampling_s + engine.sampling_s_per_sequence
+        assert cost.sampling_s == engine.sequence_sampling_s(TINY.vocab_size)
         parameters = 256 * (256 + 256 + 256) + 3 * 256 * 1024
         assert cost.flops == pytest.approx(4 * (2 * 64 * parameters + 4 * 256 * 64 * 32))
         first = profile_execution(TINY, A100, files, stage=Stage(2, last=False), engine=engine)

@@ -87,7 +87,7 @@ def test_decode_and_prefill_of_one_token_each_differ_by_attention_only(
         per_pair = 2 * spec.query_heads * (spec.latent.key_dim + spec.latent.value_dim)
     causal = spec.layers * per_pair * batch / 2
     attention_s = causal / (roofline.gpu.peak_flops * kernels.e_prefill)
-    overhead_s = spec.layers * kernels.t0a_us * 1e-6
+    overhead_s = spec.layers * (kernels.t0a_us + kernels.t0s_us * batch) * 1e-6
     assert decode.gpu_s - overhead_s == approx(computed.gpu_s - attention_s, 1e-12)
     assert decode.flops == approx(computed.flops - causal, 1e-12)
     kv_bytes = spec.layers * spec.kv_bytes_per_token_per_layer()
@@ -127,17 +127,41 @@ class TestTensorParallel:
     def test_all_reduce(self) -> None:
         """Two a layer: 20 us of launch, latency, and the activations over the link's bandwidth."""
         tokens = 1000
-        roofline = Roofline(LLAMA2_7B, A100, NONE, 4)
+        node = replace(find_node("dgx"), graph_all_reduce={})
+        roofline = Roofline(LLAMA2_7B, A100, NONE, 4, node=node)
         expected = 20e-6 + 29e-6 + 2 * tokens * 4096 / 103e9
-        link = find_node("dgx").all_reduce_link("a100-sxm-80gb", 4)
+        link = node.all_reduce_link("a100-sxm-80gb", 4)
         assert roofline._all_reduce_s(link, 2 * tokens * 4096) == approx(expected, 1e-12)
-        at_no_cost = replace(
-            find_node("dgx"), all_reduce={"a100-sxm-80gb": {4: Link(0.0, math.inf)}}
-        )
+        at_no_cost = replace(node, all_reduce={"a100-sxm-80gb": {4: Link(0.0, math.inf)}})
         no_latency = replace(NONE, all_reduce_latency_factor=0.0)
         free = Roofline(LLAMA2_7B, A100, no_latency, 4, node=at_no_cost)
         took_s = prefill(roofline, [tokens]).gpu_s - prefill(free, [tokens]).gpu_s
         assert took_s == approx(32 * 2 * expected, 1e-9)
+
+    def test_bandwidth_follows_the_clock_below_its_own(self) -> None:
+        """From 0.7 of the clock on the memory is as fast as ever; at 0.35 half as fast."""
+        gpu = replace(find_gpu("h100-sxm-80gb"), bandwidth_clock=0.7)
+        roofline = Roofline(LLAMA2_7B, gpu, NONE)
+        full, knee, half = (
+            roofline.at_clock(clock).decode(1).gpu_s_per_context for clock in (1.0, 0.7, 0.35)
+        )
+        assert knee == full
+        assert half == approx(2 * full, 1e-12)
+        never = replace(gpu, bandwidth_clock=0.0)
+        assert Roofline(LLAMA2_7B, never, NONE).at_clock(0.35).decode(1).gpu_s_per_context == full
+
+    @pytest.mark.parametrize(("gpus", "gain"), [(2, 1.0), (4, 1.5), (8, 1.75)])
+    def test_all_reduce_within_cuda_graphs(self, gpus: int, gain: float) -> None:
+        """Three numbers; with sums in the switch each GPU sends once, not 2 (n - 1) / n times."""
+        name, size = "a100-sxm-80gb", 3e6
+        link = Link(5.0, 120.0, large_us=8.0, launch_us=0.0, sums_in_switch=True)
+        node = replace(find_node("dgx"), graph_all_reduce={name: {gpus: link}})
+        assert node.engine_all_reduce_link(name, gpus) == link
+        ring = 8e-6 * 3 / 4 + size / 120e9
+        engines = (NONE, NONE.with_numbers({"sums_in_switch": True}))
+        for engine, expected in zip(engines, (ring, ring / gain), strict=True):
+            roofline = Roofline(LLAMA2_7B, A100, engine, gpus, node=node)
+            assert roofline._all_reduce_s(link, size) == approx(5e-6 + expected, 1e-12)
 
     def test_kv_heads_are_copied_when_there_are_fewer_than_gpus(self) -> None:
         model = find_model("meta-llama/Llama-3.1-8B-Instruct")  # 8 KV heads

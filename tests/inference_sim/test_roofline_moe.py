@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution import Roofline, find_engine, pipeline_stages
-from inference_sim.execution.roofline import tile_rows
+from inference_sim.execution.experts import padded_rows, tile_rows
 from inference_sim.hardware import find_gpu, find_node
 from inference_sim.memory_plan import plan_blocks
 from inference_sim.models import find_model
@@ -54,10 +55,14 @@ def test_rows_of_tiles_that_hold_no_token() -> None:
 @pytest.mark.parametrize(
     ("gpu", "precision", "told"),
     [
-        ("h100-sxm-80gb", "fp8", "fp8 weights (their bytes count, at bf16 compute speed)"),
+        (
+            "h100-sxm-80gb",
+            "fp8",
+            "fp8 weights (their bytes count, at the speed of kernel tables; no",
+        ),
         ("a100-sxm-80gb", "fp8", "fp8 weights (their bytes count, a100-sxm-80gb computes them in"),
         ("h100-sxm-80gb", "nvfp4", "nvfp4 weights (their bytes count, h100-sxm-80gb computes"),
-        ("b200-sxm-180gb", "nvfp4", "nvfp4 weights (their bytes count, at bf16 compute speed)"),
+        ("b200-sxm-180gb", "nvfp4", "nvfp4 weights (their bytes count, at the speed of kernel"),
         ("mi300x-192gb", "int4", "int4 weights (their bytes count, mi300x-192gb computes them in"),
     ],
 )
@@ -88,6 +93,73 @@ def test_rows_of_an_expert() -> None:
         assert tile_rows(tokens, 128, 8 * tokens / 128) > 8 * tokens / 128
 
 
+QWEN_FP8 = find_model("Qwen/Qwen3-235B-A22B-FP8")
+TILED = NONE.with_numbers(
+    {
+        "fp8_expert_tile_tokens": 128,
+        "fp8_expert_s_per_layer": 43e-6,
+        "fp8_expert_efficiency": 0.5,
+    }
+)
+
+
+def test_rows_of_experts_that_have_tiles_to_themselves() -> None:
+    """16 of 128 experts on each of 8 GPUs: 2,048 rows from one token on; more with full tiles."""
+    experts = QWEN_FP8.experts
+    assert experts is not None
+    assert [padded_rows(experts, 8, tokens, 128) for tokens in (1, 64, 1024)] == [2048] * 3
+    assert padded_rows(experts, 1, 1, 128) == 128 * 128
+    assert padded_rows(experts, 8, 4096, 128) == 16 * (4096 * 8 / 128 + 64)
+
+
+@pytest.mark.parametrize("width", [4, 8])
+def test_fp8_experts_take_the_time_of_their_tiles(width: int) -> None:
+    """43 us and E_local * 128 * 6 h ff FLOPs at half of 1,980 TFLOP/s a layer, at any batch."""
+    gpu = replace(H100, products={}, precise_experts={})
+    plain, tiled = (
+        Roofline(QWEN_FP8, gpu, engine, width, expert_parallel=width) for engine in (NONE, TILED)
+    )
+    flops = 128 / width * 128 * 6 * 4096 * 1536
+    seconds = QWEN_FP8.layers * (43e-6 + flops / (0.5 * 2 * 990e12))
+    one, two = (tiled.decode(batch).gpu_s - _without_experts(tiled, batch) for batch in (1, 8))
+    assert one == pytest.approx(seconds, rel=1e-6)
+    assert two == pytest.approx(seconds, rel=1e-6)
+    assert tiled.decode(1).gpu_s > 1.5 * plain.decode(1).gpu_s
+    assert tiled.decode(8).flops == pytest.approx(plain.decode(8).flops)
+    assert tiled.decode(8).hbm_bytes == pytest.approx(plain.decode(8).hbm_bytes)
+    useful = 2 * QWEN_FP8.expert_parameters * 8 * 8 / width * QWEN_FP8.layers
+    padding = flops * QWEN_FP8.layers / 2 - useful  # an fp8 FLOP at half the energy
+    assert tiled.decode(8).padding_flops == pytest.approx(padding)
+
+
+def _without_experts(tiled: Roofline, batch: int) -> float:
+    """Return the GPU's time of a decode without its experts, by the same model of free ones."""
+    free = TILED.with_numbers({"fp8_expert_s_per_layer": 0.0, "fp8_expert_efficiency": 1e12})
+    fast = replace(tiled.gpu, memory_bandwidth_tb_per_s=1e9)
+    width = tiled.tensor_parallel
+    both = [
+        Roofline(QWEN_FP8, gpu, engine, width, expert_parallel=width).decode(batch).gpu_s
+        for gpu, engine in ((fast, TILED), (fast, free))
+    ]
+    return tiled.decode(batch).gpu_s - (both[0] - both[1])
+
+
+def test_tiles_of_fp8_experts_hold_for_other_precisions_and_models_not() -> None:
+    mine = TILED.with_numbers({"fp8_experts_not_of": ("Qwen/",)})
+    for model, engine in ((QWEN_FP8, mine), (QWEN_FP8.with_precision("bf16"), TILED)):
+        plain, other = (Roofline(model, H100, e, 8).decode(8).gpu_s for e in (NONE, engine))
+        assert plain == other
+
+
+def test_tiles_of_fp8_experts_are_split_over_gpus_that_share_an_expert() -> None:
+    """One expert on two GPUs: the same rows on each, of half the width."""
+    whole, shared = (
+        Roofline(QWEN_FP8, H100, TILED, 2, expert_parallel=groups).decode(8).padding_flops
+        for groups in (2, 1)
+    )
+    assert whole == pytest.approx(shared)
+
+
 def test_padding_draws_power() -> None:
     """As the same FLOPs do that are of use, at any clock."""
     power = TwoResource.of(H100)
@@ -103,7 +175,11 @@ def test_padding_draws_power() -> None:
 
 
 def test_precision_halves_the_bytes_of_the_layers() -> None:
-    bf16, fp8 = roofline(LLAMA).decode(1), roofline(LLAMA.with_precision("fp8")).decode(1)
+    weights_alone = replace(H100, products={})  # activations stay as they are
+    bf16, fp8 = (
+        Roofline(model, weights_alone, NONE).decode(1)
+        for model in (LLAMA, LLAMA.with_precision("fp8"))
+    )
     layers = LLAMA.layers * (LLAMA.attention_parameters_per_layer + LLAMA.mlp_parameters_per_layer)
     assert bf16.hbm_bytes - fp8.hbm_bytes == pytest.approx(layers)
     assert fp8.gpu_s < bf16.gpu_s
@@ -197,10 +273,13 @@ def test_experts_split_where_their_ffn_does_not() -> None:
         (QWEN_MOE, "h100-sxm-80gb", "vllm-0.11", 4, "more than 2 GPUs"),
         (LLAMA, "a100-sxm-80gb", "vllm-0.11", 1, "engine 'vllm-0.11' was fitted on h100"),
         (LLAMA.with_precision("fp8"), "h100-sxm-80gb", "none", 1, "fp8 weights"),
-        (GPT_OSS, "b200-sxm-180gb", "none", 1, ""),
+        (GPT_OSS, "h100-sxm-80gb", "none", 1, ""),
+        (GPT_OSS, "b200-sxm-180gb", "none", 1, "mxfp4 experts on b200"),
         (QWEN_MOE, "h200-sxm-141gb", "none", 1, "expert kernels were not measured"),
         (LLAMA, "a40", "none", 1, "attention kernels are those of the A100"),
-        (LLAMA, "b200-sxm-180gb", "none", 8, "links between GPUs"),
+        (LLAMA, "b200-sxm-180gb", "none", 8, ""),
+        (LLAMA, "l40s", "none", 2, ""),
+        (LLAMA, "h100-sxm-80gb", "vllm-0.17", 1, "was fitted on no runs"),
     ],
 )
 def test_what_is_not_calibrated_says_so(

@@ -105,7 +105,7 @@ class _Recorded:
 
 def test_what_the_random_scenarios_contain() -> None:
     """Preemptions, arrivals in mid-run and changes of pace happen, and segments are long."""
-    host_bound = EngineProfile("host-bound", 0.31e-3, 17e-6, 10.85e-3, 23e-6, "made up")
+    host_bound = EngineProfile("host-bound", 0.31e-3, 17e-6, 10.58e-3, 23e-6, "made up")
     witness = Witness()
     preemptions = rejections = 0
     for seed in range(6):

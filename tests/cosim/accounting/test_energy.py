@@ -313,6 +313,7 @@ WAVES = (
     ("duration: 20min", "duration: 8h"),
     ("2022-06-08T00:00:00Z", "2022-06-08T10:00:00Z"),
     ("rate_per_s: 0.5", "rate_per_s: 0.05"),
+    ("gpu: h100-sxm-80gb", "gpu: h100-sxm-80gb\n      host_power_w: 0"),
 )
 
 

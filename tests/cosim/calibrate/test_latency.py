@@ -125,12 +125,16 @@ def test_a_model_left_out_is_predicted_by_the_others(tmp_path: Path) -> None:
     [
         ("none", ["sampling"]),
         ("vllm-0.11", ["sampling"]),
-        ("vllm-0.11-b200", ["sampling", "host"]),
         ("vllm-0.5.4", ["serial"]),
     ],
 )
 def test_what_is_fitted_by_default_is_what_the_engine_has(name: str, terms: list[str]) -> None:
     assert default_terms(find_engine(name)) == terms
+
+
+def test_a_host_with_a_pace_of_its_own_is_fitted_too() -> None:
+    paced = find_engine("vllm-0.11").with_numbers({"host_s": 1e-3, "host_s_per_sequence": 4e-5})
+    assert default_terms(paced) == ["sampling", "host"]
 
 
 # Refused

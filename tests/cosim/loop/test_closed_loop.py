@@ -15,6 +15,7 @@ SHORT = (
     "time.start=2022-06-08T01:00:00Z",
     "time.duration=20h",
     "workload.requests=20000",
+    "sites.0.cluster.host_power_w=0",  # of what controllers change
     "coupling=native",
 )
 HIGH, LOW, THROTTLED_PER_S = 270.0, 200.0, 0.1 * 1.6

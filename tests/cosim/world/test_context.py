@@ -161,14 +161,14 @@ class TestDeferrable:
 
 class TestPowerCap:
     def test_up_to_what_a_gpu_draws(self) -> None:
-        found = told()
+        found = told(keys("host_power_w: 0"))
         assert found.limits["power_cap"] == ActuatorLimits(200, found.peak_power_w, INF)
 
     def test_the_scenarios_own_cap_is_the_most(self) -> None:
         assert told(keys("power_cap_w: 400")).limits["power_cap"] == ActuatorLimits(200, 400, 400)
 
     def test_a_cap_that_never_binds_is_none(self) -> None:
-        peak_w = told().peak_power_w
+        peak_w = told(keys("host_power_w: 0")).peak_power_w
         limits = told(keys(f"power_cap_w: {peak_w}")).limits["power_cap"]
         assert (limits.maximum, limits.unthrottled) == (peak_w, INF)
 

@@ -45,6 +45,7 @@ sites:
     cluster:
       model: meta-llama/Meta-Llama-3-8B
       gpu: h100-sxm-80gb
+      host_power_w: 0
       replicas: 2
       router: session_sticky
       pue: 1.0

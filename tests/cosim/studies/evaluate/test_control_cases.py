@@ -159,7 +159,8 @@ def test_a_battery_charged_at_the_end_saves_nothing(tmp_path: Path) -> None:
 
 TWO_DAYS = (
     "name=dry", "time.duration=2d", "time.step=900s", "workload.requests=5000",
-    "workload.arrivals.mean_rate_per_s=0.03", "evaluation.seeds=1", "evaluation.baselines=false",
+    "workload.arrivals.mean_rate_per_s=0.03", "sites.0.cluster.host_power_w=0",
+    "evaluation.seeds=1", "evaluation.baselines=false",
     'sites.0.microgrid={"carbon_intensity": {"type": "typical_day", "area": "CISO"}}',
     'evaluation.policies=[{"name": "suspend_resume", "controllers": [{"type": "suspend_resume"}]}]',
 )  # fmt: skip

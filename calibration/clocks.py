@@ -1,0 +1,169 @@
+"""Lower clocks and power caps: measured sweeps beside the simulator.
+
+Usage: ``python -m calibration.clocks [--write]``. The sweeps and their sources are in
+``clock_sweeps.yaml``. Nothing is fitted on them: the exponent of the power over the clock and the
+clock below which the bandwidth follows are constants, the same for every board.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from calibration.page import table, write_section
+from inference_sim.execution import IterationCost, Roofline, find_engine
+from inference_sim.files.catalogue import read_data
+from inference_sim.hardware import GpuSpec, find_gpu
+from inference_sim.models import find_model
+from inference_sim.power import TwoResource, Use
+from inference_sim.power_cap import CLOCK_STEP, LOWEST_CLOCK
+
+WITHIN = 0.08  # of the measured rate or energy, from 0.6 of the clock or the cap on
+FROM = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """An iteration that is repeated: decodes of a batch, or one prompt, on one GPU of a group."""
+
+    gpu: GpuSpec
+    roofline: Roofline
+    batch: int
+    context: int
+    prompt: int
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Work:
+        """Return the work that a sweep names."""
+        gpu = find_gpu(values["gpu"])
+        model, engine = find_model(values["model"]), find_engine("none")
+        roofline = Roofline(model, gpu, engine, values["gpus"])
+        numbers = (values.get(name, 0) for name in ("batch", "context", "prompt"))
+        return cls(gpu, roofline, *numbers)
+
+    def cost(self, clock: float) -> IterationCost:
+        """Return what an iteration costs at a clock."""
+        at_clock = self.roofline.at_clock(clock)
+        if self.prompt:
+            return at_clock.iteration([(self.prompt, 0)], 1)
+        return at_clock.decode(self.batch).at(self.batch * self.context)
+
+    def power_w(self, clock: float) -> float:
+        """Return the mean power of a GPU [W]."""
+        cost, one = self.cost(clock), np.ones(1)
+        rate = 1 / cost.duration_s
+        use = Use(
+            mfu=cost.flops * rate / self.gpu.peak_flops * one,
+            bandwidth_utilisation=cost.hbm_bytes * rate / self.gpu.peak_bytes_per_s * one,
+            busy_fraction=one,
+            sampling=cost.sampling_s * rate * one,
+            batch=self.batch * one,
+            clock_fraction=clock * one,
+            padding=cost.padding_flops * rate / self.gpu.peak_flops * one,
+        )
+        return float(TwoResource.of(self.gpu).busy_w(use)[0])
+
+    def clock_under(self, cap_w: float) -> float:
+        """Return the highest clock whose power is not above a cap, or the lowest."""
+        clocks = np.arange(1.0, LOWEST_CLOCK - CLOCK_STEP / 2, -CLOCK_STEP)
+        under = (float(clock) for clock in clocks if self.power_w(float(clock)) <= cap_w)
+        return next(under, LOWEST_CLOCK)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A measured point of a sweep and the simulator's: over the run at full clock.
+
+    Attributes:
+        share: Clock over the highest, or cap over the full one.
+        rate, joules: Measured; NaN where not published.
+        our_rate, our_joules: Simulated.
+        clock: Simulated clock.
+    """
+
+    sweep: str
+    board: str
+    kind: str
+    share: float
+    rate: float
+    joules: float
+    our_rate: float
+    our_joules: float
+    clock: float
+
+    @property
+    def off(self) -> float:
+        """Largest difference of rate or energy."""
+        differences = (self.our_rate - self.rate, self.our_joules - self.joules)
+        return float(np.nanmax(np.abs(differences)))
+
+
+def points() -> list[Point]:
+    """Return all points of all sweeps."""
+    found = []
+    for name, sweep in read_data(__package__, "clock_sweeps.yaml").items():
+        work = Work.of(sweep["ours"])
+        full_cap_w = sweep.get("full_cap_w", work.gpu.max_w)
+        capped = "cap" in sweep["points"][0]
+        full = work.clock_under(full_cap_w) if capped else 1.0
+        for point in sweep["points"]:
+            share = point["cap"] if capped else point["clock"]
+            clock = work.clock_under(share * full_cap_w) if capped else share
+            rate = work.cost(full).duration_s / work.cost(clock).duration_s
+            found.append(
+                Point(
+                    name,
+                    sweep.get("of", work.gpu.name),
+                    "cap" if capped else "clock",
+                    share,
+                    point.get("rate", float("nan")),
+                    point.get("joules", float("nan")),
+                    rate,
+                    work.power_w(clock) / work.power_w(full) / rate,
+                    clock,
+                )
+            )
+    return found
+
+
+def report() -> str:
+    """Return the table of the page."""
+    rows = [
+        [
+            point.sweep,
+            point.board,
+            f"{point.kind} {point.share:.2f}",
+            *(_cell(value) for value in (point.rate, point.our_rate)),
+            *(_cell(value) for value in (point.joules, point.our_joules)),
+            f"{point.clock:.2f}",
+            f"{100 * point.off:.0f}",
+        ]
+        for point in points()
+    ]
+    header = (
+        "sweep", "measured on", "setting", "rate", "ours", "energy", "ours", "our clock",
+        "off, points",
+    )  # fmt: skip
+    return table(header, rows)
+
+
+def _cell(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.2f}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the sweeps; with ``--write``, put them on the page."""
+    parser = argparse.ArgumentParser(prog="python -m calibration.clocks")
+    parser.add_argument("--write", action="store_true", help="put the sweeps on the page")
+    options = parser.parse_args(arguments)
+    print(text := report())
+    if options.write:
+        write_section("clocks", text)
+
+
+if __name__ == "__main__":
+    main()
