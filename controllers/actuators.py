@@ -146,6 +146,13 @@ ACTUATORS: Mapping[str, Actuator] = MappingProxyType(
             example=ActuatorLimits(0.0, 256.0),
             scope="pool",
         ),
+        "tier_share": Actuator(
+            field="tier_share",
+            unit="fraction",
+            description="share of the requests that a pool gets; the default pool gets the rest",
+            example=ActuatorLimits(0.0, 1.0, initial=0.0),
+            scope="pool",
+        ),
         "battery_power": Actuator(
             field="battery_setpoint_w",
             unit="W",

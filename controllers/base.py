@@ -44,6 +44,7 @@ class SiteAction:
         clock_fraction: Clock of the GPUs over their highest one.
         power_cap_w: Power cap of each GPU [W]; infinite for none. The lower clock wins.
         cache_host_gib: Host memory behind the KV cache of each replica [GiB].
+        tier_share: Share of the requests by pool [0 to 1]; the default pool gets the rest.
         battery_setpoint_w: Power of the battery [W], charging positive; clipped to its limits, and
             to the site's deficit when it discharges. Infinite to let it take surplus and cover
             deficits.
@@ -57,6 +58,7 @@ class SiteAction:
     clock_fraction: float | Mapping[str, float] | None = None
     power_cap_w: float | Mapping[str, float] | None = None
     cache_host_gib: float | Mapping[str, float] | None = None
+    tier_share: Mapping[str, float] | None = None
     battery_setpoint_w: float | None = None
     reason: str = ""
 
@@ -145,12 +147,13 @@ class SiteContext:
     def settings(self) -> dict[Setting, ActuatorLimits]:
         """Return the range of everything that can be set, by actuator and pool."""
         ranges: dict[Setting, ActuatorLimits] = {}
-        for name, limits in self.limits.items():
+        of_pools = [name for pool in self.pools.values() for name in pool.limits]
+        for name in dict.fromkeys([*self.limits, *of_pools]):
             if ACTUATORS[name].scope == "site":
-                ranges[name, SITE] = limits
+                ranges[name, SITE] = self.limits[name]
                 continue
             if not self.pools:
-                ranges[name, ONE_POOL] = limits
+                ranges[name, ONE_POOL] = self.limits[name]
             for pool, context in self.pools.items():
                 if name in context.limits:
                     ranges[name, pool] = context.limits[name]

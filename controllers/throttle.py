@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from controllers.actuators import ACTUATORS
+from controllers.actuators import ACTUATORS, ActuatorLimits
 from controllers.base import SiteAction, SiteContext
 
 if TYPE_CHECKING:
@@ -37,21 +37,35 @@ class Throttle:
     """
 
     def __init__(self, actuator: str, context: SiteContext) -> None:
-        limits = context.limits.get(actuator)
-        if limits is None:
-            raise ValueError(f"site '{context.site}' has no {actuator} to throttle")
-        if math.isinf(limits.maximum):
-            raise ValueError(f"{actuator} must have a finite maximum to be a fraction of (got inf)")
-        self._limits = limits
         self._actuator = ACTUATORS[actuator]
+        self._by_pool: dict[str, ActuatorLimits] = {}
+        if self._actuator.scope == "pool" and len(context.pools) > 1:
+            pools = context.pools.items()
+            self._by_pool = {
+                name: pool.limits[actuator] for name, pool in pools if actuator in pool.limits
+            }
+        limits = context.limits.get(actuator)
+        ranges = [*self._by_pool.values()] or ([] if limits is None else [limits])
+        if not ranges:
+            raise ValueError(f"site '{context.site}' has no {actuator} to throttle")
+        if any(math.isinf(limits.maximum) for limits in ranges):
+            raise ValueError(f"{actuator} must have a finite maximum to be a fraction of (got inf)")
+        self._limits = ranges[0]
 
     def action(self, fraction: float, reason: str) -> SiteAction:
-        """Return the action that sets the actuator to `fraction` of its maximum, 0 to 1."""
-        if fraction >= 1:
-            value = self._limits.unthrottled
-        else:
-            value = max(self._limits.minimum, fraction * self._limits.maximum)
-        if self._actuator.integral:
-            value = round(value)
+        """Return the action that sets the actuator to `fraction` of its maximum, 0 to 1.
+
+        Where there are several pools, that is the maximum of each.
+        """
+        value: float | dict[str, float] = self._value(self._limits, fraction)
+        if self._by_pool:
+            value = {name: self._value(limits, fraction) for name, limits in self._by_pool.items()}
         setting: dict[str, Any] = {self._actuator.field: value}
         return replace(SiteAction(reason=reason), **setting)
+
+    def _value(self, limits: ActuatorLimits, fraction: float) -> float:
+        if fraction >= 1:
+            value = limits.unthrottled
+        else:
+            value = max(limits.minimum, fraction * limits.maximum)
+        return round(value) if self._actuator.integral else value

@@ -12,7 +12,6 @@ from inference_sim.clients import Clients
 from inference_sim.clock import advance
 from inference_sim.deferral import DeferralLine
 from inference_sim.deployment import ClusterConfig
-from inference_sim.dispatch import DispatchFactory, to_only_pool
 from inference_sim.engine import Engine
 from inference_sim.errors import InferenceSimError
 from inference_sim.gateway import Gateway, TokenLine
@@ -38,8 +37,6 @@ class Cluster:
         stream: Requests in order of arrival.
         env: The clock; one of its own by default. Clusters that share one are advanced together,
             by :func:`inference_sim.clock.advance`, and then report.
-        dispatch: Makes the function that chooses a pool for each request; by default there must be
-            just one pool.
         clients: Clients who send further requests, give up or try again; None if all requests come
             with the stream, and wait.
 
@@ -62,7 +59,6 @@ class Cluster:
         config: ClusterConfig,
         stream: Iterable[Arrival],
         env: simpy.Environment | None = None,
-        dispatch: DispatchFactory = to_only_pool,
         clients: Clients | None = None,
     ) -> None:
         self.config = config
@@ -73,10 +69,13 @@ class Cluster:
             pool = Pool(pool_config, self.env, config.seed, first_replica)
             self.pools[pool_config.name] = pool
             first_replica += pool_config.replicas
-        choose = dispatch(list(self.pools.values()))
+        dispatch = config.dispatch.between(list(self.pools.values()), config.classes, config.seed)
+        for name, knob in dispatch.knobs.items():
+            self.pools[name].add_knob(knob)
+        self._choose = dispatch.choose
         self.gateway = Gateway(
             self.env,
-            lambda request: choose(request).submit(request),
+            self._dispatch if len(self.pools) > 1 else next(iter(self.pools.values())).submit,
             rate_per_s=config.gateway.admission_rate_per_s,
             burst=config.gateway.burst,
             overflow=config.gateway.overflow,
@@ -133,6 +132,14 @@ class Cluster:
         """Whether every request has arrived and ended, and no client will send another."""
         thinking = self.clients is not None and self.clients.pending > 0
         return self.exhausted and self.in_flight == 0 and not thinking
+
+    def _dispatch(self, request: Request) -> None:
+        """Give a request to the pool that is chosen, or to the first that can serve it."""
+        pool = self._choose(request)
+        tokens = request.prompt_tokens + request.output_tokens
+        if pool.refusal(tokens):
+            pool = next(other for other in self.pools.values() if not other.refusal(tokens))
+        pool.submit(request)
 
     def apply(self, settings: Settings) -> None:
         """Set knobs of the cluster and of its pools.

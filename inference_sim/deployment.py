@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from inference_sim.deferral import ServiceClass
+from inference_sim.dispatch import DispatchRule, OnlyPool
 from inference_sim.errors import InferenceSimError
 from inference_sim.pool_config import PoolConfig
 from inference_sim.pool_limits import check_pool
@@ -40,7 +41,8 @@ class ClusterConfig:
             [°C]; constant over each step.
         classes: Classes of requests, by the number that they carry; if empty, no request can be
             deferred.
-        seed: Seed of routers that draw.
+        seed: Seed of routers and of a dispatch that draws.
+        dispatch: Choice of a pool for each request.
     """
 
     pools: tuple[PoolConfig, ...]
@@ -49,6 +51,7 @@ class ClusterConfig:
     outside_temperature_c: Callable[[float], float] | None = None
     classes: tuple[ServiceClass, ...] = ()
     seed: int = 0
+    dispatch: DispatchRule = field(default_factory=OnlyPool)
 
     @property
     def pool(self) -> PoolConfig:

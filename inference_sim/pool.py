@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import simpy
@@ -96,7 +96,7 @@ class Pool:
             knobs.append(
                 Knob("cache_host_gib", lambda: self.cache_host_gib or 0.0, self._set_host, allowed)
             )
-        self.knobs: Mapping[str, Knob] = {knob.name: knob for knob in knobs}
+        self.knobs = {knob.name: knob for knob in knobs}
         self.knobs["power_cap"].set(config.power_cap_w)
 
     def _make_replica(self, index: int, stages: Sequence[ExecutionModel], blocks: int) -> Replica:
@@ -127,6 +127,10 @@ class Pool:
                 )
             )
         return Replica(index, engines)
+
+    def add_knob(self, knob: Knob) -> None:
+        """Have one more value that may be set: one of the cluster for this pool."""
+        self.knobs[knob.name] = knob
 
     @property
     def name(self) -> str:

@@ -153,8 +153,10 @@ def _site(site: SitePlan) -> str:
     """Return a site in a few words."""
     if site.cluster is None:
         return f"{site.name} (a load)"
-    pool = site.cluster.pool
-    return f"{site.name} ({pool.model.name} on {pool.gpus} x {pool.gpu.name})"
+    pools = ", ".join(
+        f"{pool.model.name} on {pool.gpus} x {pool.gpu.name}" for pool in site.cluster.pools
+    )
+    return f"{site.name} ({pools})"
 
 
 def load(

@@ -25,7 +25,7 @@ def validate(
 
     The files of your own controllers, schedulers and routers are Python, and are run for it.
     """
-    from cosim.commands.printing.cache import cache_notes, cache_warnings, kv_cache
+    from cosim.commands.printing.cache import cache_notes, cache_warnings, kv_caches
     from cosim.commands.printing.notes import text_notes, trace_notes
     from cosim.studies.sweep.cases import first_seed
     from cosim.studies.sweep.study import is_study, read_study
@@ -60,7 +60,7 @@ def validate(
                     for name, at in clusters.items()
                     for note in cache_warnings(at)
                 ]
-                sites = {name: {"kv_cache": kv_cache(at)} for name, at in clusters.items()}
+                sites = {name: kv_caches(at) for name, at in clusters.items()}
         except ScenarioError as error:
             problems += error.problems
         else:

@@ -10,6 +10,7 @@ import math
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_type_hints
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from cosim.world.plan import Plan
 from cosim.world.site_plan import SitePlan
 from inference_sim.arrays import FloatArray
 from inference_sim.cluster import Cluster
-from inference_sim.telemetry import NUMBERS, StepTelemetry
+from inference_sim.telemetry import NUMBERS, PoolTelemetry, StepTelemetry
 
 GRID_COLUMNS = (
     "facility_power_w",
@@ -45,13 +46,43 @@ CLUSTER_COLUMNS = tuple(
     name for name in NUMBERS if name not in ("facility_power_w", *CACHE_COLUMNS, *OFFLOAD_COLUMNS)
 )
 SETTINGS = {
-    name: actuator.field for name, actuator in ACTUATORS.items() if actuator.part == "cluster"
+    name: actuator.field
+    for name, actuator in ACTUATORS.items()
+    if actuator.part == "cluster" and name != "tier_share"  # that of a whole site says nothing
 }
 """Columns of the values in force, by actuator."""
+POOL_COLUMNS = tuple(
+    name for name, kind in get_type_hints(PoolTelemetry).items() if kind in (int, float)
+)
+"""Columns of each of several pools, beside its settings."""
 CLIENT_COLUMNS = ("timed_out", "retried")
 """Columns of a site whose clients do not all wait, or whose requests depend on the answers."""
 
 _SUPPLY = ("import_w", "carbon_intensity_g_per_kwh", "gpu_power_w")
+
+
+class PoolRecord:
+    """The steps of one pool so far, by column."""
+
+    def __init__(self) -> None:
+        self._columns = {name: array("d") for name in POOL_COLUMNS}
+
+    def keep(self, steps: int) -> None:
+        """Keep so many steps."""
+        for values in self._columns.values():
+            del values[steps:]
+
+    def add(self, telemetry: PoolTelemetry) -> None:
+        """Add a step, with the values that were in force in it."""
+        for name in POOL_COLUMNS:
+            self._columns[name].append(getattr(telemetry, name))
+        for name, value in telemetry.settings.items():
+            self._columns.setdefault(ACTUATORS[name].field, array("d")).append(value)
+
+    @property
+    def columns(self) -> dict[str, FloatArray]:
+        """The columns, each of shape (steps,)."""
+        return {name: np.frombuffer(values) for name, values in self._columns.items()}
 
 
 class SiteRecord:
@@ -70,6 +101,9 @@ class SiteRecord:
             if any(pool.kv_offload is not None for pool in site.cluster.pools):
                 names += OFFLOAD_COLUMNS
         self._columns = {name: array("d") for name in names}
+        pools = () if site.cluster is None else site.cluster.pools
+        self.pools = {pool.name: PoolRecord() for pool in pools} if len(pools) > 1 else {}
+        """The steps of each of several pools; empty with one."""
         self.final_soc = float("nan")
         """State of charge at the end of the run; NaN without a battery."""
 
@@ -80,6 +114,8 @@ class SiteRecord:
         """Keep so many steps: the next one may be half recorded where an interrupt came in it."""
         for values in self._columns.values():
             del values[steps:]
+        for pool in self.pools.values():
+            pool.keep(steps)
 
     def column(self, name: str) -> FloatArray:
         """Return a column, shape (steps,)."""
@@ -120,6 +156,9 @@ class SiteRecord:
             }
         for name, values in self._columns.items():
             values.append(row[name])
+        if telemetry is not None:
+            for name, pool in self.pools.items():
+                pool.add(telemetry.pools[name])
 
     def _supply(self, step: int, state: MicrogridState) -> dict[str, float]:
         """Return the columns that every site has, with the power of a plain load."""

@@ -33,7 +33,7 @@ from cosim.scenario.solar import PvlibSolar
 from cosim.world.plan import Plan
 from inference_sim import is_compiled
 from inference_sim.files.yaml_text import write_yaml
-from inference_sim.telemetry import COUNTS
+from inference_sim.telemetry import COUNTS, PoolTelemetry
 
 FROM_PYTHON = "controllers_from_python"
 """Key of the manifest for controllers that Python gave."""
@@ -70,6 +70,8 @@ def write_results(folder: Path, run: Run, summary: Summary, manifest: Mapping[st
         lambda: steps_frame(run).to_parquet(folder / "steps.parquet", index=False),
         lambda: write_vessim_record(folder, run, summary),
     )
+    if any(record.pools for record in run.recorder.sites.values()):
+        writers += (lambda: pools_frame(run).to_parquet(folder / "pools.parquet", index=False),)
     faults: list[OSError] = []
     for write in writers:
         try:
@@ -116,6 +118,21 @@ def _site_frame(plan: Plan, record: SiteRecord) -> pd.DataFrame:
     start = pd.Timestamp(plan.scenario.time.start)
     frame.insert(3, "time", start + pd.to_timedelta(frame["time_s"], unit="s"))
     return frame
+
+
+def pools_frame(run: Run) -> pd.DataFrame:
+    """Return a row per step, site and pool, of sites with several pools."""
+    frames = []
+    for record in run.recorder.sites.values():
+        when = _site_frame(run.plan, record)[["site", "step", "time_s", "time"]]
+        for name, pool in record.pools.items():
+            frame = pd.concat([when, pd.DataFrame(pool.columns)], axis="columns")
+            frame.insert(1, "pool", name)
+            frames.append(frame)
+    whole = [actuator.field for actuator in ACTUATORS.values() if actuator.integral]
+    counts = [name for name, kind in get_type_hints(PoolTelemetry).items() if kind is int]
+    frame = pd.concat(frames, ignore_index=True)
+    return frame.astype({name: "int64" for name in (*whole, *counts) if name in frame})
 
 
 _DTYPES: Mapping[type, str] = {int: "int64", str: "string"}

@@ -6,7 +6,7 @@ a row group as Arrow columns, and latencies as :class:`Quantiles`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
@@ -23,6 +23,7 @@ from cosim.loop.observer import RunObserver
 from cosim.scenario.workload import RequestClass, Slo
 from cosim.world.plan import Plan
 from inference_sim.arrays import FloatArray
+from inference_sim.deployment import ClusterConfig
 from inference_sim.request import Outcome, Request
 
 Mask = NDArray[np.bool_]
@@ -90,6 +91,20 @@ class ClassShare:
 
 
 @dataclass(slots=True)
+class PoolShare:
+    """Requests that a pool completed.
+
+    Attributes:
+        by_class: Their number, by class.
+        prompt_tokens, output_tokens: Their tokens.
+    """
+
+    by_class: dict[str, int] = field(default_factory=dict)
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(slots=True)
 class SiteLatencies:
     """Latencies of the completed requests of a site [s], and their SLO attainment.
 
@@ -107,6 +122,8 @@ class SiteLatencies:
     """By class with an SLO: requests that met it, requests that ended or broke it."""
     shares: dict[str, ClassShare] = field(default_factory=dict)
     """By class: totals of its requests, in flight or ended."""
+    pools: dict[str, PoolShare] = field(default_factory=dict)
+    """By pool, where there are several."""
 
 
 class RequestLog(RunObserver):
@@ -130,6 +147,11 @@ class RequestLog(RunObserver):
                 latencies.shares[request_class.name] = ClassShare()
                 if _has_slo(request_class):
                     latencies.by_class[request_class.name] = [0, 0]
+        self._pools = {
+            site.name: _Pools.of(site.cluster)
+            for site in plan.sites
+            if site.cluster is not None and len(site.cluster.pools) > 1
+        }
         self._schema = request_schema(plan)
         self._plain = _plain(self._schema)
         self._names = [name for name in _GETTERS if name not in _OF_CLIENTS]
@@ -203,11 +225,12 @@ class RequestLog(RunObserver):
         ended = _Ended.of(held, np.repeat(cut_offs_s, lengths))
         for name in dict.fromkeys(names):
             self._note(self._sites[name], self._classes[name], ended, of_site == name, of_class)
+        pool_labels = self._note_pools(of_site, of_class, ended, held["replica"])
         if self._writer is None:
             return
         sites = of_site.tolist()
         labels = [self._classes[name][k].name for name, k in zip(sites, class_id, strict=True)]
-        values = (sites, labels, *held.values())
+        values = (sites, labels, *held.values(), *pool_labels)
         plain = self._plain
         arrays = [_array(column, kind) for column, kind in zip(values, plain.types, strict=True)]
         self._tables.append(pa.Table.from_arrays(arrays, schema=plain))
@@ -246,6 +269,30 @@ class RequestLog(RunObserver):
                 tally[0] += _count(done & ended.meets(request_class.slo))
                 tally[1] += _count(done | (mine & ended.failed) | late)
 
+    def _note_pools(
+        self,
+        of_site: NDArray[np.str_],
+        of_class: NDArray[np.int64],
+        ended: _Ended,
+        replicas: Sequence[int],
+    ) -> list[list[str]]:
+        """Count the completed requests of each pool; return the pools as a column, if any."""
+        if not self._pools:
+            return []
+        of_replica, labels = np.array(replicas), np.full(len(of_site), "", dtype=object)
+        for site, pools in self._pools.items():
+            shares = self._sites[site].pools
+            for name, mine in pools.masks(of_replica, of_site == site):
+                labels[mine] = name
+                share, done = shares.setdefault(name, PoolShare()), mine & ended.completed
+                share.prompt_tokens += int(ended.prompt_tokens[done].sum())
+                share.output_tokens += int(ended.output_tokens[done].sum())
+                for index, request_class in enumerate(self._classes[site]):
+                    count = _count(done & (of_class == index))
+                    known = share.by_class.get(request_class.name, 0)
+                    share.by_class[request_class.name] = known + count
+        return [labels.tolist()]
+
     def _write(self) -> None:
         if self._writer is not None and self._tables:
             table = pa.concat_tables(self._tables).combine_chunks()
@@ -260,6 +307,26 @@ class RequestLog(RunObserver):
         self.fault, self._writer = error, None
         if isinstance(self._file, Path):
             self._file.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pools:
+    """The pools of a site, and the number of the first replica after each."""
+
+    names: tuple[str, ...]
+    ends: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, cluster: ClusterConfig) -> Self:
+        """Return those of a cluster."""
+        replicas = [pool.replicas for pool in cluster.pools]
+        return cls(tuple(pool.name for pool in cluster.pools), np.cumsum(replicas))
+
+    def masks(self, of_replica: NDArray[np.int64], at_site: Mask) -> Iterator[tuple[str, Mask]]:
+        """Yield each pool with the requests that its replicas have served."""
+        number = np.searchsorted(self.ends, of_replica, side="right")
+        for index, name in enumerate(self.names):
+            yield name, at_site & (of_replica >= 0) & (number == index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +414,8 @@ def request_schema(plan: Plan) -> pa.Schema:
     ):
         if given:
             schema = schema.append(pa.field(name, _OF_CLIENTS[name]))
+    if any(site.cluster is not None and len(site.cluster.pools) > 1 for site in plan.sites):
+        schema = schema.append(pa.field("pool", pa.dictionary(pa.int32(), pa.string())))
     return schema
 
 

@@ -18,7 +18,7 @@ from cosim.accounting.energy import (
 )
 from cosim.accounting.paper import paper_table2
 from cosim.loop.record import Run, SiteRecord
-from cosim.results.kv_cache import KvCache
+from cosim.results.pool_totals import deployment, embodied_g, pool_totals, served_quality
 from cosim.results.pooling import (
     attribution,
     energy_per_work,
@@ -30,7 +30,6 @@ from cosim.results.requests import SiteLatencies
 from cosim.results.totals import (
     BatchSizes,
     Cost,
-    Deployment,
     GpuUse,
     LoadState,
     LoadTotals,
@@ -79,12 +78,12 @@ def site_totals(run: Run, site: SitePlan, latencies: SiteLatencies | None) -> Ru
     """
     record, step_s = run.recorder.sites[site.name], run.plan.scenario.time.step_s
     flows, battery = flows_of(record, step_s), battery_of(record)
-    embodied_g = _embodied_g(site, len(record) * step_s / 3600)
-    carbon, marginal_carbon = carbon_g(flows, embodied_g, site.carbon_kind), None
+    embodied = sum(embodied_g(site).values()) * len(record) * step_s / 3600
+    carbon, marginal_carbon = carbon_g(flows, embodied, site.carbon_kind), None
     marginal = None if site.marginal_g_per_kwh is None else record.column(_MARGINAL)
     if marginal is not None:
         by_marginal = replace(flows, carbon_intensity_g_per_kwh=marginal)
-        marginal_carbon = carbon_g(by_marginal, embodied_g, "marginal")
+        marginal_carbon = carbon_g(by_marginal, embodied, "marginal")
     plain = LoadTotals(
         energy_kwh=energy_kwh(flows, battery),
         carbon_g=carbon,
@@ -113,8 +112,11 @@ def _serving_totals(
     gpu_kwh = flows.kwh(record.column("gpu_power_w"))
     host_kwh = flows.kwh(record.column("host_power_w"))
     marginal = plain.marginal_carbon_g
+    pools = pool_totals(record, cluster, latencies, flows.step_s)
     return ServingTotals(
-        deployment=_deployment(cluster),
+        deployment=None if pools else deployment(next(iter(cluster.pools.values()))),
+        pools=pools or None,
+        quality=served_quality(pools) or None,
         requests=requests,
         rejections=dict(sorted(cluster.rejections.items())),
         tokens=tokens,
@@ -145,39 +147,12 @@ def _trace_left_out(site: SitePlan) -> TraceLeftOut | None:
     return TraceLeftOut(failed=source.trace_failures, invalid=source.trace_skipped)
 
 
-def _embodied_g(site: SitePlan, hours: float) -> float:
-    if site.cluster is None:
-        return 0.0
-    given = site.config.cluster.embodied_g_per_gpu_hour if site.config.cluster else None
-    pool = site.cluster.pool
-    rate = pool.gpu.embodied_g_per_gpu_hour if given is None else given
-    gpus_g = rate * site.cluster.gpus * hours
-    offload = pool.kv_offload
-    if offload is None:
-        return gpus_g
-    memory_gib = pool.replicas * offload.host_gib  # it was made, however much of it is set
-    return gpus_g + offload.embodied_g_per_gib_hour * memory_gib * hours
-
-
 def _cost(site: SitePlan, record: SiteRecord, flows: SiteFlows) -> Cost | None:
     if site.price_per_kwh is None:
         return None
     bill = float(flows.import_w @ record.column("price_per_kwh")) * flows.step_s / 3.6e6
     price = site.config.microgrid.price
     return Cost(import_=bill, currency=price.currency if price else "")
-
-
-def _deployment(cluster: Cluster) -> Deployment:
-    config = cluster.config.pool
-    stages = cluster.engines[0].pipeline.stages
-    reasons = dict.fromkeys(filter(None, (stage.uncalibrated_because for stage in stages)))
-    return Deployment(
-        model=config.model.name,
-        gpu=config.gpu.name,
-        uncalibrated="; ".join(reasons),
-        power_uncalibrated=config.power.uncalibrated_because,
-        kv_cache=KvCache.of(config),
-    )
 
 
 def _requests(cluster: Cluster, site: SitePlan) -> RequestCounts:

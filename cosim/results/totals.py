@@ -271,13 +271,46 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PoolTotals:
+    """Totals of one of several pools.
+
+    Attributes:
+        deployment: Model and GPUs.
+        replicas, gpus: Their numbers.
+        completed: Requests that it completed, by class.
+        share: Its share of all completed requests [0 to 1]; None without any.
+        prompt_tokens, output_tokens: Tokens of these.
+        gpu_kwh, host_kwh: Energy of its GPUs and of their hosts [kWh].
+        gpu_j_per_output_token: GPU energy, idling included, per token [J]; None without any.
+        embodied_g: Embodied carbon over the run [g].
+        quality: Scores of its model, by benchmark, as the scenario gives them.
+    """
+
+    deployment: Deployment
+    replicas: int
+    gpus: int
+    completed: Mapping[str, int]
+    share: float | None
+    prompt_tokens: int
+    output_tokens: int
+    gpu_kwh: float
+    host_kwh: float
+    gpu_j_per_output_token: float | None
+    embodied_g: float
+    quality: IfPresent[Mapping[str, float]] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServingTotals:
     """Totals of a site that serves requests, or of several sites of which one does.
 
     Totals of several sites have only the figures that can be added or pooled.
 
     Attributes:
-        deployment: Model and GPUs; None for several sites.
+        deployment: Model and GPUs; None for several pools or sites.
+        pools: By pool; None for one pool, and for several sites.
+        quality: Mean score over the completed requests, by class and benchmark, of benchmarks for
+            which all pools that served have one; None without any.
         trace_left_out: None unless rows of the trace were left out, and of several sites.
         rejections: Rejected requests by reason.
         batch: None of several sites.
@@ -290,6 +323,8 @@ class ServingTotals:
     """
 
     deployment: IfPresent[Deployment] = None
+    pools: IfPresent[Mapping[str, PoolTotals]] = None
+    quality: IfPresent[Mapping[str, Mapping[str, float]]] = None
     requests: RequestCounts
     trace_left_out: IfPresent[TraceLeftOut] = None
     rejections: Mapping[str, int]

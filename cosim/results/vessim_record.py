@@ -156,8 +156,9 @@ def _config(site: SitePlan) -> dict[str, Any]:
     if microgrid.solar is not None:
         actors.append(_actor(SOLAR, "Producer", microgrid.solar.type))
     if site.cluster is not None:
-        pool = site.cluster.pool
-        served = f"{pool.model.name} on {pool.gpus} x {pool.gpu.name}"
+        served = ", ".join(
+            f"{pool.model.name} on {pool.gpus} x {pool.gpu.name}" for pool in site.cluster.pools
+        )
         actors.append(_actor(CLUSTER, "Consumer", served))
     else:
         load = site.config.load

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from cosim.scenario.cluster import ClusterKeys
+from cosim.scenario.cluster import AnyClusterKeys
 from cosim.scenario.fields import PlainName, StrictModel
 from cosim.scenario.microgrid import Microgrid
 from cosim.scenario.recorded import known_timezone
@@ -36,7 +36,7 @@ class Site(StrictModel):
     """IANA time zone of its charts and tables, such as ``Europe/Berlin``. By default the hours
     from UTC by the longitude of its location, else those of the area of a built-in carbon
     intensity, else UTC."""
-    cluster: ClusterKeys | None = None
+    cluster: AnyClusterKeys | None = None
     """The serving deployment."""
     load: Load | None = None
     """A plain load in place of a cluster."""

@@ -10,7 +10,6 @@ from datetime import datetime
 import numpy as np
 
 from controllers import (
-    ACTUATORS,
     ActuatorLimits,
     ClassInfo,
     PoolContext,
@@ -25,9 +24,10 @@ from cosim.scenario.microgrid import ClcBattery, SimpleBattery
 from cosim.scenario.scenario import Time
 from cosim.world.demand import Demand
 from cosim.world.forecasts import forecaster
-from cosim.world.service import class_weights, service_model
+from cosim.world.service import class_weights, service_models
 from cosim.world.site_plan import SitePlan
 from inference_sim.deployment import ClusterConfig
+from inference_sim.pool_config import PoolConfig
 
 _CLC_CHARGE_PER_H, _CLC_DISCHARGE_PER_H = 0.7, 1.5  # of Vessim's cells, over capacity
 _CLC_EFFICIENCY = (0.978, 1 / 1.014)
@@ -95,20 +95,21 @@ def site_context(site: SitePlan, start: datetime, step_s: float, steps: int) -> 
     battery, cluster = site.config.microgrid.battery, site.cluster
     peak_w = float(site.load_w.max()) if site.load_w is not None else 0.0
     idle_w = float(site.load_w.min()) if site.load_w is not None else 0.0
-    service: ServiceModel | None = None
+    services: dict[str, ServiceModel] = {}
     classes: tuple[ClassInfo, ...] = ()
     if cluster is not None and site.demand is not None:
         peak_w, idle_w = cluster.peak_power_w, cluster.idle_power_w
-        service = service_model(cluster, site.demand)
-        classes = _classes(site, cluster, site.demand, service)
-    limits = _limits(site, service, classes, step_s)
+        services = service_models(cluster, site.demand)
+        classes = _classes(site, cluster, site.demand, services)
+    pools = _pools(site, services)
+    limits = _limits(site, pools, classes, step_s)
     return SiteContext(
         site=site.name,
         start=start,
         step_s=step_s,
         steps=steps,
         limits=limits,
-        pools=_pools(site, service, limits),
+        pools=pools,
         past_carbon_intensity_g_per_kwh=site.past_carbon_intensity_g_per_kwh,
         peak_power_w=peak_w,
         idle_power_w=idle_w,
@@ -116,36 +117,88 @@ def site_context(site: SitePlan, start: datetime, step_s: float, steps: int) -> 
         battery_min_soc=battery.min_soc if battery else None,
         battery_efficiency=_CLC_EFFICIENCY if isinstance(battery, ClcBattery) else (1.0, 1.0),
         classes=classes,
-        service=service,
+        service=next(iter(services.values())) if len(services) == 1 else None,
     )
 
 
 def _limits(
-    site: SitePlan, service: ServiceModel | None, classes: Sequence[ClassInfo], step_s: float
+    site: SitePlan,
+    pools: Mapping[str, PoolContext],
+    classes: Sequence[ClassInfo],
+    step_s: float,
 ) -> dict[str, ActuatorLimits]:
-    """Return the ranges of the actuators.
+    """Return the ranges of the actuators of the site, and of those that its pools share.
 
     The greatest admission rate, of which policies set fractions, is the gateway's if it has one,
     otherwise the workload's highest mean rate; without a policy the gateway stays as it is.
     Deferrable requests, where there are any, may be released as fast as the cluster serves them.
+    """
+    cluster, workload = site.cluster, site.workload
+    if cluster is None or workload is None or not pools:
+        return {}
+    rate = cluster.gateway.admission_rate_per_s
+    most = rate if math.isfinite(rate) else workload.peak_rate_per_s
+    limits = {"admission_rate": ActuatorLimits(0.0, most, initial=rate)}
+    limits |= _of_every_pool([context.limits for context in pools.values()])
+    split = LoadSplit.of(classes)
+    if split.deferrable_share > 0:
+        capacity_per_s = sum(
+            context.service.capacity_per_s() for context in pools.values() if context.service
+        )
+        fastest = max(capacity_per_s / split.deferrable_weight, workload.peak_rate_per_s)
+        limits["deferrable_rate"] = ActuatorLimits(0.0, fastest, initial=math.inf)
+    if (battery := site.config.microgrid.battery) is not None:
+        charge_w, discharge_w = battery_limits_w(battery, step_s)
+        limits["battery_power"] = ActuatorLimits(-discharge_w, charge_w, initial=math.inf)
+    return limits
+
+
+def _of_every_pool(ranges: Sequence[Mapping[str, ActuatorLimits]]) -> dict[str, ActuatorLimits]:
+    """Return the ranges of the values that every pool takes."""
+    first, *others = ranges
+    if not others:
+        return dict(first)
+    shared: dict[str, ActuatorLimits] = {}
+    for name in first:
+        if not all(name in limits for limits in others):
+            continue
+        of_pools = [limits[name] for limits in ranges]
+        least = max(limits.minimum for limits in of_pools)
+        most = min(limits.maximum for limits in of_pools)
+        if least <= most:
+            initial = max(limits.unthrottled for limits in of_pools)
+            unlimited = math.inf if math.isinf(initial) else None
+            shared[name] = ActuatorLimits(least, most, initial=unlimited)
+    return shared
+
+
+def _pools(site: SitePlan, services: Mapping[str, ServiceModel]) -> dict[str, PoolContext]:
+    """Return the pools of a site's cluster, with the ranges of their actuators."""
+    cluster = site.cluster
+    if cluster is None or site.workload is None or not services:
+        return {}
+    shares = cluster.dispatch.settable_shares
+    return {
+        pool.name: PoolContext(
+            limits=_of_pool(pool, services[pool.name], shares.get(pool.name)),
+            service=services[pool.name],
+        )
+        for pool in cluster.pools
+    }
+
+
+def _of_pool(
+    pool: PoolConfig, service: ServiceModel, share: float | None
+) -> dict[str, ActuatorLimits]:
+    """Return the ranges of a pool's actuators.
+
     Profiles know the highest clock alone. A power cap is at most the scenario's own, or what the
     GPU draws at most. Host memory behind the KV cache is at most what the scenario has.
     """
-    cluster, workload = site.cluster, site.workload
-    if cluster is None or workload is None or service is None:
-        return {}
-    pool, rate = cluster.pool, cluster.gateway.admission_rate_per_s
-    most = rate if math.isfinite(rate) else workload.peak_rate_per_s
     limits = {
-        "admission_rate": ActuatorLimits(0.0, most, initial=rate),
         "batch_cap": ActuatorLimits(1, pool.batch_cap),
         "active_replicas": ActuatorLimits(1, pool.replicas),
     }
-    split = LoadSplit.of(classes)
-    if split.deferrable_share > 0:
-        served_per_s = service.capacity_per_s() / split.deferrable_weight
-        fastest = max(served_per_s, workload.peak_rate_per_s)
-        limits["deferrable_rate"] = ActuatorLimits(0.0, fastest, initial=math.inf)
     if len(service.clocks) > 1:
         limits["clock_fraction"] = ActuatorLimits(pool.lowest_clock, 1.0)
         power, cap_w = pool.power, pool.power_cap_w
@@ -154,20 +207,9 @@ def _limits(
         limits["power_cap"] = ActuatorLimits(min(pool.lowest_cap_w, most_w), most_w, initial_w)
     if pool.kv_offload is not None:
         limits["cache_host_gib"] = ActuatorLimits(0.0, pool.kv_offload.host_gib)
-    if (battery := site.config.microgrid.battery) is not None:
-        charge_w, discharge_w = battery_limits_w(battery, step_s)
-        limits["battery_power"] = ActuatorLimits(-discharge_w, charge_w, initial=math.inf)
+    if share is not None:
+        limits["tier_share"] = ActuatorLimits(0.0, 1.0, initial=share)
     return limits
-
-
-def _pools(
-    site: SitePlan, service: ServiceModel | None, limits: Mapping[str, ActuatorLimits]
-) -> dict[str, PoolContext]:
-    """Return the only pool of a site's cluster, with the ranges of its actuators."""
-    if site.cluster is None:
-        return {}
-    of_pool = {name: value for name, value in limits.items() if ACTUATORS[name].scope == "pool"}
-    return {site.cluster.pool.name: PoolContext(limits=of_pool, service=service)}
 
 
 def battery_limits_w(battery: SimpleBattery | ClcBattery, step_s: float) -> tuple[float, float]:
@@ -180,9 +222,9 @@ def battery_limits_w(battery: SimpleBattery | ClcBattery, step_s: float) -> tupl
 
 
 def _classes(
-    site: SitePlan, cluster: ClusterConfig, demand: Demand, service: ServiceModel
+    site: SitePlan, cluster: ClusterConfig, demand: Demand, services: Mapping[str, ServiceModel]
 ) -> tuple[ClassInfo, ...]:
-    """Return the classes of a site's workload, with their lengths and weights."""
+    """Return the classes of a site's workload, with lengths, and weights in its first pool."""
     if site.workload is None:
         return ()
     infos = tuple(
@@ -201,7 +243,9 @@ def _classes(
     )
     if not demand.by_class:
         return infos
-    weights = class_weights(cluster, demand, service, LoadSplit.of(infos).tpot_slo_s)
+    pool = cluster.pools[0]
+    tpot_s = LoadSplit.of(infos).tpot_slo_s
+    weights = class_weights(pool, cluster.pue, demand, services[pool.name], tpot_s)
     return tuple(
         replace(
             info,

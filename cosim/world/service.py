@@ -38,17 +38,30 @@ _Steady = tuple[float, float, float]
 """Rate [requests/s], facility power [W] and time per token [s] of a replica."""
 
 
-def service_model(config: ClusterConfig, demand: Demand) -> ServiceModel:
-    """Return the capacity and power of a deployment for a workload's mean request.
+def service_models(config: ClusterConfig, demand: Demand) -> dict[str, ServiceModel]:
+    """Return the capacity and power of each pool for a workload's mean request, by name.
 
     Args:
         config: The deployment; a scenario's has been checked.
-        demand: The workload.
+        demand: The workload, all of which each pool is taken to get.
 
     Raises:
         InferenceSimError: If the deployment cannot be simulated.
     """
-    pool, pue = config.pool, config.pue
+    return {pool.name: service_model(pool, config.pue, demand) for pool in config.pools}
+
+
+def service_model(pool: PoolConfig, pue: Pue, demand: Demand) -> ServiceModel:
+    """Return the capacity and power of a pool for a workload's mean request.
+
+    Args:
+        pool: The pool; a scenario's has been checked.
+        pue: Facility power over IT power.
+        demand: The workload.
+
+    Raises:
+        InferenceSimError: If the pool cannot be simulated.
+    """
     lengths = _Lengths.of(demand, caching=pool.prefix_caching)
     batches = _batches(pool, lengths)
     by_clock = _by_clock(pool, pue, lengths, tuple(map(int, batches)))
@@ -73,7 +86,7 @@ def service_model(config: ClusterConfig, demand: Demand) -> ServiceModel:
 
 
 def class_weights(
-    config: ClusterConfig, demand: Demand, service: ServiceModel, tpot_s: float | None
+    pool: PoolConfig, pue: Pue, demand: Demand, service: ServiceModel, tpot_s: float | None
 ) -> tuple[float, ...]:
     """Return the service that a request of each class takes, in that of the mean request.
 
@@ -81,19 +94,19 @@ def class_weights(
     O tpot / b, over its mean; so the mean of the weights over the classes, by share, is 1.
 
     Args:
-        config: The deployment.
+        pool: The pool.
+        pue: Facility power over IT power.
         demand: The workload; one whose classes differ in length.
         service: Its service model.
         tpot_s: SLO for the time per token, which bounds the batch [s]; None for no bound.
     """
-    pool = config.pool
     stages, mixes = pool.execution_stages(), pool.scheduling.mixes
     batch = int(service.largest_batch(tpot_s))
     taken_s = [
         1
         / _steady(
             pool,
-            config.pue,
+            pue,
             stages,
             _Lengths.of(part, caching=pool.prefix_caching),
             batch,

@@ -19,7 +19,7 @@ from cosim.signals.areas import AREA_ZONES, hours_apart
 from cosim.world.closed_loop import with_rate
 from cosim.world.demand import Demand, expected_demand
 from cosim.world.sampling import sample_signals
-from cosim.world.service import service_model
+from cosim.world.service import service_models
 from cosim.world.workload import WorkloadSource, workload_source
 from inference_sim.arrays import FloatArray
 from inference_sim.deployment import ClusterConfig
@@ -106,10 +106,11 @@ def plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
         )
     demand: Demand | None = None
     if cluster is not None and workload is not None:
-        longest = cluster.pool.max_context_tokens
+        longest = max(pool.max_context_tokens for pool in cluster.pools)
         demand = expected_demand(workload, time.step, time.steps, longest)
         if workload.closed:
-            workload = with_rate(workload, service_model(cluster, demand))
+            first, *_ = service_models(cluster, demand).values()
+            workload = with_rate(workload, first)
             demand = expected_demand(workload, time.step, time.steps, longest)
     return SitePlan(
         config=site,

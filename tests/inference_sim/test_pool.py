@@ -11,6 +11,7 @@ import simpy
 from inference_sim.clock import advance
 from inference_sim.cluster import Cluster
 from inference_sim.deployment import ClusterConfig
+from inference_sim.dispatch import LeastEnergy, Tiers
 from inference_sim.errors import InferenceSimError
 from inference_sim.scheduling import SCHEDULERS, VllmScheduler, find_scheduler
 from inference_sim.workload import Arrival
@@ -25,9 +26,7 @@ def two_pools() -> ClusterConfig:
 
 def test_requests_and_energy_are_conserved_over_pools() -> None:
     stream = at_once(40, 300, 40)
-    cluster = Cluster(
-        two_pools(), stream, dispatch=lambda pools: lambda one: pools[one.request_id % 2]
-    )
+    cluster = Cluster(replace(two_pools(), dispatch=Tiers("a", {"b": 0.5})), stream)
     step = cluster.step(1000.0)
     requests = cluster.take_ended()
     assert cluster.drained
@@ -45,7 +44,7 @@ def test_several_pools_need_a_dispatch() -> None:
 
 
 def test_a_number_sets_every_pool_and_a_mapping_one() -> None:
-    cluster = Cluster(two_pools(), [], dispatch=lambda pools: lambda one: pools[0])
+    cluster = Cluster(replace(two_pools(), dispatch=LeastEnergy()), [])
     cluster.apply({"batch_cap": 9})
     cluster.apply({"batch_cap": {"b": 3}})
     assert [pool.batch_cap for pool in cluster.pools.values()] == [9, 3]

@@ -12,7 +12,13 @@ from cosim.commands.printing.cache import cache_notes, cache_warnings
 from cosim.commands.printing.control import print_control
 from cosim.commands.printing.layout import print_row, wrapped
 from cosim.commands.printing.notes import text_notes, trace_notes
-from cosim.commands.printing.site import carbon_rows, deployment, energy_balance, site_rows, work
+from cosim.commands.printing.site import (
+    carbon_rows,
+    deployments_of,
+    energy_balance,
+    site_rows,
+    work,
+)
 from cosim.report.headline import load_warning
 from cosim.results.summary import LiveReport
 from cosim.results.totals import ServingTotals
@@ -39,8 +45,9 @@ def print_report(result: Result) -> None:
         if several:
             console.print(Text(name, style="bold"))
         cluster = deployments[name]
-        if cluster is not None and isinstance(site, ServingTotals) and site.deployment is not None:
-            print_row(console, "Cluster", deployment(cluster, site.deployment))
+        if cluster is not None and isinstance(site, ServingTotals):
+            for title, text in deployments_of(cluster, site):
+                print_row(console, title, text)
             for text in cache_notes(cluster):
                 print_row(console, "Memory", text)
         for title, text in site_rows(site):

@@ -58,9 +58,36 @@ def site_rows(totals: RunTotals) -> Iterator[tuple[str, str]]:
         yield "Paper", _paper(totals.paper)
 
 
-def deployment(cluster: ClusterConfig, described: Deployment) -> str:
-    """Return the deployment, and its uncalibrated parts."""
-    pool = cluster.pool
+def deployments_of(cluster: ClusterConfig, totals: ServingTotals) -> Iterator[tuple[str, str]]:
+    """Yield the deployment, or that of each of several pools and the requests that it served."""
+    if totals.deployment is not None:
+        pool = _pool(cluster.pools[0], totals.deployment, f"PUE {cluster.pue}, ")
+        yield "Cluster", pool
+        return
+    of_pools = totals.pools or {}
+    if of_pools:
+        yield "Cluster", f"{len(of_pools)} pools, {cluster.gpus:,} GPUs, PUE {cluster.pue}"
+    for pool_config in cluster.pools:
+        if (found := of_pools.get(pool_config.name)) is None:
+            continue
+        yield "Pool", f"{pool_config.name}: {_pool(pool_config, found.deployment)}"
+        if found.share is not None:
+            per_token = found.gpu_j_per_output_token
+            joules = "" if per_token is None else f", {number(per_token)} J per output token"
+            yield (
+                "",
+                f"served {percent(found.share)} of the requests; GPUs {number(found.gpu_kwh)} kWh"
+                f"{joules}",
+            )
+    for name, scores in (totals.quality or {}).items():
+        yield (
+            "Quality",
+            f"{name}: " + ", ".join(f"{key} {number(at)}" for key, at in scores.items()),
+        )
+
+
+def _pool(pool: PoolConfig, described: Deployment, facility: str = "") -> str:
+    """Return a pool, and its uncalibrated parts."""
     host = f"{pool.host_power_w:g} W per GPU" if pool.host_power_w else "left out"
     reasons = [
         f"; {part} uncalibrated: {reason}"
@@ -72,7 +99,7 @@ def deployment(cluster: ClusterConfig, described: Deployment) -> str:
     ]
     return (
         f"{pool.model.name} on {pool.gpus:,} x {pool.gpu.name}, {pool.scheduler_name} "
-        f"scheduler, PUE {cluster.pue}, host power {host}{_host_memory(pool)}" + "".join(reasons)
+        f"scheduler, {facility}host power {host}{_host_memory(pool)}" + "".join(reasons)
     )
 
 

@@ -33,6 +33,9 @@ DEPENDS = "no bound: the requests depend on how they are served, by clients, ses
 SHARES = "no bound: prompts of the trace share text that caches find, so their work is not known"
 
 
+POOLS = "no bound: several pools are not in the programmes yet"
+
+
 def site_bounds(plan: Plan) -> dict[str, SiteBound]:
     """Return the programmes of the sites that have a cluster, by name."""
     by_site = _requests(plan)
@@ -50,9 +53,12 @@ def _requests(plan: Plan) -> dict[str, Requests]:
     """Return the requests that come to each site with a cluster, by its name.
 
     Raises:
-        ValueError: If the requests of one depend on how they are served, or their work on caches.
+        ValueError: If one has several pools, or its requests depend on how they are served, or
+            their work on caches.
     """
     for site in plan.sites:
+        if site.cluster is not None and len(site.cluster.pools) > 1:
+            raise ValueError(f"{POOLS} (site '{site.name}')")
         if site.workload is not None and site.workload.clients is not None:
             raise ValueError(f"{DEPENDS} (site '{site.name}')")
         if site.workload is not None and site.workload.shares_text:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cosim.world.plan import Plan
+from cosim.world.site_plan import SitePlan
 
 RIGHT_SIZED, BULK = "right_sized", "bulk"
 TRIAL_HOURS = range(0, 24, 3)
@@ -30,8 +31,14 @@ def right_sized(plan: Plan) -> Controllers | None:
     return [
         {"type": "autoscale", "site": site.name, "every": every_s}
         for site in plan.sites
-        if site.cluster is not None and site.cluster.pool.replicas > 1
+        if _may_sleep(site)
     ] or None
+
+
+def _may_sleep(site: SitePlan) -> bool:
+    """Return whether a site has replicas of one pool, of which some may sleep."""
+    pools = () if site.cluster is None else site.cluster.pools
+    return len(pools) == 1 and pools[0].replicas > 1
 
 
 def in_bulk(plan: Plan, hour_utc: int) -> Controllers | None:
@@ -46,7 +53,7 @@ def in_bulk(plan: Plan, hour_utc: int) -> Controllers | None:
             "type": "fixed_hours",
             "site": site.name,
             "hour_utc": hour_utc,
-            "replicas": site.cluster.pool.replicas > 1,
+            "replicas": _may_sleep(site),
         }
         for site in plan.sites
         if site.cluster is not None and "deferrable_rate" in plan.contexts[site.name].limits

@@ -29,7 +29,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
         return call
 
-    monkeypatch.setattr(context, "service_model", counting("service", context.service_model))
+    monkeypatch.setattr(context, "service_models", counting("service", context.service_models))
     monkeypatch.setattr(ClusterConfig, "check", counting("check", ClusterConfig.check))
     return counted
 

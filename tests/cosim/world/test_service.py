@@ -12,7 +12,7 @@ import pytest
 
 from controllers import ServiceModel
 from cosim.world.demand import Demand
-from cosim.world.service import class_weights, service_model
+from cosim.world.service import class_weights, service_models
 from inference_sim.cluster import Cluster
 from inference_sim.deployment import ClusterConfig
 from inference_sim.errors import InferenceSimError
@@ -53,6 +53,12 @@ def demand(output_cv2: float = 0.0, prompt: float = PROMPT, output: float = OUTP
     return Demand(np.ones(1), prompt, output, output_cv2)
 
 
+def only_model(config: ClusterConfig, workload: Demand) -> ServiceModel:
+    """The service model of the only pool."""
+    (model,) = service_models(config, workload).values()
+    return model
+
+
 def simulated(config: ClusterConfig, rate_per_s: float) -> tuple[StepTelemetry, list[Request]]:
     """Some thousand requests at random, after a while to settle."""
     cluster = Cluster(
@@ -72,7 +78,7 @@ def time_per_token_s(model: ServiceModel, rate_per_s: float) -> float:
 
 @cache
 def h100() -> ServiceModel:
-    return service_model(deployment(), demand())
+    return only_model(deployment(), demand())
 
 
 @pytest.mark.parametrize("load", [0.1, 0.3, 0.6])
@@ -91,7 +97,7 @@ def test_power_and_time_per_token_are_those_of_a_run(
     changes: dict[str, Any], within: float, load: float
 ) -> None:
     config = deployment(**changes)
-    model = service_model(config, demand())
+    model = only_model(config, demand())
     rate_per_s = load * model.capacity_per_s()
     telemetry, ended = simulated(config, rate_per_s)
     assert len(ended) == pytest.approx(REQUESTS, rel=0.1)
@@ -140,7 +146,7 @@ def test_at_a_lower_clock() -> None:
 )
 def test_what_must_hold_of_any(changes: dict[str, Any]) -> None:
     config = deployment(**changes)
-    model = service_model(config, demand(0.5))
+    model = only_model(config, demand(0.5))
     assert model.clocks[-1] == 1
     assert (np.diff(model.clocks) > 0).all()
     assert model.batches[0] == 1
@@ -164,12 +170,12 @@ def test_what_must_hold_of_any(changes: dict[str, Any]) -> None:
 def test_the_batch_is_what_cap_and_memory_allow() -> None:
     assert h100().batches[-1] == 128
     context = PROMPT + OUTPUT / 2 * (1 + 1 / 1)  # with a cv of 1 a running output is a mean longer
-    small = service_model(deployment(kv_blocks=math.ceil(10 * context / 16)), demand(1.0))
+    small = only_model(deployment(kv_blocks=math.ceil(10 * context / 16)), demand(1.0))
     assert small.batches[-1] == 10
 
 
 def test_replicas_scale_it() -> None:
-    three = service_model(deployment(replicas=3), demand())
+    three = only_model(deployment(replicas=3), demand())
     one = h100()
     assert three.capacity_per_s() == pytest.approx(3 * one.capacity_per_s())
     assert three.draw_w(30.0) == pytest.approx(3 * one.draw_w(10.0))
@@ -178,7 +184,7 @@ def test_replicas_scale_it() -> None:
 
 def test_a_deployment_that_does_not_fit() -> None:
     with pytest.raises(InferenceSimError):
-        service_model(deployment(model=find_model("meta-llama/Meta-Llama-3-70B")), demand())
+        only_model(deployment(model=find_model("meta-llama/Meta-Llama-3-70B")), demand())
 
 
 def test_the_weights_of_classes_are_their_times_in_a_run() -> None:
@@ -193,7 +199,7 @@ def test_the_weights_of_classes_are_their_times_in_a_run() -> None:
         demand(prompt=760, output=120, output_cv2=0.8 * 0.2 * 350**2 / 120**2),
         by_class=(short, long),
     )
-    weights = class_weights(config, mixed, service_model(config, mixed), None)
+    weights = class_weights(config.pool, config.pue, mixed, only_model(config, mixed), None)
     assert 0.8 * weights[0] + 0.2 * weights[1] == pytest.approx(1)
     taken_s = []
     for prompt, output in lengths:
