@@ -42,6 +42,7 @@ def plan() -> Plan:
     sites = [
         SimpleNamespace(
             name=name,
+            cluster=None,
             workload=SimpleNamespace(
                 config=SimpleNamespace(classes=one, sessions=None, retry=None)
             ),

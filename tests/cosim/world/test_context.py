@@ -44,7 +44,8 @@ def keys(text: str) -> tuple[str, str]:
 
 def test_a_plain_site() -> None:
     found = told()
-    assert set(found.limits) == set(ACTUATORS) - {"deferrable_rate", "cache_host_gib"}
+    others = {"deferrable_rate", "cache_host_gib", "tier_share"}
+    assert set(found.limits) == set(ACTUATORS) - others
     assert found.limits["admission_rate"] == ActuatorLimits(0, 0.5, INF)
     assert found.limits["batch_cap"] == ActuatorLimits(1, 1024)
     assert found.limits["active_replicas"] == ActuatorLimits(1, 1)
@@ -57,7 +58,7 @@ def test_a_plain_site() -> None:
 def test_every_actuator_has_a_range_at_a_site_with_everything() -> None:
     """One that is left out here could be set nowhere."""
     found = told(("sites:\n", DEFERRABLE), keys(f"{CACHING}\n      kv_offload: {OFFLOAD}"))
-    assert set(found.limits) == set(ACTUATORS)
+    assert set(found.limits) == set(ACTUATORS) - {"tier_share"}  # of several pools
 
 
 def test_host_memory_may_be_lowered_and_draws_power() -> None:

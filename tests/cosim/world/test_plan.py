@@ -17,8 +17,8 @@ from tests.cosim.builders import BASE, controlled, write, write_controller
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often the costly parts of making a plan were called."""
+    from cosim.scenario import pool
     from cosim.world import context
-    from inference_sim.deployment import ClusterConfig
 
     counted: Counter[str] = Counter()
 
@@ -30,7 +30,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         return call
 
     monkeypatch.setattr(context, "service_models", counting("service", context.service_models))
-    monkeypatch.setattr(ClusterConfig, "check", counting("check", ClusterConfig.check))
+    monkeypatch.setattr(pool, "check_pool", counting("check", pool.check_pool))
     return counted
 
 
