@@ -144,11 +144,16 @@ class SiteContext:
         object.__setattr__(self, "limits", MappingProxyType(dict(self.limits)))
         object.__setattr__(self, "pools", MappingProxyType(dict(self.pools)))
 
+    @property
+    def actuators(self) -> tuple[str, ...]:
+        """Names of the actuators of the site, and of those that only some of its pools have."""
+        of_pools = [name for pool in self.pools.values() for name in pool.limits]
+        return tuple(dict.fromkeys([*self.limits, *of_pools]))
+
     def settings(self) -> dict[Setting, ActuatorLimits]:
         """Return the range of everything that can be set, by actuator and pool."""
         ranges: dict[Setting, ActuatorLimits] = {}
-        of_pools = [name for pool in self.pools.values() for name in pool.limits]
-        for name in dict.fromkeys([*self.limits, *of_pools]):
+        for name in self.actuators:
             if ACTUATORS[name].scope == "site":
                 ranges[name, SITE] = self.limits[name]
                 continue

@@ -34,7 +34,7 @@ from controllers.placement import (
     period_steps,
 )
 from controllers.site_views import MicrogridReport, SiteReport
-from controllers.validation import read_action, read_site_action
+from controllers.validation import check_sums, read_action, read_site_action
 from controllers.views import SiteSignals, Viewer, check_signals
 
 BATTERY = "battery_power"
@@ -91,8 +91,8 @@ class ControllerHost:
 
     def actuators(self, site: str) -> tuple[str, ...]:
         """Return the names of the actuators that a site's cluster has."""
-        limits = self._contexts[site].limits
-        return tuple(name for name in limits if ACTUATORS[name].part == "cluster")
+        names = self._contexts[site].actuators
+        return tuple(name for name in names if ACTUATORS[name].part == "cluster")
 
     def sets_battery(self, site: str) -> bool:
         """Return whether a controller may set the power of a site's battery."""
@@ -193,14 +193,18 @@ class ControllerHost:
         }
 
     def _value(self, site: str, actuator: str) -> float | Mapping[str, float]:
-        """Return the value in force of an actuator: a number, or numbers by pool if they differ."""
+        """Return the value in force of an actuator: a number, or numbers by pool if they differ.
+
+        A number is for every pool: an actuator that only some pools have is set by pool.
+        """
         values = {
             target: value
             for (name, target), value in self._in_force[site].items()
             if name == actuator
         }
         numbers = set(values.values())
-        return numbers.pop() if len(numbers) == 1 else values
+        of_all = SITE in values or len(values) == max(1, len(self._contexts[site].pools))
+        return numbers.pop() if of_all and len(numbers) == 1 else values
 
     def _ask(self, entry: HostedController, observations: Mapping[str, SiteObservation]) -> None:
         """Ask one controller, and put its settings in force."""
@@ -235,6 +239,7 @@ class ControllerHost:
                 limits=self._limits[site],
                 call=replace(call, site=site),
             )
+            check_sums(self._set[site] | values, values, call=replace(call, site=site))
             for setting, new in values.items():
                 self._set[site][setting] = new
                 if not self._is_held(site, setting[0]):

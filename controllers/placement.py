@@ -106,7 +106,8 @@ def check_place(entry: HostedController, contexts: Mapping[str, SiteContext]) ->
             f"controller '{entry.name}' must stand at one of the sites {', '.join(contexts)} "
             f"(got {entry.site!r})"
         )
-    missing = sorted(frozenset(entry.controller.actuators) - contexts[entry.site].limits.keys())
+    present = contexts[entry.site].actuators
+    missing = sorted(frozenset(entry.controller.actuators).difference(present))
     if missing:
         raise ValueError(
             f"controller '{entry.name}' sets {' and '.join(missing)}, "

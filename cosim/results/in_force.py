@@ -58,10 +58,14 @@ def setting_use(run: Run, site: str | None, actuators: frozenset[str]) -> dict[s
     for actuator in (name for name in ACTUATORS if name in actuators):
         in_force_s = mattered_s = 0.0
         for name, record in run.recorder.sites.items():
-            limits = run.plan.contexts[name].limits.get(actuator)
-            if limits is None or site not in (None, name):
+            ranges = run.plan.contexts[name].settings()
+            settings = {key: limits for key, limits in ranges.items() if key[0] == actuator}
+            if not settings or site not in (None, name):
                 continue
-            in_force = _values(run, record, actuator, limits.unthrottled) != limits.unthrottled
+            in_force = np.zeros(len(record), dtype=bool)
+            for (_, pool), limits in settings.items():
+                initial = limits.unthrottled
+                in_force |= _values(run, record, actuator, pool, initial) != initial
             matters = _MATTERS[actuator](record) if actuator in _MATTERS else True
             in_force_s += step_s * int(in_force.sum())
             mattered_s += step_s * int((in_force & matters).sum())
@@ -69,8 +73,11 @@ def setting_use(run: Run, site: str | None, actuators: frozenset[str]) -> dict[s
     return found
 
 
-def _values(run: Run, record: SiteRecord, actuator: str, initial: float) -> FloatArray:
+def _values(run: Run, record: SiteRecord, actuator: str, pool: str, initial: float) -> FloatArray:
     """Return the value of an actuator in each step, shape (steps,)."""
+    if pool in record.pools:
+        no_steps = np.empty(0)  # a run that failed before the first step has no such column
+        return record.pools[pool].columns.get(ACTUATORS[actuator].field, no_steps)
     if actuator in SETTINGS:
         return record.column(SETTINGS[actuator])
     values = np.full(len(record), initial)

@@ -12,6 +12,8 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     Tag,
+    ValidationInfo,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -110,24 +112,34 @@ class PooledClusterKeys(StrictModel):
     """Power usage effectiveness, facility power over IT power: a number, or by load or
     temperature."""
 
-    @model_validator(mode="after")
-    def _possible(self) -> PooledClusterKeys:
-        names = Counter(pool.name for pool in self.pools)
+    @field_validator("pools")
+    @classmethod
+    def _separate(cls, pools: list[NamedPoolKeys]) -> list[NamedPoolKeys]:
+        names = Counter(pool.name for pool in pools)
         if twice := [name for name, count in names.items() if count > 1]:
             raise ValueError(f"several pools are named {', '.join(twice)}; give each its own name")
-        gpus = sum(pool.gpus for pool in self.pools)
+        gpus = sum(pool.gpus for pool in pools)
         if gpus > MAX_GPUS:
             raise ValueError(
                 f"a cluster may have {MAX_GPUS:,} GPUs (got {cut(f'{gpus:,}', 30)} over all "
                 "pools); split them over several sites"
             )
-        if self.dispatch is None and len(names) > 1:
+        return pools
+
+    @field_validator("dispatch")
+    @classmethod
+    def _between_pools(cls, dispatch: DispatchKeys, info: ValidationInfo) -> DispatchKeys:
+        if "pools" in info.data:
+            dispatch.check([pool.name for pool in info.data["pools"]])
+        return dispatch
+
+    @model_validator(mode="after")
+    def _possible(self) -> PooledClusterKeys:
+        if self.dispatch is None and len(self.pools) > 1:
             raise ValueError(
-                f"{len(names)} pools need a `dispatch` that chooses between them, such as "
+                f"{len(self.pools)} pools need a `dispatch` that chooses between them, such as "
                 f"{{type: tiers, default: {self.pools[0].name}}}"
             )
-        if self.dispatch is not None:
-            self.dispatch.check(tuple(names))
         self.config()
         return self
 
@@ -160,13 +172,15 @@ def _pue(keys: PueKeys, peak_it_w: float) -> Pue:
     return ConstantPue(keys) if isinstance(keys, float) else keys.model(peak_it_w)
 
 
-def _form(value: Any) -> Literal["one", "pools"]:
+def _form(value: Any) -> Literal["ClusterKeys", "PooledClusterKeys"]:
+    """Return the model of a cluster; errors find it by the name of its class."""
     several = isinstance(value, PooledClusterKeys) or (isinstance(value, dict) and "pools" in value)
-    return "pools" if several else "one"
+    return "PooledClusterKeys" if several else "ClusterKeys"
 
 
 AnyClusterKeys = Annotated[
-    Annotated[ClusterKeys, Tag("one")] | Annotated[PooledClusterKeys, Tag("pools")],
+    Annotated[ClusterKeys, Tag("ClusterKeys")]
+    | Annotated[PooledClusterKeys, Tag("PooledClusterKeys")],
     Discriminator(_form),
 ]
 """A deployment of one pool, by its keys, or of several."""

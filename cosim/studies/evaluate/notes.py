@@ -121,6 +121,12 @@ def _columns(evaluation: Evaluation) -> str:
 def _bounds(evaluation: Evaluation) -> Iterator[str]:
     """Yield the least emissions possible, by freedom."""
     bounds = [bound for bound in evaluation.bounds if bound is not None]
+    if not bounds and _has_pools(evaluation):
+        yield (
+            "No bounds: a site has several pools, and the bounds are those of one. Compare with "
+            "fixed shares of the pools instead, at equal quality."
+        )
+        return
     if not bounds and _depends_on_answers(evaluation):
         yield (
             "No bounds: clients send the next turn after an answer, or give up, so that the "
@@ -142,6 +148,12 @@ def _bounds(evaluation: Evaluation) -> Iterator[str]:
         "objectives are met. of bound: the saving over that of the bound with the policy's "
         "actuators."
     )
+
+
+def _has_pools(evaluation: Evaluation) -> bool:
+    """Return whether a cluster of some site has several pools."""
+    clusters = [site.get("cluster") or {} for site in evaluation.scenario.get("sites", ())]
+    return any(len(cluster.get("pools", ())) > 1 for cluster in clusters)
 
 
 def _depends_on_answers(evaluation: Evaluation) -> bool:
