@@ -81,9 +81,9 @@ class ClusterKeys(PoolKeys):
     @model_serializer(mode="wrap")
     def _in_order(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Write out the defaults, and keys of the whole between those of the pool."""
-        content = self.with_defaults(handler(self))
+        content = handler(self)
         last = {key: content.pop(key) for key in _LAST if key in content}
-        return content | last
+        return self.with_defaults(content | last)
 
 
 _LAST = ("gateway", "host_power_w", "pue", "power_cap_w", "embodied_g_per_gpu_hour")
