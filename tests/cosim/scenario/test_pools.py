@@ -159,7 +159,8 @@ def test_a_dispatch_is_a_rule_of_the_simulator(tmp_path: Path, written: str, rul
         (
             "type: tiers",
             "type: tier",
-            "s.yaml:17:24 sites.0.cluster.dispatch.type: unknown type 'tier'; did you mean 'tiers'?",
+            "s.yaml:17:24 sites.0.cluster.dispatch.type: unknown type 'tier'; "
+            "did you mean 'tiers'?",
         ),
         (
             "meta-llama/Meta-Llama-3-8B",
