@@ -89,13 +89,16 @@ class PoolContext:
     Attributes:
         limits: Ranges of the actuators that the pool has, by actuator name; read-only.
         service: Rates, powers and latencies of the pool; None where they are not known.
+        quality: Scores of its model by benchmark, as the scenario gives them; read-only.
     """
 
     limits: Mapping[str, ActuatorLimits]
     service: ServiceModel | None = None
+    quality: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "limits", MappingProxyType(dict(self.limits)))
+        object.__setattr__(self, "quality", MappingProxyType(dict(self.quality)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -91,8 +91,8 @@ class ControllerHost:
 
     def actuators(self, site: str) -> tuple[str, ...]:
         """Return the names of the actuators that a site's cluster has."""
-        limits = self._contexts[site].limits
-        return tuple(name for name in limits if ACTUATORS[name].part == "cluster")
+        names = dict.fromkeys(name for name, _ in self._limits[site])
+        return tuple(name for name in names if ACTUATORS[name].part == "cluster")
 
     def sets_battery(self, site: str) -> bool:
         """Return whether a controller may set the power of a site's battery."""
@@ -193,14 +193,18 @@ class ControllerHost:
         }
 
     def _value(self, site: str, actuator: str) -> float | Mapping[str, float]:
-        """Return the value in force of an actuator: a number, or numbers by pool if they differ."""
+        """Return the value in force of an actuator: a number, or numbers by pool.
+
+        A number is for every pool: numbers by pool are those that differ, or that not all have.
+        """
         values = {
             target: value
             for (name, target), value in self._in_force[site].items()
             if name == actuator
         }
         numbers = set(values.values())
-        return numbers.pop() if len(numbers) == 1 else values
+        everywhere = SITE in values or len(values) == max(len(self._contexts[site].pools), 1)
+        return numbers.pop() if everywhere and len(numbers) == 1 else values
 
     def _ask(self, entry: HostedController, observations: Mapping[str, SiteObservation]) -> None:
         """Ask one controller, and put its settings in force."""

@@ -58,10 +58,20 @@ def setting_use(run: Run, site: str | None, actuators: frozenset[str]) -> dict[s
     for actuator in (name for name in ACTUATORS if name in actuators):
         in_force_s = mattered_s = 0.0
         for name, record in run.recorder.sites.items():
-            limits = run.plan.contexts[name].limits.get(actuator)
-            if limits is None or site not in (None, name):
+            if site not in (None, name):
                 continue
-            in_force = _values(run, record, actuator, limits.unthrottled) != limits.unthrottled
+            context = run.plan.contexts[name]
+            limits = context.limits.get(actuator)
+            if limits is not None:
+                in_force = _values(run, record, actuator, limits.unthrottled) != limits.unthrottled
+            elif record.pools:  # of some pools alone
+                in_force = np.zeros(len(record), dtype=bool)
+                for pool, steps in record.pools.items():
+                    own = context.pools[pool].limits.get(actuator)
+                    if own is not None:
+                        in_force |= steps.columns[ACTUATORS[actuator].field] != own.unthrottled
+            else:
+                continue
             matters = _MATTERS[actuator](record) if actuator in _MATTERS else True
             in_force_s += step_s * int(in_force.sum())
             mattered_s += step_s * int((in_force & matters).sum())

@@ -19,6 +19,7 @@ from controllers import (
 )
 from controllers.forecast import Forecaster
 from controllers.service import LoadSplit
+from cosim.scenario.cluster import PooledClusterKeys
 from cosim.scenario.control import ForecastsKeys
 from cosim.scenario.microgrid import ClcBattery, SimpleBattery
 from cosim.scenario.scenario import Time
@@ -178,10 +179,14 @@ def _pools(site: SitePlan, services: Mapping[str, ServiceModel]) -> dict[str, Po
     if cluster is None or site.workload is None or not services:
         return {}
     shares = cluster.dispatch.settable_shares
+    keys = site.config.cluster
+    several = keys.pools if isinstance(keys, PooledClusterKeys) else []
+    quality = {pool.name: pool.quality for pool in several}
     return {
         pool.name: PoolContext(
             limits=_of_pool(pool, services[pool.name], shares.get(pool.name)),
             service=services[pool.name],
+            quality=quality.get(pool.name, {}),
         )
         for pool in cluster.pools
     }
