@@ -35,7 +35,7 @@ def build_table(subject: Subject) -> KernelTable:
     """
     source = KernelSource(subject)
     ends = source.ends
-    tokens = points(ends.tokens, 8)
+    tokens = points(ends.tokens, 8)  # as one prompt: of those beyond its end, attention is not used
     batches = points(max(ends.context), 4)
     head_s = [source.decode(batch, _SHORTEST_CONTEXT).head for batch in batches]
     return KernelTable(

@@ -1,7 +1,7 @@
 """Times of iterations as NVIDIA's package puts them together from its measurements.
 
-It is asked within the ends of these alone, and an operation that it would only estimate is an
-error.
+What is taken from it lies within the ends of these, and an operation that it would only estimate is
+an error.
 """
 
 from __future__ import annotations
