@@ -71,7 +71,7 @@ class KernelExecution:
         """Parts of the time that no measurement backs; requests beyond the table are the last."""
         table, engine = self.table, self._roofline.engine
         reasons = [
-            f"kernel times of tables ({table.engine} {table.engine_version}; no run was compared)"
+            f"kernel times of a table ({table.engine} {table.engine_version}), not fitted to runs"
         ]
         if engine.name == "none":
             reasons.append("host and sampler left out (engine 'none')")

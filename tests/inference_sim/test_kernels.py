@@ -88,7 +88,7 @@ def test_a_lower_clock_slows_as_it_slows_the_roofline(path: Path) -> None:
 
 class TestUncalibrated:
     def test_it_always_says_where_the_times_come_from(self, path: Path) -> None:
-        tables = "kernel times of tables (sglang 0.5; no run was compared)"
+        tables = "kernel times of a table (sglang 0.5), not fitted to runs"
         left_out = "host and sampler left out (engine 'none')"
         assert execution(path).uncalibrated_because == f"{tables}; {left_out}"
         unfitted = "engine 'made-up' was fitted on no runs"

@@ -230,7 +230,7 @@ class TestCommand:
     def test_without_the_package_it_names_the_extra(
         self, cosim: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        monkeypatch.setitem(sys.modules, "aiconfigurator_core", None)
+        monkeypatch.setitem(sys.modules, "aiconfigurator_core.sdk.engine", None)
         answer = cosim(*self.ARGUMENTS, "-o", tmp_path / "t.json")
         assert answer.code == 1
         assert "pip install 'carbon-cosim[kernels]'" in answer.err
