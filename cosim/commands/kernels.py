@@ -101,7 +101,8 @@ def _shown(table: KernelTable) -> str:
         if batch in (decode.batch[0], 32, 256, decode.batch[-1])
     )
     lines = [
-        f"{table.model.name} on {table.tensor_parallel} x {table.gpu}: {table.sources}",
+        f"{table.model.name} on {table.tensor_parallel} x {table.gpu}",
+        f"source                  {table.sources}",
         f"tokens of an iteration  up to {table.layers.most:,}",
         f"prompts                 up to {table.most_prompt_tokens:,} tokens",
         f"contexts of decodes     up to {longest}",

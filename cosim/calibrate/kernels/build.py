@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from cosim.calibrate.kernels.package import PACKAGE, Subject
+from cosim.calibrate.kernels.package import PACKAGE, Subject, installed_version
 from cosim.calibrate.kernels.source import KernelSource
 from inference_sim.arrays import FloatArray
 from inference_sim.execution.kernel_table import (
@@ -34,7 +34,7 @@ def build_table(subject: Subject) -> KernelTable:
         CosimError: If the package is missing, or has no measurements for it.
     """
     source = KernelSource(subject)
-    ends = source.ends
+    ends, kernels = source.ends, f"{subject.engine} {source.version}"
     tokens = points(ends.tokens, 8)  # as one prompt: of those beyond its end, attention is not used
     batches = points(max(ends.context), 4)
     head_s = [source.decode(batch, _SHORTEST_CONTEXT).head for batch in batches]
@@ -51,7 +51,7 @@ def build_table(subject: Subject) -> KernelTable:
         prompt_attention=_prompt_attention(source),
         decode_attention=_decode_attention(source, batches),
         most_prompt_tokens=ends.prompt,
-        sources=f"{PACKAGE}: kernels of {subject.engine} {source.version} on {subject.gpu}",
+        sources=f"{PACKAGE} {installed_version()}: {kernels} on {subject.gpu}",
         notice=NOTICE,
         notes=source.notes,
         extrapolated=source.extrapolated,

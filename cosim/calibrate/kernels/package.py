@@ -11,12 +11,15 @@ import importlib
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from cosim.errors import CosimError, ScenarioError, install_hint
 from inference_sim.execution.kernel_table import TableModel
 
-PACKAGE = "aiconfigurator-core 0.12"
+PACKAGE = "aiconfigurator-core"
+VERSION = "0.12"
+"""Series of its versions whose interface is used here; pyproject.toml has the same."""
 SYSTEMS = {
     "a100-sxm-80gb": "a100_sxm",
     "h100-sxm-80gb": "h100_sxm",
@@ -134,7 +137,7 @@ def import_package() -> Any:
     """Return the package's ``sdk``, with the parts of it that are used here.
 
     Raises:
-        CosimError: If it is not installed.
+        CosimError: If it is not installed, or is of another series.
     """
     try:
         for part in ("engine", "perf_database", "operations"):
@@ -142,11 +145,24 @@ def import_package() -> Any:
         sdk = importlib.import_module("aiconfigurator_core.sdk")
     except ImportError as error:
         raise CosimError(
-            "kernel tables are built from NVIDIA's package aiconfigurator-core: "
+            f"kernel tables are built from NVIDIA's package {PACKAGE} {VERSION}: "
             f"{install_hint('kernels')} ({error})"
         ) from None
+    if not installed_version().startswith(f"{VERSION}."):
+        raise CosimError(
+            f"kernel tables are built from {PACKAGE} {VERSION}: {install_hint('kernels')} (found "
+            f"{installed_version()})"
+        )
     logging.getLogger("aiconfigurator_core").setLevel(logging.ERROR)
     return sdk
+
+
+def installed_version() -> str:
+    """Return the package's version; "an unknown version" where pip did not install it."""
+    try:
+        return version(PACKAGE)
+    except PackageNotFoundError:
+        return "an unknown version"
 
 
 def find_rows(rows: Any, keys: Iterable[Any]) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from cosim.calibrate.kernels.build import build_table, points
-from cosim.calibrate.kernels.package import Subject
+from cosim.calibrate.kernels.package import PACKAGE, VERSION, Subject
 from cosim.errors import CosimError, ScenarioError
 from inference_sim.execution import Roofline, find_engine
 from inference_sim.execution.kernel_table import KernelTable, TableModel, read_kernel_table
@@ -122,6 +122,7 @@ def package(monkeypatch: pytest.MonkeyPatch) -> Package:
     for name in ("engine", "perf_database", "operations"):
         setattr(sdk, name, getattr(made_up, name))
         monkeypatch.setitem(sys.modules, f"aiconfigurator_core.sdk.{name}", ModuleType(name))
+    monkeypatch.setattr("cosim.calibrate.kernels.package.version", lambda name: "0.12.7")
     return made_up
 
 
@@ -140,6 +141,8 @@ def test_points_are_close_where_they_are_few() -> None:
 def test_a_table_gives_back_what_the_package_says(package: Package) -> None:
     table = build()
     assert (table.engine_version, table.most_prompt_tokens) == ("sglang 1", 2048)
+    assert table.sources == "aiconfigurator-core 0.12.7: sglang sglang 1 on h100-sxm-80gb"
+    assert "Apache License, Version 2.0" in table.notice
     assert (table.layers.most, table.decode_attention.batch[-1]) == (4096, 16)
     for tokens in (1, 100, 3000):
         assert table.layers(tokens) == pytest.approx(1e-3 + tokens * 1e-5)
@@ -208,6 +211,16 @@ def test_what_is_not_measured_is_refused(package: Package) -> None:
     package.reduce_source = "empirical"
     with pytest.raises(ScenarioError, match=r"x_ar, only an estimate \(empirical\)"):
         build()
+
+
+def test_another_series_of_the_package_is_refused(
+    package: Package, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cosim.calibrate.kernels.package.version", lambda name: "0.13.0")
+    with pytest.raises(CosimError, match=r"aiconfigurator-core 0\.12: pip .* \(found 0\.13\.0\)"):
+        build()
+    pinned = (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'"{PACKAGE}=={VERSION}.*"' in pinned
 
 
 class TestCommand:
