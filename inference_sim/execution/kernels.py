@@ -75,8 +75,11 @@ class KernelExecution:
         ]
         if engine.name == "none":
             reasons.append("host and sampler left out (engine 'none')")
-        elif unfitted := unfitted_engine(engine, self._roofline.gpu):
-            reasons.append(unfitted)
+        else:
+            if engine.name.startswith("vllm") and table.engine != "vllm":
+                reasons.append(f"host and sampler of '{engine.name}', not of {table.engine}")
+            if unfitted := unfitted_engine(engine, self._roofline.gpu):
+                reasons.append(unfitted)
         if table.extrapolated:
             reasons.append(f"extrapolated in the table: {', '.join(table.extrapolated)}")
         if self._beyond:

@@ -93,6 +93,8 @@ class TestUncalibrated:
         assert execution(path).uncalibrated_because == f"{tables}; {left_out}"
         unfitted = "engine 'made-up' was fitted on no runs"
         assert execution(path, ENGINE).uncalibrated_because == f"{tables}; {unfitted}"
+        others = execution(path, find_engine("vllm-0.17")).uncalibrated_because
+        assert "; host and sampler of 'vllm-0.17', not of sglang; engine 'vllm-0.17' was " in others
         wide = write_table(path, extrapolated=["the LM head"])
         reasons = execution(wide).uncalibrated_because
         assert reasons.endswith("; extrapolated in the table: the LM head")
