@@ -41,8 +41,11 @@ class SiteAction:
         batch_cap: Largest batch [sequences per replica].
         deferrable_rate_per_s: Release rate of deferrable requests [requests/s]; infinite for none.
         active_replicas: Replicas that are to serve, at least 1.
-        clock_fraction: Clock of the GPUs over their highest one.
-        power_cap_w: Power cap of each GPU [W]; infinite for none. The lower clock wins.
+        clock_fraction: Clock of the GPUs over their highest one, in every iteration.
+        prefill_clock: The same in iterations that compute prompts, decodes beside them included.
+        decode_clock: The same in iterations that only decode. The lower of `clock_fraction` and
+            either holds.
+        power_cap_w: Power cap of each GPU [W]; infinite for none. It only lowers the clock.
         cache_host_gib: Host memory behind the KV cache of each replica [GiB].
         tier_share: Share of the requests by pool [0 to 1]; the default pool gets the rest.
         battery_setpoint_w: Power of the battery [W], charging positive; clipped to its limits, and
@@ -56,6 +59,8 @@ class SiteAction:
     deferrable_rate_per_s: float | None = None
     active_replicas: int | Mapping[str, int] | None = None
     clock_fraction: float | Mapping[str, float] | None = None
+    prefill_clock: float | Mapping[str, float] | None = None
+    decode_clock: float | Mapping[str, float] | None = None
     power_cap_w: float | Mapping[str, float] | None = None
     cache_host_gib: float | Mapping[str, float] | None = None
     tier_share: Mapping[str, float] | None = None
@@ -89,13 +94,16 @@ class PoolContext:
     Attributes:
         limits: Ranges of the actuators that the pool has, by actuator name; read-only.
         service: Rates, powers and latencies of the pool; None where they are not known.
+        quality: Scores of its model by benchmark, as the scenario gives them; read-only.
     """
 
     limits: Mapping[str, ActuatorLimits]
     service: ServiceModel | None = None
+    quality: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "limits", MappingProxyType(dict(self.limits)))
+        object.__setattr__(self, "quality", MappingProxyType(dict(self.quality)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -144,16 +152,11 @@ class SiteContext:
         object.__setattr__(self, "limits", MappingProxyType(dict(self.limits)))
         object.__setattr__(self, "pools", MappingProxyType(dict(self.pools)))
 
-    @property
-    def actuators(self) -> tuple[str, ...]:
-        """Names of the actuators of the site, and of those that only some of its pools have."""
-        of_pools = [name for pool in self.pools.values() for name in pool.limits]
-        return tuple(dict.fromkeys([*self.limits, *of_pools]))
-
     def settings(self) -> dict[Setting, ActuatorLimits]:
         """Return the range of everything that can be set, by actuator and pool."""
         ranges: dict[Setting, ActuatorLimits] = {}
-        for name in self.actuators:
+        of_pools = [name for pool in self.pools.values() for name in pool.limits]
+        for name in dict.fromkeys([*self.limits, *of_pools]):
             if ACTUATORS[name].scope == "site":
                 ranges[name, SITE] = self.limits[name]
                 continue

@@ -91,7 +91,7 @@ class ControllerHost:
 
     def actuators(self, site: str) -> tuple[str, ...]:
         """Return the names of the actuators that a site's cluster has."""
-        names = self._contexts[site].actuators
+        names = dict.fromkeys(name for name, _ in self._limits[site])
         return tuple(name for name in names if ACTUATORS[name].part == "cluster")
 
     def sets_battery(self, site: str) -> bool:
@@ -193,9 +193,9 @@ class ControllerHost:
         }
 
     def _value(self, site: str, actuator: str) -> float | Mapping[str, float]:
-        """Return the value in force of an actuator: a number, or numbers by pool if they differ.
+        """Return the value in force of an actuator: a number, or numbers by pool.
 
-        A number is for every pool: an actuator that only some pools have is set by pool.
+        A number is for every pool: numbers by pool are those that differ, or that not all have.
         """
         values = {
             target: value
@@ -203,8 +203,8 @@ class ControllerHost:
             if name == actuator
         }
         numbers = set(values.values())
-        of_all = SITE in values or len(values) == max(1, len(self._contexts[site].pools))
-        return numbers.pop() if of_all and len(numbers) == 1 else values
+        everywhere = SITE in values or len(values) == max(len(self._contexts[site].pools), 1)
+        return numbers.pop() if everywhere and len(numbers) == 1 else values
 
     def _ask(self, entry: HostedController, observations: Mapping[str, SiteObservation]) -> None:
         """Ask one controller, and put its settings in force."""

@@ -106,8 +106,8 @@ def check_place(entry: HostedController, contexts: Mapping[str, SiteContext]) ->
             f"controller '{entry.name}' must stand at one of the sites {', '.join(contexts)} "
             f"(got {entry.site!r})"
         )
-    present = contexts[entry.site].actuators
-    missing = sorted(frozenset(entry.controller.actuators).difference(present))
+    there = {actuator for actuator, _ in contexts[entry.site].settings()}
+    missing = sorted(frozenset(entry.controller.actuators) - there)
     if missing:
         raise ValueError(
             f"controller '{entry.name}' sets {' and '.join(missing)}, "

@@ -23,10 +23,12 @@ from controllers.policies.carbon_time import CarbonTime
 from controllers.policies.clean_windows import CleanWindows
 from controllers.policies.day_ahead_plan import DayAheadPlan
 from controllers.policies.fixed_hours import FixedHours
+from controllers.policies.fixed_mix import FixedMix
 from controllers.policies.lowest_window import LowestWindow
 from controllers.policies.mpc import Mpc
 from controllers.policies.noop import Noop
 from controllers.policies.power_cap import PowerCap
+from controllers.policies.quality_lp import QualityLp
 from controllers.policies.slo_clock import SloClock
 from controllers.policies.suspend_resume import SuspendResume
 from controllers.policies.wait_awhile import WaitAwhile
@@ -55,6 +57,8 @@ BUILTIN: Mapping[str, ControllerType] = MappingProxyType(
         "autoscale": Autoscale,
         "clean_windows": CleanWindows,
         "fixed_hours": FixedHours,
+        "fixed_mix": FixedMix,
+        "quality_lp": QualityLp,
     }
 )
 """The policies that come with the package, by name."""

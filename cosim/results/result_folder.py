@@ -34,6 +34,7 @@ _FILES = {
     "requests.parquet",
     "scenario.resolved.yaml",
     "steps.parquet",
+    "pools.parquet",
     SUMMARY,
     TIMESERIES,
 }

@@ -41,8 +41,8 @@ def settings(controller: Scripted, at: SiteContext, steps: int = 1) -> list[Mapp
 
 
 def test_an_actuator_that_only_some_pools_have_is_one_of_the_site() -> None:
-    assert site(small=0.2).actuators == ("batch_cap", "tier_share")
-    assert "tier_share" not in context().actuators
+    hosted = host(contexts={"dc": site(small=0.2)})
+    assert hosted.actuators("dc") == ("batch_cap", "tier_share")
 
 
 def test_a_share_is_sent_by_pool() -> None:

@@ -21,6 +21,8 @@ RUN_COLUMNS = (
     "mattered_s", "mattered_s_by_actuator", "actuators", "load_state", "failure",
 )  # fmt: skip
 """Figures of a run that an evaluation writes."""
+OF_POOLS = ("quality_by_benchmark",)
+"""Further ones, of runs with several pools."""
 _MAY_BE_MISSING = (
     "marginal_g", "against_blind", "timing", "by_day", "against_flat", "of_bound",
     "marginal_saving",
@@ -44,7 +46,7 @@ def runs_of(evaluation: Evaluation, *more: str) -> Iterator[dict[str, Any]]:
                 "kind": variant.kind,
                 "decoy": None if variant.decoy is None else asdict(variant.decoy),
                 "week": number // each,
-            } | run.columns((*RUN_COLUMNS, *more))
+            } | run.columns((*RUN_COLUMNS, *more, *(OF_POOLS if run.quality_by_benchmark else ())))
 
 
 def runs_frame(evaluation: Evaluation) -> pd.DataFrame:

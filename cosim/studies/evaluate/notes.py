@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from cosim.accounting.words import percent
 from cosim.studies.evaluate.baselines import BULK, RIGHT_SIZED
 from cosim.studies.evaluate.evaluation import Evaluation
-from cosim.studies.evaluate.statistics import BATTERY, LEFT_WORK, MISSED, PolicyRow
+from cosim.studies.evaluate.statistics import BATTERY, LEFT_WORK, MISSED, WORSE, PolicyRow
 from cosim.studies.runs.figures import LEAST_SERVED, MUCH_STORED
 
 
@@ -50,6 +50,12 @@ def notes(evaluation: Evaluation) -> Iterator[str]:
             f"Objectives: {broke}. More than {percent(1 - LEAST_SERVED)} of the requests broke "
             "their SLOs, or of a class came too late, which without controllers they did not: "
             "the row has no saving and no rank."
+        )
+    if worse := _named(shown, WORSE):
+        yield (
+            f"Quality: {worse}. The mean score of the answers was lower than without controllers, "
+            "so that the row has no saving and no rank: let the dispatch have shares with the same "
+            "quality, and compare with those."
         )
     if missed := ", ".join(row.variant.label for row in shown if row.missed and not row.no_saving):
         yield (

@@ -14,7 +14,14 @@ from controllers import Decoy
 from cosim.results.folder import to_json
 from cosim.studies.bounds.bound import Bound
 from cosim.studies.evaluate.evaluation import Evaluation
-from cosim.studies.evaluate.frames import RUN_COLUMNS, flat_row, policies_frame, runs_frame, runs_of
+from cosim.studies.evaluate.frames import (
+    OF_POOLS,
+    RUN_COLUMNS,
+    flat_row,
+    policies_frame,
+    runs_frame,
+    runs_of,
+)
 from cosim.studies.evaluate.notes import notes
 from cosim.studies.evaluate.page import evaluation_page
 from cosim.studies.evaluate.statistics import PolicyRuns, rows
@@ -85,7 +92,7 @@ def _evaluation(content: Any) -> Evaluation:
     if not written.runs:
         raise ValueError("runs: expected at least one (got 0)")
     by_variant: dict[Variant, list[Any]] = {}
-    figures = read_runs(written.runs, RUN_COLUMNS)
+    figures = read_runs(written.runs, RUN_COLUMNS, OF_POOLS)
     for entry, run in zip(written.runs, figures, strict=True):
         of = TypeAdapter(_RunOf).validate_python(entry)
         by_variant.setdefault(Variant(of.policy, -1, of.kind, of.decoy), []).append(run)

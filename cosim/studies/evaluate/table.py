@@ -14,7 +14,7 @@ from cosim.studies.runs.interval import Interval, interval
 
 HEADER = (
     "policy", "carbon {mass}", "saving %", "against blind %", "by timing %", "of bound %",
-    "SLO %", "late", "left", "wait h", "TTFT p99 s", "TPOT p99 ms", "energy {energy}",
+    "SLO %", "quality", "late", "left", "wait h", "TTFT p99 s", "TPOT p99 ms", "energy {energy}",
     "by the day %", "marginal %", "cost", "peak {power}", "import {mass}", "battery {mass}",
     "guard h", "mattered h",
 )  # fmt: skip
@@ -82,6 +82,7 @@ def cells(row: PolicyRow, units: TableUnits) -> tuple[str, ...]:
         _beyond(row, row.timing),
         "" if row.of_bound is None or row.no_saving else interval(row.of_bound, 100.0, 0),
         _attainment(row),
+        ", ".join(f"{name} {score:.4g}" for name, score in row.quality.items()),
         f"{row.late:,.0f}",
         f"{row.backlog:,.0f}" + (f", {row.failures} failed" if row.failures else ""),
         number(row.wait_s, 1 / 3600, 2),
