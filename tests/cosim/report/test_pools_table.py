@@ -67,6 +67,6 @@ def test_the_page_of_a_run_has_them_with_a_chart(tmp_path: Path) -> None:
     page = folder_page(run_text(tmp_path, text()).folder)
     (section,) = [section for section in page.sections if section.key == "pools"]
     (chart,) = [block for block in section.blocks if isinstance(block, LineChart)]
-    assert [line.name for line in chart.panels[0].lines] == ["large", "small"]
+    assert [line.name for line in chart.panels[0].series] == ["large", "small"]
     plain = folder_page(run_text(tmp_path, controlled()).folder)
     assert "pools" not in [section.key for section in plain.sections]
