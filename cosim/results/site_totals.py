@@ -18,6 +18,7 @@ from cosim.accounting.energy import (
 )
 from cosim.accounting.paper import paper_table2
 from cosim.loop.record import Run, SiteRecord
+from cosim.results.coverage import Coverage, SiteUse, coverage_of
 from cosim.results.kv_cache import KvCache
 from cosim.results.pooling import (
     attribution,
@@ -112,9 +113,17 @@ def _serving_totals(
     tokens = _tokens(cluster, latencies)
     gpu_kwh = flows.kwh(record.column("gpu_power_w"))
     host_kwh = flows.kwh(record.column("host_power_w"))
-    marginal = plain.marginal_carbon_g
+    marginal, deployment = plain.marginal_carbon_g, _deployment(cluster)
+    shares = attribution([latencies], gpu_kwh, plain.carbon_g.import_)
+    use = SiteUse(
+        flows=flows,
+        gpu_w=record.column("gpu_power_w"),
+        host_w=record.column("host_power_w"),
+        idle_kwh=shares.idle.energy_kwh,
+        embodied_g=plain.carbon_g.embodied,
+    )
     return ServingTotals(
-        deployment=_deployment(cluster),
+        deployment=deployment,
         requests=requests,
         rejections=dict(sorted(cluster.rejections.items())),
         tokens=tokens,
@@ -130,12 +139,20 @@ def _serving_totals(
         marginal_carbon_g=(
             None if marginal is None else per_work(marginal, marginal.total, requests, tokens)
         ),
-        attribution=attribution([latencies], gpu_kwh, plain.carbon_g.import_),
+        coverage=_coverage(record.site, deployment, use),
+        attribution=shares,
         battery=plain.battery,
         grid=plain.grid,
         cost=plain.cost,
         paper=plain.paper,
     )
+
+
+def _coverage(site: SitePlan, deployment: Deployment, use: SiteUse) -> Coverage | None:
+    if site.cluster is None or site.config.cluster is None:
+        return None
+    reasons = (deployment.uncalibrated, deployment.power_uncalibrated)
+    return coverage_of(site.config.cluster, site.cluster.pool, reasons, use)
 
 
 def _trace_left_out(site: SitePlan) -> TraceLeftOut | None:
