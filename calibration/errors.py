@@ -7,7 +7,7 @@ because something in the node held them up, are left out here too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,12 +34,9 @@ _HEADER = """\
 """
 
 
-def judged_regimes() -> tuple[Regime, ...]:
-    """Return the fitted regimes, and profiles that only take over what was fitted elsewhere.
-
-    Those have a GPU's kernels and the host of another node: nothing of the engine is fitted.
-    """
-    borrowed = [
+def borrowing_regimes() -> tuple[Regime, ...]:
+    """Return the B200 with the host of the H100, its default profile: only experts are fitted."""
+    return tuple(
         replace(
             regime,
             name=f"{regime.name}, host of the H100",
@@ -48,8 +45,7 @@ def judged_regimes() -> tuple[Regime, ...]:
         )
         for regime in REGIMES
         if regime.profile == "vllm-0.11-b200-waiting"
-    ]
-    return (*REGIMES, *borrowed)
+    )
 
 
 def half_width(predictions: Iterable[Prediction]) -> float:
@@ -59,29 +55,24 @@ def half_width(predictions: Iterable[Prediction]) -> float:
 
 
 def predictions_of(rows: Sequence[Row]) -> dict[str, list[Prediction]]:
-    """Return the judged predictions by name of the regime."""
+    """Return the judged predictions by name of the regime, on the GPUs that rows are of."""
     groups: dict[str, list[Prediction]] = {}
-    regimes = judged_regimes()
-    for profile in (regime.profile for regime in regimes):
-        chosen = [regime for regime in regimes if regime.profile == profile]
-        # Power is fitted on all engines of a GPU at once, as it is shipped.
-        others = [r for r in REGIMES if r.gpu == chosen[0].gpu and r.engine != chosen[0].engine]
-        of_gpu, _ = held_out(rows, chosen[0].gpu, (*chosen, *others))
-        for prediction in of_gpu:
-            if not prediction.run.fitted or prediction.run.regime.profile != profile:
-                continue
-            row = prediction.run.row
-            name = regime_name(
-                profile, row.gpu, row.model.precision, experts=bool(row.model.experts)
-            )
-            groups.setdefault(name, []).append(prediction)
+    gpus = {row.gpu for row in rows}
+    for regimes in (REGIMES, borrowing_regimes()):
+        for gpu in dict.fromkeys(regime.gpu for regime in regimes if regime.gpu in gpus):
+            for prediction in held_out(rows, gpu, regimes)[0]:
+                row, profile = prediction.run.row, prediction.run.regime.profile
+                if prediction.run.fitted:
+                    experts = bool(row.model.experts)
+                    name = regime_name(profile, row.gpu, row.model.precision, experts=experts)
+                    groups.setdefault(name, []).append(prediction)
     return groups
 
 
-def errors_text(rows: Sequence[Row]) -> str:
-    """Return the content of the data file."""
+def errors_text(groups: Mapping[str, Sequence[Prediction]]) -> str:
+    """Return the content of the data file, from the predictions of each regime."""
     parts = [_HEADER]
-    for name, group in predictions_of(rows).items():
+    for name, group in groups.items():
         first = group[0].run
         widths = sorted({prediction.run.row.gpus for prediction in group})
         architectures = len({prediction.run.row.model.name for prediction in group})
@@ -105,4 +96,4 @@ def errors_text(rows: Sequence[Row]) -> str:
 
 def write_errors(rows: Sequence[Row], file: Path = FILE) -> None:
     """Write the data file."""
-    file.write_text(errors_text(rows), encoding="utf-8")
+    file.write_text(errors_text(predictions_of(rows)), encoding="utf-8")

@@ -152,6 +152,8 @@ def _not_calibrated(
         reasons.append("time_factor: errors are known of times without one")
     if keys.power.type != "two_resource":
         reasons.append(f"power '{keys.power.type}': errors are known of 'two_resource'")
+    elif keys.power.memory_w is not None:
+        reasons.append("power.memory_w: errors are known of the GPU's own")
     if errors is None and not reasons:
         kind = "mixture of experts" if pool.model.experts else "dense model"
         reasons.append(

@@ -82,6 +82,7 @@ def test_energy_beyond_the_sun_comes_from_the_grid(tmp_path: Path) -> None:
     [
         (["sites.0.cluster.precision=fp8"], "fp8 weights"),
         (["sites.0.cluster.gpu=h200-sxm-141gb"], "power of the H100"),
+        (["sites.0.cluster.power={type: two_resource, memory_w: 400}"], "power.memory_w"),
         (["sites.0.cluster.power.type=mfu_power_law"], "power 'mfu_power_law'"),
         (
             ["sites.0.cluster.execution={type: roofline, time_factor: 1.1}"],
