@@ -151,5 +151,5 @@ def test_in_the_loop_it_saves_energy_and_holds_the_objective(tmp_path, runs: Run
     open_ = runs(write(tmp_path / "noop.yaml", text.replace(entry, "{type: noop}")))
     assert ran.column("clock_fraction")[0] == 1 > ran.column("clock_fraction")[1:].max()
     assert (ran.column("tpot_p99_s") < 0.02).all()
-    assert ran.column("facility_power_w").mean() < 0.65 * open_.column("facility_power_w").mean()
+    assert ran.column("gpu_power_w").mean() < 0.65 * open_.column("gpu_power_w").mean()
     assert ran.column("completed").sum() > 0.99 * open_.column("completed").sum()
