@@ -189,7 +189,7 @@ def _sentences(summary: Summary, totals: RunTotals) -> Iterator[str]:
     yield text
     if isinstance(totals, ServingTotals):
         if totals.coverage is not None:
-            yield _covered(totals.coverage)
+            yield _covered(totals.coverage, of_one_site=totals.deployment is not None)
         yield _serving(totals)
     if summary.controllers:
         changes = sum(controller.actions for controller in summary.controllers)
@@ -199,21 +199,20 @@ def _sentences(summary: Summary, totals: RunTotals) -> Iterator[str]:
         yield "No controller acted."
 
 
-def _covered(coverage: Coverage) -> str:
+def _covered(coverage: Coverage, *, of_one_site: bool) -> str:
     """Return how far measurements back energy and carbon."""
-    share = (
-        f"{percent(coverage.calibrated)} of the energy of GPUs and hosts is calibrated: its "
-        "coefficients were measured on that GPU, engine and precision."
-    )
+    share = f"{percent(coverage.calibrated)} of the energy of GPUs and hosts is calibrated"
     if coverage.energy_kwh is None or coverage.carbon_g is None:
+        hosts = ", that of the hosts" if of_one_site and coverage.calibrated else ""
         return (
             "Energy and carbon have no band, because the deployment is not calibrated "
-            f"({coverage.not_calibrated}). {share}"
+            f"({coverage.not_calibrated}). {share}{hosts}."
         )
     return (
         f"By the errors of nine in ten measured runs, it used "
         f"{span('kWh', coverage.energy_kwh.low, coverage.energy_kwh.high)} and caused "
-        f"{span('g', coverage.carbon_g.low, coverage.carbon_g.high)} CO2e. {share}"
+        f"{span('g', coverage.carbon_g.low, coverage.carbon_g.high)} CO2e. {share}: its "
+        "coefficients were measured on that GPU, engine and precision."
     )
 
 

@@ -214,7 +214,7 @@ def carbon_rows(totals: RunTotals) -> Iterator[tuple[str, str]]:
     if totals.marginal_carbon_g is not None:
         yield "", _carbon(totals.marginal_carbon_g, has_supply=has_supply)
     if isinstance(totals, ServingTotals) and totals.coverage is not None:
-        yield "Error", _coverage(totals.coverage, totals.deployment)
+        yield "Band", _coverage(totals.coverage, totals.deployment)
 
 
 def _carbon(carbon: Carbon, *, has_supply: bool) -> str:
@@ -240,7 +240,8 @@ def _coverage(coverage: Coverage, described: Deployment | None) -> str:
     if coverage.energy_kwh is None or coverage.carbon_g is None:
         told = described is None or described.uncalibrated or described.power_uncalibrated
         reason = "" if told else f": {coverage.not_calibrated}"
-        return f"not calibrated, no band on energy and carbon{reason}; {share}"
+        hosts = ", that of the hosts" if described is not None and coverage.calibrated else ""
+        return f"none, because not calibrated{reason}; {share}{hosts}"
     energy_band = span("kWh", coverage.energy_kwh.low, coverage.energy_kwh.high)
     carbon_band = span("g", coverage.carbon_g.low, coverage.carbon_g.high)
     return f"{energy_band} and {carbon_band}, by the errors of 9 in 10 measured runs; {share}"

@@ -107,8 +107,9 @@ def test_without_a_regime_there_is_no_band(
     hosts = host_kwh / (site.energy_kwh.gpu + host_kwh)
     estimated = "h200" in overrides[0]  # its host is taken from the H100's
     assert found.calibrated == pytest.approx(0.0 if estimated else hosts)
-    said = dict(site_rows(site))["Error"]
-    assert said.startswith("not calibrated, no band on energy and carbon")
+    said = dict(site_rows(site))["Band"]
+    assert said.startswith("none, because not calibrated")
+    assert said.endswith("calibrated" if estimated else "calibrated, that of the hosts")
     assert site.deployment is not None
     told = site.deployment.uncalibrated or site.deployment.power_uncalibrated
     assert (reason in said) is not bool(told)  # a reason that stands with the cluster already
@@ -122,7 +123,7 @@ def test_times_from_profiles_claim_nothing(tmp_path: Path) -> None:
     )
     site = totals(run_text(tmp_path, BASE, *changes))
     assert site.coverage is None
-    assert "Error" not in dict(site_rows(site))
+    assert "Band" not in dict(site_rows(site))
 
 
 def test_hosts_of_the_scenario_are_not_ours_to_claim(tmp_path: Path) -> None:
@@ -186,6 +187,6 @@ def test_a_summary_that_was_written_before(tmp_path: Path) -> None:
 
 def test_the_words(tmp_path: Path) -> None:
     ran = run_text(tmp_path, BASE)
-    assert "by the errors of 9 in 10 measured runs; " in dict(site_rows(totals(ran)))["Error"]
+    assert "by the errors of 9 in 10 measured runs; " in dict(site_rows(totals(ran)))["Band"]
     said = " ".join(headline(ran.result.summary).sentences)
     assert "By the errors of nine in ten measured runs, it used" in said
