@@ -13,8 +13,8 @@ class CoefficientEnds(FileEntry):
     """A coefficient and its ends.
 
     Attributes:
+        name: Its key in the ``power`` of a scenario's cluster.
         description: Its name in words.
-        key: Its key in the ``power`` of a scenario's cluster.
         factor: Whether the ends are factors on the value of the GPU, or values.
         low, high: The ends.
         sources: Where they come from.
@@ -22,7 +22,6 @@ class CoefficientEnds(FileEntry):
 
     name: str
     description: str
-    key: str
     factor: bool
     low: NonNegative
     high: Positive

@@ -30,7 +30,7 @@ def at_end(document: Document, end: CoefficientEnd) -> Document:
         own = None if keys.cluster is None else _own(keys.cluster, end.coefficient)
         if own is not None:
             power = {"type": "two_resource", **site["cluster"].get("power", {})}
-            power[ends.key] = ends.value(own, high=end.high)
+            power[end.coefficient] = ends.value(own, high=end.high)
             site = {**site, "cluster": {**site["cluster"], "power": power}}
         sites.append(site)
     return replace(document, data={**document.data, "sites": sites})
