@@ -124,7 +124,27 @@ ACTUATORS: Mapping[str, Actuator] = MappingProxyType(
         "clock_fraction": Actuator(
             field="clock_fraction",
             unit="fraction",
-            description="clock of the GPUs over their highest one",
+            description="clock of the GPUs over their highest one, in every iteration",
+            example=ActuatorLimits(0.3, 1.0),
+            scope="pool",
+            throttles=True,
+            slows=True,
+        ),
+        "prefill_clock": Actuator(
+            field="prefill_clock",
+            unit="fraction",
+            description="clock of iterations that compute prompts; the lower of clock_fraction "
+            "and it holds",
+            example=ActuatorLimits(0.3, 1.0),
+            scope="pool",
+            throttles=True,
+            slows=True,
+        ),
+        "decode_clock": Actuator(
+            field="decode_clock",
+            unit="fraction",
+            description="clock of iterations that only decode; the lower of clock_fraction and it "
+            "holds",
             example=ActuatorLimits(0.3, 1.0),
             scope="pool",
             throttles=True,

@@ -81,7 +81,7 @@ def coverage_of(
         uncalibrated: Why its timing and its power are not backed by measurements, if they are not.
         use: Its energy.
     """
-    if keys.execution.type != "roofline":
+    if keys.execution.type in ("profile", "vidur"):
         return None
     gpu_kwh, host_kwh = use.flows.kwh(use.gpu_w), use.flows.kwh(use.host_w)
     errors = measured_errors(pool.model, pool.gpu, pool.engine)

@@ -28,6 +28,7 @@ from cosim.world.forecasts import forecaster
 from cosim.world.service import class_weights, service_model
 from cosim.world.site_plan import SitePlan
 from inference_sim.deployment import ClusterConfig
+from inference_sim.pace import CLOCKS
 
 _CLC_CHARGE_PER_H, _CLC_DISCHARGE_PER_H = 0.7, 1.5  # of Vessim's cells, over capacity
 _CLC_EFFICIENCY = (0.978, 1 / 1.014)
@@ -147,7 +148,8 @@ def _limits(
         fastest = max(served_per_s, workload.peak_rate_per_s)
         limits["deferrable_rate"] = ActuatorLimits(0.0, fastest, initial=math.inf)
     if len(service.clocks) > 1:
-        limits["clock_fraction"] = ActuatorLimits(pool.lowest_clock, 1.0)
+        for name in CLOCKS:
+            limits[name] = ActuatorLimits(pool.lowest_clock, 1.0)
         power, cap_w = pool.power, pool.power_cap_w
         initial_w = cap_w if cap_w < power.max_w else math.inf
         most_w = min(cap_w, power.max_w)
