@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -20,7 +20,7 @@ from inference_sim.execution import IterationCost, Roofline, find_engine
 from inference_sim.files.catalogue import read_data
 from inference_sim.hardware import GpuSpec, find_gpu
 from inference_sim.models import find_model
-from inference_sim.power import TwoResource, Use
+from inference_sim.power import CLOCK_EXPONENT, TwoResource, Use
 from inference_sim.power_cap import LOWEST_CLOCK, clocks_up_to
 
 WITHIN = 0.08
@@ -58,8 +58,8 @@ class Work:
             return at_clock.iteration([(self.prompt, 0)], 1)
         return at_clock.decode(self.batch).at(self.batch * self.context)
 
-    def power_w(self, clock: float) -> float:
-        """Return the mean power of a GPU [W]."""
+    def power_w(self, clock: float, exponent: float = CLOCK_EXPONENT) -> float:
+        """Return the mean power of a GPU [W], with an exponent of the power over the clock."""
         cost, one = self.cost(clock), np.ones(1)
         rate = 1 / cost.duration_s
         use = Use(
@@ -71,7 +71,13 @@ class Work:
             clock_fraction=clock * one,
             padding=cost.padding_flops * rate / self.gpu.peak_flops * one,
         )
-        return float(TwoResource.of(self.gpu).busy_w(use)[0])
+        power = replace(TwoResource.of(self.gpu), clock_exponent=exponent)
+        return float(power.busy_w(use)[0])
+
+    def joules(self, clock: float, exponent: float) -> float:
+        """Return the energy of the work over that at full clock."""
+        pace = self.cost(clock).duration_s / self.cost(1.0).duration_s
+        return pace * self.power_w(clock, exponent) / self.power_w(1.0)
 
     def clock_under(self, cap_w: float) -> float:
         """Return the highest clock whose power is not above a cap, or the lowest."""
@@ -145,6 +151,23 @@ def points() -> list[Point]:
                 )
             )
     return found
+
+
+def exponents() -> dict[str, float]:
+    """Return the exponent that meets each measured energy at a clock best, of 1 to 3.
+
+    Those between which they lie are the ends in ``inference_sim/power/ends.yaml``.
+    """
+    candidates = np.round(np.arange(1.0, 3.01, 0.1), 1)
+    best = {}
+    for name, sweep in sweeps().items():
+        work = Work.of(sweep["ours"])
+        for point in sweep["points"]:
+            if "clock" not in point or "joules" not in point:
+                continue
+            off = [abs(work.joules(point["clock"], n) - point["joules"]) for n in candidates]
+            best[f"{name} at {point['clock']}"] = float(candidates[int(np.argmin(off))])
+    return best
 
 
 def report() -> str:

@@ -10,6 +10,7 @@ from cosim.studies.evaluate.baselines import BULK, RIGHT_SIZED
 from cosim.studies.evaluate.evaluation import Evaluation
 from cosim.studies.evaluate.statistics import BATTERY, LEFT_WORK, MISSED, WORSE, PolicyRow
 from cosim.studies.runs.figures import LEAST_SERVED, MUCH_STORED
+from inference_sim.power.ends import find_ends
 
 
 def notes(evaluation: Evaluation) -> Iterator[str]:
@@ -115,6 +116,8 @@ def _columns(evaluation: Evaluation) -> str:
             "by timing: saving beyond that of the same policy shown intensity and sun moved in "
             f"time, in percent of {noop}: the same actions, at the wrong hours."
         )
+    if evaluation.ends:
+        texts.append(_ends(evaluation))
     if any(row.by_day is not None for row in evaluation.rows):
         texts.append("by the day: beyond that of the same policy shown the signals of other days.")
     texts.append(
@@ -122,6 +125,20 @@ def _columns(evaluation: Evaluation) -> str:
         "after their deadline, or never. left: not served at the end."
     )
     return " ".join(texts)
+
+
+def _ends(evaluation: Evaluation) -> str:
+    """Return which coefficients were taken to their ends, and what the columns are."""
+    named = dict.fromkeys(of_end.end.coefficient for of_end in evaluation.ends)
+    listed = []
+    for ends in map(find_ends, named):
+        times = "times " if ends.factor else ""
+        listed.append(f"{ends.description} {times}{ends.low:g} and {ends.high:g}")
+    return (
+        f"at the ends: the least and the most that is saved with {'; '.join(listed)}, each alone. "
+        "depends on: the coefficients at an end of which the saving, or that against blind, has "
+        "another sign or is none."
+    )
 
 
 def _bounds(evaluation: Evaluation) -> Iterator[str]:

@@ -82,6 +82,10 @@ class PolicyRow:
         no_saving: Why the row has no saving and no rank; empty if it has: a run that broke off,
             requests that it did not serve, objectives that it missed, answers of a lower quality,
             or a battery whose content at the end makes most of the saving.
+        depends_on: Coefficients at one of whose ends the saving, or that against the best blind
+            baseline, has another sign or is none, in words; empty if there are none, None if no
+            ends were run.
+        least_saving, most_saving: Its saving at the ends; None without one there.
     """
 
     variant: Variant
@@ -118,6 +122,9 @@ class PolicyRow:
     failures: int
     missed: int
     no_saving: str = ""
+    depends_on: str | None = None
+    least_saving: float | None = None
+    most_saving: float | None = None
 
 
 def rows(
