@@ -15,7 +15,7 @@ COMMON = (
     CLASSES,
     "sites.0.microgrid.price={type: constant, value_per_kwh: 0.1}",
     "sites.0.microgrid.solar.peak_power_w=100",
-    "sites.0.cluster.host_power_w=0",  # so that the battery weighs
+    "sites.0.cluster.host_power_w=20",  # so that the battery weighs
 )
 SETTINGS = {
     "plain": ("controllers=[]",),

@@ -39,20 +39,20 @@ def test_what_is_said_of_it_follows_from_its_table() -> None:
     )
     kg = {(int(w), int(wh), int(n)): float(total) for w, wh, n, total, _ in rows}
     ttft_s = {(int(w), int(wh), int(n)): float(wait) for w, wh, n, _, wait in rows}
-    sizes = list(product((400, 800, 1200), (0, 500, 2000)))
+    sizes = list(product((800, 1600, 2400), (0, 1000, 4000)))
     assert len(kg) == 27
 
     twice = [kg[w, wh, 2] / kg[w, wh, 1] for w, wh in sizes]
-    assert (round(min(twice), 1), round(max(twice), 1)) == (2.0, 2.5)
-    assert all(24.5 < ttft_s[w, wh, 1] / ttft_s[w, wh, 2] < 25.5 for w, wh in sizes)
+    assert (round(min(twice), 1), round(max(twice), 1)) == (2.1, 2.9)
+    assert all(21.5 < ttft_s[w, wh, 1] / ttft_s[w, wh, 2] < 22.5 for w, wh in sizes)
     assert all(ttft_s[w, wh, 4] > 0.95 * ttft_s[w, wh, 2] for w, wh in sizes)
 
     def saved(watts: int, gpus: int) -> float:
-        return 1 - kg[watts, 2000, gpus] / kg[watts, 0, gpus]
+        return 1 - kg[watts, 4000, gpus] / kg[watts, 0, gpus]
 
-    assert round(saved(1200, 1) * 100) in (14, 15)
-    assert saved(400, 1) < 0.01
-    assert saved(1200, 4) < 0.005
+    assert round(saved(2400, 1) * 100) in (24, 25)
+    assert saved(800, 1) < 0.01
+    assert saved(2400, 4) < 0.005
     assert all(
-        1 - kg[1200, wh, n] / kg[400, wh, n] > saved(1200, n) for wh in (0, 500) for n in (1, 2)
+        1 - kg[2400, wh, n] / kg[800, wh, n] > saved(2400, n) for wh in (0, 1000) for n in (2, 4)
     )
