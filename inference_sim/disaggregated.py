@@ -1,8 +1,8 @@
 """Engines that share the work on a request: one computes its prompt, another one decodes it.
 
 The first token comes from the prefill engine. Its blocks stay until the decode engine has read
-them; that one reserves blocks when the scheduler admits the request, as a vLLM with a KV connector
-does, and decodes the first token next. So nothing is computed twice. A sequence that the decode
+them; that one reserves blocks as soon as it has room for the request, and decodes the first token
+next. So nothing is computed twice. A sequence that the decode
 engine evicts is computed again there.
 """
 
@@ -142,9 +142,19 @@ class DecodeEngine(Engine):
         self.on_forgotten: Callable[[Request], None] | None = None
 
     def receive(self, request: Request) -> None:
-        """Take a request whose prompt another engine has computed."""
-        self._receiving.expect(request)
-        self.submit(request)
+        """Take a request whose prompt another engine has computed.
+
+        It gets its blocks at once if nobody is before it and there is room, beside the iteration
+        under way; otherwise it is queued.
+        """
+        if self.waiting or self.arrived or not self._has_place or not self._has_room(request):
+            self._receiving.expect(request)
+            self.submit(request)
+            return
+        self._receiving.reserve(request)
+        if self._cuttable and self._blocks_of_run(self._planned) > self.kv.free:
+            self._cut()
+        self._announce(request)
 
     def land(self, request: Request) -> None:
         """Let a request join the batch, as its context has come."""
@@ -185,9 +195,26 @@ class DecodeEngine(Engine):
         """Have the contexts of requests sent that the scheduler took off the queue."""
         begun, self.kv.begun_loads = self.kv.begun_loads, []
         for request in begun:
-            self.loading[request] = None
-            if self.on_reserved is not None:
-                self.on_reserved(request)
+            self._announce(request)
+
+    def _announce(self, request: Request) -> None:
+        """Have the context of a request sent, as its blocks are reserved."""
+        self.loading[request] = None
+        if self.on_reserved is not None:
+            self.on_reserved(request)
+
+    def _has_room(self, request: Request) -> bool:
+        """Return whether a context fits beside the iteration under way."""
+        kv = self.kv
+        room = kv.free - kv.blocks_for(request.prompt_tokens)
+        if room < 0 or not self._under_way or self._under_way[0].prefill_tokens:
+            return room >= 0  # an iteration that computes prompts has taken its blocks
+        return self._blocks_of_run(self._iterations_done() + 1) <= room
+
+    def _blocks_of_run(self, iterations: int) -> int:
+        """Return the blocks that the run under way takes until so many iterations are done."""
+        tokens = self._tokens_in(iterations) - self.caught_up
+        return self.kv.blocks_needed(self.iteration + self.caught_up, tokens)
 
     def _go_on(self) -> None:
         self._join_landed()

@@ -1,7 +1,7 @@
 """A KV cache that takes contexts which other engines have computed.
 
-As with vLLM's connectors: the request leaves the queue when its turn comes, with blocks for its
-prompt, and waits until its KV has come while others go on.
+As with vLLM's connectors: a request that is queued leaves the queue when its turn comes, with
+blocks for its prompt, and waits until its KV has come while others go on.
 """
 
 from __future__ import annotations
@@ -35,6 +35,11 @@ class ReceivingCache(KvCache):
         del self._expected[request]
         return True
 
+    def reserve(self, request: Request) -> None:
+        """Take the blocks of a context that is to come."""
+        self.free -= self.blocks_for(request.prompt_tokens)
+        self.loads_under_way += 1
+
     def free_blocks_for(self, request: Request, hit: int, tokens: int) -> int:
         """Return the free blocks that a start takes, or a transfer."""
         if request in self._expected:
@@ -46,9 +51,8 @@ class ReceivingCache(KvCache):
         if not self._expected or request not in self._expected:
             return False
         del self._expected[request]
-        self.free -= self.blocks_for(request.prompt_tokens)
+        self.reserve(request)
         self.begun_loads.append(request)
-        self.loads_under_way += 1
         return True
 
     def end_load(self, request: Request) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import simpy
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ from inference_sim.dispatch import Disaggregated
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution import find_engine
 from inference_sim.kv_transfer import KvTransfer
+from inference_sim.kv_transfers import KvTransfers
 from inference_sim.models import find_model
 from inference_sim.pool_config import PoolConfig
 from inference_sim.request import Outcome, Request
@@ -204,6 +206,28 @@ def scenarios(draw: st.DrawFn) -> Scenario:
     return Scenario(deployment, stream, step_s, draw(st.lists(moves, max_size=8)))
 
 
+class Noted(KvTransfers):
+    """Transfers whose sizes are noted, and when those land that take some time."""
+
+    def __init__(self, env: simpy.Environment, config: KvTransfer | None) -> None:
+        assert config is not None
+        super().__init__(env, config)
+        self.env = env
+        self.sizes: list[float] = []
+        self.landings_s: list[float] = []
+
+    def start(self, size_bytes: float, overlap_s: float, on_end: Callable[[], None]) -> None:
+        began_s = self.env.now
+        self.sizes.append(size_bytes)
+
+        def at_end() -> None:
+            if self.env.now > began_s:
+                self.landings_s.append(self.env.now)
+            on_end()
+
+        super().start(size_bytes, overlap_s, at_end)
+
+
 def patience() -> st.SearchStrategy[Patience]:
     return st.builds(
         Patience, st.sampled_from([0.31, 2.3, 9.1]), st.integers(0, 1), st.just(0.77)
@@ -217,15 +241,7 @@ def test_nothing_is_lost_at_any_event(scenario: Scenario, patience: Patience) ->
     clients = Clients(patience=patience)
     cluster = Cluster(scenario.config, scenario.stream, clients=clients)
     assert cluster.handover is not None
-    transfers, links = cluster.handover.transfers, cluster.handover.transfers.config
-    sizes: list[float] = []
-    start = transfers.start
-
-    def noted(size_bytes: float, overlap_s: float, on_end: Callable[[], None]) -> None:
-        sizes.append(size_bytes)
-        start(size_bytes, overlap_s, on_end)
-
-    transfers.start = noted  # type: ignore[method-assign]
+    transfers = cluster.handover.transfers = Noted(cluster.env, cluster.handover.transfers.config)
     watch = Watch(cluster)
     steps = []
     lengths_s = [scenario.step_s] * len(scenario.settings)
@@ -246,7 +262,7 @@ def test_nothing_is_lost_at_any_event(scenario: Scenario, patience: Patience) ->
         assert engine.kv.sequences == engine.context == engine.outstanding == 0
         assert engine.kv.loads_under_way == 0
     assert not cluster.handover._senders
-    assert transfers.count == len(sizes)
+    assert transfers.count == len(transfers.sizes)
     served_j = sum(
         step.attributed_power_w * length for step, length in zip(steps, lengths_s, strict=True)
     )
@@ -260,7 +276,8 @@ def test_nothing_is_lost_at_any_event(scenario: Scenario, patience: Patience) ->
         (step.host_power_w - sum(pool.host_power_w for pool in step.pools.values())) * length
         for step, length in zip(steps, lengths_s, strict=True)
     )
-    assert links_j == pytest.approx(7.0 * sum(sizes) / links.bytes_per_s, rel=1e-6, abs=1e-6)
+    busy_s = sum(transfers.sizes) / transfers.config.bytes_per_s
+    assert links_j == pytest.approx(7.0 * busy_s, rel=1e-6, abs=1e-6)
     event(f"timed out: {cluster.timed_out > 0}")
     event(f"evicted: {preempted}")
     event(f"transfers: {transfers.count > 0}")
@@ -277,7 +294,8 @@ def test_segments_agree_with_one_event_per_iteration(
     together, and the decode engine then sees the request at once or an iteration later.
     """
     outcomes: list[list[Request]] = []
-    ends_s, decode_ends_s, landings_s = ([-math.inf, math.inf] for _ in range(3))
+    ends_s, decode_ends_s = [-math.inf, math.inf], [-math.inf, math.inf]
+    landings_s: list[float] = []
     for stepwise in (False, True):
         pools = tuple(replace(pool, stepwise=stepwise) for pool in scenario.config.pools)
         deployment = replace(scenario.config, pools=pools)
@@ -286,7 +304,8 @@ def test_segments_agree_with_one_event_per_iteration(
             engine.meter.on_record = partial(
                 note_ends, ends_s, decode_ends_s if isinstance(engine, DecodeEngine) else []
             )
-        note_landings(cluster, landings_s)
+        assert cluster.handover is not None
+        transfers = cluster.handover.transfers = Noted(cluster.env, scenario.config.kv_transfer)
         for set_now in scenario.settings:
             cluster.apply(set_now)
             cluster.step(cluster.env.now + scenario.step_s)
@@ -294,10 +313,11 @@ def test_segments_agree_with_one_event_per_iteration(
         cluster.step(1e4)
         assert cluster.drained
         outcomes.append(sorted(cluster.take_ended(), key=lambda one: one.request_id))
+        landings_s += transfers.landings_s
     acts_s = [one.arrival_s for one in outcomes[1]]
     if patience.timeout_s < math.inf:
         acts_s += [one.arrival_s + patience.timeout_s for one in outcomes[1]]
-    assume(not any_tie(ends_s, acts_s + landings_s[2:]))
+    assume(not any_tie(ends_s, acts_s + landings_s))
     assume(not any_tie(decode_ends_s, [one.first_token_s for one in outcomes[1]]))
     for quick, plain in zip(*outcomes, strict=True):
         for name in ("outcome", "replica", "preemptions", "generated_tokens"):
@@ -312,25 +332,6 @@ def note_ends(all_s: list[float], own_s: list[float], segments: Sequence[Segment
     for segment in segments:
         all_s.append(segment.start_s + segment.elapsed_s(segment.iterations))
         own_s.append(all_s[-1])
-
-
-def note_landings(cluster: Cluster, landings_s: list[float]) -> None:
-    """Note when contexts land that take some time."""
-    assert cluster.handover is not None
-    transfers = cluster.handover.transfers
-    start = transfers.start
-
-    def noted(size_bytes: float, overlap_s: float, on_end: Callable[[], None]) -> None:
-        began_s = cluster.env.now
-
-        def at_end() -> None:
-            if cluster.env.now > began_s:
-                landings_s.append(cluster.env.now)
-            on_end()
-
-        start(size_bytes, overlap_s, at_end)
-
-    transfers.start = noted  # type: ignore[method-assign]
 
 
 def any_tie(ends_s: list[float], acts_s: list[float]) -> bool:
