@@ -2,7 +2,8 @@
 
 Usage: ``python -m calibration.engines DATA.csv [--write]`` with the table described in
 :mod:`calibration.measurements`. It prints the numbers for ``engines.yaml`` and, of the experts, for
-``gpus.yaml``, then the tables of ``docs/validation.md``.
+``gpus.yaml``, then the tables of ``docs/validation.md``. With ``--write`` these go to the page, and
+the errors by regime into the package (:mod:`calibration.errors`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from calibration.errors import write_errors
 from calibration.measurements import CHAT_PROMPTS, Row, read, same
 from calibration.page import bias, mape, table, write_section
 from calibration.regimes import REGIMES, Regime
@@ -272,17 +274,21 @@ def report(data: Path) -> tuple[str, dict[str, float]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print coefficients and errors; with ``--write``, put the errors on the page."""
+    """Print coefficients and errors; with ``--write``, put the errors on the page and in a file."""
     parser = argparse.ArgumentParser(prog="python -m calibration.engines")
     parser.add_argument("data", type=Path)
-    parser.add_argument("--write", action="store_true", help="put the errors on the page")
+    parser.add_argument(
+        "--write", action="store_true", help="put the errors on the page and in the package"
+    )
     options = parser.parse_args(arguments)
+    rows, _ = read(options.data)
     print("# for inference_sim/execution/engines.yaml and inference_sim/hardware/gpus.yaml")
-    print(coefficients(read(options.data)[0]))
+    print(coefficients(rows))
     text, _ = report(options.data)
     print(text)
     if options.write:
         write_section("engines", text)
+        write_errors(rows)
 
 
 if __name__ == "__main__":

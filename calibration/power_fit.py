@@ -73,6 +73,7 @@ def runs(
     *,
     label: str = "",
     prompt: float | None = None,
+    regimes: Sequence[Regime] = REGIMES,
 ) -> list[Run]:
     """Return all runs on a GPU that power is fitted on or shown for.
 
@@ -82,9 +83,10 @@ def runs(
         without: Architecture to leave out of the fit of the engines' times; none by default.
         label: Model to leave out of it; none by default.
         prompt: Mean prompt length of chats [tokens]; as assumed by default.
+        regimes: The regimes that give the times.
     """
     all_runs = []
-    for regime in REGIMES:
+    for regime in regimes:
         if regime.gpu != gpu:
             continue
         fitting = [row for row in regime.rows(rows) if regime.fits(row)]
@@ -180,16 +182,16 @@ class Prediction:
 
 
 def held_out(
-    rows: Sequence[Row], gpu: str
+    rows: Sequence[Row], gpu: str, regimes: Sequence[Regime] = REGIMES
 ) -> tuple[list[Prediction], list[TwoResourceCoefficients]]:
     """Return each run on a GPU predicted without its architecture, and the fits that did so."""
     spec = find_gpu(gpu)
-    law, shipped = eq_1(spec), runs(rows, gpu)
+    law, shipped = eq_1(spec), runs(rows, gpu, regimes=regimes)
     on_all = model_of(spec, fit([run for run in shipped if counts(run)]))
     predictions: dict[int, Prediction] = {}
     fits = []
     for name in dict.fromkeys(run.row.model.name for run in shipped):
-        unseen = runs(rows, gpu, name)
+        unseen = runs(rows, gpu, name, regimes=regimes)
         of_name = [run.row.model.name == name for run in unseen]
         training = [
             run
@@ -212,7 +214,7 @@ def held_out(
             form: np.array(astuple(fit(training, form))) for form in ("root", "never waits")
         }
         for index in np.flatnonzero(of_name):
-            shipped_run, run = shipped[index], _with_experts(rows, unseen[index], training)
+            shipped_run, run = shipped[index], _with_experts(rows, unseen[index], training, regimes)
             measured_w = run.row.power_w
             power, shipped_power_w = run.power_w(model), shipped_run.power_w(as_shipped)
             predictions[int(index)] = Prediction(
@@ -236,7 +238,9 @@ def _other(run: Run, form: Form, fits: Mapping[Form, FloatArray], gpu: GpuSpec) 
     return min(float(run.terms(form) @ fits[form]), gpu.max_w) / run.row.power_w - 1
 
 
-def _with_experts(rows: Sequence[Row], run: Run, training: Sequence[Run]) -> Run:
+def _with_experts(
+    rows: Sequence[Row], run: Run, training: Sequence[Run], regimes: Sequence[Regime]
+) -> Run:
     """Return a run at times that some experts were fitted for.
 
     Where no other architecture with experts is left to fit their kernels on, only the row's own
@@ -248,5 +252,5 @@ def _with_experts(rows: Sequence[Row], run: Run, training: Sequence[Run]) -> Run
     )
     if run.row.model.experts is None or fitted_experts or not run.fitted:
         return run
-    again = runs(rows, run.row.gpu, label=run.row.label)
+    again = runs(rows, run.row.gpu, label=run.row.label, regimes=regimes)
     return next(other for other in again if other.row == run.row)

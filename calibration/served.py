@@ -5,6 +5,9 @@ Usage: ``python -m calibration.served WHEEL [--write]`` with the wheel of
 and per output token (TPOT) of engines under a number of clients that send their next request when
 they have an answer. Only the rows of vLLM, of dense Llama and Qwen models on H100 and H200, are
 read: the others are kept to judge by.
+
+With ``--kernels`` kernel times are those of tables as ``cosim kernels build`` makes them for the
+wheel's vLLM, in place of the roofline's; it needs ``pip install '.[kernels]'``.
 """
 
 from __future__ import annotations
@@ -14,20 +17,26 @@ import csv
 import io
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from calibration.page import bias, mape, table, write_section
+from cosim.calibrate.kernels.build import build_table
+from cosim.calibrate.kernels.package import Subject
+from cosim.errors import CosimError
 from inference_sim.clients import Clients
 from inference_sim.cluster import Cluster
 from inference_sim.deployment import ClusterConfig
 from inference_sim.errors import InferenceSimError
-from inference_sim.execution import find_engine
-from inference_sim.hardware import find_gpu
-from inference_sim.models import find_model
+from inference_sim.execution import EngineProfile, ExecutionModel, Roofline, Stage, find_engine
+from inference_sim.execution.kernel_table import KernelTable, TableModel
+from inference_sim.execution.kernels import KernelExecution
+from inference_sim.hardware import GpuSpec, find_gpu
+from inference_sim.models import ModelSpec, find_model
 from inference_sim.pool_config import PoolConfig
 from inference_sim.power import TwoResource
 from inference_sim.workload import FixedLengths, Sessions, SpreadLengths, client_starts
@@ -115,11 +124,33 @@ def _rows(lines: Iterable[dict[str, str]]) -> Iterator[Served]:
         )
 
 
-def simulate(run: Served) -> Outcome:
+@cache
+def _kernel_table(model: TableModel, gpu: str, width: int) -> KernelTable:
+    return build_table(Subject(model, gpu, "vllm", width))
+
+
+def _kernel_stages(
+    model: ModelSpec, gpu: GpuSpec, width: int, engine: EngineProfile
+) -> Callable[[Stage], ExecutionModel]:
+    """Return what makes the execution model of a whole model from a kernel table.
+
+    Raises:
+        CosimError: If no table can be built.
+    """
+    kernels = _kernel_table(TableModel.of(model), gpu.name, width)
+    return lambda stage: KernelExecution(kernels, Roofline(model, gpu, engine, width))
+
+
+def simulate(run: Served, *, kernels: bool = False) -> Outcome:
     """Return the errors of a run: all of its requests, those that start at once included.
+
+    Args:
+        run: The run.
+        kernels: Whether kernel times are those of a table, not the roofline's.
 
     Raises:
         InferenceSimError: If the deployment cannot be simulated.
+        CosimError: If no kernel table can be built.
     """
     model, gpu, engine = find_model(MODELS[run.model]), find_gpu(run.gpu), find_engine(ENGINE)
     published = run.model == INFERENCE_MAX
@@ -134,6 +165,7 @@ def simulate(run: Served) -> Outcome:
         gpu=gpu,
         power=TwoResource.of(gpu),
         engine=engine,
+        stages=_kernel_stages(model, gpu, run.gpus, engine) if kernels else None,
         tensor_parallel=run.gpus,
         scheduler="vllm_v1",
         batch_cap=1024,
@@ -203,16 +235,17 @@ def _worst_table(outcomes: Sequence[Outcome]) -> str:
     return table(("regime", "GPUs", "clients", "tokens", "TPOT %", "TTFT %"), rows)
 
 
-def report(wheel: Path) -> str:
+def report(wheel: Path, *, kernels: bool = False) -> str:
     """Return the tables of the page.
 
     Raises:
         InferenceSimError: If the wheel cannot be read.
+        CosimError: If no kernel table can be built.
     """
     outcomes, apart = [], []
     for run in read(wheel):
         try:
-            outcomes.append(simulate(run))
+            outcomes.append(simulate(run, kernels=kernels))
         except InferenceSimError as error:
             apart.append([run.regime, run.gpus, run.clients, str(error)])
     parts = [
@@ -232,11 +265,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the errors; with ``--write``, put them on the page."""
     parser = argparse.ArgumentParser(prog="python -m calibration.served")
     parser.add_argument("wheel", type=Path)
-    parser.add_argument("--write", action="store_true", help="put the errors on the page")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--write", action="store_true", help="put the errors on the page")
+    either.add_argument("--kernels", action="store_true", help="take kernel times from tables")
     options = parser.parse_args(arguments)
     try:
-        text = report(options.wheel)
-    except InferenceSimError as error:
+        text = report(options.wheel, kernels=options.kernels)
+    except (InferenceSimError, CosimError) as error:
         print(error, file=sys.stderr)
         return 2
     print(text)

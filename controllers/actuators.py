@@ -65,6 +65,7 @@ class Actuator:
         throttles: Whether a fraction of its maximum makes the cluster do less.
         slows: Whether a lower value lengthens the time per token: the guard opens it in any hold.
         defers: Whether it defers requests: the guard closes it in any hold.
+        divides: Whether the values of the pools are parts of a whole, and add up to 1 at most.
         infinite: Word for an infinite value.
     """
 
@@ -79,6 +80,7 @@ class Actuator:
     throttles: bool = False
     slows: bool = False
     defers: bool = False
+    divides: bool = False
     infinite: str = "unlimited"
 
 
@@ -124,7 +126,27 @@ ACTUATORS: Mapping[str, Actuator] = MappingProxyType(
         "clock_fraction": Actuator(
             field="clock_fraction",
             unit="fraction",
-            description="clock of the GPUs over their highest one",
+            description="clock of the GPUs over their highest one, in every iteration",
+            example=ActuatorLimits(0.3, 1.0),
+            scope="pool",
+            throttles=True,
+            slows=True,
+        ),
+        "prefill_clock": Actuator(
+            field="prefill_clock",
+            unit="fraction",
+            description="clock of iterations that compute prompts; the lower of clock_fraction "
+            "and it holds",
+            example=ActuatorLimits(0.3, 1.0),
+            scope="pool",
+            throttles=True,
+            slows=True,
+        ),
+        "decode_clock": Actuator(
+            field="decode_clock",
+            unit="fraction",
+            description="clock of iterations that only decode; the lower of clock_fraction and it "
+            "holds",
             example=ActuatorLimits(0.3, 1.0),
             scope="pool",
             throttles=True,
@@ -152,6 +174,7 @@ ACTUATORS: Mapping[str, Actuator] = MappingProxyType(
             description="share of the requests that a pool gets; the default pool gets the rest",
             example=ActuatorLimits(0.0, 1.0, initial=0.0),
             scope="pool",
+            divides=True,
         ),
         "battery_power": Actuator(
             field="battery_setpoint_w",

@@ -41,8 +41,11 @@ class SiteAction:
         batch_cap: Largest batch [sequences per replica].
         deferrable_rate_per_s: Release rate of deferrable requests [requests/s]; infinite for none.
         active_replicas: Replicas that are to serve, at least 1.
-        clock_fraction: Clock of the GPUs over their highest one.
-        power_cap_w: Power cap of each GPU [W]; infinite for none. The lower clock wins.
+        clock_fraction: Clock of the GPUs over their highest one, in every iteration.
+        prefill_clock: The same in iterations that compute prompts, decodes beside them included.
+        decode_clock: The same in iterations that only decode. The lower of `clock_fraction` and
+            either holds.
+        power_cap_w: Power cap of each GPU [W]; infinite for none. It only lowers the clock.
         cache_host_gib: Host memory behind the KV cache of each replica [GiB].
         tier_share: Share of the requests by pool [0 to 1]; the default pool gets the rest.
         battery_setpoint_w: Power of the battery [W], charging positive; clipped to its limits, and
@@ -56,6 +59,8 @@ class SiteAction:
     deferrable_rate_per_s: float | None = None
     active_replicas: int | Mapping[str, int] | None = None
     clock_fraction: float | Mapping[str, float] | None = None
+    prefill_clock: float | Mapping[str, float] | None = None
+    decode_clock: float | Mapping[str, float] | None = None
     power_cap_w: float | Mapping[str, float] | None = None
     cache_host_gib: float | Mapping[str, float] | None = None
     tier_share: Mapping[str, float] | None = None

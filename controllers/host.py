@@ -34,7 +34,7 @@ from controllers.placement import (
     period_steps,
 )
 from controllers.site_views import MicrogridReport, SiteReport
-from controllers.validation import read_action, read_site_action
+from controllers.validation import check_sums, read_action, read_site_action
 from controllers.views import SiteSignals, Viewer, check_signals
 
 BATTERY = "battery_power"
@@ -239,6 +239,7 @@ class ControllerHost:
                 limits=self._limits[site],
                 call=replace(call, site=site),
             )
+            check_sums(self._set[site] | values, values, call=replace(call, site=site))
             for setting, new in values.items():
                 self._set[site][setting] = new
                 if not self._is_held(site, setting[0]):

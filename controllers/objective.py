@@ -76,12 +76,21 @@ def required_limits(context: SiteContext, actuator: str) -> ActuatorLimits:
     return limits
 
 
-def required_service(context: SiteContext) -> ServiceModel:
+def required_service(context: SiteContext, use: str = "plan for") -> ServiceModel:
     """Return the service model of the site's deployment, for a policy that plans with it.
 
+    Args:
+        context: The site.
+        use: The policy's use of the cluster, for the message.
+
     Raises:
-        ValueError: If the site has no cluster.
+        ValueError: If the site has no cluster, or several pools.
     """
+    if len(context.pools) > 1:
+        raise ValueError(
+            f"site '{context.site}' has {len(context.pools)} pools: "
+            "the policy knows deployments of one"
+        )
     if context.service is None:
-        raise ValueError(f"site '{context.site}' has no cluster to plan for")
+        raise ValueError(f"site '{context.site}' has no cluster to {use}")
     return context.service

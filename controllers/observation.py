@@ -251,6 +251,16 @@ class SiteObservation:
         return self._number("clock_fraction", 1.0)
 
     @property
+    def prefill_clock(self) -> float:
+        """Bound of the clock in force where prompts are computed; `clock_fraction` holds, too."""
+        return self._number("prefill_clock", 1.0)
+
+    @property
+    def decode_clock(self) -> float:
+        """Bound of the clock in force where nothing but decodes is; `clock_fraction` holds, too."""
+        return self._number("decode_clock", 1.0)
+
+    @property
     def power_cap_w(self) -> float:
         """Power cap of each GPU in force [W]; infinite for none."""
         return self._number("power_cap", math.inf)

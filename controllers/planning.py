@@ -16,6 +16,7 @@ import numpy as np
 from controllers.arrays import FloatArray
 from controllers.base import SiteContext
 from controllers.lp import BatterySpec, LpPlan, LpProblem, due_by, solve
+from controllers.objective import required_service
 from controllers.observation import SiteObservation
 from controllers.service import LoadSplit, ServiceModel
 
@@ -116,7 +117,7 @@ class SitePlanner:
         each_per_s: Load that a replica may take [mean requests/s].
 
     Raises:
-        ValueError: If the site has no cluster to plan for.
+        ValueError: If the site has no cluster to plan for, or several pools.
     """
 
     def __init__(
@@ -132,9 +133,7 @@ class SitePlanner:
         peak_g_per_kw: float = 0.0,
         replicas: bool = False,
     ) -> None:
-        if context.service is None:
-            raise ValueError(f"site '{context.site}' has no cluster to plan for")
-        self._context, self._service = context, context.service
+        self._context, self._service = context, required_service(context)
         self._period_s = period_s
         self._utilisation = utilisation
         self._delay_g_per_h, self._switching_g = delay_g_per_h, switching_g

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from controllers.arrays import FloatArray
 from controllers.base import SiteContext
 from controllers.forecast import interactive_mean
+from controllers.objective import required_service
 from controllers.observation import SiteObservation
 from controllers.service import LoadSplit
 
@@ -43,17 +44,16 @@ class BaseReplicas:
         least, most: The fewest replicas that may serve, and all of them.
 
     Raises:
-        ValueError: If the site has no cluster.
+        ValueError: If the site has no cluster, or several pools.
     """
 
     def __init__(
         self, context: SiteContext, *, weight: float | None, utilisation: float, lookahead_s: float
     ) -> None:
-        if context.service is None:
-            raise ValueError(f"site '{context.site}' has no cluster to scale")
+        service = required_service(context, "scale")
         limits = context.limits["active_replicas"]
         self.least, self.most = round(limits.minimum), round(limits.maximum)
-        self.each_per_s = utilisation * context.service.capacity_per_s(
+        self.each_per_s = utilisation * service.capacity_per_s(
             LoadSplit.of(context.classes).tpot_slo_s, replicas=1
         )
         self._weight, self._lookahead_s = weight, lookahead_s

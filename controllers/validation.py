@@ -14,6 +14,8 @@ from controllers.actuators import ACTUATORS, ActuatorLimits, Setting
 from controllers.base import Action, SiteAction
 from controllers.errors import Call, did_you_mean, printable
 
+_ROUNDING = 1e-9
+"""Excess over 1 of a sum of shares that rounding explains."""
 _ACTUATOR_OF = {actuator.field: name for name, actuator in ACTUATORS.items()}
 _ACTUATOR_OF |= {name: name for name in ACTUATORS}
 
@@ -101,6 +103,30 @@ def read_site_action(
                 raise call.error(did, f"expected {_expected(actuator, range_)}{pool_text}")
             values[actuator, target] = number
     return values, _reason(reason)
+
+
+def check_sums(
+    in_force: Mapping[Setting, float], values: Mapping[Setting, float], *, call: Call
+) -> None:
+    """Check that shares of pools add up to 1 at most.
+
+    Args:
+        in_force: The values of a site with those that a controller has just set.
+        values: Those alone.
+        call: The call that returned them.
+
+    Raises:
+        ControllerError: If they add up to more.
+    """
+    for actuator in dict.fromkeys(name for name, _ in values if ACTUATORS[name].divides):
+        shares = {pool: share for (name, pool), share in in_force.items() if name == actuator}
+        total = sum(shares.values())
+        if total > 1 + _ROUNDING:
+            listed = ", ".join(f"{pool} {share:g}" for pool, share in shares.items())
+            raise call.error(
+                f"set {actuator} so that the pools have {listed}",
+                f"expected a sum of 1 at most (got {total:g})",
+            )
 
 
 def _by_target(

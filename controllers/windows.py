@@ -32,6 +32,7 @@ from pydantic import Field
 from controllers.arrays import FloatArray
 from controllers.base import Controller, SiteAction, SiteContext
 from controllers.cohorts import Cohorts
+from controllers.objective import required_service
 from controllers.observation import SiteObservation
 from controllers.release import ACTUATOR
 from controllers.replicas import BaseReplicas
@@ -89,9 +90,7 @@ class WindowPolicy(Controller):
         """
         if ACTUATOR not in context.limits:
             raise ValueError(f"site '{context.site}' has no {ACTUATOR}: no class is deferrable")
-        if context.service is None:
-            raise ValueError(f"site '{context.site}' has no cluster to scale")
-        self._service = context.service
+        self._service = required_service(context, "scale")
         self._split = LoadSplit.of(context.classes)
         self._base = BaseReplicas(
             context,

@@ -155,8 +155,10 @@ class Cluster:
         for name, value in settings.items():
             knob = self.knobs.get(name)
             if isinstance(value, Mapping):
-                for pool_name, number in value.items():
-                    self._pool_knob(name, pool_name).set(number)
+                knobs = [(self._pool_knob(name, pool), number) for pool, number in value.items()]
+                # values that fall come first: in between shares must not add up to more than 1
+                for pool_knob, number in sorted(knobs, key=lambda one: one[1] > one[0].get()):
+                    pool_knob.set(number)
             elif knob is not None:
                 knob.set(value)
             else:

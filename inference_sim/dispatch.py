@@ -86,8 +86,9 @@ class _ToPool(Dispatch):
 class Tiers(DispatchRule):
     """A share of the requests for each pool, drawn request by request.
 
-    A request has one draw from 0 to 1, whatever the shares: raising the share of a pool moves
-    requests to it, and moves no others. The requests of a session share theirs.
+    A request has one draw from 0 to 1, whatever the shares, and the pools take the range from 0 on
+    in the order in which they are named: raising the share of the last one moves requests to it,
+    and moves no others. Requests of a session share their draw.
 
     Attributes:
         default: Pool that gets the rest.
@@ -110,7 +111,7 @@ class Tiers(DispatchRule):
         """Return the dispatch between pools.
 
         Raises:
-            InferenceSimError: If a pool or a class is unknown.
+            InferenceSimError: If a pool or a class is unknown, or shares add up to more than 1.
         """
         return _TierDispatch(self, pools, classes, seed)
 
@@ -121,6 +122,7 @@ class _TierDispatch(Dispatch):
     ) -> None:
         self._pools = {pool.name: pool for pool in pools}
         self._default = _pool(self._pools, rule.default)
+        _check_sum("shares", rule.shares)
         self._shares = dict(rule.settable_shares)
         names = [service_class.name for service_class in classes]
         self._by_class: dict[int, dict[str, float]] = {}
@@ -128,6 +130,9 @@ class _TierDispatch(Dispatch):
             if name not in names:
                 known = ", ".join(names) or "none"
                 raise InferenceSimError(f"by_class: no class is named '{name}' (known: {known})")
+            for pool_name in shares:
+                _pool(self._pools, pool_name)
+            _check_sum(f"by_class.{name}", shares)
             own = {pool: share for pool, share in shares.items() if pool != rule.default}
             self._by_class[names.index(name)] = own
         self.knobs = {name: self._knob(name) for name in self._shares}
@@ -286,6 +291,12 @@ class _PrefillDispatch(Dispatch):
     def choose(self, request: Request) -> Pool:
         short = request.prompt_tokens <= self._local_tokens
         return least_loaded(self._local if short else self._prefill)
+
+
+def _check_sum(name: str, shares: Mapping[str, float]) -> None:
+    total = sum(shares.values())
+    if total > 1 + _ROUNDING:
+        raise InferenceSimError(f"dispatch: {name} add up to {total:g}; expected 1 at most")
 
 
 def _pool(pools: Mapping[str, Pool], name: str) -> Pool:

@@ -17,7 +17,7 @@ from inference_sim.execution import ExecutionModel
 from inference_sim.front_end import FrontEnd
 from inference_sim.knobs import POSITIVE, SHARE, WHOLE, Knob
 from inference_sim.meter import Meter
-from inference_sim.pace import Pace
+from inference_sim.pace import CLOCKS, Pace
 from inference_sim.pipeline import Pipeline
 from inference_sim.pipelined import PipelinedEngine
 from inference_sim.pool_config import PoolConfig
@@ -90,7 +90,7 @@ class Pool:
         knobs = [
             Knob("batch_cap", lambda: self.batch_cap, self._set_batch_cap, WHOLE),
             Knob("active_replicas", lambda: self.standby.active, self._set_active, WHOLE),
-            Knob("clock_fraction", lambda: self.pace.clock_fraction, self._set_clock, SHARE),
+            *(self._clock_knob(name) for name in CLOCKS),
             Knob("power_cap", lambda: self.pace.power_cap_w, self._set_power_cap, POSITIVE),
         ]
         if offload is not None:
@@ -302,10 +302,13 @@ class Pool:
         for replica in self.replicas:
             replica.resize_host(blocks)
 
-    def _set_clock(self, value: float) -> None:
-        check_clock(self.config, value)
-        self.pace.set_clock(value)
-        self._change_pace()
+    def _clock_knob(self, name: str) -> Knob:
+        def put(value: float) -> None:
+            check_clock(self.config, value)
+            self.pace.set_clock(name, value)
+            self._change_pace()
+
+        return Knob(name, lambda: self.pace.clocks[name], put, SHARE)
 
     def _set_power_cap(self, value: float) -> None:
         check_power_cap(self.config, value)

@@ -62,13 +62,17 @@ class CappedStage:
     ) -> None:
         self.clock_fraction, self.power_cap_w = clock_fraction, power_cap_w
         self.peak_flops = stage.peak_flops
-        self.uncalibrated_because = stage.uncalibrated_because
         self._power, self._peak_bytes_per_s = power, peak_bytes_per_s
         self._stage, self._by_clock, self._growth = stage, by_clock, growth
         self._lowest_clock = lowest_clock
         self._models = [self._at(clock) for clock in clocks_up_to(clock_fraction, lowest_clock)]
         self._lines: dict[tuple[int, float], _Lines] = {}
         self._prompts: dict[int, IterationCost] = {}
+
+    @property
+    def uncalibrated_because(self) -> str:
+        """Why its times are not backed by measurements; empty if they are."""
+        return self._stage.uncalibrated_because
 
     def at_clock(self, clock_fraction: float) -> CappedStage:
         """Return the same stage and cap, with another highest clock."""

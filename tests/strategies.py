@@ -40,6 +40,8 @@ def actuators(replicas: int, host_gib: float = 0.0) -> dict[str, st.SearchStrate
         "deferrable_rate": st.sampled_from([0.0, 0.4, 5.0, float("inf")]),
         "active_replicas": st.integers(1, replicas),
         "clock_fraction": st.sampled_from([1.0, 0.7, 0.4]),
+        "prefill_clock": st.sampled_from([1.0, 0.8, 0.5]),
+        "decode_clock": st.sampled_from([1.0, 0.6, 0.35]),
         "power_cap": st.sampled_from([100.0, 170.0, 210.0, 250.0, 300.0, math.inf]),
     }
     if host_gib:

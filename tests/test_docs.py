@@ -339,6 +339,10 @@ def _general(path: str, summary: Mapping[str, Any]) -> str:
     for site in summary["sites"]:
         path = path.removeprefix(f"sites.{site}.")
     path = re.sub(r"^rejections\.\w+$", "rejections.REASON", path)
+    path = re.sub(r"^pools\.\w+\.", "pools.POOL.", path)
+    path = re.sub(r"^pools.POOL.completed\.\w+$", "pools.POOL.completed.CLASS", path)
+    path = re.sub(r"^pools.POOL.quality\.\w+$", "pools.POOL.quality.BENCHMARK", path)
+    path = re.sub(r"^quality\.\w+\.\w+$", "quality.CLASS.BENCHMARK", path)
     path = re.sub(r"^attribution\.by_class\.\w+\.", "attribution.by_class.CLASS.", path)
     return re.sub(r"^slo\.by_class\.\w+$", "slo.by_class.CLASS", path)
 
@@ -356,12 +360,19 @@ def _typed_keys(schema: Mapping[str, Any], kinds: Mapping[str, Any], key: str = 
         return set().union(*choices)
     inside = dict(schema.get("properties", {}))
     if isinstance(names := schema.get("additionalProperties"), dict):
-        inside["REASON" if key == "rejections" else "CLASS"] = names
+        inside[_names_of(key)] = names
     if not inside:
         return {key}
     return set().union(
         *(_typed_keys(part, kinds, f"{key}.{name}".lstrip(".")) for name, part in inside.items())
     )
+
+
+def _names_of(key: str) -> str:
+    """What the keys of a mapping are, in capitals."""
+    if key in ("quality.CLASS", "pools.POOL.quality"):
+        return "BENCHMARK"
+    return {"rejections": "REASON", "pools": "POOL"}.get(key, "CLASS")
 
 
 def test_results_page_has_every_key_of_the_typed_summary() -> None:
@@ -419,7 +430,16 @@ def test_results_page_tells_every_key_and_column(tmp_path: Path) -> None:
     )
     talked = execute(agents, tmp_path / "talked")
 
-    summaries = [ended.summary.to_dict() for ended in (result, failed, replayed, talked)]
+    tiers = load_plan(
+        ROOT / "scenarios" / "quality_tiers.yaml",
+        [
+            "time.duration=10min",
+            "sites.0.cluster.pools.1.kv_offload={host_gib: 64, host_gb_per_s: 50}",
+        ],
+    )
+    shared = execute(tiers, tmp_path / "shared")
+
+    summaries = [ended.summary.to_dict() for ended in (result, failed, replayed, talked, shared)]
     found = {_general(path, summary) for summary in summaries for path in _paths(summary)} - {
         "sites",
         "rejections",
@@ -429,7 +449,7 @@ def test_results_page_tells_every_key_and_column(tmp_path: Path) -> None:
     for name in ("steps", "requests", "actions"):
         columns = {
             column
-            for folder in ("done", "talked")
+            for folder in ("done", "talked", "shared")
             for column in pd.read_parquet(tmp_path / folder / f"{name}.parquet").columns
         }
         assert columns == documented(f"{name}.parquet"), name
@@ -438,7 +458,8 @@ def test_results_page_tells_every_key_and_column(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     table = page.split("| file | contents |")[1].split("\n\n")[0]
     files = set(re.findall(r"`([\w.]+)`", table))
-    assert files - {"FAILED"} == {path.name for path in (tmp_path / "done").iterdir()}
+    folders = (tmp_path / "done", tmp_path / "shared")
+    assert files - {"FAILED"} == {path.name for folder in folders for path in folder.iterdir()}
 
 
 def test_every_scenario_is_in_the_table() -> None:

@@ -31,6 +31,7 @@ from pydantic import Field
 
 from controllers.arrays import FloatArray
 from controllers.base import Controller, SiteAction, SiteContext
+from controllers.objective import required_service
 from controllers.observation import SiteObservation
 from controllers.release import ACTUATOR
 from controllers.replicas import BaseReplicas
@@ -86,16 +87,15 @@ class Autoscale(Controller):
         """Take in the service model of the site.
 
         Raises:
-            ValueError: If the site has no cluster, or a slot is not a multiple of the step.
+            ValueError: If the site has no cluster or several pools, or a slot is no multiple of
+                the step.
         """
-        if context.service is None:
-            raise ValueError(f"site '{context.site}' has no cluster to scale")
+        self._service = required_service(context, "scale")
         if self._deferrable and abs(math.remainder(self._slot_s, context.step_s)) > _ROUNDING:
             raise ValueError(
                 f"slot_s must be a multiple of the step, {context.step_s:g} s "
                 f"(got {self._slot_s:g} s)"
             )
-        self._service = context.service
         split = LoadSplit.of(context.classes)
         self._base = BaseReplicas(
             context,

@@ -157,7 +157,8 @@ class BatchCapAimd(Controller):
         maximum = self._limits.maximum
         if self._mode == "latency":
             return maximum, f"at most {maximum:g}"
-        service, clock = self._service, observation.clock_fraction
+        service = self._service
+        clock = min(observation.clock_fraction, observation.decode_clock)
         tpot_s = self._objective.bound_s
         allowed = service.batches <= service.largest_batch(tpot_s, clock)
         power_w = service.at_clock(service.power_w, clock)

@@ -107,8 +107,9 @@ class BatchCapPrimalDual(Controller):
         ratio = None if observation.guarded else self._objective.ratio(observation)
         if ratio is not None:
             self._mu = max(0.0, self._mu + self._eta_mu * (ratio - 1))
-        if observation.clock_fraction != self._clock:
-            self._clock = observation.clock_fraction
+        clock = min(observation.clock_fraction, observation.decode_clock)
+        if clock != self._clock:
+            self._clock = clock
             self._slopes = self._slopes_at(self._clock)
         log_batches = np.log2(self._service.batches)
         power, tpot, rate = (float(np.interp(self._x, log_batches, s)) for s in self._slopes)

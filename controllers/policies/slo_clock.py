@@ -14,6 +14,9 @@ it follows the observed 99th percentile of the time per output token (TPOT), ove
 model at the clock and batch meanwhile. lambda is an exponential mean over ``smoothing_s``. If no
 clock holds the SLO, and before there is telemetry, the clock is the highest.
 
+With ``actuator: decode_clock`` prompts keep the highest clock, and only the iterations that decode
+alone are slowed. The service model counts the prompts as slowed, too: the clock errs upward.
+
 It does not look at the carbon intensity: it saves energy at any hour, where power falls faster with
 the clock than the time per token grows. Where decoding waits for memory, that is at most clocks.
 
@@ -30,7 +33,7 @@ References:
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -46,6 +49,7 @@ class SloClock(Controller):
     """Lowest clock of the GPUs that is projected to hold the time per token.
 
     Args:
+        actuator: The clock that is set: ``clock_fraction`` or ``decode_clock``.
         tpot_slo_s: SLO for the time per output token [s]; the tightest of the classes' by default.
         headroom: Share of the SLO, and of the rate, that is kept free [0 to 1].
         minimum: Least clock, over the highest.
@@ -53,12 +57,15 @@ class SloClock(Controller):
         smoothing_s: Time over which the rate of requests is averaged [s].
     """
 
-    actuators = frozenset({"clock_fraction"})
     sees_carbon = False
 
     def __init__(
         self,
         *,
+        actuator: Annotated[
+            Literal["clock_fraction", "decode_clock"],
+            Field(description="clock of all iterations, or of those that only decode"),
+        ] = "clock_fraction",
         tpot_slo_s: Annotated[
             float | None,
             Field(gt=0, description="SLO for the time per token [s]; default: the classes'"),
@@ -76,6 +83,8 @@ class SloClock(Controller):
             float, Field(gt=0, description="time over which the rate is averaged [s]")
         ] = 600,
     ) -> None:
+        self.actuators = frozenset({actuator})
+        self._actuator = actuator
         self._tpot_slo_s = tpot_slo_s
         self._headroom = headroom
         self._minimum = minimum
@@ -85,7 +94,7 @@ class SloClock(Controller):
     def reset(self, context: SiteContext) -> None:
         """Start at the highest clock."""
         self._objective = TpotObjective(context, self._tpot_slo_s).required(context)
-        limits = required_limits(context, "clock_fraction")
+        limits = required_limits(context, self._actuator)
         service = required_service(context)
         self._replicas = service.replicas
         lowest = min(limits.maximum, max(limits.minimum, self._minimum))
@@ -106,15 +115,20 @@ class SloClock(Controller):
         """Take the lowest clock that holds the SLO."""
         highest = float(self._clocks[-1])
         if not observation.step:
-            return SiteAction(clock_fraction=highest, reason="no observations yet")
+            return self._set(highest, "no observations yet")
         self._learn(observation)
         for number, clock in enumerate(self._clocks):
             projected = self._project(number, observation)
             if projected is not None:
                 batch, tpot_s = projected
                 reason = f"TPOT of {tpot_s * 1000:.1f} ms with a batch of {batch:.1f}"
-                return SiteAction(clock_fraction=float(clock), reason=reason)
-        return SiteAction(clock_fraction=highest, reason="no lower clock holds the SLO")
+                return self._set(float(clock), reason)
+        return self._set(highest, "no lower clock holds the SLO")
+
+    def _set(self, clock: float, reason: str) -> SiteAction:
+        if self._actuator == "decode_clock":
+            return SiteAction(decode_clock=clock, reason=reason)
+        return SiteAction(clock_fraction=clock, reason=reason)
 
     def _learn(self, observation: SiteObservation) -> None:
         """Take in the rate of requests, and how long tokens took against the table."""
@@ -126,7 +140,8 @@ class SloClock(Controller):
             self._lambda += weight * (rate_per_s - self._lambda)
         ratio, bound_s = self._objective.ratio(observation), self._objective.bound_s
         if ratio is not None and bound_s is not None:
-            row = self._service.at_clock(self._service.tpot_s, observation.clock_fraction)
+            clock = min(observation.clock_fraction, observation.decode_clock)
+            row = self._service.at_clock(self._service.tpot_s, clock)
             expected_s = float(np.interp(observation.batch_mean, self._batches, row))
             observed = max(1.0, ratio * bound_s / expected_s)
             self._factor += _LEARNING * (observed - self._factor)

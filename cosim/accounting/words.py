@@ -110,6 +110,17 @@ def energy(kwh: float) -> str:
     return f"{kwh * 1000:z.1f} Wh"
 
 
+def span(unit: str, low: float, high: float) -> str:
+    """Return the ends of a band to three significant digits, in the unit that suits the larger one.
+
+    >>> span("kWh", 26.212, 34.8)
+    '26.2 to 34.8 kWh'
+    """
+    shown = unit_for(unit, max(abs(low), abs(high)))
+    first, last = (number(float(f"{value / shown.size:.3g}")) for value in (low, high))
+    return f"{first} to {last} {shown.name}"
+
+
 def power(watts: float) -> str:
     """Return a power given in W."""
     if round(abs(watts) / 1e3, 2) >= 1000:

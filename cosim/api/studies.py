@@ -108,6 +108,7 @@ def evaluate(
     twins: bool = False,
     decoys: bool = True,
     baselines: bool = True,
+    bands: bool = False,
     results: str | PathLike[str] | None = None,
     workers: int | None = None,
 ) -> StudyResult:
@@ -122,6 +123,8 @@ def evaluate(
         twins: Whether the carbon-agnostic baseline of each of `policies` is run too.
         decoys: Whether policies that look at the carbon intensity also run on other signals.
         baselines: Whether baselines that are blind to carbon are added.
+        bands: Whether policies and baselines also run with less sure coefficients of the power at
+            both ends, which shows the savings that depend on one.
         results: A folder to write into, as ``cosim evaluate`` does, where runs are kept and not
             made twice, but for those with classes or objects; None for none.
         workers: Runs at once; as many as there are cores by default, and 1 for this process alone.
@@ -141,7 +144,7 @@ def evaluate(
     if not baselines:
         settings.append(Setting("evaluation.baselines", Node(False, "", "")))
     tree = tree_of_scenario(load(scenario))
-    compared = comparison(tree, settings, seeds, decoys=decoys)
+    compared = comparison(tree, settings, seeds, decoys=decoys, bands=bands)
     with _folder(results, EVALUATION, compared.name) as folder:
         make = partial(_figures, folder=folder, workers=workers)
         if compared.trials:

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from cosim import __version__
-from cosim.commands import calibrate, controllers, scenarios, signals, traces
+from cosim.commands import calibrate, controllers, kernels, scenarios, signals, traces
 from cosim.commands.capacity import capacity
 from cosim.commands.catalogues import gpus, models, routers, schedulers, schema
 from cosim.commands.compare import compare
@@ -49,6 +49,7 @@ app.command()(routers)
 app.add_typer(scenarios.app, name="scenarios")
 app.add_typer(controllers.app, name="controllers")
 app.add_typer(calibrate.app, name="calibrate")
+app.add_typer(kernels.app, name="kernels")
 app.add_typer(signals.app, name="signals")
 app.add_typer(traces.app, name="traces")
 

@@ -48,6 +48,14 @@ def evaluate(
             help="Add the baselines that are blind to carbon.",
         ),
     ] = True,
+    bands: Annotated[
+        bool,
+        typer.Option(
+            "--bands",
+            help="Run policies and baselines also with coefficients of the power at both ends: "
+            "which savings depend on one.",
+        ),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -91,7 +99,7 @@ def evaluate(
     if not baselines:
         settings.append("evaluation.baselines=false")
     try:
-        compared = comparison(scenario, settings, seeds, decoys=decoys)
+        compared = comparison(scenario, settings, seeds, decoys=decoys, bands=bands)
     except ScenarioError as error:
         if controllers is None:
             raise

@@ -6,8 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cosim.accounting.energy import Energy
-from cosim.accounting.words import count, energy, exact_percent, latency, mass, number, plural
+from cosim.accounting.words import (
+    count,
+    energy,
+    exact_percent,
+    latency,
+    mass,
+    number,
+    percent,
+    plural,
+    span,
+)
 from cosim.report.difference import Difference, points
+from cosim.results.coverage import Coverage
 from cosim.results.summary import Summary
 from cosim.results.totals import RequestCounts, RunTotals, ServingTotals, TokenCounts
 
@@ -177,6 +188,8 @@ def _sentences(summary: Summary, totals: RunTotals) -> Iterator[str]:
         text += "."
     yield text
     if isinstance(totals, ServingTotals):
+        if totals.coverage is not None:
+            yield _covered(totals.coverage, of_one_site=totals.deployment is not None)
         yield _serving(totals)
     if summary.controllers:
         changes = sum(controller.actions for controller in summary.controllers)
@@ -184,6 +197,23 @@ def _sentences(summary: Summary, totals: RunTotals) -> Iterator[str]:
         yield f"Controllers ({names}) made {plural(changes, 'change')} of actuators."
     else:
         yield "No controller acted."
+
+
+def _covered(coverage: Coverage, *, of_one_site: bool) -> str:
+    """Return how far measurements back energy and carbon."""
+    share = f"{percent(coverage.calibrated)} of the energy of GPUs and hosts is calibrated"
+    if coverage.energy_kwh is None or coverage.carbon_g is None:
+        hosts = ", that of the hosts" if of_one_site and coverage.calibrated else ""
+        return (
+            "Energy and carbon have no band, because the deployment is not calibrated "
+            f"({coverage.not_calibrated}). {share}{hosts}."
+        )
+    return (
+        f"By the errors of nine in ten measured runs, it used "
+        f"{span('kWh', coverage.energy_kwh.low, coverage.energy_kwh.high)} and caused "
+        f"{span('g', coverage.carbon_g.low, coverage.carbon_g.high)} CO2e. {share}: its "
+        "coefficients were measured on that GPU, engine and precision."
+    )
 
 
 def _serving(totals: ServingTotals) -> str:

@@ -15,6 +15,7 @@ from cosim.accounting.quantiles import Quantiles
 from cosim.accounting.words import duration, infinite, setting
 from cosim.report.clock import UTC_CLOCK, Clock
 from cosim.report.lines import Axis, ChartLine, LineChart, Mark, Panel
+from cosim.report.palette import series_color, series_dash
 from cosim.report.run_data import LATENCIES, RunData
 from cosim.report.thin import Buckets
 from inference_sim.arrays import FloatArray
@@ -128,6 +129,26 @@ class SiteCharts:
         line = self._series("state of charge", "battery_soc", "green", filled=True)
         panel = Panel("state of charge", "fraction", [line], height=120, percent=True)
         return self._chart("soc", "State of charge of the battery", [panel])
+
+    def by_pool(self) -> LineChart | None:
+        """Return the power and the batch of each of several pools; None with one."""
+        pools = self.run.pools[self.site]
+        panels = [
+            Panel(title, unit, lines, height=height)
+            for title, unit, column, height in (
+                ("power of the GPUs by pool", "W", "gpu_power_w", 150),
+                ("mean batch", "sequences", "batch_mean", 110),
+            )
+            if (lines := list(self._pool_lines(pools, column)))
+        ]
+        return self._chart("pools", "Power and batch by pool", panels) if panels else None
+
+    def _pool_lines(
+        self, pools: Mapping[str, Mapping[str, FloatArray]], column: str
+    ) -> Iterator[ChartLine]:
+        for k, (name, columns) in enumerate(pools.items()):
+            color, dash = series_color(k), series_dash(k)
+            yield self._buckets.series(name, color, columns[column], dash, column=column)
 
     def serving(self) -> LineChart | None:
         """Return queue, batch, latency and actuators; None where nothing serves or is set."""
@@ -267,8 +288,6 @@ def latency_chart(
         return None
     marks = {name: np.array(times.quantiles(SHARES.tolist())) for name, times in known.items()}
     if by_class:
-        from cosim.report.palette import series_color, series_dash
-
         style = {name: (name, series_color(k), series_dash(k)) for k, name in enumerate(marks)}
     else:
         style = {

@@ -20,9 +20,10 @@ from controllers import ActuatorChange
 from cosim.accounting.quantiles import Quantiles
 from cosim.errors import CosimError, ScenarioError
 from cosim.loop.record import Run
-from cosim.results.folder import actions_frame, scenario_text, steps_frame
+from cosim.results.folder import actions_frame, pools_frame, scenario_text, steps_frame
 from cosim.results.partial_folder import state_of_missing
 from cosim.results.summary import Summary
+from cosim.results.totals import ServingTotals
 from inference_sim.arrays import FloatArray
 from inference_sim.files.yaml_text import parse_yaml
 
@@ -36,6 +37,8 @@ LATENCIES = {
 """Latencies by key: their name, and the two columns of requests.parquet that they lie between."""
 
 STEPS, REQUESTS, ACTIONS = "steps.parquet", "requests.parquet", "actions.parquet"
+POOLS = "pools.parquet"
+"""Steps by pool, of runs with several pools at a site."""
 ParquetFile: TypeAlias = Path | pa.Buffer
 """A Parquet file: its path, or its bytes in memory."""
 
@@ -51,6 +54,7 @@ class RunData:
         summary, manifest, scenario: The contents of these files.
         scenario_text: The scenario as it is written.
         steps: Columns of steps.parquet by site and name, shape (steps,).
+        pools: Columns of pools.parquet by site, pool and name; empty for a site with one.
         actions: Changes of actuators, in order.
         tables: The Parquet files, by name.
     """
@@ -61,6 +65,7 @@ class RunData:
     scenario: Mapping[str, Any]
     scenario_text: str
     steps: Mapping[str, Mapping[str, FloatArray]]
+    pools: Mapping[str, Mapping[str, Mapping[str, FloatArray]]]
     actions: Sequence[ActuatorChange]
     tables: Mapping[str, ParquetFile]
 
@@ -72,13 +77,14 @@ class RunData:
             ScenarioError: If it is not a result folder.
             CosimError: If a file of it is damaged.
         """
+        names = (STEPS, REQUESTS, ACTIONS, *((POOLS,) if (path / POOLS).is_file() else ()))
         return cls._of(
             path,
             read_summary(path),
             _read(path, MANIFEST, json.loads),
             _read(path, SCENARIO, str),
             scenario=_read(path, SCENARIO, _plain_yaml),
-            tables={name: path / name for name in (STEPS, REQUESTS, ACTIONS)},
+            tables={name: path / name for name in names},
         )
 
     @classmethod
@@ -94,17 +100,20 @@ class RunData:
             requests: The bytes of its requests.parquet.
         """
         text = scenario_text(run.plan)
+        tables: dict[str, ParquetFile] = {
+            STEPS: _encoded(steps_frame(run)),
+            REQUESTS: requests,
+            ACTIONS: _encoded(actions_frame(run)),
+        }
+        if any(record.pools for record in run.recorder.sites.values()):
+            tables[POOLS] = _encoded(pools_frame(run))
         return cls._of(
             None,
             summary,
             manifest,
             text,
             scenario=_plain_yaml(text),
-            tables={
-                STEPS: _encoded(steps_frame(run)),
-                REQUESTS: requests,
-                ACTIONS: _encoded(actions_frame(run)),
-            },
+            tables=tables,
         )
 
     @classmethod
@@ -119,8 +128,16 @@ class RunData:
         tables: Mapping[str, ParquetFile],
     ) -> RunData:
         steps = {site: StepColumns(tables[STEPS], site) for site in summary.sites}
+        pools = {
+            site: {
+                name: StepColumns(tables[POOLS], site, name)
+                for name in (totals.pools or () if isinstance(totals, ServingTotals) else ())
+                if POOLS in tables
+            }
+            for site, totals in summary.sites.items()
+        }
         actions = _actions(tables[ACTIONS])
-        return cls(path, summary, manifest, scenario, text, steps, actions, tables)
+        return cls(path, summary, manifest, scenario, text, steps, pools, actions, tables)
 
     def frame(self, name: str) -> pd.DataFrame:
         """Return a table as pandas reads it from the folder, such as ``steps.parquet``.
@@ -245,13 +262,15 @@ class StepColumns(Mapping[str, FloatArray]):
     Args:
         file: The file.
         site: The site.
+        pool: The pool, in a file of the steps of pools.
 
     Raises:
         CosimError: If the file is damaged; later too.
     """
 
-    def __init__(self, file: ParquetFile, site: str) -> None:
-        self._file, self._site = file, site
+    def __init__(self, file: ParquetFile, site: str, pool: str = "") -> None:
+        self._file = file
+        self._filters = [("site", "=", site), *([("pool", "=", pool)] if pool else [])]
         self._names = _numeric_columns(file)
         self._known: dict[str, FloatArray] = {}
 
@@ -259,7 +278,7 @@ class StepColumns(Mapping[str, FloatArray]):
         if name not in self._known:
             if name not in self._names:
                 raise KeyError(name)
-            mine = _parquet(self._file, columns=[name], filters=[("site", "=", self._site)])[name]
+            mine = _parquet(self._file, columns=[name], filters=self._filters)[name]
             if mine.null_count == len(mine):
                 raise KeyError(name)
             self._known[name] = mine.to_numpy(zero_copy_only=False).astype(np.float64)

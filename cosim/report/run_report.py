@@ -22,6 +22,7 @@ from cosim.report.page import (
     subheading,
     table,
 )
+from cosim.report.pools_table import pools_blocks
 from cosim.report.run_charts import (
     SiteCharts,
     latency_chart,
@@ -131,6 +132,10 @@ def _charts(run: RunData) -> list[Section]:
         told = serving_table(run.summary.sites[name])
         return [*([told] if told else []), *_given(sites[name].serving())]
 
+    def pools(name: str) -> list[Block]:
+        tables = pools_blocks(run.summary.sites[name])
+        return [*tables, *_given(sites[name].by_pool())] if tables else []
+
     tables = {site.site: site for site in site_tables(run)}
 
     def hours(name: str) -> list[Block]:
@@ -149,6 +154,7 @@ def _charts(run: RunData) -> list[Section]:
     sections = [
         Section("power", "Power", by_site(lambda name: [sites[name].power()])),
         Section("charge", "Battery", by_site(lambda name: _given(sites[name].charge()))),
+        Section("pools", "Pools", by_site(pools)),
         Section("serving", "Serving and control", by_site(serving)),
         Section("changes", "Controller actions", changes_table(run)),
         Section("latency", "Latency", by_site(latency)),

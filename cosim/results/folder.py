@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import lru_cache
@@ -37,8 +38,9 @@ from inference_sim.telemetry import COUNTS, PoolTelemetry
 
 FROM_PYTHON = "controllers_from_python"
 """Key of the manifest for controllers that Python gave."""
-_NAMED = (".cluster.model", ".cluster.gpu", ".execution.engine")  # by name, or by a file
-_PARTS = (".scheduler.type", ".cluster.router")  # by name, or as ./file.py:Class
+_POOL = r"\.cluster(\.pools\.\d+)?"
+_NAMED = re.compile(rf"{_POOL}\.(model|gpu|execution\.engine)$")  # by name, or by a file
+_PARTS = re.compile(rf"{_POOL}\.(scheduler\.type|router)$")  # by name, or as ./file.py:Class
 
 
 class HasScenario(Protocol):
@@ -182,9 +184,9 @@ def input_files(plan: HasScenario) -> dict[str, Path]:
     def walk(value: Any, place: str) -> None:
         if isinstance(value, Path):
             files[place] = value
-        elif place.endswith(_NAMED) and str(value).endswith(FILE_ENDINGS):
+        elif _NAMED.search(place) and str(value).endswith(FILE_ENDINGS):
             files[place] = Path(value)
-        elif place.endswith(_PARTS) and names_a_file(value):
+        elif _PARTS.search(place) and names_a_file(value):
             files[place] = Path(part_file(value))
         elif isinstance(value, BaseModel):
             for name in type(value).model_fields:

@@ -2,9 +2,9 @@
 
 A setting is in force while it differs from the value without a controller. It matters in a step in
 which the site would have done something else without it, as far as the record of the step shows:
-requests queued at a gateway, behind a batch cap or deferred; replicas asleep; a clock below what it
-was set to, or a lower one while there was work. A policy whose settings never matter saves nothing,
-whatever it set.
+requests queued at a gateway, behind a batch cap or deferred; replicas asleep; a clock below its
+bounds, or the lowest of these while there was work. A policy whose settings never matter saves
+nothing, whatever it set.
 """
 
 from __future__ import annotations
@@ -26,10 +26,31 @@ _MATTERS: Mapping[str, Callable[[SiteRecord], Mask]] = {
     "deferrable_rate": lambda record: record.column("deferrable_waiting") > 0,
     "batch_cap": lambda record: record.column("replica_waiting") > 0,
     "active_replicas": lambda record: record.column("asleep_fraction") > 0,
-    "clock_fraction": lambda record: record.column("busy_fraction") > 0,
-    "power_cap": lambda record: record.column("clock_mean") < record.column("clock_fraction"),
+    "clock_fraction": lambda record: _lowers(
+        record.column("clock_fraction"), np.maximum(*_of_phases(record)), record
+    ),
+    "prefill_clock": lambda record: _lowers(
+        record.column("prefill_clock"), record.column("clock_fraction"), record
+    ),
+    "decode_clock": lambda record: _lowers(
+        record.column("decode_clock"), record.column("clock_fraction"), record
+    ),
+    "power_cap": lambda record: (
+        record.column("clock_mean")
+        < np.minimum(record.column("clock_fraction"), np.minimum(*_of_phases(record)))
+    ),
 }
 """In which steps an actuator of a cluster binds; one that is not here does so while in force."""
+
+
+def _of_phases(record: SiteRecord) -> tuple[FloatArray, FloatArray]:
+    """Return the bounds of the clock with prompts and without, each of shape (steps,)."""
+    return record.column("prefill_clock"), record.column("decode_clock")
+
+
+def _lowers(clock: FloatArray, other: FloatArray, record: SiteRecord) -> Mask:
+    """Return in which steps with work a bound of the clock is below another one."""
+    return (clock < other) & (record.column("busy_fraction") > 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,20 +79,14 @@ def setting_use(run: Run, site: str | None, actuators: frozenset[str]) -> dict[s
     for actuator in (name for name in ACTUATORS if name in actuators):
         in_force_s = mattered_s = 0.0
         for name, record in run.recorder.sites.items():
-            if site not in (None, name):
+            ranges = run.plan.contexts[name].settings()
+            settings = {key: limits for key, limits in ranges.items() if key[0] == actuator}
+            if not settings or site not in (None, name):
                 continue
-            context = run.plan.contexts[name]
-            limits = context.limits.get(actuator)
-            if limits is not None:
-                in_force = _values(run, record, actuator, limits.unthrottled) != limits.unthrottled
-            elif record.pools:  # of some pools alone
-                in_force = np.zeros(len(record), dtype=bool)
-                for pool, steps in record.pools.items():
-                    own = context.pools[pool].limits.get(actuator)
-                    if own is not None:
-                        in_force |= steps.columns[ACTUATORS[actuator].field] != own.unthrottled
-            else:
-                continue
+            in_force = np.zeros(len(record), dtype=bool)
+            for (_, pool), limits in settings.items():
+                initial = limits.unthrottled
+                in_force |= _values(run, record, actuator, pool, initial) != initial
             matters = _MATTERS[actuator](record) if actuator in _MATTERS else True
             in_force_s += step_s * int(in_force.sum())
             mattered_s += step_s * int((in_force & matters).sum())
@@ -79,8 +94,11 @@ def setting_use(run: Run, site: str | None, actuators: frozenset[str]) -> dict[s
     return found
 
 
-def _values(run: Run, record: SiteRecord, actuator: str, initial: float) -> FloatArray:
+def _values(run: Run, record: SiteRecord, actuator: str, pool: str, initial: float) -> FloatArray:
     """Return the value of an actuator in each step, shape (steps,)."""
+    if pool in record.pools:
+        no_steps = np.empty(0)  # a run that failed before the first step has no such column
+        return record.pools[pool].columns.get(ACTUATORS[actuator].field, no_steps)
     if actuator in SETTINGS:
         return record.column(SETTINGS[actuator])
     values = np.full(len(record), initial)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from cosim.loop.record import SiteRecord
 from cosim.results.kv_cache import KvCache
 from cosim.results.requests import PoolShare, SiteLatencies
-from cosim.results.totals import Deployment, PoolTotals
+from cosim.results.totals import Deployment, PoolTotals, ServingTotals
 from cosim.scenario.cluster import PooledClusterKeys
 from cosim.world.site_plan import SitePlan
 from inference_sim.cluster import Cluster
@@ -116,3 +116,25 @@ def served_quality(pools: Mapping[str, PoolTotals]) -> dict[str, dict[str, float
         if means:
             found[name] = means
     return found
+
+
+def mean_quality(totals: ServingTotals) -> dict[str, float]:
+    """Return the mean score over all completed requests, by benchmark; empty without several pools.
+
+    Only benchmarks count that all classes with completed requests have.
+    """
+    pools, by_class = totals.pools or {}, totals.quality or {}
+    requests = {
+        name: sum(pool.completed.get(name, 0) for pool in pools.values())
+        for name in dict.fromkeys(name for pool in pools.values() for name in pool.completed)
+    }
+    served = {name: count for name, count in requests.items() if count}
+    if not served or not all(name in by_class for name in served):
+        return {}
+    first = next(iter(served))
+    shared = [key for key in by_class[first] if all(key in by_class[name] for name in served)]
+    total = sum(served.values())
+    return {
+        key: sum(count * by_class[name][key] for name, count in served.items()) / total
+        for key in shared
+    }

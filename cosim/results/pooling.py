@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from cosim.accounting.energy import J_PER_KWH, Carbon, Energy
 from cosim.accounting.quantiles import Quantiles
+from cosim.results.coverage import pooled
 from cosim.results.requests import LATENCIES, ClassShare, SiteLatencies
 from cosim.results.totals import (
     ClassTotals,
@@ -174,6 +175,12 @@ def totals_of(sites: Sequence[RunTotals], latencies: Sequence[SiteLatencies]) ->
         carbon_g=per_work(carbon, serving_g, requests, tokens),
         marginal_carbon_g=(
             None if marginal is None else per_work(marginal, serving_marginal_g, requests, tokens)
+        ),
+        coverage=pooled(
+            [site.coverage for site in serving],
+            [(site.energy_kwh.gpu or 0.0) + (site.energy_kwh.host or 0.0) for site in serving],
+            energy.facility - sum(site.energy_kwh.facility for site in serving),
+            carbon.total - serving_g,
         ),
         attribution=attribution(
             latencies,

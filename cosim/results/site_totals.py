@@ -18,6 +18,7 @@ from cosim.accounting.energy import (
 )
 from cosim.accounting.paper import paper_table2
 from cosim.loop.record import Run, SiteRecord
+from cosim.results.coverage import Coverage, SiteUse, coverage_of
 from cosim.results.pool_totals import deployment, embodied_g, pool_totals, served_quality
 from cosim.results.pooling import (
     attribution,
@@ -30,6 +31,7 @@ from cosim.results.requests import SiteLatencies
 from cosim.results.totals import (
     BatchSizes,
     Cost,
+    Deployment,
     GpuUse,
     LoadState,
     LoadTotals,
@@ -41,6 +43,7 @@ from cosim.results.totals import (
     TraceLeftOut,
     TransferTotals,
 )
+from cosim.scenario.cluster import ClusterKeys
 from cosim.world.site_plan import SitePlan
 from inference_sim.cluster import Cluster
 
@@ -123,8 +126,17 @@ def _serving_totals(
     host_kwh = flows.kwh(record.column("host_power_w"))
     marginal = plain.marginal_carbon_g
     pools = pool_totals(record, cluster, latencies, flows.step_s)
+    shares = attribution([latencies], gpu_kwh, plain.carbon_g.import_)
+    use = SiteUse(
+        flows=flows,
+        gpu_w=record.column("gpu_power_w"),
+        host_w=record.column("host_power_w"),
+        idle_kwh=shares.idle.energy_kwh,
+        embodied_g=plain.carbon_g.embodied,
+    )
+    described = None if pools else deployment(next(iter(cluster.pools.values())))
     return ServingTotals(
-        deployment=None if pools else deployment(next(iter(cluster.pools.values()))),
+        deployment=described,
         pools=pools or None,
         quality=served_quality(pools) or None,
         transfers=_transfers(cluster),
@@ -143,12 +155,22 @@ def _serving_totals(
         marginal_carbon_g=(
             None if marginal is None else per_work(marginal, marginal.total, requests, tokens)
         ),
-        attribution=attribution([latencies], gpu_kwh, plain.carbon_g.import_),
+        coverage=_coverage(record.site, described, use),
+        attribution=shares,
         battery=plain.battery,
         grid=plain.grid,
         cost=plain.cost,
         paper=plain.paper,
     )
+
+
+def _coverage(site: SitePlan, described: Deployment | None, use: SiteUse) -> Coverage | None:
+    """Return the coverage of a site; None with several pools, whose errors are not added up yet."""
+    keys = site.config.cluster
+    if not isinstance(keys, ClusterKeys) or site.cluster is None or described is None:
+        return None
+    reasons = [described.uncalibrated, described.power_uncalibrated]
+    return coverage_of(keys, site.cluster.pool, [reason for reason in reasons if reason], use)
 
 
 def _trace_left_out(site: SitePlan) -> TraceLeftOut | None:

@@ -15,6 +15,7 @@ from pydantic import Discriminator, Tag
 from cosim.accounting.energy import BatteryUse, Carbon, Energy, GridUse
 from cosim.accounting.keys import IfPresent, Import
 from cosim.accounting.paper import PaperTable2
+from cosim.results.coverage import Coverage
 from cosim.results.kv_cache import KvCache
 
 LoadState = Literal["stable", "backlogged", "overloaded"]
@@ -334,6 +335,8 @@ class ServingTotals:
         battery, grid: None of several sites; the first also without a battery.
         cost: None without a price, and of several sites.
         energy_per_work: Facility energy per unit of work, of the sites that serve.
+        coverage: How far measurements back energy and carbon; None where times come from profiles,
+            and in a summary that was written before it had one.
         paper: None unless the paper's accounting was asked for, and of several sites.
     """
 
@@ -355,6 +358,7 @@ class ServingTotals:
     energy_per_work: EnergyPerWork
     carbon_g: ServingCarbon
     marginal_carbon_g: IfPresent[ServingCarbon] = None
+    coverage: IfPresent[Coverage] = None
     attribution: EnergyAttribution
     battery: BatteryUse | None
     grid: GridUse | None

@@ -12,6 +12,8 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     Tag,
+    ValidationInfo,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -82,9 +84,9 @@ class ClusterKeys(PoolKeys):
     @model_serializer(mode="wrap")
     def _in_order(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Write out the defaults, and keys of the whole between those of the pool."""
-        content = self.with_defaults(handler(self))
+        content = handler(self)
         last = {key: content.pop(key) for key in _LAST if key in content}
-        return content | last
+        return self.with_defaults(content | last)
 
 
 _LAST = ("gateway", "host_power_w", "pue", "power_cap_w", "embodied_g_per_gpu_hour")
@@ -132,24 +134,34 @@ class PooledClusterKeys(StrictModel):
     """Power usage effectiveness, facility power over IT power: a number, or by load or
     temperature."""
 
-    @model_validator(mode="after")
-    def _possible(self) -> PooledClusterKeys:
-        names = Counter(pool.name for pool in self.pools)
+    @field_validator("pools")
+    @classmethod
+    def _separate(cls, pools: list[NamedPoolKeys]) -> list[NamedPoolKeys]:
+        names = Counter(pool.name for pool in pools)
         if twice := [name for name, count in names.items() if count > 1]:
             raise ValueError(f"several pools are named {', '.join(twice)}; give each its own name")
-        gpus = sum(pool.gpus for pool in self.pools)
+        gpus = sum(pool.gpus for pool in pools)
         if gpus > MAX_GPUS:
             raise ValueError(
                 f"a cluster may have {MAX_GPUS:,} GPUs (got {cut(f'{gpus:,}', 30)} over all "
                 "pools); split them over several sites"
             )
-        if self.dispatch is None and len(names) > 1:
+        return pools
+
+    @field_validator("dispatch")
+    @classmethod
+    def _between_pools(cls, dispatch: DispatchKeys, info: ValidationInfo) -> DispatchKeys:
+        if "pools" in info.data:
+            dispatch.check([pool.name for pool in info.data["pools"]])
+        return dispatch
+
+    @model_validator(mode="after")
+    def _possible(self) -> PooledClusterKeys:
+        if self.dispatch is None and len(self.pools) > 1:
             raise ValueError(
-                f"{len(names)} pools need a `dispatch` that chooses between them, such as "
+                f"{len(self.pools)} pools need a `dispatch` that chooses between them, such as "
                 f"{{type: tiers, default: {self.pools[0].name}}}"
             )
-        if self.dispatch is not None:
-            self.dispatch.check(tuple(names))
         config = self.config()
         self._check_roles(config)
         return self
@@ -205,13 +217,15 @@ def _pue(keys: PueKeys, peak_it_w: float) -> Pue:
     return ConstantPue(keys) if isinstance(keys, float) else keys.model(peak_it_w)
 
 
-def _form(value: Any) -> Literal["one", "several"]:
+def _form(value: Any) -> Literal["ClusterKeys", "PooledClusterKeys"]:
+    """Return the model of a cluster; errors find it by the name of its class."""
     several = isinstance(value, PooledClusterKeys) or (isinstance(value, dict) and "pools" in value)
-    return "several" if several else "one"
+    return "PooledClusterKeys" if several else "ClusterKeys"
 
 
 AnyClusterKeys = Annotated[
-    Annotated[ClusterKeys, Tag("one")] | Annotated[PooledClusterKeys, Tag("several")],
+    Annotated[ClusterKeys, Tag("ClusterKeys")]
+    | Annotated[PooledClusterKeys, Tag("PooledClusterKeys")],
     Discriminator(_form),
 ]
 """A deployment of one pool, by its keys, or of several."""

@@ -19,6 +19,7 @@ class TiersKeys(StrictModel):
     """A share of the requests for each pool, drawn request by request."""
 
     type: Literal["tiers"]
+    """Shares, drawn request by request."""
     default: PlainName
     """Pool that gets the rest."""
     shares: dict[PlainName, Share] = {}
@@ -46,6 +47,7 @@ class ByLengthKeys(StrictModel):
     """Short prompts to one pool, long ones to another."""
 
     type: Literal["threshold"]
+    """By the length of the prompt."""
     prompt_tokens: Count
     """Longest prompt that goes to the pool for short ones [tokens]."""
     short: PlainName
@@ -71,6 +73,7 @@ class LeastEnergyKeys(StrictModel):
     """The pool that needs the least energy for a token, at the batches that run now."""
 
     type: Literal["least_energy"]
+    """By the energy of a token."""
     tpot_s: Annotated[float, Field(gt=0)] | None = None
     """Time per token above which a pool gets no more requests while another is faster [s]."""
 

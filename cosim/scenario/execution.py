@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from cosim.scenario.fields import CatalogueName, Count, InputFile, Positive, StrictModel
 from inference_sim.execution import EngineProfile, ExecutionModel, Roofline, Stage, find_engine
+from inference_sim.execution.kernels import kernel_execution
 from inference_sim.execution.profile import ProfileFiles, profile_execution
 from inference_sim.execution.vidur_fit import vidur_execution
 from inference_sim.hardware import GpuSpec, NodeType
@@ -78,8 +79,31 @@ class ProfileExecution(StrictModel):
         return value
 
 
+class KernelsExecution(StrictModel):
+    """Iteration time from a table of kernel times, as `cosim kernels build` writes it."""
+
+    type: Literal["kernels"]
+    """Read from a table; FLOPs, bytes and the effect of the clock are the roofline's."""
+    table: InputFile
+    """The table (JSON), made for this model, GPU and tensor_parallel."""
+    engine: CatalogueName = "none"
+    """Engine profile on top, for host, sampler and front end, or the path of a YAML file that
+    describes one. Tables hold none of them."""
+    sampler: Literal["top_p", "greedy"] = "top_p"
+    """Sampling of tokens, in the engine profile: top_p, or greedy, which takes next to no time."""
+    stepwise: bool = False
+    """One event per iteration instead of per change of the batch: the same results, slower."""
+
+    @field_validator("engine")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        find_engine(value)
+        return value
+
+
 Execution = Annotated[
-    RooflineExecution | VidurExecutionKeys | ProfileExecution, Field(discriminator="type")
+    RooflineExecution | VidurExecutionKeys | ProfileExecution | KernelsExecution,
+    Field(discriminator="type"),
 ]
 
 
@@ -90,6 +114,9 @@ def engine_of(execution: Execution, gpu: GpuSpec) -> EngineProfile:
             return find_engine("none")
         case ProfileExecution() as profile:
             return find_engine(profile.engine)
+        case KernelsExecution() as kernels:
+            engine = find_engine(kernels.engine)
+            return engine.greedy if kernels.sampler == "greedy" else engine
         case RooflineExecution() as roofline:
             engine = find_engine(roofline.engine or gpu.default_engine)
             return engine.greedy if roofline.sampler == "greedy" else engine
@@ -119,6 +146,11 @@ def execution_stages(
             engine = engine_of(execution, gpu)
             return lambda stage: profile_execution(
                 model, gpu, files, width, stage, engine=engine, node=node
+            )
+        case KernelsExecution() as kernels:
+            engine = engine_of(execution, gpu)
+            return lambda stage: kernel_execution(
+                model, gpu, kernels.table, width, stage, engine=engine, node=node
             )
         case RooflineExecution() as roofline:
             engine = engine_of(execution, gpu)

@@ -36,10 +36,13 @@ class TwoResourcePower(_Gpu):
 
     type: Literal["two_resource"] = "two_resource"
     """Compute and memory draw separately."""
+    memory_w: NonNegative | None = None
+    """Power of the memory of a GPU at its peak bandwidth, over the base [W]; the GPU's own by
+    default."""
 
     def model(self, gpu: GpuSpec) -> PowerModel:
         """Return the power model of a GPU."""
-        return self._changed(TwoResource.of(gpu))
+        return self._changed(TwoResource.of(gpu, self.memory_w))
 
 
 class MfuPowerLawPower(_Gpu):

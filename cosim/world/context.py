@@ -28,6 +28,7 @@ from cosim.world.forecasts import forecaster
 from cosim.world.service import class_weights, service_models
 from cosim.world.site_plan import SitePlan
 from inference_sim.deployment import ClusterConfig
+from inference_sim.pace import CLOCKS
 from inference_sim.pool_config import PoolConfig
 
 _CLC_CHARGE_PER_H, _CLC_DISCHARGE_PER_H = 0.7, 1.5  # of Vessim's cells, over capacity
@@ -217,7 +218,8 @@ def _of_pool(
         "active_replicas": ActuatorLimits(1, pool.replicas),
     }
     if len(service.clocks) > 1:
-        limits["clock_fraction"] = ActuatorLimits(pool.lowest_clock, 1.0)
+        for name in CLOCKS:
+            limits[name] = ActuatorLimits(pool.lowest_clock, 1.0)
         power, cap_w = pool.power, pool.power_cap_w
         initial_w = cap_w if cap_w < power.max_w else math.inf
         most_w = min(cap_w, power.max_w)

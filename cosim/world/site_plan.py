@@ -8,7 +8,9 @@ from math import nan
 
 import numpy as np
 
-from cosim.errors import ScenarioError
+from cosim.errors import Problem, ScenarioError
+from cosim.scenario.cluster import PooledClusterKeys
+from cosim.scenario.dispatch import TiersKeys
 from cosim.scenario.loading import DataPath, Document, problem_at
 from cosim.scenario.recorded import Kind
 from cosim.scenario.scenario import Scenario
@@ -24,6 +26,7 @@ from cosim.world.workload import WorkloadSource, workload_source
 from inference_sim.arrays import FloatArray
 from inference_sim.deployment import ClusterConfig
 from inference_sim.errors import InferenceSimError
+from inference_sim.suggestions import did_you_mean
 
 _FAR_H = 3.0
 """Least difference of time that makes a grid's signal that of another place [h]."""
@@ -93,6 +96,8 @@ def plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
             keys = site.workload or scenario.workload
             of_trace: DataPath = ("trace", "path") if keys and keys.trace else ()
             problems.append(problem_at(document, (*own, "workload", *of_trace), str(error)))
+    if workload is not None:
+        problems += _unknown_classes(document, scenario, index, workload)
     if problems:
         raise ScenarioError(problems)
     cluster: ClusterConfig | None = None
@@ -127,6 +132,25 @@ def plan_site(document: Document, scenario: Scenario, index: int) -> SitePlan:
         carbon_kind=_kind(site.microgrid.carbon_intensity, signals.series.get("carbon_intensity")),
         signal_notes=(*signals.notes, *_elsewhere(site)),
     )
+
+
+def _unknown_classes(
+    document: Document, scenario: Scenario, index: int, workload: WorkloadSource
+) -> Iterator[Problem]:
+    """Yield the classes with shares of their own that the workload does not have."""
+    cluster = scenario.sites[index].cluster
+    dispatch = cluster.dispatch if isinstance(cluster, PooledClusterKeys) else None
+    if not isinstance(dispatch, TiersKeys):
+        return
+    names = [request_class.name for request_class in workload.config.classes]
+    for name in dispatch.by_class:
+        if name not in names:
+            yield problem_at(
+                document,
+                ("sites", index, "cluster", "dispatch", "by_class", name),
+                f"no class is named '{name}'; there are {', '.join(names)}"
+                f"{did_you_mean(name, names)}",
+            )
 
 
 def _kind(config: CarbonIntensity, signal: Series | None) -> Kind:

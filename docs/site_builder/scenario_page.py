@@ -91,10 +91,24 @@ class _Reference:
         key = self._places[name][0].rpartition(".")[2].removesuffix("[]")
         kind = self._definitions[name]["properties"].get("type")
         if kind is None:
-            return f"`{key}`"
+            return f"`{key}`{self._apart(name)}"
         listed = kind["anyOf"][0] if "anyOf" in kind else kind  # with a name of the user's
         values = [listed["const"]] if "const" in listed else listed["enum"]
         return f"`{key}`: {values[0]}{' and others' if len(values) > 1 else ''}"
+
+    def _apart(self, name: str) -> str:
+        """What tells a definition from others without a type at its place; empty without any."""
+        place = self._places[name][0]
+        others = [
+            set(self._definitions[other]["properties"])
+            for other, places in self._places.items()
+            if other != name and places[0] == place
+        ]
+        if not others or any("type" in keys for keys in others):
+            return ""
+        required = self._definitions[name].get("required", ())
+        own = [key for key in required if not any(key in keys for keys in others)]
+        return f" with {own[0]}" if own else ""
 
     def _link(self, name: str) -> str:
         definition = self._definitions[name]

@@ -32,8 +32,8 @@ def speculative_stage(stage: ExecutionModel, speculative: Speculative) -> Execut
     """
     if not isinstance(stage, Roofline):
         raise InferenceSimError(
-            "profiles give times of one token of each sequence only; for speculative decoding use "
-            "execution: {type: roofline}"
+            "profiles and kernel tables give times of one token of each sequence only; for "
+            "speculative decoding use execution: {type: roofline}"
         )
     verifying = stage.verifying(speculative.draft_tokens)
     draft: Roofline | None = None

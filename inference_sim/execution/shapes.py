@@ -161,6 +161,16 @@ def check_precisions(model: ModelSpec, gpu: GpuSpec) -> None:
             )
 
 
+def unfitted_engine(engine: EngineProfile, gpu: GpuSpec) -> str:
+    """Return that an engine profile was not fitted on a GPU, in words; "" if it was."""
+    if engine.fitted_on is None or {gpu.name, gpu.link_name} & {*engine.fitted_on}:
+        return ""
+    if not engine.fitted_on:
+        return f"engine '{engine.name}' was fitted on no runs"
+    fitted = ", ".join(engine.fitted_on)
+    return f"engine '{engine.name}' was fitted on {fitted}, not on {gpu.name}"
+
+
 def uncalibrated_because(
     model: ModelSpec,
     gpu: GpuSpec,
@@ -172,11 +182,8 @@ def uncalibrated_because(
     reasons = []
     if gpu.uncalibrated:
         reasons.append(f"{gpu.name}: {gpu.uncalibrated}")
-    if engine.fitted_on is not None and not {gpu.name, gpu.link_name} & {*engine.fitted_on}:
-        fitted = f"was fitted on {', '.join(engine.fitted_on)}, not on {gpu.name}"
-        reasons.append(
-            f"engine '{engine.name}' {fitted if engine.fitted_on else 'was fitted on no runs'}"
-        )
+    if unfitted := unfitted_engine(engine, gpu):
+        reasons.append(unfitted)
     if model.experts:
         if gpu.experts_uncalibrated:
             reasons.append(f"{gpu.name}: {gpu.experts_uncalibrated}")

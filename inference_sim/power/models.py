@@ -78,9 +78,15 @@ class TwoResource(PowerModel):
     hbm_w: float = 0.0
 
     @classmethod
-    def of(cls, gpu: GpuSpec) -> TwoResource:
-        """Return the model with the coefficients of `gpu`."""
+    def of(cls, gpu: GpuSpec, memory_w: float | None = None) -> TwoResource:
+        """Return the model with the coefficients of `gpu`.
+
+        Args:
+            gpu: The GPU.
+            memory_w: Power of the memory in place of the GPU's own [W].
+        """
         c = gpu.two_resource
+        memory_w = c.memory_w if memory_w is None else memory_w
         return cls(
             uncalibrated_because=gpu.power_uncalibrated,
             idle_w=gpu.loaded_idle_w,
@@ -88,8 +94,8 @@ class TwoResource(PowerModel):
             max_w=gpu.max_w,
             base_w=c.base_w,
             compute_w=c.compute_w,
-            memory_w=c.memory_w,
-            hbm_w=min(c.memory_w, HBM_J_PER_BYTE * gpu.peak_bytes_per_s),
+            memory_w=memory_w,
+            hbm_w=min(memory_w, HBM_J_PER_BYTE * gpu.peak_bytes_per_s),
             sampling_w=c.sampling_w,
         )
 

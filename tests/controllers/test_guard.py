@@ -34,6 +34,8 @@ LIMITS = {
     "active_replicas": ActuatorLimits(1, 4),
     "deferrable_rate": ActuatorLimits(0, 8, initial=INF),
     "clock_fraction": ActuatorLimits(0.3, 1.0),
+    "prefill_clock": ActuatorLimits(0.3, 1.0),
+    "decode_clock": ActuatorLimits(0.3, 1.0),
     "power_cap": ActuatorLimits(100, 700, initial=INF),
     "battery_power": ActuatorLimits(-500, 500, initial=INF),
 }
@@ -43,6 +45,8 @@ OPEN = {
     "active_replicas": 4,
     "deferrable_rate": INF,
     "clock_fraction": 1.0,
+    "prefill_clock": 1.0,
+    "decode_clock": 1.0,
     "power_cap": INF,
 }
 THROTTLED = {
@@ -51,6 +55,8 @@ THROTTLED = {
     "active_replicas": 2,
     "deferrable_rate": 3.0,
     "clock_fraction": 0.5,
+    "prefill_clock": 0.6,
+    "decode_clock": 0.4,
     "power_cap": 300.0,
 }
 FINE = {"chat": (0.5, 0.05), "code": (0.5, 0.05), "batch": (0.1, 0.01)}
@@ -101,7 +107,8 @@ class TestWhen:
         waiting.update(saw(0, WAITING))
         slow.update(saw(0, SLOW))
         assert waiting.released == RELEASED == SLOWING | {"admission_rate", "batch_cap"}
-        assert slow.released == SLOWING == {"active_replicas", "clock_fraction", "power_cap"}
+        clocks = {"clock_fraction", "prefill_clock", "decode_clock"}
+        assert slow.released == SLOWING == {"active_replicas", "power_cap"} | clocks
 
     def test_requests_that_wait_go_before_tokens_that_are_slow(self) -> None:
         """Of any class: whoever waits is not helped by the throttles that slow tokens leave."""

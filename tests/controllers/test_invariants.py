@@ -28,6 +28,8 @@ from tests.samples import examples
 
 REQUIRED = {"carbon_budget_pid": {"budget_g_per_h": 50.0}}
 """Parameters without a default, by policy."""
+CHOICES = {"slo_clock": ("clock_fraction", "decode_clock")}
+"""Actuators to choose from, of policies that do not throttle by any."""
 OBJECTIVE = ClassInfo(name="chat", share=1.0, tpot_slo_s=0.02)
 
 
@@ -35,11 +37,18 @@ def parameters(name):
     return inspect.signature(BUILTIN[name]).parameters
 
 
+def actuators_of(name):
+    """Two of those that a policy may be told to set; None for one that chooses itself."""
+    if "actuator" not in parameters(name):
+        return (None,)
+    return CHOICES.get(name, ("admission_rate", "batch_cap"))
+
+
 CASES = [
     (name, actuator)
     for name in sorted(BUILTIN)
     if not BUILTIN[name].forecasts  # the conformance suite checks those that plan
-    for actuator in (("admission_rate", "batch_cap") if "actuator" in parameters(name) else (None,))
+    for actuator in actuators_of(name)
 ]
 STEPS = 12
 POWER = st.floats(0, 2000)
@@ -50,6 +59,7 @@ LIMITS = st.fixed_dictionaries(
         ),
         "batch_cap": st.builds(ActuatorLimits, st.integers(1, 3), st.integers(3, 512)),
         "clock_fraction": st.builds(ActuatorLimits, st.floats(0.3, 0.9), st.just(1.0)),
+        "decode_clock": st.builds(ActuatorLimits, st.floats(0.3, 0.9), st.just(1.0)),
         "power_cap": st.builds(
             ActuatorLimits, st.floats(50, 200), st.floats(200, 700), st.sampled_from([None, INF])
         ),

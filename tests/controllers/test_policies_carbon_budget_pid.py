@@ -117,6 +117,7 @@ def test_in_the_loop_what_it_counts_is_what_is_reported(tmp_path, runs: Runs):
     for old, new in [
         ("peak_power_w: 600", "peak_power_w: 1"),
         ("rate_per_s: 0.5", "rate_per_s: 5"),
+        ("gpu: h100-sxm-80gb", "gpu: h100-sxm-80gb\n      host_power_w: 0"),
     ]:
         text = text.replace(old, new)
     ran = runs(write(tmp_path / "s.yaml", text.replace("capacity_wh: 100", "capacity_wh: 1")))

@@ -95,6 +95,21 @@ def test_what_is_observed_corrects_the_table():
     assert policy.step(seen(4, running=1)).clock_fraction == 0.5  # 15 ms * 1.16
 
 
+def test_the_clock_of_decodes_alone():
+    """It is set and watched in place of that of all iterations, by the same table."""
+    policy = SloClock(**PLAIN, actuator="decode_clock")
+    policy.reset(context(limits={"decode_clock": ActuatorLimits(0.3, 1.0)}, service=service()))
+    assert policy.actuators == {"decode_clock"}
+    action = policy.step(seen(1, running=2))
+    assert (action.decode_clock, action.clock_fraction) == (0.5, None)
+    # Half the clock takes 18 ms by the table, as is observed: the factor stays 1.
+    right = seen(2, running=2, batch_mean=2, tpot_p99_s=0.018, decode_clock=0.5, clock_fraction=1.0)
+    assert policy.step(right).decode_clock == 0.5
+    assert policy.step(seen(3, running=2)).decode_clock == 0.5
+    with pytest.raises(ValueError, match="'dc' has no decode_clock to set"):
+        policy.reset(context(**SITE))
+
+
 def test_limits_and_steps_of_the_clock():
     policy = SloClock(tpot_slo_s=1, minimum=0.1, headroom=0)
     assert clock(policy, seen()) == 0.3
@@ -151,5 +166,5 @@ def test_in_the_loop_it_saves_energy_and_holds_the_objective(tmp_path, runs: Run
     open_ = runs(write(tmp_path / "noop.yaml", text.replace(entry, "{type: noop}")))
     assert ran.column("clock_fraction")[0] == 1 > ran.column("clock_fraction")[1:].max()
     assert (ran.column("tpot_p99_s") < 0.02).all()
-    assert ran.column("facility_power_w").mean() < 0.65 * open_.column("facility_power_w").mean()
+    assert ran.column("gpu_power_w").mean() < 0.65 * open_.column("gpu_power_w").mean()
     assert ran.column("completed").sum() > 0.99 * open_.column("completed").sum()

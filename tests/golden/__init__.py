@@ -37,6 +37,7 @@ SHORT: Mapping[str, tuple[str, ...]] = {
     ),
     "paper_case_study": ("time.duration=20min",),
     "paper_table2": (),
+    "quality_tiers": ("time.duration=4h",),
     "quickstart": (
         "time.start=2022-06-08T01:30:00Z",
         "time.duration=12h",

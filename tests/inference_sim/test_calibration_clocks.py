@@ -40,5 +40,22 @@ def test_a_cap_sets_the_highest_clock_under_it() -> None:
     assert work.clock_under(1.0) == 0.3
 
 
+def test_every_miss_has_its_reason_and_nothing_else_has() -> None:
+    """Above 8 points, from 0.6 of the clock or cap on and below."""
+    for name, sweep in clocks.sweeps().items():
+        for key, below in (("why", False), ("why_below", True)):
+            assert (clocks.worst(name, below=below) > clocks.WITHIN) == (key in sweep), (name, key)
+
+
+def test_the_low_clocks_save_nothing() -> None:
+    """Decodes have their least energy where the voltage stops following, and lose rate below it."""
+    work = Work.of(clocks._CLIFF["decodes"])
+    energies = {f: work.power_w(f) * work.cost(f).duration_s for f in (0.2, 0.3, 0.5, 0.7, 1.0)}
+    assert min(energies, key=energies.__getitem__) == 0.5
+    assert energies[0.2] > energies[1.0]
+    assert work.cost(0.7).duration_s < 1.01 * work.cost(1.0).duration_s
+    assert work.cost(0.3).duration_s > 2 * work.cost(1.0).duration_s
+
+
 def test_the_page_has_the_sweeps() -> None:
     assert page.section("clocks") == clocks.report()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -48,3 +49,14 @@ def test_a_simulated_run_is_found_again(capsys: pytest.CaptureFixture[str]) -> N
     assert again.tpot == pytest.approx(0)
     assert served.main(["nowhere.whl"]) == 2
     assert "nowhere.whl: cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("aiconfigurator_core") is None,
+    reason="needs NVIDIA's package: pip install '.[kernels]'",
+)
+def test_a_run_on_a_kernel_table_is_near_the_one_on_the_roofline() -> None:
+    run = served.Served("Qwen/Qwen3-32B", "h100-sxm-80gb", "bf16", "", 2, 4, 512, 32, 0.1, 0.02)
+    roofline, table = served.simulate(run), served.simulate(run, kernels=True)
+    assert 1 + table.tpot == pytest.approx(1 + roofline.tpot, rel=0.1)
+    assert table.tpot != roofline.tpot

@@ -22,6 +22,8 @@ DATA = [
     ("inference_sim.hardware", "gpus.yaml"),
     ("inference_sim.models", "models.yaml"),
     ("inference_sim.execution", "engines.yaml"),
+    ("inference_sim.execution", "measured_errors.yaml"),
+    ("inference_sim.power", "ends.yaml"),
 ]
 
 

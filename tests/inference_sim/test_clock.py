@@ -1,6 +1,12 @@
-"""Lower clocks: compute takes longer in proportion, memory and the host do not."""
+"""Lower clocks: compute takes longer in proportion, memory and the host do not.
+
+Iterations with prompts, and those that only decode, may have clocks of their own.
+"""
 
 from __future__ import annotations
+
+import math
+from typing import Any
 
 import pytest
 
@@ -8,8 +14,11 @@ from inference_sim.cluster import Cluster
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution import EngineProfile, Roofline, find_engine
 from inference_sim.execution.vidur_fit import vidur_execution
+from inference_sim.pace import Pace
+from inference_sim.power import MfuPowerLaw, TwoResource
+from inference_sim.power_cap import CappedStage
 from inference_sim.workload import Arrival
-from tests.inference_sim.builders import approx, config, prefill
+from tests.inference_sim.builders import approx, config, cost_values, prefill
 from tests.strategies import A100, LLAMA2_7B
 
 NONE = find_engine("none")
@@ -83,3 +92,127 @@ def test_lower_clocks_take_longer_in_all() -> None:
 def test_profiles_know_no_other_clock() -> None:
     with pytest.raises(InferenceSimError, match="profiles give times at the highest clock"):
         vidur_execution(LLAMA2_7B, A100).at_clock(0.5)
+
+
+PROMPT, OUTPUT = 4000, 60
+
+
+def served(settings: dict[str, float], **changes: Any) -> tuple[float, float]:
+    """Time to the first token of a long prompt, and time of its decodes [s]."""
+    cluster = Cluster(config(**changes), [Arrival(0.0, PROMPT, OUTPUT, 0)])
+    cluster.apply(settings)
+    cluster.step(100.0)
+    (request,) = cluster.take_ended()
+    return request.first_token_s, request.finish_s - request.first_token_s
+
+
+@pytest.mark.parametrize("scheduler", ["vllm", "vllm_v1"])
+@pytest.mark.parametrize("pipeline_parallel", [1, 2])
+def test_clocks_of_prompts_and_of_decodes(scheduler: str, pipeline_parallel: int) -> None:
+    """A prompt that is bound by compute takes twice as long at half the clock, decodes as long.
+
+    Their own clock slows them by no more than the clock of everything does.
+    """
+
+    def at(**settings: float) -> tuple[float, float]:
+        return served(settings, scheduler=scheduler, pipeline_parallel=pipeline_parallel)
+
+    (first_s, decodes_s), (slow_first_s, slow_decodes_s) = at(), at(clock_fraction=0.5)
+    assert 1.85 < slow_first_s / first_s < 2.0
+    assert slow_decodes_s > 1.01 * decodes_s
+    assert at(prefill_clock=0.5) == approx((slow_first_s, decodes_s), 1e-12)
+    assert at(decode_clock=0.5) == approx((first_s, slow_decodes_s), 1e-12)
+    assert at(prefill_clock=0.5, decode_clock=0.5) == approx((slow_first_s, slow_decodes_s), 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("settings", "prefill_clock", "decode_clock"),
+    [
+        ({"clock_fraction": 0.7, "decode_clock": 0.5}, 0.7, 0.5),
+        ({"clock_fraction": 0.5, "decode_clock": 0.7}, 0.5, 0.5),
+        ({"prefill_clock": 0.9, "decode_clock": 0.5, "clock_fraction": 0.6}, 0.6, 0.5),
+        ({"prefill_clock": 0.4, "clock_fraction": 0.8}, 0.4, 0.8),
+    ],
+)
+def test_the_lowest_clock_holds(
+    settings: dict[str, float], prefill_clock: float, decode_clock: float
+) -> None:
+    """In any order; the mean clock of a step is that of its time."""
+    alone = {"prefill_clock": prefill_clock, "decode_clock": decode_clock}
+    for each in (settings, dict(reversed(settings.items()))):
+        assert served(each) == approx(served(alone), 1e-12)
+        cluster = Cluster(config(), [Arrival(0.0, PROMPT, OUTPUT, 0)])
+        cluster.apply(each)
+        clock_mean = cluster.step(100.0).clock_mean
+        first_s, decodes_s = served(alone)
+        expected = (prefill_clock * first_s + decode_clock * decodes_s) / (first_s + decodes_s)
+        assert clock_mean == approx(expected, 1e-12)
+        assert cluster.drained
+
+
+def pace(*, power_cap_w: float = math.inf, **clocks: float) -> Pace:
+    """The clock state of an A100 with Llama-2-7b, with bounds of its clock."""
+    made = Pace([Roofline(LLAMA2_7B, A100, NONE)], TwoResource.of(A100), A100.peak_bytes_per_s)
+    made.set_power_cap(power_cap_w)
+    for name, clock in clocks.items():
+        made.set_clock(name, clock)
+    return made
+
+
+def test_an_iteration_with_any_prompt_has_the_clock_of_prompts() -> None:
+    """Its decodes, too; one without has that of decodes, however it is asked for."""
+    (stage,) = pace(prefill_clock=0.5, decode_clock=0.8).stages
+    full = Roofline(LLAMA2_7B, A100, NONE)
+    mixed = ([(1, 30)], 0, 8, 4000)
+    assert cost_values(stage.iteration(*mixed)) == cost_values(full.at_clock(0.5).iteration(*mixed))
+    decodes = cost_values(full.at_clock(0.8).decode(8).at(4000))
+    assert cost_values(stage.iteration([], 0, 8, 4000)) == approx(decodes, 1e-12)
+    assert cost_values(stage.decode(8, 4000).at(4000)) == decodes
+    assert stage.at_clock(0.7).decode(8).at(4000).clock_fraction == 0.7
+
+
+def test_runs_with_one_clock_have_the_plain_models() -> None:
+    """At no cost, and with the memos of earlier iterations."""
+    made = pace()
+    (full,) = made.stages
+    assert isinstance(full, Roofline)
+    made.set_clock("decode_clock", 0.6)
+    made.set_clock("prefill_clock", 0.6)
+    (slow,) = made.stages
+    assert isinstance(slow, Roofline)
+    made.set_clock("decode_clock", 1.0)
+    made.set_clock("prefill_clock", 1.0)
+    assert made.stages == [full]
+
+
+def test_a_power_cap_lowers_either_clock_further() -> None:
+    """And neither clock is above its bound where the cap would allow more."""
+    power, cap_w = TwoResource.of(A100), 180.0
+    (stage,) = pace(power_cap_w=cap_w, prefill_clock=0.9, decode_clock=0.35).stages
+    full = Roofline(LLAMA2_7B, A100, NONE)
+    peak = A100.peak_bytes_per_s
+    capped = CappedStage(full.at_clock(0.9), 0.9, power, cap_w, peak, {1.0: full})
+    prompts = stage.iteration([(2000, 0)], 1)
+    assert 0.3 < prompts.clock_fraction < 0.8
+    assert cost_values(prompts) == cost_values(capped.iteration([(2000, 0)], 1))
+    assert stage.decode(8, 4000).clock_fraction == 0.35
+
+
+@pytest.mark.parametrize("name", ["clock_fraction", "prefill_clock", "decode_clock"])
+def test_clocks_that_are_refused(name: str) -> None:
+    """Out of range, not a number, below the board's lowest, or with times of one clock only."""
+    cluster = Cluster(config(), [])
+    for value in (0.0, -0.5, 1.01, math.nan, math.inf):
+        text = rf"{name} must be above 0 and at most 1 \(got {value:g}\)"
+        with pytest.raises(InferenceSimError, match=text):
+            cluster.apply({name: value})
+    text = r"at least 0.149 of the highest: a100-sxm-80gb takes 210 to 1,410 MHz \(got 0.14\)"
+    with pytest.raises(InferenceSimError, match=text):
+        cluster.apply({name: 0.14})
+    profiles = config(
+        stages=lambda stage: vidur_execution(LLAMA2_7B, A100, 1, stage), power=MfuPowerLaw.of(A100)
+    )
+    cluster = Cluster(profiles, [])
+    with pytest.raises(InferenceSimError, match="profiles give times at the highest clock"):
+        cluster.apply({name: 0.7})
+    assert cluster.pools["main"].knobs[name].get() == 1.0

@@ -159,5 +159,7 @@ def test_knobs_are_part_of_the_telemetry() -> None:
         "batch_cap": 128,
         "active_replicas": 1,
         "clock_fraction": 1.0,
+        "prefill_clock": 1.0,
+        "decode_clock": 1.0,
         "power_cap": math.inf,
     }

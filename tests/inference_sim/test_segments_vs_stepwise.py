@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import event, given, settings, target
@@ -12,13 +13,15 @@ from hypothesis import event, given, settings, target
 from inference_sim.cluster import Cluster
 from inference_sim.engine import Engine
 from inference_sim.execution import EngineProfile, find_engine
+from inference_sim.execution.kernels import kernel_execution
 from inference_sim.hardware import find_gpu
 from inference_sim.models import find_model
 from inference_sim.power import MfuPowerLaw, TwoResource
 from inference_sim.segment import Segment
 from tests.inference_sim.builders import approx, random_scenario, run
+from tests.inference_sim.kernel_tables import write_table
 from tests.samples import examples
-from tests.strategies import A100, Scenario, scenarios
+from tests.strategies import A100, LLAMA2_7B, Scenario, scenarios
 
 TIMES = ("arrival_s", "admitted_s", "scheduled_s", "first_token_s", "finish_s")
 COUNTS = ("request_id", "outcome", "reason", "replica", "preemptions", "generated_tokens")
@@ -136,6 +139,24 @@ def test_agree_on_a_mixture_of_experts(cap_w: float) -> None:
         power_cap_w=cap_w,
     )
     assert_same(scenario)
+
+
+@pytest.mark.parametrize("cap_w", [math.inf, 250.0])
+def test_agree_on_a_kernel_table(tmp_path: Path, cap_w: float) -> None:
+    """Beyond the end of its contexts, too, and on that this happened."""
+    path = write_table(tmp_path / "t.json")
+    engine = find_engine("none")
+    scenario = random_scenario(3).but(
+        stages=lambda stage: kernel_execution(LLAMA2_7B, A100, path, engine=engine),
+        power_cap_w=cap_w,
+    )
+    assert_same(scenario)
+    reasons = {
+        run(scenario.but(stepwise=stepwise))[0].engines[0].pipeline.stages[0].uncalibrated_because
+        for stepwise in (True, False)
+    }
+    assert len(reasons) == 1
+    assert "longer contexts of decodes than were measured" in reasons.pop()
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -16,8 +16,10 @@ from cosim.accounting.words import (
     percent,
     plural,
     power,
+    span,
     unit_for,
 )
+from cosim.results.coverage import Coverage
 from cosim.results.totals import (
     BatchSizes,
     Deployment,
@@ -246,6 +248,8 @@ def carbon_rows(totals: RunTotals) -> Iterator[tuple[str, str]]:
     yield "Carbon", _carbon(totals.carbon_g, has_supply=has_supply)
     if totals.marginal_carbon_g is not None:
         yield "", _carbon(totals.marginal_carbon_g, has_supply=has_supply)
+    if isinstance(totals, ServingTotals) and totals.coverage is not None:
+        yield "Band", _coverage(totals.coverage, totals.deployment)
 
 
 def _carbon(carbon: Carbon, *, has_supply: bool) -> str:
@@ -260,6 +264,22 @@ def _carbon(carbon: Carbon, *, has_supply: bool) -> str:
         if carbon.per_1k_output_tokens is not None:
             text += f", {mass(carbon.per_1k_output_tokens)} per 1,000 output tokens"
     return text
+
+
+def _coverage(coverage: Coverage, described: Deployment | None) -> str:
+    """Return the band, or why there is none, and the calibrated share of the energy.
+
+    Parts that are uncalibrated stand with the deployment already.
+    """
+    share = f"{percent(coverage.calibrated)} of GPU and host energy calibrated"
+    if coverage.energy_kwh is None or coverage.carbon_g is None:
+        told = described is None or described.uncalibrated or described.power_uncalibrated
+        reason = "" if told else f": {coverage.not_calibrated}"
+        hosts = ", that of the hosts" if described is not None and coverage.calibrated else ""
+        return f"none, because not calibrated{reason}; {share}{hosts}"
+    energy_band = span("kWh", coverage.energy_kwh.low, coverage.energy_kwh.high)
+    carbon_band = span("g", coverage.carbon_g.low, coverage.carbon_g.high)
+    return f"{energy_band} and {carbon_band}, by the errors of 9 in 10 measured runs; {share}"
 
 
 def _paper(paper: PaperTable2) -> str:

@@ -25,6 +25,8 @@ _BY_ACTUATOR: Mapping[str, str] = {
     "battery_power": "battery",
     "active_replicas": "sleep",
     "clock_fraction": "clocks",
+    "prefill_clock": "clocks",
+    "decode_clock": "clocks",
     "power_cap": "clocks",
 }
 _ROUNDING = 1e-6

@@ -29,11 +29,9 @@ from inference_sim.errors import InferenceSimError
 from inference_sim.power_cap import LOWEST_CLOCK
 
 DEPENDS = "no bound: the requests depend on how they are served, by clients, sessions or time-outs"
-
 SHARES = "no bound: prompts of the trace share text that caches find, so their work is not known"
-
-
-POOLS = "no bound: several pools are not in the programmes yet"
+POOLS = "no bound: a site has several pools, and the bounds are those of one"
+"""Reasons why there is no bound."""
 
 
 def site_bounds(plan: Plan) -> dict[str, SiteBound]:

@@ -10,6 +10,7 @@ from typing import Any
 from cosim.accounting.quantiles import Quantiles
 from cosim.errors import ScenarioError
 from cosim.report.run_data import LATENCIES, RunData
+from cosim.results.pool_totals import mean_quality
 from cosim.results.totals import RunTotals, ServingTotals
 from cosim.studies.runs.figures import RunFigures
 from cosim.studies.runs.undone import undone
@@ -115,6 +116,7 @@ def _figures(data: RunData, totals: RunTotals) -> RunFigures:
         embodied_g=totals.carbon_g.embodied,
         attainment=serving.slo.attainment if serving else None,
         attainment_by_class=dict(serving.slo.by_class) if serving else {},
+        quality_by_benchmark=mean_quality(serving) if serving else {},
         arrived=serving.requests.arrived if serving else 0,
         completed=serving.requests.completed if serving else 0,
         left_by_class=left.left_by_class,

@@ -35,6 +35,7 @@ from cosim.studies.evaluate.baselines import (
     right_sized,
 )
 from cosim.studies.evaluate.documents import variant_document
+from cosim.studies.evaluate.ends import ends_of
 from cosim.studies.evaluate.variants import NOOP, Comparison, Variant
 from cosim.studies.evaluate.weeks import Use, weeks
 from cosim.world.plan import Plan, plan_document
@@ -46,6 +47,7 @@ def comparison(
     seeds: int | None = None,
     *,
     decoys: bool = True,
+    bands: bool = False,
 ) -> Comparison:
     """Return the policies that a scenario's ``evaluation`` compares, everything checked.
 
@@ -54,6 +56,7 @@ def comparison(
         overrides: Settings on top of it.
         seeds: Number of seeds in place of the scenario's.
         decoys: Whether to run decoys at all.
+        bands: Whether policies and baselines also run with less sure coefficients at their ends.
 
     Raises:
         ScenarioError: If it has no ``evaluation``, or anything is wrong with a policy.
@@ -105,6 +108,7 @@ def comparison(
         },
         trial_starts=_trial_starts(scenario, evaluation),
         bulk_name=next((variant.name for variant in bulk.values()), BULK),
+        ends=tuple(ends_of(scenario)) if bands else (),
         notes=tuple(dict.fromkeys(note for plan in plans.values() for note in _notes(plan))),
     )
 

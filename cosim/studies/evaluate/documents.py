@@ -11,13 +11,15 @@ from typing import Any
 from controllers import Decoy
 from cosim.scenario.loading import DataPath, Document, read_document, read_settings
 from cosim.studies.evaluate.drain import drained
+from cosim.studies.evaluate.ends import at_end
 from cosim.studies.evaluate.variants import Case, Comparison, Variant
 from cosim.world.plan import Plan, plan_document
 
 
 def case_document(compared: Comparison, case: Case) -> Document:
     """Return the scenario of a case, whatever its seed."""
-    return variant_document(_week_document(compared, case.start), case.variant)
+    document = variant_document(_week_document(compared, case.start), case.variant)
+    return document if case.end is None else at_end(document, case.end)
 
 
 def compared_document(compared: Comparison) -> Document:

@@ -14,9 +14,10 @@ from cosim.scenario.loading import validate_document
 from cosim.scenario.scenario import Scenario
 from cosim.studies.bounds.bound import Bound, bound_of
 from cosim.studies.evaluate.documents import case_document, case_plan, compared_document
+from cosim.studies.evaluate.end_rows import EndRuns, with_ends
 from cosim.studies.evaluate.statistics import PolicyRow, PolicyRuns, rows
 from cosim.studies.evaluate.units import Units
-from cosim.studies.evaluate.variants import Case, Comparison
+from cosim.studies.evaluate.variants import Case, Comparison, Variant
 from cosim.studies.frame.cases import CaseRuns
 from cosim.studies.runs.figures import RunFigures
 from cosim.studies.runs.processes import Processes, cores
@@ -34,6 +35,8 @@ class Evaluation:
         policies: The runs of each variant; of the policy that does nothing first.
         bounds: The least emissions of each week and seed, in the order of the runs.
         rows: A row for each variant.
+        ends: The runs of policies and baselines at the ends of coefficients; none where they were
+            not asked for.
         bulk_hour_utc: Hour of the baseline that serves in bulk [h]; None without it.
         scenario: The scenario with what it compares, every default, and the `until` of deferrable
             requests that `drain` sets.
@@ -49,6 +52,7 @@ class Evaluation:
     bulk_hour_utc: int | None
     scenario: Mapping[str, Any]
     versions: Mapping[str, str]
+    ends: tuple[EndRuns, ...] = ()
 
     @property
     def units(self) -> Units:
@@ -59,7 +63,7 @@ class Evaluation:
 def needed_runs(compared: Comparison) -> CaseRuns[Case]:
     """Return the runs that a comparison needs."""
     return CaseRuns(
-        cases=compared.cases,
+        cases=(*compared.cases, *compared.end_cases),
         seeds=compared.seeds,
         shift=compared.shift,
         document=partial(case_document, compared),
@@ -78,17 +82,16 @@ def evaluation_of(
 
     Args:
         compared: The policies and the scenario.
-        by_case: The runs of each case.
+        by_case: The runs of each case, those at the ends of coefficients last.
         workers: Bounds at once; as many as there are cores by default.
     """
     weeks = len(compared.starts)
-    policies = tuple(
-        PolicyRuns(
-            variant,
-            tuple(run for case in by_case[first : first + weeks] for run in case),
-        )
-        for variant, first in zip(compared.variants, range(0, len(by_case), weeks), strict=True)
-    )
+    count = len(compared.cases)
+    policies = _policies(compared.variants, by_case[:count], weeks)
+    ends, each = [], len(compared.at_ends) * weeks
+    for number, end in enumerate(compared.ends):
+        of_end = by_case[count + number * each :][:each]
+        ends.append(EndRuns(end, _policies(compared.at_ends, of_end, weeks)))
     bounds = _bounds(compared, workers)
     units = Units(weeks, len(compared.seeds))
     document = compared_document(compared)
@@ -99,10 +102,24 @@ def evaluation_of(
         weeks=tuple(f"{start:%Y-%m-%d}" for start in compared.starts if start is not None),
         policies=policies,
         bounds=bounds,
-        rows=tuple(rows(policies, bounds, units)),
+        rows=tuple(with_ends(rows(policies, bounds, units), ends, units)),
+        ends=tuple(ends),
         bulk_hour_utc=compared.bulk_hour_utc,
         scenario=validate_document(document, Scenario).model_dump(mode="json", exclude_none=True),
         versions=versions(first),
+    )
+
+
+def _policies(
+    variants: Sequence[Variant], by_case: Sequence[tuple[RunFigures, ...]], weeks: int
+) -> tuple[PolicyRuns, ...]:
+    """Return the runs of each variant, from those of its weeks."""
+    return tuple(
+        PolicyRuns(
+            variant,
+            tuple(run for case in by_case[first : first + weeks] for run in case),
+        )
+        for variant, first in zip(variants, range(0, len(by_case), weeks), strict=True)
     )
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
 from cosim.studies.evaluate.evaluation import Evaluation
-from cosim.studies.evaluate.statistics import PolicyRow
+from cosim.studies.evaluate.statistics import PolicyRow, PolicyRuns
 from cosim.studies.runs.interval import Interval
 
 RUN_COLUMNS = (
@@ -21,6 +21,8 @@ RUN_COLUMNS = (
     "mattered_s", "mattered_s_by_actuator", "actuators", "load_state", "failure",
 )  # fmt: skip
 """Figures of a run that an evaluation writes."""
+OF_POOLS = ("quality_by_benchmark",)
+"""Further ones, of runs with several pools."""
 _MAY_BE_MISSING = (
     "marginal_g", "against_blind", "timing", "by_day", "against_flat", "of_bound",
     "marginal_saving",
@@ -30,13 +32,19 @@ _SAVINGS = (
     "saving", "against_blind", "timing", "by_day", "against_flat", "of_bound", "marginal_saving",
 )  # fmt: skip
 """Intervals that say nothing of a run that broke off: it emitted less for it ran for less."""
+_AT_ENDS = ("depends_on", "least_saving", "most_saving")
+"""Figures of policies that were run at the ends of coefficients."""
 _INTERVALS = {*_MAY_BE_MISSING, *_SAVINGS}
 
 
 def runs_of(evaluation: Evaluation, *more: str) -> Iterator[dict[str, Any]]:
     """Yield the columns of each run; `more` are further figures."""
-    each = len(evaluation.seeds)
-    for policy in evaluation.policies:
+    yield from policy_runs(evaluation.policies, len(evaluation.seeds), *more)
+
+
+def policy_runs(policies: Iterable[PolicyRuns], each: int, *more: str) -> Iterator[dict[str, Any]]:
+    """Yield the columns of each run of policies; `each`: their seeds in a week."""
+    for policy in policies:
         variant = policy.variant
         for number, run in enumerate(policy.runs):
             yield {
@@ -44,7 +52,7 @@ def runs_of(evaluation: Evaluation, *more: str) -> Iterator[dict[str, Any]]:
                 "kind": variant.kind,
                 "decoy": None if variant.decoy is None else asdict(variant.decoy),
                 "week": number // each,
-            } | run.columns((*RUN_COLUMNS, *more))
+            } | run.columns((*RUN_COLUMNS, *more, *(OF_POOLS if run.quality_by_benchmark else ())))
 
 
 def runs_frame(evaluation: Evaluation) -> pd.DataFrame:
@@ -79,7 +87,7 @@ def flat_row(row: PolicyRow) -> dict[str, Any]:
     }
     for name in row.__dataclass_fields__:
         value = getattr(row, name)
-        if name == "variant":
+        if name == "variant" or (name in _AT_ENDS and row.depends_on is None):
             continue
         if row.failures and name == "saving_sure":
             value = False

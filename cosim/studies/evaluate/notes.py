@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from cosim.accounting.words import percent
 from cosim.studies.evaluate.baselines import BULK, RIGHT_SIZED
 from cosim.studies.evaluate.evaluation import Evaluation
-from cosim.studies.evaluate.statistics import BATTERY, LEFT_WORK, MISSED, PolicyRow
+from cosim.studies.evaluate.statistics import BATTERY, LEFT_WORK, MISSED, WORSE, PolicyRow
 from cosim.studies.runs.figures import LEAST_SERVED, MUCH_STORED
+from inference_sim.power.ends import find_ends
 
 
 def notes(evaluation: Evaluation) -> Iterator[str]:
@@ -50,6 +51,12 @@ def notes(evaluation: Evaluation) -> Iterator[str]:
             f"Objectives: {broke}. More than {percent(1 - LEAST_SERVED)} of the requests broke "
             "their SLOs, or of a class came too late, which without controllers they did not: "
             "the row has no saving and no rank."
+        )
+    if worse := _named(shown, WORSE):
+        yield (
+            f"Quality: {worse}. The mean score of the answers was lower than without controllers, "
+            "so that the row has no saving and no rank: let the dispatch have shares with the same "
+            "quality, and compare with those."
         )
     if missed := ", ".join(row.variant.label for row in shown if row.missed and not row.no_saving):
         yield (
@@ -109,6 +116,8 @@ def _columns(evaluation: Evaluation) -> str:
             "by timing: saving beyond that of the same policy shown intensity and sun moved in "
             f"time, in percent of {noop}: the same actions, at the wrong hours."
         )
+    if evaluation.ends:
+        texts.append(_ends(evaluation))
     if any(row.by_day is not None for row in evaluation.rows):
         texts.append("by the day: beyond that of the same policy shown the signals of other days.")
     texts.append(
@@ -118,9 +127,29 @@ def _columns(evaluation: Evaluation) -> str:
     return " ".join(texts)
 
 
+def _ends(evaluation: Evaluation) -> str:
+    """Return which coefficients were taken to their ends, and what the columns are."""
+    named = dict.fromkeys(of_end.end.coefficient for of_end in evaluation.ends)
+    listed = []
+    for ends in map(find_ends, named):
+        times = "times " if ends.factor else ""
+        listed.append(f"{ends.description} {times}{ends.low:g} and {ends.high:g}")
+    return (
+        f"at the ends: the least and the most that is saved with {'; '.join(listed)}, each alone. "
+        "depends on: the coefficients at an end of which the saving, or that against blind, has "
+        "another sign or is none."
+    )
+
+
 def _bounds(evaluation: Evaluation) -> Iterator[str]:
     """Yield the least emissions possible, by freedom."""
     bounds = [bound for bound in evaluation.bounds if bound is not None]
+    if not bounds and _has_pools(evaluation):
+        yield (
+            "No bounds: a site has several pools, and the bounds are those of one. Compare with "
+            "fixed shares of the pools instead, at equal quality."
+        )
+        return
     if not bounds and _depends_on_answers(evaluation):
         yield (
             "No bounds: clients send the next turn after an answer, or give up, so that the "
@@ -142,6 +171,12 @@ def _bounds(evaluation: Evaluation) -> Iterator[str]:
         "objectives are met. of bound: the saving over that of the bound with the policy's "
         "actuators."
     )
+
+
+def _has_pools(evaluation: Evaluation) -> bool:
+    """Return whether a cluster of some site has several pools."""
+    clusters = [site.get("cluster") or {} for site in evaluation.scenario.get("sites", ())]
+    return any(len(cluster.get("pools", ())) > 1 for cluster in clusters)
 
 
 def _depends_on_answers(evaluation: Evaluation) -> bool:

@@ -185,6 +185,8 @@ def _sentence(evaluation: Evaluation) -> str:
     elif best.against_blind is not None:
         against = _share(best.against_blind.mean, 1)
         text += f" Against the best baseline that is blind to carbon it saves {against}."
+    if best.depends_on:
+        text += f" That depends on: {best.depends_on}."
     if best.timing is not None:
         text += (
             f" {_share(best.timing.mean, 1)} of the emissions of doing nothing are due to timing: "

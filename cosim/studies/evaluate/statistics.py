@@ -22,8 +22,10 @@ Figure = Callable[[RunFigures], float]
 FAILED = "failed"
 LEFT_WORK = "left work"
 MISSED = "objectives"
+WORSE = "quality"
 BATTERY = "battery"
 _MOST_STORED = 0.5  # of a saving: beyond that it is the batteries' content, not a saving
+_LEAST_QUALITY = 0.995  # of that without controllers
 _WORTH = 0.01  # of the emissions of doing nothing: a share of less would say nothing
 
 
@@ -67,6 +69,7 @@ class PolicyRow:
         marginal_saving: As `saving`, by the marginal intensity.
         attainment: Mean share of the requests with SLOs that met them; None where there was none.
         attainment_by_class: The same by class.
+        quality: Mean scores by benchmark; empty without several pools.
         ttft_p99_s, tpot_p99_s, wait_s: Means; None where there was nothing.
         completed, backlog, late: Means [requests].
         guard_s, mattered_s: Mean time for which the guard held, and its settings mattered [s].
@@ -77,8 +80,12 @@ class PolicyRow:
         missed: Runs that missed their objectives: more than 1 % of the requests with SLOs broke
             them, or as many of a class came too late.
         no_saving: Why the row has no saving and no rank; empty if it has: a run that broke off,
-            requests that it did not serve, objectives that it missed, or a battery whose content at
-            the end makes most of the saving.
+            requests that it did not serve, objectives that it missed, answers of a lower quality,
+            or a battery whose content at the end makes most of the saving.
+        depends_on: Coefficients at one of whose ends the saving, or that against the best blind
+            baseline, has another sign or is none, in words; empty if there are none, None if no
+            ends were run.
+        least_saving, most_saving: Its saving at the ends; None without one there.
     """
 
     variant: Variant
@@ -100,6 +107,7 @@ class PolicyRow:
     marginal_saving: Interval | None
     attainment: float | None
     attainment_by_class: Mapping[str, float]
+    quality: Mapping[str, float]
     ttft_p99_s: float | None
     tpot_p99_s: float | None
     wait_s: float | None
@@ -114,6 +122,9 @@ class PolicyRow:
     failures: int
     missed: int
     no_saving: str = ""
+    depends_on: str | None = None
+    least_saving: float | None = None
+    most_saving: float | None = None
 
 
 def rows(
@@ -174,6 +185,7 @@ class _Table:
             marginal_saving=self._marginal(runs, self._saving),
             attainment=_mean([run.attainment for run in runs]),
             attainment_by_class=_by_name([run.attainment_by_class for run in runs]),
+            quality=_by_name([run.quality_by_benchmark for run in runs]),
             ttft_p99_s=_mean([run.ttft_p99_s for run in runs]),
             tpot_p99_s=_mean([run.tpot_p99_s for run in runs]),
             wait_s=_mean([run.wait_s for run in runs]),
@@ -296,9 +308,18 @@ def no_saving(runs: Sequence[RunFigures], noop: Sequence[RunFigures]) -> str:
         return LEFT_WORK
     if any(missed_more(*pair) for pair in pairs):
         return MISSED
+    if answers_worse(runs, noop):
+        return WORSE
     saved_g = math.fsum(other.equal_work_g - run.equal_work_g for run, other in pairs)
     stored_g = math.fsum(other.stored_g - run.stored_g for run, other in pairs)
     return BATTERY if saved_g > 0 and stored_g > _MOST_STORED * saved_g else ""
+
+
+def answers_worse(runs: Sequence[RunFigures], noop: Sequence[RunFigures]) -> bool:
+    """Return whether the mean quality by any benchmark is below that without controllers."""
+    means = _by_name([run.quality_by_benchmark for run in runs])
+    least = _by_name([run.quality_by_benchmark for run in noop])
+    return any(means.get(name, score) < _LEAST_QUALITY * score for name, score in least.items())
 
 
 def meets_objectives(run: RunFigures) -> bool:

@@ -14,11 +14,13 @@ from cosim.studies.runs.interval import Interval, interval
 
 HEADER = (
     "policy", "carbon {mass}", "saving %", "against blind %", "by timing %", "of bound %",
-    "SLO %", "late", "left", "wait h", "TTFT p99 s", "TPOT p99 ms", "energy {energy}",
+    "at the ends %", "depends on", "SLO %", "quality",
+    "late", "left", "wait h", "TTFT p99 s", "TPOT p99 ms", "energy {energy}",
     "by the day %", "marginal %", "cost", "peak {power}", "import {mass}", "battery {mass}",
     "guard h", "mattered h",
 )  # fmt: skip
 """Titles of the columns, the most important first; a narrow terminal shows as many as fit."""
+_WORDS = ("policy", "depends on")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ def evaluation_table(evaluation: Evaluation) -> TextTable:
     return TextTable(
         [header[number] for number in used],
         [[line[number] for number in used] for line in lines],
+        left=[place for place, number in enumerate(used) if HEADER[number] in _WORDS],
         pale=[row.variant.kind != "policy" for row in rows],
     )
 
@@ -81,7 +84,10 @@ def cells(row: PolicyRow, units: TableUnits) -> tuple[str, ...]:
         _beyond(row, row.against_blind),
         _beyond(row, row.timing),
         "" if row.of_bound is None or row.no_saving else interval(row.of_bound, 100.0, 0),
+        _at_ends(row),
+        "nothing" if row.depends_on == "" else row.depends_on or "",
         _attainment(row),
+        ", ".join(f"{name} {score:.4g}" for name, score in row.quality.items()),
         f"{row.late:,.0f}",
         f"{row.backlog:,.0f}" + (f", {row.failures} failed" if row.failures else ""),
         number(row.wait_s, 1 / 3600, 2),
@@ -101,6 +107,13 @@ def cells(row: PolicyRow, units: TableUnits) -> tuple[str, ...]:
 
 def _beyond(row: PolicyRow, saving: Interval | None) -> str:
     return "" if saving is None or row.no_saving else _share(saving, sure=not saving.is_zero)
+
+
+def _at_ends(row: PolicyRow) -> str:
+    """Return the least and the most that a policy saves at the ends of coefficients."""
+    if row.least_saving is None or row.most_saving is None:
+        return ""
+    return f"{100 * row.least_saving:z.1f} to {100 * row.most_saving:z.1f}"
 
 
 def _share(saving: Interval, *, sure: bool) -> str:

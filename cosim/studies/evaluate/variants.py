@@ -12,6 +12,7 @@ from controllers import Decoy
 from cosim.scenario.loading import ScenarioTree
 from cosim.scenario.settings import Setting
 from cosim.studies.evaluate.baselines import BULK
+from inference_sim.power.ends import find_ends
 
 NOOP = "noop"
 Kind = Literal["baseline", "policy", "twin", "decoy"]
@@ -45,6 +46,25 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
+class CoefficientEnd:
+    """A coefficient of the power model at one of the ends between which it may lie.
+
+    Attributes:
+        coefficient: Its name in ``inference_sim/power/ends.yaml``.
+        high: Whether it is the high end.
+    """
+
+    coefficient: str
+    high: bool
+
+    @property
+    def label(self) -> str:
+        """The end in words."""
+        end = "high" if self.high else "low"
+        return f"{find_ends(self.coefficient).description} at its {end} end"
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """A variant in one of the weeks.
 
@@ -52,16 +72,23 @@ class Case:
         variant: The variant.
         week: Number of the week, from 0; 0 if there are none.
         start: Its start; None for the scenario's own.
+        end: A coefficient at another value than the scenario's; None for none.
     """
 
     variant: Variant
     week: int = 0
     start: datetime | None = None
+    end: CoefficientEnd | None = None
 
     @property
     def label(self) -> str:
         """The case in words."""
-        return self.variant.label + (f", {self.start:%d %B}" if self.start is not None else "")
+        parts = [self.variant.label]
+        if self.start is not None:
+            parts.append(f"{self.start:%d %B}")
+        if self.end is not None:
+            parts.append(self.end.label)
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +108,7 @@ class Comparison:
         trial_starts: Starts of the weeks of these trials, as `starts`.
         bulk_name: Name of that baseline.
         bulk_hour_utc: Its hour [h]; None before the trials, or without it.
+        ends: Coefficients and their ends at which policies and baselines run again.
         notes: Notes on the signals and the forecasts of the policies.
     """
 
@@ -95,6 +123,7 @@ class Comparison:
     trial_starts: tuple[datetime | None, ...]
     bulk_name: str = BULK
     bulk_hour_utc: int | None = None
+    ends: tuple[CoefficientEnd, ...] = ()
     notes: tuple[str, ...] = ()
 
     def shift(self, case: Case) -> int:
@@ -107,5 +136,20 @@ class Comparison:
         return tuple(
             Case(variant, week, start)
             for variant in self.variants
+            for week, start in enumerate(self.starts)
+        )
+
+    @property
+    def at_ends(self) -> tuple[Variant, ...]:
+        """The policies and baselines, which run at the ends of coefficients too."""
+        return tuple(v for v in self.variants if v.kind in ("policy", "baseline"))
+
+    @property
+    def end_cases(self) -> tuple[Case, ...]:
+        """For each end, every policy and baseline in every week, in the order of `cases`."""
+        return tuple(
+            Case(variant, week, start, end)
+            for end in self.ends
+            for variant in self.at_ends
             for week, start in enumerate(self.starts)
         )

@@ -92,13 +92,14 @@ class _Runs:
 
 
 def read_runs(
-    entries: Sequence[Mapping[str, Any]], columns: Sequence[str]
+    entries: Sequence[Mapping[str, Any]], columns: Sequence[str], optional: Sequence[str] = ()
 ) -> tuple[RunFigures, ...]:
     """Return the figures of runs of which a file has some columns.
 
     Args:
         entries: The columns of each run.
         columns: The names that must be there; those that follow from others are not read.
+        optional: Names that may be there.
 
     Raises:
         ValueError: If a column is missing, or has a value of another kind.
@@ -107,7 +108,9 @@ def read_runs(
         if missing := [name for name in columns if name not in entry]:
             raise ValueError(f"runs.{number}.{missing[0]}: Field required")
     fields = [name for name in columns if name in RunFigures.__dataclass_fields__]
-    runs = [{name: entry[name] for name in fields} for entry in entries]
+    runs = [
+        {name: entry[name] for name in (*fields, *optional) if name in entry} for entry in entries
+    ]
     return TypeAdapter(_Runs).validate_python({"runs": runs}).runs
 
 

@@ -34,6 +34,8 @@ class RunFigures:
         cost, currency: Price of the import.
         attainment: Share of the requests with SLOs that met them.
         attainment_by_class: The same by class with an SLO; None of those without a request.
+        quality_by_benchmark: Mean score over the completed requests, of benchmarks that count for
+            all classes; empty without several pools.
         ttft_p50_s, ttft_p99_s, tpot_p50_s, tpot_p99_s: Percentiles of the requests that may not
             be deferred [s].
         arrived, completed, backlog, rejected: Requests that came, were served, were left at the
@@ -74,6 +76,7 @@ class RunFigures:
     currency: str = ""
     attainment: float | None = None
     attainment_by_class: Mapping[str, float | None] = field(default_factory=dict)
+    quality_by_benchmark: Mapping[str, float] = field(default_factory=dict)
     ttft_p50_s: float | None = None
     ttft_p99_s: float | None = None
     tpot_p50_s: float | None = None

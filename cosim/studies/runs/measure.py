@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cosim.accounting.energy import J_PER_KWH
 from cosim.errors import RunInterrupted
+from cosim.results.pool_totals import mean_quality
 from cosim.results.site_totals import battery_of, flows_of
 from cosim.results.summary import Summary
 from cosim.results.totals import RunTotals, ServingTotals
@@ -77,6 +78,7 @@ def measure(result: Result, latencies: Latencies) -> RunFigures:
         currency=currencies.pop() if len(currencies) == 1 else "",
         attainment=serving.slo.attainment if serving else None,
         attainment_by_class=dict(serving.slo.by_class) if serving else {},
+        quality_by_benchmark=mean_quality(serving) if serving else {},
         ttft_p50_s=percentile(latencies.ttft_s, 50),
         ttft_p99_s=percentile(latencies.ttft_s, 99),
         tpot_p50_s=percentile(latencies.tpot_s, 50),

@@ -13,6 +13,7 @@ SHORT = (
     "workload.requests=2500",  # all have arrived after some five hours
     "workload.arrivals.rate_per_s=0.13",
     "workload.classes.1.deadline=4h",
+    "sites.0.cluster.host_power_w=0",
 )
 
 

@@ -44,6 +44,43 @@ def test_a_lower_clock_matters_where_there_is_work(tmp_path: Path, runs: Runs) -
     assert idle[1] == 0
 
 
+@pytest.mark.parametrize(
+    ("code", "actuators", "mattered"),
+    [
+        ("decode_clock=0.5", "decode_clock", {"decode_clock": True}),
+        ("prefill_clock=0.5", "prefill_clock", {"prefill_clock": True}),
+        (
+            "clock_fraction=0.5, prefill_clock=0.8, decode_clock=0.4",
+            "clock_fraction prefill_clock decode_clock",
+            {"clock_fraction": True, "prefill_clock": False, "decode_clock": True},
+        ),
+        (
+            "clock_fraction=0.8, prefill_clock=0.7, decode_clock=0.4",
+            "clock_fraction prefill_clock decode_clock",
+            {"clock_fraction": False, "prefill_clock": True, "decode_clock": True},
+        ),
+        (
+            "decode_clock=0.5, power_cap_w=700.0",
+            "decode_clock power_cap",
+            {"decode_clock": True, "power_cap": False},
+        ),
+        (
+            "decode_clock=0.9, power_cap_w=200.0",
+            "decode_clock power_cap",
+            {"decode_clock": True, "power_cap": True},
+        ),
+    ],
+)
+def test_the_lowest_bound_of_a_clock_matters(
+    tmp_path: Path, runs: Runs, code: str, actuators: str, mattered: dict[str, bool]
+) -> None:
+    entry = write_controller(tmp_path, f"return SiteAction({code})", str(set(actuators.split())))
+    ran = runs(write(tmp_path / "s.yaml", controlled(entry)))
+    (controller,) = ran.summary["controllers"]
+    found = {name: use["mattered_s"] > 0 for name, use in controller["settings"].items()}
+    assert found == mattered
+
+
 def test_nothing_set_is_nothing_in_force(tmp_path: Path, runs: Runs) -> None:
     assert used(runs, tmp_path, "return None", actuator="batch_cap") == (0, 0)
 

@@ -96,7 +96,7 @@ def test_no_drafts_are_none() -> None:
                 "gpu=a100-sxm-80gb",
                 "scheduler.type=vllm_v1",
             ],
-            "profiles give times of one token of each sequence only",
+            "profiles and kernel tables give times of one token of each sequence only",
         ),
         (
             ["scheduler.speculative={num_speculative_tokens: 3, accepted_tokens: 1}"],

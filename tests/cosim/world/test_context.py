@@ -50,6 +50,8 @@ def test_a_plain_site() -> None:
     assert found.limits["batch_cap"] == ActuatorLimits(1, 1024)
     assert found.limits["active_replicas"] == ActuatorLimits(1, 1)
     assert found.limits["clock_fraction"].maximum == found.limits["clock_fraction"].unthrottled == 1
+    assert found.limits["prefill_clock"] == found.limits["decode_clock"]
+    assert found.limits["decode_clock"] == found.limits["clock_fraction"]
     assert found.service is not None
     assert found.service.output_tokens == 40
     assert (found.idle_power_w, found.battery_min_soc) == (found.service.idle_w, 0.2)
@@ -177,7 +179,8 @@ class TestPowerCap:
         found = told((GPU, "gpu: a100-sxm-80gb\n      execution: {type: vidur}"))
         assert found.service is not None
         assert found.service.clocks.tolist() == [1.0]
-        assert not {"clock_fraction", "power_cap"} & set(found.limits)
+        clocks = {"clock_fraction", "prefill_clock", "decode_clock"}
+        assert not (clocks | {"power_cap"}) & set(found.limits)
 
 
 def test_a_plain_load_has_nothing_to_set() -> None:

@@ -213,6 +213,8 @@ class Wild(Controller):
             "batch_cap": "batch_cap",
             "active_replicas": "active_replicas",
             "clock_fraction": "clock_fraction",
+            "prefill_clock": "prefill_clock",
+            "decode_clock": "decode_clock",
             "power_cap": "power_cap_w",
             "battery_power": "battery_setpoint_w",
         }

@@ -302,6 +302,7 @@ class TestBounds:
             ("battery_power,deferrable_rate", "battery", 300),
             ("active_replicas,deferrable_rate", "sleep", 150),
             ("clock_fraction", "clocks", 75),
+            ("decode_clock,prefill_clock", "clocks", 75),
         ],
     )
     def test_the_bound_of_the_policys_own_freedom(

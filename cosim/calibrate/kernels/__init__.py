@@ -1,0 +1,1 @@
+"""Kernel tables, built from the measurements of NVIDIA's package aiconfigurator-core."""
