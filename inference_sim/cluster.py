@@ -15,6 +15,7 @@ from inference_sim.deployment import ClusterConfig
 from inference_sim.engine import Engine
 from inference_sim.errors import InferenceSimError
 from inference_sim.gateway import Gateway, TokenLine
+from inference_sim.handover import Handover
 from inference_sim.knobs import AT_LEAST_0, Knob
 from inference_sim.latencies import RollingLatencies
 from inference_sim.pool import Pool
@@ -44,6 +45,7 @@ class Cluster:
         pools: The pools by name.
         knobs: Knobs of the cluster beside the pools' knobs, by name.
         gateway, deferral: The queues on the way to a pool.
+        handover: The way of requests from prefill pools to decode pools; None without such pools.
         arrived, completed, rejected, timed_out: Counts so far.
         deferrable_arrived: Of the first, those that may be deferred.
         rejections: Rejected requests by reason.
@@ -69,6 +71,9 @@ class Cluster:
             pool = Pool(pool_config, self.env, config.seed, first_replica)
             self.pools[pool_config.name] = pool
             first_replica += pool_config.replicas
+        self.handover: Handover | None = None
+        if config.kv_transfer is not None:
+            self.handover = Handover(self.env, config.kv_transfer, list(self.pools.values()))
         dispatch = config.dispatch.between(list(self.pools.values()), config.classes, config.seed)
         for name, knob in dispatch.knobs.items():
             self.pools[name].add_knob(knob)
@@ -197,7 +202,8 @@ class Cluster:
         latencies.add_step(first_tokens, ended)
         readings = {name: pool.take_reading(step_s) for name, pool in self.pools.items()}
         gpu_w = sum(reading.gpu_j for reading in readings.values()) / step_s
-        host_w = sum(reading.host_power_w for reading in readings.values())
+        links_w = self._links_w(step_s)
+        host_w = sum(reading.host_power_w for reading in readings.values()) + links_w
         outside = self.config.outside_temperature_c
         outside_c = outside(since_s) if outside else None
         deferred = self.deferral.waiting
@@ -205,6 +211,7 @@ class Cluster:
         only, *others = pools.values()
         all_pools = pool_telemetry(list(readings.values())) if others else only
         values = all_pools.by_name()
+        values["host_power_w"] += links_w
         values["settings"] = {name: knob.get() for name, knob in self.knobs.items()}
         return StepTelemetry(
             **values,
@@ -227,6 +234,13 @@ class Cluster:
             },
             clients=self._clients_since_report(),
         )
+
+    def _links_w(self, step_s: float) -> float:
+        """Return the mean power of the links between pools in the step [W]."""
+        if self.handover is None:
+            return 0.0
+        transfers = self.handover.transfers
+        return transfers.take_busy_s() * transfers.config.power_w_per_link / step_s
 
     def _clients_since_report(self) -> dict[str, int]:
         """Return the counts of the clients in the step; none without clients."""

@@ -10,9 +10,11 @@ from typing import Literal
 from inference_sim.deferral import ServiceClass
 from inference_sim.dispatch import DispatchRule, OnlyPool
 from inference_sim.errors import InferenceSimError
+from inference_sim.kv_transfer import KvTransfer
 from inference_sim.pool_config import PoolConfig
 from inference_sim.pool_limits import check_pool
 from inference_sim.power.pue import ConstantPue, Pue
+from inference_sim.roles import check_roles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,7 @@ class ClusterConfig:
             deferred.
         seed: Seed of routers and of a dispatch that draws.
         dispatch: Choice of a pool for each request.
+        kv_transfer: Links between prefill and decode pools; None without such pools.
     """
 
     pools: tuple[PoolConfig, ...]
@@ -52,6 +55,7 @@ class ClusterConfig:
     classes: tuple[ServiceClass, ...] = ()
     seed: int = 0
     dispatch: DispatchRule = field(default_factory=OnlyPool)
+    kv_transfer: KvTransfer | None = None
 
     @property
     def pool(self) -> PoolConfig:
@@ -77,7 +81,8 @@ class ClusterConfig:
     @property
     def peak_power_w(self) -> float:
         """Highest power of the facility [W]."""
-        return self.pue.most_w(sum(pool.peak_it_w for pool in self.pools))
+        links_w = 0.0 if self.kv_transfer is None else self.kv_transfer.peak_w
+        return self.pue.most_w(sum(pool.peak_it_w for pool in self.pools) + links_w)
 
     def check(self) -> None:
         """Check that the deployment can be simulated.
@@ -87,5 +92,6 @@ class ClusterConfig:
         """
         if len({pool.name for pool in self.pools}) != len(self.pools) or not self.pools:
             raise InferenceSimError("a cluster needs pools with different names")
+        check_roles(self.pools, self.kv_transfer)
         for pool in self.pools:
             check_pool(pool)

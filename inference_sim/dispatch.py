@@ -18,6 +18,7 @@ from inference_sim.arrays import FloatArray
 from inference_sim.decode_energy import DecodeEnergy
 from inference_sim.deferral import ServiceClass
 from inference_sim.errors import InferenceSimError
+from inference_sim.handover import least_loaded
 from inference_sim.knobs import Knob
 from inference_sim.pool import Pool
 from inference_sim.request import Request
@@ -250,6 +251,46 @@ class _EnergyDispatch(Dispatch):
             full = sequences > pool.batch_cap
             scores.append((full or late, cost.duration_s if full or late else cost.energy_j))
         return self._pools[scores.index(min(scores))]
+
+
+@dataclass(frozen=True, slots=True)
+class Disaggregated(DispatchRule):
+    """Prompts to the prefill pools, short ones to where all of a request is served.
+
+    Those are the pools that do both, or decode pools where there are none. Of several pools the one
+    with the fewest requests for each replica gets a request.
+
+    Attributes:
+        local_tokens: Longest prompt that is short [tokens].
+    """
+
+    local_tokens: int = 0
+
+    def between(
+        self, pools: Sequence[Pool], classes: Sequence[ServiceClass], seed: int
+    ) -> Dispatch:
+        """Return the dispatch between the pools.
+
+        Raises:
+            InferenceSimError: If none computes prompts for others.
+        """
+        by_role = {
+            role: [pool for pool in pools if pool.config.role == role]
+            for role in ("prefill", "decode", "both")
+        }
+        if not by_role["prefill"]:
+            raise InferenceSimError("a disaggregated dispatch needs pools of role prefill")
+        local = by_role["both"] or by_role["decode"]
+        return _PrefillDispatch(self.local_tokens, local, by_role["prefill"])
+
+
+class _PrefillDispatch(Dispatch):
+    def __init__(self, local_tokens: int, local: Sequence[Pool], prefill: Sequence[Pool]) -> None:
+        self._local_tokens, self._local, self._prefill = local_tokens, local, prefill
+
+    def choose(self, request: Request) -> Pool:
+        short = request.prompt_tokens <= self._local_tokens
+        return least_loaded(self._local if short else self._prefill)
 
 
 def _check_sum(name: str, shares: Mapping[str, float]) -> None:

@@ -10,6 +10,7 @@ import simpy
 
 from inference_sim.arrays import FloatArray
 from inference_sim.attribution import Attribution
+from inference_sim.disaggregated import DecodeEngine, PrefillEngine
 from inference_sim.engine import Engine
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution import ExecutionModel
@@ -49,6 +50,7 @@ class Pool:
         batch_cap: Largest batch of a replica in force [sequences].
         cache_host_gib: Host memory behind each KV cache in force [GiB]; None without any.
         max_context_tokens: Longest request that is served, prompt and output [tokens].
+        decoders: Pools that go on with its requests, if it computes their prompts alone.
 
     Raises:
         ModelDoesNotFit: If a GPU cannot hold the model and one request.
@@ -60,6 +62,7 @@ class Pool:
     ) -> None:
         self.config, self.env = config, env
         self.max_context_tokens = config.max_context_tokens
+        self.decoders: Sequence[Pool] = ()
         stages = config.execution_stages()
         speculative = config.speculative
         growth = 1.0 if speculative is None else speculative.tokens_per_iteration
@@ -110,7 +113,9 @@ class Pool:
             scheduler = config.make_scheduler(config.batch_cap)
             cache = scheduler.make_cache(blocks, self.max_context_tokens)
             return StagedReplica(index, self.env, pipeline, scheduler, cache)
-        make_engine = Engine if len(stages) == 1 else PipelinedEngine
+        make_engine: type[Engine] = Engine if len(stages) == 1 else PipelinedEngine
+        if config.role != "both":
+            make_engine = PrefillEngine if config.role == "prefill" else DecodeEngine
         engines: list[Engine] = []
         for _ in range(count):
             scheduler = config.make_scheduler(max(1, config.batch_cap // count))
@@ -165,7 +170,12 @@ class Pool:
         held = tokens + self.config.lookahead_tokens
         if not self.replicas[0].engines[0].kv.can_ever_hold(held):
             return "kv_cache_too_small"
-        return ""
+        reason = ""
+        for pool in self.decoders:
+            reason = pool.refusal(tokens)
+            if not reason:
+                return ""
+        return reason
 
     def submit(self, request: Request) -> None:
         """Take a request; one of the replicas that serve gets it after the front end."""
@@ -176,6 +186,10 @@ class Pool:
 
     def _serve(self, request: Request) -> None:
         self._route(request).submit(request)
+
+    def receive(self, request: Request) -> None:
+        """Take a request whose prompt another pool has computed, without the front end."""
+        self._route(request).receive(request)
 
     def cancel_on_its_way(self, request: Request) -> bool:
         """Drop a request if it is in the front end; return whether it was."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from inference_sim.execution import (
     EngineProfile,
@@ -30,6 +31,8 @@ from inference_sim.scheduling.defaults import release_defaults
 from inference_sim.scheduling.releases import find_release
 from inference_sim.speculative import Speculative
 
+Role = Literal["both", "prefill", "decode"]
+
 
 @dataclass(frozen=True, slots=True)
 class KvCacheSize:
@@ -54,6 +57,7 @@ class PoolConfig:
 
     Attributes:
         name: Name of the pool in its cluster.
+        role: Part of the work on a request: the prompt, what follows it, or both.
         power: Power model of a GPU.
         engine: Times that the engine adds to the kernels, for the roofline; and its front end.
         stages: Makes the execution model of a pipeline stage; the roofline by default.
@@ -78,6 +82,7 @@ class PoolConfig:
     """
 
     name: str = "main"
+    role: Role = "both"
     model: ModelSpec
     gpu: GpuSpec
     power: PowerModel
@@ -157,6 +162,7 @@ class PoolConfig:
         scheduler.block_size = self.block_size
         scheduler.state_blocks = self.state_blocks
         scheduler.decode_tokens = self.decode_tokens
+        scheduler.receives = self.role == "decode"
         if self.kv_offload is not None:
             link_bytes_per_s = self.kv_offload.host_gb_per_s * 1e9
             scheduler.host = HostTier(
@@ -220,6 +226,11 @@ class PoolConfig:
     def _batches_held(self) -> int:
         """Batches whose tokens windowed layers keep: vLLM counts them if it plans ahead."""
         return self.pipeline_parallel + 1 if self.schedules_ahead else 1
+
+    @property
+    def kv_bytes_per_token(self) -> float:
+        """Bytes of the KV of a token, over all layers and GPUs, each of them counted once."""
+        return self.model.attention_layers * self.model.kv_bytes_per_token_per_layer()
 
     @property
     def block_bytes(self) -> float:

@@ -10,6 +10,7 @@ from inference_sim.execution import ExecutionModel
 from inference_sim.kv_offload import KvOffload
 from inference_sim.memory_plan import GIB
 from inference_sim.pool_config import PoolConfig
+from inference_sim.roles import check_role
 
 
 def check_pool(pool: PoolConfig) -> list[ExecutionModel]:
@@ -24,6 +25,7 @@ def check_pool(pool: PoolConfig) -> list[ExecutionModel]:
             f"'{pool.model.name}' has {pool.model.layers} layers, too few for "
             f"{pool.pipeline_parallel} pipeline stages"
         )
+    check_role(pool)
     _check_speculative(pool)
     _check_lengths(pool)
     if not pool.scheduling.follows_releases and (pool.prefix_caching or pool.release):

@@ -9,7 +9,9 @@ scheduler of all stages is in :mod:`inference_sim.staged_replica`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
+from inference_sim.disaggregated import DecodeEngine
 from inference_sim.engine import Engine
 from inference_sim.execution import ExecutionModel
 from inference_sim.request import Outcome, Request
@@ -84,6 +86,11 @@ class Replica:
         if len(engines) > 1:
             chosen = min(engines, key=lambda engine: engine.outstanding)
         chosen.submit(request)
+
+    def receive(self, request: Request) -> None:
+        """Give a request whose prompt was computed elsewhere to the engine, which decodes it."""
+        request.replica = self.index
+        cast(DecodeEngine, self.engines[0]).receive(request)
 
     def cancel(self, request: Request) -> None:
         """Drop a request: at once if it waits, or with the iteration under way."""

@@ -438,8 +438,11 @@ def test_results_page_tells_every_key_and_column(tmp_path: Path) -> None:
         ],
     )
     shared = execute(tiers, tmp_path / "shared")
+    disaggregated = ROOT / "scenarios" / "disaggregated.yaml"
+    apart = execute(load_plan(disaggregated, ["time.duration=1min"]), tmp_path / "apart")
 
-    summaries = [ended.summary.to_dict() for ended in (result, failed, replayed, talked, shared)]
+    runs = (result, failed, replayed, talked, shared, apart)
+    summaries = [ended.summary.to_dict() for ended in runs]
     found = {_general(path, summary) for summary in summaries for path in _paths(summary)} - {
         "sites",
         "rejections",

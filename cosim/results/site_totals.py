@@ -41,6 +41,7 @@ from cosim.results.totals import (
     ServingTotals,
     TokenCounts,
     TraceLeftOut,
+    TransferTotals,
 )
 from cosim.scenario.cluster import ClusterKeys
 from cosim.world.site_plan import SitePlan
@@ -102,6 +103,15 @@ def site_totals(run: Run, site: SitePlan, latencies: SiteLatencies | None) -> Ru
     return replace(totals, trace_left_out=_trace_left_out(site))
 
 
+def _transfers(cluster: Cluster) -> TransferTotals | None:
+    """Return the transfers between the pools of a cluster, if it has such pools."""
+    if cluster.handover is None:
+        return None
+    transfers = cluster.handover.transfers
+    mean_s = transfers.total_s / transfers.count if transfers.count else None
+    return TransferTotals(count=transfers.count, mean_s=mean_s)
+
+
 def _serving_totals(
     plain: LoadTotals,
     record: SiteRecord,
@@ -129,6 +139,7 @@ def _serving_totals(
         deployment=described,
         pools=pools or None,
         quality=served_quality(pools) or None,
+        transfers=_transfers(cluster),
         requests=requests,
         rejections=dict(sorted(cluster.rejections.items())),
         tokens=tokens,

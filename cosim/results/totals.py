@@ -302,6 +302,20 @@ class PoolTotals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TransferTotals:
+    """Transfers of KV from prefill pools to decode pools.
+
+    Attributes:
+        count: Transfers that ended.
+        mean_s: Mean time from when blocks were reserved to the end, without the part of a transfer
+            that ran beside the prefill [s]; None without any.
+    """
+
+    count: int
+    mean_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServingTotals:
     """Totals of a site that serves requests, or of several sites of which one does.
 
@@ -312,6 +326,7 @@ class ServingTotals:
         pools: By pool; None for one pool, and for several sites.
         quality: Mean score over the completed requests, by class and benchmark, of benchmarks for
             which all pools that served have one; None without any.
+        transfers: Of KV; None without pools of role prefill and decode, and of several sites.
         trace_left_out: None unless rows of the trace were left out, and of several sites.
         rejections: Rejected requests by reason.
         batch: None of several sites.
@@ -328,6 +343,7 @@ class ServingTotals:
     deployment: IfPresent[Deployment] = None
     pools: IfPresent[Mapping[str, PoolTotals]] = None
     quality: IfPresent[Mapping[str, Mapping[str, float]]] = None
+    transfers: IfPresent[TransferTotals] = None
     requests: RequestCounts
     trace_left_out: IfPresent[TraceLeftOut] = None
     rejections: Mapping[str, int]

@@ -20,12 +20,15 @@ from pydantic import (
 
 from cosim.scenario.dispatch import DispatchKeys
 from cosim.scenario.fields import Count, PlainName, Positive, StrictModel
-from cosim.scenario.pool import MAX_GPUS, PoolKeys
+from cosim.scenario.kv_transfer import KvTransferKeys
+from cosim.scenario.pool import MAX_GPUS, PoolKeys, Serving
 from cosim.scenario.power import PueKeys
 from inference_sim.deployment import ClusterConfig, GatewayConfig
 from inference_sim.errors import cut
-from inference_sim.pool_config import PoolConfig
+from inference_sim.hardware import GpuSpec
+from inference_sim.pool_config import PoolConfig, Role
 from inference_sim.power.pue import ConstantPue, Pue
+from inference_sim.roles import check_roles
 
 
 class GatewayKeys(StrictModel):
@@ -94,9 +97,26 @@ class NamedPoolKeys(PoolKeys):
 
     name: PlainName
     """Name of the pool."""
+    role: Role = "both"
+    """Part of the work on a request: prefill computes prompts and hands them over, decode goes on
+    with them, and both does all of it."""
     quality: dict[str, Annotated[float, Field(ge=0)]] = {}
     """Scores of its model by benchmark, from a source of your own; of each the report shows the
     mean over the requests served."""
+
+    def pool(self, name: str | None = None) -> PoolConfig:
+        """Return the pool as the simulator takes it; it has its own name by default.
+
+        Raises:
+            InferenceSimError: If it cannot be simulated.
+        """
+        return replace(super().pool(name or self.name), role=self.role)
+
+    def _serving(self, gpu: GpuSpec) -> Serving:
+        serving = super()._serving(gpu)
+        if self.role == "decode" and self.scheduler.prefix_caching is None:
+            return replace(serving, prefix_caching=False)
+        return serving
 
 
 class PooledClusterKeys(StrictModel):
@@ -106,6 +126,8 @@ class PooledClusterKeys(StrictModel):
     """The pools."""
     dispatch: DispatchKeys | None = None
     """Choice of a pool for each request; needed for more than one pool."""
+    kv_transfer: KvTransferKeys | None = None
+    """Links from pools of role prefill to pools of role decode; needed where there are any."""
     gateway: GatewayKeys = GatewayKeys()
     """Gateway in front of the pools."""
     pue: PueKeys = 1.0
@@ -140,8 +162,26 @@ class PooledClusterKeys(StrictModel):
                 f"{len(self.pools)} pools need a `dispatch` that chooses between them, such as "
                 f"{{type: tiers, default: {self.pools[0].name}}}"
             )
-        self.config()
+        config = self.config()
+        self._check_roles(config)
         return self
+
+    def _check_roles(self, config: ClusterConfig) -> None:
+        """Check that roles, links and dispatch go together.
+
+        Raises:
+            InferenceSimError: If roles and links do not.
+            ValueError: If the dispatch does not go with them.
+        """
+        check_roles(config.pools, config.kv_transfer)
+        disaggregated = self.dispatch is not None and self.dispatch.type == "disaggregated"
+        with_roles = any(pool.role != "both" for pool in self.pools)
+        if with_roles and not disaggregated:
+            raise ValueError("pools of role prefill and decode need dispatch {type: disaggregated}")
+        if disaggregated and not with_roles:
+            raise ValueError(
+                "dispatch disaggregated needs pools of role prefill and decode; there are none"
+            )
 
     @property
     def by_pool(self) -> Mapping[str, PoolKeys]:
@@ -160,10 +200,15 @@ class PooledClusterKeys(StrictModel):
             InferenceSimError: If it cannot be simulated.
         """
         pools: tuple[PoolConfig, ...] = tuple(pool.pool(pool.name) for pool in self.pools)
+        transfer = None if self.kv_transfer is None else self.kv_transfer.config()
+        peak_it_w = sum(pool.peak_it_w for pool in pools)
+        if transfer is not None:
+            peak_it_w += transfer.peak_w
         config = ClusterConfig(
             pools=pools,
             gateway=self.gateway.config(),
-            pue=_pue(self.pue, sum(pool.peak_it_w for pool in pools)),
+            pue=_pue(self.pue, peak_it_w),
+            kv_transfer=transfer,
         )
         return config if self.dispatch is None else replace(config, dispatch=self.dispatch.rule())
 

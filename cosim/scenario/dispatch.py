@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from cosim.scenario.fields import Count, PlainName, StrictModel
-from inference_sim.dispatch import ByLength, DispatchRule, LeastEnergy, Tiers
+from inference_sim.dispatch import ByLength, Disaggregated, DispatchRule, LeastEnergy, Tiers
 from inference_sim.suggestions import did_you_mean
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -85,7 +85,25 @@ class LeastEnergyKeys(StrictModel):
         return LeastEnergy(self.tpot_s)
 
 
-DispatchKeys = Annotated[TiersKeys | ByLengthKeys | LeastEnergyKeys, Field(discriminator="type")]
+class DisaggregatedKeys(StrictModel):
+    """Prompts to pools of role prefill, which hand them over to pools of role decode."""
+
+    type: Literal["disaggregated"]
+    local_tokens: Annotated[int, Field(ge=0)] = 0
+    """Longest prompt that is computed where the request decodes [tokens]: on a pool of role both,
+    or else of role decode; none by default."""
+
+    def check(self, pools: Sequence[str]) -> None:
+        """Accept any pools; their roles are checked with the cluster."""
+
+    def rule(self) -> DispatchRule:
+        """Return the rule as the simulator takes it."""
+        return Disaggregated(self.local_tokens)
+
+
+DispatchKeys = Annotated[
+    TiersKeys | ByLengthKeys | LeastEnergyKeys | DisaggregatedKeys, Field(discriminator="type")
+]
 """Choice of a pool for each request."""
 
 

@@ -50,8 +50,8 @@ class StrictModel(BaseModel):
         return strict_schema(source, handler)
 
 
-_UNIT_S = {"s": 1, "min": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)\s*")
+_UNIT_S = {"ms": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)\s*")
 
 
 def parse_duration_s(value: Any) -> float:
@@ -81,7 +81,7 @@ DurationS = Annotated[
         {
             "anyOf": [
                 {"type": "number", "minimum": 0},
-                {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*(s|min|h|d)\s*$"},
+                {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*(ms|s|min|h|d)\s*$"},
             ],
             "examples": ["90s", "15min", "25h", "7d"],
         }
@@ -106,7 +106,7 @@ SignedDurationS = Annotated[
         {
             "anyOf": [
                 {"type": "number"},
-                {"type": "string", "pattern": r"^\s*-?\s*\d+(\.\d+)?\s*(s|min|h|d)\s*$"},
+                {"type": "string", "pattern": r"^\s*-?\s*\d+(\.\d+)?\s*(ms|s|min|h|d)\s*$"},
             ],
             "examples": ["365d", "-3h"],
         }

@@ -241,22 +241,22 @@ class PoolKeys(StrictModel):
         rules = find_scheduler(scheduler) if isinstance(scheduler, str) else scheduler
         return DEFAULT_RELEASE if rules.follows_releases else None
 
-    def _serving(self, gpu: GpuSpec) -> _Serving:
+    def _serving(self, gpu: GpuSpec) -> Serving:
         """Return the caps and shares that are given, or else the default ones."""
         keys = self.scheduler
-        default = _Serving(128, keys.max_batch_tokens, 0.9, prefix_caching=False)
+        default = Serving(128, keys.max_batch_tokens, 0.9, prefix_caching=False)
         if self._release is not None:
             release = release_defaults(self._release)
             batch = release.batch(gpu)
             tokens = keys.max_batch_tokens or batch.max_batch_tokens
-            default = _Serving(
+            default = Serving(
                 min(batch.batch_cap, tokens),
                 tokens,
                 release.memory_utilisation,
                 prefix_caching=release.prefix_caching and self._model().state is None,
             )
         caching = keys.prefix_caching
-        return _Serving(
+        return Serving(
             keys.batch_cap or default.batch_cap,
             default.max_batch_tokens,
             self.memory_utilisation or default.memory_utilisation,
@@ -277,7 +277,7 @@ class PoolKeys(StrictModel):
 
 
 @dataclass(frozen=True, slots=True)
-class _Serving:
+class Serving:
     """Caps of a batch and share of the memory, as a deployment has them."""
 
     batch_cap: int

@@ -144,15 +144,27 @@ def _limits(
     limits |= _of_every_pool([context.limits for context in pools.values()])
     split = LoadSplit.of(classes)
     if split.deferrable_share > 0:
-        capacity_per_s = sum(
-            context.service.capacity_per_s() for context in pools.values() if context.service
-        )
+        capacity_per_s = _capacity_per_s(cluster, pools)
         fastest = max(capacity_per_s / split.deferrable_weight, workload.peak_rate_per_s)
         limits["deferrable_rate"] = ActuatorLimits(0.0, fastest, initial=math.inf)
     if (battery := site.config.microgrid.battery) is not None:
         charge_w, discharge_w = battery_limits_w(battery, step_s)
         limits["battery_power"] = ActuatorLimits(-discharge_w, charge_w, initial=math.inf)
     return limits
+
+
+def _capacity_per_s(cluster: ClusterConfig, pools: Mapping[str, PoolContext]) -> float:
+    """Return the requests that the pools of a cluster can serve [requests/s].
+
+    Of pools that compute prompts, and those that decode, the slower ones set the pace.
+    """
+    by_role: dict[str, float] = {}
+    for pool in cluster.pools:
+        service = pools[pool.name].service
+        capacity_per_s = 0.0 if service is None else service.capacity_per_s()
+        by_role[pool.role] = by_role.get(pool.role, 0.0) + capacity_per_s
+    apart = min(by_role.get("prefill", 0.0), by_role.get("decode", 0.0))
+    return by_role.get("both", 0.0) + apart
 
 
 def _of_every_pool(ranges: Sequence[Mapping[str, ActuatorLimits]]) -> dict[str, ActuatorLimits]:

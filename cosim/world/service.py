@@ -69,7 +69,10 @@ def service_model(pool: PoolConfig, pue: Pue, demand: Demand) -> ServiceModel:
     gpus = pool.gpus_per_replica
     memory_w = pool.host_memory_w() / pool.replicas
     idle_w = pue.least_w(gpus * (pool.power.idle_w + pool.host_power_w) + memory_w)
-    load_per_s, load_w = _load_curve(batches, table[-1], idle_w)
+    if pool.role == "prefill":  # a server of one prompt at a time is busy in proportion to the load
+        load_per_s, load_w = np.array([0.0, table[-1, 0, 0]]), np.array([idle_w, table[-1, 0, 1]])
+    else:
+        load_per_s, load_w = _load_curve(batches, table[-1], idle_w)
     return ServiceModel(
         replicas=pool.replicas,
         clocks=np.array(clocks),
@@ -176,7 +179,12 @@ def _load_curve(
 
 
 def _batches(pool: PoolConfig, lengths: _Lengths) -> FloatArray:
-    """Return batches from 1 to the most that cap and KV cache allow, in even ratios."""
+    """Return batches from 1 to the most that cap and KV cache allow, in even ratios.
+
+    Where prompts alone are computed, one at a time stands for all.
+    """
+    if pool.role == "prefill":
+        return np.ones(1)
     most = max(1, min(pool.batch_cap, int(pool.sequences_held(lengths.context_tokens))))
     steps = max(2, 4 * int(np.ceil(np.log2(most))) + 1)
     batches: FloatArray = (
@@ -194,7 +202,11 @@ def _steady(
     *,
     mixes: bool,
 ) -> _Steady:
-    """Return rate [requests/s], facility power [W] and time per token [s] of a replica."""
+    """Return rate [requests/s], facility power [W] and time per token [s] of a replica.
+
+    One that computes prompts alone takes them one after the other, and gives no further tokens; one
+    that decodes alone gives all but the first.
+    """
     depth, in_flight = len(stages), _batches_in_flight(pool)
     each = max(1, round(batch / in_flight))
     over_stages = sum if in_flight < depth else max  # the slowest sets the pace of a full pipeline
@@ -202,16 +214,17 @@ def _steady(
     cached = round(lengths.cached_tokens)
     chunk = (max(1, round(lengths.prompt_tokens) - cached), cached)
     decode = [stage.decode(each, context).at(context) for stage in stages]
-    if mixes:
+    prompts_alone = pool.role == "prefill"
+    if mixes and not prompts_alone:
         prompt = [stage.iteration([chunk], 1, each, round(context)) for stage in stages]
         both_s = over_stages(cost.duration_s for cost in prompt)
         prompt_s = both_s - over_stages(cost.duration_s for cost in decode)
     else:
         prompt = [stage.iteration([chunk], 1) for stage in stages]
         prompt_s = over_stages(cost.duration_s for cost in prompt)
-    decode_s = over_stages(cost.duration_s for cost in decode)
+    decode_s = 0.0 if prompts_alone else over_stages(cost.duration_s for cost in decode)
     iterations = _iterations(pool, lengths.output_tokens)
-    prompts = each / iterations
+    prompts = 0.0 if pool.role == "decode" else each / iterations
     beat_s = decode_s + prompts * prompt_s  # of one batch in flight
     gpu_w = [
         _power_w(pool, stage, decode[k], prompt[k], prompts, beat_s, each, mixes=mixes)
@@ -223,12 +236,20 @@ def _steady(
     facility_w = (pue.least_w(it_w) + pue.most_w(it_w)) / 2
     iteration_s = beat_s * in_flight
     further = lengths.output_tokens - 1  # tokens that are decoded
-    tpot_s = iteration_s * ((iterations - 1) / further if further > 0 else 1.0)
+    decodes = iterations if pool.role == "decode" else iterations - 1
+    tpot_s = iteration_s * (decodes / further if further > 0 else 1.0)
     return each * in_flight / (iterations * iteration_s), facility_w, tpot_s
 
 
 def _iterations(pool: PoolConfig, output_tokens: float) -> float:
-    """Return the iterations of a mean output: one that ends its prompt, and those that decode."""
+    """Return the iterations of a mean output: one that ends its prompt, and those that decode.
+
+    A pool with a role has just one of them, or the others.
+    """
+    if pool.role == "prefill":
+        return 1.0
+    if pool.role == "decode":
+        return max(output_tokens - 1, 1.0)
     if pool.speculative is None:
         return output_tokens
     return 1 + pool.speculative.iterations_of(output_tokens)
@@ -258,6 +279,8 @@ def _power_w(
 ) -> float:
     """Return the mean power of a GPU of a stage [W]."""
     alone = max(0.0, 1 - prompts) if mixes else 1.0
+    if pool.role == "prefill":
+        alone = 0.0
     weights = np.array([alone, prompts])
     costs = (decode, prompt)
     seconds = np.array([max(cost.duration_s, 1e-12) for cost in costs])

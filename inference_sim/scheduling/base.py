@@ -55,6 +55,7 @@ class Scheduler(ABC):
             where drafts are verified [tokens].
         batches_held: Batches in flight whose tokens windowed layers keep.
         state_blocks: Blocks that the states of a sequence take, whatever its length.
+        receives: Whether its cache takes contexts that other engines have computed.
     """
 
     rules: ClassVar[str] = ""
@@ -87,6 +88,7 @@ class Scheduler(ABC):
         self.decode_tokens = 1
         self.batches_held = 1
         self.state_blocks = 0
+        self.receives = False
 
     @abstractmethod
     def make_cache(self, blocks: int, longest: int) -> KvCache:

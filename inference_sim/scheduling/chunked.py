@@ -15,6 +15,7 @@ from mypy_extensions import mypyc_attr
 from inference_sim.host_cache import HostCache
 from inference_sim.kv_cache import KvCache
 from inference_sim.prefix_cache import PrefixCache
+from inference_sim.receiving_cache import ReceivingCache
 from inference_sim.request import Request
 from inference_sim.scheduling.base import Chunk, Scheduler
 from inference_sim.tiered_cache import TieredCache
@@ -105,6 +106,8 @@ class VllmV1Scheduler(ChunkedScheduler):
         """Return a paged cache that admission may fill."""
         groups, size = self.kv_groups, self.block_size
         empty_first = self.release.takes_empty_blocks_first
+        if self.receives:
+            return ReceivingCache(blocks, size)
         if groups is None:
             if self.host is not None:
                 host = HostCache(self.host.blocks, size)

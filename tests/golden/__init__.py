@@ -23,6 +23,7 @@ SHORT: Mapping[str, tuple[str, ...]] = {
         "time.duration=16h",
         "workload.requests=6000",
     ),
+    "disaggregated": ("time.duration=5min",),
     "evaluate_policies": ("time.duration=1d", "workload.requests=3000"),
     "flagship": (
         "time.start=2022-04-12T13:00:00Z",

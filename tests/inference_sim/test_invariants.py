@@ -11,6 +11,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from inference_sim.cluster import Cluster
+from inference_sim.disaggregated import DecodeEngine, PrefillEngine
 from inference_sim.engine import Engine
 from inference_sim.prefix_cache import PrefixCache
 from inference_sim.request import Outcome, Request
@@ -41,6 +42,10 @@ def blocks_held(engine: Engine) -> int:
     whole = not isinstance(engine.scheduler, VllmV1Scheduler)
     loads = engine.kv._held.values() if isinstance(engine.kv, TieredCache) else ()
     running += sum(blocks(load.hit + load.tokens) for load in loads)
+    if isinstance(engine, PrefillEngine):
+        running += sum(blocks(one.prompt_tokens) for one in engine.sending)
+    if isinstance(engine, DecodeEngine):
+        running += sum(blocks(one.prompt_tokens) for one in engine.loading)
     return running + sum(
         blocks(one.prefill_tokens if whole else computed.get(one, one.computed_tokens))
         for one in engine.prefilling
@@ -118,6 +123,8 @@ class Watch:
         self.check_cap(index, size, engine.scheduler.batch_cap)
         entrance = engine.pipeline.entrance  # another engine's batch may be in it
         loading = engine.kv.loads_under_way
+        if isinstance(engine, PrefillEngine):
+            loading += len(engine.sending)
         if engine.queued and not size and not entrance.held and not loading:  # about to wake up
             assert self.env.peek() == self.env.now, "idles while a request waits"
 
@@ -130,7 +137,11 @@ class Watch:
         if isinstance(kv, TieredCache):
             assert kv.host.count() == kv.host.blocks
             assert len(engine.loading) <= kv.loads_under_way <= len(kv._held)
-        if self.shares_text:  # a block that several requests use is one
+        if isinstance(engine, DecodeEngine) and engine.kv.loads_under_way:
+            given_up = engine.kv.loads_under_way + len(engine._landed) - len(engine.loading)
+            assert used >= held_by_each + given_up  # blocks of contexts that come in vain
+            assert given_up or used == held_by_each
+        elif self.shares_text:  # a block that several requests use is one
             assert bool(used) == bool(held_by_each)
             assert used <= held_by_each
         else:

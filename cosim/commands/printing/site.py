@@ -73,7 +73,9 @@ def deployments_of(cluster: ClusterConfig, totals: ServingTotals) -> Iterator[tu
         if (found := of_pools.get(pool_config.name)) is None:
             continue
         yield "Pool", f"{pool_config.name}: {_pool(pool_config, found.deployment)}"
-        if found.share is not None:
+        if pool_config.role == "prefill":
+            yield "", f"computed prompts for other pools; GPUs {number(found.gpu_kwh)} kWh"
+        elif found.share is not None:
             per_token = found.gpu_j_per_output_token
             joules = "" if per_token is None else f", {number(per_token)} J per output token"
             yield (
@@ -81,6 +83,12 @@ def deployments_of(cluster: ClusterConfig, totals: ServingTotals) -> Iterator[tu
                 f"served {percent(found.share)} of the requests; GPUs {number(found.gpu_kwh)} kWh"
                 f"{joules}",
             )
+    if (transfers := totals.transfers) is not None and transfers.mean_s is not None:
+        yield (
+            "Transfer",
+            f"{transfers.count:,} of KV between pools, {latency(transfers.mean_s)} each on average "
+            "after the prefill",
+        )
     for name, scores in (totals.quality or {}).items():
         yield (
             "Quality",

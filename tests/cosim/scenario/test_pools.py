@@ -180,7 +180,8 @@ def test_a_dispatch_is_a_rule_of_the_simulator(tmp_path: Path, written: str, rul
         (
             "      pools:",
             "      model: meta-llama/Meta-Llama-3-8B\n      pools:",
-            "s.yaml:14:7 sites.0.cluster.model: unknown key (keys: pools, dispatch, gateway, pue)",
+            "s.yaml:14:7 sites.0.cluster.model: unknown key (keys: pools, dispatch, kv_transfer, "
+            "gateway, pue)",
         ),
         ("name: small, ", "", "s.yaml:16:11 sites.0.cluster.pools.1: missing key 'name'"),
         (

@@ -15,9 +15,11 @@ from cosim.world.demand import Demand
 from cosim.world.service import class_weights, service_models
 from inference_sim.cluster import Cluster
 from inference_sim.deployment import ClusterConfig
+from inference_sim.dispatch import Disaggregated
 from inference_sim.errors import InferenceSimError
 from inference_sim.execution import find_engine
 from inference_sim.hardware import find_gpu
+from inference_sim.kv_transfer import KvTransfer
 from inference_sim.latencies import tpot_s
 from inference_sim.models import find_model
 from inference_sim.power import TwoResource
@@ -104,6 +106,30 @@ def test_power_and_time_per_token_are_those_of_a_run(
     assert model.draw_w(rate_per_s) == pytest.approx(telemetry.facility_power_w, rel=within)
     mean_s = np.mean([tpot_s(request) for request in ended])
     assert time_per_token_s(model, rate_per_s) == pytest.approx(mean_s, rel=within)
+
+
+@pytest.mark.parametrize("load", [0.3, 0.7])
+def test_power_and_time_per_token_of_pools_with_a_role(load: float) -> None:
+    pool = deployment(scheduler="vllm_v1").pool
+    pools = (
+        replace(pool, name="prefill", role="prefill"),
+        replace(pool, name="decode", role="decode"),
+    )
+    config = ClusterConfig(
+        pools=pools, dispatch=Disaggregated(), kv_transfer=KvTransfer(bytes_per_s=5e10)
+    )
+    models = service_models(config, demand())
+    capacity_per_s = {name: model.capacity_per_s() for name, model in models.items()}
+    rate_per_s = load * min(capacity_per_s.values())
+    telemetry, ended = simulated(config, rate_per_s)
+    for name, model in models.items():
+        drawn_w = telemetry.pools[name].gpu_power_w
+        assert model.draw_w(rate_per_s) == pytest.approx(drawn_w, rel=0.05), name
+    gaps_s = [
+        (one.finish_s - one.first_token_s) / (one.output_tokens - 1) for one in ended
+    ]  # the first one holds the transfer and the rest of an iteration
+    mean_s = time_per_token_s(models["decode"], rate_per_s)
+    assert np.mean(gaps_s) == pytest.approx(mean_s, rel=0.05)
 
 
 def test_a_run_completes_what_it_can_serve() -> None:
