@@ -305,6 +305,8 @@ class Engine:
             self._call_back(max(run.elapsed_s(done) - elapsed_s, 0.0), self._on_decoded)
 
     def _on_wake(self, event: simpy.Event) -> None:
+        if self._cancelled:  # since the wake-up began
+            self._drop_cancelled()
         self._go_on()
 
     def _go_on(self) -> None:
