@@ -89,6 +89,7 @@ class DisaggregatedKeys(StrictModel):
     """Prompts to pools of role prefill, which hand them over to pools of role decode."""
 
     type: Literal["disaggregated"]
+    """Prompts on pools of role prefill, decodes on those of role decode."""
     local_tokens: Annotated[int, Field(ge=0)] = 0
     """Longest prompt that is computed where the request decodes [tokens]: on a pool of role both,
     or else of role decode; none by default."""

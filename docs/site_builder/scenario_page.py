@@ -18,7 +18,7 @@ Every key of a scenario file, made from the schema that scenarios are checked ag
 (`cosim schema` prints it, and `scenarios/schema.json` is a copy of it). Unknown keys and values
 that are out of bounds are errors, with file, line and column.
 
-- A **duration** is a number of seconds, or a number with a unit: `90s`, `15min`, `25h`, `7d`.
+- A **duration** is a number of seconds, or one with a unit: `5ms`, `90s`, `15min`, `25h`, `7d`.
 - A **path** is relative to the file that it stands in, and in `--set` to the working directory.
 - Units stand in the names of keys: `_w` is watts, `_wh` watt-hours, `_g_per_kwh` grams of
   CO₂-equivalent per kilowatt-hour.

@@ -97,9 +97,7 @@ def default_words(schema: Schema, *, required: bool) -> str:
 def is_duration(schema: Schema) -> bool:
     """Tell whether a value is a time: seconds, or a number with a unit."""
     kinds = {one.get("type"): one for one in _numbers_and_texts(schema)}
-    return set(kinds) == {"number", "string"} and "(s|min|h|d)" in kinds["string"].get(
-        "pattern", ""
-    )
+    return set(kinds) == {"number", "string"} and "s|min|h|d)" in kinds["string"].get("pattern", "")
 
 
 def _numbers_and_texts(schema: Schema) -> list[Schema]:

@@ -48,13 +48,27 @@ def warned(make: Any) -> str:
     return findings[-1].warning
 
 
-GIVEN = {"carbon_budget_pid": {"budget_g_per_h": 50.0}, "mpc": {"horizon_h": 2}}
+GIVEN = {
+    "carbon_budget_pid": {"budget_g_per_h": 50.0},
+    "fixed_mix": {"floor": 0.5},
+    "mpc": {"horizon_h": 2},
+    "quality_lp": {"floor": 0.5},
+}
 """Parameters by policy: those without a default, and plans that are quick to solve."""
 
 
-@pytest.mark.parametrize("name", BUILTIN)
+OF_POOLS = ("fixed_mix", "quality_lp")
+"""Policies of sites with several pools; the example site has one, at which they do nothing."""
+
+
+@pytest.mark.parametrize("name", [name for name in BUILTIN if name not in OF_POOLS])
 def test_those_that_come_with_the_package_conform(name: str) -> None:
     assert warned(partial(BUILTIN[name], **GIVEN.get(name, {}))) == ""
+
+
+@pytest.mark.parametrize("name", OF_POOLS)
+def test_those_of_several_pools_conform(name: str) -> None:
+    assert failed(partial(BUILTIN[name], **GIVEN[name])) == {}
 
 
 @pytest.mark.nightly("the conformance of mpc with a horizon of a day; every day with 2 h")

@@ -26,7 +26,11 @@ from controllers import (
 from tests.controllers.builders import INF, context, report, service
 from tests.samples import examples
 
-REQUIRED = {"carbon_budget_pid": {"budget_g_per_h": 50.0}}
+REQUIRED = {
+    "carbon_budget_pid": {"budget_g_per_h": 50.0},
+    "fixed_mix": {"floor": 0.5},
+    "quality_lp": {"floor": 0.5},
+}
 """Parameters without a default, by policy."""
 CHOICES = {"slo_clock": ("clock_fraction", "decode_clock")}
 """Actuators to choose from, of policies that do not throttle by any."""
@@ -48,6 +52,7 @@ CASES = [
     (name, actuator)
     for name in sorted(BUILTIN)
     if not BUILTIN[name].forecasts  # the conformance suite checks those that plan
+    and name != "fixed_mix"  # of several pools; tests of its own are in test_mix
     for actuator in actuators_of(name)
 ]
 STEPS = 12

@@ -23,7 +23,7 @@ from tests.cosim.studies.evaluate.figures import POLICY, RUN, bound, evaluation,
 
 KG = TableUnits(Unit("kg", 1e3), Unit("kWh", 1.0), Unit("kW", 1e3))
 HEADER = KG.header()
-NOT_THERE = ("against blind %", "battery kg", "cost", "at the ends %", "depends on")
+NOT_THERE = ("against blind %", "battery kg", "cost", "at the ends %", "depends on", "quality")
 """Columns that nothing of `many` is in."""
 
 
