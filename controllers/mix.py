@@ -45,14 +45,15 @@ class Mix:
     capacity_per_s: FloatArray
 
     @classmethod
-    def of(cls, context: SiteContext, benchmark: str | None, rate_per_s: float) -> Self | None:
+    def of(cls, context: SiteContext, benchmark: str | None) -> Self | None:
         """Return the mix of a site; None if its context tells no pools.
+
+        The energy of a request is what it adds to a pool, in the mean from no load to the highest
+        mean rate of the workload.
 
         Args:
             context: The site.
             benchmark: The score that counts; the first that all models have by default.
-            rate_per_s: Load at which a request's energy is taken: what it adds to each pool, on the
-                way from no load to this one [requests/s].
 
         Raises:
             ValueError: If the site has no share to set, or its models have no score in common.
@@ -68,6 +69,7 @@ class Mix:
         default = [name for name in context.pools if name not in settable]
         pools = {name: context.pools[name] for name in (*default[:1], *settable)}
         quality = [_score(name, pool, benchmark, pools) for name, pool in pools.items()]
+        rate_per_s = context.limits["admission_rate"].maximum
         added = [_added(name, pool, rate_per_s) for name, pool in pools.items()]
         energy_j, capacity_per_s = zip(*added, strict=True)
         return cls(
@@ -105,7 +107,7 @@ class Mix:
         quality: float,
         *,
         utilisation: float,
-        period_s: float = 1.0,
+        periods_s: FloatArray | float = 1.0,
     ) -> FloatArray:
         """Return the shares with the least emissions, shape (periods, pools).
 
@@ -115,7 +117,7 @@ class Mix:
             quality: Sum of the scores that the requests are to have at least; as much of it as is
                 possible.
             utilisation: Share of a pool's capacity that may be used [0 to 1].
-            period_s: Length of a period [s].
+            periods_s: Length of a period, or of each [s].
         """
         from scipy.optimize import linprog
 
@@ -124,14 +126,11 @@ class Mix:
         cost = np.outer(grams, self.energy_j).ravel()
         dearest = max(float(cost.max(initial=0.0)), 1e-12)
         worth = dearest * _SHORT
-        room = utilisation * self.capacity_per_s * period_s
-        with np.errstate(divide="ignore", invalid="ignore"):
-            most = np.where(requests[:, None] > 0, room[None, :] / requests[:, None], 1.0)
-        # Work beyond all room is shared by capacity: it has to go somewhere.
-        total = np.minimum(most, 1.0).sum(axis=1, keepdims=True)
-        most = np.where(total < 1.0, most / np.maximum(total, 1e-12), np.minimum(most, 1.0))
-        most = np.minimum(np.maximum(most, 0.0), 1.0)
-        most[most.sum(axis=1) < 1.0] = 1.0
+        room = utilisation * np.outer(np.broadcast_to(periods_s, periods), self.capacity_per_s)
+        with np.errstate(divide="ignore"):
+            most = np.minimum(room / requests[:, None], 1.0)
+        # What exceeds all room is shared by capacity: it has to go somewhere.
+        most /= np.minimum(most.sum(axis=1, keepdims=True), 1.0)
         shares = np.kron(np.eye(periods), np.ones((1, pools)))
         equal = np.hstack([shares, np.zeros((periods, 1))])
         scores = -np.outer(requests, self.quality).ravel()

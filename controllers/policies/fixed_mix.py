@@ -38,7 +38,7 @@ class FixedMix(Controller):
 
     def reset(self, context: SiteContext) -> None:
         """Work out the shares."""
-        mix = Mix.of(context, self._benchmark, _typical_rate(context))
+        mix = Mix.of(context, self._benchmark)
         self._shares: dict[str, float] | None = None
         if mix is not None:
             mix.check(self._floor)
@@ -49,9 +49,3 @@ class FixedMix(Controller):
         if self._shares is None:
             return None
         return SiteAction(tier_share=self._shares, reason=f"quality {self._floor:g}")
-
-
-def _typical_rate(context: SiteContext) -> float:
-    """Return the highest mean rate of the workload [requests/s]; energy is compared at it."""
-    limits = context.limits.get("admission_rate")
-    return limits.maximum if limits is not None else 1.0

@@ -3,7 +3,7 @@
 Over a window of a day, say, the mean score of the requests is to be at least a floor. At each
 period of an hour, say, it solves the linear programme of :mod:`controllers.mix` over the rest of
 the window, with the quality that was served so far, and sets the shares of the present period.
-Energy per request comes from the service model of each pool, at the load that is expected.
+Energy per request comes from the service model of each pool, at the workload's highest mean rate.
 
 References:
     .. [1] P. Wiesner et al., "Quality Time: Carbon-Aware Quality Adaptation for Energy-Intensive
@@ -61,9 +61,7 @@ class QualityLp(Controller):
 
     def reset(self, context: SiteContext) -> None:
         """Forget what was served."""
-        limits = context.limits.get("admission_rate")
-        self._context = context
-        self._mix = Mix.of(context, self._benchmark, limits.maximum if limits else 1.0)
+        self._mix = Mix.of(context, self._benchmark)
         if self._mix is not None:
             self._mix.check(self._floor)
         self._shares: FloatArray | None = None
@@ -112,7 +110,7 @@ class QualityLp(Controller):
         grams = np.add.reduceat(intensity.mean[:steps], starts) / length
         wanted = self._floor * (self._requests + float(requests.sum())) - self._quality
         shares = mix.least_carbon(
-            grams, requests, wanted, utilisation=self._utilisation, period_s=group * step_s
+            grams, requests, wanted, utilisation=self._utilisation, periods_s=length * step_s
         )
         first: FloatArray = shares[0]
         return first

@@ -48,7 +48,7 @@ CLUSTER_COLUMNS = tuple(
 SETTINGS = {
     name: actuator.field
     for name, actuator in ACTUATORS.items()
-    if actuator.part == "cluster" and name != "tier_share"  # that of a whole site says nothing
+    if actuator.part == "cluster" and not actuator.divides  # a site's own share says nothing
 }
 """Columns of the values in force, by actuator."""
 POOL_COLUMNS = tuple(

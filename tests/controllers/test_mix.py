@@ -58,6 +58,11 @@ def test_no_pool_gets_more_than_its_room() -> None:
     assert shares[0] == pytest.approx([0.4, 0.6])  # 8 of 20 requests a second
 
 
+def test_what_exceeds_all_room_is_shared_by_capacity() -> None:
+    shares = TWO.least_carbon(np.ones(1), np.array([90.0]), 0.0, utilisation=1.0)
+    assert shares[0] == pytest.approx([1 / 3, 2 / 3])
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 9), st.integers(0, 5)), min_size=1, max_size=3),
@@ -103,9 +108,9 @@ def test_pools_need_a_score_in_common() -> None:
     }
     context = example_context(pools=pools)
     with pytest.raises(ValueError, match="pool 'large' needs `quality` with a score of the same"):
-        Mix.of(context, None, 1.0)
+        Mix.of(context, None)
     with pytest.raises(ValueError, match="pool 'small' needs `quality` with a score of mmlu"):
-        Mix.of(context, "mmlu", 1.0)
+        Mix.of(context, "mmlu")
 
 
 def test_energy_is_that_which_a_request_adds() -> None:
@@ -116,7 +121,8 @@ def test_energy_is_that_which_a_request_adds() -> None:
         "small": PoolContext(limits=share, service=service, quality={"mmlu": 0.7}),
         "large": PoolContext(limits={}, service=service, quality={"mmlu": 0.8}),
     }
-    mix = Mix.of(example_context(pools=pools), None, 2.0)
+    limits = {"admission_rate": ActuatorLimits(0, 2.0)}
+    mix = Mix.of(example_context(pools=pools, limits=limits), None)
     assert mix is not None
     assert mix.pools == ("large", "small")  # the default first
     added_w = service.draw_w(2.0) - service.draw_w(0.0)
@@ -126,4 +132,4 @@ def test_energy_is_that_which_a_request_adds() -> None:
 def test_a_site_without_shares_is_refused() -> None:
     context = example_context(limits={})
     with pytest.raises(ValueError, match="has no tier_share to set: it needs `pools`"):
-        Mix.of(context, None, 1.0)
+        Mix.of(context, None)
